@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a job of the Makefile needs and that are missing. Quick, silent and without any right needed when nothing is missing.
+#
+# usage: build/setup.sh build|system|test|lint...
+set -euo pipefail
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# What each job needs. Names only: the apt sources of the machine say where packages come from.
+packages_for() {
+	case $1 in
+	# nasm: x86 assembly of libav; zlib1g-dev: PNG, and libz.a for the static program; the keyring: signature of the source package.
+	build) echo build-essential dpkg-dev xz-utils nasm pkg-config zlib1g-dev ca-certificates debian-archive-keyring ;;
+	# A program that uses the libav of the machine.
+	system) echo build-essential pkg-config libavcodec-dev libavdevice-dev libavfilter-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev ;;
+	# A second AWS SDK, in another language, drives the emulator in one test.
+	test) echo python3 python3-boto3 ;;
+	*) die "unknown job $1: want build, system or test" ;;
+	esac
+}
+
+# A package is there when dpkg has it installed, under its own name or as one that another package provides (pkgconf provides pkg-config).
+missing() {
+	local installed name
+	installed=$(dpkg-query --show --showformat='${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
+		sed -n 's/^installed //p' | sed 's/([^)]*)//g' | tr -s ' ,' '\n')
+	for name in "$@"; do
+		grep -qxF -- "$name" <<<"$installed" || echo "$name"
+	done
+}
+
+[ $# -gt 0 ] || die "say what for: build, system or test"
+command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+	die "this machine has no apt; install these by hand: $(for job in "$@"; do packages_for "$job"; done | tr '\n' ' ')"
+command -v go >/dev/null || die "go is not in PATH; Go 1.26 or later is needed (Debian's own is older)"
+
+wanted=$(for job in "$@"; do packages_for "$job"; done)
+# shellcheck disable=SC2086 # one word a package
+mapfile -t need < <(missing $wanted)
+[ ${#need[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+	command -v sudo >/dev/null || die "these packages are missing and you are neither root nor is there sudo; ask for: apt-get install ${need[*]}"
+	as_root=(sudo)
+	# Without a terminal nobody can type a password.
+	[ -t 0 ] || as_root=(sudo --non-interactive)
+fi
+
+say "installing ${need[*]}"
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null >&2; }
+# The lists may be absent (a fresh image) or old; one update serves both.
+apt update || die "apt-get update found no package lists; see its messages above"
+apt install --yes --no-install-recommends "${need[@]}" || die "apt-get install ${need[*]} did not work; see its messages above"

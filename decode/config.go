@@ -1,0 +1,176 @@
+package decode
+
+import (
+	"time"
+)
+
+// SkipFrame says which frames the decoder may leave out.
+type SkipFrame string
+
+// The values of skip_frame. Auto leaves out the most that still gives every
+// sampled frame.
+const (
+	SkipAuto   SkipFrame = "auto"
+	SkipNone   SkipFrame = "none"
+	SkipNonRef SkipFrame = "nonref"
+	SkipNonKey SkipFrame = "nonkey"
+)
+
+// OnError says what a fragment or frame that cannot be decoded does to the run.
+type OnError string
+
+// The values of on_error.
+const (
+	OnErrorSkip OnError = "skip"
+	OnErrorFail OnError = "fail"
+)
+
+// Matrix is a YCbCr matrix, named as pipeline.yaml names it.
+type Matrix string
+
+// The matrices. Auto is bt709 from 720 lines up, else bt601.
+const (
+	MatrixAuto   Matrix = "auto"
+	MatrixBT601  Matrix = "bt601"
+	MatrixBT709  Matrix = "bt709"
+	MatrixBT2020 Matrix = "bt2020"
+)
+
+// Range is the range of luma and chroma values.
+type Range string
+
+// The ranges.
+const (
+	RangeLimited Range = "limited"
+	RangeFull    Range = "full"
+)
+
+// Color says what is assumed of video that does not say it.
+type Color struct {
+	UntaggedMatrix Matrix `mapstructure:"untagged_matrix"`
+	UntaggedRange  Range  `mapstructure:"untagged_range"`
+}
+
+// Config is the `decode` part of pipeline.yaml.
+type Config struct {
+	// Workers is the number of fragments decoded at once; 0 is one per CPU.
+	Workers   int       `mapstructure:"workers"`
+	SkipFrame SkipFrame `mapstructure:"skip_frame"`
+	OnError   OnError   `mapstructure:"on_error"`
+	// MaxPixels is the largest width x height that is decoded.
+	MaxPixels int64 `mapstructure:"max_pixels"`
+	Color     Color `mapstructure:"color"`
+}
+
+// DefaultConfig returns the settings of an empty `decode` part.
+func DefaultConfig() Config {
+	return Config{
+		SkipFrame: SkipAuto,
+		OnError:   OnErrorSkip,
+		MaxPixels: 33177600,
+		Color:     Color{UntaggedMatrix: MatrixAuto, UntaggedRange: RangeLimited},
+	}
+}
+
+// SampleType names a sampler.
+type SampleType string
+
+// The samplers.
+const (
+	SampleAll       SampleType = "all"
+	SampleKeyframes SampleType = "keyframes"
+	SampleStride    SampleType = "stride"
+	SampleInterval  SampleType = "interval"
+)
+
+// Clock is the clock that a sampler's grid lies on.
+type Clock string
+
+// The two clocks of a fragment.
+const (
+	ClockProducer Clock = "producer"
+	ClockServer   Clock = "server"
+)
+
+// Sample says which frames a sink asks for.
+type Sample struct {
+	Type SampleType `mapstructure:"type"`
+	// N is the step of a stride: every Nth frame.
+	N int `mapstructure:"n"`
+	// Interval is the distance of two grid points; Rate is the same as frames
+	// per second. One of the two is set for type interval.
+	Interval time.Duration `mapstructure:"interval"`
+	Rate     Rate          `mapstructure:"fps"`
+	Clock    Clock         `mapstructure:"clock"`
+}
+
+// Rate is an exact number of frames per second, Num/Den. The zero value is unset.
+type Rate struct {
+	Num, Den int64
+}
+
+// Fit says how a picture meets the size it is asked for.
+type Fit string
+
+// The fits. Contain keeps everything within the box, cover fills the box and
+// crops, pad is contain on a background of exactly the box, stretch ignores the
+// aspect ratio.
+const (
+	FitContain Fit = "contain"
+	FitCover   Fit = "cover"
+	FitPad     Fit = "pad"
+	FitStretch Fit = "stretch"
+)
+
+// RGB is a colour, written #rrggbb.
+type RGB [3]uint8
+
+// Resize says the size of a sink's images, in pixels.
+type Resize struct {
+	// Width and Height are the box. One 0 follows from the aspect ratio, both 0
+	// keep the source's size.
+	Width  int `mapstructure:"width"`
+	Height int `mapstructure:"height"`
+	Fit    Fit `mapstructure:"fit"`
+	// Upscale allows images larger than the source.
+	Upscale    bool `mapstructure:"upscale"`
+	Background RGB  `mapstructure:"background"`
+}
+
+// PixelFormat is the layout of a raw frame.
+type PixelFormat string
+
+// The pixel formats of raw frames. rgb24, bgr24 and gray hold full-range values;
+// nv12 and yuv420p keep the range and the matrix of the video.
+const (
+	PixelRGB24   PixelFormat = "rgb24"
+	PixelBGR24   PixelFormat = "bgr24"
+	PixelGray    PixelFormat = "gray"
+	PixelNV12    PixelFormat = "nv12"
+	PixelYUV420P PixelFormat = "yuv420p"
+)
+
+// Format is the form of a sink's objects.
+type Format string
+
+// The forms: jpeg for images, none (bare pixels) for raw frames.
+const (
+	FormatJPEG Format = "jpeg"
+	FormatNone Format = "none"
+)
+
+// Output is what one sink asks of the decode stage: which frames, and as what.
+type Output struct {
+	// Sink is the sink's name.
+	Sink   string
+	Sample Sample
+	Resize Resize
+	Format Format
+	// Quality is that of JPEG, 1..100 in the sense of the Independent JPEG
+	// Group's library.
+	Quality int
+	// PixelFormat is that of raw frames.
+	PixelFormat PixelFormat
+	// EXIF writes capture time, stream and fragment into a JPEG.
+	EXIF bool
+}

@@ -1,0 +1,3 @@
+module github.com/kvsframes/kvsframes
+
+go 1.26

@@ -1,0 +1,205 @@
+// Package media holds the words of kvsframes as types: fragment, frame, image,
+// record and gap. It imports the standard library alone and has no behaviour
+// beyond describing itself, so that every stage can speak it without knowing
+// any other stage.
+package media
+
+import (
+	"fmt"
+	"time"
+)
+
+// Fragment is one chunk of a GetMedia payload: a complete small MKV with one
+// run of blocks that starts at a key frame, its number, its clocks and its
+// tags. A plain MKV file is cut into fragments of the same shape.
+//
+// A Fragment is immutable once a source has handed it on: every slice in it may
+// be read by several goroutines and must not be changed.
+type Fragment struct {
+	// Stream is the name of the stream, as file names and records show it.
+	Stream string
+	// Number names the fragment within its stream. KVS numbers have 47 decimal
+	// digits and grow; they do not fit an integer. Plain MKV files number their
+	// fragments by the ordinal of their first cluster, six digits, from 000000.
+	Number string
+	// ProducerTime and ServerTime are the instants of the fragment's timecode on
+	// the two clocks of KVS, in UTC, exact to the millisecond. ServerTime is zero
+	// when the payload does not tell it.
+	ProducerTime, ServerTime time.Time
+	// ContinuationToken resumes a GetMedia session after this fragment. It is
+	// empty when the chunk was cut before it, or came from a file without it.
+	ContinuationToken string
+	// MillisBehindNow is the distance from this fragment to the newest one of
+	// the stream, in milliseconds, or -1 when the payload does not tell it.
+	MillisBehindNow int64
+	// Tags are the fragment's own tags (not the ones that AWS adds), in order
+	// of appearance. Names may repeat.
+	Tags []Tag
+	// Cut says that the payload ended inside this fragment. Blocks then lists
+	// the whole blocks that did arrive, and MKV ends with the last of them.
+	Cut bool
+	// Timecode is the timecode of the fragment's (first) cluster. It says where
+	// the blocks lie on the MKV's own time line and nothing about the clocks.
+	Timecode time.Duration
+	// Tracks are the tracks of the MKV header, in its order.
+	Tracks []Track
+	// Blocks are the blocks of all tracks, in file order (decode order).
+	Blocks []Block
+	// MKV is the fragment as a complete Matroska document.
+	MKV []byte
+}
+
+// Tag is one name and value that a producer attached to a fragment.
+type Tag struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// TrackType is the kind of a track, numbered as Matroska does (RFC 9559, TrackType).
+type TrackType uint8
+
+// The kinds of track that kvsframes tells apart; all others are ignored.
+const (
+	TrackVideo TrackType = 1
+	TrackAudio TrackType = 2
+)
+
+// Track describes one track of a fragment (RFC 9559, TrackEntry).
+type Track struct {
+	// Number is the number that blocks refer to.
+	Number uint64
+	// Type is the kind of the track.
+	Type TrackType
+	// CodecID is the Matroska codec id, such as V_MPEG4/ISO/AVC, cut at its
+	// first NUL byte.
+	CodecID string
+	// CodecPrivate is the codec data (avcC, hvcC); it aliases Fragment.MKV.
+	CodecPrivate []byte
+	// Width and Height are the coded picture's size in pixels, 0 when untold.
+	Width, Height int
+	// DefaultDuration is the nominal duration of one frame, 0 when untold.
+	DefaultDuration time.Duration
+	// Encoded says that the payloads are compressed or encrypted at the Matroska
+	// level (ContentEncodings), so that their first bytes are not the codec's.
+	Encoded bool
+}
+
+// Block is one SimpleBlock or Block of a fragment.
+type Block struct {
+	// Track is the number of the track that the block belongs to.
+	Track uint64
+	// Time is the presentation time, from the fragment's timecode. It may be
+	// negative.
+	Time time.Duration
+	// Key says that the block is marked as a key frame.
+	Key bool
+	// Offset and Size are the place of the payload in Fragment.MKV, in bytes.
+	Offset, Size int
+}
+
+// VideoTrack returns the first video track, and false if there is none.
+func (f *Fragment) VideoTrack() (Track, bool) {
+	for _, t := range f.Tracks {
+		if t.Type == TrackVideo {
+			return t, true
+		}
+	}
+	return Track{}, false
+}
+
+// FrameInfo names one frame of the video track and says when it was taken.
+type FrameInfo struct {
+	// Stream and FragmentNumber name the fragment.
+	Stream, FragmentNumber string
+	// Index is the frame's place in presentation order within its fragment,
+	// counting every frame of the video track, sampled or not, from 0.
+	Index int
+	// PTS is the presentation timestamp, from the start of the fragment (its
+	// timecode).
+	PTS time.Duration
+	// ProducerTime and ServerTime are the frame's capture time on the two
+	// clocks: the fragment's plus PTS. ServerTime is zero when unknown.
+	ProducerTime, ServerTime time.Time
+	// Key says that the frame is a key frame.
+	Key bool
+}
+
+// Image is one sample, rendered and encoded for one sink.
+type Image struct {
+	FrameInfo
+	// Sink is the name of the sink that asked for it.
+	Sink string
+	// Format is what Data holds: jpeg, or for raw frames the pixel format.
+	Format string
+	// Ext is the file name extension that fits Data, without a dot.
+	Ext string
+	// ContentType is the media type of Data.
+	ContentType string
+	// Width and Height are the image's size in pixels.
+	Width, Height int
+	// Tags are the tags of the fragment. The slice is shared: do not change it.
+	Tags []Tag
+	// Data is the encoded image. Whoever receives the image owns it.
+	Data []byte
+}
+
+// Record says that an image is durable at its destination.
+type Record struct {
+	FrameInfo
+	// Sink, Key and Format say which sink wrote it, where, and as what.
+	Sink, Key, Format string
+	// Width and Height are the image's size in pixels.
+	Width, Height int
+	// Bytes is the size of the object, SHA256 its digest in lower-case hex.
+	Bytes  int64
+	SHA256 string
+	// Tags are the tags of the fragment.
+	Tags []Tag
+}
+
+// WholeFragment is the FrameIndex of a Gap that concerns no frame in particular.
+const WholeFragment = -1
+
+// Gap is a fragment or a frame that could not be delivered, with its reason.
+type Gap struct {
+	// Stream and FragmentNumber name the fragment; the number is empty when the
+	// payload did not tell it.
+	Stream, FragmentNumber string
+	// FrameIndex is the frame, or WholeFragment.
+	FrameIndex int
+	// Reason says in a few words what is missing and why.
+	Reason string
+	// FramesLost is the number of frames that are known to be missing.
+	FramesLost int
+}
+
+// String returns the gap as one line for a log.
+func (g Gap) String() string {
+	frame := ""
+	if g.FrameIndex != WholeFragment {
+		frame = fmt.Sprintf(" frame %d", g.FrameIndex)
+	}
+	return fmt.Sprintf("stream %s fragment %s%s: %s (frames lost: %d)", g.Stream, g.FragmentNumber, frame, g.Reason, g.FramesLost)
+}
+
+// GapError is returned by a source when one fragment is lost and the stream goes
+// on: the caller notes the gap and asks for the next fragment.
+type GapError struct {
+	Gap Gap
+	// Err is the cause.
+	Err error
+}
+
+// Error implements error.
+func (e *GapError) Error() string { return fmt.Sprintf("read fragment: %s: %v", e.Gap, e.Err) }
+
+// Unwrap returns the cause.
+func (e *GapError) Unwrap() error { return e.Err }
+
+// Outcome is what decoding one fragment came to.
+type Outcome struct {
+	// FramesDecoded is the number of frames that the decoder gave.
+	FramesDecoded int
+	// Gaps are the samples (or the whole fragment) that could not be delivered.
+	Gaps []Gap
+}

@@ -1,0 +1,137 @@
+package source
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Type is where fragments come from.
+type Type string
+
+// The types of source.
+const (
+	TypeKVS  Type = "kvs"
+	TypeFile Type = "file"
+)
+
+// Mode is how a KVS stream is read.
+type Mode string
+
+// The modes of a KVS source.
+const (
+	ModeLive    Mode = "live"
+	ModeArchive Mode = "archive"
+)
+
+// StartType says where a GetMedia session starts (Kinesis Video Streams API
+// Reference, StartSelector).
+type StartType string
+
+// The six start selectors of GetMedia, spelled as the API spells them.
+const (
+	StartNow               StartType = "NOW"
+	StartEarliest          StartType = "EARLIEST"
+	StartFragmentNumber    StartType = "FRAGMENT_NUMBER"
+	StartProducerTimestamp StartType = "PRODUCER_TIMESTAMP"
+	StartServerTimestamp   StartType = "SERVER_TIMESTAMP"
+	StartContinuationToken StartType = "CONTINUATION_TOKEN"
+)
+
+// StartSelector says where a GetMedia session starts.
+type StartSelector struct {
+	Type StartType `mapstructure:"type"`
+	// Timestamp is used by the two TIMESTAMP types.
+	Timestamp time.Time `mapstructure:"timestamp"`
+	// AfterFragmentNumber is exclusive, as the API is: reading starts at the
+	// fragment after it.
+	AfterFragmentNumber string `mapstructure:"after_fragment_number"`
+	ContinuationToken   string `mapstructure:"continuation_token"`
+}
+
+// End says when a session is over; the first limit reached ends it. A zero field
+// is no limit.
+type End struct {
+	Timestamp   time.Time     `mapstructure:"timestamp"`
+	Duration    time.Duration `mapstructure:"duration"`
+	Fragments   int           `mapstructure:"fragments"`
+	IdleTimeout time.Duration `mapstructure:"idle_timeout"`
+}
+
+// Size is a number of bytes, written with a unit: 64MiB.
+type Size int64
+
+var units = []struct {
+	suffix string
+	factor int64
+}{
+	{"KiB", 1 << 10},
+	{"MiB", 1 << 20},
+	{"GiB", 1 << 30},
+	{"kB", 1e3},
+	{"MB", 1e6},
+	{"GB", 1e9},
+	{"B", 1},
+}
+
+// UnmarshalText reads a whole number with a unit (B, kB, MB, GB, KiB, MiB, GiB).
+func (s *Size) UnmarshalText(text []byte) error {
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(string(text), u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		if err != nil || n < 0 || n > math.MaxInt64/u.factor {
+			break
+		}
+		*s = Size(n * u.factor)
+		return nil
+	}
+	return fmt.Errorf("%q is not a size: write a whole number with a unit, such as 64MiB", text)
+}
+
+// MarshalText writes the size with the largest binary unit that loses nothing.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// String returns the size with the largest binary unit that loses nothing.
+func (s Size) String() string {
+	for _, u := range []int{2, 1, 0} {
+		if f := units[u].factor; s != 0 && int64(s)%f == 0 {
+			return strconv.FormatInt(int64(s)/f, 10) + units[u].suffix
+		}
+	}
+	return strconv.FormatInt(int64(s), 10) + "B"
+}
+
+// Config is the `source` part of pipeline.yaml.
+type Config struct {
+	Type Type `mapstructure:"type"`
+
+	// Streams are names or ARNs of KVS streams.
+	Streams       []string      `mapstructure:"streams"`
+	Region        string        `mapstructure:"region"`
+	EndpointURL   string        `mapstructure:"endpoint_url"`
+	Mode          Mode          `mapstructure:"mode"`
+	StartSelector StartSelector `mapstructure:"start_selector"`
+	End           End           `mapstructure:"end"`
+	// MaxFragmentSize is the largest fragment that is taken into memory, bytes.
+	MaxFragmentSize Size `mapstructure:"max_fragment_size"`
+
+	// Paths are files, globs, or "-" for standard input.
+	Paths []string `mapstructure:"paths"`
+	// Stream overrides the stream name of a file source.
+	Stream string `mapstructure:"stream"`
+}
+
+// DefaultConfig returns the settings of a source that says only its streams.
+func DefaultConfig() Config {
+	return Config{
+		Type:            TypeKVS,
+		Mode:            ModeLive,
+		StartSelector:   StartSelector{Type: StartNow},
+		MaxFragmentSize: 64 << 20,
+	}
+}
