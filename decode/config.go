@@ -1,8 +1,9 @@
+// Package decode turns fragments into images: it plans which frames are wanted,
+// decodes no more than those need, renders and encodes them. It is the only
+// package that imports libav; what leaves it is plain Go memory.
 package decode
 
-import (
-	"time"
-)
+import "time"
 
 // SkipFrame says which frames the decoder may leave out.
 type SkipFrame string

@@ -38,6 +38,9 @@ type Fragment struct {
 	// Cut says that the payload ended inside this fragment. Blocks then lists
 	// the whole blocks that did arrive, and MKV ends with the last of them.
 	Cut bool
+	// CutBlock says that the payload ended inside a block of the video track,
+	// which is lost. It is set only together with Cut.
+	CutBlock bool
 	// Timecode is the timecode of the fragment's (first) cluster. It says where
 	// the blocks lie on the MKV's own time line and nothing about the clocks.
 	Timecode time.Duration

@@ -1,0 +1,129 @@
+package decode
+
+import (
+	"encoding/binary"
+	"encoding/json"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Tags and types of Exif 2.32 (CIPA DC-008-2019, 4.6).
+const (
+	tagDescription         = 0x010e
+	tagSoftware            = 0x0131
+	tagExifIFD             = 0x8769
+	tagExifVersion         = 0x9000
+	tagDateTimeOriginal    = 0x9003
+	tagDateTimeDigitized   = 0x9004
+	tagOffsetTimeOriginal  = 0x9011
+	tagOffsetTimeDigitized = 0x9012
+	tagSubSecOriginal      = 0x9291
+	tagSubSecDigitized     = 0x9292
+
+	typeASCII     = 2
+	typeLong      = 4
+	typeUndefined = 7
+)
+
+// exifEntry is one field of an image file directory.
+type exifEntry struct {
+	tag, kind uint16
+	value     []byte
+}
+
+func ascii(tag uint16, s string) exifEntry {
+	return exifEntry{tag, typeASCII, append([]byte(s), 0)}
+}
+
+// withEXIF returns the JPEG with an Exif segment after its JFIF header: the
+// producer's time as the original, the server's as the digitized time, both in
+// UTC, and stream, fragment and frame as JSON in the description.
+func withEXIF(jpeg []byte, f media.FrameInfo) []byte {
+	segment := exifSegment(f)
+	at := 2 // after the start-of-image marker
+	if len(jpeg) > 6 && jpeg[2] == 0xff && jpeg[3] == 0xe0 {
+		at = min(len(jpeg), 4+int(binary.BigEndian.Uint16(jpeg[4:])))
+	}
+	out := make([]byte, 0, len(jpeg)+len(segment))
+	out = append(out, jpeg[:at]...)
+	out = append(out, segment...)
+	return append(out, jpeg[at:]...)
+}
+
+// exifSegment returns the APP1 segment of one frame.
+func exifSegment(f media.FrameInfo) []byte {
+	const date, second = "2006:01:02 15:04:05", "000"
+	description, err := json.Marshal(struct {
+		Stream   string `json:"stream"`
+		Fragment string `json:"fragment_number"`
+		Frame    int    `json:"frame_index"`
+	}{f.Stream, f.FragmentNumber, f.Index})
+	if err != nil { // strings and integers always marshal
+		panic(err)
+	}
+	producer := f.ProducerTime.UTC()
+	exif := []exifEntry{
+		{tagExifVersion, typeUndefined, []byte("0232")},
+		ascii(tagDateTimeOriginal, producer.Format(date)),
+		ascii(tagOffsetTimeOriginal, "+00:00"),
+		ascii(tagSubSecOriginal, producer.Format("." + second)[1:]),
+	}
+	if server := f.ServerTime.UTC(); !f.ServerTime.IsZero() {
+		exif = []exifEntry{
+			exif[0], exif[1],
+			ascii(tagDateTimeDigitized, server.Format(date)),
+			exif[2],
+			ascii(tagOffsetTimeDigitized, "+00:00"),
+			exif[3],
+			ascii(tagSubSecDigitized, server.Format("." + second)[1:]),
+		}
+	}
+	main := []exifEntry{
+		ascii(tagDescription, string(description)),
+		ascii(tagSoftware, "kvsframes"),
+		{tagExifIFD, typeLong, nil},
+	}
+	const header = 8
+	body := appendDirectory([]byte("II*\x00\x08\x00\x00\x00"), header, main, exif)
+	segment := []byte{0xff, 0xe1, 0, 0}
+	segment = append(append(segment, "Exif\x00\x00"...), body...)
+	binary.BigEndian.PutUint16(segment[2:], uint16(len(segment)-2))
+	return segment
+}
+
+// appendDirectory appends a directory that starts at offset, its values, and the
+// directory that its tagExifIFD entry points to (TIFF 6.0, section 2).
+func appendDirectory(dst []byte, offset int, entries, sub []exifEntry) []byte {
+	order := binary.LittleEndian
+	values := offset + 2 + 12*len(entries) + 4
+	var tail []byte
+	dst = order.AppendUint16(dst, uint16(len(entries)))
+	subEntry := -1
+	for _, e := range entries {
+		dst = order.AppendUint16(dst, e.tag)
+		dst = order.AppendUint16(dst, e.kind)
+		if e.tag == tagExifIFD {
+			dst = order.AppendUint32(dst, 1)
+			subEntry = len(dst)
+			dst = order.AppendUint32(dst, 0)
+			continue
+		}
+		dst = order.AppendUint32(dst, uint32(len(e.value)))
+		if len(e.value) <= 4 {
+			dst = append(dst, append(e.value, 0, 0, 0, 0)[:4]...)
+			continue
+		}
+		dst = order.AppendUint32(dst, uint32(values+len(tail)))
+		tail = append(tail, e.value...)
+		if len(tail)%2 != 0 { // values start at even offsets
+			tail = append(tail, 0)
+		}
+	}
+	dst = append(order.AppendUint32(dst, 0), tail...)
+	if subEntry >= 0 {
+		at := values + len(tail)
+		order.PutUint32(dst[subEntry:], uint32(at))
+		dst = appendDirectory(dst, at, sub, nil)
+	}
+	return dst
+}

@@ -1,0 +1,81 @@
+package decode
+
+// rect is a part of a picture, in pixels.
+type rect struct{ x, y, w, h int }
+
+// geometry is how a picture of one size becomes an image of another: the crop is
+// scaled to the size of inner, which lies on a canvas of w x h.
+type geometry struct {
+	crop  rect
+	inner rect
+	w, h  int
+}
+
+// geometry returns how a source of sw x sh pixels meets r.
+func (r Resize) geometry(sw, sh int) geometry {
+	w, h := r.box(sw, sh)
+	whole := rect{0, 0, sw, sh}
+	switch r.Fit {
+	case FitStretch:
+		if !r.Upscale {
+			w, h = min(w, sw), min(h, sh)
+		}
+		return geometry{crop: whole, inner: rect{0, 0, w, h}, w: w, h: h}
+	case FitCover:
+		return r.cover(sw, sh, w, h)
+	case FitPad:
+		iw, ih := r.within(sw, sh, w, h)
+		// The inner picture starts at an even pixel, so that chroma samples of
+		// 4:2:0 formats are whole.
+		return geometry{crop: whole, inner: rect{(w - iw) / 2 &^ 1, (h - ih) / 2 &^ 1, iw, ih}, w: w, h: h}
+	default:
+		w, h = r.within(sw, sh, w, h)
+		return geometry{crop: whole, inner: rect{0, 0, w, h}, w: w, h: h}
+	}
+}
+
+// box returns the size that is asked for, with an open side from the aspect ratio.
+func (r Resize) box(sw, sh int) (w, h int) {
+	switch {
+	case r.Width == 0 && r.Height == 0:
+		return sw, sh
+	case r.Width == 0:
+		return scaled(sw, r.Height, sh), r.Height
+	case r.Height == 0:
+		return r.Width, scaled(sh, r.Width, sw)
+	default:
+		return r.Width, r.Height
+	}
+}
+
+// within returns the largest size of the source's aspect ratio in a box of w x h.
+func (r Resize) within(sw, sh, w, h int) (int, int) {
+	if !r.Upscale && sw <= w && sh <= h {
+		return sw, sh
+	}
+	if int64(sw)*int64(h) > int64(w)*int64(sh) { // wider than the box
+		return w, min(h, scaled(sh, w, sw))
+	}
+	return min(w, scaled(sw, h, sh)), h
+}
+
+// cover crops the source around its centre to the aspect ratio of w x h. Without
+// upscaling a box larger than the source shrinks, aspect ratio kept.
+func (r Resize) cover(sw, sh, w, h int) geometry {
+	crop := rect{0, 0, sw, sh}
+	if int64(sw)*int64(h) > int64(w)*int64(sh) {
+		crop.w = min(sw, scaled(w, sh, h))
+	} else {
+		crop.h = min(sh, scaled(h, sw, w))
+	}
+	crop.x, crop.y = (sw-crop.w)/2&^1, (sh-crop.h)/2&^1
+	if !r.Upscale && (crop.w < w || crop.h < h) {
+		w, h = crop.w, crop.h
+	}
+	return geometry{crop: crop, inner: rect{0, 0, w, h}, w: w, h: h}
+}
+
+// scaled returns n*num/den, rounded to the nearest and at least 1.
+func scaled(n, num, den int) int {
+	return max(1, int((int64(n)*int64(num)*2+int64(den))/(int64(den)*2)))
+}

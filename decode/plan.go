@@ -1,0 +1,155 @@
+package decode
+
+import (
+	"sort"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// plan says what is wanted of one fragment and which packets must be decoded for
+// it. It is pure data: made in stream order, used by any worker.
+type plan struct {
+	// track is the video track; hasVideo is false when there is none.
+	track    media.Track
+	hasVideo bool
+	// frames are the frames of the video track in decode order, one a packet.
+	frames []plannedFrame
+	// samples is the number of frames that at least one output wants.
+	samples int
+	// inOrder holds the packets of the wanted frames, in presentation order.
+	inOrder []int
+}
+
+// plannedFrame is one frame of the video track.
+type plannedFrame struct {
+	info media.FrameInfo
+	// feed says that the packet must go to the decoder.
+	feed bool
+	// outputs are the outputs that want the frame, as indexes.
+	outputs []int
+}
+
+// planner makes the plans of one stream. It alone holds the sampling state.
+type planner struct {
+	skip     SkipFrame
+	outputs  []Output
+	samplers []sampler
+}
+
+func newPlanner(skip SkipFrame, outputs []Output) *planner {
+	p := &planner{skip: skip, outputs: outputs}
+	for _, o := range outputs {
+		p.samplers = append(p.samplers, newSampler(o.Sample))
+	}
+	return p
+}
+
+// plan decides what is wanted of f. It must be called once for each fragment of
+// the stream, in order.
+func (p *planner) plan(f *media.Fragment) *plan {
+	pl := &plan{}
+	pl.track, pl.hasVideo = f.VideoTrack()
+	if !pl.hasVideo {
+		return pl
+	}
+	var packets [][]byte
+	var blocks []media.Block
+	for _, b := range f.Blocks {
+		if b.Track == pl.track.Number {
+			blocks = append(blocks, b)
+			packets = append(packets, f.MKV[b.Offset:b.Offset+b.Size])
+		}
+	}
+	pl.frames = make([]plannedFrame, len(blocks))
+	order := presentationOrder(blocks)
+	for index, k := range order {
+		pl.frames[k].info = frameInfo(f, blocks[k], index)
+	}
+	pics := newNALReader(pl.track).pictures(packets)
+	p.sample(pl, p.candidates(order, blocks, pics))
+	pl.feed(p.skip, blocks, pics)
+	return pl
+}
+
+// presentationOrder returns the packets' indexes ordered by presentation
+// timestamp; equal ones keep their order.
+func presentationOrder(blocks []media.Block) []int {
+	order := make([]int, len(blocks))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(a, b int) bool { return blocks[order[a]].Time < blocks[order[b]].Time })
+	return order
+}
+
+func frameInfo(f *media.Fragment, b media.Block, index int) media.FrameInfo {
+	info := media.FrameInfo{
+		Stream:         f.Stream,
+		FragmentNumber: f.Number,
+		Index:          index,
+		PTS:            b.Time,
+		ProducerTime:   f.ProducerTime.Add(b.Time),
+		Key:            b.Key,
+	}
+	if !f.ServerTime.IsZero() {
+		info.ServerTime = f.ServerTime.Add(b.Time)
+	}
+	return info
+}
+
+// candidates returns the frames that samplers may pick, in presentation order: a
+// skip_frame of nonref or nonkey takes the others out of the stream.
+func (p *planner) candidates(order []int, blocks []media.Block, pics []picture) []int {
+	var kept []int
+	for _, k := range order {
+		if p.skip == SkipNonRef && pics[k].disposable || p.skip == SkipNonKey && !blocks[k].Key {
+			continue
+		}
+		kept = append(kept, k)
+	}
+	return kept
+}
+
+// sample asks every output which of the candidates it wants.
+func (p *planner) sample(pl *plan, kept []int) {
+	seen := make([]candidate, len(kept))
+	for o, s := range p.samplers {
+		for i, k := range kept {
+			info := pl.frames[k].info
+			seen[i] = candidate{at: instant(info, p.outputs[o].Sample.Clock), key: info.Key}
+		}
+		for i, picked := range s.pick(seen, pl.track.DefaultDuration) {
+			if picked {
+				f := &pl.frames[kept[i]]
+				f.outputs = append(f.outputs, o)
+			}
+		}
+	}
+	for _, k := range kept {
+		if len(pl.frames[k].outputs) > 0 {
+			pl.inOrder = append(pl.inOrder, k)
+		}
+	}
+	pl.samples = len(pl.inOrder)
+}
+
+// feed decides which packets are decoded. Left out are, in each group of pictures
+// (from one entry to the next), everything after the last wanted packet and
+// before it the unwanted pictures that no other refers to: a picture's references precede it in decode order.
+func (pl *plan) feed(skip SkipFrame, blocks []media.Block, pics []picture) {
+	for start := 0; start < len(pics); {
+		end := start + 1
+		for end < len(pics) && !pics[end].entry {
+			end++
+		}
+		last := end - 1
+		for skip != SkipNone && last >= start && len(pl.frames[last].outputs) == 0 {
+			last--
+		}
+		for k := start; k <= last; k++ {
+			pl.frames[k].feed = skip == SkipNone || len(pl.frames[k].outputs) > 0 ||
+				!pics[k].disposable && (skip != SkipNonKey || blocks[k].Key)
+		}
+		start = end
+	}
+}

@@ -1,0 +1,97 @@
+//go:build cgo
+
+package decode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Pool decodes the fragments of all streams: as many at once as it has workers,
+// each on one core.
+type Pool struct {
+	config Config
+	log    *slog.Logger
+	idle   chan *worker
+}
+
+// NewPool starts a pool. It must be closed.
+func NewPool(cfg Config, log *slog.Logger) (*Pool, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure decode: %w", err)
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	p := &Pool{config: cfg, log: log, idle: make(chan *worker, cfg.Workers)}
+	for range cfg.Workers {
+		w, err := newWorker(cfg)
+		if err != nil {
+			p.config.Workers = len(p.idle)
+			p.Close()
+			return nil, fmt.Errorf("start decoder: %w", err)
+		}
+		p.idle <- w
+	}
+	return p, nil
+}
+
+// Workers is the number of fragments that are decoded at once.
+func (p *Pool) Workers() int { return p.config.Workers }
+
+// Close waits for the fragments under way and frees all of libav's memory. The
+// pool must not be used after it.
+func (p *Pool) Close() {
+	for range p.config.Workers {
+		(<-p.idle).free()
+	}
+}
+
+// Stream plans and decodes the fragments of one stream for a set of outputs.
+type Stream struct {
+	pool    *Pool
+	outputs []Output
+	planner *planner
+}
+
+// Stream returns the decode stage of one stream. All outputs share one decode.
+func (p *Pool) Stream(outputs []Output) (*Stream, error) {
+	for _, o := range outputs {
+		if err := o.Validate(); err != nil {
+			return nil, fmt.Errorf("configure output %s: %w", o.Sink, err)
+		}
+	}
+	return &Stream{pool: p, outputs: outputs, planner: newPlanner(p.config.SkipFrame, outputs)}, nil
+}
+
+// Plan decides which frames of f are wanted. It must be called for every
+// fragment of the stream, in order, from one goroutine at a time. The function that it returns
+// decodes them: it may run on any goroutine, at the same time as others. It waits for a free worker, calls
+// emit for each image in presentation order (by output where one frame serves several), on its own goroutine
+// and never after it has returned, and stops with emit's error or
+// the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
+func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
+	pl := s.planner.plan(f)
+	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
+		var w *worker
+		select {
+		case <-ctx.Done():
+			return media.Outcome{}, ctx.Err()
+		case w = <-s.pool.idle:
+		}
+		defer func() { s.pool.idle <- w }()
+		out, err := w.fragment(ctx, f, pl, s.outputs, emit)
+		if err == nil && len(out.Gaps) > 0 && s.pool.config.OnError == OnErrorFail {
+			err = fmt.Errorf("decode %s: %w", out.Gaps[0], errDamaged)
+		}
+		return out, err
+	}
+}
+
+// errDamaged is the cause when on_error is fail and a fragment cannot be decoded.
+var errDamaged = errors.New("fragment is damaged and on_error is fail")
