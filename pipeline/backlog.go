@@ -1,0 +1,103 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// backlog holds the images that decoders have finished and sinks have not. It is
+// bounded in bytes: decoders wait when it is full. The oldest fragment alone may
+// go over the bound, by one image, since all others wait for it.
+type backlog struct {
+	mu     sync.Mutex
+	change *sync.Cond
+	limit  int64
+	used   int64
+	head   uint64 // the number of the oldest fragment
+}
+
+func newBacklog(limit int64) *backlog {
+	b := &backlog{limit: limit}
+	b.change = sync.NewCond(&b.mu)
+	return b
+}
+
+// lane is the part of the backlog that belongs to one fragment.
+type lane struct {
+	number  uint64
+	images  []media.Image
+	held    int // images put and not yet released
+	ended   bool
+	outcome media.Outcome
+}
+
+// wake makes waits look at ctx again when it ends. The caller defers the result.
+func (b *backlog) wake(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.change.Broadcast()
+	})
+}
+
+// put appends an image to l, when there is room for it.
+func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
+	defer b.wake(ctx)()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	size := int64(len(img.Data))
+	for b.used+size > b.limit && b.used > 0 && !(l.number == b.head && l.held == 0) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b.change.Wait()
+	}
+	b.used += size
+	l.held++
+	l.images = append(l.images, img)
+	b.change.Broadcast()
+	return nil
+}
+
+// end says that no more images come to l.
+func (b *backlog) end(l *lane, outcome media.Outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l.ended, l.outcome = true, outcome
+	b.change.Broadcast()
+}
+
+// take returns the next image of l, which becomes the oldest fragment; ok is
+// false at its end. The image counts until it is released.
+func (b *backlog) take(ctx context.Context, l *lane) (img media.Image, ok bool, err error) {
+	defer b.wake(ctx)()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.head != l.number {
+		b.head = l.number
+		b.change.Broadcast()
+	}
+	for len(l.images) == 0 && !l.ended {
+		if err := ctx.Err(); err != nil {
+			return media.Image{}, false, err
+		}
+		b.change.Wait()
+	}
+	if len(l.images) == 0 {
+		return media.Image{}, false, nil
+	}
+	img = l.images[0]
+	l.images = l.images[1:]
+	return img, true, nil
+}
+
+// release gives the room of a delivered image back.
+func (b *backlog) release(l *lane, size int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= size
+	l.held--
+	b.change.Broadcast()
+}

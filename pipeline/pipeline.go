@@ -1,0 +1,371 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Stream is one stream with its stages.
+type Stream struct {
+	Name    string
+	Source  Source
+	Planner Planner
+	Sinks   []Sink
+}
+
+// Options bound a run.
+type Options struct {
+	// Log receives what the user should know. It must not be nil.
+	Log *slog.Logger
+	// Meter counts along; nil is none.
+	Meter *Meter
+	// FragmentsInFlight is the number of fragments that are decoded or wait for
+	// it; below 1 is 2.
+	FragmentsInFlight int
+	// FragmentBytes is the size of those fragments above which none is read;
+	// below 1 is 128 MiB. One fragment may exceed it.
+	FragmentBytes int64
+	// BacklogBytes is the size of the images that wait for their sinks; below 1
+	// is 64 MiB. One image may exceed it.
+	BacklogBytes int64
+}
+
+func (o Options) withDefaults() Options {
+	if o.Meter == nil {
+		o.Meter = &Meter{}
+	}
+	if o.FragmentsInFlight < 1 {
+		o.FragmentsInFlight = 2
+	}
+	if o.FragmentBytes < 1 {
+		o.FragmentBytes = 128 << 20
+	}
+	if o.BacklogBytes < 1 {
+		o.BacklogBytes = 64 << 20
+	}
+	return o
+}
+
+// maxUncommitted is the number of fragments whose images are on their way to the
+// sinks at once: enough to hide the latency of an object store.
+const maxUncommitted = 64
+
+// Run reads the stream to its end. Fragments are decoded side by side and
+// committed in order: first the images, then the manifest parts. It closes the
+// source, and returns when every goroutine that it started is gone.
+//
+// A source that fails ends the run after all that it gave is committed. A stage
+// that fails, or a cancelled context, ends the run at once; then the summary counts what was
+// committed until then.
+func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
+	r := newRun(s, o.withDefaults())
+	group, ctx := errgroup.WithContext(ctx)
+	var readErr error
+	group.Go(func() error {
+		defer close(r.order)
+		readErr = r.read(ctx, group)
+		return nil
+	})
+	group.Go(func() error {
+		defer close(r.uncommitted)
+		return r.deliver(ctx, group)
+	})
+	group.Go(func() error { return r.commit(ctx) })
+	err := group.Wait()
+	if err == nil {
+		err = readErr
+	}
+	r.summary.BytesRead = s.Source.BytesRead()
+	if closeErr := s.Source.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("close source: %w", closeErr)
+	}
+	return r.summary, err
+}
+
+// run is one run of one stream.
+type run struct {
+	Stream
+	Options
+	backlog     *backlog
+	fragments   chan struct{} // a place for every fragment in flight
+	bytes       *byteGate
+	order       chan *item // from read to deliver
+	uncommitted chan *item // from deliver to commit
+	writes      []chan struct{}
+	sinks       map[string]int
+	summary     Summary
+}
+
+// item is one fragment on its way, or the gap that is there instead of one.
+type item struct {
+	fragment *media.Fragment
+	gaps     []media.Gap
+	lane     lane
+	records  [][]*media.Record // by sink, in presentation order
+	writes   sync.WaitGroup
+	// failed is the first failed write. It is read after writes is done.
+	failed     error
+	failedOnce sync.Once
+}
+
+func newRun(s Stream, o Options) *run {
+	r := &run{
+		Stream:      s,
+		Options:     o,
+		backlog:     newBacklog(o.BacklogBytes),
+		fragments:   make(chan struct{}, o.FragmentsInFlight),
+		bytes:       &byteGate{limit: o.FragmentBytes, change: make(chan struct{}, 1)},
+		order:       make(chan *item, o.FragmentsInFlight),
+		uncommitted: make(chan *item, maxUncommitted),
+		sinks:       map[string]int{},
+		summary:     Summary{FramesWritten: map[string]int{}, Gaps: []Gap{}},
+	}
+	for i, sink := range s.Sinks {
+		r.sinks[sink.Name()] = i
+		r.writes = append(r.writes, make(chan struct{}, max(1, sink.MaxInFlight())))
+		r.summary.FramesWritten[sink.Name()] = 0
+	}
+	return r
+}
+
+// read takes fragments from the source, plans them in order and starts their
+// decoding. Its error is the source's.
+func (r *run) read(ctx context.Context, group *errgroup.Group) error {
+	for number := uint64(1); ; number++ {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case r.fragments <- struct{}{}:
+		}
+		if err := r.bytes.wait(ctx); err != nil {
+			return err
+		}
+		before := r.Source.BytesRead()
+		it, err := r.next(ctx)
+		r.Meter.BytesRead.Add(r.Source.BytesRead() - before)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", r.Name, err)
+		}
+		it.lane.number = number
+		it.records = make([][]*media.Record, len(r.Sinks))
+		r.start(ctx, group, it)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case r.order <- it:
+		}
+	}
+}
+
+// next reads one fragment, or the gap in its place.
+func (r *run) next(ctx context.Context) (*item, error) {
+	f, err := r.Source.Next(ctx)
+	if gap := (*media.GapError)(nil); errors.As(err, &gap) {
+		return &item{gaps: []media.Gap{gap.Gap}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	it := &item{fragment: f}
+	if f.Cut {
+		g := media.Gap{Stream: f.Stream, FragmentNumber: f.Number, FrameIndex: media.WholeFragment, Reason: "the payload ended inside the fragment"}
+		if f.CutBlock {
+			g.FramesLost = 1
+		}
+		it.gaps = append(it.gaps, g)
+	}
+	if f.MillisBehindNow >= 0 {
+		r.Meter.MillisBehind.Store(f.MillisBehindNow)
+	}
+	return it, nil
+}
+
+// start plans the fragment and decodes it in a goroutine of its own.
+func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
+	if it.fragment == nil {
+		r.backlog.end(&it.lane, media.Outcome{})
+		<-r.fragments
+		return
+	}
+	work := r.Planner.Plan(it.fragment)
+	size := int64(len(it.fragment.MKV))
+	r.bytes.add(size)
+	group.Go(func() error {
+		out, err := work(ctx, func(img media.Image) error { return r.backlog.put(ctx, &it.lane, img) })
+		if err != nil {
+			return err
+		}
+		r.backlog.end(&it.lane, out)
+		r.bytes.add(-size)
+		<-r.fragments
+		return nil
+	})
+}
+
+// deliver starts the writes of all images, fragment after fragment.
+func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
+	for it := range r.order {
+		for {
+			img, ok, err := r.backlog.take(ctx, &it.lane)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				break
+			}
+			if err := r.write(ctx, group, it, img); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case r.uncommitted <- it:
+		}
+	}
+	return ctx.Err()
+}
+
+// write hands one image to its sink, when that has a place free.
+func (r *run) write(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
+	i, ok := r.sinks[img.Sink]
+	if !ok {
+		return fmt.Errorf("deliver image: no sink is named %q", img.Sink)
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r.writes[i] <- struct{}{}:
+	}
+	record := new(media.Record)
+	it.records[i] = append(it.records[i], record)
+	it.writes.Add(1)
+	group.Go(func() error {
+		defer it.writes.Done()
+		defer func() { <-r.writes[i] }()
+		defer r.backlog.release(&it.lane, int64(len(img.Data)))
+		written, err := r.Sinks[i].Write(ctx, img)
+		if err != nil {
+			err = fmt.Errorf("write to sink %s: %w", img.Sink, err)
+			it.failedOnce.Do(func() { it.failed = err })
+			return err
+		}
+		*record = written
+		r.Meter.sink(img.Sink).Add(1)
+		return nil
+	})
+	return nil
+}
+
+// commit ends fragments in order: when all images of one are durable, its
+// manifest parts are written and it counts.
+func (r *run) commit(ctx context.Context) error {
+	for it := range r.uncommitted {
+		it.writes.Wait()
+		if it.failed != nil {
+			return it.failed
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.commitItem(ctx, it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) commitItem(ctx context.Context, it *item) error {
+	for i, sink := range r.Sinks {
+		records := make([]media.Record, len(it.records[i]))
+		for n, record := range it.records[i] {
+			records[n] = *record
+		}
+		if len(records) == 0 {
+			continue
+		}
+		if err := sink.Commit(ctx, it.fragment, records); err != nil {
+			return fmt.Errorf("commit fragment %s to sink %s: %w", it.fragment.Number, sink.Name(), err)
+		}
+		r.summary.FramesWritten[sink.Name()] += len(records)
+	}
+	gaps := append(it.gaps, it.lane.outcome.Gaps...)
+	for _, g := range gaps {
+		r.Log.Warn("gap", "stream", r.Name, "fragment", g.FragmentNumber, "frames_lost", g.FramesLost, "reason", g.Reason)
+	}
+	r.summary.add(it.fragment, it.lane.outcome.FramesDecoded, gaps)
+	r.Meter.Gaps.Add(int64(len(gaps)))
+	if it.fragment != nil {
+		r.Meter.Fragments.Add(1)
+		r.Meter.FramesDecoded.Add(int64(it.lane.outcome.FramesDecoded))
+	}
+	return nil
+}
+
+// byteGate lets fragments in while those in flight are small enough together.
+type byteGate struct {
+	mu          sync.Mutex
+	limit, used int64
+	change      chan struct{} // holds a token when used has shrunk
+}
+
+func (g *byteGate) add(n int64) {
+	g.mu.Lock()
+	g.used += n
+	g.mu.Unlock()
+	select {
+	case g.change <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when less than the limit is in use. One goroutine may wait.
+func (g *byteGate) wait(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		room := g.used < g.limit
+		g.mu.Unlock()
+		if room {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-g.change:
+		}
+	}
+}
+
+// Until returns a source that ends cleanly once stop is done: what was read until
+// then is finished, and nothing more is read.
+func Until(stop context.Context, s Source) Source { return &until{Source: s, stop: stop} }
+
+type until struct {
+	Source
+	stop context.Context // a signal to end, not the context of a call
+}
+
+func (u *until) Next(ctx context.Context) (*media.Fragment, error) {
+	if u.stop.Err() != nil {
+		return nil, io.EOF
+	}
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(u.stop, cancel)()
+	f, err := u.Source.Next(reading)
+	if err != nil && ctx.Err() == nil && u.stop.Err() != nil {
+		return nil, io.EOF
+	}
+	return f, err
+}

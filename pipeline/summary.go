@@ -1,0 +1,64 @@
+package pipeline
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Summary is what a run of one stream came to. Its JSON is the stream's part of
+// the file that `run --summary` writes.
+type Summary struct {
+	// Fragments is the number of fragments that were read and brought to an end.
+	Fragments int `json:"fragments"`
+	// FramesDecoded is the number of frames that the decoders gave.
+	FramesDecoded int `json:"frames_decoded"`
+	// FramesWritten is the number of durable images by sink.
+	FramesWritten map[string]int `json:"frames_written"`
+	// BytesRead is the number of payload bytes that were read.
+	BytesRead int64 `json:"bytes_read"`
+	// Gaps are the fragments and frames that could not be delivered.
+	Gaps []Gap `json:"gaps"`
+	// Reconnects is the number of times the source opened its stream again.
+	Reconnects int `json:"reconnects"`
+	// LastFragmentNumber is the number of the last fragment brought to an end.
+	LastFragmentNumber string `json:"last_fragment_number"`
+}
+
+// Gap is one fragment or frame that could not be delivered.
+type Gap struct {
+	FragmentNumber string `json:"fragment_number"`
+	Reason         string `json:"reason"`
+	FramesLost     int    `json:"frames_lost"`
+}
+
+// Meter counts while a run goes on. All fields may be read at any time; one
+// meter may serve several streams.
+type Meter struct {
+	Fragments, FramesDecoded, BytesRead, Gaps atomic.Int64
+	// MillisBehind is the lag of the stream that was read last, in milliseconds.
+	MillisBehind atomic.Int64
+	written      sync.Map // sink name to *atomic.Int64
+}
+
+// FramesWritten returns the number of images that a sink has made durable.
+func (m *Meter) FramesWritten(sink string) int64 { return m.sink(sink).Load() }
+
+func (m *Meter) sink(name string) *atomic.Int64 {
+	n, _ := m.written.LoadOrStore(name, new(atomic.Int64))
+	return n.(*atomic.Int64)
+}
+
+// add notes the end of one fragment.
+func (s *Summary) add(f *media.Fragment, decoded int, gaps []media.Gap) {
+	for _, g := range gaps {
+		s.Gaps = append(s.Gaps, Gap{FragmentNumber: g.FragmentNumber, Reason: g.Reason, FramesLost: g.FramesLost})
+	}
+	if f == nil { // a fragment that the source could not give
+		return
+	}
+	s.Fragments++
+	s.FramesDecoded += decoded
+	s.LastFragmentNumber = f.Number
+}
