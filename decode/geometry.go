@@ -53,6 +53,9 @@ func (r Resize) within(sw, sh, w, h int) (int, int) {
 	if !r.Upscale && sw <= w && sh <= h {
 		return sw, sh
 	}
+	if r.Width == 0 || r.Height == 0 { // the box has the aspect ratio already
+		return w, h
+	}
 	if int64(sw)*int64(h) > int64(w)*int64(sh) { // wider than the box
 		return w, min(h, scaled(sh, w, sw))
 	}

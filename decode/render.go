@@ -48,8 +48,8 @@ func (r *renderer) picture(use string, w, h int, format astiav.PixelFormat) (fra
 	})
 }
 
-// source describes a decoded frame in plain terms.
-type source struct {
+// decoded describes a decoded frame in plain terms.
+type decoded struct {
 	frame
 	format astiav.PixelFormat // without the full-range variants
 	color  colorimetry
@@ -58,8 +58,8 @@ type source struct {
 }
 
 // describe reads the frame's tags, and the settings for what is not tagged.
-func (r *renderer) describe(f frame) source {
-	s := source{frame: f, format: f.PixelFormat(), w: f.Width(), h: f.Height()}
+func (r *renderer) describe(f frame) decoded {
+	s := decoded{frame: f, format: f.PixelFormat(), w: f.Width(), h: f.Height()}
 	s.color.full = r.color.UntaggedRange == RangeFull
 	switch f.ColorRange() {
 	case astiav.ColorRangeJpeg:
@@ -161,7 +161,7 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 
 // scale brings the crop of src to the inner size and the format. A frame that
 // has both already passes as it is.
-func (r *renderer) scale(src source, g geometry, format astiav.PixelFormat) (target, error) {
+func (r *renderer) scale(src decoded, g geometry, format astiav.PixelFormat) (target, error) {
 	t := target{frame: src.frame, w: g.inner.w, h: g.inner.h, color: src.color}
 	if src.format == format && g.crop == (rect{0, 0, g.inner.w, g.inner.h}) && src.w == g.inner.w && src.h == g.inner.h {
 		return t, nil

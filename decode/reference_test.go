@@ -1,0 +1,208 @@
+//go:build cgo
+
+package decode
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/asticode/go-astiav"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// digest identifies the pixels of one frame.
+type digest [sha256.Size]byte
+
+// reference decodes one fragment as any user of libav would: open, find the
+// stream's parameters, decode every packet, drain. It shares nothing with the
+// code under test and returns the frames as tightly packed planes, in the order that libav gives.
+func reference(t *testing.T, mkv []byte) [][]byte {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	r := bytes.NewReader(mkv)
+	pb, err := astiav.AllocIOContext(4096, false, func(b []byte) (int, error) { return r.Read(b) }, nil, nil)
+	must(err)
+	defer pb.Free()
+	fc := astiav.AllocFormatContext()
+	defer fc.Free()
+	fc.SetPb(pb)
+	must(fc.OpenInput("", nil, nil))
+	defer fc.CloseInput()
+	must(fc.FindStreamInfo(nil))
+	st, c, err := fc.FindBestStream(astiav.MediaTypeVideo, -1, -1)
+	must(err)
+	cc := astiav.AllocCodecContext(c)
+	defer cc.Free()
+	must(st.CodecParameters().ToCodecContext(cc))
+	must(cc.Open(c, nil))
+	pkt, frm := astiav.AllocPacket(), astiav.AllocFrame()
+	defer pkt.Free()
+	defer frm.Free()
+	var out [][]byte
+	drain := func() {
+		for cc.ReceiveFrame(frm) == nil {
+			b, err := frm.Data().Bytes(1)
+			must(err)
+			out = append(out, b)
+			frm.Unref()
+		}
+	}
+	for fc.ReadFrame(pkt) == nil {
+		if pkt.StreamIndex() == st.Index() {
+			_ = cc.SendPacket(pkt) // a damaged packet is libav's to skip
+			drain()
+		}
+		pkt.Unref()
+	}
+	_ = cc.SendPacket(nil)
+	drain()
+	return out
+}
+
+// recordings is the folder of real GetMedia recordings beside the checkout.
+const recordings = "../../shared/kvs"
+
+// fragments splits a file of the folder beside the checkout, or of testdata.
+func fragments(t testing.TB, path string) []*media.Fragment {
+	t.Helper()
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) && filepath.Dir(path) == recordings {
+		t.Skip("no recordings beside the checkout")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := source.NewSplitter(f, source.SplitConfig{Stream: "cam"})
+	var out []*media.Fragment
+	for {
+		frag, err := s.Next()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, frag)
+	}
+}
+
+func everyFrame() Output {
+	return Output{
+		Sink: "raw", Sample: Sample{Type: SampleAll, Clock: ClockProducer},
+		Resize: Resize{Fit: FitContain}, Format: FormatNone, PixelFormat: PixelYUV420P,
+	}
+}
+
+func newTestPool(t testing.TB, change func(*Config)) *Pool {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Workers = 1
+	if change != nil {
+		change(&cfg)
+	}
+	p, err := NewPool(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// decodeAll runs fragments one after the other and returns the images and the outcomes.
+func decodeAll(t testing.TB, s *Stream, frags []*media.Fragment) (images [][]media.Image, outcomes []media.Outcome) {
+	t.Helper()
+	for _, f := range frags {
+		var got []media.Image
+		out, err := s.Plan(f)(context.Background(), func(img media.Image) error {
+			got = append(got, img)
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("fragment %s: %v", f.Number, err)
+		}
+		images = append(images, got)
+		outcomes = append(outcomes, out)
+	}
+	return images, outcomes
+}
+
+func stream(t testing.TB, p *Pool, outputs ...Output) *Stream {
+	t.Helper()
+	s, err := p.Stream(outputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestRecordingsGiveExactlyWhatLibavGivesForEachFragmentAlone(t *testing.T) {
+	for name, frames := range map[string]int{
+		"output_get_media.mkv":                         300,
+		"output-get-media-non-increasing-timecode.mkv": 358,
+		"clusters.mkv":                                 444,
+		"vogels_480.mkv":                               909,
+	} {
+		t.Run(name, func(t *testing.T) {
+			frags := fragments(t, filepath.Join(recordings, name))
+			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
+			total := 0
+			for i, f := range frags {
+				want := reference(t, f.MKV)
+				total += len(want)
+				if len(images[i]) != len(want) {
+					t.Fatalf("fragment %s: %d frames, libav gives %d", f.Number, len(images[i]), len(want))
+				}
+				for k, img := range images[i] {
+					if img.Index != k || sha256.Sum256(img.Data) != sha256.Sum256(want[k]) {
+						t.Fatalf("fragment %s frame %d (index %d) differs from libav's", f.Number, k, img.Index)
+					}
+				}
+			}
+			if total != frames {
+				t.Errorf("%d frames, the recording has %d", total, frames)
+			}
+		})
+	}
+}
+
+func TestUndecodableRecordingsAreGapsThatNameTheFragment(t *testing.T) {
+	for name, want := range map[string]struct{ fragments, lost int }{
+		"test_mixed_tags.mkv":     {10, 10},
+		"empty-mkv-with-tags.mkv": {1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			frags := fragments(t, filepath.Join(recordings, name))
+			if len(frags) != want.fragments {
+				t.Fatalf("%d fragments, want %d", len(frags), want.fragments)
+			}
+			images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
+			for i, f := range frags {
+				lost := 0
+				for _, g := range outcomes[i].Gaps {
+					lost += g.FramesLost
+					if g.FragmentNumber != f.Number || g.Reason == "" {
+						t.Errorf("fragment %s: gap = %+v", f.Number, g)
+					}
+				}
+				if len(images[i]) != 0 || lost != want.lost || len(outcomes[i].Gaps) == 0 && !f.Cut {
+					t.Errorf("fragment %s: %d images, outcome %+v", f.Number, len(images[i]), outcomes[i])
+				}
+			}
+		})
+	}
+}
