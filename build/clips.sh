@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Makes the clips of decode/testdata, which are committed: a developer runs this
-# again only to change them. Needs an ffmpeg command line with libx264 and
+# Makes the clips of decode/testdata and the recording of the demo, which are
+# committed: a developer runs this again only to change them. Needs an ffmpeg command line with libx264 and
 # libx265 and its usual filters (Debian: ffmpeg).
 set -euo pipefail
-cd "$(dirname "$0")/../decode/testdata"
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root/decode/testdata"
 
-# Every cluster starts at a key frame, as KVS fragments do.
+# Every cluster starts at a key frame, as KVS fragments do: it ends just before
+# the next group of pictures, after this many milliseconds.
+group=980
 encode() { # output, encoder arguments...
 	local out=$1
 	shift
-	ffmpeg -nostdin -v error -y "$@" -bitexact -flags:v +bitexact -cluster_time_limit 980 "$out"
+	ffmpeg -nostdin -v error -y "$@" -bitexact -flags:v +bitexact -cluster_time_limit "$group" -f matroska "$out"
 }
 
 moving="testsrc2=s=160x90:r=25:d=3"
@@ -38,4 +41,26 @@ card card-bt601.mkv bt601 tv -colorspace smpte170m -color_range tv
 card card-bt709.mkv bt709 tv -colorspace bt709 -color_range tv
 card card-bt709-full.mkv bt709 pc -colorspace bt709 -color_range pc
 card card-untagged.mkv bt601 tv
-ls -l
+
+# The demo: a camera at 640x360 that comes back after two seconds at 1280x720.
+# Its clock shows the producer time of every frame.
+group=1980
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+clip() { # output, size, epoch second of the first frame, seconds, crf, matrix, tag
+	local width=${2%x*} height=${2#*x}
+	printf '%%{pts:gmtime:%s:%%Y-%%m-%%d %%H\\:%%M\\:%%S}.%%{eif:mod(floor(t*1000+0.5),1000):d:3} UTC' "$3" >clock
+	encode "$1" -f lavfi -i "smptehdbars=s=$2:r=25:d=$4,format=gbrp" \
+		-f lavfi -i "testsrc2=s=$((width / 8 * 2))x$((height / 6 * 2)):r=25:d=$4,format=gbrp" \
+		-filter_complex "[0][1]overlay=x='(W-w)/2+(W-w)/2.4*sin(2*PI*t/4)':y='H*0.18+H*0.06*sin(2*PI*t/1.5)':format=gbrp,
+			drawtext=font=DejaVu Sans Mono:textfile=clock:fontsize=h/15:fontcolor=white:box=1:boxcolor=black@0.8:boxborderw=8:x=(w-tw)/2:y=h*0.86,
+			scale=out_color_matrix=$6:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p" \
+		-c:v libx264 -threads 1 -preset veryslow -crf "$5" -bf 3 -g 50 -keyint_min 50 -x264-params "scenecut=0:b-pyramid=normal" \
+		-colorspace "$7" -color_range tv
+}
+clip front-door 640x360 1767268800 8 24 bt601 smpte170m
+clip front-door-hd 1280x720 1767268810 6 26 bt709 bt709
+(cd "$root" && go build -o "$scratch/recording" ./internal/demo/recording)
+./recording 2026-01-01T12:00:00Z front-door 2026-01-01T12:00:10Z front-door-hd >"$root/testdata/demo.mkv"
+ls -l "$root/testdata" "$root/decode/testdata"

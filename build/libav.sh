@@ -8,7 +8,6 @@
 # package, and the pins below must agree as well. Which archive is asked comes from the apt sources of this machine.
 set -euo pipefail
 
-upstream=7.1.5
 pinned=7:7.1.5-0+deb13u1
 orig_sha256=de668509caf9e35e3cd162473441fdb29538c6d96ed080292b3cf9e6fc5d558f
 debian_sha256=a1be51d8a10744952fe94fa318bf71bbc8074bed0951382c079ab7ef227f74ef
@@ -18,6 +17,7 @@ suite=trixie
 # Count up when the steps below change in a way that changes what they make.
 recipe=1
 
+# shellcheck disable=SC2054 # the commas are FFmpeg's
 configure_flags=(
 	--enable-static --disable-shared --enable-pic --disable-autodetect --enable-pthreads --enable-zlib
 	--disable-everything --disable-network --disable-doc --disable-debug --disable-postproc --disable-programs
@@ -113,6 +113,7 @@ download() {
 	local apt=$work/apt keyring codename part uri suites=()
 	keyring=$(dpkg -L debian-archive-keyring 2>/dev/null | grep -E '/debian-archive-keyring\.(gpg|pgp)$' | head -n 1) || true
 	[ -n "$keyring" ] || die "Debian's keyring is missing: run build/setup.sh build"
+	# shellcheck disable=SC1091 # a file of the machine
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 	# shellcheck disable=SC2016 # the dollar signs are apt's
 	targets=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(CODENAME)' 'Created-By: Packages')
@@ -142,9 +143,10 @@ download() {
 	else
 		version=
 		local candidate
-		for candidate in $(grep -F -- "$series" <<<"$known"); do
+		while read -r candidate; do
+			case $candidate in "$series"*) ;; *) continue ;; esac
 			if [ -z "$version" ] || dpkg --compare-versions "$candidate" gt "$version"; then version=$candidate; fi
-		done
+		done <<<"$known"
 		[ -n "$version" ] || die "the archive has neither ffmpeg $pinned nor another $series*; it has: ${known//$'\n'/ }"
 		say "ffmpeg $pinned is no longer in the archive: taking $version"
 	fi
@@ -205,10 +207,10 @@ if grep -qE '^#define CONFIG_(NETWORK|GPL|NONFREE) 1' config.h; then die "this b
 
 say "compiling on ${JOBS:-$(nproc)} cores: one to three minutes"
 make -j"${JOBS:-$(nproc)}" >>"$log" 2>&1 9>&- || die "make did not work; see the end of $log"
-make install DESTDIR="$work/root" >>"$log" 2>&1 9>&- || die "make install did not work; see the end of $log"
+make install DESTDIR="$work/made" >>"$log" 2>&1 9>&- || die "make install did not work; see the end of $log"
 
 # The libraries are static only, so what they need in turn belongs on every link line, not only on that of pkg-config --static.
-for pc in "$work"/root/libav/lib/pkgconfig/*.pc; do
+for pc in "$work"/made/libav/lib/pkgconfig/*.pc; do
 	awk -v prefix="$prefix" '
 		/^prefix=/ { print "prefix=" prefix; next }
 		/^libdir=/ { print "libdir=${prefix}/lib"; next }
@@ -222,8 +224,8 @@ for pc in "$work"/root/libav/lib/pkgconfig/*.pc; do
 	mv "$pc.new" "$pc"
 done
 
-notes=$work/root/libav/share/kvsframes
-rm -rf "$work/root/libav/share"
+notes=$work/made/libav/share/kvsframes
+rm -rf "$work/made/libav/share"
 mkdir -p "$notes"
 cp COPYING.LGPLv2.1 LICENSE.md "$notes/"
 {
@@ -240,6 +242,6 @@ cp COPYING.LGPLv2.1 LICENSE.md "$notes/"
 cd "$cache"
 # The rename is what makes it visible, whole; before it there is nothing, after it everything.
 rm -rf "$prefix"
-mv -T "$work/root/libav" "$prefix"
+mv -T "$work/made/libav" "$prefix"
 say "done: $prefix"
 printf '%s\n' "$prefix"

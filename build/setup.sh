@@ -1,22 +1,26 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a job of the Makefile needs and that are missing. Quick, silent and without any right needed when nothing is missing.
 #
-# usage: build/setup.sh build|system|test|lint...
+# usage: build/setup.sh build|system|test|lint ...
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+	say "$*"
+	exit 1
+}
 
 # What each job needs. Names only: the apt sources of the machine say where packages come from.
 packages_for() {
 	case $1 in
 	# nasm: x86 assembly of libav; zlib1g-dev: PNG, and libz.a for the static program; the keyring: signature of the source package.
 	build) echo build-essential dpkg-dev xz-utils nasm pkg-config zlib1g-dev ca-certificates debian-archive-keyring ;;
-	# A program that uses the libav of the machine.
-	system) echo build-essential pkg-config libavcodec-dev libavdevice-dev libavfilter-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev ;;
+	# A program that uses the libav of the machine; which package holds FFmpeg 7 there is for its owner to know.
+	system) echo build-essential pkg-config ca-certificates ;;
 	# A second AWS SDK, in another language, drives the emulator in one test.
 	test) echo python3 python3-boto3 ;;
-	*) die "unknown job $1: want build, system or test" ;;
+	lint) echo shellcheck ;;
+	*) die "unknown job $1: want build, system, test or lint" ;;
 	esac
 }
 
@@ -31,11 +35,12 @@ missing() {
 }
 
 [ $# -gt 0 ] || die "say what for: build, system or test"
-command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
-	die "this machine has no apt; install these by hand: $(for job in "$@"; do packages_for "$job"; done | tr '\n' ' ')"
+wanted=$(for job in "$@"; do packages_for "$job"; done)
+for tool in dpkg-query apt-get; do
+	command -v "$tool" >/dev/null || die "this machine has no $tool; install these by hand: ${wanted//$'\n'/ }"
+done
 command -v go >/dev/null || die "go is not in PATH; Go 1.26 or later is needed (Debian's own is older)"
 
-wanted=$(for job in "$@"; do packages_for "$job"; done)
 # shellcheck disable=SC2086 # one word a package
 mapfile -t need < <(missing $wanted)
 [ ${#need[@]} -gt 0 ] || exit 0

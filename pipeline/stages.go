@@ -11,16 +11,23 @@ import (
 
 // Source yields the fragments of one stream, in order (see source.Source).
 type Source interface {
+	// Next returns the next fragment, io.EOF at the clean end, or a
+	// *media.GapError for a fragment that is lost while the stream goes on.
 	Next(ctx context.Context) (*media.Fragment, error)
+	// BytesRead is the number of payload bytes read so far.
 	BytesRead() int64
+	// Close releases what the source holds.
 	Close() error
 }
 
-// Planner decides, in stream order, what is wanted of a fragment. The function
-// that it returns does the work: it may run at the same time as others, calls emit for every image, in
-// presentation order, on the goroutine it was called on and never after it has returned, and
-// stops with emit's error. It blocks while all decoders are busy. An error ends the run; what is merely missing is in the outcome.
+// Planner is the decode stage of one stream.
 type Planner interface {
+	// Plan decides what is wanted of f; it is called in stream order. The
+	// function that it returns does the work, at the same time as others. It
+	// waits while all decoders are busy, calls emit for every image in
+	// presentation order, on the goroutine it was called on and never after it
+	// has returned, and stops with emit's error. Its own error ends the run;
+	// what is merely missing is in the outcome.
 	Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error)
 }
 
@@ -33,7 +40,7 @@ type Sink interface {
 	// Write makes one image durable. Several goroutines may call it at once.
 	Write(ctx context.Context, img media.Image) (media.Record, error)
 	// Commit writes the manifest part of a fragment whose images are all
-	// durable. records are in presentation order and not empty. It is called for one fragment
-	// after the other.
+	// durable. The records are in presentation order and at least one. It is
+	// called for one fragment after the other.
 	Commit(ctx context.Context, f *media.Fragment, records []media.Record) error
 }

@@ -1,0 +1,70 @@
+# Everything a clone needs, on Debian 12 or 13 with Go, gcc, make, git and apt. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# What the program says it is. A build without a repository (Docker) is told.
+VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
+
+# The program is one static, position-independent file with read-only relocations; with the libav of the machine it is dynamic.
+ifeq ($(FFMPEG),system)
+LIBAV := system
+LINK := -Wl,-z,relro,-z,now
+else
+LIBAV := build
+LINK := -static-pie -Wl,-z,relro,-z,now
+endif
+
+# The S3 server that tests start. Built once, outside the main module, and named to the tests so that no package looks for it again.
+TOOL = CGO_ENABLED=0 go -C tools tool -n
+WITH_S3_SERVER = server=$$($(TOOL) versitygw); KVSFRAMES_VERSITYGW=$$server
+
+.PHONY: help build demo test race lint format fuzz clean setup setup-test setup-lint
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@printf '\nFFMPEG=system takes the FFmpeg 7 of this machine instead of building one; FUZZTIME=10m fuzzes longer.\n'
+
+build: setup ## Build bin/kvsframes, and libav first if it is not in the cache.
+	@build/env.sh go build -trimpath -buildvcs=false -buildmode=pie -tags netgo,osusergo \
+		-ldflags "-s -w -X main.version=$(VERSION) -linkmode=external -extldflags '$(LINK)'" -o bin/kvsframes ./cmd/kvsframes
+
+demo: build ## Run pipeline.yaml against the emulator; pictures go to out/.
+	@build/demo.sh
+
+test: setup-test ## Run every test.
+	@$(WITH_S3_SERVER) build/env.sh go test ./...
+	@echo "make test: every test passed"
+
+race: setup-test ## Run every test under the race detector.
+	@$(WITH_S3_SERVER) build/env.sh go test -race ./...
+	@echo "make race: every test passed under the race detector"
+
+lint: setup-lint ## Check formatting, imports, sizes, comments, go.mod and the build without cgo.
+	@build/lint.sh
+
+format: setup ## Rewrite the Go files as lint wants them.
+	@"$$($(TOOL) gofumpt)" -w .
+
+fuzz: setup-test ## Fuzz every fuzz target for FUZZTIME each.
+	@server=$$($(TOOL) versitygw); grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file" | while read -r target; do \
+			echo "fuzz: $$target in $$(dirname "$$file") for $(FUZZTIME)"; \
+			KVSFRAMES_VERSITYGW=$$server build/env.sh go test -run '^$$' -fuzz "^$$target\$$" -fuzztime "$(FUZZTIME)" "$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+clean: ## Remove what was built or made here; the cache of libav stays.
+	rm -rf bin out
+
+setup:
+	@build/setup.sh $(LIBAV)
+
+setup-test:
+	@build/setup.sh $(LIBAV) test
+
+setup-lint:
+	@build/setup.sh $(LIBAV) lint

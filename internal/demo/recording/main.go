@@ -1,0 +1,87 @@
+// Recording turns clips into a GetMedia payload as a camera's stream would give
+// it: `recording START CLIP [START CLIP...]`, START being the producer time of
+// the clip's first frame (RFC 3339). The payload goes to standard output.
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// firstFragment is a fragment number of the length that KVS gives: 47 digits.
+const firstFragment = "9134385233318143239268206260774392014626409"
+
+// delay is how long after its capture a fragment reached the server.
+const delay = 350 * time.Millisecond
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "recording:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, w io.Writer) error {
+	if len(args) == 0 || len(args)%2 != 0 {
+		return errors.New("usage: recording START CLIP [START CLIP...]")
+	}
+	var chunks []kvsemu.Chunk
+	for i := 0; i < len(args); i += 2 {
+		start, err := time.Parse(time.RFC3339, args[i])
+		if err != nil {
+			return fmt.Errorf("read start of %s: %w", args[i+1], err)
+		}
+		if chunks, err = appendClip(chunks, start, args[i+1]); err != nil {
+			return fmt.Errorf("read clip %s: %w", args[i+1], err)
+		}
+	}
+	out := bufio.NewWriter(w)
+	newest := chunks[len(chunks)-1].ProducerTime
+	for i, c := range chunks {
+		c.FragmentNumber = fmt.Sprintf("%s%04d", firstFragment, 4487+i)
+		c.ContinuationToken = c.FragmentNumber
+		c.ServerTime = c.ProducerTime.Add(delay)
+		c.MillisBehindNow = newest.Sub(c.ProducerTime).Milliseconds()
+		if _, err := out.Write(kvsemu.AppendChunk(nil, c)); err != nil {
+			return fmt.Errorf("write payload: %w", err)
+		}
+	}
+	return out.Flush()
+}
+
+// appendClip appends one chunk for each fragment of a plain MKV.
+func appendClip(chunks []kvsemu.Chunk, start time.Time, path string) ([]kvsemu.Chunk, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s := source.NewSplitter(f, source.SplitConfig{Stream: "demo"})
+	for {
+		frag, err := s.Next()
+		if errors.Is(err, io.EOF) {
+			return chunks, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		c := kvsemu.Chunk{
+			ProducerTime: start.Add(frag.Timecode),
+			Timecode:     frag.Timecode,
+			Tracks:       frag.Tracks,
+			TrailingTags: []media.Tag{{Name: "camera", Value: path}},
+		}
+		for _, b := range frag.Blocks {
+			c.Blocks = append(c.Blocks, kvsemu.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: frag.MKV[b.Offset : b.Offset+b.Size]})
+		}
+		chunks = append(chunks, c)
+	}
+}

@@ -1,0 +1,166 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport is the import table of ARCHITECTURE.md: for each package what it may
+// import beyond the standard library. An entry of this module is one package and
+// stands without the module's path; any other entry is a module or a folder of
+// one and stands for all below it. Tests are not held to it.
+//
+// A new package gets a line here and one in ARCHITECTURE.md.
+var mayImport = map[string][]string{
+	"media":         {},
+	"internal/ebml": {},
+	"internal/lint": {},
+
+	"source":     {"media", "internal/ebml"},
+	"decode":     {"media", "internal/ebml", "C", "github.com/asticode/go-astiav", "golang.org/x/sync"},
+	"sink":       {"media", "golang.org/x/sync"},
+	"checkpoint": {"media"},
+	"pipeline":   {"media", "golang.org/x/sync"},
+
+	"source/kvs":     {"media", "source", "github.com/aws"},
+	"sink/s3":        {"media", "sink", "github.com/aws"},
+	"sink/storetest": {"media", "sink"},
+
+	"internal/config": {
+		"media", "source", "source/kvs", "decode", "sink", "sink/s3", "checkpoint",
+		"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure", "github.com/goccy/go-yaml",
+	},
+	"internal/kvsemu": {"media", "source", "internal/ebml", "github.com/aws"},
+	"internal/s3test": {"github.com/aws"},
+
+	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
+	"cmd/kvsframes": {
+		"media", "source", "source/kvs", "decode", "sink", "sink/s3", "checkpoint", "pipeline", "internal/config", "internal/kvsemu",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/aws", "golang.org",
+	},
+}
+
+// owner names, for what must stay in one room, the only package that may import it.
+var owner = map[string]string{
+	"C":                                "decode",
+	"github.com/asticode/go-astiav":    "decode",
+	"github.com/spf13/viper":           "internal/config",
+	"github.com/spf13/cobra":           "cmd/kvsframes",
+	awsServices + "kinesisvideo":       "source/kvs",
+	awsServices + "s3":                 "sink/s3",
+	awsFeatures + "s3/transfermanager": "sink/s3",
+	awsFeatures + "s3/manager":         "sink/s3",
+	module + "/internal/kvsemu":        "cmd/kvsframes",
+	module + "/internal/s3test":        testsAlone,
+	module + "/sink/storetest":         testsAlone,
+}
+
+// testsAlone is the owner of what no package of the program may import.
+const testsAlone = "a test"
+
+const (
+	awsServices = "github.com/aws/aws-sdk-go-v2/service/"
+	awsFeatures = "github.com/aws/aws-sdk-go-v2/feature/"
+)
+
+// standard says whether an import path is the standard library's: those have no
+// dot in their first element.
+func standard(importPath string) bool {
+	first, _, _ := strings.Cut(importPath, "/")
+	return importPath != "C" && !strings.Contains(first, ".")
+}
+
+// within says whether an import path is tree or lies below it. The video service
+// has several modules whose names begin alike (kinesisvideoarchivedmedia).
+func within(importPath, tree string) bool {
+	rest, found := strings.CutPrefix(importPath, tree)
+	return found && (rest == "" || rest[0] == '/' || strings.HasSuffix(tree, "kinesisvideo"))
+}
+
+// badImports tells which imports of a file the table does not allow.
+func badImports(f goFile) []string {
+	allowed, known := mayImport[f.dir()]
+	if !known {
+		return []string{fmt.Sprintf("%s: package %s is not in the import table: add it to internal/lint and to ARCHITECTURE.md", f.name, f.dir())}
+	}
+	var findings []string
+	for _, spec := range f.ast.Imports {
+		importPath, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return append(findings, fmt.Sprintf("%s: import %s: %v", f.name, spec.Path.Value, err))
+		}
+		at := fmt.Sprintf("%s:%d: %s", f.name, f.line(spec.Pos()), f.dir())
+		for tree, only := range owner {
+			if within(importPath, tree) && f.dir() != only {
+				findings = append(findings, fmt.Sprintf("%s imports %s, which only %s may", at, importPath, only))
+			}
+		}
+		if !standard(importPath) && !slices.ContainsFunc(allowed, func(entry string) bool { return allows(entry, importPath) }) {
+			findings = append(findings, fmt.Sprintf("%s must not import %s", at, importPath))
+		}
+	}
+	return findings
+}
+
+// allows says whether one entry of the table covers an import path.
+func allows(entry, importPath string) bool {
+	if inner, found := strings.CutPrefix(importPath, module+"/"); found {
+		return entry == inner
+	}
+	return within(importPath, entry)
+}
+
+func TestEveryPackageImportsOnlyWhatTheTableAllows(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		report(t, badImports(f))
+	}
+}
+
+func TestImportRule(t *testing.T) {
+	const sdk = "github.com/aws/aws-sdk-go-v2"
+	for _, tt := range []struct {
+		name, file, imports string
+		want                int // findings
+	}{
+		{"media may import the standard library", "media/m.go", `"encoding/json"`, 0},
+		{"media must not import another package of ours", "media/m.go", `"` + module + `/source"`, 1},
+		{"media must not import a module", "media/m.go", `"golang.org/x/sync/errgroup"`, 1},
+		{"source may import media and ebml", "source/s.go", `"` + module + `/media"; "` + module + `/internal/ebml"`, 0},
+		{"source must not import decode", "source/s.go", `"` + module + `/decode"`, 1},
+		{"source must not import its own child", "source/s.go", `"` + module + `/source/kvs"`, 1},
+		{"sink must not import source", "sink/s.go", `"` + module + `/source"`, 1},
+		{"decode must not import sink", "decode/d.go", `"` + module + `/sink"`, 1},
+		{"decode may import libav", "decode/d.go", `"C"; "github.com/asticode/go-astiav"`, 0},
+		{"cmd must not import libav, twice said", "cmd/kvsframes/c.go", `"github.com/asticode/go-astiav"`, 2},
+		{"nobody else may use cgo", "source/s.go", `"C"`, 2},
+		{"pipeline may import errgroup", "pipeline/p.go", `"golang.org/x/sync/errgroup"`, 0},
+		{"pipeline must not import a stage", "pipeline/p.go", `"` + module + `/sink"`, 1},
+		{"pipeline must not import viper", "pipeline/p.go", `"github.com/spf13/viper"`, 2},
+		{"pipeline must not import the AWS SDK", "pipeline/p.go", `"` + sdk + `/aws"`, 1},
+		{"only config imports viper", "cmd/kvsframes/c.go", `"github.com/spf13/viper"`, 2},
+		{"config must not import the pipeline", "internal/config/c.go", `"` + module + `/pipeline"`, 1},
+		{"config must not import cobra", "internal/config/c.go", `"github.com/spf13/cobra"`, 2},
+		{"source/kvs may import the video service", "source/kvs/k.go", `"` + sdk + `/service/kinesisvideo/types"; "` + sdk + `/service/kinesisvideoarchivedmedia"`, 0},
+		{"the emulator must not import the video service", "internal/kvsemu/e.go", `"` + sdk + `/service/kinesisvideoarchivedmedia"`, 1},
+		{"sink/s3 may import the object service", "sink/s3/s.go", `"` + sdk + `/service/s3"`, 0},
+		{"cmd must not import the object service", "cmd/kvsframes/c.go", `s "` + sdk + `/service/s3/types"`, 1},
+		{"source/kvs must not import the object service", "source/kvs/k.go", `"` + sdk + `/service/s3"`, 1},
+		{"a service with a longer name is another service", "cmd/kvsframes/c.go", `"` + sdk + `/service/s3control"`, 0},
+		{"the emulator is for cmd and tests alone", "internal/config/c.go", `"` + module + `/internal/kvsemu"`, 2},
+		{"cmd may import the emulator", "cmd/kvsframes/c.go", `"` + module + `/internal/kvsemu"`, 0},
+		{"the S3 server is for tests alone", "sink/s3/s.go", `"` + module + `/internal/s3test"`, 2},
+		{"the conformance suite is for tests alone", "sink/s.go", `"` + module + `/sink/storetest"`, 2},
+		{"a package that is not in the table is reported", "util/u.go", `"fmt"`, 1},
+		{"a package at the root is not in the table", "r.go", `"fmt"`, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := parse(t, tt.file, "package p\nimport ("+tt.imports+")")
+			if got := badImports(f); len(got) != tt.want {
+				t.Errorf("got %d findings, want %d: %q", len(got), tt.want, got)
+			}
+		})
+	}
+}
