@@ -1,0 +1,89 @@
+package source
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+const arn = "arn:aws:kinesisvideo:eu-west-1:123456789012:stream/cam-1/1500000000000"
+
+func TestValidate(t *testing.T) {
+	now := time.Now()
+	start := func(s StartSelector) func(*Config) { return func(c *Config) { c.StartSelector = s } }
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		want   []string
+	}{
+		{"a stream name", func(*Config) {}, nil},
+		{"an ARN", func(c *Config) { c.Streams = []string{arn} }, nil},
+		{"no stream", func(c *Config) { c.Streams = nil }, []string{"streams: is empty"}},
+		{"what is no stream", func(c *Config) {
+			c.Streams = []string{"a b", "arn:aws:s3:::bucket", strings.Repeat("x", 257), ""}
+		}, []string{"streams[0]: ", "streams[1]: ", "streams[2]: ", "streams[3]: "}},
+		{"one stream twice", func(c *Config) { c.Streams = []string{"cam-1", arn} }, []string{"streams[1]: is stream cam-1, as streams[0] is"}},
+		{"no type", func(c *Config) { c.Type = "" }, []string{"type: is missing"}},
+		{"another type", func(c *Config) { c.Type = "rtsp" }, []string{`type: "rtsp" is not a source type`}},
+		{"archive mode", func(c *Config) { c.Mode = ModeArchive }, []string{"mode: archive is not available in this version"}},
+		{"another mode", func(c *Config) { c.Mode = "past" }, []string{`mode: "past" is not a mode`}},
+		{"an endpoint that is no URL", func(c *Config) { c.EndpointURL = "localhost:80" }, []string{"endpoint_url: "}},
+		{"keys of a file source", func(c *Config) { c.Paths, c.Stream = []string{"a"}, "b" }, []string{"paths: belongs to type file", "stream: belongs to type file"}},
+		{"another start", start(StartSelector{Type: "LATEST"}), []string{`start_selector.type: "LATEST" is not a start selector`}},
+		{"a start by time", start(StartSelector{Type: StartServerTimestamp, Timestamp: now}), nil},
+		{"a start by time without one", start(StartSelector{Type: StartProducerTimestamp}), []string{"start_selector.timestamp: is missing: type PRODUCER_TIMESTAMP needs it"}},
+		{"a start after a fragment", start(StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: "91343852333181432392682062607743920146159169392"}), nil},
+		{"a start after a fragment without one", start(StartSelector{Type: StartFragmentNumber}), []string{"start_selector.after_fragment_number: is missing"}},
+		{"a start after what is no fragment", start(StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: "12x"}), []string{`start_selector.after_fragment_number: "12x" is not a fragment number`}},
+		{"a start at a token", start(StartSelector{Type: StartContinuationToken, ContinuationToken: "a.b_c-9"}), nil},
+		{"a start at a token without one", start(StartSelector{Type: StartContinuationToken}), []string{"start_selector.continuation_token: is missing"}},
+		{"a start at what is no token", start(StartSelector{Type: StartContinuationToken, ContinuationToken: "a b"}), []string{"start_selector.continuation_token: "}},
+		{"a start with what it does not use", start(StartSelector{Type: StartNow, Timestamp: now, AfterFragmentNumber: "1", ContinuationToken: "x"}), []string{"start_selector.timestamp: does not belong to type NOW", "start_selector.after_fragment_number: ", "start_selector.continuation_token: "}},
+		{"an end", func(c *Config) { c.End = End{Timestamp: now, Duration: time.Minute, Fragments: 3} }, nil},
+		{"an end that is negative or not there yet", func(c *Config) { c.End = End{Duration: -1, Fragments: -1, IdleTimeout: 1} }, []string{"end.duration: ", "end.fragments: ", "end.idle_timeout: is not available in this version"}},
+		{"an end before the start", func(c *Config) {
+			c.StartSelector, c.End = StartSelector{Type: StartServerTimestamp, Timestamp: now}, End{Timestamp: now}
+		}, []string{"end.timestamp: is not after start_selector.timestamp"}},
+		{"the smallest cap", func(c *Config) { c.MaxFragmentSize = 1 << 10 }, nil},
+		{"a cap below it", func(c *Config) { c.MaxFragmentSize = 1<<10 - 1 }, []string{"max_fragment_size: 1023B is out of range, 1KiB to 2GiB"}},
+		{"a cap above the largest", func(c *Config) { c.MaxFragmentSize = 2<<30 + 1 }, []string{"max_fragment_size: "}},
+		{"a file", func(c *Config) { c.Type, c.Streams, c.Paths, c.Stream = TypeFile, nil, []string{"-"}, "cam" }, nil},
+		{"no file", func(c *Config) { c.Type, c.Streams = TypeFile, nil }, []string{"paths: is empty"}},
+		{"an empty path", func(c *Config) { c.Type, c.Streams, c.Paths = TypeFile, nil, []string{"a", ""} }, []string{"paths[1]: is empty"}},
+		{"keys of a KVS source", func(c *Config) {
+			*c = Config{Type: TypeFile, Paths: []string{"a"}, Streams: []string{"s"}, Region: "r", EndpointURL: "e", Mode: ModeArchive, StartSelector: StartSelector{Type: StartEarliest}, MaxFragmentSize: 1 << 20}
+		}, []string{"streams: belongs to type kvs", "region: ", "endpoint_url: ", "mode: ", "start_selector: "}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			cfg.Streams = []string{"cam_1.front-door"}
+			c.change(&cfg)
+			err := cfg.Validate()
+			if c.want == nil {
+				if err != nil {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			checkProblems(t, err, c.want)
+		})
+	}
+}
+
+func TestSizesAreReadAndWritten(t *testing.T) {
+	for text, want := range map[string]Size{"64MiB": 64 << 20, "1 GiB": 1 << 30, "1500kB": 1_500_000, "0B": 0, "7B": 7} {
+		var got, again Size
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("%s: %d, %v", text, got, err)
+		}
+		written, err := got.MarshalText()
+		if err != nil || again.UnmarshalText(written) != nil || again != got {
+			t.Errorf("%s: written as %s, %v", text, written, err)
+		}
+	}
+	for _, text := range []string{"", "64", "-1B", "1.5MiB", "MiB", "9999999999GiB", "64mib"} {
+		if err := new(Size).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q was read as a size", text)
+		}
+	}
+}

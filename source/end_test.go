@@ -1,0 +1,113 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// steps is a Source of answers that are written down.
+type steps struct {
+	answers  []answer
+	read     int
+	closed   int
+	closeErr error
+}
+
+func (s *steps) Next(context.Context) (*media.Fragment, error) {
+	if s.read == len(s.answers) {
+		return nil, io.EOF
+	}
+	s.read++
+	return s.answers[s.read-1].fragment, s.answers[s.read-1].err
+}
+func (s *steps) BytesRead() int64 { return int64(s.read) }
+func (s *steps) Close() error     { s.closed++; return s.closeErr }
+
+// atSeconds is a source of fragments at these seconds on the producer's clock,
+// with the server's clock a minute ahead. A negative second is a gap.
+func atSeconds(seconds ...int) *steps {
+	s := &steps{}
+	for _, n := range seconds {
+		if n < 0 {
+			s.answers = append(s.answers, answer{nil, &media.GapError{Err: ErrTooLarge}})
+			continue
+		}
+		at := time.Unix(int64(n), 0)
+		s.answers = append(s.answers, answer{&media.Fragment{ProducerTime: at, ServerTime: at.Add(time.Minute)}, nil})
+	}
+	return s
+}
+
+func TestWithEnd(t *testing.T) {
+	at := func(n int64) time.Time { return time.Unix(n, 0) }
+	for _, c := range []struct {
+		name   string
+		end    End
+		clock  Clock
+		in     []int
+		want   []int
+		closed int
+		read   int
+	}{
+		{"no limit reads to the end", End{}, ClockProducer, []int{0, 2, 4}, []int{0, 2, 4}, 0, 3},
+		{"fragments are counted and the next is not read", End{Fragments: 2}, ClockProducer, []int{0, -1, 2, 4}, []int{0, -1, 2}, 1, 3},
+		{"a timestamp ends before the fragment that starts at it", End{Timestamp: at(4)}, ClockProducer, []int{0, 2, 4, 6}, []int{0, 2}, 1, 3},
+		{"a timestamp may be on the server's clock", End{Timestamp: at(63)}, ClockServer, []int{0, 2, 4, 6}, []int{0, 2}, 1, 3},
+		{"a duration counts from the first fragment", End{Duration: 3 * time.Second}, ClockProducer, []int{10, 12, 13, 14}, []int{10, 12}, 1, 3},
+		{"the first limit ends it", End{Fragments: 3, Duration: time.Second}, ClockProducer, []int{0, 1, 2}, []int{0}, 1, 2},
+		{"a stream that is shorter ends by itself", End{Fragments: 9}, ClockProducer, []int{0, 1}, []int{0, 1}, 0, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := atSeconds(c.in...)
+			s := WithEnd(in, c.end, c.clock)
+			var got []int
+			for {
+				f, err := s.Next(t.Context())
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					got = append(got, -1)
+					continue
+				}
+				got = append(got, int(f.ProducerTime.Unix()))
+			}
+			if _, err := s.Next(t.Context()); err != io.EOF {
+				t.Errorf("after the end: %v", err)
+			}
+			if !slices.Equal(got, c.want) || in.closed != c.closed || in.read != c.read {
+				t.Errorf("got %v, closed %d times, read %d; want %+v", got, in.closed, in.read, c)
+			}
+		})
+	}
+}
+
+func TestAnErrorOfClosingAtTheEndIsReported(t *testing.T) {
+	in := atSeconds(0, 1)
+	in.closeErr = errors.New("disk on fire")
+	s := WithEnd(in, End{Fragments: 1}, ClockProducer)
+	if f, err := s.Next(t.Context()); f == nil || err != nil {
+		t.Fatalf("the last fragment: %v, %v", f, err)
+	}
+	if _, err := s.Next(t.Context()); !errors.Is(err, in.closeErr) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEndClockFollowsTheStartSelector(t *testing.T) {
+	for start, want := range map[StartType]Clock{
+		StartNow: ClockProducer, StartProducerTimestamp: ClockProducer, StartServerTimestamp: ClockServer,
+	} {
+		c := DefaultConfig()
+		c.StartSelector.Type = start
+		if got := c.EndClock(); got != want {
+			t.Errorf("%s: %s, want %s", start, got, want)
+		}
+	}
+}

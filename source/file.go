@@ -1,0 +1,313 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// StandardInput is the path that means standard input.
+const StandardInput = "-"
+
+// Input is one stream that can be opened.
+type Input struct {
+	// Stream is the stream's name.
+	Stream string
+	// Open begins to read it. The caller closes what it returns.
+	Open func(ctx context.Context) (Source, error)
+}
+
+// Files returns the streams that the paths of a file source name: recordings of
+// GetMedia payloads and plain MKV files, told apart by their content.
+//
+// A path is a file, a named pipe, a glob (its matches in lexical order), or "-"
+// for stdin. Each file is a stream of its own, named by its base name without
+// the extension ("stdin" for standard input). When cfg.Stream is set, it is the
+// name of one stream, in which the files follow each other in the order of the
+// paths; the fragments of plain files are then numbered through.
+//
+// Paths that name nothing, a file named twice, and two files that would give
+// the same stream name are errors, joined, each a *media.FieldError.
+func Files(cfg Config, stdin io.Reader) ([]Input, error) {
+	paths, err := expand(cfg.Paths)
+	if err != nil {
+		return nil, err
+	}
+	split := SplitConfig{Stream: cfg.Stream, MaxFragmentSize: cfg.MaxFragmentSize}
+	if cfg.Stream != "" {
+		return []Input{fileInput(paths, stdin, split)}, nil
+	}
+	if err := checkNames(paths); err != nil {
+		return nil, err
+	}
+	inputs := make([]Input, len(paths))
+	for i, p := range paths {
+		split.Stream = p.stream()
+		inputs[i] = fileInput(paths[i:i+1], stdin, split)
+	}
+	return inputs, nil
+}
+
+// filePath is one file and the key that named it.
+type filePath struct{ path, key string }
+
+// stream is the stream name that the file gets by itself.
+func (p filePath) stream() string {
+	if p.path == StandardInput {
+		return "stdin"
+	}
+	base := filepath.Base(p.path)
+	if name := strings.TrimSuffix(base, filepath.Ext(base)); name != "" {
+		return name
+	}
+	return base
+}
+
+// expand finds the files that the paths name.
+func expand(paths []string) ([]filePath, error) {
+	var files []filePath
+	var problems []error
+	seen := map[string]string{}
+	for i, path := range paths {
+		key := fmt.Sprintf("paths[%d]", i)
+		matches, err := match(path)
+		if err != nil {
+			problems = append(problems, &media.FieldError{Path: key, Problem: err.Error()})
+		}
+		for _, m := range matches {
+			if first, twice := seen[m]; twice {
+				problems = append(problems, &media.FieldError{Path: key, Problem: fmt.Sprintf("%s is already named by %s", m, first)})
+				continue
+			}
+			seen[m] = key
+			files = append(files, filePath{path: m, key: key})
+		}
+	}
+	return files, errors.Join(problems...)
+}
+
+// match returns the files that one path names. A path that exists is taken as it
+// is, whatever characters it has.
+func match(path string) ([]string, error) {
+	if path == StandardInput {
+		return []string{path}, nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("%s is a directory: name its files, such as %s", path, filepath.Join(path, "*.mkv"))
+	case err == nil:
+		return []string{filepath.Clean(path)}, nil
+	case !errors.Is(err, fs.ErrNotExist) || !strings.ContainsAny(path, `*?[`):
+		return nil, err
+	}
+	matches, err := filepath.Glob(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a valid pattern", path)
+	}
+	matches = slices.DeleteFunc(matches, func(m string) bool {
+		info, err := os.Stat(m)
+		return err == nil && info.IsDir()
+	})
+	if len(matches) == 0 {
+		return nil, fmt.Errorf("no file matches %s", path)
+	}
+	slices.Sort(matches)
+	return matches, nil
+}
+
+// checkNames reports files that would give the same stream name, and so the same
+// names of images.
+func checkNames(paths []filePath) error {
+	var problems []error
+	first := map[string]string{}
+	for _, p := range paths {
+		name := p.stream()
+		if other, taken := first[name]; taken {
+			problems = append(problems, &media.FieldError{
+				Path:    p.key,
+				Problem: fmt.Sprintf("%s and %s would both be stream %s: rename one, or set stream to read them as one stream", other, p.path, name),
+			})
+			continue
+		}
+		first[name] = p.path
+	}
+	return errors.Join(problems...)
+}
+
+// fileInput returns the stream of some files.
+func fileInput(paths []filePath, stdin io.Reader, cfg SplitConfig) Input {
+	return Input{Stream: cfg.Stream, Open: func(ctx context.Context) (Source, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		return &fileSource{paths: paths, stdin: stdin, cfg: cfg}, nil
+	}}
+}
+
+// fileSource reads files one after the other.
+//
+// Reading a pipe or a terminal can block for ever, and so can opening a pipe.
+// Each Next therefore works on a goroutine of its own and stops waiting for it
+// when its context is cancelled; the next Next takes up what that goroutine
+// brings. Close closes the file under it, which ends it, and waits; only reading
+// standard input, which is not ours to close, and opening a pipe that nobody
+// writes to are left behind, until they return or the process ends.
+type fileSource struct {
+	stdin io.Reader
+	cfg   SplitConfig
+	// pending is where the goroutine at work puts its result, nil if none is.
+	pending chan result
+
+	// Only the goroutine at work uses these.
+	paths    []filePath
+	path     string
+	clusters int // of the plain files that are finished
+
+	mu     sync.Mutex
+	split  *Splitter
+	file   *os.File
+	before int64 // bytes of the files that are finished
+	closed bool
+}
+
+var _ Source = (*fileSource)(nil)
+
+// Next implements Source.
+func (s *fileSource) Next(ctx context.Context) (*media.Fragment, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.pending == nil {
+		pending := make(chan result, 1)
+		s.pending = pending
+		go func() {
+			f, err := s.next()
+			pending <- result{f, err}
+		}()
+	}
+	select {
+	case r := <-s.pending:
+		s.pending = nil
+		return r.fragment, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// BytesRead implements Source.
+func (s *fileSource) BytesRead() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.split == nil {
+		return s.before
+	}
+	return s.before + s.split.BytesRead()
+}
+
+// Close implements Source.
+func (s *fileSource) Close() error {
+	s.mu.Lock()
+	file := s.file
+	s.file, s.closed = nil, true
+	s.mu.Unlock()
+	if file == nil {
+		return nil
+	}
+	err := file.Close()
+	if s.pending != nil {
+		<-s.pending
+		s.pending = nil
+	}
+	return err
+}
+
+// next returns the next fragment of the files.
+func (s *fileSource) next() (*media.Fragment, error) {
+	for {
+		split, err := s.current()
+		if err != nil {
+			return nil, err
+		}
+		f, err := split.Next()
+		var gap *media.GapError
+		var tag *ErrorTag
+		switch {
+		case err == nil || errors.As(err, &gap):
+			return f, err
+		case errors.As(err, &tag):
+			// Asking again is no use: what a recording lacks stays lost.
+			return nil, newGap(s.cfg.Stream, tag.FragmentNumber, tag, 0)
+		case err != io.EOF:
+			return nil, fmt.Errorf("read %s: %w", s.path, err)
+		}
+		if err := s.finish(); err != nil {
+			return nil, fmt.Errorf("close %s: %w", s.path, err)
+		}
+	}
+}
+
+// current returns the splitter at work, or opens the next file.
+func (s *fileSource) current() (*Splitter, error) {
+	s.mu.Lock()
+	split, closed := s.split, s.closed
+	s.mu.Unlock()
+	switch {
+	case closed:
+		return nil, fmt.Errorf("read stream %s: %w", s.cfg.Stream, fs.ErrClosed)
+	case split != nil:
+		return split, nil
+	case len(s.paths) == 0:
+		return nil, io.EOF
+	}
+	path := s.paths[0].path
+	input := s.stdin
+	var file *os.File
+	if path != StandardInput {
+		var err error
+		if file, err = os.Open(path); err != nil {
+			return nil, err
+		}
+		input = file
+	}
+	return s.begin(path, input, file)
+}
+
+// begin makes a file that was opened the one at work.
+func (s *fileSource) begin(path string, input io.Reader, file *os.File) (*Splitter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		if file != nil {
+			return nil, errors.Join(fs.ErrClosed, file.Close())
+		}
+		return nil, fs.ErrClosed
+	}
+	s.split, s.file, s.path = NewSplitter(input, s.cfg), file, path
+	s.split.clusters = s.clusters
+	s.paths = s.paths[1:]
+	return s.split, nil
+}
+
+// finish leaves a file that has ended.
+func (s *fileSource) finish() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before += s.split.BytesRead()
+	s.clusters = s.split.clusters
+	file := s.file
+	s.split, s.file = nil, nil
+	if file == nil {
+		return nil
+	}
+	return file.Close()
+}

@@ -1,0 +1,254 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// folder makes a folder with files of the given content.
+func folder(t *testing.T, files map[string][]byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// drain opens an input and describes what it yields up to its end.
+func drain(t *testing.T, in Input) []string {
+	t.Helper()
+	s, err := in.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var lines []string
+	for {
+		f, err := s.Next(t.Context())
+		var gap *media.GapError
+		if err != nil && !errors.As(err, &gap) {
+			if _, again := s.Next(t.Context()); !errors.Is(again, err) && again.Error() != err.Error() {
+				t.Errorf("Next returned %v, then %v", err, again)
+			}
+			if err != io.EOF {
+				lines = append(lines, describe(nil, err))
+			}
+			return lines
+		}
+		lines = append(lines, describe(f, err))
+	}
+}
+
+func plainFile() []byte {
+	return cat(segment(), header(), cluster(0, key(0)), cluster(9, key(0)))
+}
+
+func TestEachFileIsAStream(t *testing.T) {
+	dir := folder(t, map[string][]byte{"b.mkv": chunk("7"), "a.mkv": plainFile(), "sub/.hidden": nil, "odd[1].mkv": chunk("9")})
+	paths := []string{filepath.Join(dir, "odd[1].mkv"), "-", filepath.Join(dir, "?.mkv"), filepath.Join(dir, "sub", ".hidden")}
+	inputs, err := Files(Config{Paths: paths}, bytes.NewReader(chunk("8")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []struct {
+		stream string
+		lines  []string
+	}{
+		{"odd[1]", []string{"9 cut=0 t=1s [1k0 1d33]"}},
+		{"stdin", []string{"8 cut=0 t=1s [1k0 1d33]"}},
+		{"a", []string{"000000 cut=0 t=0s [1k0]", "000001 cut=0 t=9ms [1k0]"}},
+		{"b", []string{"7 cut=0 t=1s [1k0 1d33]"}},
+		{".hidden", nil},
+	}
+	for i, in := range inputs {
+		if got := drain(t, in); in.Stream != want[i].stream || !slices.Equal(got, want[i].lines) {
+			t.Errorf("stream %s: %q, want %+v", in.Stream, got, want[i])
+		}
+	}
+	if len(inputs) != len(want) {
+		t.Errorf("%d inputs, want %d", len(inputs), len(want))
+	}
+}
+
+func TestFilesOfOneStreamFollowEachOther(t *testing.T) {
+	lost := cat(segment(), tags(aws("ERROR_ID", "3000"), aws("FRAGMENT_NUMBER", "8")))
+	dir := folder(t, map[string][]byte{"1.mkv": plainFile(), "2.mkv": plainFile(), "0.mkv": cat(chunk("7"), lost)})
+	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil)
+	if err != nil || len(inputs) != 1 || inputs[0].Stream != "cam" {
+		t.Fatalf("inputs %+v, %v", inputs, err)
+	}
+	got := drain(t, inputs[0])
+	want := []string{
+		"7 cut=0 t=1s [1k0 1d33]", "gap 8 lost=0: stream reports error 3000 for fragment 8",
+		"000000 cut=0 t=0s [1k0]", "000001 cut=0 t=9ms [1k0]", "000002 cut=0 t=0s [1k0]", "000003 cut=0 t=9ms [1k0]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestFileSourceCountsTheBytesOfAllFiles(t *testing.T) {
+	dir := folder(t, map[string][]byte{"1.mkv": plainFile(), "2.mkv": chunk("7")})
+	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := inputs[0].Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err = nil; err == nil; {
+		_, err = s.Next(t.Context())
+	}
+	if want := int64(len(plainFile()) + len(chunk("7"))); err != io.EOF || s.BytesRead() != want {
+		t.Errorf("%d bytes read, want %d; %v", s.BytesRead(), want, err)
+	}
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Errorf("close twice: %v", err)
+	}
+}
+
+func TestPathsThatCannotWorkAreErrors(t *testing.T) {
+	dir := folder(t, map[string][]byte{"a.mkv": nil, "a.webm": nil, "sub/a.mkv": nil})
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for _, c := range []struct {
+		name  string
+		paths []string
+		want  []string
+	}{
+		{"a file that is not there", []string{in("a.mkv"), in("b.mkv")}, []string{"paths[1]: stat " + in("b.mkv")}},
+		{"a glob without a match", []string{in("*.mp4")}, []string{"paths[0]: no file matches " + in("*.mp4")}},
+		{"a glob that is none", []string{in("[")}, []string{"paths[0]: " + in("[") + " is not a valid pattern"}},
+		{"a folder", []string{dir}, []string{"paths[0]: " + dir + " is a directory"}},
+		{"a file named twice", []string{in("*.mkv"), in("a.mkv")}, []string{"paths[1]: " + in("a.mkv") + " is already named by paths[0]"}},
+		{"standard input twice", []string{"-", "-"}, []string{"paths[1]: - is already named by paths[0]"}},
+		{"files with one stream name", []string{in("a.*"), in("sub/a.mkv")}, []string{"paths[0]: " + in("a.mkv") + " and " + in("a.webm") + " would both be stream a", "paths[1]: "}},
+		{"several problems", []string{in("x"), in("y")}, []string{"paths[0]: stat", "paths[1]: stat"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Files(Config{Paths: c.paths}, nil)
+			checkProblems(t, err, c.want)
+		})
+	}
+}
+
+// checkProblems checks that err joins FieldErrors that begin as want says.
+func checkProblems(t *testing.T, err error, want []string) {
+	t.Helper()
+	var got []error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		got = joined.Unwrap()
+	}
+	if len(got) != len(want) {
+		t.Fatalf("got %d problems, want %d: %v", len(got), len(want), err)
+	}
+	for i, e := range got {
+		var field *media.FieldError
+		if !errors.As(e, &field) || !strings.HasPrefix(e.Error(), want[i]) || !strings.HasPrefix(want[i], field.Key()) {
+			t.Errorf("problem %q, want %q", e, want[i])
+		}
+	}
+}
+
+func TestABrokenFileIsNamed(t *testing.T) {
+	dir := folder(t, map[string][]byte{"a.mkv": []byte("no video")})
+	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "a.mkv")}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := drain(t, inputs[0]); len(got) != 1 || !strings.Contains(got[0], "read "+filepath.Join(dir, "a.mkv")) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// blocked returns a source that waits for ever for bytes.
+func blocked(t *testing.T, cfg Config, stdin io.Reader) Source {
+	t.Helper()
+	inputs, err := Files(cfg, stdin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := inputs[0].Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestCancellingEndsAWaitOnStandardInput(t *testing.T) {
+	in, out := io.Pipe()
+	defer out.Close() // ends the reader that was left behind
+	s := blocked(t, Config{Paths: []string{"-"}}, in)
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := make(chan error)
+	go func() {
+		_, err := s.Next(ctx)
+		waiting <- err
+	}()
+	head := chunk("7")[:40]
+	if _, err := out.Write(head); err != nil { // Next is at work once it took these
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-waiting; err != context.Canceled {
+		t.Fatalf("Next returned %v", err)
+	}
+	// Nothing is lost: the next Next goes on where the first one waited.
+	go out.Write(chunk("7")[40:])
+	if f, err := s.Next(t.Context()); err != nil || f.Number != "7" || s.BytesRead() != int64(len(chunk("7"))) {
+		t.Errorf("got %v, %v after %d bytes", f, err, s.BytesRead())
+	}
+	if _, err := s.Next(ctx); err != context.Canceled {
+		t.Errorf("Next with a cancelled context returned %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCancellingEndsAWaitOnAPipeAndCloseEndsItsReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := blocked(t, Config{Paths: []string{path}}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := make(chan error)
+	go func() {
+		_, err := s.Next(ctx)
+		waiting <- err
+	}()
+	out, err := os.OpenFile(path, os.O_WRONLY, 0) // returns once Next opened it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cancel()
+	if err := <-waiting; err != context.Canceled {
+		t.Fatalf("Next returned %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Next(t.Context()); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("Next after Close returned %v", err)
+	}
+}

@@ -1,0 +1,192 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// The bounds of max_fragment_size.
+const (
+	minFragmentCap Size = 1 << 10
+	maxFragmentCap Size = 2 << 30
+)
+
+// Names, ARNs and tokens as the API takes them (Kinesis Video Streams API
+// Reference, GetMedia and StartSelector).
+var (
+	namePattern  = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
+	arnPattern   = regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:[a-z0-9-]+:[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
+	tokenPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+)
+
+// maxARN is the longest stream ARN of the API.
+const maxARN = 1024
+
+// problems collects what is wrong with a Config.
+type problems []error
+
+// add notes a problem of a key.
+func (p *problems) add(key, format string, args ...any) {
+	*p = append(*p, &media.FieldError{Path: key, Problem: fmt.Sprintf(format, args...)})
+}
+
+// Validate returns all problems of the settings, joined. Each of them is a
+// *media.FieldError with the key path below source.
+func (c Config) Validate() error {
+	var p problems
+	switch c.Type {
+	case TypeKVS:
+		c.validateStreams(&p)
+		c.validateKVS(&p)
+		c.StartSelector.validate(&p)
+	case TypeFile:
+		c.validateFile(&p)
+	case "":
+		p.add("type", "is missing: write kvs or file")
+	default:
+		p.add("type", "%q is not a source type: write kvs or file", c.Type)
+	}
+	c.validateEnd(&p)
+	if c.MaxFragmentSize < minFragmentCap || c.MaxFragmentSize > maxFragmentCap {
+		p.add("max_fragment_size", "%v is out of range, %v to %v", c.MaxFragmentSize, minFragmentCap, maxFragmentCap)
+	}
+	return errors.Join(p...)
+}
+
+// validateStreams checks the streams of a KVS source.
+func (c Config) validateStreams(p *problems) {
+	if len(c.Streams) == 0 {
+		p.add("streams", "is empty: name at least one stream")
+	}
+	first := map[string]string{}
+	for i, s := range c.Streams {
+		key := fmt.Sprintf("streams[%d]", i)
+		name, ok := StreamName(s)
+		if !ok {
+			p.add(key, "%.300q is neither a stream name (letters, digits, _ . -, at most 256) nor the ARN of a stream", s)
+			continue
+		}
+		if other, taken := first[name]; taken {
+			p.add(key, "is stream %s, as %s is", name, other)
+			continue
+		}
+		first[name] = key
+	}
+}
+
+// StreamName returns the name of a stream that is given by name or by ARN, and
+// false when it is neither.
+func StreamName(nameOrARN string) (string, bool) {
+	if m := arnPattern.FindStringSubmatch(nameOrARN); m != nil {
+		return m[1], len(nameOrARN) <= maxARN && namePattern.MatchString(m[1])
+	}
+	return nameOrARN, namePattern.MatchString(nameOrARN)
+}
+
+// validateKVS checks the other keys of a KVS source.
+func (c Config) validateKVS(p *problems) {
+	switch c.Mode {
+	case ModeLive:
+	case ModeArchive:
+		p.add("mode", "archive is not available in this version")
+	default:
+		p.add("mode", "%q is not a mode: write live", c.Mode)
+	}
+	if c.EndpointURL != "" {
+		u, err := url.Parse(c.EndpointURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			p.add("endpoint_url", "%q is not a URL such as https://host:port", c.EndpointURL)
+		}
+	}
+	if len(c.Paths) > 0 {
+		p.add("paths", "belongs to type file")
+	}
+	if c.Stream != "" {
+		p.add("stream", "belongs to type file: a KVS source has streams")
+	}
+}
+
+// validate checks that the start selector says what its type needs and no more.
+func (s StartSelector) validate(p *problems) {
+	var wantTimestamp, wantNumber, wantToken bool
+	switch s.Type {
+	case StartNow, StartEarliest:
+	case StartProducerTimestamp, StartServerTimestamp:
+		wantTimestamp = true
+	case StartFragmentNumber:
+		wantNumber = true
+	case StartContinuationToken:
+		wantToken = true
+	default:
+		p.add("start_selector.type", "%q is not a start selector: write NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP or CONTINUATION_TOKEN", s.Type)
+		return
+	}
+	s.need(p, "timestamp", !s.Timestamp.IsZero(), wantTimestamp)
+	s.need(p, "after_fragment_number", s.AfterFragmentNumber != "", wantNumber)
+	s.need(p, "continuation_token", s.ContinuationToken != "", wantToken)
+	if n := s.AfterFragmentNumber; wantNumber && n != "" && (!isDigits(n) || len(n) > maxNumber) {
+		p.add("start_selector.after_fragment_number", "%.140q is not a fragment number (1 to %d digits)", n, maxNumber)
+	}
+	if t := s.ContinuationToken; wantToken && t != "" && !tokenPattern.MatchString(t) {
+		p.add("start_selector.continuation_token", "%.140q is not a continuation token", t)
+	}
+}
+
+// need reports a key that is missing, or that does not belong to the type.
+func (s StartSelector) need(p *problems, key string, given, wanted bool) {
+	switch {
+	case wanted && !given:
+		p.add("start_selector."+key, "is missing: type %s needs it", s.Type)
+	case given && !wanted:
+		p.add("start_selector."+key, "does not belong to type %s", s.Type)
+	}
+}
+
+// validateFile checks a file source. What is left at its default was not written.
+func (c Config) validateFile(p *problems) {
+	if len(c.Paths) == 0 {
+		p.add("paths", "is empty: name at least one file, or - for standard input")
+	}
+	for i, path := range c.Paths {
+		if strings.TrimSpace(path) == "" {
+			p.add(fmt.Sprintf("paths[%d]", i), "is empty")
+		}
+	}
+	d := DefaultConfig()
+	for _, k := range []struct {
+		key   string
+		given bool
+	}{
+		{"streams", len(c.Streams) > 0},
+		{"region", c.Region != ""},
+		{"endpoint_url", c.EndpointURL != ""},
+		{"mode", c.Mode != d.Mode && c.Mode != ""},
+		{"start_selector", c.StartSelector != d.StartSelector && c.StartSelector != StartSelector{}},
+	} {
+		if k.given {
+			p.add(k.key, "belongs to type kvs")
+		}
+	}
+}
+
+// validateEnd checks when the session ends.
+func (c Config) validateEnd(p *problems) {
+	if c.End.Duration < 0 {
+		p.add("end.duration", "%v is negative", c.End.Duration)
+	}
+	if c.End.Fragments < 0 {
+		p.add("end.fragments", "%d is negative", c.End.Fragments)
+	}
+	if c.End.IdleTimeout != 0 {
+		p.add("end.idle_timeout", "is not available in this version")
+	}
+	start := c.StartSelector.Timestamp
+	if c.Type == TypeKVS && !c.End.Timestamp.IsZero() && !start.IsZero() && !c.End.Timestamp.After(start) {
+		p.add("end.timestamp", "is not after start_selector.timestamp")
+	}
+}
