@@ -1,0 +1,162 @@
+// Package kvs reads live streams of Amazon Kinesis Video Streams: it asks for the
+// stream's data endpoint, opens a GetMedia session on it and hands its payload to
+// the splitter. It is the only importer of the AWS SDK's video services.
+package kvs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// Config says what one session reads.
+type Config struct {
+	// Stream is the name or the ARN of the stream. The region of an ARN goes
+	// before the region of the AWS configuration.
+	Stream string
+	// EndpointURL is the control plane's endpoint; "" is the region's own.
+	EndpointURL string
+	// Start says where the session starts.
+	Start source.StartSelector
+	// MaxFragmentSize is the largest fragment that is taken into memory, in bytes.
+	MaxFragmentSize source.Size
+	// HeaderTimeout is how long the first byte of an answer may take.
+	HeaderTimeout time.Duration
+	// StallTimeout is how long a session may stay without a byte while it is
+	// being read. KVS itself ends an idle session after 3 s.
+	StallTimeout time.Duration
+}
+
+// DefaultConfig returns the settings of a session that says only its stream.
+func DefaultConfig() Config {
+	defaults := source.DefaultConfig()
+	return Config{
+		Start:           defaults.StartSelector,
+		MaxFragmentSize: defaults.MaxFragmentSize,
+		HeaderTimeout:   10 * time.Second,
+		StallTimeout:    30 * time.Second,
+	}
+}
+
+// Validate returns all that is wrong with the settings, each as a *media.FieldError.
+func (c Config) Validate() error {
+	var problems []error
+	check := func(ok bool, path, problem string) {
+		if !ok {
+			problems = append(problems, &media.FieldError{Path: path, Problem: problem})
+		}
+	}
+	_, err := parseStream(c.Stream)
+	check(err == nil, "stream", "must be the name of a stream, 1 to 256 of the characters a-z, A-Z, 0-9, _ . -, or its ARN")
+	if c.EndpointURL != "" {
+		u, err := url.Parse(c.EndpointURL)
+		check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "endpoint_url", "must be an http or https URL")
+	}
+	check(c.MaxFragmentSize > 0, "max_fragment_size", "must be above 0")
+	check(c.HeaderTimeout > 0, "header_timeout", "must be above 0")
+	check(c.StallTimeout > 0, "stall_timeout", "must be above 0")
+	missing := " must be given with the type " + string(c.Start.Type)
+	switch c.Start.Type {
+	case source.StartNow, source.StartEarliest:
+	case source.StartFragmentNumber:
+		check(c.Start.AfterFragmentNumber != "", "start_selector.after_fragment_number", missing)
+	case source.StartProducerTimestamp, source.StartServerTimestamp:
+		check(!c.Start.Timestamp.IsZero(), "start_selector.timestamp", missing)
+	case source.StartContinuationToken:
+		check(c.Start.ContinuationToken != "", "start_selector.continuation_token", missing)
+	default:
+		check(false, "start_selector.type", fmt.Sprintf("%q is none of NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP, CONTINUATION_TOKEN", c.Start.Type))
+	}
+	return errors.Join(problems...)
+}
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	defaults := DefaultConfig()
+	if c.Start.Type == "" {
+		c.Start.Type = defaults.Start.Type
+	}
+	if c.MaxFragmentSize == 0 {
+		c.MaxFragmentSize = defaults.MaxFragmentSize
+	}
+	if c.HeaderTimeout == 0 {
+		c.HeaderTimeout = defaults.HeaderTimeout
+	}
+	if c.StallTimeout == 0 {
+		c.StallTimeout = defaults.StallTimeout
+	}
+	return c
+}
+
+// streamID names a stream as the API takes it: by name or by ARN.
+type streamID struct {
+	// name is the stream's name, which is a part of its ARN, too.
+	name string
+	// arn and region are empty when the stream was given by its name.
+	arn, region string
+}
+
+// The forms of the two (Kinesis Video Streams API Reference, GetMedia).
+var (
+	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
+	streamARN  = regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:([a-z0-9-]+):[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
+)
+
+// maxARN is the length of the longest ARN that the API takes, in bytes.
+const maxARN = 1024
+
+func parseStream(s string) (streamID, error) {
+	if streamName.MatchString(s) {
+		return streamID{name: s}, nil
+	}
+	if m := streamARN.FindStringSubmatch(s); m != nil && len(s) <= maxARN {
+		return streamID{name: m[2], arn: s, region: m[1]}, nil
+	}
+	return streamID{}, fmt.Errorf("parse stream %q: neither a name nor an ARN", s)
+}
+
+// nameParam and arnParam return the two alternative parameters of a call.
+func (s streamID) nameParam() *string {
+	if s.arn != "" {
+		return nil
+	}
+	return aws.String(s.name)
+}
+
+func (s streamID) arnParam() *string {
+	if s.arn == "" {
+		return nil
+	}
+	return aws.String(s.arn)
+}
+
+// LoadAWS returns the configuration of the AWS chain: environment, shared files,
+// container and instance roles. region goes before the chain's own unless it is empty.
+func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
+	}
+	return cfg, nil
+}
+
+// regionFor returns the region that calls about the stream are made to.
+func regionFor(id streamID, awsCfg aws.Config) (string, error) {
+	switch {
+	case id.region != "":
+		return id.region, nil
+	case strings.TrimSpace(awsCfg.Region) != "":
+		return awsCfg.Region, nil
+	}
+	return "", errors.New("no AWS region is set: set source.region, AWS_REGION, or the region of the profile")
+}

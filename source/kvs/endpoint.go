@@ -1,0 +1,58 @@
+package kvs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+)
+
+// throttled is the code of a call that came too soon after others. The SDK does not
+// retry it by itself, as its status is 400.
+const throttled = "ClientLimitExceededException"
+
+// dataEndpoint returns the base URL at which GetMedia of the stream is served.
+func dataEndpoint(ctx context.Context, awsCfg aws.Config, id streamID, endpointURL string) (*url.URL, error) {
+	client := kinesisvideo.NewFromConfig(awsCfg, controlPlane(endpointURL))
+	out, err := client.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{
+		APIName:    types.APINameGetMedia,
+		StreamName: id.nameParam(),
+		StreamARN:  id.arnParam(),
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, describe("GetDataEndpoint", id, err)
+	}
+	u, err := url.Parse(aws.ToString(out.DataEndpoint))
+	if err == nil && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		err = errors.New("not an http or https URL")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read data endpoint %q of stream %s: %w", aws.ToString(out.DataEndpoint), id.name, err)
+	}
+	return u, nil
+}
+
+// controlPlane sets up the client of the control plane. The SDK refuses the FIPS and
+// dual-stack switches together with an endpoint of one's own: that endpoint has
+// made the choice, so the switches are for the region's endpoint alone.
+func controlPlane(endpointURL string) func(*kinesisvideo.Options) {
+	return func(o *kinesisvideo.Options) {
+		if endpointURL != "" {
+			o.BaseEndpoint = aws.String(endpointURL)
+		}
+		if o.BaseEndpoint != nil {
+			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+		}
+		o.AppID = userAgentID(o.AppID)
+		o.Retryer = retry.AddWithErrorCodes(o.Retryer, throttled)
+	}
+}

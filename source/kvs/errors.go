@@ -1,0 +1,191 @@
+package kvs
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Error is a refusal of a call by KVS.
+type Error struct {
+	// Stream is the stream's name, Operation the call.
+	Stream, Operation string
+	// Code is the exception's name, Message what KVS says about it.
+	Code, Message string
+	// Status is the HTTP status, 0 when unknown.
+	Status int
+	// RequestID is what AWS support asks for; it may be empty.
+	RequestID string
+	// Err is the SDK's error.
+	Err error
+}
+
+// Error implements error. It ends with what to do about it.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("call %s of stream %s: %s: %s (HTTP %d, request id %s)", e.Operation, e.Stream, e.Code, e.Message, e.Status, cmp.Or(e.RequestID, "none"))
+	if hint := hints[e.Code]; hint != "" {
+		text += ": " + hint
+	}
+	return text
+}
+
+// Unwrap returns the SDK's error.
+func (e *Error) Unwrap() error { return e.Err }
+
+// codeWrongHost is the code of answers in XML or HTML: the services of KVS speak JSON alone,
+// so that something else has answered.
+const codeWrongHost = "WrongHost"
+
+const (
+	hintCredentials = "check the access key id and the session token, and that they belong to the region's partition"
+	hintSignature   = "check the secret access key, the region and this machine's clock"
+	hintPermission  = "the credentials need kinesisvideo:GetDataEndpoint and kinesisvideo:GetMedia on the stream, and must not have expired"
+)
+
+// hints say what to do about a code.
+var hints = map[string]string{
+	throttled:                          "too many calls, of all consumers together; try again later",
+	"ConnectionLimitExceededException": "the stream is being read by as many consumers as KVS allows; stop one of them",
+	"InvalidArgumentException":         "check the stream and the start selector",
+	"InvalidEndpointException":         "the data endpoint is no longer valid; open the stream again",
+	"NotAuthorizedException":           hintPermission,
+	"AccessDeniedException":            hintPermission,
+	"ResourceNotFoundException":        "check the stream's name, the region and the account",
+	"UnrecognizedClientException":      hintCredentials,
+	"InvalidClientTokenId":             hintCredentials,
+	"InvalidClientTokenIdException":    hintCredentials,
+	"ExpiredTokenException":            "the credentials have expired; renew them",
+	codeWrongHost:                      "this host does not serve Kinesis Video Streams; check endpoint_url and proxies",
+
+	"MissingAuthenticationTokenException": "the request arrived without its signature; check proxies",
+	"InvalidSignatureException":           hintSignature,
+	"SignatureDoesNotMatch":               hintSignature,
+	"IncompleteSignatureException":        hintSignature,
+}
+
+// isSignatureCode says whether a code is one that a wrong clock can cause.
+func isSignatureCode(code string) bool {
+	switch code {
+	case "InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "AuthFailure":
+		return true
+	}
+	return false
+}
+
+// describe turns the error of a call into an *Error when KVS has refused it, and says
+// which call of which stream it was in any case.
+func describe(operation string, id streamID, err error) error {
+	var markup *smithy.DeserializationError
+	if errors.As(err, &markup) {
+		if found := markupError(markup.Snapshot); found != nil {
+			err = &errorInstead{APIError: found, err: err}
+		}
+	}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return fmt.Errorf("call %s of stream %s: %w", operation, id.name, err)
+	}
+	e := &Error{Stream: id.name, Operation: operation, Code: api.ErrorCode(), Message: api.ErrorMessage(), Err: err}
+	var status interface{ HTTPStatusCode() int }
+	if errors.As(err, &status) {
+		e.Status = status.HTTPStatusCode()
+	}
+	var request interface{ ServiceRequestID() string }
+	if errors.As(err, &request) {
+		e.RequestID = request.ServiceRequestID()
+	}
+	return e
+}
+
+// errorInstead is an API error that was found in what the SDK could not read.
+type errorInstead struct {
+	smithy.APIError
+	err error
+}
+
+// Unwrap returns the SDK's error.
+func (e *errorInstead) Unwrap() error { return e.err }
+
+// maxErrorBody caps what is read of the body of a refusal, in bytes.
+const maxErrorBody = 64 << 10
+
+// readError turns a refusal into the error that the SDK's modules make of it.
+func readError(resp *http.Response) error {
+	return &awshttp.ResponseError{
+		RequestID: requestID(resp.Header),
+		ResponseError: &smithyhttp.ResponseError{
+			Response: &smithyhttp.Response{Response: resp},
+			Err:      refusal(resp),
+		},
+	}
+}
+
+// requestID reads the header that AWS documents and the one that it sends.
+func requestID(h http.Header) string {
+	return cmp.Or(h.Get("X-Amzn-Requestid"), h.Get("X-Amz-Requestid"), h.Get("X-Amz-Request-Id"))
+}
+
+// refusal finds code and message: in the header, whose value may go on after a colon, or
+// in the body, under one of the names that services use.
+func refusal(resp *http.Response) *smithy.GenericAPIError {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	if err != nil {
+		// The status and the headers are here all the same.
+		body = nil
+	}
+	if found := markupError(body); found != nil {
+		return found
+	}
+	var in struct {
+		Type    string `json:"__type"`
+		Code    string
+		Message string
+	}
+	_ = json.Unmarshal(body, &in) // what cannot be read leaves the fields empty
+	fault := smithy.FaultClient
+	if resp.StatusCode >= http.StatusInternalServerError {
+		fault = smithy.FaultServer
+	}
+	return &smithy.GenericAPIError{
+		Code:    cleanCode(cmp.Or(resp.Header.Get("X-Amzn-Errortype"), resp.Header.Get("X-Amz-Errortype"), in.Type, in.Code, "UnknownError")),
+		Message: cmp.Or(in.Message, "no message"),
+		Fault:   fault,
+	}
+}
+
+// cleanCode cuts the address after a code and the namespace before it.
+func cleanCode(code string) string {
+	code, _, _ = strings.Cut(code, ":")
+	return code[strings.LastIndex(code, "#")+1:]
+}
+
+// markupError reads an answer in XML or HTML; nil when the body is none.
+func markupError(body []byte) *smithy.GenericAPIError {
+	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+		return nil
+	}
+	var in struct {
+		XMLName xml.Name
+		Code    string
+		Message string
+		Error   struct{ Code, Message string }
+	}
+	if err := xml.Unmarshal(body, &in); err != nil {
+		in.XMLName.Local = "a page that is not XML"
+	}
+	answer := cmp.Or(in.Code, in.Error.Code, in.XMLName.Local)
+	if message := cmp.Or(in.Message, in.Error.Message); message != "" {
+		answer += ": " + message
+	}
+	return &smithy.GenericAPIError{Code: codeWrongHost, Message: "the answer is not JSON but " + answer, Fault: smithy.FaultClient}
+}
