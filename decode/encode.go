@@ -155,6 +155,7 @@ func openJPEG(k encoderKey) (codec, error) {
 		ctx.SetPixelFormat(astiav.PixelFormatYuv420P)
 		ctx.SetColorRange(astiav.ColorRangeJpeg)
 		ctx.SetTimeBase(astiav.NewRational(1, 1000))
+		ctx.SetSampleAspectRatio(astiav.NewRational(1, 1)) // without it libav writes no JFIF header
 		ctx.SetThreadCount(1)
 		// Bit-exact leaves out the comment that names libav's version, so that
 		// equal pictures are equal files.
