@@ -78,11 +78,20 @@ type Manifest struct {
 
 // Config is what a sink needs to name, write and record images.
 type Config struct {
+	// Name is how keys, records and messages call the sink.
 	Name string `mapstructure:"name"`
 	// Path is the template of an image's key.
 	Path        string      `mapstructure:"path"`
 	Destination Destination `mapstructure:"destination"`
 	Manifest    Manifest    `mapstructure:"manifest"`
+
+	// OverwriteExplicit says that `if_exists: overwrite` was written out, and is
+	// not just the default. Only then may Path be one that cannot tell two
+	// frames apart: each image replaces the one before it.
+	OverwriteExplicit bool `mapstructure:"-"`
+	// Ext is the extension of all images of the sink if it is known, or "". With
+	// it Conflicts can tell a sink of JPEG from one of raw frames.
+	Ext string `mapstructure:"-"`
 }
 
 // DefaultConfig returns the settings of a sink that says only its name.

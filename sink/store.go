@@ -5,11 +5,22 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
 )
 
-// ErrExist is returned by a Store's Put when PutOptions.IfAbsent is set and an
-// object of that key is already there.
-var ErrExist = errors.New("object exists already")
+var (
+	// ErrExist is returned by a Store's Put when PutOptions.IfAbsent is set and
+	// an object of that key is already there.
+	ErrExist = errors.New("object exists already")
+	// ErrKey is returned by a Store's Put when the key is none that a store
+	// could take.
+	ErrKey = errors.New("key is not valid")
+	// ErrKeyConflict is returned by the Put of a store that has folders when the
+	// key is a folder of other objects, or goes through an object.
+	ErrKeyConflict = errors.New("key is both an object and a folder of others")
+)
 
 // PutOptions say what goes with an object. A store that has no place for one of
 // them (a directory has none for metadata) ignores it.
@@ -28,8 +39,26 @@ type Store interface {
 	// Put writes body under key (slash-separated, relative, valid UTF-8). When
 	// it returns nil the object is durable and whole; when it returns an error
 	// or the process dies nothing half-written is visible under key, and an older object of that key is as it
-	// was. A cancelled context ends a waiting Put with the context's error. Put does
+	// was. A key that CheckKey refuses gives ErrKey. A cancelled context ends a waiting Put with the context's error. Put does
 	// not keep or change body. Several goroutines may call it at once, for the same key too:
 	// one of the bodies is then the object.
 	Put(ctx context.Context, key string, body []byte, opts PutOptions) error
+}
+
+// CheckKey returns an error that is ErrKey unless key is relative, has no empty
+// segment, no segment `.` or `..`, no NUL and is valid UTF-8. Every Store checks
+// its keys with it, so that none can leave the destination.
+func CheckKey(key string) error {
+	if !utf8.ValidString(key) || strings.ContainsRune(key, 0) {
+		return fmt.Errorf("%w: %q has bytes that are no text", ErrKey, key)
+	}
+	for segment := range strings.SplitSeq(key, "/") {
+		switch segment {
+		case "":
+			return fmt.Errorf("%w: %q has an empty segment", ErrKey, key)
+		case ".", "..":
+			return fmt.Errorf("%w: %q has the segment %q", ErrKey, key, segment)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,197 @@
+// Package s3test starts a real S3 server for tests: versitygw, on loopback, with
+// a temporary folder behind it. It checks signatures and checksums as S3 does.
+//
+// The server's program is the one that KVSFRAMES_VERSITYGW names, or else the
+// tool of the module in tools/, which `go tool` builds on first use.
+package s3test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	binaryVariable = "KVSFRAMES_VERSITYGW"
+	healthPath     = "/healthz"
+	// startLimit is far above what the server takes (about 50 ms), for machines
+	// under load.
+	startLimit = 30 * time.Second
+)
+
+// Server is a running S3 server.
+type Server struct {
+	// Endpoint is its URL. Buckets are part of the path, not of the host.
+	Endpoint string
+	// AccessKey and SecretKey are its only credentials.
+	AccessKey, SecretKey string
+	Region               string
+}
+
+// Start starts a server that ends with the test. If there is no program to start,
+// the test fails: a destination that was not tested must not look as if it was.
+func Start(tb testing.TB) Server {
+	tb.Helper()
+	binary, err := findBinary()
+	if err != nil {
+		tb.Fatalf("no S3 server to test with (run `make test`, which gets one): %v", err)
+	}
+	s := Server{AccessKey: "kvsframes-test", SecretKey: rand.Text(), Region: "us-east-1"}
+	// A port that was free may be taken by the time the server wants it.
+	for range 3 {
+		if err = s.start(tb, binary); err == nil {
+			return s
+		}
+	}
+	tb.Fatalf("start S3 server (`make test` gets one that works): %v", err)
+	return Server{}
+}
+
+// findBinary returns the server's program, which is looked for once a process.
+var findBinary = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(binaryVariable); path != "" {
+		return path, nil
+	}
+	tools, err := toolsFolder()
+	if err != nil {
+		return "", err
+	}
+	var stderr bytes.Buffer
+	command := exec.Command("go", "-C", tools, "tool", "-n", "versitygw")
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", command, err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return strings.TrimSpace(string(out)), nil
+})
+
+// toolsFolder looks for tools/go.mod in the folders above the test's.
+func toolsFolder() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		tools := filepath.Join(folder, "tools")
+		if _, err := os.Stat(filepath.Join(tools, "go.mod")); err == nil {
+			return tools, nil
+		}
+		if folder == filepath.Dir(folder) {
+			return "", errors.New("no folder above the test's has a tools/go.mod")
+		}
+		folder = filepath.Dir(folder)
+	}
+}
+
+func (s *Server) start(tb testing.TB, binary string) error {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	// The server changes its working directory: all its paths are absolute.
+	root, err := filepath.Abs(tb.TempDir())
+	if err != nil {
+		return err
+	}
+	var logs bytes.Buffer
+	command := exec.Command(binary, "--port", address, "--access", s.AccessKey, "--secret", s.SecretKey, "--region", s.Region,
+		"--quiet", "--keep-alive", "--health", healthPath, "posix", root)
+	command.Stdout, command.Stderr = &logs, &logs
+	if err := command.Start(); err != nil {
+		return err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- command.Wait() }()
+	// Asked to stop, the server waits for idle connections, which clients keep for
+	// minutes. What it stores is thrown away anyhow: it is killed.
+	stop := func() error {
+		err := command.Process.Kill()
+		exited <- <-exited
+		if errors.Is(err, os.ErrProcessDone) {
+			return nil
+		}
+		return err
+	}
+	s.Endpoint = "http://" + address
+	if err := waitReady(s.Endpoint+healthPath, exited); err != nil {
+		return fmt.Errorf("%w; it said: %s", errors.Join(err, stop()), logs.Bytes())
+	}
+	tb.Cleanup(func() {
+		if err := stop(); err != nil {
+			tb.Error(err)
+		}
+		if tb.Failed() {
+			tb.Logf("S3 server said: %s", logs.Bytes())
+		}
+	})
+	return nil
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// waitReady asks for the server's health until it is good or the server is gone.
+func waitReady(url string, exited chan error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		select {
+		case err := <-exited:
+			exited <- err
+			return fmt.Errorf("server exited before it was ready: %v", err)
+		case <-ctx.Done():
+			return fmt.Errorf("server is not ready after %s", startLimit)
+		case <-tick.C:
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			continue
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return nil
+		}
+	}
+}
+
+// Setenv makes the server's credentials the ones of the AWS chain for the length
+// of the test, and keeps the chain from looking anywhere else.
+func (s Server) Setenv(tb testing.TB) {
+	tb.Helper()
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID":           s.AccessKey,
+		"AWS_SECRET_ACCESS_KEY":       s.SecretKey,
+		"AWS_SESSION_TOKEN":           "",
+		"AWS_REGION":                  s.Region,
+		"AWS_PROFILE":                 "",
+		"AWS_CONFIG_FILE":             os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_EC2_METADATA_DISABLED":   "true",
+	} {
+		tb.Setenv(name, value)
+	}
+}

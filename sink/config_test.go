@@ -1,0 +1,255 @@
+package sink_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+func named(name string) sink.Config {
+	c := sink.DefaultConfig()
+	c.Name = name
+	return c
+}
+
+func inBucket(name, bucket string) sink.Config {
+	c := named(name)
+	c.Destination.Type, c.Destination.Bucket = sink.DestinationS3, bucket
+	return c
+}
+
+// problems returns the joined errors of err, each as it prints, and fails if one
+// of them is no FieldError.
+func problems(t *testing.T, err error) []string {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("%v is not joined", err)
+	}
+	var out []string
+	for _, e := range joined.Unwrap() {
+		var field *media.FieldError
+		if !errors.As(e, &field) {
+			t.Fatalf("%v is no media.FieldError", e)
+		}
+		out = append(out, e.Error())
+	}
+	return out
+}
+
+func TestDefaultsAreValidOnceTheyHaveAName(t *testing.T) {
+	if err := named("thumbs").Validate(); err != nil {
+		t.Error(err)
+	}
+	if err := inBucket("thumbs", "my-bucket").Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadConfigs(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		bucket string // not empty: of type s3
+		change func(c *sink.Config)
+		want   []string
+	}{
+		{"no name", "", func(c *sink.Config) { c.Name = "" }, []string{`name: "" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
+		{"a name with a slash", "", func(c *sink.Config) { c.Name = "a/b" }, []string{`name: "a/b" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
+		{"a name of dots", "", func(c *sink.Config) { c.Name = "a..b" }, []string{`name: "a..b" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
+		{"unknown token", "", func(c *sink.Config) { c.Path = "{strem}" }, []string{"path: unknown token {strem} (did you mean {stream}?)"}},
+		{"frames that are not told apart", "", func(c *sink.Config) { c.Path = "{stream}/latest.jpg" }, []string{
+			"path: cannot tell two frames apart: that takes {fragment_number} and {frame_index}; if each image is to replace the one before it, write `if_exists: overwrite` under destination",
+		}},
+		{"frames that are not told apart and skipped", "", func(c *sink.Config) {
+			c.Path, c.Destination.IfExists, c.OverwriteExplicit = "{stream}/latest.jpg", sink.IfExistsSkip, true
+		}, []string{"path: cannot tell two frames apart: that takes {fragment_number} and {frame_index}"}},
+		{"presentation times repeat", "", func(c *sink.Config) { c.Path, c.Destination.IfExists = "{fragment_number}_{pts_ms}", sink.IfExistsFail }, []string{
+			"path: cannot tell two frames apart: that takes {fragment_number} and {frame_index}",
+		}},
+		{"fragments that are not told apart", "", func(c *sink.Config) { c.Manifest.Path = "{stream}.jsonl" }, []string{
+			"manifest.path: cannot tell two fragments apart: that takes {fragment_number}",
+		}},
+		{"a manifest for each frame", "", func(c *sink.Config) { c.Manifest.Path = "{frame_index}.jsonl" }, []string{
+			"manifest.path: {frame_index} names a frame, and a manifest has one part for each fragment",
+		}},
+		{"things to come", "", func(c *sink.Config) { c.Manifest.Format, c.Destination.Type = "parquet", "stdout" }, []string{
+			"manifest.format: parquet is not available in this version", "destination.type: stdout is not available in this version",
+		}},
+		{"spelling", "b", func(c *sink.Config) {
+			c.Manifest.Format, c.Destination.IfExists, c.Destination.StorageClass, c.Destination.Metadata = "json", "replace", "STANDARD-IA", "ful"
+		}, []string{
+			`manifest.format: "json" is not one of none, jsonl (did you mean jsonl?)`,
+			`destination.storage_class: "STANDARD-IA" is not one of STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER, DEEP_ARCHIVE, OUTPOSTS, GLACIER_IR, SNOW, EXPRESS_ONEZONE, FSX_OPENZFS (did you mean STANDARD_IA?)`,
+			`destination.metadata: "ful" is not one of none, kvs, full (did you mean full?)`,
+			`destination.if_exists: "replace" is not one of overwrite, skip, fail`,
+		}},
+		{"an unknown type", "", func(c *sink.Config) { c.Destination.Type = "S3" }, []string{`destination.type: "S3" is not one of file, s3 (did you mean s3?)`}},
+		{"no puts at all", "", func(c *sink.Config) { c.Destination.MaxInFlight = 0 }, []string{"destination.max_in_flight: 0 is not within 1..1024"}},
+		{"too many puts", "", func(c *sink.Config) { c.Destination.MaxInFlight = 1025 }, []string{"destination.max_in_flight: 1025 is not within 1..1024"}},
+		{"no directory", "", func(c *sink.Config) { c.Destination.Directory = "" }, []string{"destination.directory: is empty"}},
+		{"keys of s3 for a file", "", func(c *sink.Config) {
+			d := &c.Destination
+			d.Bucket, d.Prefix, d.Region, d.EndpointURL, d.ForcePathStyle = "b", "p", "r", "http://e", true
+			d.StorageClass, d.ServerSideEncryption, d.Metadata = "GLACIER", sink.Encryption{Type: "aws:kms", KMSKeyID: "k"}, sink.MetadataNone
+		}, []string{
+			"destination.bucket: belongs to type s3, and the type is file",
+			"destination.prefix: belongs to type s3, and the type is file",
+			"destination.region: belongs to type s3, and the type is file",
+			"destination.endpoint_url: belongs to type s3, and the type is file",
+			"destination.force_path_style: belongs to type s3, and the type is file",
+			"destination.storage_class: belongs to type s3, and the type is file",
+			"destination.server_side_encryption.type: belongs to type s3, and the type is file",
+			"destination.server_side_encryption.kms_key_id: belongs to type s3, and the type is file",
+			"destination.metadata: belongs to type s3, and the type is file",
+		}},
+		{"keys of a file for s3", "b", func(c *sink.Config) { c.Destination.Directory, c.Destination.Fsync = "elsewhere", true }, []string{
+			"destination.directory: belongs to type file, and the type is s3", "destination.fsync: belongs to type file, and the type is s3",
+		}},
+		{"no bucket", "b", func(c *sink.Config) { c.Destination.Bucket = "" }, []string{"destination.bucket: is needed for type s3"}},
+		{"a bucket as a URL", "s3://b/p", func(*sink.Config) {}, []string{`destination.bucket: "s3://b/p" is a URL; give the name alone, and what follows it as prefix`}},
+		{"a bucket with a prefix", "b/p", func(*sink.Config) {}, []string{`destination.bucket: "b/p" is no bucket name`}},
+		{"a prefix from the root", "b", func(c *sink.Config) { c.Destination.Prefix = "/p" }, []string{`destination.prefix: key is not valid: "/p" has an empty segment`}},
+		{"a prefix of nothing", "b", func(c *sink.Config) { c.Destination.Prefix = "/" }, []string{`destination.prefix: key is not valid: "" has an empty segment`}},
+		{"an endpoint without scheme", "b", func(c *sink.Config) { c.Destination.EndpointURL = "localhost:9000" }, []string{
+			`destination.endpoint_url: "localhost:9000" is no URL such as https://s3.example.com`,
+		}},
+		{"an endpoint with a password", "b", func(c *sink.Config) { c.Destination.EndpointURL = "http://a:b@h" }, []string{
+			"destination.endpoint_url: has a user name; credentials come from the AWS chain",
+		}},
+		{"a KMS key without KMS", "b", func(c *sink.Config) {
+			c.Destination.ServerSideEncryption = sink.Encryption{Type: "AES256", KMSKeyID: "k"}
+		}, []string{
+			"destination.server_side_encryption.kms_key_id: belongs to type aws:kms",
+		}},
+		{"an unknown encryption", "b", func(c *sink.Config) { c.Destination.ServerSideEncryption.Type = "kms" }, []string{
+			`destination.server_side_encryption.type: "kms" is not one of AES256, aws:kms`,
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := named("thumbs")
+			if test.bucket != "" {
+				c = inBucket("thumbs", test.bucket)
+			}
+			test.change(&c)
+			if got := problems(t, c.Validate()); !slices.Equal(got, test.want) {
+				t.Errorf("problems are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			}
+		})
+	}
+}
+
+func TestConfigsThatAreFine(t *testing.T) {
+	for name, change := range map[string]func(c *sink.Config){
+		"one file that is replaced on purpose": func(c *sink.Config) { c.Path, c.OverwriteExplicit = "latest.jpg", true },
+		"a bad manifest path that is not used": func(c *sink.Config) { c.Manifest = sink.Manifest{Format: sink.ManifestNone, Path: "/"} },
+		"a prefix with a slash at its end":     func(c *sink.Config) { *c = inBucket("a", "b"); c.Destination.Prefix = "p/q/" },
+		"an access point in place of a bucket": func(c *sink.Config) { *c = inBucket("a", "arn:aws:s3:eu-west-1:123456789012:accesspoint/video") },
+		"another server's own storage class": func(c *sink.Config) {
+			*c = inBucket("a", "b")
+			c.Destination.EndpointURL, c.Destination.StorageClass = "http://h:1/x", "COLD"
+		},
+		"a directory above the working one":     func(c *sink.Config) { c.Destination.Directory = "../out" },
+		"a path whose frames have other places": func(c *sink.Config) { c.Path = "{hash2}/{fragment_number}/{frame_index}.{ext}" },
+	} {
+		c := named("thumbs")
+		change(&c)
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSeveralStreamsTakeKeysThatNameThem(t *testing.T) {
+	c := named("thumbs")
+	if err := c.CheckStreams(2); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+	c.Path, c.Manifest.Path = "{fragment_number}_{frame_index}.jpg", "m/{fragment_number}.jsonl"
+	if err := c.CheckStreams(1); err != nil {
+		t.Errorf("one stream: %v", err)
+	}
+	want := []string{
+		"path: needs {stream}: the run reads 2 streams, and their keys would be the same",
+		"manifest.path: needs {stream}: the run reads 2 streams, and their keys would be the same",
+	}
+	if got := problems(t, c.CheckStreams(2)); !slices.Equal(got, want) {
+		t.Errorf("two streams: %q, want %q", got, want)
+	}
+	c.OverwriteExplicit = true
+	if got := problems(t, c.CheckStreams(2)); !slices.Equal(got, want[1:]) {
+		t.Errorf("two streams that may overwrite each other: %q, want %q", got, want[1:])
+	}
+}
+
+func TestConflicts(t *testing.T) {
+	with := func(c sink.Config, path string) sink.Config {
+		c.Path = path
+		return c
+	}
+	ext := func(c sink.Config, ext string) sink.Config {
+		c.Ext = ext
+		return c
+	}
+	in := func(c sink.Config, directory string) sink.Config {
+		c.Destination.Directory = directory
+		return c
+	}
+	prefix := func(c sink.Config, endpoint, prefix string) sink.Config {
+		c.Destination.EndpointURL, c.Destination.Prefix = endpoint, prefix
+		return c
+	}
+	a, b := named("a"), named("b")
+	const settled = "; put {sink} into both, or another folder"
+	same := []string{`[1].path: could give the same key as the path of sink "a"` + settled}
+	for _, test := range []struct {
+		name  string
+		sinks []sink.Config
+		want  []string
+	}{
+		{"a sink alone", []sink.Config{a}, nil},
+		{"two sinks at their defaults", []sink.Config{a, b}, same},
+		{"the same with other extensions", []sink.Config{ext(a, "jpg"), ext(b, "rgb24")}, nil},
+		{"the same with the same extension", []sink.Config{ext(a, "jpg"), ext(b, "jpg")}, same},
+		{"names that are the same", []sink.Config{ext(a, "x"), ext(with(a, "{sink}/{fragment_number}/{frame_index}"), "y")}, []string{
+			`[1].name: another sink is called "a" too`,
+			`[1].manifest.path: could give the same key as the sink's own manifest.path` + settled,
+		}},
+		{"the sink's name in both", []sink.Config{with(a, "{sink}/{fragment_number}_{frame_index}.jpg"), with(b, "{sink}/{fragment_number}_{frame_index}.jpg")}, nil},
+		{"a literal that numbers cannot make", []sink.Config{with(a, "{fragment_number}_{frame_index}"), with(b, "raw_{fragment_number}_{frame_index}")}, nil},
+		{"a stream may be called anything", []sink.Config{with(a, "{stream}/{frame_index}{fragment_number}"), with(b, "raw/{frame_index}{fragment_number}")}, same},
+		{"other directories", []sink.Config{in(a, "out/a"), in(b, "out/b")}, nil},
+		{"one directory by two names", []sink.Config{in(a, "out/x/../b"), in(b, "./out/b/")}, same},
+		{"a directory inside the other's, with its keys", []sink.Config{
+			with(in(a, "out"), "b/{fragment_number}_{frame_index}"), with(in(b, "out/b"), "{fragment_number}_{frame_index}"),
+		}, same},
+		{"a directory inside the other's, with other keys", []sink.Config{
+			with(in(a, "out"), "x/{fragment_number}_{frame_index}"), with(in(b, "out/b"), "{fragment_number}_{frame_index}"),
+		}, nil},
+		{"a key that is a folder", []sink.Config{with(a, "{fragment_number}_{frame_index}"), with(b, "{fragment_number}_{frame_index}/b.jpg")}, []string{
+			`[1].path: could give a key that is a folder of the path of sink "a", or the other way round` + settled,
+		}},
+		{"an image in the place of a manifest", []sink.Config{with(a, "{stream}/manifest/a/{fragment_number}{frame_index}.{ext}")}, []string{
+			`[0].manifest.path: could give the same key as the sink's own path` + settled,
+		}},
+		{"a directory and a bucket", []sink.Config{a, inBucket("b", "b")}, nil},
+		{"two buckets", []sink.Config{inBucket("a", "a"), inBucket("b", "b")}, nil},
+		{"one bucket", []sink.Config{inBucket("a", "x"), inBucket("b", "x")}, same},
+		{"one bucket with other prefixes", []sink.Config{prefix(inBucket("a", "x"), "", "a"), prefix(inBucket("b", "x"), "", "b/")}, nil},
+		{"one prefix written in two ways", []sink.Config{prefix(inBucket("a", "x"), "", "p"), prefix(inBucket("b", "x"), "", "p/")}, same},
+		{"one bucket name at two endpoints", []sink.Config{prefix(inBucket("a", "x"), "http://h:1", ""), prefix(inBucket("b", "x"), "http://h:2", "")}, nil},
+		{"one endpoint written in two ways", []sink.Config{prefix(inBucket("a", "x"), "http://h:1/", ""), prefix(inBucket("b", "x"), "HTTP://H:1", "")}, same},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := problems(t, errors.Join(sink.Conflicts(test.sinks)...)); !slices.Equal(got, test.want) {
+				t.Errorf("conflicts are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			}
+		})
+	}
+}

@@ -1,0 +1,175 @@
+package sink_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/storetest"
+)
+
+func openDir(tb testing.TB, root string, fsync bool) *sink.Dir {
+	tb.Helper()
+	dir, err := sink.OpenDir(root, fsync)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := dir.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return dir
+}
+
+// files returns the files below root, unfinished ones too, in order.
+func files(root string) ([]string, error) {
+	var keys []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		key, err := filepath.Rel(root, path)
+		keys = append(keys, filepath.ToSlash(key))
+		return err
+	})
+	slices.Sort(keys)
+	return keys, err
+}
+
+func dirHarness(fsync bool) storetest.Open {
+	return func(tb testing.TB) storetest.Harness {
+		root := tb.TempDir()
+		return storetest.Harness{
+			Store: openDir(tb, root, fsync),
+			Get: func(_ context.Context, key string) ([]byte, error) {
+				return os.ReadFile(filepath.Join(root, filepath.FromSlash(key)))
+			},
+			// No unfinished file is left behind by any test of the suite.
+			List: func(context.Context) ([]string, error) { return files(root) },
+		}
+	}
+}
+
+func TestDirConformsToTheContract(t *testing.T) { storetest.Run(t, dirHarness(false)) }
+
+func TestDirWithFsyncConformsToTheContract(t *testing.T) { storetest.Run(t, dirHarness(true)) }
+
+func BenchmarkDirPut(b *testing.B) { storetest.Benchmark(b, dirHarness(false)) }
+
+func BenchmarkDirPutWithFsync(b *testing.B) { storetest.Benchmark(b, dirHarness(true)) }
+
+func memHarness(testing.TB) storetest.Harness {
+	store := sink.NewMem()
+	return storetest.Harness{
+		Store: store,
+		Get: func(_ context.Context, key string) ([]byte, error) {
+			object, err := store.Get(key)
+			return object.Body, err
+		},
+		List: func(context.Context) ([]string, error) { return store.Keys(), nil },
+	}
+}
+
+func TestMemConformsToTheContract(t *testing.T) { storetest.Run(t, memHarness) }
+
+func BenchmarkMemPut(b *testing.B) { storetest.Benchmark(b, memHarness) }
+
+func TestAKeyThatIsAFolderOrGoesThroughAFileIsAClearError(t *testing.T) {
+	for _, fsync := range []bool{false, true} {
+		for _, ifAbsent := range []bool{false, true} {
+			root := t.TempDir()
+			dir := openDir(t, root, fsync)
+			opts := sink.PutOptions{IfAbsent: ifAbsent}
+			if err := dir.Put(t.Context(), "cam/front/1.jpg", []byte("one"), opts); err != nil {
+				t.Fatal(err)
+			}
+			for _, key := range []string{"cam", "cam/front", "cam/front/1.jpg/2.jpg", "cam/front/1.jpg/a/b/2.jpg"} {
+				if err := dir.Put(t.Context(), key, []byte("two"), opts); !errors.Is(err, sink.ErrKeyConflict) {
+					t.Errorf("put of %q (if absent %t) gave %v, want sink.ErrKeyConflict", key, ifAbsent, err)
+				}
+			}
+			if got, err := files(root); err != nil || !slices.Equal(got, []string{"cam/front/1.jpg"}) {
+				t.Errorf("the directory has %q (%v), want the first object alone", got, err)
+			}
+		}
+	}
+}
+
+func TestKeysThatADirectoryCannotTakeAreRefused(t *testing.T) {
+	root := t.TempDir()
+	dir := openDir(t, root, false)
+	for _, key := range []string{
+		strings.Repeat("x", sink.MaxSegmentBytes+1), "a/" + strings.Repeat("x", sink.MaxSegmentBytes+1) + "/b", ".kvsframes-tmp-x", "a/.kvsframes-tmp-x/b",
+	} {
+		if err := dir.Put(t.Context(), key, []byte("x"), sink.PutOptions{}); !errors.Is(err, sink.ErrKey) {
+			t.Errorf("put of %q gave %v, want sink.ErrKey", key, err)
+		}
+	}
+	if got, err := files(root); err != nil || len(got) != 0 {
+		t.Errorf("the directory has %q (%v), want nothing", got, err)
+	}
+}
+
+func TestSymbolicLinksLeadNowhereOutsideTheDirectory(t *testing.T) {
+	outside, root := t.TempDir(), t.TempDir()
+	for link, target := range map[string]string{"out": outside, "up": "../" + filepath.Base(outside), "in": "real"} {
+		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(root, "real"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir := openDir(t, root, false)
+	for _, key := range []string{"out/x.jpg", "out/a/x.jpg", "up/x.jpg"} {
+		if err := dir.Put(t.Context(), key, []byte("x"), sink.PutOptions{}); err == nil {
+			t.Errorf("put of %q was taken", key)
+		}
+	}
+	if err := dir.Put(t.Context(), "in/x.jpg", []byte("x"), sink.PutOptions{}); err != nil {
+		t.Errorf("put through a link that stays inside: %v", err)
+	}
+	if got, err := files(outside); err != nil || len(got) != 0 {
+		t.Errorf("outside there is %q (%v), want nothing", got, err)
+	}
+}
+
+func TestALinkInPlaceOfAnObjectIsReplacedAndNotFollowed(t *testing.T) {
+	outside, root := filepath.Join(t.TempDir(), "precious"), t.TempDir()
+	if err := os.WriteFile(outside, []byte("precious"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(root, "x.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	dir := openDir(t, root, false)
+	if err := dir.Put(t.Context(), "x.jpg", []byte("new"), sink.PutOptions{IfAbsent: true}); !errors.Is(err, sink.ErrExist) {
+		t.Errorf("conditional put gave %v, want sink.ErrExist", err)
+	}
+	if err := dir.Put(t.Context(), "x.jpg", []byte("new"), sink.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(outside); err != nil || string(got) != "precious" {
+		t.Errorf("the file outside is %q (%v)", got, err)
+	}
+	if got, err := os.ReadFile(filepath.Join(root, "x.jpg")); err != nil || string(got) != "new" {
+		t.Errorf("the object is %q (%v)", got, err)
+	}
+}
+
+func TestADirectoryThatCannotBeMadeIsAnError(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sink.OpenDir(filepath.Join(file, "out"), false); err == nil {
+		t.Error("a directory below a file was opened")
+	}
+}

@@ -1,0 +1,178 @@
+package sink
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+const (
+	// unknown stands for a time or a name that is not there.
+	unknown = "unknown"
+	// hashBytes is the size of {hash2}.
+	hashBytes = 2
+	// markBytes is the size of the mark that a changed value gets.
+	markBytes = 9
+)
+
+// Image returns the key of an image: a pure function of the image's names, times
+// and sizes and of runID, whatever its pixels are.
+//
+// Times are in UTC, cut to the millisecond; one that is zero reads `unknown`.
+// Names that came from a stream are cleaned: what is no printable character, a
+// slash, a backslash and two dots in a row become underscores, what is too long
+// is cut, and a name that had to be changed ends with a mark made from the
+// original, so that two names never become one. {hash2} is the first byte, in
+// hex, of the SHA-256 of the key without it.
+func (t *Template) Image(img media.Image, runID string) string {
+	return t.expand(func(tok token, limit int) string {
+		switch tok {
+		case tokenStream:
+			return clean(img.Stream, limit)
+		case tokenSink:
+			return clean(img.Sink, limit)
+		case tokenFragment:
+			return clean(img.FragmentNumber, numberBytes)
+		case tokenFrame:
+			return fmt.Sprintf("%06d", img.Index)
+		case tokenProducerTime:
+			return stamp(img.ProducerTime)
+		case tokenServerTime:
+			return stamp(img.ServerTime)
+		case tokenPTS:
+			return strconv.FormatInt(milliseconds(img.PTS), 10)
+		case tokenWidth:
+			return strconv.Itoa(img.Width)
+		case tokenHeight:
+			return strconv.Itoa(img.Height)
+		case tokenExt:
+			return clean(img.Ext, limit)
+		default:
+			return clean(runID, limit)
+		}
+	})
+}
+
+// Part returns the key of the manifest part of a fragment; see Image.
+func (t *Template) Part(f *media.Fragment, sink, runID string) string {
+	return t.expand(func(tok token, limit int) string {
+		switch tok {
+		case tokenStream:
+			return clean(f.Stream, limit)
+		case tokenSink:
+			return clean(sink, limit)
+		case tokenFragment:
+			return clean(f.Number, numberBytes)
+		case tokenProducerTime:
+			return stamp(f.ProducerTime)
+		case tokenServerTime:
+			return stamp(f.ServerTime)
+		default:
+			return clean(runID, limit)
+		}
+	})
+}
+
+// expand fills in the values, of at most limit bytes each.
+func (t *Template) expand(value func(tok token, limit int) string) string {
+	if !t.has(tokenHash) {
+		return t.fill(value)
+	}
+	hash := ""
+	withHash := func(tok token, limit int) string {
+		if tok == tokenHash {
+			return hash
+		}
+		return value(tok, limit)
+	}
+	sum := sha256.Sum256([]byte(t.fill(withHash)))
+	hash = hex.EncodeToString(sum[:])[:hashBytes]
+	return t.fill(withHash)
+}
+
+func (t *Template) fill(value func(tok token, limit int) string) string {
+	segments := make([]string, len(t.segments))
+	for i, pieces := range t.segments {
+		// The last limit always fits: parseSegment has seen to it.
+		for _, limit := range []int{MaxSegmentBytes, 192, 128, 96, 64, 40, minValueBytes} {
+			if segments[i] = fillSegment(pieces, value, limit); len(segments[i]) <= MaxSegmentBytes {
+				break
+			}
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+func fillSegment(pieces []piece, value func(tok token, limit int) string, limit int) string {
+	var b strings.Builder
+	for _, p := range pieces {
+		if p.token == "" {
+			b.WriteString(p.literal)
+		} else {
+			b.WriteString(value(p.token, limit))
+		}
+	}
+	// Pieces together must not make the name of an unfinished file.
+	if s := b.String(); strings.HasPrefix(s, tempPrefix) {
+		return "_" + s[1:]
+	}
+	return b.String()
+}
+
+// clean makes a name that came from outside fit to be part of a segment.
+func clean(name string, limit int) string {
+	if name == "" {
+		return unknown
+	}
+	safe := strings.Map(func(r rune) rune {
+		if r == '/' || r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '_'
+		}
+		return r
+	}, name)
+	safe = strings.ReplaceAll(safe, "..", "__")
+	if safe == "." {
+		safe = "_"
+	}
+	if safe == name && len(safe) <= limit {
+		return safe
+	}
+	sum := sha256.Sum256([]byte(name))
+	return cut(safe, limit-markBytes) + "-" + hex.EncodeToString(sum[:])[:markBytes-1]
+}
+
+// cut returns the first whole characters of s that fit limit bytes.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
+
+// stamp is a time as keys show it. Go's layouts have no fraction behind an
+// underscore, so that the dot is replaced afterwards.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return unknown
+	}
+	return strings.Replace(t.UTC().Format("20060102T150405.000"), ".", "_", 1) + "Z"
+}
+
+// milliseconds rounds down, before zero too, so that times keep their order.
+func milliseconds(d time.Duration) int64 {
+	n := d.Milliseconds()
+	if d%time.Millisecond < 0 {
+		n--
+	}
+	return n
+}

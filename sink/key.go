@@ -1,0 +1,265 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// MaxSegmentBytes is the largest size of one part of a key between slashes,
+	// in bytes: the limit of the file systems of Linux.
+	MaxSegmentBytes = 255
+	// MaxTemplateBytes is the largest size of a path template, in bytes.
+	MaxTemplateBytes = 1024
+
+	// numberBytes bounds the value of fragment_number, minValueBytes the other
+	// names when a segment has to be shortened.
+	numberBytes   = 64
+	minValueBytes = 24
+)
+
+// token is what stands between braces in a path template.
+type token string
+
+const (
+	tokenStream       token = "stream"
+	tokenSink         token = "sink"
+	tokenFragment     token = "fragment_number"
+	tokenFrame        token = "frame_index"
+	tokenProducerTime token = "producer_time"
+	tokenServerTime   token = "server_time"
+	tokenPTS          token = "pts_ms"
+	tokenWidth        token = "width"
+	tokenHeight       token = "height"
+	tokenExt          token = "ext"
+	tokenRunID        token = "run_id"
+	tokenHash         token = "hash2"
+)
+
+// The tokens of an image's path, and those that say something about a whole
+// fragment and so can stand in the path of a manifest.
+var (
+	imageTokens = []token{
+		tokenStream, tokenSink, tokenFragment, tokenFrame, tokenProducerTime, tokenServerTime,
+		tokenPTS, tokenWidth, tokenHeight, tokenExt, tokenRunID, tokenHash,
+	}
+	partTokens = []token{
+		tokenStream, tokenSink, tokenFragment, tokenProducerTime, tokenServerTime, tokenRunID, tokenHash,
+	}
+)
+
+// piece is a literal or, if token is not empty, a token.
+type piece struct {
+	literal string
+	token   token
+}
+
+// Template is a path template, parsed. Expanding it gives a key: relative, with
+// slashes between segments of 1 to MaxSegmentBytes bytes, none of them `.` or
+// `..`, in valid UTF-8 without control characters. It is immutable.
+type Template struct {
+	text     string
+	segments [][]piece
+}
+
+// ParsePath parses the template of an image's key.
+func ParsePath(text string) (*Template, error) {
+	return parseTemplate(text, imageTokens, "")
+}
+
+// ParseManifestPath parses the template of a manifest part's key. A part stands
+// for a fragment, so that tokens of one frame are errors.
+func ParseManifestPath(text string) (*Template, error) {
+	return parseTemplate(text, partTokens, "names a frame, and a manifest has one part for each fragment")
+}
+
+// String returns the template as it was written.
+func (t *Template) String() string { return t.text }
+
+// Distinction says what a template's keys tell apart.
+type Distinction struct {
+	// Frames: no two frames of one stream have the same key. It takes
+	// {fragment_number} and {frame_index}: clocks repeat when a producer is
+	// restarted or set back, and presentation times repeat in real recordings.
+	Frames bool
+	// Fragments: no two fragments of one stream have the same key.
+	Fragments bool
+	// Streams, Sinks and Runs: the key names the stream, the sink, the run.
+	Streams, Sinks, Runs bool
+}
+
+// Distinguishes says what the keys of the template tell apart.
+func (t *Template) Distinguishes() Distinction {
+	return Distinction{
+		Frames:    t.has(tokenFragment) && t.has(tokenFrame),
+		Fragments: t.has(tokenFragment),
+		Streams:   t.has(tokenStream),
+		Sinks:     t.has(tokenSink),
+		Runs:      t.has(tokenRunID),
+	}
+}
+
+func (t *Template) has(want token) bool {
+	for _, segment := range t.segments {
+		if slices.ContainsFunc(segment, func(p piece) bool { return p.token == want }) {
+			return true
+		}
+	}
+	return false
+}
+
+func parseTemplate(text string, allowed []token, reason string) (*Template, error) {
+	switch {
+	case text == "":
+		return nil, errors.New("is empty")
+	case len(text) > MaxTemplateBytes:
+		return nil, fmt.Errorf("its size (%d bytes) is too big, maximum is %d", len(text), MaxTemplateBytes)
+	case !utf8.ValidString(text):
+		return nil, errors.New("is not valid UTF-8")
+	case strings.HasPrefix(text, "/"):
+		return nil, errors.New("starts with a slash: keys are relative to the destination")
+	case strings.Contains(text, `\`):
+		return nil, errors.New("has a backslash: segments are separated by slashes")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return nil, errors.New("has a control character")
+	}
+	t := &Template{text: text}
+	for segment := range strings.SplitSeq(text, "/") {
+		pieces, err := parseSegment(segment, allowed, reason)
+		if err != nil {
+			return nil, err
+		}
+		t.segments = append(t.segments, pieces)
+	}
+	return t, nil
+}
+
+func parseSegment(text string, allowed []token, reason string) ([]piece, error) {
+	switch {
+	case text == "":
+		return nil, errors.New("has an empty segment (two slashes in a row, or one at the end)")
+	case text == "." || text == "..":
+		return nil, fmt.Errorf("has the segment %q: keys stay inside the destination", text)
+	case strings.HasPrefix(text, tempPrefix):
+		return nil, fmt.Errorf("has a segment that starts with %s, which is kept for unfinished files", tempPrefix)
+	}
+	var pieces []piece
+	for rest := text; rest != ""; {
+		p, size, err := nextPiece(rest, allowed, reason)
+		if err != nil {
+			return nil, err
+		}
+		if len(pieces) > 0 && runTogether(pieces[len(pieces)-1].token, p.token) {
+			return nil, fmt.Errorf("needs a character between {%s} and {%s}, or their digits run together", pieces[len(pieces)-1].token, p.token)
+		}
+		pieces = append(pieces, p)
+		rest = rest[size:]
+	}
+	if least := leastBytes(pieces); least > MaxSegmentBytes {
+		return nil, fmt.Errorf("has a segment that can have %d bytes, maximum is %d", least, MaxSegmentBytes)
+	}
+	return pieces, nil
+}
+
+// nextPiece returns the first piece of text and its size in bytes.
+func nextPiece(text string, allowed []token, reason string) (piece, int, error) {
+	if text[0] == '}' {
+		return piece{}, 0, errors.New("has a } without a {")
+	}
+	if text[0] != '{' {
+		end := strings.IndexAny(text, "{}")
+		if end < 0 {
+			end = len(text)
+		}
+		return piece{literal: text[:end]}, end, nil
+	}
+	end := strings.IndexByte(text, '}')
+	if end < 0 {
+		return piece{}, 0, errors.New("has a { without a }")
+	}
+	t := token(text[1:end])
+	if slices.Contains(allowed, t) {
+		return piece{token: t}, end + 1, nil
+	}
+	if slices.Contains(imageTokens, t) {
+		return piece{}, 0, fmt.Errorf("{%s} %s", t, reason)
+	}
+	hint := "known are {" + strings.Join(tokenNames(allowed), "} {") + "}"
+	if near := closest(string(t), tokenNames(allowed)); near != "" {
+		hint = "did you mean {" + near + "}?"
+	}
+	return piece{}, 0, fmt.Errorf("unknown token {%s} (%s)", t, hint)
+}
+
+func tokenNames(tokens []token) []string {
+	names := make([]string, len(tokens))
+	for i, t := range tokens {
+		names[i] = string(t)
+	}
+	return names
+}
+
+// runTogether says that two neighbours are numbers of which one has no fixed
+// width, so that 1 and 23 would read as 12 and 3.
+func runTogether(a, b token) bool {
+	if a == "" || b == "" {
+		return false
+	}
+	loose := []token{tokenPTS, tokenWidth, tokenHeight}
+	return slices.Contains(loose, a) || slices.Contains(loose, b)
+}
+
+// leastBytes is the size that a segment can always be shortened to.
+func leastBytes(pieces []piece) int {
+	n := 0
+	for _, p := range pieces {
+		switch p.token {
+		case "":
+			n += len(p.literal)
+		case tokenFragment:
+			n += numberBytes
+		case tokenHash:
+			n += hashBytes
+		case tokenStream, tokenSink, tokenRunID, tokenExt:
+			n += minValueBytes
+		default:
+			n += len("-9223372036854775808") // times have 20 bytes as well
+		}
+	}
+	return n
+}
+
+// closest returns the name that word was probably meant to be, or "".
+func closest(word string, names []string) string {
+	best, least := "", len(word)/3+2
+	for _, name := range names {
+		if d := distance(word, name); d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two words, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

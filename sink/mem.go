@@ -1,0 +1,74 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Object is one object of a memory store.
+type Object struct {
+	Body        []byte
+	ContentType string
+	Metadata    map[string]string
+}
+
+// Mem is a Store in memory, for tests and for programs that want the images
+// themselves. It has no bound: whoever reads it removes what was read.
+type Mem struct {
+	mu      sync.Mutex
+	objects map[string]Object
+}
+
+var _ Store = (*Mem)(nil)
+
+// NewMem returns an empty store.
+func NewMem() *Mem { return &Mem{objects: map[string]Object{}} }
+
+// Put implements Store.
+func (m *Mem) Put(ctx context.Context, key string, body []byte, opts PutOptions) error {
+	if err := CheckKey(key); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	object := Object{Body: bytes.Clone(body), ContentType: opts.ContentType, Metadata: maps.Clone(opts.Metadata)}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, there := m.objects[key]; there && opts.IfAbsent {
+		return fmt.Errorf("put %s: %w", key, ErrExist)
+	}
+	m.objects[key] = object
+	return nil
+}
+
+// Get returns an object, or an error that is fs.ErrNotExist. The object is
+// shared: do not change it.
+func (m *Mem) Get(key string) (Object, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	object, there := m.objects[key]
+	if !there {
+		return Object{}, fmt.Errorf("get %s: %w", key, fs.ErrNotExist)
+	}
+	return object, nil
+}
+
+// Remove takes an object out of the store, if it is there.
+func (m *Mem) Remove(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.objects, key)
+}
+
+// Keys returns the keys of all objects, in order.
+func (m *Mem) Keys() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.objects))
+}

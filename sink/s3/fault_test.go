@@ -1,0 +1,183 @@
+package s3_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+// proxy stands between the store and the server. Requests of objects take the
+// next fault, if there is one, and all others go through.
+type proxy struct {
+	forward *httputil.ReverseProxy
+
+	mu       sync.Mutex
+	faults   []fault
+	requests []*http.Request // of objects, whatever became of them
+}
+
+// fault answers a request in place of the proxy.
+type fault func(p *proxy, w http.ResponseWriter, r *http.Request)
+
+// newProxy returns a proxy and its URL.
+func newProxy(t *testing.T, server s3test.Server) (*proxy, string) {
+	t.Helper()
+	target, err := url.Parse(server.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{forward: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		// The signature covers the host that the client spoke to.
+		r.Out.Host = r.In.Host
+	}}}
+	front := httptest.NewServer(p)
+	t.Cleanup(front.Close)
+	return p, front.URL
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Count(strings.Trim(r.URL.Path, "/"), "/") == 0 { // a bucket
+		p.forward.ServeHTTP(w, r)
+		return
+	}
+	p.mu.Lock()
+	next := through
+	if len(p.faults) > 0 {
+		next, p.faults = p.faults[0], p.faults[1:]
+	}
+	p.requests = append(p.requests, r.Clone(r.Context()))
+	p.mu.Unlock()
+	next(p, w, r)
+}
+
+// plan sets the faults to come.
+func (p *proxy) plan(faults ...fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults, p.requests = faults, nil
+}
+
+// seen returns the requests of objects since plan, and the number of faults that
+// were not used up.
+func (p *proxy) seen() ([]*http.Request, int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.requests, len(p.faults)
+}
+
+func through(p *proxy, w http.ResponseWriter, r *http.Request) { p.forward.ServeHTTP(w, r) }
+
+// answer refuses a request as S3 does (Amazon S3 API Reference, Error responses).
+func answer(status int, code string) fault {
+	return func(_ *proxy, w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("X-Amz-Request-Id", "4442587FB7D0A2F9")
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(status)
+		_, _ = fmt.Fprintf(w, `<?xml version="1.0"?><Error><Code>%s</Code><Message>About %s.</Message></Error>`, code, code)
+	}
+}
+
+// cut ends the connection after a part of the body, before the server has it.
+func cut(_ *proxy, w http.ResponseWriter, r *http.Request) {
+	_, _ = io.CopyN(io.Discard, r.Body, 1000)
+	panic(http.ErrAbortHandler)
+}
+
+// lose lets the server do its work and then ends the connection.
+func lose(p *proxy, _ http.ResponseWriter, r *http.Request) {
+	p.forward.ServeHTTP(httptest.NewRecorder(), r)
+	panic(http.ErrAbortHandler)
+}
+
+func body(size int) []byte { return []byte(strings.Repeat("kvsframes.", size/10)) }
+
+func TestPutSurvivesFaultsThatPass(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	for _, test := range []struct {
+		name     string
+		faults   []fault
+		ifAbsent bool
+	}{
+		{"the server asks twice to slow down", []fault{answer(503, "SlowDown"), answer(503, "SlowDown")}, false},
+		{"the server has an internal error", []fault{answer(500, "InternalError")}, false},
+		{"the connection is cut while the body is sent", []fault{cut}, false},
+		{"the answer is lost", []fault{lose}, false},
+		{"the answer to a conditional put is lost", []fault{lose}, true},
+		{"a conditional put is cut and then its answer lost", []fault{cut, lose}, true},
+		{"another conditional put is under way", []fault{answer(409, "ConditionalRequestConflict")}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel() // most of the time is waiting between attempts
+			p, endpoint := newProxy(t, server)
+			d := destination(t, server)
+			d.EndpointURL = endpoint
+			store := open(t, d)
+			const key = "cam/1.jpg"
+			want := body(50_000)
+			p.plan(test.faults...)
+			if err := store.Put(t.Context(), key, want, sink.PutOptions{IfAbsent: test.ifAbsent}); err != nil {
+				t.Fatal(err)
+			}
+			if requests, left := p.seen(); left != 0 || len(requests) <= len(test.faults) {
+				t.Errorf("%d requests were sent and %d faults not met", len(requests), left)
+			}
+			if got, err := server.Get(t.Context(), d.Bucket, key); err != nil || string(got) != string(want) {
+				t.Errorf("the object has %d bytes (%v), want the %d put", len(got), err, len(want))
+			}
+		})
+	}
+}
+
+func TestALostAnswerDoesNotHideThatAnotherWasFirst(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	p, endpoint := newProxy(t, server)
+	d := destination(t, server)
+	d.EndpointURL = endpoint
+	store := open(t, d)
+	for i, first := range [][]byte{body(100), []byte(strings.ToUpper(string(body(500))))} { // another size, other bytes
+		key := fmt.Sprintf("%d.jpg", i)
+		if err := store.Put(t.Context(), key, first, sink.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		p.plan(lose)
+		if err := store.Put(t.Context(), key, body(500), sink.PutOptions{IfAbsent: true}); !errors.Is(err, sink.ErrExist) {
+			t.Errorf("put gave %v, want sink.ErrExist", err)
+		}
+		if got, err := server.Get(t.Context(), d.Bucket, key); err != nil || string(got) != string(first) {
+			t.Errorf("the object changed to %d bytes (%v)", len(got), err)
+		}
+	}
+}
+
+func TestAPutThatGivesUpLeavesTheOlderObject(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	p, endpoint := newProxy(t, server)
+	d := destination(t, server)
+	d.EndpointURL = endpoint
+	store := open(t, d)
+	if err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p.plan(cut, cut, answer(403, "AccessDenied"))
+	if err := store.Put(t.Context(), "a.jpg", body(5000), sink.PutOptions{}); err == nil {
+		t.Error("a put that was refused gave no error")
+	}
+	if got, err := server.Get(t.Context(), d.Bucket, "a.jpg"); err != nil || string(got) != string(body(100)) {
+		t.Errorf("the older object is %d bytes (%v)", len(got), err)
+	}
+}

@@ -1,0 +1,207 @@
+// Package s3 is the destination of objects in Amazon S3 and in servers that speak
+// its protocol. It is the only package that imports the S3 client.
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+const (
+	// MaxKeyBytes is the largest size of a key with its prefix, in bytes (Amazon
+	// S3 User Guide, Naming Amazon S3 objects).
+	MaxKeyBytes = 1024
+
+	maxAttempts = 5
+	// openAttempts is lower: at the start somebody is waiting for the answer.
+	openAttempts = 3
+	maxBackoff   = 20 * time.Second
+	// attemptLimit bounds one attempt, of which the longest is that of a big raw
+	// frame on a slow line; answerLimit how long the server may then think.
+	attemptLimit = 5 * time.Minute
+	answerLimit  = time.Minute
+	// defaultRegion signs requests to a server of its own endpoint, where regions
+	// have no meaning, when nothing else names one.
+	defaultRegion = "us-east-1"
+	standardClass = "STANDARD"
+)
+
+// Store is a sink.Store that puts each object with one PutObject request, with a
+// CRC32 that the server checks.
+type Store struct {
+	client      *s3.Client
+	destination sink.Destination
+	prefix      string // empty, or with a slash at its end
+}
+
+var _ sink.Store = (*Store)(nil)
+
+// Open returns a store for a destination of type s3. Credentials, and the region
+// when the destination names none, come from the AWS chain. It asks once for the
+// bucket, so that a wrong name, region or endpoint ends a run before it starts;
+// a refusal of that question (HTTP 403) is no error, because s3:PutObject alone
+// is enough to work.
+func Open(ctx context.Context, d sink.Destination) (*Store, error) {
+	client, err := newClient(ctx, d)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", d.Bucket, err)
+	}
+	s := &Store{client: client, destination: d}
+	if prefix := strings.TrimSuffix(d.Prefix, "/"); prefix != "" {
+		s.prefix = prefix + "/"
+	}
+	_, err = client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &d.Bucket}, func(o *s3.Options) {
+		o.RetryMaxAttempts = openAttempts
+	})
+	if err != nil {
+		if err := s.explain(ctx, "open", "", err); !errors.Is(err, errForbidden) {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func newClient(ctx context.Context, d sink.Destination) (*s3.Client, error) {
+	loaded, err := config.LoadDefaultConfig(ctx,
+		config.WithRegion(d.Region),
+		config.WithLogger(logging.Nop{}),
+		config.WithHTTPClient(httpClient(d.MaxInFlight)),
+		config.WithRetryer(newRetryer),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("load AWS configuration: %w", err)
+	}
+	if loaded.Region == "" {
+		if d.EndpointURL == "" {
+			return nil, errors.New("no region: set destination.region, AWS_REGION or a profile with one")
+		}
+		loaded.Region = defaultRegion
+	}
+	return s3.NewFromConfig(loaded, func(o *s3.Options) {
+		if d.EndpointURL != "" {
+			o.BaseEndpoint = &d.EndpointURL
+		}
+		o.UsePathStyle = d.ForcePathStyle
+		o.DisableLogOutputChecksumValidationSkipped = true
+	}), nil
+}
+
+// newRetryer is the SDK's standard one, but for its token bucket: that gives up
+// after some hundred retries of all requests together, and when a server asks to
+// slow down, slowing down is right. What bounds the load is max_in_flight.
+func newRetryer() aws.Retryer {
+	standard := retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = maxAttempts
+		o.MaxBackoff = maxBackoff
+		o.RateLimiter = ratelimit.None
+	})
+	// S3 answers so when another conditional write of the key is under way
+	// (Amazon S3 User Guide, How to prevent object overwrites with conditional
+	// writes), and wants the request again.
+	return retry.AddWithErrorCodes(standard, "ConditionalRequestConflict")
+}
+
+func httpClient(maxInFlight int) *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTimeout(attemptLimit).WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConnsPerHost = max(maxInFlight, 1)
+		t.MaxIdleConns = 2 * t.MaxIdleConnsPerHost
+		t.ResponseHeaderTimeout = answerLimit
+	})
+}
+
+// Put implements sink.Store. The key goes behind the destination's prefix.
+func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
+	if err := sink.CheckKey(key); err != nil {
+		return err
+	}
+	full := s.prefix + key
+	if len(full) > MaxKeyBytes {
+		return fmt.Errorf("%w: %q has %d bytes with its prefix, maximum is %d", sink.ErrKey, key, len(full), MaxKeyBytes)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	attempts := 0
+	_, err := s.client.PutObject(ctx, s.request(full, body, opts), func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, countAttempts(&attempts))
+	})
+	if err == nil {
+		return nil
+	}
+	err = s.explain(ctx, "put", full, err)
+	if opts.IfAbsent && errors.Is(err, sink.ErrExist) && attempts > 1 && s.isOurs(ctx, full, body) {
+		return nil
+	}
+	return err
+}
+
+func (s *Store) request(key string, body []byte, opts sink.PutOptions) *s3.PutObjectInput {
+	in := &s3.PutObjectInput{
+		Bucket: &s.destination.Bucket,
+		Key:    &key,
+		// The client reads the body again for each attempt, which takes a Seeker.
+		Body:              bytes.NewReader(body),
+		ContentLength:     aws.Int64(int64(len(body))),
+		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
+		Metadata:          opts.Metadata,
+	}
+	if opts.ContentType != "" {
+		in.ContentType = &opts.ContentType
+	}
+	if opts.IfAbsent {
+		in.IfNoneMatch = aws.String("*")
+	}
+	// Not every server knows the header, and without it S3 takes STANDARD.
+	if class := s.destination.StorageClass; class != standardClass {
+		in.StorageClass = types.StorageClass(class)
+	}
+	if e := s.destination.ServerSideEncryption; e.Type != "" {
+		in.ServerSideEncryption = types.ServerSideEncryption(e.Type)
+		if e.KMSKeyID != "" {
+			in.SSEKMSKeyId = &e.KMSKeyID
+		}
+	}
+	return in
+}
+
+// countAttempts adds a step behind the one that repeats requests.
+func countAttempts(n *int) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("kvsframesCountAttempts",
+			func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+				*n++
+				return next.HandleFinalize(ctx, in)
+			}), "Retry", middleware.After)
+	}
+}
+
+// isOurs says whether the object that is there already has just this body. When
+// the answer to a conditional put is lost, the repeated put finds the object of
+// the first one and is refused; that is a success. A question that gets no answer
+// counts as no.
+func (s *Store) isOurs(ctx context.Context, key string, body []byte) bool {
+	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &s.destination.Bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled,
+	})
+	if err != nil || aws.ToInt64(head.ContentLength) != int64(len(body)) {
+		return false
+	}
+	return aws.ToString(head.ChecksumCRC32) == crc32Base64(body)
+}

@@ -1,0 +1,69 @@
+package s3_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/sink/storetest"
+)
+
+// destination is an empty bucket of the server.
+func destination(tb testing.TB, server s3test.Server) sink.Destination {
+	d := sink.DefaultConfig().Destination
+	d.Type = sink.DestinationS3
+	d.Bucket = server.Bucket(tb)
+	d.EndpointURL = server.Endpoint
+	d.Region = server.Region
+	d.ForcePathStyle = true
+	return d
+}
+
+func open(tb testing.TB, d sink.Destination) *s3.Store {
+	tb.Helper()
+	store, err := s3.Open(tb.Context(), d)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return store
+}
+
+// harness opens stores in buckets of their own, below prefix.
+func harness(tb testing.TB, prefix string) storetest.Open {
+	server := s3test.Start(tb)
+	server.Setenv(tb)
+	return func(tb testing.TB) storetest.Harness {
+		d := destination(tb, server)
+		d.Prefix = prefix
+		folder := strings.TrimSuffix(prefix, "/") + "/"
+		if prefix == "" {
+			folder = ""
+		}
+		return storetest.Harness{
+			Store: open(tb, d),
+			Get: func(ctx context.Context, key string) ([]byte, error) {
+				return server.Get(ctx, d.Bucket, folder+key)
+			},
+			List: func(ctx context.Context) ([]string, error) {
+				keys, err := server.Keys(ctx, d.Bucket)
+				for i, key := range keys {
+					keys[i] = strings.TrimPrefix(key, folder)
+				}
+				return keys, err
+			},
+		}
+	}
+}
+
+func TestStoreConformsToTheContract(t *testing.T) {
+	storetest.Run(t, harness(t, ""))
+}
+
+func TestStoreWithAPrefixConformsToTheContract(t *testing.T) {
+	storetest.Run(t, harness(t, "archive/front door/"))
+}
+
+func BenchmarkPut(b *testing.B) { storetest.Benchmark(b, harness(b, "")) }

@@ -1,0 +1,194 @@
+package sink
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Options are what New can do without. The zero value is the default.
+type Options struct {
+	// RunID is the value of {run_id}; it is needed when a path has that token.
+	RunID string
+	// Log gets what happens to single objects, at level debug. Nil is silent.
+	Log *slog.Logger
+}
+
+// Sink names, writes and records the images of one sink. Its methods may be
+// called by several goroutines and for several streams at once.
+type Sink struct {
+	config   Config
+	store    Store
+	runID    string
+	log      *slog.Logger
+	path     *Template
+	manifest *Template // nil: no manifest
+	slots    chan struct{}
+}
+
+// New returns a sink that writes to store. The caller closes the store, if it has
+// to be closed, after the last call of the sink's.
+func New(config Config, store Store, opts Options) (*Sink, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("set up sink %q: %w", config.Name, err)
+	}
+	s := &Sink{config: config, store: store, runID: opts.RunID, log: opts.Log}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.log = s.log.With("sink", config.Name)
+	var err error
+	if s.path, err = ParsePath(config.Path); err != nil {
+		return nil, fmt.Errorf("set up sink %q: path: %w", config.Name, err)
+	}
+	if config.Manifest.Format != ManifestNone {
+		if s.manifest, err = ParseManifestPath(config.Manifest.Path); err != nil {
+			return nil, fmt.Errorf("set up sink %q: manifest.path: %w", config.Name, err)
+		}
+	}
+	if s.runID == "" && (s.path.Distinguishes().Runs || s.manifest != nil && s.manifest.Distinguishes().Runs) {
+		return nil, fmt.Errorf("set up sink %q: a path has {run_id}, and the run has no id", config.Name)
+	}
+	s.slots = make(chan struct{}, s.MaxInFlight())
+	return s, nil
+}
+
+// Name returns the sink's name.
+func (s *Sink) Name() string { return s.config.Name }
+
+// MaxInFlight returns the largest number of Writes that have an effect at once;
+// more of them wait. It is 1 when keys do not tell frames apart, because the last
+// image written then has to be the last one given.
+func (s *Sink) MaxInFlight() int {
+	if !s.path.Distinguishes().Frames {
+		return 1
+	}
+	return s.config.Destination.MaxInFlight
+}
+
+// Write stores an image under its key and returns the record that says so. When
+// an object of that key is there already, if_exists decides: overwrite replaces
+// it, skip takes it for the image (the record's size and digest are nevertheless
+// those of img.Data), and fail returns an error that is ErrExist.
+//
+// Write neither keeps nor changes img.Data. An error means that there is no
+// record, not that there is no object.
+func (s *Sink) Write(ctx context.Context, img media.Image) (media.Record, error) {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return media.Record{}, ctx.Err()
+	}
+	defer func() { <-s.slots }()
+
+	key := s.path.Image(img, s.runID)
+	err := s.store.Put(ctx, key, img.Data, PutOptions{
+		ContentType: img.ContentType,
+		Metadata:    metadata(s.config.Destination.Metadata, img, s.runID),
+		IfAbsent:    s.config.Destination.IfExists != IfExistsOverwrite,
+	})
+	switch {
+	case err == nil:
+		s.log.DebugContext(ctx, "wrote image", "key", key, "bytes", len(img.Data))
+	case s.config.Destination.IfExists == IfExistsSkip && errors.Is(err, ErrExist):
+		s.log.DebugContext(ctx, "image is there already", "key", key)
+	default:
+		return media.Record{}, fmt.Errorf("write image: %w", err)
+	}
+	sum := sha256.Sum256(img.Data)
+	return media.Record{
+		FrameInfo: img.FrameInfo,
+		Sink:      s.config.Name,
+		Key:       key,
+		Format:    img.Format,
+		Width:     img.Width,
+		Height:    img.Height,
+		Bytes:     int64(len(img.Data)),
+		SHA256:    hex.EncodeToString(sum[:]),
+		Tags:      img.Tags,
+	}, nil
+}
+
+// Commit writes the manifest part of a fragment whose images are all durable. No
+// record, or a sink without manifest: no part. A part that is there already is
+// replaced, because the new one says what this run asked for; with if_exists:
+// fail it is an error that is ErrExist.
+func (s *Sink) Commit(ctx context.Context, f *media.Fragment, records []media.Record) error {
+	if s.manifest == nil || len(records) == 0 {
+		return nil
+	}
+	part, err := encodePart(records)
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	key := s.manifest.Part(f, s.config.Name, s.runID)
+	err = s.store.Put(ctx, key, part, PutOptions{
+		ContentType: partContentType,
+		IfAbsent:    s.config.Destination.IfExists == IfExistsFail,
+	})
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	s.log.DebugContext(ctx, "wrote manifest", "key", key, "records", len(records))
+	return nil
+}
+
+// metadata returns the user metadata of an image. The names of the kvs set and
+// their values (times in milliseconds since the Unix epoch) are those of the
+// managed image delivery (Kinesis Video Streams Developer Guide, Automated image
+// generation). A clock that is unknown is left out.
+func metadata(set MetadataSet, img media.Image, runID string) map[string]string {
+	if set == MetadataNone {
+		return nil
+	}
+	m := map[string]string{"aws_kinesisvideo_fragment_number": headerValue(img.FragmentNumber)}
+	for name, t := range map[string]time.Time{
+		"aws_kinesisvideo_producer_timestamp": img.ProducerTime,
+		"aws_kinesisvideo_server_timestamp":   img.ServerTime,
+	} {
+		if !t.IsZero() {
+			m[name] = strconv.FormatInt(t.UnixMilli(), 10)
+		}
+	}
+	if set != MetadataFull {
+		return m
+	}
+	m["kvsframes_stream"] = headerValue(img.Stream)
+	m["kvsframes_sink"] = headerValue(img.Sink)
+	m["kvsframes_frame_index"] = strconv.Itoa(img.Index)
+	m["kvsframes_pts_ms"] = strconv.FormatInt(milliseconds(img.PTS), 10)
+	m["kvsframes_keyframe"] = strconv.FormatBool(img.Key)
+	m["kvsframes_width"] = strconv.Itoa(img.Width)
+	m["kvsframes_height"] = strconv.Itoa(img.Height)
+	m["kvsframes_format"] = headerValue(img.Format)
+	if runID != "" {
+		m["kvsframes_run_id"] = headerValue(runID)
+	}
+	return m
+}
+
+// maxHeaderValue bounds a metadata value, in bytes: S3 takes 2 KB for all of an
+// object's (Amazon S3 User Guide, Working with object metadata).
+const maxHeaderValue = 384
+
+// headerValue makes text fit for an HTTP header: all but visible ASCII, and the
+// percent sign, is escaped as in a URL, so that it can be read back.
+func headerValue(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text) && b.Len() < maxHeaderValue; i++ {
+		if c := text[i]; c <= ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,324 @@
+package sink_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+func newSink(t *testing.T, store sink.Store, change func(c *sink.Config)) *sink.Sink {
+	t.Helper()
+	c := named("thumbs")
+	if change != nil {
+		change(&c)
+	}
+	s, err := sink.New(c, store, sink.Options{RunID: "run-7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func fragment() *media.Fragment {
+	img := picture()
+	return &media.Fragment{
+		Stream: img.Stream, Number: img.FragmentNumber, ProducerTime: img.ProducerTime, ServerTime: img.ServerTime, Tags: img.Tags,
+	}
+}
+
+func write(t *testing.T, s *sink.Sink, img media.Image) media.Record {
+	t.Helper()
+	record, err := s.Write(t.Context(), img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+func wantObject(t *testing.T, store *sink.Mem, key, want string) sink.Object {
+	t.Helper()
+	object, err := store.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(object.Body) != want {
+		t.Errorf("object %s is\n%s\nwant\n%s", key, object.Body, want)
+	}
+	return object
+}
+
+const pictureKey = "front-door/20260304T050607_089Z_" + fragmentNumber + "_000042.jpg"
+
+func TestWriteStoresTheImageAndSaysSo(t *testing.T) {
+	store := sink.NewMem()
+	s := newSink(t, store, nil)
+	img := picture()
+	sum := sha256.Sum256(img.Data)
+	want := media.Record{
+		FrameInfo: img.FrameInfo, Sink: "thumbs", Key: pictureKey, Format: "jpeg", Width: 640, Height: 360,
+		Bytes: 6, SHA256: hex.EncodeToString(sum[:]), Tags: img.Tags,
+	}
+	if got := write(t, s, img); !reflect.DeepEqual(got, want) {
+		t.Errorf("record is %+v\nwant %+v", got, want)
+	}
+	object := wantObject(t, store, pictureKey, "pixels")
+	if object.ContentType != "image/jpeg" {
+		t.Errorf("content type is %q", object.ContentType)
+	}
+}
+
+func TestMetadataOfImages(t *testing.T) {
+	kvs := map[string]string{
+		"aws_kinesisvideo_fragment_number":    fragmentNumber,
+		"aws_kinesisvideo_producer_timestamp": "1772600767089",
+		"aws_kinesisvideo_server_timestamp":   "1772600768089",
+	}
+	full := map[string]string{
+		"kvsframes_stream": "t%C3%BCr%20100%25", "kvsframes_sink": "thumbs", "kvsframes_frame_index": "42", "kvsframes_pts_ms": "1400",
+		"kvsframes_keyframe": "true", "kvsframes_width": "640", "kvsframes_height": "360", "kvsframes_format": "jpeg", "kvsframes_run_id": "run-7",
+	}
+	maps.Copy(full, kvs)
+	for set, want := range map[sink.MetadataSet]map[string]string{sink.MetadataNone: nil, sink.MetadataKVS: kvs, sink.MetadataFull: full} {
+		store := sink.NewMem()
+		s := newSink(t, store, func(c *sink.Config) {
+			c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "b", set
+		})
+		img := picture()
+		img.Stream = "tür 100%"
+		object := wantObject(t, store, write(t, s, img).Key, "pixels")
+		if !maps.Equal(object.Metadata, want) {
+			t.Errorf("%s: metadata is %v, want %v", set, object.Metadata, want)
+		}
+	}
+}
+
+func TestMetadataLeavesOutAnUnknownClockAndStaysWithinTwoKilobytes(t *testing.T) {
+	store := sink.NewMem()
+	s := newSink(t, store, func(c *sink.Config) {
+		c.Name = strings.Repeat("n", 64)
+		c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "b", sink.MetadataFull
+	})
+	img := picture()
+	img.ServerTime = time.Time{}
+	img.Stream, img.FragmentNumber, img.Sink = strings.Repeat("ü", 1000), strings.Repeat("9", 1000), strings.Repeat("n", 64)
+	object, err := store.Get(write(t, s, img).Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, there := object.Metadata["aws_kinesisvideo_server_timestamp"]; there {
+		t.Errorf("the unknown server time is %q", value)
+	}
+	size := 0
+	for name, value := range object.Metadata {
+		size += len(name) + len(value)
+	}
+	if size > 2048 {
+		t.Errorf("metadata has %d bytes", size)
+	}
+}
+
+func TestWhatIsThereAlready(t *testing.T) {
+	old := []byte("older bytes")
+	for _, test := range []struct {
+		ifExists sink.IfExists
+		want     string // what is there afterwards
+		err      error
+	}{
+		{sink.IfExistsOverwrite, "pixels", nil},
+		{sink.IfExistsSkip, "older bytes", nil},
+		{sink.IfExistsFail, "older bytes", sink.ErrExist},
+	} {
+		store := sink.NewMem()
+		if err := store.Put(t.Context(), pictureKey, old, sink.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		s := newSink(t, store, func(c *sink.Config) { c.Destination.IfExists = test.ifExists })
+		record, err := s.Write(t.Context(), picture())
+		if !errors.Is(err, test.err) {
+			t.Errorf("%s: write gave %v, want %v", test.ifExists, err, test.err)
+		}
+		wantObject(t, store, pictureKey, test.want)
+		if err == nil && (record.Key != pictureKey || record.Bytes != 6) {
+			t.Errorf("%s: record is %+v, want the image's own size", test.ifExists, record)
+		}
+	}
+}
+
+func TestAManifestThatIsThereAlready(t *testing.T) {
+	const key = "front-door/manifest/thumbs/" + fragmentNumber + ".jsonl"
+	for ifExists, want := range map[sink.IfExists]error{
+		sink.IfExistsOverwrite: nil, sink.IfExistsSkip: nil, sink.IfExistsFail: sink.ErrExist,
+	} {
+		store := sink.NewMem()
+		s := newSink(t, store, func(c *sink.Config) { c.Destination.IfExists = ifExists })
+		record := write(t, s, picture())
+		if err := store.Put(t.Context(), key, []byte("older"), sink.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Commit(t.Context(), fragment(), []media.Record{record}); !errors.Is(err, want) {
+			t.Errorf("%s: commit gave %v, want %v", ifExists, err, want)
+		}
+		if object, err := store.Get(key); err != nil || (string(object.Body) == "older") != (want != nil) {
+			t.Errorf("%s: the manifest is %q (%v)", ifExists, object.Body, err)
+		}
+	}
+}
+
+func TestManifestLines(t *testing.T) {
+	store := sink.NewMem()
+	s := newSink(t, store, nil)
+	second := picture()
+	second.FrameInfo.Key = false
+	second.Index, second.PTS, second.ServerTime = 43, 1433_999*time.Microsecond, time.Time{}
+	second.ProducerTime = second.ProducerTime.In(time.FixedZone("", -7200)).Add(34 * time.Millisecond)
+	second.Tags, second.Data = nil, nil
+	records := []media.Record{write(t, s, second), write(t, s, picture())} // in the wrong order on purpose
+	before := slices.Clone(records)
+	if err := s.Commit(t.Context(), fragment(), records); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(records, before) {
+		t.Error("commit changed the caller's records")
+	}
+	want := `{"stream":"front-door","fragment_number":"` + fragmentNumber + `","frame_index":42,` +
+		`"producer_timestamp":"2026-03-04T05:06:07.089Z","server_timestamp":"2026-03-04T05:06:08.089Z","pts_ms":1400,"keyframe":true,` +
+		`"width":640,"height":360,"sink":"thumbs","key":"` + pictureKey + `","format":"jpeg","bytes":6,` +
+		`"sha256":"6ec9c2b0eb14010746c8bce8939303b382344b296206612eb8a907a37b2b2f37",` +
+		`"tags":[{"name":"site","value":"a"},{"name":"site","value":"<b>"}]}` + "\n" +
+		`{"stream":"front-door","fragment_number":"` + fragmentNumber + `","frame_index":43,` +
+		`"producer_timestamp":"2026-03-04T05:06:07.123Z","pts_ms":1433,"keyframe":false,` +
+		`"width":640,"height":360,"sink":"thumbs","key":"front-door/20260304T050607_123Z_` + fragmentNumber + `_000043.jpg","format":"jpeg","bytes":0,` +
+		`"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}` + "\n"
+	object := wantObject(t, store, "front-door/manifest/thumbs/"+fragmentNumber+".jsonl", want)
+	if object.ContentType != "application/x-ndjson" || object.Metadata != nil {
+		t.Errorf("the part is %q with %v", object.ContentType, object.Metadata)
+	}
+	var back sink.ManifestRecord
+	if err := json.Unmarshal(object.Body[:strings.IndexByte(string(object.Body), '\n')], &back); err != nil || back.FrameIndex != 42 {
+		t.Errorf("the first line reads as %+v (%v)", back, err)
+	}
+}
+
+func TestNoRecordAndNoManifestGiveNoPart(t *testing.T) {
+	store := sink.NewMem()
+	if err := newSink(t, store, nil).Commit(t.Context(), fragment(), nil); err != nil {
+		t.Error(err)
+	}
+	none := newSink(t, store, func(c *sink.Config) { c.Manifest.Format = sink.ManifestNone })
+	if err := none.Commit(t.Context(), fragment(), []media.Record{{Key: "x"}}); err != nil {
+		t.Error(err)
+	}
+	if keys := store.Keys(); len(keys) != 0 {
+		t.Errorf("the store has %q", keys)
+	}
+}
+
+func TestASinkNeedsAValidConfigAndTheRunsID(t *testing.T) {
+	for want, change := range map[string]func(c *sink.Config){
+		`set up sink "": name:`:              func(c *sink.Config) { c.Name = "" },
+		"a path has {run_id}, and the run":   func(c *sink.Config) { c.Path = "{run_id}/{fragment_number}{frame_index}" },
+		"a path has {run_id}, and the run ":  func(c *sink.Config) { c.Manifest.Path = "{run_id}/{fragment_number}" },
+		"path: cannot tell two frames apart": func(c *sink.Config) { c.Path = "latest.jpg" },
+	} {
+		c := named("thumbs")
+		change(&c)
+		if _, err := sink.New(c, sink.NewMem(), sink.Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("new gave %v, want an error with %q", err, want)
+		}
+	}
+}
+
+// slow is a store whose puts wait until they are let go on.
+type slow struct {
+	*sink.Mem
+	entered chan string
+	release chan struct{}
+}
+
+func (s *slow) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
+	s.entered <- string(body)
+	<-s.release
+	return s.Mem.Put(ctx, key, body, opts)
+}
+
+func TestNoMoreWritesThanMaxInFlightReachTheStore(t *testing.T) {
+	for want, change := range map[int]func(c *sink.Config){
+		3: func(c *sink.Config) { c.Destination.MaxInFlight = 3 },
+		1: func(c *sink.Config) { c.Path, c.OverwriteExplicit = "latest.jpg", true },
+	} {
+		store := &slow{Mem: sink.NewMem(), entered: make(chan string, 8), release: make(chan struct{})}
+		s := newSink(t, store, change)
+		if got := s.MaxInFlight(); got != want || s.Name() != "thumbs" {
+			t.Errorf("max in flight is %d, want %d", got, want)
+		}
+		var wg sync.WaitGroup
+		errs := make([]error, want)
+		for i := range want {
+			wg.Go(func() { _, errs[i] = s.Write(t.Context(), picture()) })
+		}
+		for range want {
+			<-store.entered
+		}
+		// All places are taken: one more waits, and its context ends the wait.
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if _, err := s.Write(ctx, picture()); !errors.Is(err, context.DeadlineExceeded) || len(store.entered) != 0 {
+			t.Errorf("one write more than %d gave %v and reached the store %d times", want, err, len(store.entered))
+		}
+		cancel()
+		close(store.release)
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestASecondRunLeavesTheSameFiles(t *testing.T) {
+	root := t.TempDir()
+	run := func() map[string]string {
+		s := newSink(t, openDir(t, root, false), func(c *sink.Config) { c.Path = "{hash2}/" + c.Path })
+		var records []media.Record
+		for i := range 5 {
+			img := picture()
+			img.Index, img.Data = i, []byte{byte(i)}
+			records = append(records, write(t, s, img))
+		}
+		if err := s.Commit(t.Context(), fragment(), records); err != nil {
+			t.Fatal(err)
+		}
+		names, err := files(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]string{}
+		for _, name := range names {
+			body, err := os.ReadFile(filepath.Join(root, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[name] = string(body)
+		}
+		return out
+	}
+	first := run()
+	if len(first) != 6 {
+		t.Errorf("the first run left %d files, want 5 images and a manifest part", len(first))
+	}
+	if second := run(); !maps.Equal(first, second) {
+		t.Errorf("the second run left %v, want %v", second, first)
+	}
+}

@@ -1,0 +1,378 @@
+// Package storetest is the conformance suite of sink.Store: every sentence of
+// its contract is a test here, and every destination passes all of them. An
+// implementation brings a way to open a fresh store and to read back what is in
+// it, and gets the tests by Run and the benchmarks by Benchmark.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+// Harness is a fresh and empty store with a way to look into it from outside.
+type Harness struct {
+	Store sink.Store
+	// Get returns the object of a key, or an error that is fs.ErrNotExist.
+	Get func(ctx context.Context, key string) ([]byte, error)
+	// List returns the keys of all objects, in order. What a store keeps
+	// unfinished is no object.
+	List func(ctx context.Context) ([]string, error)
+}
+
+// Open returns a harness that ends with the test.
+type Open func(tb testing.TB) Harness
+
+// LargeBody is the size of the largest body that the suite puts, in bytes.
+const LargeBody = 8 << 20
+
+// Run runs the suite.
+func Run(t *testing.T, open Open) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, h Harness)
+	}{
+		{"what was put can be read", putThenGet},
+		{"a second put replaces the first", overwrite},
+		{"an empty body is an object", emptyBody},
+		{"a body of 8 MiB comes back whole", largeBody},
+		{"odd keys are kept as they are", oddKeys},
+		{"keys that could leave the destination are refused", badKeys},
+		{"the body is neither changed nor kept", bodyIsTheCallers},
+		{"if absent refuses to replace", ifAbsent},
+		{"a race of if absent has one winner", ifAbsentRace},
+		{"puts of different keys at once do not mix", differentKeysAtOnce},
+		{"puts of one key at once never mix bodies", sameKeyAtOnce},
+		{"a put with a cancelled context leaves nothing", cancelledBefore},
+		{"a put that is cancelled on the way leaves all or nothing", cancelledOnTheWay},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	}
+}
+
+func put(t *testing.T, h Harness, key string, body []byte) {
+	t.Helper()
+	if err := h.Store.Put(t.Context(), key, body, sink.PutOptions{ContentType: "image/jpeg"}); err != nil {
+		t.Fatalf("put %q: %v", key, err)
+	}
+}
+
+func wantBody(t *testing.T, h Harness, key string, want []byte) {
+	t.Helper()
+	got, err := h.Get(t.Context(), key)
+	if err != nil {
+		t.Fatalf("get %q: %v", key, err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Fatalf("object %q has %d bytes that differ from the %d put", key, len(got), len(want))
+	}
+}
+
+func wantKeys(t *testing.T, h Harness, want ...string) {
+	t.Helper()
+	got, err := h.List(t.Context())
+	if err != nil {
+		t.Fatalf("list: %v", err)
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Fatalf("the store has %q, want %q", got, want)
+	}
+}
+
+// pattern is a body that tells its seed and where each byte belongs.
+func pattern(seed, size int) []byte {
+	b := make([]byte, size)
+	x := uint32(seed)*2654435761 + 1
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = byte(x >> 24)
+	}
+	return b
+}
+
+func putThenGet(t *testing.T, h Harness) {
+	wantKeys(t, h)
+	put(t, h, "cam/1.jpg", pattern(1, 1000))
+	put(t, h, "cam/2.jpg", pattern(2, 2000))
+	put(t, h, "top.jpg", pattern(3, 3000))
+	wantBody(t, h, "cam/1.jpg", pattern(1, 1000))
+	wantBody(t, h, "cam/2.jpg", pattern(2, 2000))
+	wantBody(t, h, "top.jpg", pattern(3, 3000))
+	wantKeys(t, h, "cam/1.jpg", "cam/2.jpg", "top.jpg")
+	if _, err := h.Get(t.Context(), "cam/3.jpg"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("get of a key never put gave %v, want fs.ErrNotExist", err)
+	}
+}
+
+func overwrite(t *testing.T, h Harness) {
+	put(t, h, "latest.jpg", pattern(1, 5000))
+	put(t, h, "latest.jpg", pattern(2, 50))
+	wantBody(t, h, "latest.jpg", pattern(2, 50))
+	wantKeys(t, h, "latest.jpg")
+}
+
+func emptyBody(t *testing.T, h Harness) {
+	put(t, h, "empty", nil)
+	wantBody(t, h, "empty", nil)
+	wantKeys(t, h, "empty")
+}
+
+func largeBody(t *testing.T, h Harness) {
+	body := pattern(7, LargeBody)
+	put(t, h, "large.raw", body)
+	wantBody(t, h, "large.raw", body)
+}
+
+func oddKeys(t *testing.T, h Harness) {
+	keys := []string{
+		"a b/c d.jpg", " lead and trail ", "plus+and=equal&and.jpg", "percent%20 100%.jpg", "question?hash#.jpg",
+		"ümläut/日本語/🎥.jpg", "e\u0301.jpg", "\u00e9.jpg", "dots...and..more/.hidden", "tilde~quote'star*(1)!.jpg", "colon:at@comma,semi;.jpg",
+		"back\\slash.jpg", "<tag attr=\"1\">.jpg", "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p.jpg",
+		"long/" + strings.Repeat("x", sink.MaxSegmentBytes), strings.Repeat("deep-folder/", 60) + "x.jpg",
+	}
+	for i, key := range keys {
+		put(t, h, key, pattern(i, 100+i))
+	}
+	for i, key := range keys {
+		wantBody(t, h, key, pattern(i, 100+i))
+	}
+	wantKeys(t, h, keys...)
+}
+
+func badKeys(t *testing.T, h Harness) {
+	for _, key := range []string{
+		"", "/", "/etc/passwd", "a//b", "a/", ".", "..", "../a", "a/../b", "a/..", "./a", "a/./b", "nul\x00", "bad\xffutf8",
+	} {
+		if err := h.Store.Put(t.Context(), key, []byte("x"), sink.PutOptions{}); !errors.Is(err, sink.ErrKey) {
+			t.Errorf("put of key %q gave %v, want sink.ErrKey", key, err)
+		}
+	}
+	wantKeys(t, h)
+}
+
+func bodyIsTheCallers(t *testing.T, h Harness) {
+	body := pattern(1, 100_000)
+	put(t, h, "a", body)
+	if !bytes.Equal(body, pattern(1, 100_000)) {
+		t.Fatal("the put changed the body")
+	}
+	clear(body)
+	wantBody(t, h, "a", pattern(1, 100_000))
+}
+
+func ifAbsent(t *testing.T, h Harness) {
+	opts := sink.PutOptions{IfAbsent: true}
+	if err := h.Store.Put(t.Context(), "d/a", pattern(1, 100), opts); err != nil {
+		t.Fatalf("first put: %v", err)
+	}
+	for _, body := range [][]byte{pattern(2, 300), pattern(1, 100)} {
+		if err := h.Store.Put(t.Context(), "d/a", body, opts); !errors.Is(err, sink.ErrExist) {
+			t.Fatalf("second put gave %v, want sink.ErrExist", err)
+		}
+	}
+	wantBody(t, h, "d/a", pattern(1, 100))
+	wantKeys(t, h, "d/a")
+}
+
+func ifAbsentRace(t *testing.T, h Harness) {
+	const rounds, racers = 10, 8
+	for round := range rounds {
+		key := fmt.Sprintf("race/%d", round)
+		errs := make([]error, racers)
+		atOnce(racers, func(i int) {
+			errs[i] = h.Store.Put(t.Context(), key, pattern(i, 10_000+i), sink.PutOptions{IfAbsent: true})
+		})
+		winner := -1
+		for i, err := range errs {
+			switch {
+			case err == nil && winner < 0:
+				winner = i
+			case err == nil:
+				t.Fatalf("round %d: racers %d and %d both won", round, winner, i)
+			case !errors.Is(err, sink.ErrExist):
+				t.Fatalf("round %d: racer %d: %v, want sink.ErrExist", round, i, err)
+			}
+		}
+		if winner < 0 {
+			t.Fatalf("round %d: nobody won", round)
+		}
+		wantBody(t, h, key, pattern(winner, 10_000+winner))
+	}
+}
+
+// atOnce calls f n times at once and waits for all of them.
+func atOnce(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
+
+func differentKeysAtOnce(t *testing.T, h Harness) {
+	const n = 32
+	keys, errs := make([]string, n), make([]error, n)
+	atOnce(n, func(i int) {
+		keys[i] = fmt.Sprintf("s%d/f/%d.jpg", i%3, i)
+		errs[i] = h.Store.Put(t.Context(), keys[i], pattern(i, 30_000+i), sink.PutOptions{})
+	})
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for i, key := range keys {
+		wantBody(t, h, key, pattern(i, 30_000+i))
+	}
+	wantKeys(t, h, keys...)
+}
+
+func sameKeyAtOnce(t *testing.T, h Harness) {
+	const writers, rounds, readers = 6, 8, 2
+	size := func(seed int) int { return 100_000 + 1000*seed }
+	put(t, h, "hot", pattern(0, size(0)))
+	errs := make([]error, writers+readers)
+	atOnce(writers+readers, func(i int) {
+		for range rounds {
+			if i < writers {
+				errs[i] = h.Store.Put(t.Context(), "hot", pattern(i, size(i)), sink.PutOptions{})
+			} else {
+				errs[i] = checkOneOf(t.Context(), h, "hot", writers, size)
+			}
+			if errs[i] != nil {
+				return
+			}
+		}
+	})
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkOneOf(t.Context(), h, "hot", writers, size); err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, h, "hot")
+}
+
+// checkOneOf returns an error unless the object is one of the first n patterns.
+func checkOneOf(ctx context.Context, h Harness, key string, n int, size func(int) int) error {
+	got, err := h.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		if bytes.Equal(got, pattern(i, size(i))) {
+			return nil
+		}
+	}
+	return fmt.Errorf("object %q of %d bytes is none of the bodies put", key, len(got))
+}
+
+func cancelledBefore(t *testing.T, h Harness) {
+	put(t, h, "old", pattern(1, 100))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, key := range []string{"old", "new", "folder/new"} {
+		for _, ifAbsent := range []bool{false, true} {
+			err := h.Store.Put(ctx, key, pattern(2, 100), sink.PutOptions{IfAbsent: ifAbsent})
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("put of %q gave %v, want context.Canceled", key, err)
+			}
+		}
+	}
+	wantBody(t, h, "old", pattern(1, 100))
+	wantKeys(t, h, "old")
+}
+
+// cancelledOnTheWay cancels while bodies are being written. A put that had no
+// error must be there, one that had may be; what is there is whole.
+func cancelledOnTheWay(t *testing.T, h Harness) {
+	const n, size = 8, 1 << 20
+	put(t, h, "old", pattern(100, size))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	errs := make([]error, n+1)
+	atOnce(n+1, func(i int) {
+		switch i {
+		case n/2 + 1:
+			errs[i] = h.Store.Put(ctx, "old", pattern(i, size), sink.PutOptions{})
+			cancel()
+		default:
+			errs[i] = h.Store.Put(ctx, fmt.Sprintf("new/%d", i), pattern(i, size), sink.PutOptions{})
+		}
+	})
+	for i, err := range errs {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("put %d gave %v, want nil or context.Canceled", i, err)
+		}
+		key := fmt.Sprintf("new/%d", i)
+		if i == n/2+1 {
+			key = "old"
+		}
+		got, getErr := h.Get(t.Context(), key)
+		switch {
+		case bytes.Equal(got, pattern(i, size)) && getErr == nil:
+		case err == nil:
+			t.Errorf("%q was put and is not there whole (%v)", key, getErr)
+		case key == "old" && bytes.Equal(got, pattern(100, size)):
+		case key != "old" && errors.Is(getErr, fs.ErrNotExist):
+		default:
+			t.Errorf("%q was cancelled and is there in part: %d bytes (%v)", key, len(got), getErr)
+		}
+	}
+}
+
+// Benchmark puts objects of typical sizes, one after the other and 16 at once,
+// and reads the last one back.
+func Benchmark(b *testing.B, open Open) {
+	for _, size := range []int{4 << 10, 40 << 10, 1 << 20} {
+		for _, ifAbsent := range []bool{false, true} {
+			for _, atOnce := range []int{1, 16} {
+				name := fmt.Sprintf("%dKiB/ifabsent=%t/inflight=%d", size>>10, ifAbsent, atOnce)
+				b.Run(name, func(b *testing.B) { benchmarkPut(b, open(b), size, ifAbsent, atOnce) })
+			}
+		}
+	}
+}
+
+func benchmarkPut(b *testing.B, h Harness, size int, ifAbsent bool, atOnce int) {
+	body := pattern(1, size)
+	numbers := make(chan int)
+	errs := make([]error, atOnce)
+	var wg sync.WaitGroup
+	for w := range atOnce {
+		wg.Go(func() {
+			for i := range numbers {
+				err := h.Store.Put(b.Context(), fmt.Sprintf("bench/%03d/%08d.jpg", i%100, i), body, sink.PutOptions{IfAbsent: ifAbsent})
+				errs[w] = errors.Join(errs[w], err)
+			}
+		})
+	}
+	b.SetBytes(int64(size))
+	b.ResetTimer()
+	for i := range b.N { // not b.Loop: the time of the last puts counts too
+		numbers <- i
+	}
+	close(numbers)
+	wg.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "puts/s")
+	if err := errors.Join(errs...); err != nil {
+		b.Fatal(err)
+	}
+	last := fmt.Sprintf("bench/%03d/%08d.jpg", (b.N-1)%100, b.N-1)
+	if got, err := h.Get(b.Context(), last); err != nil || !bytes.Equal(got, body) {
+		b.Fatalf("the last object differs from what was put (%v)", err)
+	}
+}
