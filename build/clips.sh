@@ -42,7 +42,7 @@ card card-bt709.mkv bt709 tv -colorspace bt709 -color_range tv
 card card-bt709-full.mkv bt709 pc -colorspace bt709 -color_range pc
 card card-untagged.mkv bt601 tv
 
-# The demo: a camera at 640x360 that comes back after two seconds at 1280x720.
+# The demo: a camera that goes from 640x360 to 1280x720 after eight seconds.
 # Its clock shows the producer time of every frame.
 group=1980
 scratch=$(mktemp -d)
@@ -60,7 +60,7 @@ clip() { # output, size, epoch second of the first frame, seconds, crf, matrix, 
 		-colorspace "$7" -color_range tv
 }
 clip front-door 640x360 1767268800 8 24 bt601 smpte170m
-clip front-door-hd 1280x720 1767268810 6 26 bt709 bt709
+clip front-door-hd 1280x720 1767268808 6 26 bt709 bt709
 (cd "$root" && go build -o "$scratch/recording" ./internal/demo/recording)
-./recording 2026-01-01T12:00:00Z front-door 2026-01-01T12:00:10Z front-door-hd >"$root/testdata/demo.mkv"
+./recording 2026-01-01T12:00:00Z front-door 2026-01-01T12:00:08Z front-door-hd >"$root/testdata/demo.mkv"
 ls -l "$root/testdata" "$root/decode/testdata"
