@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/decodetest"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -45,7 +46,7 @@ func TestClipsGiveExactlyWhatLibavGives(t *testing.T) {
 			frags := fragments(t, "testdata/"+name)
 			images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
 			for i, f := range frags {
-				want := reference(t, f.MKV)
+				want := decodetest.Frames(t, f.MKV)
 				if len(images[i]) != len(want) || len(want) != len(f.Blocks) || len(outcomes[i].Gaps) != 0 {
 					t.Fatalf("fragment %d: %d frames of %d, outcome %+v", i, len(images[i]), len(want), outcomes[i])
 				}
@@ -149,7 +150,7 @@ func TestCodecDataThatChangesBetweenFragments(t *testing.T) {
 	}
 	var want [][][]byte
 	for _, f := range frags {
-		want = append(want, reference(t, f.MKV))
+		want = append(want, decodetest.Frames(t, f.MKV))
 	}
 	for _, workers := range []int{1, 2, 8} {
 		p := newTestPool(t, func(c *Config) { c.Workers = workers })
@@ -435,7 +436,7 @@ func TestDamageIsAGapAndTheNextFragmentIsWhole(t *testing.T) {
 	if len(outcomes[0].Gaps) != 0 || len(outcomes[2].Gaps) != 0 || len(images[2]) != len(frags[2].Blocks) {
 		t.Errorf("outcomes = %+v", outcomes)
 	}
-	want := reference(t, frags[2].MKV)
+	want := decodetest.Frames(t, frags[2].MKV)
 	for k, img := range images[2] {
 		if !bytes.Equal(img.Data, want[k]) {
 			t.Fatalf("frame %d after the damage differs from libav's", k)

@@ -3,7 +3,6 @@
 package decode
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -13,65 +12,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/asticode/go-astiav"
-
+	"github.com/kvsframes/kvsframes/decode/decodetest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
-
-// digest identifies the pixels of one frame.
-type digest [sha256.Size]byte
-
-// reference decodes one fragment as any user of libav would: open, find the
-// stream's parameters, decode every packet, drain. It shares nothing with the
-// code under test and returns the frames as tightly packed planes, in the order that libav gives.
-func reference(t *testing.T, mkv []byte) [][]byte {
-	t.Helper()
-	must := func(err error) {
-		if err != nil {
-			t.Helper()
-			t.Fatal(err)
-		}
-	}
-	r := bytes.NewReader(mkv)
-	pb, err := astiav.AllocIOContext(4096, false, func(b []byte) (int, error) { return r.Read(b) }, nil, nil)
-	must(err)
-	defer pb.Free()
-	fc := astiav.AllocFormatContext()
-	defer fc.Free()
-	fc.SetPb(pb)
-	must(fc.OpenInput("", nil, nil))
-	defer fc.CloseInput()
-	must(fc.FindStreamInfo(nil))
-	st, c, err := fc.FindBestStream(astiav.MediaTypeVideo, -1, -1)
-	must(err)
-	cc := astiav.AllocCodecContext(c)
-	defer cc.Free()
-	must(st.CodecParameters().ToCodecContext(cc))
-	must(cc.Open(c, nil))
-	pkt, frm := astiav.AllocPacket(), astiav.AllocFrame()
-	defer pkt.Free()
-	defer frm.Free()
-	var out [][]byte
-	drain := func() {
-		for cc.ReceiveFrame(frm) == nil {
-			b, err := frm.Data().Bytes(1)
-			must(err)
-			out = append(out, b)
-			frm.Unref()
-		}
-	}
-	for fc.ReadFrame(pkt) == nil {
-		if pkt.StreamIndex() == st.Index() {
-			_ = cc.SendPacket(pkt) // a damaged packet is libav's to skip
-			drain()
-		}
-		pkt.Unref()
-	}
-	_ = cc.SendPacket(nil)
-	drain()
-	return out
-}
 
 // recordings is the folder of real GetMedia recordings beside the checkout.
 const recordings = "../../shared/kvs"
@@ -162,7 +106,7 @@ func TestRecordingsGiveExactlyWhatLibavGivesForEachFragmentAlone(t *testing.T) {
 			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
 			total := 0
 			for i, f := range frags {
-				want := reference(t, f.MKV)
+				want := decodetest.Frames(t, f.MKV)
 				total += len(want)
 				if len(images[i]) != len(want) {
 					t.Fatalf("fragment %s: %d frames, libav gives %d", f.Number, len(images[i]), len(want))

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+func TestInspectShowsEveryFragmentAndTheTotals(t *testing.T) {
+	p, stdout, stderr := newProgram(nil)
+	if code := p.execute([]string{"inspect", demo}); code != exitDone {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+	if len(lines) != 10 {
+		t.Fatalf("%d lines, want name, header, 7 fragments, total:\n%s", len(lines), stdout)
+	}
+	for line, wants := range map[int][]string{
+		2: {"2026-01-01T12:00:00.000Z", "H.264 High 3.1", "640x360", " 50 ", "25.00", " 2s "},
+		6: {"1280x720"},
+		9: {fmt.Sprintf("total: 7 fragments, 350 video frames, 7 key frames, 14s of video, %d bytes, 0 gaps, 0 cut", len(read(t, demo)))},
+	} {
+		for _, want := range wants {
+			if !strings.Contains(lines[line], want) {
+				t.Errorf("line %d %q lacks %q", line, lines[line], want)
+			}
+		}
+	}
+}
+
+// Chunks are documents of their own, so a recording may lack some, or hold them in
+// another order.
+func TestInspectNotesWhereTheProducerClockJumps(t *testing.T) {
+	var chunks [][]byte
+	for s := source.NewSplitter(bytes.NewReader(read(t, demo)), source.SplitConfig{}); ; {
+		f, err := s.Next()
+		if err != nil {
+			break
+		}
+		chunks = append(chunks, f.MKV)
+	}
+	recording := slices.Concat(chunks[0], chunks[1], chunks[3], chunks[2])
+	p, stdout, stderr := newProgram(bytes.NewReader(recording))
+	if code := p.execute([]string{"inspect", "--json", "-"}); code != exitDone {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	var got struct{ Files []report }
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	var notes [][]string
+	for _, f := range got.Files[0].Fragments {
+		notes = append(notes, f.Notes)
+	}
+	if want := [][]string{{}, {}, {"2s missing before it"}, {"starts 4s before the end of the last one"}}; !reflect.DeepEqual(notes, want) {
+		t.Errorf("got %q, want %q", notes, want)
+	}
+}
+
+func TestInspectAsJSON(t *testing.T) {
+	whole, err := os.ReadFile(demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name           string
+		input          string
+		code           int
+		fragments, cut int
+	}{
+		{"a whole recording", string(whole), exitDone, 7, 0},
+		{"a recording that was cut", string(whole[:len(whole)-1000]), exitDone, 7, 1},
+		{"an empty recording", "", exitDone, 0, 0},
+		{"no recording at all", "this is not Matroska, whatever its name says", exitFailed, 0, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, stdout, stderr := newProgram(strings.NewReader(test.input))
+			if code := p.execute([]string{"inspect", "--json", "-"}); code != test.code {
+				t.Fatalf("code %d, want %d: %s", code, test.code, stderr)
+			}
+			var got struct{ Files []report }
+			if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || len(got.Files) != 1 {
+				t.Fatalf("%v in\n%s", err, stdout)
+			}
+			r := got.Files[0]
+			if len(r.Fragments) != test.fragments || r.Totals.Fragments != test.fragments || r.Totals.Cut != test.cut {
+				t.Errorf("got %+v", r.Totals)
+			}
+			if test.cut > 0 && !r.Fragments[len(r.Fragments)-1].Cut {
+				t.Error("the last fragment does not say that it was cut")
+			}
+		})
+	}
+}
+
+func TestCodecNames(t *testing.T) {
+	for _, test := range []struct {
+		id, private, want string
+	}{
+		{"V_MPEG4/ISO/AVC", "\x01\x4d\x40\x1e", "H.264 Main 3.0"},
+		{"V_MPEG4/ISO/AVC", "\x01\x42\xc0\x28", "H.264 Constrained Baseline 4.0"},
+		{"V_MPEG4/ISO/AVC", "\x01\x42\x00\x0b", "H.264 Baseline 1.1"},
+		{"V_MPEG4/ISO/AVC", "\x01\x64\x00\x33", "H.264 High 5.1"},
+		{"V_MPEG4/ISO/AVC", "\x01\x07\x00\x33", "H.264 profile 7 5.1"},
+		{"V_MPEG4/ISO/AVC", "\x01", "H.264"},
+		{"V_MPEGH/ISO/HEVC", "\x01\x01\x60\x00\x00\x00\x90\x00\x00\x00\x00\x00\x5d", "H.265 Main 3.1"},
+		{"V_MPEGH/ISO/HEVC", "\x01\x09\x60\x00\x00\x00\x90\x00\x00\x00\x00\x00\x78", "H.265 4.0"},
+		{"V_MPEGH/ISO/HEVC", "", "H.265"},
+		{"V_MS/VFW/FOURCC", "................MJPG", "MJPG (VfW)"},
+		{"V_MS/VFW/FOURCC", "................M\x00\x1bG", "M..G (VfW)"},
+		{"V_MS/VFW/FOURCC", "short", "V_MS/VFW/FOURCC"},
+		{"V_VP9", "", "V_VP9"},
+		{"", "", "-"},
+	} {
+		if got := codecName(media.Track{CodecID: test.id, CodecPrivate: []byte(test.private)}); got != test.want {
+			t.Errorf("%s %q: got %q, want %q", test.id, test.private, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+// Command kvsframes turns the video of Amazon Kinesis Video Streams into images.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kvsframes/kvsframes/internal/config"
+)
+
+// The exit codes of the program.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitGaps        = 3
+	exitConfig      = 78 // EX_CONFIG of sysexits.h
+	exitInterrupted = 130
+)
+
+const about = `kvsframes turns the video of Amazon Kinesis Video Streams into images.
+
+Exit codes:
+  0    done
+  1    failed
+  2    wrong usage
+  3    done, but with gaps: fragments or frames that could not be delivered,
+       each named in the summary
+  78   wrong settings; nothing has been started
+  130  interrupted, after what was under way was finished; a second interrupt
+       ends at once`
+
+// program is what a command may use of the process that it runs in.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+	// signals are the requests to stop.
+	signals <-chan os.Signal
+	// release gives signals back to the system.
+	release func()
+	// terminal says that standard error is one.
+	terminal bool
+}
+
+// exitError ends the program with a code. An error without one ends it with 1.
+type exitError struct {
+	code int
+	err  error // nil: everything is said
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	p := &program{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		environ: os.Environ(), terminal: isTerminal(os.Stderr),
+		signals: signals, release: func() { signal.Stop(signals) },
+	}
+	os.Exit(p.execute(os.Args[1:]))
+}
+
+// execute runs one command line and returns the exit code.
+func (p *program) execute(args []string) int {
+	root := p.newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	cmd, err := root.ExecuteC()
+	return p.report(cmd, err)
+}
+
+// report says what went wrong and returns the exit code for it.
+func (p *program) report(cmd *cobra.Command, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	code := exitFailed
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code = exit.code
+		if err = exit.err; err == nil {
+			return code
+		}
+	}
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		fmt.Fprintln(p.stderr, problems)
+		return code
+	}
+	fmt.Fprintf(p.stderr, "kvsframes: %v\n", err)
+	if code == exitUsage {
+		fmt.Fprintf(p.stderr, "See `%s --help`.\n", cmd.CommandPath())
+	}
+	return code
+}
+
+func (p *program) newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "kvsframes",
+		Short:         "Turns the video of Amazon Kinesis Video Streams into images",
+		Long:          about,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          knownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usage(errors.New("name a command"))
+		},
+		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.AddCommand(
+		p.newRunCommand(),
+		p.newValidateCommand(),
+		p.newInspectCommand(),
+		p.newEmulateCommand(),
+		p.newVersionCommand(),
+	)
+	return root
+}
+
+// knownCommand refuses words after the program's name that are no command.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	near := ""
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		near = " (did you mean " + strings.Join(names, " or ") + "?)"
+	}
+	return usage(fmt.Errorf("there is no command %q%s", args[0], near))
+}
+
+// usage marks an error as one of the command line.
+func usage(err error) error { return &exitError{code: exitUsage, err: err} }
+
+// checkArgs marks the errors of an argument check as ones of the command line.
+func checkArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage(err)
+		}
+		return nil
+	}
+}
+
+// isTerminal says whether f is a terminal: a character device other than the
+// null device, which is one too.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}

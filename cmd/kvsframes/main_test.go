@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// asProgram makes the test binary the program itself, for tests of real processes.
+const asProgram = "TEST_BINARY_IS_KVSFRAMES"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// demo is the recording of the demo: 7 fragments of 2 s at 25 frames per second,
+// from the fifth on with another picture size.
+const demo = "../../testdata/demo.mkv"
+
+// newProgram returns a program that talks into buffers.
+func newProgram(stdin io.Reader, environ ...string) (p *program, stdout, stderr *bytes.Buffer) {
+	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	return &program{
+		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ,
+		signals: make(chan os.Signal), release: func() {},
+	}, stdout, stderr
+}
+
+// settings writes a settings file and returns its path.
+func settings(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pipeline.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestExitCodesOfWhatStartsNothing(t *testing.T) {
+	good := settings(t, "source: {streams: [cam]}\nsinks: [{name: a}]\n")
+	bad := settings(t, "source: {streams: [cam]}\nsinks: [{name: a, qualty: 3}]\n")
+	for _, test := range []struct {
+		name   string
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		{"no command", nil, exitUsage, "", "kvsframes: name a command\nSee `kvsframes --help`.\n"},
+		{"an unknown command", []string{"rnu"}, exitUsage, "", "kvsframes: there is no command \"rnu\" (did you mean run?)\nSee `kvsframes --help`.\n"},
+		{"an unknown flag", []string{"run", "--nope"}, exitUsage, "", "kvsframes: unknown flag: --nope\nSee `kvsframes run --help`.\n"},
+		{"too many arguments", []string{"validate", "a", "b"}, exitUsage, "", "kvsframes: accepts at most 1 arg(s), received 2\nSee `kvsframes validate --help`.\n"},
+		{"too few arguments", []string{"emulate"}, exitUsage, "", "kvsframes: requires at least 1 arg(s), only received 0\nSee `kvsframes emulate --help`.\n"},
+		{"an unknown pace", []string{"emulate", "--pace", "fast", demo}, exitUsage, "", "kvsframes: --pace \"fast\" is neither max nor realtime\nSee `kvsframes emulate --help`.\n"},
+		{"a size without a unit", []string{"inspect", "--max-fragment-size", "5", demo}, exitUsage, "", "kvsframes: invalid argument \"5\" for \"--max-fragment-size\" flag: \"5\" is not a size: write a whole number with a unit, such as 64MiB\nSee `kvsframes inspect --help`.\n"},
+		{"valid settings", []string{"validate", good}, exitDone, good + ": ok\n", ""},
+		{"wrong settings", []string{"validate", bad}, exitConfig, "", bad + ":2:19: sinks[0].qualty: unknown key (did you mean quality?)\n"},
+		{"a run with wrong settings", []string{"run", bad}, exitConfig, "", bad + ":2:19: sinks[0].qualty: unknown key (did you mean quality?)\n"},
+		{"a run with a wrong flag", []string{"run", good, "--set", "sinks.a.quality=0"}, exitConfig, "", "--set sinks.a.quality: sinks[0].quality: 0 is not within 1..100\n"},
+		{"settings that are not there", []string{"run", "none.yaml"}, exitConfig, "", "kvsframes: read settings: open none.yaml: no such file or directory\n"},
+		{"a summary that has no place", []string{"run", good, "--summary", "none/s.json"}, exitFailed, "", "kvsframes: write summary: stat none: no such file or directory\n"},
+		{"a live stream to inspect", []string{"inspect", "cam"}, exitFailed, "", "kvsframes: inspect cam: there is no such file, and inspecting a live stream is not available in this version\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, stdout, stderr := newProgram(strings.NewReader(""))
+			if code := p.execute(test.args); code != test.code || stdout.String() != test.stdout || stderr.String() != test.stderr {
+				t.Errorf("code %d, stdout %q, stderr %q\nwant code %d, stdout %q, stderr %q", code, stdout, stderr, test.code, test.stdout, test.stderr)
+			}
+		})
+	}
+}
+
+func TestHelpTellsTheExitCodes(t *testing.T) {
+	p, stdout, _ := newProgram(nil)
+	if code := p.execute([]string{"--help"}); code != exitDone {
+		t.Errorf("code %d", code)
+	}
+	for _, want := range []string{"  0    done", "  1 ", "  2 ", "  3 ", "  78 ", "  130 "} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("help lacks %q", want)
+		}
+	}
+}
+
+func TestValidatePrintsWhatItReadsAgain(t *testing.T) {
+	file := settings(t, "source: {streams: [cam]}\nsinks: [{name: a}]\n")
+	p, stdout, stderr := newProgram(nil, "KVSFRAMES_SINKS_0_QUALITY=77")
+	if code := p.execute([]string{"validate", "--print", "--set", "source.region=eu-west-1", file}); code != exitDone {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	first := stdout.String()
+	if !strings.Contains(first, "    quality: 77\n") || !strings.Contains(first, "  region: eu-west-1\n") {
+		t.Errorf("printed\n%s", first)
+	}
+	p, stdout, stderr = newProgram(nil)
+	if code := p.execute([]string{"validate", "--print", settings(t, first)}); code != exitDone || stdout.String() != first {
+		t.Errorf("code %d, printed\n%s%s\nfrom\n%s", code, stdout, stderr, first)
+	}
+}
+
+func TestVersionNamesLibavAndItsLicence(t *testing.T) {
+	p, stdout, _ := newProgram(nil)
+	if code := p.execute([]string{"version"}); code != exitDone {
+		t.Fatalf("code %d", code)
+	}
+	for _, want := range []string{"kvsframes ", "\nlibavcodec 61.", "\nlibav licence: LGPL version 2.1 or later\n"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("%q lacks %q", stdout, want)
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// report is what inspect says of one recording.
+type report struct {
+	File      string           `json:"file"`
+	Fragments []fragmentReport `json:"fragments"`
+	Gaps      []gapReport      `json:"gaps"`
+	Totals    totals           `json:"totals"`
+
+	// expected is where on the producer clock the next fragment should start.
+	expected time.Time
+}
+
+// fragmentReport is what inspect says of one fragment.
+type fragmentReport struct {
+	FragmentNumber string      `json:"fragment_number"`
+	ProducerTime   *time.Time  `json:"producer_timestamp"`
+	ServerTime     *time.Time  `json:"server_timestamp"`
+	Codec          string      `json:"codec"`
+	CodecID        string      `json:"codec_id"`
+	Width          int         `json:"width"`
+	Height         int         `json:"height"`
+	VideoFrames    int         `json:"video_frames"`
+	KeyFrames      int         `json:"key_frames"`
+	FrameRate      float64     `json:"frame_rate"` // frames per second, 0 when unknown
+	DurationMS     int64       `json:"duration_ms"`
+	OtherBlocks    int         `json:"other_blocks"`
+	Bytes          int         `json:"bytes"`
+	Tags           []media.Tag `json:"tags"`
+	Cut            bool        `json:"cut"`
+	Notes          []string    `json:"notes"`
+}
+
+// gapReport is a part of the recording that gave no fragment.
+type gapReport struct {
+	FragmentNumber string `json:"fragment_number"`
+	// After is the number of fragments before it.
+	After  int    `json:"after"`
+	Reason string `json:"reason"`
+}
+
+// totals are the sums over one recording.
+type totals struct {
+	Fragments   int   `json:"fragments"`
+	VideoFrames int   `json:"video_frames"`
+	KeyFrames   int   `json:"key_frames"`
+	DurationMS  int64 `json:"duration_ms"`
+	Bytes       int64 `json:"bytes"`
+	Gaps        int   `json:"gaps"`
+	Cut         int   `json:"cut"`
+}
+
+func (r *report) addGap(g gapReport) {
+	g.After = len(r.Fragments)
+	r.Gaps = append(r.Gaps, g)
+	r.Totals.Gaps++
+}
+
+func (r *report) add(f *media.Fragment) {
+	fr := fragmentReport{FragmentNumber: f.Number, Bytes: len(f.MKV), Tags: f.Tags, Cut: f.Cut, Notes: []string{}}
+	fr.ProducerTime, fr.ServerTime = instant(f.ProducerTime), instant(f.ServerTime)
+	if fr.Tags == nil {
+		fr.Tags = []media.Tag{}
+	}
+	length := fr.video(f)
+	fr.DurationMS = length.Milliseconds()
+	fr.note(f)
+	r.follow(f, &fr, length)
+
+	r.Fragments = append(r.Fragments, fr)
+	r.Totals.Fragments++
+	r.Totals.VideoFrames += fr.VideoFrames
+	r.Totals.KeyFrames += fr.KeyFrames
+	r.Totals.DurationMS += fr.DurationMS
+	if fr.Cut {
+		r.Totals.Cut++
+	}
+}
+
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// video fills in what the video track tells, and returns the duration of its
+// frames: from the first to the last, and one frame more at their mean distance.
+func (fr *fragmentReport) video(f *media.Fragment) time.Duration {
+	track, ok := f.VideoTrack()
+	fr.Codec, fr.CodecID, fr.Width, fr.Height = codecName(track), track.CodecID, track.Width, track.Height
+	var first, last time.Duration
+	for _, b := range f.Blocks {
+		if !ok || b.Track != track.Number {
+			fr.OtherBlocks++
+			continue
+		}
+		if fr.VideoFrames == 0 {
+			first, last = b.Time, b.Time
+		}
+		first, last = min(first, b.Time), max(last, b.Time)
+		if fr.VideoFrames++; b.Key {
+			fr.KeyFrames++
+		}
+	}
+	distance := track.DefaultDuration
+	if n := fr.VideoFrames - 1; n > 0 && last > first {
+		distance = (last - first) / time.Duration(n)
+	}
+	if distance > 0 {
+		fr.FrameRate = float64(time.Second/time.Microsecond) / float64(distance/time.Microsecond)
+	}
+	if fr.VideoFrames == 0 {
+		return 0
+	}
+	return last - first + distance
+}
+
+func (fr *fragmentReport) note(f *media.Fragment) {
+	if f.Cut {
+		fr.Notes = append(fr.Notes, "cut")
+	}
+	if _, ok := f.VideoTrack(); !ok {
+		fr.Notes = append(fr.Notes, "no video track")
+	} else if fr.VideoFrames == 0 {
+		fr.Notes = append(fr.Notes, "no video frames")
+	} else if fr.KeyFrames == 0 {
+		fr.Notes = append(fr.Notes, "no key frame")
+	}
+}
+
+// clockSlack is the distance between two fragments that is taken for jitter.
+const clockSlack = 100 * time.Millisecond
+
+// follow notes where the producer clock does not go on from fragment to fragment.
+func (r *report) follow(f *media.Fragment, fr *fragmentReport, length time.Duration) {
+	if !r.expected.IsZero() && !f.ProducerTime.IsZero() {
+		slack := clockSlack
+		if fr.FrameRate > 0 {
+			slack = max(slack, time.Duration(2*float64(time.Second)/fr.FrameRate))
+		}
+		switch hole := f.ProducerTime.Sub(r.expected); {
+		case hole > slack:
+			fr.Notes = append(fr.Notes, fmt.Sprintf("%s missing before it", hole.Round(time.Millisecond)))
+		case hole < -slack:
+			fr.Notes = append(fr.Notes, fmt.Sprintf("starts %s before the end of the last one", (-hole).Round(time.Millisecond)))
+		}
+	}
+	r.expected = time.Time{}
+	if length > 0 && !f.ProducerTime.IsZero() {
+		r.expected = f.ProducerTime.Add(length)
+	}
+}
+
+// codecName is the name of a track's codec as people write it, with profile and
+// level where the codec data tells them.
+func codecName(t media.Track) string {
+	private := t.CodecPrivate
+	switch t.CodecID {
+	case "":
+		return "-"
+	case "V_MPEG4/ISO/AVC":
+		if len(private) < 4 { // AVCDecoderConfigurationRecord, ISO/IEC 14496-15
+			return "H.264"
+		}
+		return fmt.Sprintf("H.264 %s %d.%d", h264Profile(private[1], private[2]), private[3]/10, private[3]%10)
+	case "V_MPEGH/ISO/HEVC":
+		if len(private) < 13 { // HEVCDecoderConfigurationRecord, ISO/IEC 14496-15
+			return "H.265"
+		}
+		profile := map[byte]string{1: "Main", 2: "Main 10", 3: "Main Still Picture"}[private[1]&0x1f]
+		return strings.TrimSpace(fmt.Sprintf("H.265 %s", profile)) + fmt.Sprintf(" %d.%d", private[12]/30, private[12]%30/3)
+	case "V_MS/VFW/FOURCC":
+		if len(private) < 20 { // BITMAPINFOHEADER, biCompression
+			return t.CodecID
+		}
+		return fourCC(binary.BigEndian.Uint32(private[16:20])) + " (VfW)"
+	}
+	return t.CodecID
+}
+
+// h264Profile names a profile (ITU-T H.264, A.2).
+func h264Profile(profile, constraints byte) string {
+	const set1 = 0x40
+	switch {
+	case profile == 66 && constraints&set1 != 0:
+		return "Constrained Baseline"
+	case profile == 66:
+		return "Baseline"
+	case profile == 77:
+		return "Main"
+	case profile == 88:
+		return "Extended"
+	case profile == 100:
+		return "High"
+	case profile == 110:
+		return "High 10"
+	case profile == 122:
+		return "High 4:2:2"
+	case profile == 244:
+		return "High 4:4:4"
+	}
+	return fmt.Sprintf("profile %d", profile)
+}
+
+func fourCC(v uint32) string {
+	b := binary.BigEndian.AppendUint32(nil, v)
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			b[i] = '.'
+		}
+	}
+	return string(b)
+}
+
+// print writes the report as a table.
+func (r *report) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s\n", clean(r.File))
+	fmt.Fprintln(t, "FRAGMENT\tPRODUCER\tSERVER\tCODEC\tSIZE\tFRAMES\tKEY\tFPS\tDURATION\tBYTES\tTAGS\tNOTES")
+	for _, f := range r.Fragments {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%dx%d\t%d\t%d\t%.2f\t%s\t%d\t%d\t%s\n",
+			clean(f.FragmentNumber), clock(f.ProducerTime), clock(f.ServerTime), clean(f.Codec), f.Width, f.Height, f.VideoFrames, f.KeyFrames,
+			f.FrameRate, time.Duration(f.DurationMS)*time.Millisecond, f.Bytes, len(f.Tags), strings.Join(f.Notes, ", "))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, g := range r.Gaps {
+		fmt.Fprintf(w, "gap after fragment %d: %s %s\n", g.After, clean(g.FragmentNumber), clean(g.Reason))
+	}
+	_, err := fmt.Fprintf(w, "total: %d fragments, %d video frames, %d key frames, %s of video, %d bytes, %d gaps, %d cut\n",
+		r.Totals.Fragments, r.Totals.VideoFrames, r.Totals.KeyFrames, time.Duration(r.Totals.DurationMS)*time.Millisecond, r.Totals.Bytes, r.Totals.Gaps, r.Totals.Cut)
+	return err
+}
+
+func clock(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Format("2006-01-02T15:04:05.000Z")
+}
+
+// clean makes text from a recording safe for a terminal.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}

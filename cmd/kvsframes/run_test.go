@@ -1,0 +1,302 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/kvsemu"
+)
+
+// emulator serves recordings with the credentials that it puts into the process's
+// environment.
+func emulator(t *testing.T, pace kvsemu.Pace, recordings map[string][]byte) (url string) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_PROFILE": "", "AWS_SESSION_TOKEN": "",
+		"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
+	} {
+		t.Setenv(name, value)
+	}
+	server := kvsemu.New(kvsemu.Options{Pace: pace})
+	for name, data := range recordings {
+		if err := server.AddRecording(name, bytes.NewReader(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	url, wait, err := server.Start(ctx, "")
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		if err := wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return url
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// readSummary reads the file that --summary writes, and takes no key that the
+// contract does not have.
+func readSummary(t *testing.T, path string) map[string]streamSummary {
+	t.Helper()
+	var s struct {
+		Streams map[string]streamSummary `json:"streams"`
+		Elapsed *float64                 `json:"elapsed_s"`
+	}
+	d := json.NewDecoder(bytes.NewReader(read(t, path)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil || s.Elapsed == nil {
+		t.Fatalf("summary: %v", err)
+	}
+	return s.Streams
+}
+
+type streamSummary struct {
+	Fragments     int            `json:"fragments"`
+	FramesDecoded int            `json:"frames_decoded"`
+	FramesWritten map[string]int `json:"frames_written"`
+	BytesRead     int64          `json:"bytes_read"`
+	Gaps          []struct {
+		FragmentNumber string `json:"fragment_number"`
+		Reason         string `json:"reason"`
+		FramesLost     int    `json:"frames_lost"`
+	} `json:"gaps"`
+	Reconnects         int    `json:"reconnects"`
+	LastFragmentNumber string `json:"last_fragment_number"`
+}
+
+// sinkOf is a sink of the file destination below a folder.
+func sinkOf(folder string) string {
+	return fmt.Sprintf("sinks: [{name: thumbs, sample: {type: interval, interval: 1s}, resize: {width: 64}, destination: {directory: %q}}]\n", folder)
+}
+
+func images(t *testing.T, folder string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(folder, "*", "*.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestRunReadsStreamsAndTellsHowTheyEnded(t *testing.T) {
+	whole := read(t, demo)
+	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": whole, "cut": whole[:len(whole)-1000], "Cam.2": whole})
+	for _, test := range []struct {
+		name    string
+		streams string
+		code    int
+		images  int
+		gaps    map[string]int
+		stderr  []string
+	}{
+		{"one stream", "cam", exitDone, 14, map[string]int{"cam": 0}, []string{"cam: 7 fragments", "thumbs: 14 images"}},
+		{"two side by side", "cam, Cam.2", exitDone, 28, map[string]int{"cam": 0, "Cam.2": 0}, nil},
+		{"one that was cut", "cut", exitGaps, 14, map[string]int{"cut": 1}, []string{"gap: fragment 9134"}},
+		{"one that is refused beside a good one", "none, cam", exitFailed, 14, map[string]int{"none": 0, "cam": 0}, []string{"failed: ", "ResourceNotFoundException", "kvsframes: 1 of 2 streams failed"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out := t.TempDir()
+			summaryFile := filepath.Join(out, "summary.json")
+			file := settings(t, "source: {streams: ["+test.streams+"], start_selector: {type: EARLIEST}}\n"+sinkOf(out))
+			p, _, stderr := newProgram(nil, "KVSFRAMES_SOURCE_ENDPOINT_URL="+url)
+			if code := p.execute([]string{"run", file, "--summary", summaryFile}); code != test.code {
+				t.Fatalf("code %d, want %d:\n%s", code, test.code, stderr)
+			}
+			if got := len(images(t, out)); got != test.images {
+				t.Errorf("%d images, want %d", got, test.images)
+			}
+			gaps := map[string]int{}
+			for name, s := range readSummary(t, summaryFile) {
+				gaps[name] = len(s.Gaps)
+				if _, ok := s.FramesWritten["thumbs"]; !ok || s.Gaps == nil {
+					t.Errorf("%s: incomplete: %+v", name, s)
+				}
+			}
+			if !reflect.DeepEqual(gaps, test.gaps) {
+				t.Errorf("gaps %v, want %v", gaps, test.gaps)
+			}
+			for _, want := range test.stderr {
+				if !strings.Contains(stderr.String(), want) {
+					t.Errorf("stderr lacks %q:\n%s", want, stderr)
+				}
+			}
+		})
+	}
+}
+
+func TestRunReadsStandardInputAndFiles(t *testing.T) {
+	out := t.TempDir()
+	file := settings(t, "source: {type: file, paths: ['-'], end: {fragments: 2}}\n"+sinkOf(out))
+	p, _, stderr := newProgram(bytes.NewReader(read(t, demo)))
+	if code := p.execute([]string{"run", file}); code != exitDone || len(images(t, out)) != 4 {
+		t.Errorf("code %d, %d images:\n%s", code, len(images(t, out)), stderr)
+	}
+}
+
+func TestRunRefusesSettingsThatDoNotFitTheFiles(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"a.mkv", "b.mkv"} {
+		if err := os.WriteFile(filepath.Join(folder, name), read(t, demo), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct{ name, settings, want string }{
+		{"a pattern without a match", "source: {type: file, paths: [" + folder + "/*.mp4]}\nsinks: [{name: a}]", "source.paths[0]: no file matches "},
+		{"two streams that would write the same key", "source: {type: file, paths: [" + folder + "/*.mkv]}\nsinks: [{name: a, path: 'x/{fragment_number}_{frame_index}', manifest: {format: none}}]", "sinks[0].path: needs {stream}: the run reads 2 streams"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, _, stderr := newProgram(nil)
+			file := settings(t, test.settings)
+			if code := p.execute([]string{"run", file}); code != exitConfig || !strings.HasPrefix(stderr.String(), file+": "+test.want) {
+				t.Errorf("code %d:\n%s", code, stderr)
+			}
+		})
+	}
+}
+
+// A real process, a real signal: a live stream is left after the fragment that
+// was being read when the signal came, with all that was read in place.
+func TestInterruptDrains(t *testing.T) {
+	url := emulator(t, kvsemu.PaceRealtime, map[string][]byte{"cam": read(t, demo)})
+	out := t.TempDir()
+	summaryFile := filepath.Join(out, "summary.json")
+	file := settings(t, "source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: '"+url+"'}\nservice: {log: {level: debug}}\n"+sinkOf(out))
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "run", file, "--summary", summaryFile)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		said = append(said, lines.Text())
+		if strings.Contains(lines.Text(), `"wrote manifest"`) {
+			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = cmd.Wait() // the code says it
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Fatalf("code %d:\n%s", code, strings.Join(said, "\n"))
+	}
+	s := readSummary(t, summaryFile)["cam"]
+	if s.Fragments < 1 || s.Fragments > 6 || len(s.Gaps) > 0 || s.FramesWritten["thumbs"] != 2*s.Fragments || len(images(t, out)) != 2*s.Fragments {
+		t.Errorf("summary %+v, %d images", s, len(images(t, out)))
+	}
+}
+
+// stuck is an S3 server that takes a bucket for granted and never finishes a put.
+// It tells each put on the channel.
+func stuck(t *testing.T) (url string, puts <-chan struct{}) {
+	t.Helper()
+	begun := make(chan struct{}, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPut {
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // the server sees a lost connection only then
+		begun <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, begun
+}
+
+func TestADrainThatHangsEnds(t *testing.T) {
+	for _, test := range []struct {
+		name, timeout string
+		signals       int
+		code          int
+		want          string
+	}{
+		{"at the second interrupt", "1h", 2, exitInterrupted, "kvsframes: interrupted twice\n"},
+		{"after the shutdown timeout", "1ms", 1, exitFailed, "kvsframes: finish what was under way: service.shutdown_timeout is over (1ms)\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": read(t, demo)})
+			store, puts := stuck(t)
+			file := settings(t, `
+source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: "`+url+`"}
+sinks: [{name: thumbs, destination: {type: s3, bucket: b, endpoint_url: "`+store+`", force_path_style: true}}]
+service: {shutdown_timeout: `+test.timeout+`}
+`)
+			signals := make(chan os.Signal)
+			p, _, stderr := newProgram(nil)
+			p.signals = signals
+			code := make(chan int)
+			go func() { code <- p.execute([]string{"run", file}) }()
+			<-puts
+			for range test.signals {
+				signals <- os.Interrupt
+			}
+			if got := <-code; got != test.code || !strings.HasSuffix(stderr.String(), test.want) {
+				t.Errorf("code %d, want %d:\n%s", got, test.code, stderr)
+			}
+		})
+	}
+}
+
+func TestASummaryIsWrittenWholeOrNotAtAll(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "summary.json")
+	if err := os.WriteFile(file, []byte("the one before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := newSummary([]result{{stream: "cam"}}, 0).write(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := readSummary(t, file)["cam"]; !ok {
+		t.Error("the summary lacks the stream")
+	}
+	if err := newSummary(nil, 0).write(folder); err == nil {
+		t.Error("a folder was replaced")
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+func TestRunIDsDiffer(t *testing.T) {
+	var ids []string
+	for range 100 {
+		ids = append(ids, runID(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)))
+	}
+	slices.Sort(ids)
+	if got := len(slices.Compact(ids)); got != 100 || !strings.HasPrefix(ids[0], "20260101T120000Z-") {
+		t.Errorf("%d different of 100, such as %s", got, ids[0])
+	}
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/kvsframes/kvsframes/internal/config"
+)
+
+// defaultFile is the settings file of commands that are given none.
+const defaultFile = "pipeline.yaml"
+
+// addSet gives a command the --set flag.
+func addSet(cmd *cobra.Command, set *[]string) {
+	cmd.Flags().StringArrayVar(set, "set", nil, "set one key over the file and the environment, such as source.region=eu-west-1\nor sinks.thumbs.quality=90; may be repeated")
+}
+
+// fileOf returns the settings file that the arguments name.
+func fileOf(args []string) string {
+	if len(args) == 0 {
+		return defaultFile
+	}
+	return args[0]
+}
+
+// loadSettings reads the settings. Its error carries the exit code for wrong ones.
+func (p *program) loadSettings(file string, set []string) (*config.Config, error) {
+	c, err := config.Load(config.Options{Path: file, Environ: p.environ, Set: set})
+	if err != nil {
+		return nil, &exitError{code: exitConfig, err: err}
+	}
+	return c, nil
+}

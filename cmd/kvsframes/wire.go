@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/kvs"
+)
+
+// This file is the only one that puts concrete sources, decoders and sinks together.
+
+// stages are the stages of a run, ready to start. close gives them back.
+type stages struct {
+	source  source.Config
+	inputs  []source.Input
+	pool    *decode.Pool
+	outputs []decode.Output
+	sinks   []pipeline.Sink
+	closers []func() error
+}
+
+// settingsError is an error of settings that shows only when what they name is
+// looked for. part is the part of the settings that err's key paths start at.
+type settingsError struct {
+	part string
+	err  error
+}
+
+func (e *settingsError) Error() string { return fmt.Sprintf("%s: %v", e.part, e.err) }
+func (e *settingsError) Unwrap() error { return e.err }
+
+// wire opens everything that the streams share. ctx bounds the opening alone.
+func wire(ctx context.Context, c *config.Config, stdin io.Reader, log *slog.Logger) (*stages, error) {
+	st := &stages{source: c.Source}
+	err := st.openInputs(ctx, c, stdin, log)
+	if err == nil {
+		err = st.openSinks(ctx, c, log)
+	}
+	if err == nil {
+		st.pool, err = decode.NewPool(c.Decode, log)
+	}
+	if err != nil {
+		return nil, errors.Join(err, st.close())
+	}
+	st.closers = append(st.closers, func() error { st.pool.Close(); return nil })
+	return st, nil
+}
+
+func (st *stages) openInputs(ctx context.Context, c *config.Config, stdin io.Reader, log *slog.Logger) error {
+	if c.Source.Type == source.TypeFile {
+		inputs, err := source.Files(c.Source, stdin)
+		if err != nil {
+			return &settingsError{part: "source", err: err}
+		}
+		st.inputs = inputs
+		return checkStreams(c.Sinks, len(inputs))
+	}
+	aws, err := kvs.LoadAWS(ctx, c.Source.Region)
+	if err != nil {
+		return err
+	}
+	for _, stream := range c.Source.Streams {
+		name, _ := source.StreamName(stream) // the settings hold valid ones alone
+		session := kvs.Config{
+			Stream:          stream,
+			EndpointURL:     c.Source.EndpointURL,
+			Start:           c.Source.StartSelector,
+			MaxFragmentSize: c.Source.MaxFragmentSize,
+		}
+		st.inputs = append(st.inputs, source.Input{Stream: name, Open: func(ctx context.Context) (source.Source, error) {
+			return kvs.Open(ctx, aws, session, log)
+		}})
+	}
+	return nil
+}
+
+// checkStreams holds the sinks' paths against the number of streams, which files
+// show only when they are found.
+func checkStreams(sinks []config.Sink, streams int) error {
+	for i, s := range sinks {
+		if err := s.SinkConfig().CheckStreams(streams); err != nil {
+			return &settingsError{part: fmt.Sprintf("sinks[%d]", i), err: err}
+		}
+	}
+	return nil
+}
+
+func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	run := runID(time.Now())
+	for _, s := range c.Sinks {
+		store, err := st.openStore(ctx, s.Destination)
+		if err != nil {
+			return fmt.Errorf("open sink %s: %w", s.Name, err)
+		}
+		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Log: log})
+		if err != nil {
+			return err
+		}
+		st.sinks = append(st.sinks, out)
+		st.outputs = append(st.outputs, s.Output())
+	}
+	return nil
+}
+
+func (st *stages) openStore(ctx context.Context, d sink.Destination) (sink.Store, error) {
+	if d.Type == sink.DestinationS3 {
+		return s3.Open(ctx, d)
+	}
+	dir, err := sink.OpenDir(d.Directory, d.Fsync)
+	if err != nil {
+		return nil, err
+	}
+	st.closers = append(st.closers, dir.Close)
+	return dir, nil
+}
+
+// runID names a run: when it began, and enough chance for runs that begin together.
+func runID(now time.Time) string {
+	var chance [4]byte
+	_, _ = rand.Read(chance[:]) // never fails (package crypto/rand)
+	return now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(chance[:])
+}
+
+// run carries one stream through the stages. Once draining is over nothing more is
+// read of it.
+func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline.Options) (pipeline.Summary, error) {
+	nothing := pipeline.Summary{FramesWritten: map[string]int{}, Gaps: []pipeline.Gap{}}
+	for _, s := range st.sinks {
+		nothing.FramesWritten[s.Name()] = 0
+	}
+	planner, err := st.pool.Stream(st.outputs)
+	if err != nil {
+		return nothing, err
+	}
+	src, err := in.Open(draining)
+	if err != nil {
+		if ctx.Err() == nil && interrupted(draining) {
+			return nothing, nil
+		}
+		return nothing, err
+	}
+	src = source.WithEnd(src, st.source.End, st.source.EndClock())
+	return pipeline.Run(ctx, pipeline.Stream{
+		Name:    in.Stream,
+		Source:  pipeline.Until(draining, src),
+		Planner: planner,
+		Sinks:   st.sinks,
+	}, o)
+}
+
+// close gives back what wire opened, in reverse order.
+func (st *stages) close() error {
+	var problems []error
+	for i := len(st.closers) - 1; i >= 0; i-- {
+		problems = append(problems, st.closers[i]())
+	}
+	return errors.Join(problems...)
+}
+
+// libavVersions returns the versions of libav's libraries by name, its licence and
+// its configuration.
+func libavVersions() (versions map[string]string, licence, configuration string) {
+	return decode.LibavVersions()
+}

@@ -1,0 +1,190 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+// decode merges the layers. Values that were refused are in no layer, so that the
+// defaults stand in for them and the rest can still be checked.
+func (l *loader) decode() *Config {
+	c := Default()
+	if err := merge(flatten(fileKeys, c), l.file, &c); err != nil {
+		l.add(position{file: l.path}, "", "%v", err)
+	}
+	for i, s := range l.sinks {
+		out := s.defaults()
+		if err := merge(flatten(sinkKeys, out), s.layers, &out); err != nil {
+			l.add(s.at, sinkPath(i), "%v", err)
+		}
+		given, ok := s.effective("destination.if_exists")
+		out.OverwriteExplicit = ok && given.value == string(sink.IfExistsOverwrite)
+		c.Sinks = append(c.Sinks, out)
+	}
+	return &c
+}
+
+// defaults returns what a sink has where the layers say nothing: its type decides
+// about the form, its sampler whether there is an interval.
+func (s sinkLayers) defaults() Sink {
+	d := DefaultSink(SinkType(s.text("type", string(SinkImage))))
+	_, rate := s.effective("sample.fps")
+	if rate || s.text("sample.type", string(d.Sample.Type)) != string(decode.SampleInterval) {
+		d.Sample.Interval = 0
+	}
+	return d
+}
+
+// check looks at the merged settings as a whole. A key that has a problem already
+// gets no second one.
+func (l *loader) check(c *Config) {
+	if c.Version != Version {
+		l.report("version", fmt.Sprintf("%d is not a version that this program reads: want %d", c.Version, Version))
+	}
+	l.checkSelectors("", fileKeys, l.file, Default())
+	l.checkPart("source", c.Source.Validate())
+	l.checkPart("decode", c.Decode.Validate())
+	if len(l.sinks) == 0 {
+		l.report("sinks", "there is no sink: write at least one")
+	}
+	configs := make([]sink.Config, len(c.Sinks))
+	for i, s := range c.Sinks {
+		configs[i] = s.SinkConfig()
+		l.checkSink(i, s, configs[i], len(c.Source.Streams))
+	}
+	for _, err := range sink.Conflicts(configs) {
+		l.checkPart("sinks", err)
+	}
+}
+
+func (l *loader) checkSink(i int, s Sink, c sink.Config, streams int) {
+	prefix := sinkPath(i)
+	if s.Name == "" {
+		l.report(prefix+".name", "is missing: every sink needs a name of its own")
+	}
+	l.checkSelectors(prefix, sinkKeys, l.sinks[i].layers, l.sinks[i].defaults())
+	if forms := formats[s.Type]; !slices.Contains(forms, string(s.Format)) {
+		l.report(prefix+".format", fmt.Sprintf("%q does not fit type %s: want %s", s.Format, s.Type, list(forms)))
+		s.Format = decode.Format(forms[0]) // what is wrong with the rest is said as well
+	}
+	l.checkPart(prefix, s.Output().Validate())
+	l.checkPart(prefix, c.Validate())
+	l.checkPart(prefix, c.CheckStreams(streams))
+}
+
+// checkSelectors reports the keys that say something which another key makes
+// meaningless. The default may always be written.
+func (l *loader) checkSelectors(prefix string, p *part, ls layers, defaults any) {
+	base := flatten(p, defaults)
+	for _, k := range p.keys {
+		s, given := ls.effective(k.path)
+		if k.selector == "" || !given || s.value == "" || reflect.DeepEqual(s.value, base[k.path]) {
+			continue
+		}
+		selected := ls.text(k.selector, fmt.Sprint(base[k.selector]))
+		if !slices.Contains(k.needs, selected) {
+			name := k.selector[strings.LastIndexByte(k.selector, '.')+1:]
+			l.report(join(prefix, k.path), fmt.Sprintf("belongs to %s %s, and the %s is %s", name, strings.Join(k.needs, " or "), name, selected))
+		}
+	}
+}
+
+// checkPart reports what a package says of its own part of the settings.
+func (l *loader) checkPart(prefix string, err error) {
+	if err == nil {
+		return
+	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range several.Unwrap() {
+			l.checkPart(prefix, e)
+		}
+		return
+	}
+	var f *media.FieldError
+	if !errors.As(err, &f) {
+		l.report(prefix, err.Error())
+		return
+	}
+	path := join(prefix, f.Path)
+	if strings.HasPrefix(f.Path, "[") {
+		path = prefix + f.Path
+	}
+	l.report(path, f.Problem)
+}
+
+// report adds a problem of a key, unless there is one of it or around it already,
+// or one of the key that decides what this one means.
+func (l *loader) report(path, message string) {
+	if l.hasProblem(path) {
+		return
+	}
+	if selector := selectorOf(path); selector != "" && l.hasProblem(selector) {
+		return
+	}
+	l.add(l.place(path), path, "%s", message)
+}
+
+func (l *loader) hasProblem(path string) bool {
+	return slices.ContainsFunc(l.problems, func(p Problem) bool {
+		return p.Key != "" && (within(path, p.Key) || within(p.Key, path))
+	})
+}
+
+// selectorOf returns the full path of the key that decides what the key at path
+// means, or "".
+func selectorOf(path string) string {
+	p, prefix, rest := fileKeys, "", path
+	if strings.HasPrefix(path, "sinks[") {
+		p = sinkKeys
+		prefix, rest, _ = strings.Cut(path, ".")
+	}
+	rest, _, _ = strings.Cut(rest, "[")
+	if k := p.byPath[rest]; k != nil && k.selector != "" {
+		return join(prefix, k.selector)
+	}
+	return ""
+}
+
+// place returns where a key is set, or else where the nearest mapping around it
+// stands.
+func (l *loader) place(path string) position {
+	for at := path; at != ""; at = parent(at) {
+		if s, ok := l.find(at); ok {
+			return s.at
+		}
+		if p, ok := l.places[at]; ok {
+			return p
+		}
+	}
+	return position{file: l.path}
+}
+
+// find returns what the layers say of a key or of one entry of a list, given by
+// its full path.
+func (l *loader) find(path string) (setting, bool) {
+	if list, tail, ok := strings.Cut(strings.TrimSuffix(path, "]"), "["); ok {
+		s, _ := l.file.effective(list)
+		if entry, err := strconv.Atoi(tail); err == nil && entry < len(s.items) {
+			return setting{at: s.items[entry]}, true
+		}
+	}
+	for i, s := range l.sinks {
+		if rest, ok := strings.CutPrefix(path, sinkPath(i)+"."); ok {
+			return s.effective(rest)
+		}
+	}
+	return l.file.effective(path)
+}
+
+// parent cuts the last name or index off a path.
+func parent(path string) string {
+	return path[:max(0, strings.LastIndexAny(path, ".["))]
+}

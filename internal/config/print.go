@@ -1,0 +1,120 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// bareText is text that YAML reads as the same text without quotes: words, and
+// numbers with a unit.
+var bareText = regexp.MustCompile(`^([A-Za-z/][A-Za-z0-9_./-]*|([0-9]+(ns|us|ms|s|m|h))+|[0-9]+([kMG]|[KMG]i)?B)$`)
+
+// Print writes the settings as YAML, in the order of the contract: every key that
+// has a value and means something next to the others. Load reads the same Config
+// from it. It holds no secrets, because no key of the contract takes any.
+func (c *Config) Print(w io.Writer) error {
+	p := &printer{}
+	values := flatten(fileKeys, *c)
+	at := slices.IndexFunc(fileKeys.keys, func(k key) bool { return strings.HasPrefix(k.path, "checkpoint.") })
+	p.part(fileKeys.keys[:at], values, flatten(fileKeys, Default()), "")
+	p.out.WriteString("sinks:\n")
+	for _, s := range c.Sinks {
+		p.sink(s)
+	}
+	p.open = nil
+	p.part(fileKeys.keys[at:], values, flatten(fileKeys, Default()), "")
+	if _, err := io.WriteString(w, p.out.String()); err != nil {
+		return fmt.Errorf("print settings: %w", err)
+	}
+	return nil
+}
+
+// printer writes keys one after the other and opens the mappings around them.
+type printer struct {
+	out strings.Builder
+	// open are the mappings that the last key stands in.
+	open []string
+}
+
+func (p *printer) sink(s Sink) {
+	values := flatten(sinkKeys, s)
+	if !s.OverwriteExplicit {
+		delete(values, "destination.if_exists") // a written default differs from one that is not written
+		if s.Destination.IfExists != DefaultSink(s.Type).Destination.IfExists {
+			values["destination.if_exists"] = string(s.Destination.IfExists)
+		}
+	}
+	p.open = nil
+	before := p.out.Len()
+	p.part(sinkKeys.keys, values, flatten(sinkKeys, DefaultSink(s.Type)), "    ")
+	entry := p.out.String()[before:]
+	rest := p.out.String()[:before]
+	p.out.Reset()
+	p.out.WriteString(rest + "  - " + strings.TrimPrefix(entry, "    "))
+}
+
+func (p *printer) part(keys []key, values, defaults map[string]any, indent string) {
+	for _, k := range keys {
+		value, ok := values[k.path]
+		if !ok || value == "" && defaults[k.path] == "" {
+			continue
+		}
+		if k.selector != "" && reflect.DeepEqual(value, defaults[k.path]) && !slices.Contains(k.needs, fmt.Sprint(values[k.selector])) {
+			continue
+		}
+		p.key(k.path, value, indent)
+	}
+}
+
+func (p *printer) key(path string, value any, indent string) {
+	names := strings.Split(path, ".")
+	mappings, name := names[:len(names)-1], names[len(names)-1]
+	for i, m := range mappings {
+		if i < len(p.open) && p.open[i] == m {
+			continue
+		}
+		fmt.Fprintf(&p.out, "%s%s%s:\n", indent, strings.Repeat("  ", i), m)
+		p.open = p.open[:min(i, len(p.open))]
+		p.open = append(slices.Clone(p.open), m)
+	}
+	p.open = slices.Clone(mappings)
+	fmt.Fprintf(&p.out, "%s%s%s: %s\n", indent, strings.Repeat("  ", len(mappings)), name, yamlValue(value))
+}
+
+func yamlValue(value any) string {
+	switch value := value.(type) {
+	case string:
+		return yamlText(value)
+	case []any:
+		items := make([]string, len(value))
+		for i, item := range value {
+			items[i] = yamlText(fmt.Sprint(item))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	return fmt.Sprint(value)
+}
+
+// yamlText writes text so that it is read as the same text: bare where that is
+// safe, else in double quotes, whose escapes in JSON are YAML's as well.
+func yamlText(text string) string {
+	switch strings.ToLower(text) {
+	case "true", "false", "null", "yes", "no", "y", "n":
+	default:
+		if bareText.MatchString(text) {
+			return text
+		}
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(strings.ReplaceAll(text, "${", "$${")); err != nil {
+		panic("config: " + err.Error()) // text can always be encoded
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

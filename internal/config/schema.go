@@ -1,0 +1,183 @@
+package config
+
+import (
+	"strings"
+)
+
+// kind is how a value is written and what it is decoded to.
+type kind uint8
+
+const (
+	kindText kind = iota
+	kindChoice
+	kindInt
+	kindBool
+	kindDuration
+	kindSize
+	kindTime
+	kindRate
+	kindColor
+	kindTexts
+)
+
+// key is one key of the contract that holds a value.
+type key struct {
+	// path is relative to its part: to the file, or to one sink.
+	path string
+	kind kind
+	// values are those of a choice; later are the ones that the contract has and
+	// this version does not.
+	values, later []string
+	// optional says that the zero value means "not set" and is no default.
+	optional bool
+	// unavailable says that this version knows the key and nothing of what it does.
+	unavailable bool
+	// selector names the key that decides whether this one means anything, and
+	// with which of its values it does.
+	selector string
+	needs    []string
+}
+
+// part is a set of keys with one root.
+type part struct {
+	keys     []key
+	byPath   map[string]*key
+	mappings map[string]bool
+}
+
+func newPart(keys []key) *part {
+	p := &part{keys: keys, byPath: map[string]*key{}, mappings: map[string]bool{}}
+	for i := range keys {
+		path := keys[i].path
+		p.byPath[path] = &keys[i]
+		for {
+			dot := strings.LastIndexByte(path, '.')
+			if dot < 0 {
+				break
+			}
+			path = path[:dot]
+			p.mappings[path] = true
+		}
+	}
+	return p
+}
+
+// children returns the names right below path ("" is the root), in order.
+func (p *part) children(path string) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, k := range p.keys {
+		rest, ok := strings.CutPrefix(join("", k.path), path)
+		if path != "" {
+			rest, ok = strings.CutPrefix(k.path, path+".")
+		}
+		if !ok {
+			continue
+		}
+		name, _, _ := strings.Cut(rest, ".")
+		if !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// The two parts of the contract. The order is that of pipeline.yaml and of Print.
+var (
+	fileKeys = newPart([]key{
+		{path: "version", kind: kindInt},
+
+		{path: "source.type", kind: kindChoice, values: []string{"kvs", "file"}},
+		{path: "source.streams", kind: kindTexts, optional: true, selector: "source.type", needs: []string{"kvs"}},
+		{path: "source.region", kind: kindText, selector: "source.type", needs: []string{"kvs"}},
+		{path: "source.endpoint_url", kind: kindText, selector: "source.type", needs: []string{"kvs"}},
+		{path: "source.mode", kind: kindChoice, values: []string{"live"}, later: []string{"archive"}, selector: "source.type", needs: []string{"kvs"}},
+		{path: "source.start_selector.type", kind: kindChoice, values: []string{
+			"NOW", "EARLIEST", "FRAGMENT_NUMBER", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP", "CONTINUATION_TOKEN",
+		}, selector: "source.type", needs: []string{"kvs"}},
+		{path: "source.start_selector.timestamp", kind: kindTime, optional: true, selector: "source.start_selector.type", needs: []string{"PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP"}},
+		{path: "source.start_selector.after_fragment_number", kind: kindText, optional: true, selector: "source.start_selector.type", needs: []string{"FRAGMENT_NUMBER"}},
+		{path: "source.start_selector.continuation_token", kind: kindText, optional: true, selector: "source.start_selector.type", needs: []string{"CONTINUATION_TOKEN"}},
+		{path: "source.end.timestamp", kind: kindTime, optional: true},
+		{path: "source.end.duration", kind: kindDuration, optional: true},
+		{path: "source.end.fragments", kind: kindInt, optional: true},
+		{path: "source.end.idle_timeout", kind: kindDuration, optional: true, unavailable: true},
+		{path: "source.max_fragment_size", kind: kindSize},
+		{path: "source.paths", kind: kindTexts, optional: true, selector: "source.type", needs: []string{"file"}},
+		{path: "source.stream", kind: kindText, optional: true, selector: "source.type", needs: []string{"file"}},
+
+		{path: "decode.workers", kind: kindInt},
+		{path: "decode.skip_frame", kind: kindChoice, values: []string{"auto", "none", "nonref", "nonkey"}},
+		{path: "decode.on_error", kind: kindChoice, values: []string{"skip", "fail"}},
+		{path: "decode.max_pixels", kind: kindInt},
+		{path: "decode.color.untagged_matrix", kind: kindChoice, values: []string{"auto", "bt601", "bt709", "bt2020"}},
+		{path: "decode.color.untagged_range", kind: kindChoice, values: []string{"limited", "full"}},
+
+		{path: "checkpoint.type", kind: kindChoice, values: []string{"auto", "none"}, later: []string{"file", "s3"}},
+		{path: "checkpoint.path", kind: kindText},
+
+		{path: "service.http", kind: kindText, unavailable: true},
+		{path: "service.log.level", kind: kindChoice, values: []string{"debug", "info", "warn", "error"}},
+		{path: "service.log.format", kind: kindChoice, values: []string{"auto", "text", "json"}},
+		{path: "service.progress", kind: kindChoice, values: []string{"auto", "on", "off"}},
+		{path: "service.shutdown_timeout", kind: kindDuration},
+	})
+
+	sinkKeys = newPart([]key{
+		{path: "name", kind: kindText, optional: true},
+		{path: "type", kind: kindChoice, values: []string{"image", "raw"}, later: []string{"webdataset", "sprite"}},
+
+		{path: "sample.type", kind: kindChoice, values: []string{"all", "keyframes", "stride", "interval"}, later: []string{"timestamps", "scene", "best"}},
+		{path: "sample.n", kind: kindInt, optional: true, selector: "sample.type", needs: []string{"stride"}},
+		{path: "sample.interval", kind: kindDuration, optional: true, selector: "sample.type", needs: []string{"interval"}},
+		{path: "sample.fps", kind: kindRate, optional: true, selector: "sample.type", needs: []string{"interval"}},
+		{path: "sample.clock", kind: kindChoice, values: []string{"producer", "server"}},
+		{path: "sample.at", kind: kindTexts, unavailable: true},
+		{path: "sample.file", kind: kindText, unavailable: true},
+		{path: "sample.tolerance", kind: kindDuration, unavailable: true},
+		{path: "sample.threshold", kind: kindInt, unavailable: true},
+		{path: "sample.min_gap", kind: kindDuration, unavailable: true},
+		{path: "sample.window", kind: kindDuration, unavailable: true},
+
+		{path: "filters.black", unavailable: true},
+		{path: "filters.blur", unavailable: true},
+		{path: "filters.duplicate", unavailable: true},
+
+		{path: "resize.width", kind: kindInt},
+		{path: "resize.height", kind: kindInt},
+		{path: "resize.fit", kind: kindChoice, values: []string{"contain", "cover", "pad", "stretch"}},
+		{path: "resize.upscale", kind: kindBool},
+		{path: "resize.background", kind: kindColor, selector: "resize.fit", needs: []string{"pad"}},
+
+		{path: "format", kind: kindChoice, values: []string{"jpeg", "none"}, later: []string{"png", "npy", "yuv4mpeg"}},
+		{path: "quality", kind: kindInt, selector: "type", needs: []string{"image"}},
+		{path: "pixel_format", kind: kindChoice, values: []string{"rgb24", "bgr24", "gray", "nv12", "yuv420p"}, optional: true, selector: "type", needs: []string{"raw"}},
+		{path: "exif", kind: kindBool, selector: "type", needs: []string{"image"}},
+		{path: "path", kind: kindText},
+
+		{path: "destination.type", kind: kindChoice, values: []string{"file", "s3"}, later: []string{"stdout"}},
+		{path: "destination.directory", kind: kindText, selector: "destination.type", needs: []string{"file"}},
+		{path: "destination.fsync", kind: kindBool, selector: "destination.type", needs: []string{"file"}},
+		{path: "destination.bucket", kind: kindText, optional: true, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.prefix", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.region", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.endpoint_url", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.force_path_style", kind: kindBool, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.storage_class", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.server_side_encryption.type", kind: kindChoice, values: []string{"", "AES256", "aws:kms"}, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.server_side_encryption.kms_key_id", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.metadata", kind: kindChoice, values: []string{"none", "kvs", "full"}, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.if_exists", kind: kindChoice, values: []string{"overwrite", "skip", "fail"}},
+		{path: "destination.max_in_flight", kind: kindInt},
+
+		{path: "manifest.format", kind: kindChoice, values: []string{"none", "jsonl"}, later: []string{"parquet"}},
+		{path: "manifest.path", kind: kindText},
+	})
+)
+
+// formats are the forms that each type of sink can write.
+var formats = map[SinkType][]string{
+	SinkImage: {"jpeg"},
+	SinkRaw:   {"none"},
+}

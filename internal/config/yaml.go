@@ -1,0 +1,294 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// Limits of a file, checked before the work that they bound.
+const (
+	// MaxFileSize is the largest pipeline.yaml that is read, in bytes.
+	MaxFileSize = 1 << 20
+	// maxTokens bounds the YAML parser, whose time grows with the square of the
+	// number of tokens and whose stack with the depth that they can express.
+	maxTokens = 20000
+	// maxDepth is the deepest nesting of a document; the deepest key of the
+	// contract has depth 5.
+	maxDepth = 32
+	// maxNodes is the largest number of values after all aliases are followed.
+	maxNodes = 20000
+)
+
+// position is a place in a file, or a layer that has no lines.
+type position struct {
+	file         string
+	line, column int
+}
+
+type shape uint8
+
+const (
+	shapeNull shape = iota
+	shapeText
+	shapeNumber
+	shapeBool
+	shapeList
+	shapeMapping
+)
+
+func (s shape) String() string {
+	return [...]string{"nothing", "text", "a number", "true or false", "a list", "a mapping"}[s]
+}
+
+// node is one YAML value with its place: what is left of the parser's tree when
+// anchors, aliases, merges and styles are taken out.
+type node struct {
+	at    position
+	shape shape
+	// text is a scalar as it is written, without quotes.
+	text string
+	// refused says that what is wrong with the value is reported already.
+	refused bool
+	items   []*node
+	fields  []field
+}
+
+// field is one key of a mapping, in the order of the file.
+type field struct {
+	key   string
+	at    position
+	value *node
+}
+
+func (n *node) field(key string) *field {
+	for i := range n.fields {
+		if n.fields[i].key == key {
+			return &n.fields[i]
+		}
+	}
+	return nil
+}
+
+// reader turns the parser's tree into nodes.
+type reader struct {
+	file     string
+	anchors  map[string]*node
+	nodes    int
+	problems Problems
+}
+
+// parseYAML reads one document. Without any problem the result is not nil.
+func parseYAML(file string, data []byte) (*node, Problems) {
+	r := &reader{file: file, anchors: map[string]*node{}}
+	tokens := lexer.Tokenize(string(data))
+	if len(tokens) > maxTokens {
+		r.add(position{file: file}, "", "the file has %d YAML tokens, the maximum is %d", len(tokens), maxTokens)
+		return nil, r.problems
+	}
+	tree, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		r.syntax(err)
+		return nil, r.problems
+	}
+	root := r.document(tree)
+	return root, r.problems
+}
+
+func (r *reader) add(at position, key, format string, args ...any) {
+	r.problems = append(r.problems, Problem{File: at.file, Line: at.line, Column: at.column, Key: key, Message: fmt.Sprintf(format, args...)})
+}
+
+func (r *reader) syntax(err error) {
+	at, message := position{file: r.file}, err.Error()
+	var detail yaml.Error
+	if errors.As(err, &detail) {
+		at, message = r.at(detail.GetToken()), detail.GetMessage()
+	}
+	r.add(at, "", "not valid YAML: %s", message)
+}
+
+func (r *reader) at(t *token.Token) position {
+	if t == nil || t.Position == nil {
+		return position{file: r.file}
+	}
+	return position{file: r.file, line: t.Position.Line, column: t.Position.Column}
+}
+
+// document returns the only document of the file; a file with nothing in it is an
+// empty mapping.
+func (r *reader) document(tree *ast.File) *node {
+	var root *node
+	for _, doc := range tree.Docs {
+		if doc.Body == nil || doc.Body.Type() == ast.CommentType {
+			continue
+		}
+		if doc.Body.Type() == ast.DirectiveType {
+			r.add(r.at(doc.Body.GetToken()), "", "YAML directives are not supported")
+			continue
+		}
+		if root != nil {
+			r.add(r.at(doc.Body.GetToken()), "", "the file holds more than one YAML document")
+			break
+		}
+		root = r.value(doc.Body, "", 0)
+	}
+	if root == nil {
+		root = &node{at: position{file: r.file, line: 1, column: 1}, shape: shapeMapping}
+	}
+	return root
+}
+
+// value turns one value into a node, and never returns nil.
+func (r *reader) value(n ast.Node, key string, depth int) *node {
+	out := &node{at: position{file: r.file}}
+	if n == nil {
+		return out
+	}
+	out.at = r.at(n.GetToken())
+	r.nodes++
+	if depth > maxDepth || r.nodes > maxNodes {
+		if r.nodes <= maxNodes+1 {
+			r.add(out.at, key, "the values are nested deeper than %d or more than %d", maxDepth, maxNodes)
+		}
+		r.nodes = maxNodes + 1 // nothing more is read, and nothing more is said
+		out.refused = true
+		return out
+	}
+	switch n := n.(type) {
+	case *ast.NullNode:
+	case *ast.StringNode:
+		out.shape, out.text = shapeText, n.Value
+	case *ast.LiteralNode:
+		out.shape, out.text = shapeText, n.Value.Value
+	case *ast.IntegerNode:
+		out.shape, out.text = shapeNumber, n.Token.Value
+	case *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		out.shape, out.text = shapeNumber, n.GetToken().Value
+	case *ast.BoolNode:
+		out.shape, out.text = shapeBool, n.Token.Value
+	default:
+		return r.structure(n, out, key, depth)
+	}
+	return out
+}
+
+func (r *reader) structure(n ast.Node, out *node, key string, depth int) *node {
+	switch n := n.(type) {
+	case *ast.SequenceNode:
+		out.shape = shapeList
+		for i, v := range n.Values {
+			out.items = append(out.items, r.value(v, fmt.Sprintf("%s[%d]", key, i), depth+1))
+		}
+	case *ast.MappingNode:
+		r.mapping(n.Values, out, key, depth)
+	case *ast.MappingValueNode:
+		r.mapping([]*ast.MappingValueNode{n}, out, key, depth)
+	case *ast.AnchorNode:
+		v := r.value(n.Value, key, depth+1)
+		r.anchors[n.Name.GetToken().Value] = v // after its value: an anchor cannot hold itself
+		return v
+	case *ast.AliasNode:
+		return r.alias(n, out, key)
+	default:
+		out.refused = true
+		r.add(out.at, key, "YAML tags and other special forms are not supported")
+	}
+	return out
+}
+
+// alias returns the anchored value. It is shared, not copied, but counted as if
+// it were, so that nested aliases cannot stand for more values than the maximum.
+func (r *reader) alias(n *ast.AliasNode, out *node, key string) *node {
+	name := n.Value.GetToken().Value
+	out.refused = true
+	v, ok := r.anchors[name]
+	if !ok {
+		r.add(out.at, key, "there is no anchor %q before this alias", name)
+		return out
+	}
+	if r.nodes += v.count(maxNodes); r.nodes > maxNodes {
+		r.add(out.at, key, "the aliases stand for more than %d values", maxNodes)
+		return out
+	}
+	return v
+}
+
+// count returns the number of values in n, or a number above limit.
+func (n *node) count(limit int) int {
+	total := 1
+	for _, v := range n.items {
+		if total > limit {
+			return total
+		}
+		total += v.count(limit - total)
+	}
+	for _, f := range n.fields {
+		if total > limit {
+			return total
+		}
+		total += f.value.count(limit - total)
+	}
+	return total
+}
+
+func (r *reader) mapping(values []*ast.MappingValueNode, out *node, key string, depth int) {
+	out.shape = shapeMapping
+	var merged []*node
+	for _, v := range values {
+		if v.Key.IsMergeKey() {
+			merged = append(merged, r.value(v.Value, key, depth+1))
+			continue
+		}
+		r.field(v, out, key, depth)
+	}
+	for _, m := range merged {
+		r.merge(out, m, key)
+	}
+}
+
+func (r *reader) field(v *ast.MappingValueNode, out *node, key string, depth int) {
+	name, ok := v.Key.(*ast.StringNode)
+	at := r.at(v.Key.GetToken())
+	if !ok {
+		r.add(at, key, "%q is not a key: keys are plain words", v.Key.GetToken().Value)
+		return
+	}
+	path := join(key, name.Value)
+	if first := out.field(name.Value); first != nil {
+		r.add(at, path, "the key is set twice, first in line %d", first.at.line)
+		return
+	}
+	value := r.value(v.Value, path, depth+1)
+	out.fields = append(out.fields, field{key: name.Value, at: at, value: value})
+}
+
+// merge adds the fields of a merge key (<<) that out does not set itself.
+func (r *reader) merge(out, from *node, key string) {
+	switch from.shape {
+	case shapeList:
+		for _, item := range from.items {
+			r.merge(out, item, key)
+		}
+	case shapeMapping:
+		for _, f := range from.fields {
+			if out.field(f.key) == nil {
+				out.fields = append(out.fields, f)
+			}
+		}
+	default:
+		r.add(from.at, key, "a merge key (<<) needs a mapping, not %s", from.shape)
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
