@@ -52,7 +52,7 @@ clip() { # output, size, epoch second of the first frame, seconds, crf, matrix, 
 	local width=${2%x*} height=${2#*x}
 	printf '%%{pts:gmtime:%s:%%Y-%%m-%%d %%H\\:%%M\\:%%S}.%%{eif:mod(floor(t*1000+0.5),1000):d:3} UTC' "$3" >clock
 	encode "$1" -f lavfi -i "smptehdbars=s=$2:r=25:d=$4,format=gbrp" \
-		-f lavfi -i "testsrc2=s=$((width / 8 * 2))x$((height / 6 * 2)):r=25:d=$4,format=gbrp" \
+		-f lavfi -i "testsrc2=s=$((width / 4))x$((height / 3)):r=25:d=$4,format=gbrp" \
 		-filter_complex "[0][1]overlay=x='(W-w)/2+(W-w)/2.4*sin(2*PI*t/4)':y='H*0.18+H*0.06*sin(2*PI*t/1.5)':format=gbrp,
 			drawtext=font=DejaVu Sans Mono:textfile=clock:fontsize=h/15:fontcolor=white:box=1:boxcolor=black@0.8:boxborderw=8:x=(w-tw)/2:y=h*0.86,
 			scale=out_color_matrix=$6:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p" \

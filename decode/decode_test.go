@@ -178,8 +178,14 @@ func TestCodecDataThatChangesBetweenFragments(t *testing.T) {
 
 // patches are the colours of the cards, left to right, 32 pixels each.
 var patches = []RGB{
-	{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {255, 255, 0},
-	{0, 255, 255}, {255, 255, 255}, {128, 128, 128}, {32, 64, 96},
+	{255, 0, 0},
+	{0, 255, 0},
+	{0, 0, 255},
+	{255, 255, 0},
+	{0, 255, 255},
+	{255, 255, 255},
+	{128, 128, 128},
+	{32, 64, 96},
 }
 
 // checkCard compares the middles of the patches with what they should be.

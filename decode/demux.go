@@ -18,7 +18,6 @@ type demuxer struct {
 	format *astiav.FormatContext
 	io     *astiav.IOContext
 	video  *astiav.Stream
-	opened bool
 	pos    int
 }
 

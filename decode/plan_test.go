@@ -45,8 +45,12 @@ func TestSamplersPick(t *testing.T) {
 		"a clock that goes back less than a frame does not":   {second, 0, [][]candidate{at(9960, 10000), at(9999, 10039)}, [][]int{{1}, nil}},
 		"before the epoch":                                    {second, 0, [][]candidate{at(-1500, -1100, -900, -100, 50)}, [][]int{{2, 4}}},
 		"frames per second":                                   {Sample{Type: SampleInterval, Rate: Rate{2, 1}}, 0, [][]candidate{at(0, 400, 500, 900, 1000)}, [][]int{{0, 2, 4}}},
-		"thirds of a second do not drift": {Sample{Type: SampleInterval, Rate: Rate{3, 1}}, 0,
-			[][]candidate{at(3600000000, 3600000333, 3600000334, 3600000666, 3600000667, 3600001000)}, [][]int{{0, 2, 4, 5}}},
+		"thirds of a second do not drift": {
+			Sample{Type: SampleInterval, Rate: Rate{3, 1}},
+			0,
+			[][]candidate{at(3600000000, 3600000333, 3600000334, 3600000666, 3600000667, 3600001000)},
+			[][]int{{0, 2, 4, 5}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSampler(c.sample)

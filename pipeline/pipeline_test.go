@@ -90,8 +90,6 @@ type ledger struct {
 	perCommit []int
 	early     []string // commits with a record that was not durable
 	now, peak int
-	held      int64
-	peakHeld  int64
 }
 
 func newLedger(name string) *ledger {

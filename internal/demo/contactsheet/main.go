@@ -1,5 +1,5 @@
 // Contactsheet lays JPEG thumbnails out on one page: `contactsheet OUT.jpg
-// COLUMNS THUMB.jpg...`. The demo uses it to show all its pictures at a glance.
+// COLUMNS THUMB.jpg [THUMB.jpg...]`. The demo uses it to show all its pictures at a glance.
 package main
 
 import (
@@ -29,7 +29,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 3 {
-		return errors.New("usage: contactsheet OUT.jpg COLUMNS THUMB.jpg...")
+		return errors.New("usage: contactsheet OUT.jpg COLUMNS THUMB.jpg [THUMB.jpg...]")
 	}
 	columns, err := strconv.Atoi(args[1])
 	if err != nil || columns < 1 {
