@@ -3,7 +3,11 @@
 // package that imports libav; what leaves it is plain Go memory.
 package decode
 
-import "time"
+import (
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
 
 // SkipFrame says which frames the decoder may leave out.
 type SkipFrame string
@@ -84,15 +88,6 @@ const (
 	SampleInterval  SampleType = "interval"
 )
 
-// Clock is the clock that a sampler's grid lies on.
-type Clock string
-
-// The two clocks of a fragment.
-const (
-	ClockProducer Clock = "producer"
-	ClockServer   Clock = "server"
-)
-
 // Sample says which frames a sink asks for.
 type Sample struct {
 	Type SampleType `mapstructure:"type"`
@@ -102,7 +97,7 @@ type Sample struct {
 	// per second. One of the two is set for type interval.
 	Interval time.Duration `mapstructure:"interval"`
 	Rate     Rate          `mapstructure:"fps"`
-	Clock    Clock         `mapstructure:"clock"`
+	Clock    media.Clock   `mapstructure:"clock"`
 }
 
 // Rate is an exact number of frames per second, Num/Den. The zero value is unset.

@@ -23,7 +23,7 @@ import (
 
 func jpegOf(sample Sample, resize Resize) Output {
 	if sample.Clock == "" {
-		sample.Clock = ClockProducer
+		sample.Clock = media.ClockProducer
 	}
 	if resize.Fit == "" {
 		resize.Fit = FitContain
@@ -77,7 +77,7 @@ func TestSkippingNeverChangesAPicture(t *testing.T) {
 		for name, sample := range samples {
 			t.Run(clip+" "+name, func(t *testing.T) {
 				o := everyFrame()
-				o.Sample, o.Sample.Clock = sample, ClockProducer
+				o.Sample, o.Sample.Clock = sample, media.ClockProducer
 				some, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 				total, decoded := 0, 0
 				picks := newSampler(o.Sample)

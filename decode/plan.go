@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -66,7 +67,7 @@ func (p *planner) plan(f *media.Fragment) *plan {
 		pl.frames[k].info = frameInfo(f, blocks[k], index)
 	}
 	pics := newNALReader(pl.track).pictures(packets)
-	p.sample(pl, p.candidates(order, blocks, pics))
+	p.sample(pl, f, p.candidates(order, blocks, pics))
 	pl.feed(p.skip, blocks, pics)
 	return pl
 }
@@ -110,27 +111,39 @@ func (p *planner) candidates(order []int, blocks []media.Block, pics []picture) 
 	return kept
 }
 
-// sample asks every output which of the candidates it wants.
-func (p *planner) sample(pl *plan, kept []int) {
-	seen := make([]candidate, len(kept))
+// sample asks every output which of the candidates it wants. Frames outside of
+// the fragment's bounds are no samples; an interval's grid sees them all the same,
+// since the first frame within follows on them.
+func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) {
+	within := slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !wanted(f, pl.frames[k].info) })
 	for o, s := range p.samplers {
-		for i, k := range kept {
+		shown := within
+		if _, grid := s.(*gridSampler); grid {
+			shown = kept
+		}
+		seen := make([]candidate, len(shown))
+		for i, k := range shown {
 			info := pl.frames[k].info
-			seen[i] = candidate{at: instant(info, p.outputs[o].Sample.Clock), key: info.Key}
+			seen[i] = candidate{at: info.At(p.outputs[o].Sample.Clock), key: info.Key}
 		}
 		for i, picked := range s.pick(seen, pl.track.DefaultDuration) {
-			if picked {
-				f := &pl.frames[kept[i]]
-				f.outputs = append(f.outputs, o)
+			if frame := &pl.frames[shown[i]]; picked && wanted(f, frame.info) {
+				frame.outputs = append(frame.outputs, o)
 			}
 		}
 	}
-	for _, k := range kept {
+	for _, k := range within {
 		if len(pl.frames[k].outputs) > 0 {
 			pl.inOrder = append(pl.inOrder, k)
 		}
 	}
 	pl.samples = len(pl.inOrder)
+}
+
+// wanted says whether a frame lies within its fragment's bounds.
+func wanted(f *media.Fragment, info media.FrameInfo) bool {
+	at := info.At(f.Clock)
+	return !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))
 }
 
 // feed decides which packets are decoded. Left out are, in each group of pictures

@@ -191,6 +191,44 @@ func TestPlanNamesFramesInPresentationOrder(t *testing.T) {
 	}
 }
 
+func TestFramesOutOfTheFragmentsBoundsAreNoSamples(t *testing.T) {
+	// Presentation times 1000, 1040 ... 1240 ms on the producer's clock.
+	bounded := func(from, until int) *media.Fragment {
+		f := group([]int{0, 120, 40, 80, 240, 160, 200}, []byte{idr, ref, disposed, disposed, ref, disposed, disposed})
+		f.ProducerTime, f.Clock = time.UnixMilli(1000).UTC(), media.ClockProducer
+		if from > 0 {
+			f.From = time.UnixMilli(int64(from))
+		}
+		if until > 0 {
+			f.Until = time.UnixMilli(int64(until))
+		}
+		return f
+	}
+	for name, c := range map[string]struct {
+		sample   Sample
+		fragment *media.Fragment
+		want     []int // frame indexes
+	}{
+		"all":                            {Sample{Type: SampleAll}, bounded(1040, 1160), []int{1, 2, 3}},
+		"from alone":                     {Sample{Type: SampleAll}, bounded(1200, 0), []int{5, 6}},
+		"until alone":                    {Sample{Type: SampleAll}, bounded(0, 1001), []int{0}},
+		"a stride counts from the first": {Sample{Type: SampleStride, N: 3}, bounded(1040, 0), []int{1, 4}},
+		"a grid knows the frame before":  {every(100 * time.Millisecond), bounded(1080, 0), []int{3, 5}},
+		"nothing":                        {Sample{Type: SampleAll}, bounded(2000, 0), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pl := newPlanner(SkipAuto, []Output{{Sample: c.sample}}).plan(c.fragment)
+			var got []int
+			for _, k := range pl.inOrder {
+				got = append(got, pl.frames[k].info.Index)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("frames %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
 func TestPicturesOfUnreadablePacketsAreNeeded(t *testing.T) {
 	lengthPrefixed := newNALReader(media.Track{CodecID: codecAVC, CodecPrivate: []byte{1, 0x64, 0, 0x28, 0xff, 0xe0, 0}})
 	annexB := newNALReader(media.Track{CodecID: codecAVC})
@@ -304,15 +342,15 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 		output Output
 		keys   []string
 	}{
-		"good":                   {sample(Sample{Type: SampleAll, Clock: ClockProducer}), nil},
-		"a stride without n":     {sample(Sample{Type: SampleStride, Clock: ClockProducer}), []string{"sample.n"}},
-		"n without a stride":     {sample(Sample{Type: SampleAll, N: 2, Clock: ClockProducer}), []string{"sample.n"}},
-		"no interval":            {sample(Sample{Type: SampleInterval, Clock: ClockProducer}), []string{"sample.interval"}},
-		"interval and fps":       {sample(Sample{Type: SampleInterval, Interval: time.Second, Rate: Rate{1, 1}, Clock: ClockProducer}), []string{"sample.fps"}},
-		"fps of a stride":        {sample(Sample{Type: SampleStride, N: 1, Rate: Rate{1, 1}, Clock: ClockProducer}), []string{"sample.fps"}},
-		"an interval too short":  {sample(Sample{Type: SampleInterval, Interval: time.Microsecond, Clock: ClockProducer}), []string{"sample.interval"}},
-		"quality":                {Output{Sample: Sample{Type: SampleAll, Clock: ClockServer}, Resize: Resize{Fit: FitPad}, Format: FormatJPEG, Quality: 101}, []string{"quality"}},
-		"size, fit and format":   {Output{Sample: Sample{Type: SampleAll, Clock: ClockServer}, Resize: Resize{Width: -1, Height: 70000, Fit: "squeeze"}, Format: "bmp"}, []string{"resize.width", "resize.height", "resize.fit", "format"}},
+		"good":                   {sample(Sample{Type: SampleAll, Clock: media.ClockProducer}), nil},
+		"a stride without n":     {sample(Sample{Type: SampleStride, Clock: media.ClockProducer}), []string{"sample.n"}},
+		"n without a stride":     {sample(Sample{Type: SampleAll, N: 2, Clock: media.ClockProducer}), []string{"sample.n"}},
+		"no interval":            {sample(Sample{Type: SampleInterval, Clock: media.ClockProducer}), []string{"sample.interval"}},
+		"interval and fps":       {sample(Sample{Type: SampleInterval, Interval: time.Second, Rate: Rate{1, 1}, Clock: media.ClockProducer}), []string{"sample.fps"}},
+		"fps of a stride":        {sample(Sample{Type: SampleStride, N: 1, Rate: Rate{1, 1}, Clock: media.ClockProducer}), []string{"sample.fps"}},
+		"an interval too short":  {sample(Sample{Type: SampleInterval, Interval: time.Microsecond, Clock: media.ClockProducer}), []string{"sample.interval"}},
+		"quality":                {Output{Sample: Sample{Type: SampleAll, Clock: media.ClockServer}, Resize: Resize{Fit: FitPad}, Format: FormatJPEG, Quality: 101}, []string{"quality"}},
+		"size, fit and format":   {Output{Sample: Sample{Type: SampleAll, Clock: media.ClockServer}, Resize: Resize{Width: -1, Height: 70000, Fit: "squeeze"}, Format: "bmp"}, []string{"resize.width", "resize.height", "resize.fit", "format"}},
 		"clock and pixel format": {Output{Sample: Sample{Type: SampleAll, Clock: "wall"}, Resize: Resize{Fit: FitPad}, Format: FormatNone, PixelFormat: "yuyv"}, []string{"sample.clock", "pixel_format"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func fragments(t testing.TB, path string) []*media.Fragment {
 
 func everyFrame() Output {
 	return Output{
-		Sink: "raw", Sample: Sample{Type: SampleAll, Clock: ClockProducer},
+		Sink: "raw", Sample: Sample{Type: SampleAll, Clock: media.ClockProducer},
 		Resize: Resize{Fit: FitContain}, Format: FormatNone, PixelFormat: PixelYUV420P,
 	}
 }

@@ -3,8 +3,6 @@ package decode
 import (
 	"math/bits"
 	"time"
-
-	"github.com/kvsframes/kvsframes/media"
 )
 
 // candidate is a frame that a sampler may pick, and its instant on the sampler's clock.
@@ -141,13 +139,4 @@ func spacingAt(frames []candidate, i int, nominal time.Duration) time.Duration {
 		}
 	}
 	return max(nominal, time.Microsecond)
-}
-
-// instant returns the frame's capture time on the given clock. A fragment without
-// a server time has only the producer clock.
-func instant(f media.FrameInfo, c Clock) time.Time {
-	if c == ClockServer && !f.ServerTime.IsZero() {
-		return f.ServerTime
-	}
-	return f.ProducerTime
 }

@@ -85,7 +85,7 @@ func (s Sample) check(p *problems) {
 		p.add("sample.n", "belongs to type stride, not %s", s.Type)
 	}
 	s.checkGrid(p)
-	oneOf(p, "sample.clock", s.Clock, ClockProducer, ClockServer)
+	oneOf(p, "sample.clock", s.Clock, media.ClockProducer, media.ClockServer)
 }
 
 func (s Sample) checkGrid(p *problems) {

@@ -41,6 +41,12 @@ type Fragment struct {
 	// CutBlock says that the payload ended inside a block of the video track,
 	// which is lost. It is set only together with Cut.
 	CutBlock bool
+	// From and Until bound the frames that are wanted, by capture time: from From
+	// on and before Until, on the clock that Clock names. A zero time is no bound.
+	// A source sets them where a range begins or ends inside the fragment.
+	From, Until time.Time
+	// Clock is the clock of From and Until.
+	Clock Clock
 	// Timecode is the timecode of the fragment's (first) cluster. It says where
 	// the blocks lie on the MKV's own time line and nothing about the clocks.
 	Timecode time.Duration
@@ -51,6 +57,15 @@ type Fragment struct {
 	// MKV is the fragment as a complete Matroska document.
 	MKV []byte
 }
+
+// Clock is one of the two clocks of a fragment.
+type Clock string
+
+// The two clocks: the producer's, and the server's at the arrival of the fragment.
+const (
+	ClockProducer Clock = "producer"
+	ClockServer   Clock = "server"
+)
 
 // Tag is one name and value that a producer attached to a fragment.
 type Tag struct {
@@ -110,6 +125,15 @@ func (f *Fragment) VideoTrack() (Track, bool) {
 	return Track{}, false
 }
 
+// At returns the instant of the fragment's timecode on the given clock; on the
+// producer's when the payload did not tell the server's.
+func (f *Fragment) At(c Clock) time.Time {
+	if c == ClockServer && !f.ServerTime.IsZero() {
+		return f.ServerTime
+	}
+	return f.ProducerTime
+}
+
 // FrameInfo names one frame of the video track and says when it was taken.
 type FrameInfo struct {
 	// Stream and FragmentNumber name the fragment.
@@ -125,6 +149,15 @@ type FrameInfo struct {
 	ProducerTime, ServerTime time.Time
 	// Key says that the frame is a key frame.
 	Key bool
+}
+
+// At returns the frame's capture time on the given clock; on the producer's when
+// the payload did not tell the server's.
+func (f FrameInfo) At(c Clock) time.Time {
+	if c == ClockServer && !f.ServerTime.IsZero() {
+		return f.ServerTime
+	}
+	return f.ProducerTime
 }
 
 // Image is one sample, rendered and encoded for one sink.

@@ -9,41 +9,25 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Clock is one of the two clocks of KVS.
-type Clock string
-
-// The clocks: the producer's capture time, and the time of arrival at KVS.
-const (
-	ClockProducer Clock = "producer"
-	ClockServer   Clock = "server"
-)
-
 // EndClock is the clock on which End is measured: the one of the start selector,
 // or the producer's if that has none.
-func (c Config) EndClock() Clock {
+func (c Config) EndClock() media.Clock {
 	if c.Type == TypeKVS && c.StartSelector.Type == StartServerTimestamp {
-		return ClockServer
+		return media.ClockServer
 	}
-	return ClockProducer
-}
-
-// of returns a fragment's time on the clock; plain files have producer times alone.
-func (c Clock) of(f *media.Fragment) time.Time {
-	if c == ClockServer && !f.ServerTime.IsZero() {
-		return f.ServerTime
-	}
-	return f.ProducerTime
+	return media.ClockProducer
 }
 
 // WithEnd returns a Source that yields the fragments of s until a limit of e is
 // reached, then closes s and returns io.EOF. Its own Close closes s too.
 //
-// A fragment is never divided. Fragments counts the fragments that were handed
-// on, not those lost. Timestamp ends the stream before the first fragment that
-// starts at or after it, Duration before the first that starts that long or
-// longer after the first one, both on clock: GetMedia has no end of its own, so
-// each of them shows only when the fragment after it arrives.
-func WithEnd(s Source, e End, clock Clock) Source {
+// Fragments counts the fragments that were handed on, not those lost. Timestamp
+// ends the stream before the first fragment that starts at or after it, Duration
+// before the first that starts that long or longer after the first one, both on
+// clock; a fragment that the end lies in is handed on with its Until set.
+// GetMedia has no end of its own, so each of them shows only when the fragment
+// after it arrives.
+func WithEnd(s Source, e End, clock media.Clock) Source {
 	if e.Timestamp.IsZero() && e.Duration <= 0 && e.Fragments <= 0 {
 		return s
 	}
@@ -54,7 +38,7 @@ func WithEnd(s Source, e End, clock Clock) Source {
 type ending struct {
 	Source
 	end   End
-	clock Clock
+	clock media.Clock
 	count int
 	// first is the time of the first fragment.
 	first time.Time
@@ -79,12 +63,26 @@ func (s *ending) Next(ctx context.Context) (*media.Fragment, error) {
 		// The connection is given back at once: the next fragment is not wanted.
 		s.finish()
 	}
-	return f, nil
+	return s.bounded(f), nil
+}
+
+// bounded returns the fragment with the end of the stream set in it.
+func (s *ending) bounded(f *media.Fragment) *media.Fragment {
+	until := s.end.Timestamp
+	if d := s.end.Duration; d > 0 && (until.IsZero() || s.first.Add(d).Before(until)) {
+		until = s.first.Add(d)
+	}
+	if until.IsZero() {
+		return f
+	}
+	b := *f
+	b.Until, b.Clock = until, s.clock
+	return &b
 }
 
 // past says whether a fragment starts at or after the end.
 func (s *ending) past(f *media.Fragment) bool {
-	start := s.clock.of(f)
+	start := f.At(s.clock)
 	if s.count == 0 {
 		s.first = start
 	}

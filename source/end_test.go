@@ -49,19 +49,19 @@ func TestWithEnd(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		end    End
-		clock  Clock
+		clock  media.Clock
 		in     []int
 		want   []int
 		closed int
 		read   int
 	}{
-		{"no limit reads to the end", End{}, ClockProducer, []int{0, 2, 4}, []int{0, 2, 4}, 0, 3},
-		{"fragments are counted and the next is not read", End{Fragments: 2}, ClockProducer, []int{0, -1, 2, 4}, []int{0, -1, 2}, 1, 3},
-		{"a timestamp ends before the fragment that starts at it", End{Timestamp: at(4)}, ClockProducer, []int{0, 2, 4, 6}, []int{0, 2}, 1, 3},
-		{"a timestamp may be on the server's clock", End{Timestamp: at(63)}, ClockServer, []int{0, 2, 4, 6}, []int{0, 2}, 1, 3},
-		{"a duration counts from the first fragment", End{Duration: 3 * time.Second}, ClockProducer, []int{10, 12, 13, 14}, []int{10, 12}, 1, 3},
-		{"the first limit ends it", End{Fragments: 3, Duration: time.Second}, ClockProducer, []int{0, 1, 2}, []int{0}, 1, 2},
-		{"a stream that is shorter ends by itself", End{Fragments: 9}, ClockProducer, []int{0, 1}, []int{0, 1}, 0, 2},
+		{"no limit reads to the end", End{}, media.ClockProducer, []int{0, 2, 4}, []int{0, 2, 4}, 0, 3},
+		{"fragments are counted and the next is not read", End{Fragments: 2}, media.ClockProducer, []int{0, -1, 2, 4}, []int{0, -1, 2}, 1, 3},
+		{"a timestamp ends before the fragment that starts at it", End{Timestamp: at(4)}, media.ClockProducer, []int{0, 2, 4, 6}, []int{0, 2}, 1, 3},
+		{"a timestamp may be on the server's clock", End{Timestamp: at(63)}, media.ClockServer, []int{0, 2, 4, 6}, []int{0, 2}, 1, 3},
+		{"a duration counts from the first fragment", End{Duration: 3 * time.Second}, media.ClockProducer, []int{10, 12, 13, 14}, []int{10, 12}, 1, 3},
+		{"the first limit ends it", End{Fragments: 3, Duration: time.Second}, media.ClockProducer, []int{0, 1, 2}, []int{0}, 1, 2},
+		{"a stream that is shorter ends by itself", End{Fragments: 9}, media.ClockProducer, []int{0, 1}, []int{0, 1}, 0, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := atSeconds(c.in...)
@@ -88,10 +88,35 @@ func TestWithEnd(t *testing.T) {
 	}
 }
 
+func TestTheEndIsSetInEveryFragment(t *testing.T) {
+	at := func(n int64) time.Time { return time.Unix(n, 0) }
+	for name, c := range map[string]struct {
+		end  End
+		want time.Time
+	}{
+		"a count is no time":  {End{Fragments: 9}, time.Time{}},
+		"a timestamp":         {End{Timestamp: at(13)}, at(13)},
+		"a duration":          {End{Duration: 2500 * time.Millisecond}, at(12).Add(500 * time.Millisecond)},
+		"the earlier of both": {End{Timestamp: at(13), Duration: 9 * time.Second}, at(13)},
+	} {
+		in := atSeconds(10, 12)
+		s := WithEnd(in, c.end, media.ClockProducer)
+		for range 2 {
+			f, err := s.Next(t.Context())
+			if err != nil || !f.Until.Equal(c.want) {
+				t.Errorf("%s: until %v, want %v, error %v", name, f.Until, c.want, err)
+			}
+		}
+		if !in.answers[0].fragment.Until.IsZero() {
+			t.Errorf("%s: the source's own fragment was changed", name)
+		}
+	}
+}
+
 func TestAnErrorOfClosingAtTheEndIsReported(t *testing.T) {
 	in := atSeconds(0, 1)
 	in.closeErr = errors.New("disk on fire")
-	s := WithEnd(in, End{Fragments: 1}, ClockProducer)
+	s := WithEnd(in, End{Fragments: 1}, media.ClockProducer)
 	if f, err := s.Next(t.Context()); f == nil || err != nil {
 		t.Fatalf("the last fragment: %v, %v", f, err)
 	}
@@ -101,8 +126,8 @@ func TestAnErrorOfClosingAtTheEndIsReported(t *testing.T) {
 }
 
 func TestEndClockFollowsTheStartSelector(t *testing.T) {
-	for start, want := range map[StartType]Clock{
-		StartNow: ClockProducer, StartProducerTimestamp: ClockProducer, StartServerTimestamp: ClockServer,
+	for start, want := range map[StartType]media.Clock{
+		StartNow: media.ClockProducer, StartProducerTimestamp: media.ClockProducer, StartServerTimestamp: media.ClockServer,
 	} {
 		c := DefaultConfig()
 		c.StartSelector.Type = start

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -167,7 +168,7 @@ func DefaultSink(t SinkType) Sink {
 	c := sink.DefaultConfig()
 	s := Sink{
 		Type:        t,
-		Sample:      decode.Sample{Type: decode.SampleInterval, Interval: 10 * time.Second, Clock: decode.ClockProducer},
+		Sample:      decode.Sample{Type: decode.SampleInterval, Interval: 10 * time.Second, Clock: media.ClockProducer},
 		Resize:      decode.Resize{Fit: decode.FitContain},
 		Format:      decode.FormatJPEG,
 		Quality:     80,

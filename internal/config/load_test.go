@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -173,7 +174,7 @@ sinks:
 		{"a number of a sink by index", thumbs.Quality, 90},
 		{"keys of one mapping one by one", [2]int{thumbs.Resize.Width, thumbs.Resize.Height}, [2]int{64, 48}},
 		{"true or false", thumbs.Resize.Upscale, true},
-		{"a mapping of a sink by name", thumbs.Sample, decode.Sample{Type: decode.SampleStride, N: 5, Clock: decode.ClockProducer}},
+		{"a mapping of a sink by name", thumbs.Sample, decode.Sample{Type: decode.SampleStride, N: 5, Clock: media.ClockProducer}},
 		{"a choice by index", raw.PixelFormat, decode.PixelNV12},
 		{"a name with a dot", raw.Destination.Directory, "raw"},
 		{"a colour", raw.Resize.Background, decode.RGB{0x10, 0x20, 0x30}},
