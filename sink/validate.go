@@ -62,23 +62,20 @@ func (c Config) Validate() error {
 	return errors.Join(p...)
 }
 
-// CheckStreams returns the problems that c has when the run reads that many
+// CheckStreams returns the problems that c has when a run may read several
 // streams, joined as Validate does: keys then have to name the stream.
-func (c Config) CheckStreams(streams int) error {
-	if streams < 2 {
-		return nil
-	}
+func (c Config) CheckStreams() error {
 	var p problems
-	const problem = "needs {stream}: the run reads %d streams, and their keys would be the same"
+	const problem = "needs {stream}: the run reads several streams, and their keys would be the same"
 	overwrite := c.OverwriteExplicit && c.Destination.IfExists == IfExistsOverwrite
 	if t, err := ParsePath(c.Path); err == nil && !t.Distinguishes().Streams && !overwrite {
-		p.add("path", problem, streams)
+		p.add("path", problem)
 	}
 	if c.Manifest.Format == ManifestNone {
 		return errors.Join(p...)
 	}
 	if t, err := ParseManifestPath(c.Manifest.Path); err == nil && !t.Distinguishes().Streams {
-		p.add("manifest.path", problem, streams)
+		p.add("manifest.path", problem)
 	}
 	return errors.Join(p...)
 }

@@ -18,6 +18,8 @@ func TestValidate(t *testing.T) {
 	}{
 		{"a stream name", func(*Config) {}, nil},
 		{"an ARN", func(c *Config) { c.Streams = []string{arn} }, nil},
+		{"patterns", func(c *Config) { c.Streams = []string{"prod-*", "cam-?"} }, nil},
+		{"what is no pattern", func(c *Config) { c.Streams = []string{"prod *"} }, []string{"streams[0]: "}},
 		{"no stream", func(c *Config) { c.Streams = nil }, []string{"streams: is empty"}},
 		{"what is no stream", func(c *Config) {
 			c.Streams = []string{"a b", "arn:aws:s3:::bucket", strings.Repeat("x", 257), ""}

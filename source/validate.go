@@ -67,8 +67,11 @@ func (c Config) validateStreams(p *problems) {
 	for i, s := range c.Streams {
 		key := fmt.Sprintf("streams[%d]", i)
 		name, ok := StreamName(s)
+		if IsPattern(s) {
+			name, ok = s, namePattern.MatchString(strings.NewReplacer("*", "x", "?", "x").Replace(s))
+		}
 		if !ok {
-			p.add(key, "%.300q is neither a stream name (letters, digits, _ . -, at most 256) nor the ARN of a stream", s)
+			p.add(key, "%.300q is neither a stream name (letters, digits, _ . -, at most 256; * and ? in a pattern) nor the ARN of a stream", s)
 			continue
 		}
 		if other, taken := first[name]; taken {

@@ -115,15 +115,17 @@ func (p *program) runStreams(ctx, draining context.Context, st *stages, c *confi
 	defer abort(nil)
 	meter := &pipeline.Meter{}
 	finished := make(chan struct{})
-	var aside, streams sync.WaitGroup
+	var aside sync.WaitGroup
 	aside.Go(func() { limitDrain(draining, finished, c.Service.ShutdownTimeout, log, abort) })
 	aside.Go(func() { p.progress(finished, c, meter, screen, log) })
 
-	results := make([]result, len(st.inputs))
-	for i, in := range st.inputs {
-		streams.Go(func() { results[i] = runStream(ctx, draining, st, in, meter, log) })
+	f := &fleet{
+		run:   func(in source.Input) result { return runStream(ctx, draining, st, in, meter, log) },
+		list:  st.list,
+		every: listEvery,
+		log:   log,
 	}
-	streams.Wait()
+	results := f.sail(draining, st.inputs)
 	close(finished)
 	aside.Wait()
 	switch cause := context.Cause(ctx); {
@@ -136,7 +138,7 @@ func (p *program) runStreams(ctx, draining context.Context, st *stages, c *confi
 }
 
 func runStream(ctx, draining context.Context, st *stages, in source.Input, meter *pipeline.Meter, log *slog.Logger) result {
-	summary, err := st.run(ctx, draining, in, pipeline.Options{Log: log, Meter: meter, FragmentsInFlight: st.pool.Workers() + 1})
+	summary, err := st.run(ctx, draining, in, st.bounds(pipeline.Options{Log: log, Meter: meter}))
 	log = log.With("stream", in.Stream)
 	switch {
 	case err == nil:

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/pipeline"
@@ -23,8 +25,12 @@ import (
 
 // stages are the stages of a run, ready to start. close gives them back.
 type stages struct {
-	source  source.Config
-	inputs  []source.Input
+	source source.Config
+	inputs []source.Input
+	// list returns the streams that match the patterns now; nil without patterns.
+	list func(context.Context) ([]source.Input, error)
+	// many says that there may be several streams.
+	many    bool
 	pool    *decode.Pool
 	outputs []decode.Output
 	sinks   []pipeline.Sink
@@ -58,6 +64,8 @@ func wire(ctx context.Context, c *config.Config, stdin io.Reader, log *slog.Logg
 	return st, nil
 }
 
+// openInputs finds the streams. Those of patterns are found when the run has begun,
+// and again and again (see fleet).
 func (st *stages) openInputs(ctx context.Context, c *config.Config, stdin io.Reader, log *slog.Logger) error {
 	if c.Source.Type == source.TypeFile {
 		inputs, err := source.Files(c.Source, stdin)
@@ -65,32 +73,64 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, stdin io.Rea
 			return &settingsError{part: "source", err: err}
 		}
 		st.inputs = inputs
-		return checkStreams(c.Sinks, len(inputs))
+		if st.many = len(inputs) > 1; st.many {
+			return checkStreams(c.Sinks)
+		}
+		return nil
 	}
-	aws, err := kvs.LoadAWS(ctx, c.Source.Region)
+	cfg, err := kvs.LoadAWS(ctx, c.Source.Region)
 	if err != nil {
 		return err
 	}
-	for _, stream := range c.Source.Streams {
-		name, _ := source.StreamName(stream) // the settings hold valid ones alone
-		session := kvs.Config{
-			Stream:          stream,
-			EndpointURL:     c.Source.EndpointURL,
-			Start:           c.Source.StartSelector,
-			MaxFragmentSize: c.Source.MaxFragmentSize,
+	st.many = c.Source.Many()
+	var patterns []source.Pattern
+	for _, entry := range c.Source.Streams {
+		if source.IsPattern(entry) {
+			patterns = append(patterns, source.Pattern(entry))
+			continue
 		}
-		st.inputs = append(st.inputs, source.Input{Stream: name, Open: func(ctx context.Context) (source.Source, error) {
-			return kvs.Open(ctx, aws, session, log)
-		}})
+		st.inputs = append(st.inputs, stream(cfg, c.Source, entry, log))
+	}
+	if len(patterns) > 0 {
+		st.list = func(ctx context.Context) ([]source.Input, error) { return list(ctx, cfg, c.Source, patterns, log) }
 	}
 	return nil
 }
 
-// checkStreams holds the sinks' paths against the number of streams, which files
-// show only when they are found.
-func checkStreams(sinks []config.Sink, streams int) error {
+// stream is one KVS stream, by name or ARN.
+func stream(cfg aws.Config, c source.Config, nameOrARN string, log *slog.Logger) source.Input {
+	name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
+	session := kvs.Config{
+		Stream:          nameOrARN,
+		EndpointURL:     c.EndpointURL,
+		Start:           c.StartSelector,
+		MaxFragmentSize: c.MaxFragmentSize,
+	}
+	return source.Input{Stream: name, Open: func(ctx context.Context) (source.Source, error) {
+		return kvs.Open(ctx, cfg, session, log)
+	}}
+}
+
+// list looks up the streams that match the patterns now.
+func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []source.Pattern, log *slog.Logger) ([]source.Input, error) {
+	var inputs []source.Input
+	for _, p := range patterns {
+		names, err := kvs.ListStreams(ctx, cfg, c.EndpointURL, p)
+		if err != nil {
+			return inputs, err
+		}
+		for _, name := range names {
+			inputs = append(inputs, stream(cfg, c, name, log))
+		}
+	}
+	return inputs, nil
+}
+
+// checkStreams holds the sinks' paths against there being several streams, which
+// files show only when they are found.
+func checkStreams(sinks []config.Sink) error {
 	for i, s := range sinks {
-		if err := s.SinkConfig().CheckStreams(streams); err != nil {
+		if err := s.SinkConfig().CheckStreams(); err != nil {
 			return &settingsError{part: fmt.Sprintf("sinks[%d]", i), err: err}
 		}
 	}
@@ -131,6 +171,24 @@ func runID(now time.Time) string {
 	var chance [4]byte
 	_, _ = rand.Read(chance[:]) // never fails (package crypto/rand)
 	return now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(chance[:])
+}
+
+// What a stream may hold while it shares the program with others: one fragment that is
+// decoded and one that waits, and images enough to keep its sinks busy.
+const (
+	sharedFragments = 2
+	sharedBacklog   = 4 << 20
+)
+
+// bounds sets the limits of one stream. A stream that has the program to itself
+// keeps all workers busy.
+func (st *stages) bounds(o pipeline.Options) pipeline.Options {
+	if st.many {
+		o.FragmentsInFlight, o.BacklogBytes = sharedFragments, sharedBacklog
+	} else {
+		o.FragmentsInFlight = st.pool.Workers() + 1
+	}
+	return o
 }
 
 // run carries one stream through the stages. Once draining is over nothing more is

@@ -58,14 +58,14 @@ func (l *loader) check(c *Config) {
 	configs := make([]sink.Config, len(c.Sinks))
 	for i, s := range c.Sinks {
 		configs[i] = s.SinkConfig()
-		l.checkSink(i, s, configs[i], len(c.Source.Streams))
+		l.checkSink(i, s, configs[i], c.Source.Many())
 	}
 	for _, err := range sink.Conflicts(configs) {
 		l.checkPart("sinks", err)
 	}
 }
 
-func (l *loader) checkSink(i int, s Sink, c sink.Config, streams int) {
+func (l *loader) checkSink(i int, s Sink, c sink.Config, many bool) {
 	prefix := sinkPath(i)
 	if s.Name == "" {
 		l.report(prefix+".name", "is missing: every sink needs a name of its own")
@@ -77,7 +77,9 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, streams int) {
 	}
 	l.checkPart(prefix, s.Output().Validate())
 	l.checkPart(prefix, c.Validate())
-	l.checkPart(prefix, c.CheckStreams(streams))
+	if many {
+		l.checkPart(prefix, c.CheckStreams())
+	}
 }
 
 // checkSelectors reports the keys that say something which another key makes

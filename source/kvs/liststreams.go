@@ -1,0 +1,53 @@
+package kvs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+
+	"github.com/kvsframes/kvsframes/source"
+)
+
+const (
+	// listPage is how many streams are asked for at once, the most that
+	// ListStreams gives (API Reference, ListStreams).
+	listPage = 10000
+	// maxListed bounds the streams that one pattern may name.
+	maxListed = 100000
+)
+
+// ListStreams returns the names of the streams that match the pattern, as the
+// service orders them. It takes the permission kinesisvideo:ListStreams.
+func ListStreams(ctx context.Context, awsCfg aws.Config, endpointURL string, pattern source.Pattern) ([]string, error) {
+	client := kinesisvideo.NewFromConfig(awsCfg, controlPlane(endpointURL))
+	in := &kinesisvideo.ListStreamsInput{MaxResults: aws.Int32(listPage)}
+	if prefix := pattern.Prefix(); prefix != "" {
+		in.StreamNameCondition = &types.StreamNameCondition{
+			ComparisonOperator: types.ComparisonOperatorBeginsWith,
+			ComparisonValue:    aws.String(prefix),
+		}
+	}
+	var names []string
+	for {
+		out, err := client.ListStreams(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("list streams %s: %w", pattern, errors.Join(ctx.Err(), err))
+		}
+		for _, s := range out.StreamInfoList {
+			if name := aws.ToString(s.StreamName); pattern.Match(name) {
+				names = append(names, name)
+			}
+		}
+		if len(names) > maxListed {
+			return nil, fmt.Errorf("list streams %s: more than %d match", pattern, maxListed)
+		}
+		if aws.ToString(out.NextToken) == "" {
+			return names, nil
+		}
+		in.NextToken = out.NextToken
+	}
+}
