@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +21,10 @@ import (
 type emulation struct {
 	listen, accessKey, secretKey, pace string
 	recordings                         []recording
+	// streams are NAME or NAME=HOURS, faults as kvsemu.ParseFault reads them.
+	streams, faults []string
+	serviceQuotas   bool
+	link            kvsemu.Link
 }
 
 // recording is one file and the name of the stream that serves it.
@@ -31,9 +38,19 @@ func (p *program) newEmulateCommand() *cobra.Command {
 		Long: `Serves recordings as streams over the protocol of Amazon Kinesis Video Streams,
 to any AWS SDK, until it is interrupted. A recording is a saved GetMedia payload
 or a plain MKV file; without NAME its stream is called by the file's base name
-without the extension. The first line on standard output is the endpoint's URL.`,
-		Args: checkArgs(cobra.MinimumNArgs(1)),
+without the extension. The first line on standard output is the endpoint's URL.
+
+With --stream there are streams without a recording, for producers to feed with
+PutMedia; a producer can make its own with CreateStream, too.
+
+With --fault things go wrong on purpose, once or for ever:
+  --fault cut:op=GetMedia,bytes=1-200000,every=2,seed=7
+  --fault throttle:stream=cam,count=3 --fault missing:p=0.1,tries=2
+` + kvsemu.FaultHelp(),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && len(e.streams) == 0 {
+				return usage(errors.New("name a recording, or a stream with --stream"))
+			}
 			for _, arg := range args {
 				e.recordings = append(e.recordings, parseRecording(arg))
 			}
@@ -45,6 +62,11 @@ without the extension. The first line on standard output is the endpoint's URL.`
 	flags.StringVar(&e.accessKey, "access-key", kvsemu.DefaultKey, "access key that requests must be signed with")
 	flags.StringVar(&e.secretKey, "secret-key", kvsemu.DefaultKey, "secret key that requests must be signed with")
 	flags.StringVar(&e.pace, "pace", "max", "max: everything is there from the start; realtime: as fast as it was recorded")
+	flags.StringArrayVar(&e.streams, "stream", nil, "NAME or NAME=HOURS: a stream without a recording, and its retention (24 hours); again for more")
+	flags.StringArrayVar(&e.faults, "fault", nil, "KIND:KEY=VALUE,...: a fault, see above; again for more")
+	flags.BoolVar(&e.serviceQuotas, "service-quotas", false, "keep every quota of the service, not those of calls and connections alone")
+	flags.Int64Var(&e.link.BytesPerSecond, "bandwidth", 0, "bytes a second that one answer goes out with at most; 0 is no limit")
+	flags.DurationVar(&e.link.Latency, "latency", 0, "time from a request to its answer")
 	return cmd
 }
 
@@ -67,12 +89,13 @@ func (p *program) runEmulate(ctx context.Context, e emulation) error {
 		return usage(fmt.Errorf("--pace %q is neither max nor realtime", e.pace))
 	}
 	log := slog.New(slog.NewTextHandler(p.stderr, nil))
-	server := kvsemu.New(kvsemu.Options{AccessKey: e.accessKey, SecretKey: e.secretKey, Pace: pace, Log: log})
-	for _, r := range e.recordings {
-		if err := server.AddFile(r.stream, r.path); err != nil {
-			return err
-		}
-		log.Info("stream added", "stream", r.stream, "file", r.path)
+	options := kvsemu.Options{AccessKey: e.accessKey, SecretKey: e.secretKey, Pace: pace, Link: e.link, Log: log}
+	if e.serviceQuotas {
+		options.Quotas = kvsemu.ServiceQuotas()
+	}
+	server := kvsemu.New(options)
+	if err := e.fill(server, log); err != nil {
+		return err
 	}
 	if !onLoopback(e.listen) {
 		log.Warn("the emulator listens beyond loopback: it is made for tests, not for an open network", "listen", e.listen)
@@ -89,6 +112,51 @@ func (p *program) runEmulate(ctx context.Context, e emulation) error {
 		return fmt.Errorf("print URL: %w", err)
 	}
 	return wait()
+}
+
+// fill gives a server its streams and its faults.
+func (e emulation) fill(server *kvsemu.Server, log *slog.Logger) error {
+	faults := make([]kvsemu.Fault, 0, len(e.faults))
+	for _, text := range e.faults {
+		f, err := kvsemu.ParseFault(text)
+		if err != nil {
+			return usage(fmt.Errorf("--fault: %w", err))
+		}
+		faults = append(faults, f)
+	}
+	if e.link.BytesPerSecond < 0 || e.link.Latency < 0 {
+		return usage(errors.New("--bandwidth and --latency cannot be negative"))
+	}
+	for _, arg := range e.streams {
+		name, retention, err := parseStream(arg)
+		if err != nil {
+			return usage(err)
+		}
+		if err := server.CreateStream(name, retention); err != nil {
+			return err
+		}
+		log.Info("stream created", "stream", name, "retention", retention)
+	}
+	for _, r := range e.recordings {
+		if err := server.AddFile(r.stream, r.path); err != nil {
+			return err
+		}
+		log.Info("stream added", "stream", r.stream, "file", r.path)
+	}
+	return server.SetFaults(faults)
+}
+
+// parseStream reads NAME or NAME=HOURS.
+func parseStream(arg string) (name string, retention time.Duration, err error) {
+	name, text, given := strings.Cut(arg, "=")
+	if !given {
+		return name, 24 * time.Hour, nil
+	}
+	hours, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("--stream %s: the retention must be a whole number of hours", arg)
+	}
+	return name, time.Duration(hours) * time.Hour, nil
 }
 
 // onLoopback says whether an address can be reached from this machine alone.

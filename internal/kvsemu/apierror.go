@@ -27,8 +27,10 @@ func errMissingAuth(message string) *apiError {
 	return &apiError{status: http.StatusForbidden, code: "MissingAuthenticationTokenException", message: message}
 }
 
+const codeSignature = "InvalidSignatureException"
+
 func errSignature(message string) *apiError {
-	return &apiError{status: http.StatusForbidden, code: "InvalidSignatureException", message: message}
+	return &apiError{status: http.StatusForbidden, code: codeSignature, message: message}
 }
 
 func errUnrecognizedClient(message string) *apiError {
@@ -57,6 +59,22 @@ func errNotFound(message string) *apiError {
 
 func errConnectionLimit(message string) *apiError {
 	return &apiError{status: http.StatusBadRequest, code: "ConnectionLimitExceededException", message: message}
+}
+
+func errClientLimit(message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: "ClientLimitExceededException", message: message}
+}
+
+func errNoRetention(message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: "NoDataRetentionException", message: message}
+}
+
+func errInUse(message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: "ResourceInUseException", message: message}
+}
+
+func errInvalidEndpoint(message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: "InvalidEndpointException", message: message}
 }
 
 // errUnknownOperation is what a host of AWS answers to a path that it does not

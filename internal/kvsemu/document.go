@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
@@ -29,6 +30,9 @@ type document struct {
 	// blocks are those of all clusters, with times from timecode.
 	blocks []Block
 	tags   []media.Tag
+	// tail is the Tags element that AWS's closing tags stand in, which holds no others in what
+	// the service sends; empty when there is none.
+	tail span
 
 	clusterTimecode time.Duration // of the cluster being read
 }
@@ -84,13 +88,20 @@ func readDocument(b []byte) (*document, error) {
 			return d, nil
 		}
 		end := begin + int(h.Size)
+		tags := len(d.tags)
 		if err := d.element(h.ID, b[at:end], b[begin:end]); err != nil {
 			return nil, fmt.Errorf("read element %#x at byte %d: %w", h.ID, at, err)
+		}
+		if slices.ContainsFunc(d.tags[tags:], isClosing) {
+			d.tail = span{at, end}
 		}
 		at = end
 	}
 	return d, nil
 }
+
+// isClosing says whether a tag is one of those that GetMedia puts behind a chunk.
+func isClosing(t media.Tag) bool { return t.Name == tagMillisBehind || t.Name == tagToken }
 
 // element takes in one child of the segment or of a cluster.
 func (d *document) element(id uint32, raw, data []byte) error {

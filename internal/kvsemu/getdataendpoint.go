@@ -1,9 +1,6 @@
 package kvsemu
 
 import (
-	"encoding/json"
-	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -16,31 +13,52 @@ var apiNames = []string{
 
 // getDataEndpoint answers with this server's own address: as the client wrote it, so
 // that it works through whatever led the client here.
-func (s *Server) getDataEndpoint(w http.ResponseWriter, r *http.Request, body []byte) error {
-	var in struct {
-		StreamName, StreamARN *string
-		APIName               string
-	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		return errSerialization("the request body is not the JSON of GetDataEndpoint")
+func (s *Server) getDataEndpoint(x *exchange) error {
+	var in struct{ APIName string }
+	if refusal := x.decode(&in); refusal != nil {
+		return refusal
 	}
 	if !slices.Contains(apiNames, in.APIName) {
 		return errInvalidArgument("APIName must be one of " + strings.Join(apiNames, ", "))
 	}
-	if _, refusal := s.findStream(in.StreamName, in.StreamARN); refusal != nil {
-		return refusal
-	}
 	scheme := "http"
-	if r.TLS != nil {
+	if x.r.TLS != nil {
 		scheme = "https"
 	}
-	out, err := json.Marshal(struct{ DataEndpoint string }{scheme + "://" + r.Host})
-	if err != nil {
-		return fmt.Errorf("write answer: %w", err)
+	return x.answer(struct{ DataEndpoint string }{scheme + "://" + x.r.Host + x.st.grantEndpoint()})
+}
+
+// movedPrefix begins the path of a data endpoint that has moved.
+const movedPrefix = "/endpoint-"
+
+// grantEndpoint returns the path of the stream's data endpoint, which serves from now on.
+func (st *stream) grantEndpoint() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.refused = false
+	return st.base
+}
+
+// moveEndpoint gives the data endpoint another path; the one before it refuses.
+func (st *stream) moveEndpoint(base string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.base = base
+}
+
+// refuseEndpoint has the data endpoint refuse until it is asked for again.
+func (st *stream) refuseEndpoint() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.refused = true
+}
+
+// checkEndpoint refuses a request of the data plane that came to the wrong endpoint.
+func (st *stream) checkEndpoint(x *exchange, base string) *apiError {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !x.op.data || base == st.base && !st.refused {
+		return nil
 	}
-	w.Header().Set("Content-Type", "application/json")
-	if _, err := w.Write(out); err != nil {
-		return fmt.Errorf("write answer: %w", err)
-	}
-	return nil
+	return errInvalidEndpoint("this is not the data endpoint of stream " + st.name + " any more: call GetDataEndpoint again")
 }

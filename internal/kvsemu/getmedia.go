@@ -2,7 +2,6 @@ package kvsemu
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -10,35 +9,36 @@ import (
 
 // getMedia answers with the chunks of a stream, from the one that the start selector
 // names on (API Reference, GetMedia).
-func (s *Server) getMedia(w http.ResponseWriter, r *http.Request, body []byte) error {
-	var in struct {
-		StreamName, StreamARN *string
-		StartSelector         *startSelector
+func (s *Server) getMedia(x *exchange) error {
+	var in struct{ StartSelector *startSelector }
+	if refusal := x.decode(&in); refusal != nil {
+		return refusal
 	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		return errSerialization("the request body is not the JSON of GetMedia")
-	}
-	st, refusal := s.findStream(in.StreamName, in.StreamARN)
+	begin, refusal := x.st.start(in.StartSelector, time.Now(), s.opts.Now())
 	if refusal != nil {
 		return refusal
 	}
-	begin, refusal := st.start(in.StartSelector, time.Now())
+	release, refusal := x.st.limits.connect(x.op.name)
 	if refusal != nil {
 		return refusal
 	}
-	if !st.acquire() {
-		return errConnectionLimit(fmt.Sprintf("stream %s has %d open GetMedia connections, which is the limit", st.name, maxSessions))
-	}
-	defer st.release()
+	defer release()
 
-	// What the service has been seen to answer; its payload is Matroska all the same.
-	w.Header().Set("Content-Type", "video/webm")
-	if st.endsCut() {
-		w.Header().Set("Connection", "close")
+	x.w.Header().Set("Content-Type", mediaType)
+	if x.st.endsCut() {
+		x.w.Header().Set("Connection", "close")
 	}
-	w.WriteHeader(http.StatusOK)
-	return s.send(r.Context(), w, st, begin)
+	x.w.WriteHeader(http.StatusOK)
+	m := session{
+		s: s, x: x, st: x.st, next: begin,
+		flush: http.NewResponseController(x.w).Flush,
+	}
+	return m.run(x.r.Context())
 }
+
+// mediaType is what the service has been seen to answer; its payload is Matroska all the
+// same.
+const mediaType = "video/webm"
 
 // endsCut says that the last chunk ends in its middle.
 func (st *stream) endsCut() bool {
@@ -47,68 +47,102 @@ func (st *stream) endsCut() bool {
 	return len(st.chunks) > 0 && st.chunks[len(st.chunks)-1].cut
 }
 
-// send writes chunk after chunk, each as soon as it is there, until none has come for
-// the idle time or the client is gone.
-func (s *Server) send(ctx context.Context, w http.ResponseWriter, st *stream, next int) error {
-	flush := http.NewResponseController(w).Flush
-	if err := flush(); err != nil { // the status line does not wait for a fragment
-		return fmt.Errorf("send status of stream %s: %w", st.name, err)
+// session is one answer of GetMedia.
+type session struct {
+	s  *Server
+	x  *exchange
+	st *stream
+	// next is the index of the chunk to send, fragments how many were.
+	next, fragments int
+	sent            window
+	flush           func() error
+}
+
+// run writes chunk after chunk, each as soon as it is there, until none has come for the
+// idle time or the client is gone.
+func (m *session) run(ctx context.Context) error {
+	if err := m.flush(); err != nil { // the status line does not wait for a fragment
+		return fmt.Errorf("send status of stream %s: %w", m.st.name, err)
 	}
 	lastSent := time.Now()
 	for {
 		now := time.Now()
-		c, wait, known := st.chunkAt(next, now)
+		c, at, wait, known, grown := m.st.chunkAt(m.next, now)
+		m.next = at
 		if c == nil {
-			idle := s.idleEnd() - now.Sub(lastSent)
+			idle := m.idleEnd() - now.Sub(lastSent)
 			if !known || wait > idle {
 				wait = idle
 			}
 			if wait <= 0 {
 				return nil
 			}
-			if err := sleep(ctx, wait); err != nil {
-				return fmt.Errorf("wait for chunk %d of stream %s: %w", next, st.name, err)
+			if err := waitGrown(ctx, wait, grown); err != nil {
+				return fmt.Errorf("wait for chunk %d of stream %s: %w", m.next, m.st.name, err)
 			}
 			continue
 		}
-		if err := s.sendChunk(w, st, c); err != nil {
-			return fmt.Errorf("send chunk %d of stream %s: %w", next, st.name, err)
+		if err := m.pace(ctx); err != nil {
+			return fmt.Errorf("wait to send chunk %d of stream %s: %w", m.next, m.st.name, err)
 		}
-		if err := flush(); err != nil {
-			return fmt.Errorf("send chunk %d of stream %s: %w", next, st.name, err)
+		end, err := m.send(ctx, c)
+		if err != nil {
+			return fmt.Errorf("send chunk %d of stream %s: %w", m.next, m.st.name, err)
 		}
-		next, lastSent = next+1, time.Now()
+		if end {
+			return nil
+		}
+		m.next, lastSent = m.next+1, time.Now()
 	}
 }
 
-// idleEnd is how long a session waits for a chunk. Where every chunk is there from the
-// start, none is worth waiting for.
-func (s *Server) idleEnd() time.Duration {
-	if s.opts.Pace == PaceMax {
+// idleEnd is how long a session waits for a chunk. Where none can come, none is worth
+// waiting for.
+func (m *session) idleEnd() time.Duration {
+	if m.s.opts.Pace == PaceMax && !m.st.open() {
 		return 0
 	}
-	return s.opts.IdleEnd
+	return m.s.opts.IdleEnd
 }
 
-func (s *Server) sendChunk(w http.ResponseWriter, st *stream, c *chunk) error {
-	if _, err := w.Write(c.data); err != nil {
+// pace waits until the quota lets one more chunk go.
+func (m *session) pace(ctx context.Context) error {
+	limit := m.s.opts.Quotas.FragmentsPerSecond
+	if limit <= 0 {
+		return nil
+	}
+	for wait := m.sent.wait(limit, time.Now()); wait > 0; wait = m.sent.wait(limit, time.Now()) {
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+	m.sent.take(limit, time.Now())
+	return nil
+}
+
+// send writes a chunk, or what a fault has in its place. end says that the session is
+// over with it.
+func (m *session) send(ctx context.Context, c *chunk) (end bool, err error) {
+	end, skip, err := m.disturb(ctx, c)
+	if end || err != nil {
+		return end, err
+	}
+	if !skip {
+		if err := m.write(c); err != nil {
+			return false, err
+		}
+		m.fragments++
+	}
+	return false, m.flush()
+}
+
+func (m *session) write(c *chunk) error {
+	if _, err := m.x.w.Write(c.data); err != nil {
 		return err
 	}
 	if !c.closing {
 		return nil
 	}
-	_, err := w.Write(appendClosingTags(nil, st.millisBehind(c, time.Now()), c.token))
+	_, err := m.x.w.Write(appendClosingTags(nil, m.st.millisBehind(c, time.Now()), c.token))
 	return err
-}
-
-// sleep waits for d, or for the end of ctx, whose error it returns.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

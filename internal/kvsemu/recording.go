@@ -50,17 +50,17 @@ func (s *Server) addRecording(name string, r io.Reader) error {
 			return err
 		}
 	}
+	start, added := time.Now(), s.opts.Now()
 	if s.opts.Pace == PaceRealtime {
-		schedule(chunks, time.Now())
+		schedule(chunks, start)
 	}
-	st := newStream(name, s.opts.Region, chunks)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.streams[name] != nil {
-		return errors.New("there is a stream of this name already")
+	for _, c := range chunks {
+		c.born = added
+		if !c.at.IsZero() {
+			c.born = added.Add(c.at.Sub(start))
+		}
 	}
-	s.streams[name] = st
-	return nil
+	return s.register(newStream(name, s.opts.Region, chunks))
 }
 
 // readChunks cuts a GetMedia payload into its chunks. recorded is false when no
@@ -77,6 +77,7 @@ func readChunks(data []byte) (chunks []*chunk, recorded bool, err error) {
 			token:  d.tag(tagToken),
 			length: d.length(),
 			data:   data[at:end:end],
+			tail:   d.tail,
 			cut:    d.cut,
 		}
 		c.producer, _ = parseStamp(d.tag(tagProducerTime))

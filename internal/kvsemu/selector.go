@@ -18,8 +18,9 @@ type startSelector struct {
 
 // start returns the index of the chunk that a session starts at, which may be one
 // past the last. Indexes count chunks that are still to come, too, so that a
-// time that lies ahead is waited for.
-func (st *stream) start(sel *startSelector, now time.Time) (int, *apiError) {
+// time that lies ahead is waited for. now is the moment, kept the moment by the
+// clock of retention.
+func (st *stream) start(sel *startSelector, now, kept time.Time) (int, *apiError) {
 	if sel == nil {
 		return 0, errInvalidArgument("StartSelector must be given")
 	}
@@ -28,21 +29,37 @@ func (st *stream) start(sel *startSelector, now time.Time) (int, *apiError) {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	chunks, first := st.kept(kept)
+	place, refusal := sel.place(chunks, now)
+	return first + place, refusal
+}
+
+// place returns the place in chunks that a session starts at.
+func (sel *startSelector) place(chunks []*chunk, now time.Time) (int, *apiError) {
 	switch sel.StartSelectorType {
 	case "NOW":
-		return max(0, st.newest(now)), nil
+		return max(0, newest(chunks, now)), nil
 	case "EARLIEST":
 		return 0, nil
 	case "FRAGMENT_NUMBER":
-		return st.after(*sel.AfterFragmentNumber), nil
+		return after(chunks, *sel.AfterFragmentNumber), nil
 	case "CONTINUATION_TOKEN":
-		return st.afterToken(*sel.ContinuationToken)
-	case "PRODUCER_TIMESTAMP":
-		return st.containing(sel.time(), func(c *chunk) time.Time { return c.producer }), nil
+		return afterToken(chunks, *sel.ContinuationToken)
+	case clockProducer:
+		return containing(chunks, sel.time(), (*chunk).producerTime), nil
 	default: // validate leaves SERVER_TIMESTAMP alone
-		return st.containing(sel.time(), func(c *chunk) time.Time { return c.server }), nil
+		return containing(chunks, sel.time(), (*chunk).serverTime), nil
 	}
 }
+
+// The clocks by which fragments are selected.
+const (
+	clockProducer = "PRODUCER_TIMESTAMP"
+	clockServer   = "SERVER_TIMESTAMP"
+)
+
+func (c *chunk) producerTime() time.Time { return c.producer }
+func (c *chunk) serverTime() time.Time   { return c.server }
 
 // validate checks each field's form and that the type has the field that it needs.
 func (sel *startSelector) validate() *apiError {
@@ -53,7 +70,7 @@ func (sel *startSelector) validate() *apiError {
 		return errInvalidArgument("ContinuationToken must be " + tokenForm.text)
 	}
 	if t := sel.StartTimestamp; t != nil {
-		if f, err := t.Float64(); err != nil || math.Abs(f) > maxTimestamp {
+		if _, ok := parseSeconds(*t); !ok {
 			return errInvalidArgument("StartTimestamp must be a number of seconds since 1970")
 		}
 	}
@@ -68,7 +85,7 @@ func (sel *startSelector) validate() *apiError {
 		if sel.ContinuationToken == nil {
 			missing = "ContinuationToken"
 		}
-	case "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP":
+	case clockProducer, clockServer:
 		if sel.StartTimestamp == nil {
 			missing = "StartTimestamp"
 		}
@@ -85,27 +102,37 @@ func (sel *startSelector) validate() *apiError {
 // year 9999.
 const maxTimestamp = 253402300799
 
-// time returns StartTimestamp to the millisecond.
-func (sel *startSelector) time() time.Time {
-	seconds, _ := sel.StartTimestamp.Float64() // validate has checked it
-	return time.UnixMilli(int64(math.Round(seconds * 1000)))
+// parseSeconds reads a time as requests carry it, to the millisecond: a number of seconds
+// since 1970.
+func parseSeconds(n json.Number) (time.Time, bool) {
+	seconds, err := n.Float64()
+	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > maxTimestamp {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(math.Round(seconds * 1000))).UTC(), true
 }
 
-// after returns the index of the first chunk whose number is greater.
-func (st *stream) after(number string) int {
-	for i, c := range st.chunks {
+// time returns StartTimestamp.
+func (sel *startSelector) time() time.Time {
+	t, _ := parseSeconds(*sel.StartTimestamp) // validate has checked it
+	return t
+}
+
+// after returns the place of the first chunk whose number is greater.
+func after(chunks []*chunk, number string) int {
+	for i, c := range chunks {
 		if c.number != "" && compareNumbers(c.number, number) > 0 {
 			return i
 		}
 	}
-	return len(st.chunks)
+	return len(chunks)
 }
 
-// afterToken returns the index of the chunk after the one with the token. AWS does
+// afterToken returns the place of the chunk after the one with the token. AWS does
 // not say what it makes of a token that no chunk has: here a number is taken as a
 // fragment number, and anything else refused.
-func (st *stream) afterToken(token string) (int, *apiError) {
-	for i, c := range st.chunks {
+func afterToken(chunks []*chunk, token string) (int, *apiError) {
+	for i, c := range chunks {
 		if c.token == token {
 			return i + 1, nil
 		}
@@ -113,22 +140,22 @@ func (st *stream) afterToken(token string) (int, *apiError) {
 	if !fragmentNumberForm.valid(token) {
 		return 0, errInvalidArgument("ContinuationToken is not known")
 	}
-	return st.after(token), nil
+	return after(chunks, token), nil
 }
 
-// containing returns the index of the chunk that contains the moment t: of those that
+// containing returns the place of the chunk that contains the moment t: of those that
 // do, the one that begins last, for ranges on the server's clock overlap. AWS does
 // not say where a session starts when no chunk contains t: here, at the first chunk
 // that begins after it.
-func (st *stream) containing(t time.Time, clock func(*chunk) time.Time) int {
-	found, next := -1, len(st.chunks)
-	for i, c := range st.chunks {
+func containing(chunks []*chunk, t time.Time, clock func(*chunk) time.Time) int {
+	found, next := -1, len(chunks)
+	for i, c := range chunks {
 		begin := clock(c)
 		switch {
 		case begin.IsZero():
 		case begin.After(t):
 			next = min(next, i)
-		case t.Before(begin.Add(c.length)) && (found < 0 || begin.After(clock(st.chunks[found]))):
+		case t.Before(begin.Add(c.length)) && (found < 0 || begin.After(clock(chunks[found]))):
 			found = i
 		}
 	}
@@ -138,8 +165,11 @@ func (st *stream) containing(t time.Time, clock func(*chunk) time.Time) int {
 	return next
 }
 
+// plainNumber returns a decimal number without leading zeros.
+func plainNumber(number string) string { return strings.TrimLeft(number, "0") }
+
 // compareNumbers compares two decimal numbers of any length.
 func compareNumbers(a, b string) int {
-	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	a, b = plainNumber(a), plainNumber(b)
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }

@@ -1,6 +1,12 @@
 // Package kvsemu is a Kinesis Video Streams endpoint on loopback: it serves
-// recordings as streams over the real protocol, to any AWS SDK. Tests and the
-// emulate command use it; nothing in it is meant for an open network.
+// recordings, and what producers put, as streams over the real protocol, to any
+// AWS SDK. Tests and the emulate command use it; nothing in it is meant for an
+// open network.
+//
+// It serves GetDataEndpoint, CreateStream, DescribeStream, ListStreams, GetMedia,
+// PutMedia, ListFragments and GetMediaForFragmentList, within the service's quotas
+// (Quotas), over a network as narrow and long as one likes (Link), and with the
+// faults that one asks for (Fault).
 //
 // What it does where the API Reference is silent is said at the place: look for
 // "AWS does not say".
@@ -10,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,91 +24,9 @@ import (
 	"time"
 )
 
-// Pace says when the chunks of a recording come into being.
-type Pace int
-
-const (
-	// PaceMax has every chunk there from the start; a session that has sent the
-	// last one ends at once.
-	PaceMax Pace = iota
-	// PaceRealtime plays a recording once, from the moment that it was added,
-	// as fast as its producer clock runs. A session that has waited for the next
-	// chunk for Options.IdleEnd ends.
-	PaceRealtime
-)
-
-// Defaults of Options.
-const (
-	// DefaultKey is the default of both halves of the credentials.
-	DefaultKey = "test"
-	// DefaultIdleEnd is the wait for a fragment after which GetMedia ends a
-	// response (API Reference, GetMedia).
-	DefaultIdleEnd = 3 * time.Second
-	// DefaultMaxRecording is the largest recording that is taken into memory, in bytes.
-	DefaultMaxRecording = 1 << 30
-)
-
-// DefaultEpoch is the producer time at which plain MKV files begin.
-var DefaultEpoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
-
-// Options are the settings of a Server. The zero value of each field is its default.
-type Options struct {
-	// AccessKey and SecretKey are the credentials that requests must be signed
-	// with; "" means DefaultKey.
-	AccessKey, SecretKey string
-	// SessionToken is the security token that requests must carry; "" lets
-	// requests with any token pass, and without one.
-	SessionToken string
-	// Region is the region that requests must be signed for; "" lets any pass.
-	Region string
-	// Pace says when chunks come into being.
-	Pace Pace
-	// IdleEnd is how long a session of PaceRealtime waits for a chunk before it
-	// ends; 0 means DefaultIdleEnd.
-	IdleEnd time.Duration
-	// Epoch is the producer time of timecode zero of plain MKV files; zero means
-	// DefaultEpoch.
-	Epoch time.Time
-	// MaxRecording is the largest recording, in bytes; 0 means DefaultMaxRecording.
-	MaxRecording int64
-	// Log receives one line per request; nil discards them.
-	Log *slog.Logger
-	// Now is the clock that signatures are held against; nil means time.Now.
-	Now func() time.Time
-}
-
-func (o Options) withDefaults() Options {
-	if o.AccessKey == "" {
-		o.AccessKey = DefaultKey
-	}
-	if o.SecretKey == "" {
-		o.SecretKey = DefaultKey
-	}
-	if o.IdleEnd == 0 {
-		o.IdleEnd = DefaultIdleEnd
-	}
-	if o.Epoch.IsZero() {
-		o.Epoch = DefaultEpoch
-	}
-	if o.MaxRecording == 0 {
-		o.MaxRecording = DefaultMaxRecording
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return o
-}
-
 // maxRequestBody caps the JSON body of a request, in bytes. The longest valid
 // one is a few kilobytes.
 const maxRequestBody = 64 << 10
-
-// operation serves one API operation. body is the whole request body, verified.
-// A refusal is returned as *apiError before anything was written.
-type operation func(w http.ResponseWriter, r *http.Request, body []byte) error
 
 // Server is an emulated KVS endpoint: the control plane and the data plane of
 // all its streams. It is safe for use by several goroutines.
@@ -112,6 +35,8 @@ type Server struct {
 	verifier   verifier
 	operations map[string]operation
 	active     atomic.Int64
+	faults     faults
+	calls      callLog
 
 	mu      sync.Mutex
 	streams map[string]*stream
@@ -132,10 +57,7 @@ func New(opts Options) *Server {
 			now:          opts.Now,
 		},
 	}
-	s.operations = map[string]operation{
-		"/getDataEndpoint": s.getDataEndpoint,
-		"/getMedia":        s.getMedia,
-	}
+	s.operations = s.allOperations()
 	return s
 }
 
@@ -216,6 +138,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &refusal):
 		refusal.write(w)
 		log.Info("request refused", "code", refusal.code, "status", refusal.status, "message", refusal.message)
+	case errors.Is(err, errCleanEnd):
+		log.Info("request ended early")
 	case err != nil:
 		log.Info("request cut short", "error", err)
 		// The client must not take what it got for a whole answer.
@@ -223,24 +147,4 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		log.Info("request served")
 	}
-}
-
-// dispatch finds the operation, reads and verifies the body and serves.
-func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) error {
-	serve, ok := s.operations[r.URL.Path]
-	if !ok || r.Method != http.MethodPost {
-		return errUnknownOperation(r.Method + " " + r.URL.Path)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return errTooLarge(fmt.Sprintf("the request body is too large, maximum is %d bytes", maxRequestBody))
-	case err != nil:
-		return fmt.Errorf("read request body: %w", err)
-	}
-	if refusal := s.verifier.verify(r, hashHex(body)); refusal != nil {
-		return refusal
-	}
-	return serve(w, r, body)
 }

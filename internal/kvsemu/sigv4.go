@@ -239,12 +239,15 @@ func reencode(word string) string {
 }
 
 // canonicalHeader joins the values of a header, with runs of spaces made one.
-// net/http keeps the host, and sometimes the length, outside of the header map.
+// net/http keeps the host, the transfer encoding and sometimes the length outside of
+// the header map.
 func canonicalHeader(r *http.Request, name string) string {
 	values := r.Header.Values(name)
 	switch {
 	case name == "host":
 		values = []string{r.Host}
+	case name == "transfer-encoding":
+		values = r.TransferEncoding
 	case name == "content-length" && len(values) == 0 && r.ContentLength >= 0:
 		values = []string{strconv.FormatInt(r.ContentLength, 10)}
 	}
