@@ -84,6 +84,7 @@ func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 		err = readErr
 	}
 	r.summary.BytesRead = s.Source.BytesRead()
+	r.summary.Reconnects = reconnects(s.Source)
 	if closeErr := s.Source.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("close source: %w", closeErr)
 	}
@@ -347,6 +348,15 @@ func (g *byteGate) wait(ctx context.Context) error {
 	}
 }
 
+// reconnects returns how often a source has opened its stream again; sources that never
+// do need not say so.
+func reconnects(s Source) int {
+	if r, ok := s.(interface{ Reconnects() int }); ok {
+		return r.Reconnects()
+	}
+	return 0
+}
+
 // Until returns a source that ends cleanly once stop is done: what was read until
 // then is finished, and nothing more is read.
 func Until(stop context.Context, s Source) Source { return &until{Source: s, stop: stop} }
@@ -355,6 +365,9 @@ type until struct {
 	Source
 	stop context.Context // a signal to end, not the context of a call
 }
+
+// Reconnects returns what the source says.
+func (u *until) Reconnects() int { return reconnects(u.Source) }
 
 func (u *until) Next(ctx context.Context) (*media.Fragment, error) {
 	if u.stop.Err() != nil {

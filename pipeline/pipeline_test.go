@@ -280,6 +280,23 @@ func TestUntilDrainsWhatWasRead(t *testing.T) {
 	}
 }
 
+// reopening is a source that says how often it was opened again.
+type reopening struct{ script }
+
+func (*reopening) Reconnects() int { return 7 }
+
+func TestTheSummaryHasTheSourcesReconnects(t *testing.T) {
+	for _, c := range []struct {
+		source Source
+		want   int
+	}{{&reopening{script{n: 1}}, 7}, {Until(t.Context(), &reopening{script{n: 1}}), 7}, {Until(t.Context(), &script{n: 1}), 0}} {
+		got, err := Run(t.Context(), Stream{Source: c.source, Planner: &fan{}}, quiet())
+		if err != nil || got.Reconnects != c.want {
+			t.Errorf("summary = %+v, error = %v, want %d reconnects", got, err, c.want)
+		}
+	}
+}
+
 // TestBacklogIsBounded holds sinks shut until decoding can go no further, and
 // looks at how much it has produced.
 func TestBacklogIsBounded(t *testing.T) {

@@ -22,8 +22,13 @@ type Mode string
 
 // The modes of a KVS source.
 const (
-	ModeLive    Mode = "live"
+	// ModeLive reads with GetMedia.
+	ModeLive Mode = "live"
+	// ModeArchive reads what is stored, with ListFragments and
+	// GetMediaForFragmentList, and ends.
 	ModeArchive Mode = "archive"
+	// ModeAuto reads what is stored and goes on live.
+	ModeAuto Mode = "auto"
 )
 
 // StartType says where a GetMedia session starts (Kinesis Video Streams API

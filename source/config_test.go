@@ -27,7 +27,17 @@ func TestValidate(t *testing.T) {
 		{"one stream twice", func(c *Config) { c.Streams = []string{"cam-1", arn} }, []string{"streams[1]: is stream cam-1, as streams[0] is"}},
 		{"no type", func(c *Config) { c.Type = "" }, []string{"type: is missing"}},
 		{"another type", func(c *Config) { c.Type = "rtsp" }, []string{`type: "rtsp" is not a source type`}},
-		{"archive mode", func(c *Config) { c.Mode = ModeArchive }, []string{"mode: archive is not available in this version"}},
+		{"an archive from the oldest fragment on", func(c *Config) { c.Mode, c.StartSelector = ModeArchive, StartSelector{Type: StartEarliest} }, nil},
+		{"an archive after a fragment", func(c *Config) {
+			c.Mode, c.StartSelector = ModeArchive, StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: "12"}
+		}, nil},
+		{"an archive from now on", func(c *Config) { c.Mode = ModeArchive }, []string{"start_selector.type: NOW is no place in an archive: mode archive needs EARLIEST, FRAGMENT_NUMBER, "}},
+		{"crossing over", func(c *Config) {
+			c.Mode, c.StartSelector = ModeAuto, StartSelector{Type: StartServerTimestamp, Timestamp: now}
+		}, nil},
+		{"crossing over from a token", func(c *Config) {
+			c.Mode, c.StartSelector = ModeAuto, StartSelector{Type: StartContinuationToken, ContinuationToken: "x"}
+		}, []string{"start_selector.type: CONTINUATION_TOKEN is no place in an archive: mode auto needs "}},
 		{"another mode", func(c *Config) { c.Mode = "past" }, []string{`mode: "past" is not a mode`}},
 		{"an endpoint that is no URL", func(c *Config) { c.EndpointURL = "localhost:80" }, []string{"endpoint_url: "}},
 		{"keys of a file source", func(c *Config) { c.Paths, c.Stream = []string{"a"}, "b" }, []string{"paths: belongs to type file", "stream: belongs to type file"}},
@@ -42,7 +52,7 @@ func TestValidate(t *testing.T) {
 		{"a start at what is no token", start(StartSelector{Type: StartContinuationToken, ContinuationToken: "a b"}), []string{"start_selector.continuation_token: "}},
 		{"a start with what it does not use", start(StartSelector{Type: StartNow, Timestamp: now, AfterFragmentNumber: "1", ContinuationToken: "x"}), []string{"start_selector.timestamp: does not belong to type NOW", "start_selector.after_fragment_number: ", "start_selector.continuation_token: "}},
 		{"an end", func(c *Config) { c.End = End{Timestamp: now, Duration: time.Minute, Fragments: 3} }, nil},
-		{"an end that is negative or not there yet", func(c *Config) { c.End = End{Duration: -1, Fragments: -1, IdleTimeout: 1} }, []string{"end.duration: ", "end.fragments: ", "end.idle_timeout: is not available in this version"}},
+		{"an end that is negative", func(c *Config) { c.End = End{Duration: -1, Fragments: -1, IdleTimeout: -1} }, []string{"end.duration: ", "end.fragments: ", "end.idle_timeout: "}},
 		{"an end before the start", func(c *Config) {
 			c.StartSelector, c.End = StartSelector{Type: StartServerTimestamp, Timestamp: now}, End{Timestamp: now}
 		}, []string{"end.timestamp: is not after start_selector.timestamp"}},

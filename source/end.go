@@ -2,8 +2,10 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -26,9 +28,10 @@ func (c Config) EndClock() media.Clock {
 // before the first that starts that long or longer after the first one, both on
 // clock; a fragment that the end lies in is handed on with its Until set.
 // GetMedia has no end of its own, so each of them shows only when the fragment
-// after it arrives.
+// after it arrives. IdleTimeout ends it when no fragment and no byte has come for
+// that long while Next was waiting.
 func WithEnd(s Source, e End, clock media.Clock) Source {
-	if e.Timestamp.IsZero() && e.Duration <= 0 && e.Fragments <= 0 {
+	if e.Timestamp.IsZero() && e.Duration <= 0 && e.Fragments <= 0 && e.IdleTimeout <= 0 {
 		return s
 	}
 	return &ending{Source: s, end: e, clock: clock}
@@ -51,7 +54,7 @@ func (s *ending) Next(ctx context.Context) (*media.Fragment, error) {
 	if s.over != nil {
 		return nil, s.over
 	}
-	f, err := s.Source.Next(ctx)
+	f, err := s.next(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +81,73 @@ func (s *ending) bounded(f *media.Fragment) *media.Fragment {
 	b := *f
 	b.Until, b.Clock = until, s.clock
 	return &b
+}
+
+// next asks the source for a fragment, for as long as it is not idle.
+func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
+	if s.end.IdleTimeout <= 0 {
+		return s.Source.Next(ctx)
+	}
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := watchIdle(s.Source, s.end.IdleTimeout, func() { cancel(errIdle) })
+	defer watch.stop()
+	f, err := s.Source.Next(waiting)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errIdle) {
+		s.finish()
+		return nil, s.over
+	}
+	return f, err
+}
+
+// errIdle is why a waiting source is given up.
+var errIdle = errors.New("source is idle")
+
+// idleWatch waits for a source to have been idle.
+type idleWatch struct {
+	source  Source
+	timeout time.Duration
+	idle    func()
+	mu      sync.Mutex
+	timer   *time.Timer
+	bytes   int64
+}
+
+// watchIdle calls idle once no byte has come from s for the timeout.
+func watchIdle(s Source, timeout time.Duration, idle func()) *idleWatch {
+	w := &idleWatch{source: s, timeout: timeout, idle: idle, bytes: s.BytesRead()}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(timeout, w.check)
+	return w
+}
+
+// check is called when the timeout is over.
+func (w *idleWatch) check() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	bytes := w.source.BytesRead()
+	if bytes == w.bytes {
+		w.idle()
+		return
+	}
+	w.bytes = bytes
+	w.timer.Reset(w.timeout)
+}
+
+// stop ends the watch. A check that is under way may still call idle.
+func (w *idleWatch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+}
+
+// Reconnects is the number of times that the source has opened its stream again.
+func (s *ending) Reconnects() int {
+	if r, ok := s.Source.(interface{ Reconnects() int }); ok {
+		return r.Reconnects()
+	}
+	return 0
 }
 
 // past says whether a fragment starts at or after the end.

@@ -113,6 +113,12 @@ func TestTheEndIsSetInEveryFragment(t *testing.T) {
 	}
 }
 
+func TestAFileIsNeverReconnected(t *testing.T) {
+	if n := WithEnd(atSeconds(0), End{Fragments: 1}, media.ClockProducer).(interface{ Reconnects() int }).Reconnects(); n != 0 {
+		t.Errorf("%d reconnects", n)
+	}
+}
+
 func TestAnErrorOfClosingAtTheEndIsReported(t *testing.T) {
 	in := atSeconds(0, 1)
 	in.closeErr = errors.New("disk on fire")

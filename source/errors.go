@@ -26,18 +26,22 @@ type SyntaxError struct {
 // Error implements error.
 func (e *SyntaxError) Error() string { return fmt.Sprintf("at byte %d: %s", e.Offset, e.Reason) }
 
-// Class says what a reader should do about an error tag.
-type Class string
+// SplitError says where a payload could not be split any further. Its cause is a
+// *SyntaxError or is ErrTooLarge.
+type SplitError struct {
+	// Where names the stream, the chunk and the fragment, for people.
+	Where string
+	// FragmentNumber is the fragment that was being read, "" if it is not known.
+	FragmentNumber string
+	// Err is the cause.
+	Err error
+}
 
-// The classes of error tags.
-const (
-	// ClassRetry errors may pass: read the fragment again, a bounded number of times.
-	ClassRetry Class = "retry"
-	// ClassGap errors concern one fragment: it is lost, the stream goes on.
-	ClassGap Class = "gap"
-	// ClassFatal errors stay until somebody changes the stream or its key.
-	ClassFatal Class = "fatal"
-)
+// Error implements error.
+func (e *SplitError) Error() string { return "split " + e.Where + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *SplitError) Unwrap() error { return e.Err }
 
 // ErrorTag is an error that KVS reports inside the payload of a response that
 // began with status 200 (Kinesis Video Streams API Reference, GetMedia and
@@ -63,19 +67,4 @@ func (e *ErrorTag) Error() string {
 		text += " for fragment " + e.FragmentNumber
 	}
 	return text
-}
-
-// Class returns what to do about the error. Ids that AWS does not document are
-// sorted by their thousands: 4xxx fatal as the caller's, all others retry.
-func (e *ErrorTag) Class() Class {
-	switch e.ID {
-	case 4000: // the requested fragment was not found
-		return ClassGap
-	case 4503: // the key is unavailable, which may pass
-		return ClassRetry
-	}
-	if e.ID >= 4000 && e.ID < 5000 {
-		return ClassFatal
-	}
-	return ClassRetry
 }

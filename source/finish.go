@@ -11,6 +11,12 @@ import (
 // errCutHead is the reason of a gap that has no number.
 var errCutHead = errors.New("the payload ended inside the header of a chunk, before its first fragment was known")
 
+// What a chunk of KVS that holds media never lacks.
+var (
+	errNoNumber = errors.New("the chunk has no fragment number")
+	errNoTime   = errors.New("the chunk has no producer or no server timestamp")
+)
+
 // finishDocument ends a document whose end was found.
 func (s *Splitter) finishDocument() {
 	if s.doc.plain {
@@ -29,6 +35,9 @@ func (s *Splitter) finishChunk() {
 	p.number = d.tags.number
 	if p.bad == nil {
 		p.bad = d.badHead
+	}
+	if s.strict && d.hasCluster && (d.tags.producer.IsZero() || d.tags.server.IsZero()) {
+		spoil(&p.bad, s.in.Offset(), errNoTime)
 	}
 	switch {
 	case p.number != "" && (failure == nil || len(p.blocks) > 0):
@@ -65,6 +74,7 @@ func (s *Splitter) endInput(err error) {
 	if broken {
 		s.err = fmt.Errorf("read payload in %s: %w", s.where(), err)
 	}
+	s.whole = !inside && !broken && (s.state == atDocument || s.state == afterToken || !s.unfinished())
 	d := &s.doc
 	switch {
 	case s.state == afterToken:

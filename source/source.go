@@ -17,7 +17,8 @@ type Source interface {
 	// stream. A cancelled context ends a waiting Next at once with the
 	// context's error.
 	Next(ctx context.Context) (*media.Fragment, error)
-	// BytesRead is the number of payload bytes read so far.
+	// BytesRead is the number of payload bytes read so far. It may be called
+	// while Next is at work.
 	BytesRead() int64
 	// Close releases connections and files. It may be called on any path, twice
 	// too.

@@ -21,6 +21,9 @@ type SplitConfig struct {
 	// MaxFragmentSize is the largest fragment that is taken into memory, in
 	// bytes; 0 means 64 MiB.
 	MaxFragmentSize Size
+	// Chunks says that the payload comes from KVS: a cluster that has no fragment
+	// number or no timestamps before it is a gap, and no plain MKV file.
+	Chunks bool
 }
 
 // Splitter cuts a payload into fragments while it arrives. It walks from element
@@ -44,13 +47,14 @@ type SplitConfig struct {
 // or the end of the payload is. What follows the token is skipped.
 //
 // A document whose first Cluster comes before any fragment number is a plain
-// MKV file: see plain.go for its fragments.
+// MKV file: see plain.go for its fragments, and SplitConfig.Chunks.
 //
 // Memory is taken for bytes that arrived, for the fragment at work or for the
 // one before it, never for bytes that were only declared.
 type Splitter struct {
 	stream string
 	max    int64
+	strict bool // SplitConfig.Chunks
 	input  *meter
 	in     *ebml.Reader
 	state  state
@@ -63,6 +67,8 @@ type Splitter struct {
 	expect int
 	ready  []result
 	err    error
+	// whole says that the input ended cleanly, and not inside an element of known size.
+	whole bool
 }
 
 // result is one answer of Next.
@@ -128,12 +134,17 @@ func NewSplitter(r io.Reader, cfg SplitConfig) *Splitter {
 		cfg.MaxFragmentSize = defaultFragmentSize
 	}
 	input := &meter{in: r}
-	return &Splitter{stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), input: input, in: ebml.NewReader(input)}
+	return &Splitter{stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), strict: cfg.Chunks, input: input, in: ebml.NewReader(input)}
 }
 
 // BytesRead is the number of bytes that were read of the payload. It may be
 // called while Next is at work.
 func (s *Splitter) BytesRead() int64 { return s.input.bytes.Load() }
+
+// EndedWhole says, once Next has returned io.EOF, that the payload ended between two
+// elements. A fragment that is Cut all the same was cut only as far as its Cluster, of
+// unknown size, does not say where it ends.
+func (s *Splitter) EndedWhole() bool { return s.whole }
 
 // Next returns the next fragment, and io.EOF after the last one, again and again.
 //
@@ -177,9 +188,9 @@ func (s *Splitter) step() {
 	switch {
 	case err == nil:
 	case errors.As(err, &syntax) || errors.Is(err, ErrTooLarge):
-		err = fmt.Errorf("split %s: %w", s.where(), err)
+		failure := &SplitError{Where: s.where(), FragmentNumber: s.number(), Err: err}
 		s.flushWaiting()
-		s.err = err
+		s.err = failure
 	default:
 		s.endInput(err)
 	}

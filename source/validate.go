@@ -95,10 +95,10 @@ func StreamName(nameOrARN string) (string, bool) {
 func (c Config) validateKVS(p *problems) {
 	switch c.Mode {
 	case ModeLive:
-	case ModeArchive:
-		p.add("mode", "archive is not available in this version")
+	case ModeArchive, ModeAuto:
+		c.validateStored(p)
 	default:
-		p.add("mode", "%q is not a mode: write live", c.Mode)
+		p.add("mode", "%q is not a mode: write live, archive or auto", c.Mode)
 	}
 	if c.EndpointURL != "" {
 		u, err := url.Parse(c.EndpointURL)
@@ -111,6 +111,15 @@ func (c Config) validateKVS(p *problems) {
 	}
 	if c.Stream != "" {
 		p.add("stream", "belongs to type file: a KVS source has streams")
+	}
+}
+
+// validateStored checks what reading an archive needs: a start that lies in the past and
+// that the archive can be asked for.
+func (c Config) validateStored(p *problems) {
+	switch c.StartSelector.Type {
+	case StartNow, StartContinuationToken:
+		p.add("start_selector.type", "%s is no place in an archive: mode %s needs EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP or SERVER_TIMESTAMP", c.StartSelector.Type, c.Mode)
 	}
 }
 
@@ -185,8 +194,8 @@ func (c Config) validateEnd(p *problems) {
 	if c.End.Fragments < 0 {
 		p.add("end.fragments", "%d is negative", c.End.Fragments)
 	}
-	if c.End.IdleTimeout != 0 {
-		p.add("end.idle_timeout", "is not available in this version")
+	if c.End.IdleTimeout < 0 {
+		p.add("end.idle_timeout", "%v is negative", c.End.IdleTimeout)
 	}
 	start := c.StartSelector.Timestamp
 	if c.Type == TypeKVS && !c.End.Timestamp.IsZero() && !start.IsZero() && !c.End.Timestamp.After(start) {

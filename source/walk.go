@@ -161,7 +161,11 @@ func (s *Splitter) skipFiller(h ebml.Header) error {
 // beginCluster reads the header of a Cluster.
 func (s *Splitter) beginCluster(h ebml.Header) error {
 	d := &s.doc
-	if !d.hasCluster && d.tags.number == "" {
+	switch {
+	case d.hasCluster || d.tags.number != "":
+	case s.strict:
+		spoil(&d.badHead, s.in.Offset(), errNoNumber)
+	default:
 		if err := s.turnPlain(); err != nil {
 			return err
 		}

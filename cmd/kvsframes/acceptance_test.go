@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -71,7 +72,7 @@ func replay(t *testing.T, path string, want replayed) {
 	server := s3test.Start(t)
 	server.Setenv(t)
 	url := serve(t, kvsemu.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "cam", payload)
-	runTo := func(destination string) streamSummary { return runRaw(t, url, destination, want.code) }
+	runTo := func(destination string) streamSummary { return runRaw(t, url, destination, want) }
 
 	folder := t.TempDir()
 	s := runTo(fmt.Sprintf("{directory: %q}", folder))
@@ -131,17 +132,17 @@ func serve(t *testing.T, o kvsemu.Options, name string, payload []byte) (url str
 }
 
 // runRaw runs the program over the stream cam, every frame as yuv420p.
-func runRaw(t *testing.T, url, destination string, code int) streamSummary {
+func runRaw(t *testing.T, url, destination string, want replayed) streamSummary {
 	t.Helper()
 	summary := filepath.Join(t.TempDir(), "summary.json")
 	file := settings(t, `
-source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: "`+url+`", end: {fragments: 100}}
+source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: "`+url+`", end: {fragments: `+strconv.Itoa(want.fragments)+`}}
 sinks:
   - {name: raw, type: raw, sample: {type: all}, pixel_format: yuv420p, destination: `+destination+`}
 `)
 	p, _, stderr := newProgram(nil, os.Environ()...)
-	if got := p.execute([]string{"run", file, "--summary", summary}); got != code {
-		t.Fatalf("code %d, want %d:\n%s", got, code, stderr)
+	if got := p.execute([]string{"run", file, "--summary", summary}); got != want.code {
+		t.Fatalf("code %d, want %d:\n%s", got, want.code, stderr)
 	}
 	return readSummary(t, summary)["cam"]
 }

@@ -126,7 +126,7 @@ func TestRunReadsStreamsAndTellsHowTheyEnded(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			out := t.TempDir()
 			summaryFile := filepath.Join(out, "summary.json")
-			file := settings(t, "source: {streams: ["+test.streams+"], start_selector: {type: EARLIEST}}\n"+sinkOf(out))
+			file := settings(t, "source: {streams: ["+test.streams+"], start_selector: {type: EARLIEST}, end: {idle_timeout: 1s}}\n"+sinkOf(out))
 			p, _, stderr := newProgram(nil, "KVSFRAMES_SOURCE_ENDPOINT_URL="+url)
 			if code := p.execute([]string{"run", file, "--summary", summaryFile}); code != test.code {
 				t.Fatalf("code %d, want %d:\n%s", code, test.code, stderr)
@@ -249,7 +249,7 @@ func TestADrainThatHangsEnds(t *testing.T) {
 			url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": read(t, demo)})
 			store, puts := stuck(t)
 			file := settings(t, `
-source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: "`+url+`"}
+source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: "`+url+`", end: {idle_timeout: 1s}}
 sinks: [{name: thumbs, destination: {type: s3, bucket: b, endpoint_url: "`+store+`", force_path_style: true}}]
 service: {shutdown_timeout: `+test.timeout+`}
 `)

@@ -100,14 +100,17 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, stdin io.Rea
 // stream is one KVS stream, by name or ARN.
 func stream(cfg aws.Config, c source.Config, nameOrARN string, log *slog.Logger) source.Input {
 	name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
-	session := kvs.Config{
-		Stream:          nameOrARN,
-		EndpointURL:     c.EndpointURL,
-		Start:           c.StartSelector,
-		MaxFragmentSize: c.MaxFragmentSize,
-	}
-	return source.Input{Stream: name, Open: func(ctx context.Context) (source.Source, error) {
-		return kvs.Open(ctx, cfg, session, log)
+	return source.Input{Stream: name, Open: func(context.Context) (source.Source, error) {
+		s, err := kvs.NewStream(cfg, kvs.Config{
+			Stream:          nameOrARN,
+			EndpointURL:     c.EndpointURL,
+			Start:           c.StartSelector,
+			MaxFragmentSize: c.MaxFragmentSize,
+		}, log)
+		if err != nil {
+			return nil, err
+		}
+		return source.Reconnect(s, source.LiveConfig{Stream: name, Start: c.StartSelector}, log), nil
 	}}
 }
 

@@ -92,7 +92,7 @@ var (
 		{path: "source.streams", kind: kindTexts, optional: true, selector: "source.type", needs: []string{"kvs"}},
 		{path: "source.region", kind: kindText, selector: "source.type", needs: []string{"kvs"}},
 		{path: "source.endpoint_url", kind: kindText, selector: "source.type", needs: []string{"kvs"}},
-		{path: "source.mode", kind: kindChoice, values: []string{"live"}, later: []string{"archive"}, selector: "source.type", needs: []string{"kvs"}},
+		{path: "source.mode", kind: kindChoice, values: []string{"live", "archive", "auto"}, selector: "source.type", needs: []string{"kvs"}},
 		{path: "source.start_selector.type", kind: kindChoice, values: []string{
 			"NOW", "EARLIEST", "FRAGMENT_NUMBER", "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP", "CONTINUATION_TOKEN",
 		}, selector: "source.type", needs: []string{"kvs"}},
@@ -102,7 +102,7 @@ var (
 		{path: "source.end.timestamp", kind: kindTime, optional: true},
 		{path: "source.end.duration", kind: kindDuration, optional: true},
 		{path: "source.end.fragments", kind: kindInt, optional: true},
-		{path: "source.end.idle_timeout", kind: kindDuration, optional: true, unavailable: true},
+		{path: "source.end.idle_timeout", kind: kindDuration, optional: true},
 		{path: "source.max_fragment_size", kind: kindSize},
 		{path: "source.paths", kind: kindTexts, optional: true, selector: "source.type", needs: []string{"file"}},
 		{path: "source.stream", kind: kindText, optional: true, selector: "source.type", needs: []string{"file"}},

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 )
@@ -40,6 +42,15 @@ func dataEndpoint(ctx context.Context, awsCfg aws.Config, id streamID, endpointU
 	return u, nil
 }
 
+// withoutKeepAlive has the client end its connections with the call: the next one is
+// some 45 min away.
+func withoutKeepAlive(client kinesisvideo.HTTPClient) kinesisvideo.HTTPClient {
+	if c, ok := client.(*awshttp.BuildableClient); ok {
+		return c.WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
+	}
+	return client // whoever brings a client of their own has set it up
+}
+
 // controlPlane sets up the client of the control plane. The SDK refuses the FIPS and
 // dual-stack switches together with an endpoint of one's own: that endpoint has
 // made the choice, so the switches are for the region's endpoint alone.
@@ -53,6 +64,7 @@ func controlPlane(endpointURL string) func(*kinesisvideo.Options) {
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 		}
 		o.AppID = userAgentID(o.AppID)
+		o.HTTPClient = withoutKeepAlive(o.HTTPClient)
 		o.Retryer = retry.AddWithErrorCodes(o.Retryer, throttled)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // Error is a refusal of a call by KVS.
@@ -33,7 +35,7 @@ type Error struct {
 // Error implements error. It ends with what to do about it.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("call %s of stream %s: %s: %s (HTTP %d, request id %s)", e.Operation, e.Stream, e.Code, e.Message, e.Status, cmp.Or(e.RequestID, "none"))
-	if hint := hints[e.Code]; hint != "" {
+	if hint := source.Hint(e.Code); hint != "" {
 		text += ": " + hint
 	}
 	return text
@@ -42,36 +44,11 @@ func (e *Error) Error() string {
 // Unwrap returns the SDK's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// codeWrongHost is the code of answers in XML or HTML: the services of KVS speak JSON alone,
-// so that something else has answered.
-const codeWrongHost = "WrongHost"
+// ErrorCode returns the code, by which source.Judge tells errors apart.
+func (e *Error) ErrorCode() string { return e.Code }
 
-const (
-	hintCredentials = "check the access key id and the session token, and that they belong to the region's partition"
-	hintSignature   = "check the secret access key, the region and this machine's clock"
-	hintPermission  = "the credentials need kinesisvideo:GetDataEndpoint and kinesisvideo:GetMedia on the stream, and must not have expired"
-)
-
-// hints say what to do about a code.
-var hints = map[string]string{
-	throttled:                          "too many calls, of all consumers together; try again later",
-	"ConnectionLimitExceededException": "the stream is being read by as many consumers as KVS allows; stop one of them",
-	"InvalidArgumentException":         "check the stream and the start selector",
-	"InvalidEndpointException":         "the data endpoint is no longer valid; open the stream again",
-	"NotAuthorizedException":           hintPermission,
-	"AccessDeniedException":            hintPermission,
-	"ResourceNotFoundException":        "check the stream's name, the region and the account",
-	"UnrecognizedClientException":      hintCredentials,
-	"InvalidClientTokenId":             hintCredentials,
-	"InvalidClientTokenIdException":    hintCredentials,
-	"ExpiredTokenException":            "the credentials have expired; renew them",
-	codeWrongHost:                      "this host does not serve Kinesis Video Streams; check endpoint_url and proxies",
-
-	"MissingAuthenticationTokenException": "the request arrived without its signature; check proxies",
-	"InvalidSignatureException":           hintSignature,
-	"SignatureDoesNotMatch":               hintSignature,
-	"IncompleteSignatureException":        hintSignature,
-}
+// HTTPStatusCode returns the HTTP status, 0 when unknown.
+func (e *Error) HTTPStatusCode() int { return e.Status }
 
 // isSignatureCode says whether a code is one that a wrong clock can cause.
 func isSignatureCode(code string) bool {
@@ -187,5 +164,5 @@ func markupError(body []byte) *smithy.GenericAPIError {
 	if message := cmp.Or(in.Message, in.Error.Message); message != "" {
 		answer += ": " + message
 	}
-	return &smithy.GenericAPIError{Code: codeWrongHost, Message: "the answer is not JSON but " + answer, Fault: smithy.FaultClient}
+	return &smithy.GenericAPIError{Code: source.CodeWrongHost, Message: "the answer is not JSON but " + answer, Fault: smithy.FaultClient}
 }

@@ -52,6 +52,8 @@ type StartSelector struct {
 type GetMediaOutput struct {
 	ContentType *string
 	Payload     io.ReadCloser
+	// Date is when the service answered, by its own clock; zero when it does not say.
+	Date time.Time
 	// ResultMetadata holds the request id.
 	ResultMetadata middleware.Metadata
 }
@@ -108,12 +110,12 @@ type mediaClient struct {
 	clockOffset time.Duration
 }
 
-func newMediaClient(awsCfg aws.Config, endpoint *url.URL, headerTimeout time.Duration, log *slog.Logger) (*mediaClient, error) {
+// newMediaClient returns a client that has no endpoint yet.
+func newMediaClient(awsCfg aws.Config, headerTimeout time.Duration, log *slog.Logger) (*mediaClient, error) {
 	if awsCfg.Credentials == nil {
 		return nil, errors.New("no AWS credentials are set up")
 	}
 	return &mediaClient{
-		url:         endpoint.JoinPath("getMedia").String(),
 		region:      awsCfg.Region,
 		credentials: awsCfg.Credentials,
 		http:        streamingClient(awsCfg.HTTPClient, headerTimeout),
@@ -124,6 +126,9 @@ func newMediaClient(awsCfg aws.Config, endpoint *url.URL, headerTimeout time.Dur
 		now:         time.Now,
 	}, nil
 }
+
+// at sets the data endpoint.
+func (c *mediaClient) at(endpoint *url.URL) { c.url = endpoint.JoinPath("getMedia").String() }
 
 // userAgentID names the program in front of the name that the AWS configuration gives.
 func userAgentID(appID string) string {
@@ -183,11 +188,12 @@ func (c *mediaClient) GetMedia(ctx context.Context, in *GetMediaInput) (*GetMedi
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if !clockSet && c.setClock(err) {
+		limit := c.retryer.MaxAttempts()
+		if !clockSet && c.setClock(err) && limit != 1 {
 			clockSet = true
 			continue
 		}
-		if limit := c.retryer.MaxAttempts(); limit > 0 && attempt >= limit || !c.retryer.IsErrorRetryable(err) {
+		if limit > 0 && attempt >= limit || !c.retryer.IsErrorRetryable(err) {
 			return nil, err
 		}
 		if release, err = c.pause(ctx, attempt, err); err != nil {
@@ -242,6 +248,9 @@ func (c *mediaClient) attempt(ctx context.Context, body []byte) (*GetMediaOutput
 		return nil, readError(resp)
 	}
 	out := &GetMediaOutput{Payload: resp.Body}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		out.Date = date
+	}
 	if t := resp.Header.Get("Content-Type"); t != "" {
 		out.ContentType = aws.String(t)
 	}

@@ -52,7 +52,7 @@ func TestRefusalsSayWhatHappenedAndWhatToDo(t *testing.T) {
 		},
 		{
 			name: "host that serves something else", edit: func(_ *aws.Config, c *Config) { c.EndpointURL += "/elsewhere" },
-			operation: "GetDataEndpoint", code: codeWrongHost, status: 403, hint: "endpoint_url",
+			operation: "GetDataEndpoint", code: source.CodeWrongHost, status: 403, hint: "endpoint_url",
 		},
 		{
 			name: "token that nobody gave out", edit: func(_ *aws.Config, c *Config) {
@@ -110,9 +110,9 @@ func TestTheCodeOfARefusalIsFoundWhereverItIs(t *testing.T) {
 		{"type with a namespace", "X-Other", "", `{"__type":"com.amazonaws.kinesisvideo#NotAuthorizedException","message":"no"}`, "NotAuthorizedException", "no", "1"},
 		{"code", "X-Other", "", `{"code":"NotAuthorizedException"}`, "NotAuthorizedException", "no message", "2"},
 		{"nothing", "X-Other", "", ``, "UnknownError", "no message", "1"},
-		{"XML", "X-Other", "", "\n<AccessDeniedException><Message>no operation</Message></AccessDeniedException>", codeWrongHost, "the answer is not JSON but AccessDeniedException: no operation", "2"},
-		{"XML with an error inside", "X-Other", "", "<ErrorResponse><Error><Code>Denied</Code><Message>no</Message></Error></ErrorResponse>", codeWrongHost, "the answer is not JSON but Denied: no", "1"},
-		{"page of a proxy", "X-Other", "", "<html><br></html>", codeWrongHost, "the answer is not JSON but a page that is not XML", "2"},
+		{"XML", "X-Other", "", "\n<AccessDeniedException><Message>no operation</Message></AccessDeniedException>", source.CodeWrongHost, "the answer is not JSON but AccessDeniedException: no operation", "2"},
+		{"XML with an error inside", "X-Other", "", "<ErrorResponse><Error><Code>Denied</Code><Message>no</Message></Error></ErrorResponse>", source.CodeWrongHost, "the answer is not JSON but Denied: no", "1"},
+		{"page of a proxy", "X-Other", "", "<html><br></html>", source.CodeWrongHost, "the answer is not JSON but a page that is not XML", "2"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -314,10 +314,11 @@ func TestThePayloadOfARealRecordingIsTheFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			client, err := newMediaClient(awsConfig(), u, time.Second, quiet)
+			client, err := newMediaClient(awsConfig(), time.Second, quiet)
 			if err != nil {
 				t.Fatal(err)
 			}
+			client.at(u)
 			out, err := client.GetMedia(t.Context(), getMediaInput(id, source.StartSelector{Type: source.StartEarliest}))
 			if err != nil {
 				t.Fatal(err)

@@ -16,8 +16,8 @@ const (
 	// listPage is how many streams are asked for at once, the most that
 	// ListStreams gives (API Reference, ListStreams).
 	listPage = 10000
-	// maxListed bounds the streams that one pattern may name.
-	maxListed = 100000
+	// maxMatching bounds the streams that one pattern may name.
+	maxMatching = 100000
 )
 
 // ListStreams returns the names of the streams that match the pattern, as the
@@ -42,8 +42,8 @@ func ListStreams(ctx context.Context, awsCfg aws.Config, endpointURL string, pat
 				names = append(names, name)
 			}
 		}
-		if len(names) > maxListed {
-			return nil, fmt.Errorf("list streams %s: more than %d match", pattern, maxListed)
+		if len(names) > maxMatching {
+			return nil, fmt.Errorf("list streams %s: more than %d match", pattern, maxMatching)
 		}
 		if aws.ToString(out.NextToken) == "" {
 			return names, nil

@@ -30,7 +30,9 @@ var errClosed = errors.New("session is closed")
 // Whoever wants to read on opens the next one.
 type Session struct {
 	// name is the stream's name with the request id, for errors.
-	name   string
+	name string
+	// opened is when the session began, by the service's clock if it has told it.
+	opened time.Time
 	split  *source.Splitter
 	body   io.Closer
 	cancel context.CancelCauseFunc
@@ -45,27 +47,12 @@ var _ source.Source = (*Session)(nil)
 // bounds the opening alone; the session lives until it is closed. Zero fields of
 // cfg are those of DefaultConfig. Refusals of KVS are returned as *Error.
 func Open(ctx context.Context, awsCfg aws.Config, cfg Config, log *slog.Logger) (*Session, error) {
-	cfg = cfg.withDefaults()
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("open KVS session: %w", err)
-	}
-	id, err := parseStream(cfg.Stream)
+	stream, err := NewStream(awsCfg, cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	awsCfg = awsCfg.Copy()
-	if awsCfg.Region, err = regionFor(id, awsCfg); err != nil {
-		return nil, fmt.Errorf("open stream %s: %w", id.name, err)
-	}
-	endpoint, err := dataEndpoint(ctx, awsCfg, id, cfg.EndpointURL)
-	if err != nil {
-		return nil, err
-	}
-	client, err := newMediaClient(awsCfg, endpoint, cfg.HeaderTimeout, log.With("stream", id.name))
-	if err != nil {
-		return nil, fmt.Errorf("open stream %s: %w", id.name, err)
-	}
-	return open(ctx, client, id, cfg, log)
+	stream.client.retryer = newRetryer(awsCfg)
+	return stream.open(ctx, stream.cfg.Start, false)
 }
 
 // mediaGetter is the one call of the media service that a session makes.
@@ -86,7 +73,7 @@ func open(ctx context.Context, client mediaGetter, id streamID, cfg Config, log 
 		return nil, describe("GetMedia", id, err)
 	}
 	requestID, _ := awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
-	log.Info("KVS session opened", "stream", id.name, "start", cfg.Start.Type, "request_id", requestID)
+	log.Debug("KVS session opened", "stream", id.name, "start", cfg.Start.Type, "request_id", requestID)
 
 	body := &watchdog{
 		body:    out.Payload,
@@ -97,9 +84,14 @@ func open(ctx context.Context, client mediaGetter, id streamID, cfg Config, log 
 		}),
 	}
 	body.timer.Stop()
+	opened := out.Date
+	if opened.IsZero() {
+		opened = time.Now()
+	}
 	return &Session{
+		opened: opened,
 		name:   fmt.Sprintf("stream %s (request id %s)", id.name, cmp.Or(requestID, "none")),
-		split:  source.NewSplitter(body, source.SplitConfig{Stream: id.name, MaxFragmentSize: cfg.MaxFragmentSize}),
+		split:  source.NewSplitter(body, source.SplitConfig{Stream: id.name, MaxFragmentSize: cfg.MaxFragmentSize, Chunks: true}),
 		body:   out.Payload,
 		cancel: cancel,
 	}, nil
@@ -135,6 +127,9 @@ func (s *Session) end(err error) error {
 	_ = s.Close()
 	return err
 }
+
+// OpenedAt is when the session began, by the service's clock, to the second.
+func (s *Session) OpenedAt() time.Time { return s.opened }
 
 // BytesRead implements source.Source.
 func (s *Session) BytesRead() int64 { return s.split.BytesRead() }

@@ -1,0 +1,94 @@
+package source
+
+import (
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// minJump is the smallest distance between the end of a fragment and the start of
+// the next one that is a jump. Encoders drop frames without anything being lost.
+const minJump = time.Second
+
+// continuity holds the producer's clock of each fragment against the end of the one
+// before it.
+//
+// KVS does not say how many fragments lie between two numbers, so that only time
+// tells whether one is missing.
+type continuity struct {
+	// end is when the last fragment ended on the producer's clock, zero before
+	// the first one.
+	end time.Time
+	// frame is how long its last frame lasts, as far as that is known.
+	frame time.Duration
+	// start is when the last fragment began.
+	start time.Time
+}
+
+// jump is what lies between two fragments.
+type jump int
+
+const (
+	noJump jump = iota
+	jumpAhead
+	jumpBack
+)
+
+// follow notes the next fragment and says how it follows the last one. It has
+// jumped ahead when it begins later than the last one's end by more than a second
+// and more than two frames, and back when it begins earlier by as much: a producer
+// that has been restarted, or sends again what it had buffered.
+func (c *continuity) follow(f *media.Fragment) (from time.Time, how jump) {
+	from, tolerance := c.end, max(minJump, 2*c.frame)
+	distance := f.ProducerTime.Sub(from)
+	known := !from.IsZero() && !f.ProducerTime.IsZero()
+	c.note(f)
+	switch {
+	case !known:
+		return from, noJump
+	case distance > tolerance:
+		return from, jumpAhead
+	case distance < -tolerance:
+		return from, jumpBack
+	}
+	return from, noJump
+}
+
+// note takes the times of a fragment. Its length is the time of its last frame and
+// that frame's own duration: the mean distance of its frames, or the track's default
+// if that is longer. A fragment of one frame lasts as long as the one before it took to
+// be followed, which is all that can be known of a stream with a frame now and then.
+func (c *continuity) note(f *media.Fragment) {
+	first, last, count := extent(f)
+	track, _ := f.VideoTrack()
+	measured := time.Duration(0)
+	switch {
+	case count > 1:
+		measured = (last - first) / time.Duration(count-1)
+	case !c.start.IsZero() && f.ProducerTime.After(c.start):
+		measured = f.ProducerTime.Sub(c.start)
+	}
+	c.frame = max(measured, track.DefaultDuration)
+	c.start = f.ProducerTime
+	c.end = f.ProducerTime.Add(last + c.frame)
+	if c.frame == 0 {
+		c.end = time.Time{} // nothing is known of when the next one is due
+	}
+}
+
+// extent returns the times of the first and the last frame of the video track in
+// presentation order, and their number; of all blocks when there is no video.
+func extent(f *media.Fragment) (first, last time.Duration, count int) {
+	track, video := f.VideoTrack()
+	for _, b := range f.Blocks {
+		if video && b.Track != track.Number {
+			continue
+		}
+		if count == 0 {
+			first, last = b.Time, b.Time
+		}
+		first, last = min(first, b.Time), max(last, b.Time)
+		count++
+	}
+	return first, last, count
+}

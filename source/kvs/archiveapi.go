@@ -1,0 +1,319 @@
+package kvs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	controltypes "github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideoarchivedmedia"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideoarchivedmedia/types"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// pageSize is how many fragments one call of ListFragments lists at most.
+const pageSize = 1000
+
+// endpointPause is the least time between two questions for the same data endpoint, of
+// which KVS answers 5 a second for a stream.
+const endpointPause = time.Second
+
+// archiveAPI makes the calls of the archived media service, each once: whoever calls
+// decides when to call again. It is used by several goroutines.
+type archiveAPI struct {
+	id  streamID
+	aws aws.Config
+	cfg ArchiveConfig
+	// Each client is for all calls, as it learns the service's clock from their
+	// answers. Calls of the first one name their endpoints.
+	client  *kinesisvideoarchivedmedia.Client
+	control *kinesisvideo.Client
+	// idle closes the connections that are kept for the next call.
+	idle func()
+
+	list, media plane
+	// pause is the least time between two questions for an endpoint.
+	pause time.Duration
+
+	mu sync.Mutex
+	// skew is how far the service's clock is ahead of this machine's.
+	skew time.Duration
+}
+
+// plane is the data endpoint of one operation; each has its own.
+type plane struct {
+	operation controltypes.APIName
+
+	// turn has room for whoever may touch the rest, and waits for the service maybe.
+	turn chan struct{}
+	// endpoint is nil when it is to be asked for; fetched is when it was, last.
+	endpoint *url.URL
+	fetched  time.Time
+}
+
+func newArchiveAPI(awsCfg aws.Config, id streamID, cfg ArchiveConfig) *archiveAPI {
+	api := &archiveAPI{id: id, aws: awsCfg, cfg: cfg, pause: endpointPause}
+	api.list = plane{operation: controltypes.APINameListFragments, turn: make(chan struct{}, 1)}
+	api.media = plane{operation: controltypes.APINameGetMediaForFragmentList, turn: make(chan struct{}, 1)}
+	api.control = kinesisvideo.NewFromConfig(awsCfg, controlPlane(cfg.EndpointURL), func(o *kinesisvideo.Options) { o.Retryer = aws.NopRetryer{} })
+	client, idle := keptConnections(awsCfg.HTTPClient, cfg)
+	api.idle = idle
+	api.client = kinesisvideoarchivedmedia.NewFromConfig(awsCfg, func(o *kinesisvideoarchivedmedia.Options) {
+		o.AppID = userAgentID(o.AppID)
+		o.HTTPClient = client
+		o.Retryer = aws.NopRetryer{}
+	})
+	return api
+}
+
+// keptConnections turns the configured client into one that waits for an answer's first
+// byte no longer than it may take, for the answer as long as it takes, and keeps the
+// connections of its own from one batch to the next.
+func keptConnections(client aws.HTTPClient, cfg ArchiveConfig) (_ aws.HTTPClient, idle func()) {
+	var base *awshttp.BuildableClient
+	switch c := client.(type) {
+	case nil:
+		base = awshttp.NewBuildableClient()
+	case *awshttp.BuildableClient:
+		base = c
+	default:
+		return client, func() {} // whoever brings a client of their own has set it up
+	}
+	transport := base.GetTransport()
+	transport.ResponseHeaderTimeout = cfg.HeaderTimeout
+	transport.MaxIdleConnsPerHost = cfg.Connections
+	return &callClient{http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, transport.CloseIdleConnections
+}
+
+// callClient sends requests whose bodies are small and whose calls may be made twice.
+type callClient struct{ http.Client }
+
+// Do implements aws.HTTPClient. The body is sent from a copy: the SDK closes its own as soon
+// as the answer begins, and a connection that has not quite done with it by then breaks off.
+// A connection that the service has closed in the meantime is replaced by a new one.
+func (c *callClient) Do(req *http.Request) (*http.Response, error) {
+	sent := req.Clone(req.Context())
+	if req.Body != nil {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return nil, fmt.Errorf("read request: %w", err)
+		}
+		sent.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		sent.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	sent.Header["Idempotency-Key"] = nil // is not sent (package net/http, Transport)
+	return c.Client.Do(sent)
+}
+
+func (p *archiveAPI) close() { p.idle() }
+
+// now is the time by the service's clock, as far as it has told it.
+func (p *archiveAPI) now() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Add(p.skew)
+}
+
+// endpoint returns the data endpoint of an operation. It asks for it when there is none and
+// when it is 45 min old.
+func (p *archiveAPI) endpoint(ctx context.Context, pl *plane) (*url.URL, error) {
+	select {
+	case pl.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-pl.turn }()
+	if pl.endpoint != nil && time.Since(pl.fetched) < endpointAge {
+		return pl.endpoint, nil
+	}
+	if err := sleep(ctx, p.pause-time.Since(pl.fetched)); err != nil {
+		return nil, err
+	}
+	endpoint, err := p.getDataEndpoint(ctx, pl.operation)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	pl.endpoint, pl.fetched = endpoint, time.Now()
+	return endpoint, err
+}
+
+// stale gives up the endpoint and the credentials with which a call has failed, unless
+// others are there already. failed is nil when there was no endpoint.
+func (p *archiveAPI) stale(ctx context.Context, pl *plane, failed *url.URL, err error) {
+	select {
+	case pl.turn <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-pl.turn }()
+	if pl.endpoint != failed {
+		return
+	}
+	pl.endpoint = nil
+	var refused *Error
+	denied := errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden)
+	if cache, ok := p.aws.Credentials.(*aws.CredentialsCache); ok && denied {
+		cache.Invalidate()
+	}
+}
+
+// at has a call go to its endpoint. That is the whole address: the SDK refuses the FIPS and
+// dual-stack switches together with it.
+func at(endpoint *url.URL) func(*kinesisvideoarchivedmedia.Options) {
+	return func(o *kinesisvideoarchivedmedia.Options) {
+		o.BaseEndpoint = aws.String(endpoint.String())
+		o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+	}
+}
+
+func (p *archiveAPI) getDataEndpoint(ctx context.Context, operation controltypes.APIName) (*url.URL, error) {
+	out, err := p.control.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{
+		APIName:    operation,
+		StreamName: p.id.nameParam(),
+		StreamARN:  p.id.arnParam(),
+	})
+	if err != nil {
+		return nil, describe("GetDataEndpoint", p.id, err)
+	}
+	if at, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+		p.mu.Lock()
+		p.skew = time.Until(at)
+		p.mu.Unlock()
+	}
+	u, err := url.Parse(aws.ToString(out.DataEndpoint))
+	if err == nil && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		err = errors.New("not an http or https URL")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read data endpoint %q of stream %s: %w", aws.ToString(out.DataEndpoint), p.id.name, err)
+	}
+	return u, nil
+}
+
+// clockParam names a clock as ListFragments does.
+func clockParam(c media.Clock) types.FragmentSelectorType {
+	if c == media.ClockServer {
+		return types.FragmentSelectorTypeServerTimestamp
+	}
+	return types.FragmentSelectorTypeProducerTimestamp
+}
+
+// page is one call of ListFragments. from and to are inclusive; token goes on where the
+// page before has ended.
+type page struct {
+	clock    media.Clock
+	from, to time.Time
+	token    *string
+}
+
+// listFragments lists a page, and returns the endpoint that it did so at.
+func (p *archiveAPI) listFragments(ctx context.Context, in page) (*kinesisvideoarchivedmedia.ListFragmentsOutput, *url.URL, error) {
+	endpoint, err := p.endpoint(ctx, &p.list)
+	if err != nil {
+		return nil, nil, err
+	}
+	call := &kinesisvideoarchivedmedia.ListFragmentsInput{
+		StreamName: p.id.nameParam(),
+		StreamARN:  p.id.arnParam(),
+		MaxResults: aws.Int64(pageSize),
+		NextToken:  in.token,
+	}
+	if in.token == nil {
+		call.FragmentSelector = &types.FragmentSelector{
+			FragmentSelectorType: clockParam(in.clock),
+			TimestampRange:       &types.TimestampRange{StartTimestamp: &in.from, EndTimestamp: &in.to},
+		}
+	}
+	// Its answer is small, so that it must come as a whole within the time.
+	bounded, cancel := context.WithTimeout(ctx, p.cfg.HeaderTimeout+p.cfg.StallTimeout)
+	defer cancel()
+	out, err := p.client.ListFragments(bounded, call, at(endpoint))
+	if err != nil {
+		return nil, endpoint, describe("ListFragments", p.id, err)
+	}
+	return out, endpoint, nil
+}
+
+// download is an answer of GetMediaForFragmentList that is being read.
+type download struct {
+	*source.Splitter
+	body   io.Closer
+	timer  *time.Timer
+	cancel context.CancelCauseFunc
+	// name says which stream and request it is, for errors.
+	name string
+}
+
+// getMedia asks for fragments. count gets the number of bytes of each read. The download
+// ends with ctx, and must be closed.
+func (p *archiveAPI) getMedia(ctx context.Context, numbers []string, count func(int)) (*download, *url.URL, error) {
+	endpoint, err := p.endpoint(ctx, &p.media)
+	if err != nil {
+		return nil, nil, err
+	}
+	call, cancel := context.WithCancelCause(ctx)
+	out, err := p.client.GetMediaForFragmentList(call, &kinesisvideoarchivedmedia.GetMediaForFragmentListInput{
+		StreamName: p.id.nameParam(),
+		StreamARN:  p.id.arnParam(),
+		Fragments:  numbers,
+	}, at(endpoint))
+	if err != nil {
+		cancel(errClosed)
+		return nil, endpoint, describe("GetMediaForFragmentList", p.id, err)
+	}
+	id, ok := awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
+	if !ok || id == "" {
+		id = "none"
+	}
+	timer := time.AfterFunc(p.cfg.StallTimeout, func() {
+		cancel(fmt.Errorf("%w: no byte for %v", ErrStalled, p.cfg.StallTimeout))
+	})
+	timer.Stop()
+	body := &watchdog{
+		body: &countingReader{out.Payload, count}, timeout: p.cfg.StallTimeout, timer: timer,
+		cause: func() error { return context.Cause(call) },
+	}
+	return &download{
+		Splitter: source.NewSplitter(body, source.SplitConfig{Stream: p.id.name, MaxFragmentSize: p.cfg.MaxFragmentSize}),
+		body:     out.Payload,
+		timer:    timer,
+		cancel:   cancel,
+		name:     fmt.Sprintf("stream %s (request id %s)", p.id.name, id),
+	}, endpoint, nil
+}
+
+// close ends the download. A connection whose answer was read to the end is kept.
+func (d *download) close() {
+	d.timer.Stop()
+	_ = d.body.Close() // says nothing that matters about an answer that is given up
+	d.cancel(errClosed)
+}
+
+// countingReader counts what is read.
+type countingReader struct {
+	io.Reader
+	count func(int)
+}
+
+// Read implements io.Reader.
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.count(n)
+	return n, err
+}

@@ -1,0 +1,375 @@
+package kvs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// How often a fragment is asked for.
+const (
+	// maxAbsent is how often for one that the archive does not have.
+	maxAbsent = 5
+	// maxSame is how often for one that ends early at the same place, or makes no
+	// sense; maxCut for one that ends early wherever that is.
+	maxSame = 3
+	maxCut  = 30
+)
+
+// errSkipped is the cause of a gap where an answer has simply left a fragment out.
+var errSkipped = errors.New("it was asked for and the answer did not hold it")
+
+// answer is a fragment of a batch, a gap in its place, or the error that ends the reading.
+type answer struct {
+	fragment *media.Fragment
+	err      error
+	fatal    bool
+	// cost is what it takes of the budget, in bytes.
+	cost int64
+	// straddles says that the range may begin inside the fragment.
+	straddles bool
+}
+
+// wanted is one fragment of a batch and what has come of it.
+type wanted struct {
+	number    string
+	cost      int64
+	straddles bool
+	answer    answer
+	done      bool
+	// tries counts the answers that did not have it or made no sense, cuts the ones
+	// that ended inside it, same those in a row that did so after size bytes.
+	tries, cuts, same int
+	size              int64
+	// due is when it may be asked for again.
+	due time.Time
+	// told says that this call has told something of it.
+	told bool
+}
+
+// batch is a row of fragments that are asked for together. Its answers come out in order,
+// whatever the order in which they arrive.
+type batch struct {
+	a     *Archive
+	items []wanted
+	index map[string]int
+	// out has room for all answers; sent is how many are in it already.
+	out  chan answer
+	sent int
+	// cut is the fragment that the last call has ended in.
+	cut *media.Fragment
+}
+
+// overhead is what a fragment takes besides its bytes, roughly.
+const overhead = 4 << 10
+
+// newBatch returns the batch of a row of fragments.
+func (a *Archive) newBatch(row []ArchivedFragment, straddles func(ArchivedFragment) bool) *batch {
+	b := &batch{a: a, index: make(map[string]int, len(row)), out: make(chan answer, len(row)+1)}
+	for i, f := range row {
+		b.items = append(b.items, wanted{number: f.Number, cost: cost(f), straddles: straddles(f)})
+		b.index[plainNumber(f.Number)] = i
+	}
+	return b
+}
+
+func cost(f ArchivedFragment) int64 { return f.Bytes + overhead }
+
+// plainNumber is a fragment number without leading zeros.
+func plainNumber(n string) string { return strings.TrimLeft(n, "0") }
+
+// item returns what is wanted of a fragment, nil if nothing is (any more).
+func (b *batch) item(number string) *wanted {
+	i, ok := b.index[plainNumber(number)]
+	if !ok || number == "" || b.items[i].done {
+		return nil
+	}
+	return &b.items[i]
+}
+
+// finish settles a fragment and sends all answers whose turn has come.
+func (b *batch) finish(w *wanted, r answer) {
+	r.cost, r.straddles = w.cost, w.straddles
+	if f := r.fragment; f != nil {
+		if real := int64(len(f.MKV)) + overhead; real > r.cost {
+			b.a.room.grow(real - r.cost)
+			r.cost = real
+		}
+	}
+	w.answer, w.done, w.told = r, true, true
+	for ; b.sent < len(b.items) && b.items[b.sent].done; b.sent++ {
+		b.out <- b.items[b.sent].answer
+		b.items[b.sent].answer = answer{}
+	}
+}
+
+// lose settles a fragment as a gap. What its content is known to have lost is kept.
+func (b *batch) lose(w *wanted, why string, cause error) {
+	gap := &media.GapError{Err: cause}
+	var inner *media.GapError
+	if errors.As(cause, &inner) {
+		gap.Err, gap.Gap.FramesLost = inner.Err, inner.Gap.FramesLost
+	}
+	gap.Gap.Stream, gap.Gap.FragmentNumber = b.a.id.name, w.number
+	gap.Gap.FrameIndex = media.WholeFragment
+	gap.Gap.Reason = fmt.Sprintf("%s: %v", why, gap.Err)
+	b.finish(w, answer{err: gap})
+}
+
+// ask returns the fragments that may be asked for now, and if there are none how long it
+// takes until there are. It returns neither when all are settled.
+func (b *batch) ask(now time.Time) (numbers []string, wait time.Duration) {
+	for i := range b.items {
+		w := &b.items[i]
+		w.told = false
+		switch left := w.due.Sub(now); {
+		case w.done:
+		case left <= 0:
+			numbers = append(numbers, w.number)
+		case wait == 0 || left < wait:
+			wait = left
+		}
+	}
+	return numbers, wait
+}
+
+// take takes a fragment that has come.
+func (b *batch) take(f *media.Fragment) {
+	w := b.item(f.Number)
+	switch {
+	case w == nil:
+		b.a.log.Debug("fragment dropped, it was not asked for or has come before", "fragment", f.Number)
+	case f.Cut:
+		b.cut = f
+	default:
+		b.finish(w, answer{fragment: f})
+	}
+}
+
+// report notes why a fragment has not come. It returns an error that ends the reading.
+func (b *batch) report(w *wanted, cause error) error {
+	if w == nil {
+		return nil
+	}
+	v := source.Judge(cause)
+	var tag *source.ErrorTag
+	absent := errors.As(cause, &tag) || errors.Is(cause, errSkipped)
+	limit, why := maxSame, "it makes no sense"
+	switch {
+	case errors.Is(cause, source.ErrTooLarge):
+		limit, why = 1, "it is above max_fragment_size"
+	case absent && v.Class == source.ClassFatal:
+		return b.a.fatal(cause, v)
+	case absent:
+		limit, why = maxAbsent, "the archive does not have it"
+	}
+	w.told = true
+	w.tries++
+	if absent && v.Tries > 0 && tag != nil {
+		if limit = v.Tries; w.tries > limit {
+			return b.a.fatal(cause, v)
+		}
+	} else if w.tries >= limit {
+		if w.tries > 1 {
+			why = fmt.Sprintf("%s, after %d tries", why, w.tries)
+		}
+		b.lose(w, why, cause)
+		return nil
+	}
+	w.due = time.Now().Add(backoff(b.a.pace.absent, w.tries-1, b.a.pace.most))
+	b.a.log.Debug("fragment is asked for again", "fragment", w.number, "tries", w.tries, "error", cause)
+	return nil
+}
+
+// cutOff takes the fragment that a call has ended in: as it is when it has ended there
+// three times, after size bytes, else it is asked for again.
+func (b *batch) cutOff(f *media.Fragment, size int64) {
+	w := b.item(f.Number)
+	if w == nil {
+		return
+	}
+	if w.size != size {
+		w.same, w.size = 0, size
+	}
+	w.same++
+	w.cuts++
+	if w.same >= maxSame || w.cuts >= maxCut {
+		b.finish(w, answer{fragment: f})
+	}
+}
+
+// left returns the fragments of a call that it has told nothing of, in the order in which
+// they were asked for, and how many of them lie before one that has come.
+func (b *batch) left(asked []string) (left []*wanted, skipped int) {
+	for _, number := range asked {
+		w := &b.items[b.index[plainNumber(number)]]
+		if w.told {
+			skipped = len(left)
+		} else {
+			left = append(left, w)
+		}
+	}
+	return left, skipped
+}
+
+// ended is called when a call has ended, with io.EOF where its answer has. It returns an
+// error that ends the reading.
+func (b *batch) ended(asked []string, err error, d *download) error {
+	cut := b.cut
+	b.cut = nil
+	left, skipped := b.left(asked)
+	if len(left) == 0 {
+		return nil
+	}
+	var split *source.SplitError
+	switch {
+	case errors.As(err, &split):
+		w := left[0]
+		if named := b.item(split.FragmentNumber); named != nil {
+			w = named
+		}
+		return b.report(w, err)
+	case errors.Is(err, io.EOF) && cut != nil && d.EndedWhole() && len(left) == 1:
+		// Nothing is missing after it: its Cluster just does not tell its size.
+		cut.Cut = false
+		b.take(cut)
+		return nil
+	case cut != nil:
+		b.cutOff(cut, d.BytesRead())
+		return nil
+	case !errors.Is(err, io.EOF):
+		return nil
+	case skipped == 0 && len(left) == len(asked):
+		skipped = 1 // nothing at all has come
+	}
+	for _, w := range left[:skipped] {
+		if err := b.report(w, errSkipped); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work fetches a batch, in as many calls as it takes.
+func (a *Archive) work(ctx context.Context, b *batch) {
+	defer close(b.out)
+	var tries tries
+	for {
+		numbers, wait := b.ask(time.Now())
+		if len(numbers) == 0 && wait == 0 {
+			return
+		}
+		if len(numbers) == 0 {
+			if sleep(ctx, wait) != nil {
+				return
+			}
+			continue
+		}
+		if err := a.fetch(ctx, b, numbers, &tries); err != nil {
+			if ctx.Err() == nil {
+				b.out <- answer{err: err, fatal: true}
+			}
+			return
+		}
+	}
+}
+
+// fetch makes one call for fragments of a batch, and waits after one that has failed. Its
+// error ends the reading.
+func (a *Archive) fetch(ctx context.Context, b *batch, numbers []string, t *tries) error {
+	if err := a.media.spend(ctx, len(numbers)); err != nil {
+		return err
+	}
+	select {
+	case a.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	before := b.settled()
+	r, err := a.read(ctx, b, numbers)
+	<-a.slots
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return err
+	case b.settled() > before:
+		*t = tries{}
+	}
+	if r.err == nil || errors.Is(r.err, io.EOF) {
+		if b.progressed(numbers) {
+			return nil
+		}
+		r.err = io.ErrUnexpectedEOF // the answer ended before it said anything
+	}
+	var split *source.SplitError
+	if errors.As(r.err, &split) || b.settled() > before {
+		// Either counted for the fragment, or what was cut off is asked for at once.
+		a.log.Debug("answer of the archive broke off", "asked", len(numbers), "error", r.err)
+		return nil
+	}
+	return a.again(ctx, t, r)
+}
+
+// settled is the number of fragments of which nothing more is wanted.
+func (b *batch) settled() int {
+	n := 0
+	for i := range b.items {
+		if b.items[i].done {
+			n++
+		}
+	}
+	return n
+}
+
+// progressed says whether the last call has told something of a fragment.
+func (b *batch) progressed(asked []string) bool {
+	left, _ := b.left(asked)
+	return len(left) < len(asked)
+}
+
+// read makes a call and hands what comes to the batch. refused is how the call has ended;
+// err ends the reading.
+func (a *Archive) read(ctx context.Context, b *batch, numbers []string) (refused failure, err error) {
+	refused = failure{plane: &a.api.media, points: a.media}
+	d, endpoint, err := a.api.getMedia(ctx, numbers, func(n int) { a.bytes.Add(int64(n)) })
+	refused.endpoint = endpoint
+	if err != nil {
+		refused.err = err
+		return refused, nil
+	}
+	defer d.close()
+	a.reached.Store(true)
+	a.media.served()
+	for {
+		f, err := d.Next()
+		var gap *media.GapError
+		var tag *source.ErrorTag
+		switch {
+		case err == nil:
+			b.take(f)
+		case errors.As(err, &gap):
+			err = b.report(b.item(gap.Gap.FragmentNumber), gap)
+		case errors.As(err, &tag) && tag.FragmentNumber != "":
+			err = b.report(b.item(tag.FragmentNumber), tag)
+		case errors.As(err, &tag):
+			refused.err = fmt.Errorf("read %s: %w", d.name, err)
+			return refused, b.ended(numbers, refused.err, d)
+		default:
+			refused.err = err
+			if !errors.Is(err, io.EOF) {
+				refused.err = fmt.Errorf("read %s: %w", d.name, err)
+			}
+			return refused, b.ended(numbers, refused.err, d)
+		}
+		if err != nil {
+			return refused, err
+		}
+	}
+}

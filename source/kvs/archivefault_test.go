@@ -1,0 +1,379 @@
+package kvs
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// mediaOp is the operation that most faults here are for.
+const mediaOp = "GetMediaForFragmentList"
+
+// checkPoints sees that no second had more than 500 fragments asked for, nor 5 calls for an
+// endpoint, however often calls failed.
+func checkPoints(t *testing.T, b *bubble) {
+	t.Helper()
+	for _, c := range []struct {
+		op   string
+		most int
+	}{{"GetDataEndpoint", 5}, {"ListFragments", 10}} {
+		calls := b.Calls(c.op, "cam")
+		for i := c.most; i < len(calls); i++ {
+			if d := calls[i].Sub(calls[i-c.most]); d < time.Second {
+				t.Errorf("%d calls of %s within %v", c.most+1, c.op, d)
+			}
+		}
+	}
+}
+
+func TestEveryFragmentComesOnceWhateverHappens(t *testing.T) {
+	const n = 400
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	size := int64(3000)
+	for _, c := range []struct {
+		name   string
+		faults []kvsemu.Fault
+	}{
+		{"connections that break", []kvsemu.Fault{{Kind: kvsemu.FaultCut, Op: mediaOp, Bytes: 0, BytesMax: 5 * size, Count: 300, Seed: seed}}},
+		{"answers that end early", []kvsemu.Fault{{Kind: kvsemu.FaultCut, Op: mediaOp, Clean: true, Bytes: 0, BytesMax: 5 * size, Count: 300, Seed: seed}}},
+		{"connections that stall", []kvsemu.Fault{{Kind: kvsemu.FaultStall, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.5, Count: 50, Seed: seed}}},
+		{"lists that break", []kvsemu.Fault{{Kind: kvsemu.FaultCut, Op: "ListFragments", Bytes: 0, BytesMax: 5000, Count: 3, Seed: seed}}},
+		{"throttles", []kvsemu.Fault{{Kind: kvsemu.FaultThrottle, P: 0.5, Seed: seed}}},
+		{"a long throttle", []kvsemu.Fault{{Kind: kvsemu.FaultThrottle, Op: mediaOp, Count: 30}}},
+		{"servers that fail", []kvsemu.Fault{{Kind: kvsemu.FaultHTTP, Status: 503, P: 0.4, Seed: seed}}},
+		{"endpoints that move", []kvsemu.Fault{{Kind: kvsemu.FaultMove, Op: mediaOp, Every: 3, Count: 10}, {Kind: kvsemu.FaultMove, Op: "ListFragments", Nth: 1}}},
+		{"an endpoint that is refused", []kvsemu.Fault{{Kind: kvsemu.FaultEndpoint, Op: mediaOp, Nth: 2}}},
+		{"a wrong host", []kvsemu.Fault{{Kind: kvsemu.FaultXML, Op: mediaOp, Nth: 2}}},
+		{"fragments that come late", []kvsemu.Fault{{Kind: kvsemu.FaultMissing, Op: mediaOp, P: 0.2, Tries: 3, Seed: seed}}},
+		{"all at once", []kvsemu.Fault{
+			{Kind: kvsemu.FaultCut, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.5, Count: 100, Seed: seed},
+			{Kind: kvsemu.FaultCut, Op: mediaOp, Clean: true, Bytes: 0, BytesMax: 20 * size, P: 0.3, Count: 100, Seed: seed + 1},
+			{Kind: kvsemu.FaultStall, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.1, Count: 20, Seed: seed + 2},
+			{Kind: kvsemu.FaultThrottle, P: 0.2, Count: 100, Seed: seed + 3},
+			{Kind: kvsemu.FaultHTTP, P: 0.2, Count: 100, Seed: seed + 4},
+			{Kind: kvsemu.FaultMove, Op: mediaOp, P: 0.1, Count: 20, Seed: seed + 5},
+			{Kind: kvsemu.FaultMissing, Op: mediaOp, P: 0.1, Tries: 2, Seed: seed + 6},
+			{Kind: kvsemu.FaultSlow, P: 0.1, Delay: time.Second, Rate: 100_000, Seed: seed + 7},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := store(n, ago(n))
+				b := newBubble(t, kvsemu.Options{Quotas: kvsemu.ServiceQuotas()}, s.recording, c.faults...)
+				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, BatchSize: 20})
+				got, told := drain(t, a)
+				if !slices.Equal(told, row(0, n-1)) {
+					t.Errorf("got %v", told)
+				}
+				checkArchived(t, got, s, 0, n-1)
+				checkPoints(t, b)
+				if a.room.used != 0 {
+					t.Errorf("%d bytes are left in flight", a.room.used)
+				}
+				if len(b.Fired()) == 0 {
+					t.Error("no fault has fired")
+				}
+				t.Logf("%d calls, faults %v", len(b.Calls(mediaOp, "cam")), b.Fired())
+			})
+		})
+	}
+}
+
+func TestQuotasAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(3000, ago(3000))
+		b := newBubble(t, kvsemu.Options{Quotas: kvsemu.ServiceQuotas()}, s.recording)
+		log, lines := newLines()
+		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, BatchSize: 100})
+		a.log = log
+		before := time.Now()
+		got, _ := drain(t, a)
+		checkArchived(t, got, s, 0, 2999)
+		if lines.has("WARN") {
+			t.Errorf("the emulator has refused something: %v", lines.text())
+		}
+		if d := time.Since(before); d > 3000*time.Second/mediaRate+2*time.Second {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
+func TestAFragmentThatTheArchiveDoesNotHaveIsANamedGap(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		missing []int
+	}{
+		{"in the middle", []int{17}},
+		{"at both ends", []int{0, 49}},
+		{"several in a row", []int{20, 21, 22, 23}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := store(50, ago(50))
+				var faults []kvsemu.Fault
+				want := row(0, 49)
+				for _, i := range c.missing {
+					faults = append(faults, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: mediaOp, Fragment: number(i), Label: fmt.Sprint(i)})
+					want[i] = "GAP " + want[i]
+				}
+				b := newBubble(t, kvsemu.Options{}, s.recording, faults...)
+				before := time.Now()
+				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				if _, told := drain(t, a); !slices.Equal(told, want) {
+					t.Errorf("got %v", told)
+				}
+				if d := time.Since(before); d < 8*time.Second || d > 15*time.Second {
+					t.Errorf("the archive was given %v", d)
+				}
+				for label, n := range b.Fired() {
+					if n != maxAbsent {
+						t.Errorf("fragment %s was asked for %d times", label, n)
+					}
+				}
+				if n := len(b.Calls(mediaOp, "cam")); n > 1+maxAbsent*len(c.missing) {
+					t.Errorf("%d calls", n)
+				}
+				if a.room.used != 0 {
+					t.Errorf("%d bytes are left in flight", a.room.used)
+				}
+			})
+		})
+	}
+}
+
+func TestTheReasonOfAGapSaysWhatKVSSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(3, ago(3))
+		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: mediaOp, Fragment: number(1)})
+		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+		if _, err := a.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := a.Next(t.Context())
+		var gap *media.GapError
+		if !errors.As(err, &gap) || gap.Gap.FragmentNumber != number(1) {
+			t.Fatalf("got %v", err)
+		}
+		want := "the archive does not have it, after 5 tries: stream reports error 3000 FRAGMENT_NOT_FOUND for fragment " + number(1)
+		if gap.Gap.Reason != want {
+			t.Errorf("got  %s\nwant %s", gap.Gap.Reason, want)
+		}
+	})
+}
+
+func TestAFragmentAboveTheCapIsAGapAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(20, ago(20))
+		big := slices.MaxFunc(row(0, 19), func(a, b string) int { return len(s.archived[index(a)]) - len(s.archived[index(b)]) })
+		limit := source.Size(len(s.archived[index(big)]) - 1)
+		b := newBubble(t, kvsemu.Options{}, s.recording)
+		want := row(0, 19)
+		want[index(big)] = "GAP " + big
+		_, told := drain(t, b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxFragmentSize: limit}))
+		if !slices.Equal(told, want) {
+			t.Errorf("got %v, want %v", told, want)
+		}
+	})
+}
+
+func TestARefusalEndsTheReadingAndSaysWhatToDo(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		fault kvsemu.Fault
+		want  []string
+	}{
+		{"no permission to list", kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: "ListFragments", Status: 401, Code: "NotAuthorizedException"},
+			[]string{"stream cam", "ListFragments", "NotAuthorizedException", "HTTP 401", "request id", "needs kinesisvideo:ListFragments"}},
+		{"no permission to read", kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 401, Code: "NotAuthorizedException"},
+			[]string{"stream cam", mediaOp, "NotAuthorizedException", "kinesisvideo:GetMediaForFragmentList"}},
+		{"no such stream", kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: "GetDataEndpoint", Status: 404, Code: "ResourceNotFoundException"},
+			[]string{"stream cam", "GetDataEndpoint", "ResourceNotFoundException", "check the stream's name"}},
+		{"a wrong host for ever", kvsemu.Fault{Kind: kvsemu.FaultXML, Op: "ListFragments"},
+			[]string{"stream cam", "ListFragments", source.CodeWrongHost, "check endpoint_url"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := store(20, ago(20))
+				b := newBubble(t, kvsemu.Options{}, s.recording, c.fault)
+				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				_, err := a.Next(t.Context())
+				var refused *Error
+				if !errors.As(err, &refused) || refused.RequestID == "" {
+					t.Fatalf("got %v", err)
+				}
+				for _, want := range c.want {
+					if !strings.Contains(err.Error(), want) {
+						t.Errorf("%q does not say %q", err, want)
+					}
+				}
+				if _, again := a.Next(t.Context()); again == nil || again.Error() != err.Error() {
+					t.Errorf("after that comes %v", again)
+				}
+				checkPoints(t, b)
+			})
+		})
+	}
+}
+
+func TestAStreamWithoutRetentionIsRefusedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(5, ago(5))
+		b := newBubble(t, kvsemu.Options{}, s.recording)
+		if err := b.SetRetention("cam", 0); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.archive(t, ArchiveConfig{}).Next(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "the stream keeps no data") || !strings.Contains(err.Error(), source.CodeNoRetention) {
+			t.Errorf("got %v", err)
+		}
+		if n := len(b.Calls("ListFragments", "cam")); n != 1 {
+			t.Errorf("%d calls of ListFragments", n)
+		}
+	})
+}
+
+func TestWhatCameBeforeARefusalIsHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(100, ago(100))
+		b := newBubble(t, kvsemu.Options{}, s.recording)
+		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, BatchSize: 10, Connections: 1, MaxInFlight: 64 << 10})
+		for i := range 100 {
+			f, err := a.Next(t.Context())
+			if i == 10 {
+				if err := b.SetFaults([]kvsemu.Fault{{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 404, Code: "ResourceNotFoundException"}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err == nil {
+				checkArchived(t, []*media.Fragment{f}, s, i, i)
+				continue
+			}
+			if i <= 10 || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+				t.Errorf("fragment %d: %v", i, err)
+			}
+			return
+		}
+		t.Error("nothing was refused")
+	})
+}
+
+func TestAServiceThatIsOutOfReachFromTheStartIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, kvsemu.Options{}, store(1, ago(1)).recording)
+		a, err := NewArchive(b.net.aws(), ArchiveConfig{Stream: "cam", EndpointURL: "http://nowhere.test"}, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		if _, err := a.Next(t.Context()); err == nil || !strings.Contains(err.Error(), "no such host") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestExpiredCredentialsAreRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(200, ago(200))
+		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultToken, Op: mediaOp, Every: 4, Code: "ExpiredTokenException"})
+		cfg := b.net.aws()
+		cfg.Credentials = aws.NewCredentialsCache(&rotating{})
+		a, err := NewArchive(cfg, ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: Range{Start: s.begin}, BatchSize: 10, Connections: 1}, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		got, _ := drain(t, a)
+		checkArchived(t, got, s, 0, 199)
+		if len(b.Fired()) == 0 {
+			t.Error("no credentials have expired")
+		}
+	})
+}
+
+func TestAWrongClockOfThisMachineIsPutRight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow = 2 * time.Hour
+		begin := time.Now().Add(slow - time.Minute - 10*time.Second) // newer than this machine's now
+		s := store(10, begin)
+		b := newBubble(t, kvsemu.Options{Now: func() time.Time { return time.Now().Add(slow) }}, s.recording)
+		got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{Start: begin}}))
+		checkArchived(t, got, s, 0, 9)
+	})
+}
+
+func TestFIPSAndDualStackAreNotForTheDataEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(10, ago(10))
+		b := newBubble(t, kvsemu.Options{}, s.recording)
+		cfg := b.net.aws()
+		cfg.ConfigSources = []any{variants{}}
+		a, err := NewArchive(cfg, ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: Range{Start: s.begin}}, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		got, _ := drain(t, a)
+		checkArchived(t, got, s, 0, 9)
+	})
+}
+
+// shuffled answers GetMediaForFragmentList in another order than the one that was asked for,
+// with one fragment twice and one that nobody has asked for.
+type shuffled struct {
+	next  http.Handler
+	store *stored
+}
+
+func (h *shuffled) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/getMediaForFragmentList" {
+		h.next.ServeHTTP(w, r)
+		return
+	}
+	numbers := fragmentsOf(r)
+	rand.Shuffle(len(numbers), func(i, j int) { numbers[i], numbers[j] = numbers[j], numbers[i] })
+	for _, n := range append(numbers, numbers[0], number(0)) {
+		_, _ = w.Write(h.store.archived[index(place(n))])
+	}
+}
+
+func TestAnswersInAnotherOrderArePutInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(300, ago(300))
+		e := kvsemu.New(kvsemu.Options{})
+		if err := e.AddRecording("cam", strings.NewReader(string(s.recording))); err != nil {
+			t.Fatal(err)
+		}
+		b := &bubble{e, serveMemory(t, &shuffled{e.Handler(), s})}
+		got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{Start: s.begin.Add(time.Second)}, BatchSize: 30}))
+		checkArchived(t, got, s, 1, 299)
+	})
+}
+
+func BenchmarkArchive(b *testing.B) {
+	const n = 1000
+	s := store(n, ago(n))
+	var elapsed time.Duration
+	for b.Loop() {
+		e := kvsemu.New(kvsemu.Options{Quotas: kvsemu.ServiceQuotas(), Link: kvsemu.Link{BytesPerSecond: 25e6, Latency: 20 * time.Millisecond}})
+		if err := e.AddRecording("cam", strings.NewReader(string(s.recording))); err != nil {
+			b.Fatal(err)
+		}
+		elapsed += benchmarkArchive(b, e, s)
+	}
+	rate := float64(n*b.N) / elapsed.Seconds()
+	b.ReportMetric(rate, "fragments/s")
+	b.ReportMetric(rate/5, "x_GetMedia") // which gives 5 a second (Developer Guide, Quotas)
+}

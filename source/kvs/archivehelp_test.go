@@ -1,0 +1,85 @@
+package kvs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/kvsemu"
+)
+
+// index is the place that a text tells.
+func index(place string) int {
+	n, err := strconv.Atoi(place)
+	if err != nil {
+		panic(err) // the test's own text
+	}
+	return n
+}
+
+// fragmentsOf are the numbers that a call of GetMediaForFragmentList asks for.
+func fragmentsOf(r *http.Request) []string {
+	var in struct{ Fragments []string }
+	body, err := io.ReadAll(r.Body)
+	if err != nil || json.Unmarshal(body, &in) != nil {
+		return nil
+	}
+	return in.Fragments
+}
+
+// lines is a log that can be looked into.
+type lines struct {
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func newLines() (*slog.Logger, *lines) {
+	l := &lines{}
+	return slog.New(slog.NewTextHandler(l, nil)), l
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.log.Write(p)
+}
+
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.log.String()
+}
+
+func (l *lines) has(text string) bool { return strings.Contains(l.text(), text) }
+
+// benchmarkArchive reads all of cam and returns how long that took.
+func benchmarkArchive(b *testing.B, e *kvsemu.Server, s *stored) time.Duration {
+	b.Helper()
+	srv := httptest.NewServer(e.Handler())
+	defer srv.Close()
+	a, err := NewArchive(awsConfig(), ArchiveConfig{Stream: "cam", EndpointURL: srv.URL, Range: Range{Start: s.begin}}, quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.Close()
+	before := time.Now()
+	for i := 0; ; i++ {
+		_, err := a.Next(b.Context())
+		if errors.Is(err, io.EOF) && i == len(s.archived) {
+			return time.Since(before)
+		}
+		if err != nil {
+			b.Fatalf("after %d fragments: %v", i, err)
+		}
+	}
+}

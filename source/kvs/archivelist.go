@@ -1,0 +1,322 @@
+package kvs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// ArchivedFragment is one stored fragment, as it is listed.
+type ArchivedFragment struct {
+	Number string
+	// ProducerTime and ServerTime are its start on the two clocks.
+	ProducerTime, ServerTime time.Time
+	// Length is how long it plays.
+	Length time.Duration
+	// Bytes is its size.
+	Bytes int64
+}
+
+// at is the start on one of the clocks.
+func (f ArchivedFragment) at(c media.Clock) time.Time {
+	if c == media.ClockServer {
+		return f.ServerTime
+	}
+	return f.ProducerTime
+}
+
+const (
+	// longestFragment is how long a fragment may be (Developer Guide, Quotas). The
+	// service lists by the start, so that a range is widened by it.
+	longestFragment = 20 * time.Second
+	// period is what the order goes by: see Archive. It is the smallest window, too.
+	period = time.Hour
+	// sparse is the number of fragments below which the next window is twice as long.
+	sparse = pageSize / 2
+	// longestWindow bounds the doubling.
+	longestWindow = 1 << 20 * period
+	// maxWindow is how many fragments one window may hold: 25 times what KVS takes in
+	// an hour.
+	maxWindow = 500_000
+	// settled is how old, by the server's clock, what onward reading takes is at
+	// least. The listing is complete within a second, normally.
+	settled = 10 * time.Second
+)
+
+// lister lists a range window by window.
+type lister struct {
+	a     *Archive
+	clock media.Clock
+	// at is where the next window begins, end where the last one ends. span is how
+	// long the next one is, whole periods.
+	at, end time.Time
+	span    time.Duration
+	// full is the end of a window that held too much to be listed at once.
+	full time.Time
+	// keep says which fragments of the windows are wanted.
+	keep func(ArchivedFragment) bool
+	// first is the number of the fragment that the start lies in, onward by the
+	// producer's clock; otherwise all that begin before the start are such.
+	first string
+}
+
+// straddles says whether the start of the range may lie in a fragment.
+func (l *lister) straddles(f ArchivedFragment) bool { return l.first == "" || f.Number == l.first }
+
+// List lists the range, in order, and asks for no media. Windows of it are listed as they
+// are needed, so that memory does not grow with the range. The first error ends it. Of
+// Fragments it tells the numbers alone, as KVS lists no single ones.
+func (a *Archive) List(ctx context.Context) iter.Seq2[ArchivedFragment, error] {
+	return func(yield func(ArchivedFragment, error) bool) {
+		l, err := a.list(ctx)
+		for err == nil {
+			var window []ArchivedFragment
+			window, err = l.next(ctx)
+			for _, f := range window {
+				if !yield(f, nil) {
+					return
+				}
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			yield(ArchivedFragment{}, err)
+		}
+	}
+}
+
+// windows is a row of windows. next returns io.EOF after the last one, and no empty one.
+type windows interface {
+	next(ctx context.Context) ([]ArchivedFragment, error)
+	straddles(f ArchivedFragment) bool
+}
+
+// list returns the windows of what the settings name.
+func (a *Archive) list(ctx context.Context) (windows, error) {
+	if len(a.cfg.Fragments) > 0 {
+		return newNamed(a.cfg.Fragments), nil
+	}
+	now, err := a.serviceNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := a.cfg.Range
+	if r.After.Number != "" && r.After.ServerTime.IsZero() {
+		if r.After, err = a.lookUp(ctx, r.After.Number); err != nil {
+			return nil, err
+		}
+	}
+	if r.Onward {
+		return a.onward(ctx, r, now)
+	}
+	if r.End.IsZero() {
+		r.End = now
+	}
+	return a.bounded(r), nil
+}
+
+// bounded returns the windows of a range that has an end.
+func (a *Archive) bounded(r Range) *lister {
+	l := &lister{a: a, clock: r.Clock, at: time.Unix(0, 0), end: r.End, span: period}
+	after := r.After
+	known := ArchivedFragment{Number: after.Number, ProducerTime: after.ProducerTime, ServerTime: after.ServerTime}
+	if !r.Start.IsZero() {
+		l.at = r.Start.Add(-longestFragment)
+	}
+	if t := known.at(r.Clock); !t.IsZero() && t.Truncate(period).After(l.at) {
+		l.at = t.Truncate(period)
+	}
+	l.keep = func(f ArchivedFragment) bool {
+		at := f.at(r.Clock)
+		switch {
+		case !r.Start.IsZero() && at.Before(r.Start) && !at.Add(f.Length).After(r.Start):
+			return false
+		case after.Number == "":
+			return true
+		case known.at(r.Clock).IsZero():
+			return source.CompareNumbers(f.Number, after.Number) > 0
+		}
+		return compareInOrder(r.Clock)(f, known) > 0
+	}
+	return l
+}
+
+// onward returns the windows of all that came from the first fragment of the range on. They
+// are windows on the server's clock, so that the order is the one of the numbers.
+func (a *Archive) onward(ctx context.Context, r Range, now time.Time) (*lister, error) {
+	server := r
+	server.Clock, server.End = media.ClockServer, now.Add(-settled)
+	if r.After.Number != "" {
+		server.Start = time.Time{}
+		l := a.bounded(server)
+		l.keep = func(f ArchivedFragment) bool { return source.CompareNumbers(f.Number, r.After.Number) > 0 }
+		l.first = r.After.Number
+		return l, nil
+	}
+	if r.Clock == media.ClockServer || r.Start.IsZero() {
+		return a.bounded(server), nil
+	}
+	r.End = now
+	window, err := a.bounded(r).next(ctx)
+	if err != nil {
+		return nil, err // io.EOF: there is nothing from the start on
+	}
+	first := firstOf(window, r.Start)
+	server.Start = time.Time{}
+	l := a.bounded(server)
+	l.at, l.first = first.ServerTime.Truncate(time.Second), first.Number
+	l.keep = func(f ArchivedFragment) bool { return source.CompareNumbers(f.Number, first.Number) >= 0 }
+	return l, nil
+}
+
+// firstOf returns the fragment in which start lies, or else the first one after it, by the
+// producer's clock.
+func firstOf(window []ArchivedFragment, start time.Time) ArchivedFragment {
+	distance := func(f ArchivedFragment) time.Duration {
+		if d := start.Sub(f.ProducerTime); d >= 0 {
+			return d - longestFragment - longestWindow // before all that begin later
+		}
+		return f.ProducerTime.Sub(start)
+	}
+	return slices.MinFunc(window, func(f, g ArchivedFragment) int {
+		return cmp.Or(cmp.Compare(distance(f), distance(g)), source.CompareNumbers(f.Number, g.Number))
+	})
+}
+
+// compareInOrder compares two fragments by the order of the archive.
+func compareInOrder(clock media.Clock) func(f, g ArchivedFragment) int {
+	return func(f, g ArchivedFragment) int {
+		return cmp.Or(
+			f.at(clock).Truncate(period).Compare(g.at(clock).Truncate(period)),
+			source.CompareNumbers(f.Number, g.Number),
+		)
+	}
+}
+
+// next lists the next window that has something. Windows end with a period, so that the
+// order does not depend on where they begin.
+func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
+	for l.at.Before(l.end) {
+		to := l.windowEnd()
+		found, whole, err := l.window(ctx, to)
+		if err != nil {
+			return nil, err
+		}
+		if !whole {
+			l.full, l.span = to, max(period, (to.Sub(l.at)/2).Truncate(period))
+			continue
+		}
+		l.at = to
+		if len(found) < sparse {
+			l.span = min(2*l.span, longestWindow)
+		}
+		found = slices.DeleteFunc(found, func(f ArchivedFragment) bool { return !l.keep(f) })
+		if len(found) == 0 {
+			continue
+		}
+		slices.SortFunc(found, compareInOrder(l.clock))
+		same := func(f, g ArchivedFragment) bool { return source.CompareNumbers(f.Number, g.Number) == 0 }
+		return slices.CompactFunc(found, same), nil
+	}
+	return nil, io.EOF
+}
+
+// windowEnd is where the next window ends: at the end of a period, and no further than half
+// way to what has held too much.
+func (l *lister) windowEnd() time.Time {
+	span := l.span
+	if l.at.Before(l.full) {
+		span = min(span, max(period, (l.full.Sub(l.at)/2).Truncate(period)))
+	}
+	to := l.at.Truncate(period).Add(span)
+	if to.After(l.end) {
+		return l.end
+	}
+	return to
+}
+
+// window lists what begins from l.at on and before to, in the order in which it comes. A
+// window that takes several calls and could be shorter is given up: it is not whole.
+func (l *lister) window(ctx context.Context, to time.Time) (found []ArchivedFragment, whole bool, err error) {
+	call := page{clock: l.clock, from: l.at, to: to}
+	for {
+		next, err := l.page(ctx, call, &found)
+		switch {
+		case err != nil:
+			return nil, false, err
+		case next == nil:
+			return found, true, nil
+		case to.Sub(l.at) > period:
+			return nil, false, nil
+		case len(found) > maxWindow:
+			return nil, false, fmt.Errorf("list fragments of stream %s from %v on: one hour holds more than %d", l.a.id.name, l.at, maxWindow)
+		}
+		call.token = next
+	}
+}
+
+// page makes one call, as often as it takes.
+func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment) (next *string, err error) {
+	a := l.a
+	var tries tries
+	for {
+		if err := a.lists.spend(ctx, pageSize); err != nil {
+			return nil, err
+		}
+		out, endpoint, err := a.api.listFragments(ctx, call)
+		if err == nil {
+			a.reached.Store(true)
+			a.lists.served()
+			for _, f := range out.Fragments {
+				info := ArchivedFragment{
+					Number:       aws.ToString(f.FragmentNumber),
+					ProducerTime: aws.ToTime(f.ProducerTimestamp),
+					ServerTime:   aws.ToTime(f.ServerTimestamp),
+					Length:       time.Duration(f.FragmentLengthInMilliseconds) * time.Millisecond,
+					Bytes:        max(0, f.FragmentSizeInBytes),
+				}
+				// The range of a call includes its end.
+				if at := info.at(l.clock); isNumber(info.Number) && !at.Before(l.at) && at.Before(call.to) {
+					*found = append(*found, info)
+				}
+			}
+			return out.NextToken, nil
+		}
+		if err := a.again(ctx, &tries, failure{err, &a.api.list, endpoint, a.lists}); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// named is the windows of fragments that are named one by one: one window.
+type named struct{ fragments []ArchivedFragment }
+
+func newNamed(numbers []string) *named {
+	n := &named{}
+	for _, number := range numbers {
+		n.fragments = append(n.fragments, ArchivedFragment{Number: number})
+	}
+	byNumber := func(f, g ArchivedFragment) int { return source.CompareNumbers(f.Number, g.Number) }
+	slices.SortFunc(n.fragments, byNumber)
+	n.fragments = slices.CompactFunc(n.fragments, func(f, g ArchivedFragment) bool { return byNumber(f, g) == 0 })
+	return n
+}
+
+func (n *named) next(context.Context) ([]ArchivedFragment, error) {
+	window := n.fragments
+	if n.fragments = nil; window == nil {
+		return nil, io.EOF
+	}
+	return window, nil
+}
+
+func (n *named) straddles(ArchivedFragment) bool { return false }

@@ -1,0 +1,210 @@
+package kvs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// maxReady is how many batches wait to be handed on at most.
+const maxReady = 64
+
+// maxUnreached is how often in a row the service may not be reached before it has been
+// reached once: until then nothing shows that the settings are right.
+const maxUnreached = 5
+
+// hints say what a person can do about a refusal, where source.Hint does not.
+var hints = map[string]string{
+	source.CodeNoRetention:     "the stream keeps no data; set a data retention period, and read what is ingested from then on",
+	"NotAuthorizedException":   "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
+	"AccessDeniedException":    "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
+	"InvalidArgumentException": "fragment numbers must be of this stream",
+}
+
+// listing is one window on its way to the fetching.
+type listing struct {
+	fragments []ArchivedFragment
+	straddles func(ArchivedFragment) bool
+	err       error
+}
+
+// schedule lists the range and has it fetched, batch after batch, as room comes free.
+func (a *Archive) schedule(ctx context.Context) {
+	defer close(a.order)
+	windows := make(chan listing)
+	a.workers.Go(func() { a.listAll(ctx, windows) })
+	for w := range windows {
+		if w.err != nil {
+			failed := a.newBatch(nil, w.straddles)
+			failed.out <- answer{err: w.err, fatal: true}
+			close(failed.out)
+			a.push(ctx, failed)
+			return
+		}
+		for len(w.fragments) > 0 {
+			n, bytes := a.cutBatch(w.fragments)
+			if a.room.acquire(ctx, bytes) != nil {
+				return
+			}
+			b := a.newBatch(w.fragments[:n], w.straddles)
+			w.fragments = w.fragments[n:]
+			if !a.push(ctx, b) {
+				return
+			}
+			a.workers.Go(func() { a.work(ctx, b) })
+		}
+	}
+}
+
+// push puts a batch into the order in which they are handed on.
+func (a *Archive) push(ctx context.Context, b *batch) bool {
+	select {
+	case a.order <- b:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// cutBatch says how many fragments the next batch has, and what they cost: as many as all
+// connections together have room for, up to BatchSize.
+func (a *Archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
+	share := int64(a.cfg.MaxInFlight) / int64(a.cfg.Connections+1)
+	for _, f := range fragments {
+		if n == a.cfg.BatchSize || n > 0 && bytes+cost(f) > share {
+			break
+		}
+		n++
+		bytes += cost(f)
+	}
+	return n, bytes
+}
+
+// listAll lists all windows. One waits while the one before is being fetched.
+func (a *Archive) listAll(ctx context.Context, out chan<- listing) {
+	defer close(out)
+	l, err := a.list(ctx)
+	for {
+		next := listing{err: err, straddles: func(ArchivedFragment) bool { return false }}
+		if err == nil {
+			next.straddles = l.straddles
+			next.fragments, next.err = l.next(ctx)
+		}
+		if errors.Is(next.err, io.EOF) || ctx.Err() != nil {
+			return
+		}
+		select {
+		case out <- next:
+		case <-ctx.Done():
+			return
+		}
+		if next.err != nil {
+			return
+		}
+	}
+}
+
+// serviceNow returns the time by the service's clock.
+func (a *Archive) serviceNow(ctx context.Context) (time.Time, error) {
+	var tries tries
+	for {
+		endpoint, err := a.api.endpoint(ctx, &a.api.list)
+		if err == nil {
+			return a.api.now(), nil
+		}
+		if err := a.again(ctx, &tries, failure{err, &a.api.list, endpoint, a.lists}); err != nil {
+			return time.Time{}, err
+		}
+	}
+}
+
+// lookUp returns the clocks of a fragment, which it fetches for that. They are zero when it
+// is not there any more.
+func (a *Archive) lookUp(ctx context.Context, number string) (source.Place, error) {
+	b := a.newBatch([]ArchivedFragment{{Number: number}}, func(ArchivedFragment) bool { return false })
+	b.items[0].cost = 0
+	a.work(ctx, b)
+	r, ok := <-b.out
+	a.room.release(r.cost)
+	switch {
+	case !ok:
+		return source.Place{}, ctx.Err()
+	case r.fatal:
+		return source.Place{}, r.err
+	case r.err != nil:
+		a.log.Warn("the fragment to go on after is not there any more, reading goes on from the oldest one", "fragment", number, "error", r.err)
+		return source.Place{Number: number}, nil
+	}
+	return source.Place{Number: number, ProducerTime: r.fragment.ProducerTime, ServerTime: r.fragment.ServerTime}, nil
+}
+
+// tries counts calls that have failed in the same way in a row.
+type tries struct {
+	kind  string
+	times int
+	// answered is how many calls of the operation had been served by the last of them.
+	answered int
+}
+
+// failure is a call that has failed: at which endpoint of which operation, and what its
+// calls are counted by.
+type failure struct {
+	err      error
+	plane    *plane
+	endpoint *url.URL
+	points   *points
+}
+
+// again waits until a call that has failed can be made again; its error says that it cannot.
+func (a *Archive) again(ctx context.Context, t *tries, r failure) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	v, kind := source.Judge(r.err), "connection lost"
+	var coded interface{ ErrorCode() string }
+	if errors.As(r.err, &coded) {
+		kind = coded.ErrorCode()
+	}
+	if kind == source.CodeNoRetention {
+		v = source.Verdict{Class: source.ClassFatal}
+	}
+	if v.Refresh {
+		a.api.stale(ctx, r.plane, r.endpoint, r.err)
+	}
+	if answered := r.points.count(); t.kind != kind || t.answered != answered {
+		*t = tries{kind: kind, answered: answered}
+	}
+	t.times++
+	limit := v.Tries
+	if limit == 0 && coded == nil && !a.reached.Load() {
+		limit = maxUnreached
+	}
+	if v.Class != source.ClassRetry || limit > 0 && t.times > limit {
+		return a.fatal(r.err, v)
+	}
+	a.log.Warn("call is made again after an error", "times", t.times, "error", r.err)
+	if kind == throttled {
+		r.points.throttled(a.pace)
+		return nil
+	}
+	return sleep(ctx, backoff(a.pace.retry, t.times-1, a.pace.most))
+}
+
+// fatal returns the error that ends the reading.
+func (a *Archive) fatal(err error, v source.Verdict) error {
+	err = fmt.Errorf("read archive of stream %s: %w", a.id.name, err)
+	var tag *source.ErrorTag
+	var coded interface{ ErrorCode() string }
+	switch {
+	case errors.As(err, &tag) && v.Hint != "":
+		return fmt.Errorf("%w: %s", err, v.Hint)
+	case errors.As(err, &coded) && hints[coded.ErrorCode()] != "":
+		return fmt.Errorf("%w: %s", err, hints[coded.ErrorCode()])
+	}
+	return err
+}

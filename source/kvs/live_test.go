@@ -1,0 +1,324 @@
+package kvs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// long is a recording of n fragments of a second, of some kilobytes of noise each.
+func long(n int) (recording []byte, chunks [][]byte) {
+	noise := rand.New(rand.NewPCG(1, 2))
+	for i := range n {
+		blocks := make([]kvsemu.Block, 4)
+		for b := range blocks {
+			data := make([]byte, 200+noise.IntN(1500))
+			for j := range data {
+				data[j] = byte(noise.Uint32())
+			}
+			blocks[b] = kvsemu.Block{Track: 1, Key: b == 0, Time: time.Duration(b) * 250 * time.Millisecond, Data: data}
+		}
+		chunks = append(chunks, kvsemu.AppendChunk(nil, kvsemu.Chunk{
+			FragmentNumber: number(i),
+			ProducerTime:   epoch.Add(time.Duration(i) * time.Second),
+			ServerTime:     epoch.Add(time.Hour + time.Duration(i)*time.Second),
+			Tracks:         []media.Track{{Number: 1, Type: media.TrackVideo, CodecID: "V_TEST", Width: 16, Height: 16}},
+			Tags:           []media.Tag{{Name: "place", Value: fmt.Sprint(i)}},
+			Blocks:         blocks,
+			// Clusters of both kinds, since they end differently where they are cut.
+			UnknownClusterSize: i%2 == 1,
+			TrailingTags:       []media.Tag{{Name: "after", Value: fmt.Sprint(i)}},
+			ContinuationToken:  number(i),
+		}))
+	}
+	return bytes.Join(chunks, nil), chunks
+}
+
+// bubble is an emulator on a network of its own with one stream, cam.
+type bubble struct {
+	*kvsemu.Server
+	net *memory
+}
+
+func newBubble(t *testing.T, opts kvsemu.Options, recording []byte, faults ...kvsemu.Fault) *bubble {
+	t.Helper()
+	s := kvsemu.New(opts)
+	if err := s.AddRecording("cam", bytes.NewReader(recording)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetFaults(faults); err != nil {
+		t.Fatal(err)
+	}
+	return &bubble{s, serveMemory(t, s.Handler())}
+}
+
+// live reads cam, and closes it at the end of the test.
+func (b *bubble) live(t *testing.T, awsCfg aws.Config, start source.StartSelector) *source.Live {
+	t.Helper()
+	stream, err := NewStream(awsCfg, Config{Stream: "cam", EndpointURL: memoryURL}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := source.Reconnect(stream, source.LiveConfig{Stream: "cam", Start: start}, quiet)
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+	})
+	return l
+}
+
+// collect reads fragments until s ends, and reports gaps.
+func collect(t *testing.T, s source.Source) []*media.Fragment {
+	t.Helper()
+	var all []*media.Fragment
+	for {
+		f, err := s.Next(t.Context())
+		var gap *media.GapError
+		switch {
+		case err == nil:
+			all = append(all, f)
+		case errors.As(err, &gap):
+			t.Errorf("after %d fragments: %v", len(all), gap)
+		case errors.Is(err, io.EOF):
+			return all
+		default:
+			t.Fatalf("after %d fragments: %v", len(all), err)
+		}
+	}
+}
+
+var earliest = source.StartSelector{Type: source.StartEarliest}
+
+// checkWhole sees that every chunk came once, in order and byte for byte.
+func checkWhole(t *testing.T, got []*media.Fragment, chunks [][]byte) {
+	t.Helper()
+	if len(got) != len(chunks) {
+		t.Errorf("%d fragments, want %d", len(got), len(chunks))
+	}
+	for i, f := range got[:min(len(got), len(chunks))] {
+		if f.Number != number(i) || f.Cut || !bytes.Equal(f.MKV, chunks[i]) || len(f.Tags) != 2 {
+			t.Fatalf("fragment %d is %s, cut: %v, %d bytes of %d, tags %v", i, f.Number, f.Cut, len(f.MKV), len(chunks[i]), f.Tags)
+		}
+	}
+}
+
+// rotating gives out other credentials each time that it is asked.
+type rotating struct{ n int }
+
+func (r *rotating) Retrieve(context.Context) (aws.Credentials, error) {
+	r.n++
+	return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test", SessionToken: fmt.Sprint("token-", r.n)}, nil
+}
+
+func TestNothingIsLostOrDoubledOver300Cuts(t *testing.T) {
+	recording, chunks := long(250)
+	size := int64(len(recording) / len(chunks))
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	for name, clean := range map[string]bool{"broken connections": false, "payloads that end": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime}, recording,
+					kvsemu.Fault{Kind: kvsemu.FaultCut, Clean: clean, Bytes: 1, BytesMax: 2 * size, Count: 300, Seed: seed})
+				l := b.live(t, b.net.aws(), earliest)
+				checkWhole(t, collect(t, source.WithEnd(l, source.End{IdleTimeout: time.Minute}, media.ClockProducer)), chunks)
+				if cuts := b.Fired()["cut"]; cuts != 300 || l.Reconnects() < cuts {
+					t.Errorf("%d cuts, %d reconnects", cuts, l.Reconnects())
+				}
+				checkRate(t, b)
+			})
+		})
+	}
+}
+
+// trouble is every fault that may pass. It comes at random and as often as it likes.
+func trouble(seed uint64, size int64) []kvsemu.Fault {
+	return []kvsemu.Fault{
+		{Kind: kvsemu.FaultThrottle, Op: "GetMedia", P: 0.1, Seed: seed},
+		{Kind: kvsemu.FaultThrottle, Op: "GetDataEndpoint", P: 0.1, Seed: seed + 1},
+		{Kind: kvsemu.FaultConnections, Every: 19},
+		{Kind: kvsemu.FaultEndpoint, Every: 13},
+		{Kind: kvsemu.FaultMove, Every: 11},
+		{Kind: kvsemu.FaultToken, Op: "GetMedia", Every: 17},
+		{Kind: kvsemu.FaultToken, Op: "GetMedia", Code: "ExpiredTokenException", Every: 23},
+		{Kind: kvsemu.FaultHTTP, Op: "GetMedia", Status: 500, Every: 31},
+		{Kind: kvsemu.FaultHTTP, Op: "GetMedia", Status: 503, Every: 37},
+		{Kind: kvsemu.FaultXML, Op: "GetMedia", Every: 29},
+		// Each finds a fragment in its way, so that none can hit one three times.
+		{Kind: kvsemu.FaultTag, ID: 3000, Fragments: 1, P: 0.03, Seed: seed + 5},
+		{Kind: kvsemu.FaultTag, ID: 3002, Fragments: 1, P: 0.03, Seed: seed + 6},
+		{Kind: kvsemu.FaultTag, ID: 4503, Fragments: 1, P: 0.03, Seed: seed + 7},
+		{Kind: kvsemu.FaultTag, ID: 5000, Fragments: 1, P: 0.03, Seed: seed + 8},
+		{Kind: kvsemu.FaultStall, Bytes: 1, BytesMax: 2 * size, Every: 21, Seed: seed + 9},
+		{Kind: kvsemu.FaultIdle, Fragments: 1, Every: 20},
+		{Kind: kvsemu.FaultSlow, Rate: 10_000, Delay: time.Second, Every: 18},
+		// The first bytes tell that they are wrong; those of a picture do not.
+		{Kind: kvsemu.FaultCorrupt, Bytes: 0, BytesMax: 3, Every: 14, Seed: seed + 12},
+		{Kind: kvsemu.FaultCut, Clean: true, Bytes: 1, BytesMax: 2 * size, P: 0.4, Seed: seed + 13},
+		{Kind: kvsemu.FaultCut, Bytes: 1, BytesMax: 4 * size, Seed: seed + 14},
+	}
+}
+
+func TestNothingIsLostOrDoubledWhateverHappens(t *testing.T) {
+	recording, chunks := long(150)
+	for range 3 {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime}, recording, trouble(seed, int64(len(recording)/len(chunks)))...)
+				awsCfg := b.net.aws()
+				awsCfg.Credentials = aws.NewCredentialsCache(&rotating{})
+				l := b.live(t, awsCfg, earliest)
+				checkWhole(t, collect(t, source.WithEnd(l, source.End{Fragments: len(chunks)}, media.ClockProducer)), chunks)
+				checkRate(t, b)
+				if fired := b.Fired(); len(fired) != 13 {
+					t.Errorf("only these faults came: %v", fired)
+				}
+			})
+		})
+	}
+}
+
+// checkRate sees that no second had more than 4 GetMedia calls.
+func checkRate(t *testing.T, b *bubble) {
+	t.Helper()
+	calls := b.Calls("GetMedia", "cam")
+	for i, first := range calls {
+		later := slices.IndexFunc(calls[i:], func(c time.Time) bool { return c.Sub(first) >= time.Second })
+		if later > 4 || later < 0 && len(calls)-i > 4 {
+			t.Fatalf("%d calls within a second of %v", later, first)
+		}
+	}
+}
+
+func TestTheRateOfCallsUnderPermanentThrottling(t *testing.T) {
+	for _, kind := range []kvsemu.FaultKind{kvsemu.FaultThrottle, kvsemu.FaultConnections, kvsemu.FaultHTTP} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBubble(t, kvsemu.Options{}, payload(), kvsemu.Fault{Kind: kind, Op: "GetMedia"})
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				if _, err := b.live(t, b.net.aws(), earliest).Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatal(err)
+				}
+				checkRate(t, b)
+				n := len(b.Calls("GetMedia", "cam"))
+				t.Logf("%d GetMedia calls in 10 min", n)
+				if n < 20 || n > 45 || len(b.Calls("GetDataEndpoint", "cam")) != 1 {
+					t.Errorf("%d GetMedia calls, %d GetDataEndpoint calls", n, len(b.Calls("GetDataEndpoint", "cam")))
+				}
+			})
+		})
+	}
+}
+
+func TestAnEndpointIsUsedFor45Minutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recording, chunks := long(4 * 3600)
+		b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime, MaxRecording: 1 << 30}, recording,
+			kvsemu.Fault{Kind: kvsemu.FaultCut, Clean: true, After: 25 * time.Minute})
+		checkWhole(t, collect(t, source.WithEnd(b.live(t, b.net.aws(), earliest), source.End{Fragments: len(chunks)}, media.ClockProducer)), chunks)
+		if media, endpoint := len(b.Calls("GetMedia", "cam")), len(b.Calls("GetDataEndpoint", "cam")); media != 10 || endpoint != 5 {
+			t.Errorf("%d GetMedia calls, %d GetDataEndpoint calls in 4 h", media, endpoint)
+		}
+	})
+}
+
+func TestCredentialsThatHaveExpired(t *testing.T) {
+	expire := kvsemu.Fault{Kind: kvsemu.FaultToken, Op: "GetMedia", Nth: 2}
+	cut := kvsemu.Fault{Kind: kvsemu.FaultCut, Clean: true, Bytes: int64(len(chunk(0)))}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, kvsemu.Options{}, payload(), expire, cut)
+		awsCfg := b.net.aws()
+		fresh := &rotating{}
+		awsCfg.Credentials = aws.NewCredentialsCache(fresh)
+		got := collect(t, source.WithEnd(b.live(t, awsCfg, earliest), source.End{Fragments: chunkCount}, media.ClockProducer))
+		if len(got) != chunkCount || fresh.n != 2 {
+			t.Errorf("%d fragments, credentials were asked for %d times", len(got), fresh.n)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, kvsemu.Options{}, payload(), expire, cut)
+		l := b.live(t, b.net.aws(), earliest)
+		if _, err := l.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := l.Next(t.Context())
+		var refused *Error
+		if !errors.As(err, &refused) || refused.Code != "NotAuthorizedException" || len(b.Calls("GetMedia", "cam")) != 3 {
+			t.Fatalf("error is %v after %d calls", err, len(b.Calls("GetMedia", "cam")))
+		}
+		for _, part := range []string{"stream cam", "2 times in a row", refused.RequestID, "must not have expired"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%q does not say %q", err, part)
+			}
+		}
+	})
+}
+
+func TestAFatalErrorTagSaysAllThatIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, kvsemu.Options{}, payload(), kvsemu.Fault{Kind: kvsemu.FaultTag, ID: 4501, Fragments: 2})
+		l := b.live(t, b.net.aws(), earliest)
+		var err error
+		count := -1
+		for ; err == nil; count++ {
+			_, err = l.Next(t.Context())
+		}
+		var tag *source.ErrorTag
+		if !errors.As(err, &tag) || tag.ID != 4501 || count != 2 {
+			t.Fatalf("%d fragments, then %v", count, err)
+		}
+		for _, part := range []string{"stream cam", "request id ", "4501", tag.Code, "enable the stream's KMS key"} {
+			if !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "request id none") {
+				t.Errorf("%q does not say %q", err, part)
+			}
+		}
+	})
+}
+
+func TestCancellingALiveStreamLeavesNothing(t *testing.T) {
+	faults := map[string]kvsemu.Fault{
+		"while a session is open":       {Kind: kvsemu.FaultSlow, Rate: 1 << 20},
+		"while a session is stalled":    {Kind: kvsemu.FaultStall, Bytes: 600},
+		"while an answer is waited for": {Kind: kvsemu.FaultSlow, Delay: time.Hour},
+		"between two calls":             {Kind: kvsemu.FaultThrottle},
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime, IdleEnd: time.Hour}, payload(), fault)
+				l := b.live(t, b.net.aws(), earliest)
+				ctx, cancel := context.WithTimeout(t.Context(), 9500*time.Millisecond)
+				defer cancel()
+				var err error
+				for err == nil {
+					_, err = l.Next(ctx)
+				}
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+				synctest.Wait()
+				if n := b.net.open.Load(); n != 0 || b.Active() != 0 {
+					t.Errorf("%d connections and %d handlers are left", n, b.Active())
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,358 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Dialer opens sessions of one stream. A session ends with io.EOF when the service
+// ends it, which says nothing about the stream.
+type Dialer interface {
+	// Dial opens a session that starts at start, with one call and no second
+	// try. refresh asks for fresh credentials and a fresh data endpoint. ctx
+	// bounds the opening alone. Whoever dials closes the session, maybe while its
+	// Next is waiting, which then returns.
+	Dial(ctx context.Context, start StartSelector, refresh bool) (Source, error)
+}
+
+// LiveConfig says what a live source reads.
+type LiveConfig struct {
+	// Stream is the stream's name, for logs, errors and gaps.
+	Stream string
+	// Start says where the first session starts.
+	Start StartSelector
+}
+
+// Live is a Source that reads one stream over as many sessions as it takes: KVS ends
+// every GetMedia session, after 3 s without media and after some 45 min at any
+// rate. It ends by itself only when the stream refuses to be read.
+//
+// Every fragment is handed on once and in order. A session starts after the last
+// fragment that was handed on, by its number, and numbers that are not greater are
+// dropped. What the session before did not bring whole is read again: a fragment
+// that ended early, made no sense or answered with an error that may pass. Only
+// when that happens three times at the same place, the fragment is handed on as
+// far as it goes (Cut), or becomes a gap, and reading goes on after it.
+//
+// NOW is asked for once. Once a session was open its moment is what the stream is
+// read from (SERVER_TIMESTAMP, on the service's clock), until a fragment has come:
+// asking for NOW again would lose what came in between.
+//
+// After a session that brought something the next one is opened at once, otherwise
+// after a delay that grows from 1 s to 30 s; never are there more than 4 calls in a
+// second. Which errors are tried again, for how long, and which end the stream is in
+// the table of verdicts.
+//
+// A fragment that begins later than the one before it ended is seen by the producer's
+// clock. When the service could be reached all the time nothing was lost: the
+// producer has paused, which is logged and counted by Pauses. When a session broke
+// or could not be opened in between, media may have expired unread: that is a gap
+// between the two fragments. A jump back is a producer that has been restarted or
+// repeats itself, and no loss.
+//
+// BytesRead, Close, Reconnects and Pauses may be called while Next is waiting, which
+// Close ends.
+type Live struct {
+	dialer Dialer
+	cfg    LiveConfig
+	log    *slog.Logger
+	calls  limiter
+
+	reconnects, pauses atomic.Int64
+	life               context.Context // a signal to end, not the context of a call
+	end                context.CancelFunc
+	mu                 sync.Mutex
+	session            Source // nil between sessions
+	before             int64  // bytes of the sessions that are over
+
+	// All that follows is of the goroutine that calls Next.
+	ready []result
+	// over is what Next returns from now on.
+	over error
+
+	position
+	trouble trouble
+	clock   continuity
+	// held is a fragment that may go on in the next session: it is handed on when
+	// more follows it in this one.
+	held *media.Fragment
+	// lost is the number of the last gap.
+	lost string
+	// flowed says that the session brought something, idle that the last ones
+	// did not, unsure that the service was out of reach since the last fragment.
+	flowed, idle, unsure bool
+	// refresh and delay are for the next call.
+	refresh bool
+	delay   time.Duration
+	// fruitless is the number of sessions and calls in a row that brought nothing.
+	fruitless int
+	// failing is the error that came the last times, and how often.
+	failing struct {
+		what  string
+		times int
+	}
+}
+
+var _ Source = (*Live)(nil)
+
+// Reconnect returns a source that reads a stream over all sessions that d opens. It
+// opens the first one in its first Next.
+func Reconnect(d Dialer, cfg LiveConfig, log *slog.Logger) *Live {
+	l := &Live{dialer: d, cfg: cfg, log: log.With("stream", cfg.Stream), position: begin(cfg.Start)}
+	l.life, l.end = context.WithCancel(context.Background())
+	return l
+}
+
+// Next implements Source. It waits for as long as the stream brings nothing. After the
+// error of a cancelled ctx it may be called again.
+func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.life, cancel)()
+	for {
+		switch {
+		case l.life.Err() != nil:
+			return nil, fmt.Errorf("read stream %s: %w", l.cfg.Stream, fs.ErrClosed)
+		case len(l.ready) > 0:
+			r := l.ready[0]
+			l.ready = l.ready[1:]
+			return r.fragment, r.err
+		case l.over != nil:
+			return nil, l.over
+		case ctx.Err() != nil:
+			l.hangUp()
+			return nil, fmt.Errorf("read stream %s: %w", l.cfg.Stream, ctx.Err())
+		}
+		session := l.current()
+		if session == nil {
+			l.connect(waiting)
+			continue
+		}
+		f, err := session.Next(waiting)
+		if err == nil || waiting.Err() == nil {
+			l.take(f, err)
+		}
+	}
+}
+
+// current returns the session that is read, nil between sessions.
+func (l *Live) current() Source {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.session
+}
+
+// connect opens the next session when its time has come.
+func (l *Live) connect(ctx context.Context) {
+	if sleep(ctx, l.delay) != nil || l.calls.wait(ctx) != nil {
+		return
+	}
+	start := l.selector()
+	session, err := l.dialer.Dial(ctx, start, l.refresh)
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			_ = session.Close() // nothing of it was wanted
+		}
+	case err != nil:
+		l.log.Debug("session refused", "start", start.Type, "error", err)
+		l.failed(err)
+		l.rest()
+	default:
+		l.adopt(session, start)
+	}
+}
+
+// adopt makes a session the one that is read.
+func (l *Live) adopt(session Source, start StartSelector) {
+	if !l.keep(session) {
+		return
+	}
+	l.refresh, l.flowed, l.delay = false, false, 0
+	if l.opened {
+		l.reconnects.Add(1)
+		l.log.Debug("stream opened again", "start", start.Type, "after", l.last)
+		return
+	}
+	l.log.Info("stream opened", "start", start.Type)
+	l.noteOpened(session)
+}
+
+// keep takes the session, unless Close was faster: then it closes it.
+func (l *Live) keep(session Source) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.life.Err() != nil {
+		_ = session.Close() // nothing of it was wanted
+		return false
+	}
+	l.session = session
+	return true
+}
+
+// hangUp closes the session.
+func (l *Live) hangUp() {
+	l.held = nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session == nil {
+		return
+	}
+	_ = l.session.Close() // says nothing that matters about a session that is given up
+	l.before += l.session.BytesRead()
+	l.session = nil
+}
+
+// take sorts what a session has brought.
+func (l *Live) take(f *media.Fragment, err error) {
+	var gap *media.GapError
+	switch {
+	case err == nil:
+		l.release()
+		if f.Cut || f.ContinuationToken == "" {
+			l.held = f
+			return
+		}
+		l.accept(f)
+	case errors.Is(err, errCutHead):
+		// The end of the session comes next, and the next one reads it again.
+	case errors.As(err, &gap):
+		l.release()
+		l.takeGap(gap)
+	default:
+		l.sessionOver(err)
+	}
+}
+
+// release hands on the fragment that was held, because it is whole: more follows it.
+func (l *Live) release() {
+	if f := l.held; f != nil {
+		l.held = nil
+		l.accept(f)
+	}
+}
+
+// accept hands on a fragment, unless it has been.
+func (l *Live) accept(f *media.Fragment) {
+	if l.seen(f.Number) {
+		l.log.Debug("fragment dropped, it was read before", "fragment", f.Number, "after", l.last)
+		return
+	}
+	if l.idle {
+		l.log.Info("media comes again", "fragment", f.Number, "producer_time", f.ProducerTime)
+	}
+	from, how := l.clock.follow(f)
+	switch {
+	case how == jumpAhead && l.unsure:
+		l.lose("", fmt.Errorf("no media from %s to %s, before fragment %s: the service was out of reach in between, so that media may have been lost",
+			stamp(from), stamp(f.ProducerTime), f.Number))
+	case how == jumpAhead:
+		l.pauses.Add(1)
+		l.log.Info("producer has paused", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
+	case how == jumpBack:
+		l.log.Debug("producer's clock went back", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
+	}
+	l.ready = append(l.ready, result{fragment: f})
+	l.advance(f.Number)
+	l.lastServer = f.ServerTime
+	l.unsure, l.idle = false, false
+}
+
+// stamp writes a time for people, to the millisecond.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// advance goes on after a fragment.
+func (l *Live) advance(number string) {
+	l.pass(number)
+	l.trouble, l.flowed, l.fruitless = trouble{}, true, 0
+}
+
+// lose hands on a gap, one for each number.
+func (l *Live) lose(number string, cause error) {
+	if number != "" && number == l.lost {
+		return
+	}
+	l.lost = number
+	l.ready = append(l.ready, result{err: newGap(l.cfg.Stream, number, cause, 0)})
+}
+
+// sessionOver is called when the session has ended with err.
+func (l *Live) sessionOver(err error) {
+	held, place := l.held, l.current().BytesRead()
+	l.hangUp()
+	// An error about the fragment itself is counted as such.
+	if held != nil && !l.seen(held.Number) && held.Number != fragmentOf(err) {
+		if l.trouble.again(held.Number, place) {
+			l.log.Debug("session ended inside a fragment, it is read again", "fragment", held.Number)
+			l.remember(held)
+		} else {
+			l.accept(held)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		l.failing.what = ""
+		l.ended()
+	} else {
+		l.failed(err)
+	}
+	if l.over != nil && held != nil {
+		l.accept(held) // there is no session that could bring the rest
+	}
+	l.rest()
+}
+
+// ended logs the end of a session that the service has ended.
+func (l *Live) ended() {
+	if l.flowed || l.idle {
+		l.log.Debug("session ended, the next one is opened", "after", l.last)
+		return
+	}
+	l.idle = true
+	l.log.Info("stream is idle, waiting for media", "after", l.last)
+}
+
+// rest sets the delay before the next call.
+func (l *Live) rest() {
+	if l.flowed {
+		l.delay, l.flowed = 0, false
+		return
+	}
+	l.delay = backoff(l.fruitless)
+	l.fruitless++
+}
+
+// Reconnects is the number of sessions that were opened after the first one.
+func (l *Live) Reconnects() int { return int(l.reconnects.Load()) }
+
+// Pauses is the number of times that the producer was seen to have paused.
+func (l *Live) Pauses() int { return int(l.pauses.Load()) }
+
+// BytesRead implements Source, over all sessions. What was read twice counts twice.
+func (l *Live) BytesRead() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session == nil {
+		return l.before
+	}
+	return l.before + l.session.BytesRead()
+}
+
+// Close implements Source.
+func (l *Live) Close() error {
+	l.end()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session != nil {
+		_ = l.session.Close() // as in hangUp
+	}
+	return nil
+}

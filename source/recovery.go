@@ -1,0 +1,193 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// How often something is read again before it is given up.
+const (
+	// maxSame is how often a fragment may end at the same byte of a session, or
+	// make no sense.
+	maxSame = 3
+	// maxAgain is how often one fragment may end early wherever that is.
+	maxAgain = 30
+	// maxUnopened is how often in a row the service may not be reached before
+	// the first session: until then nothing shows that the settings are right.
+	maxUnopened = 5
+	// maxBlind is how often in a row nothing at all can be read before the first
+	// fragment.
+	maxBlind = 10
+	// maxSkip is the largest step over something that cannot be read.
+	maxSkip = time.Hour
+)
+
+// tell hands on a gap that has no number, once for each place in the stream.
+func (l *Live) tell(gap error) {
+	if !l.trouble.told {
+		l.trouble.told = true
+		l.ready = append(l.ready, result{err: gap})
+	}
+}
+
+// takeGap sorts a fragment that the session could not give.
+func (l *Live) takeGap(gap *media.GapError) {
+	number := gap.Gap.FragmentNumber
+	var tag *ErrorTag
+	switch absent := errors.As(gap, &tag); {
+	case absent && !l.flowed && (number == "" || l.seen(number)):
+		// It is about the fragment after which the session was to start.
+		l.unsure = true
+		l.elsewhere(gap)
+		l.hangUp()
+		l.rest()
+	case number != "" && l.seen(number):
+	case !absent && l.trouble.again(number, anywhere):
+		l.log.Warn("fragment makes no sense, it is read again", "fragment", number, "error", gap.Err)
+		l.hangUp()
+		l.rest()
+	case number != "":
+		l.ready = append(l.ready, result{err: gap})
+		l.lost = number
+		l.advance(number)
+	default:
+		// The next fragment of this session is the one after it.
+		l.tell(gap)
+	}
+}
+
+// failed decides what becomes of the stream after a session or a call that failed.
+func (l *Live) failed(err error) {
+	l.unsure = true
+	v := Judge(err)
+	l.refresh = l.refresh || v.Refresh
+	if l.refusesPosition(err) {
+		l.elsewhere(err)
+		return
+	}
+	if l.unreadable(err, v) {
+		return
+	}
+	what := kind(err)
+	if what != l.failing.what {
+		l.failing.what, l.failing.times = what, 0
+	}
+	l.failing.times++
+	tries := v.Tries
+	if tries == 0 && !l.opened && what == kindLost {
+		tries = maxUnopened
+	}
+	if v.Class != ClassRetry || tries > 0 && l.failing.times > tries {
+		l.fail(err, v)
+		return
+	}
+	l.log.Warn("stream is opened again after an error", "after", l.last, "times", l.failing.times, "error", err)
+}
+
+// fail ends the stream. The errors of sessions name it.
+func (l *Live) fail(err error, v Verdict) {
+	l.over = err
+	if l.failing.times > 1 {
+		l.over = fmt.Errorf("%w (%d times in a row)", err, l.failing.times)
+	}
+	var tag *ErrorTag
+	if v.Hint != "" && errors.As(err, &tag) {
+		l.over = fmt.Errorf("%w: %s", l.over, v.Hint)
+	}
+}
+
+// unreadable deals with errors about something in the payload that is in the way
+// of what follows, and says whether err is one.
+func (l *Live) unreadable(err error, v Verdict) bool {
+	var split *SplitError
+	var tag *ErrorTag
+	number, again := fragmentOf(err), true
+	switch {
+	case errors.As(err, &split):
+	case errors.As(err, &tag) && v.Class == ClassRetry && v.Tries == 0 && number != "":
+	default:
+		return false
+	}
+	if number != "" && l.seen(number) {
+		return false
+	}
+	if v.Class == ClassGap { // it is as large as it is
+		again = number == ""
+	}
+	switch {
+	case again && l.trouble.again(number, anywhere):
+		l.log.Warn("fragment cannot be read, it is tried again", "fragment", number, "after", l.last, "error", err)
+	case number != "":
+		l.lose(number, err)
+		l.advance(number)
+	default:
+		l.skipAhead(err)
+	}
+	return true
+}
+
+// skipAhead steps over something that cannot be read and does not say its number,
+// so that reading can go on only by time: each step is twice as long as the one
+// before. Where there is nothing to step from, NOW is asked for again.
+func (l *Live) skipAhead(err error) {
+	switch {
+	case l.skip >= maxSkip, l.lastServer.IsZero() && l.trouble.total > maxBlind:
+		l.fail(err, Verdict{})
+	case l.lastServer.IsZero():
+		l.anchor = time.Time{}
+		l.log.Warn("nothing can be read yet", "times", l.trouble.total, "error", err)
+	default:
+		l.tell(newGap(l.cfg.Stream, "", fmt.Errorf("what follows fragment %s cannot be read and is skipped: %w", l.last, err), 0))
+		l.byTime, l.skip = true, max(time.Second, 2*l.skip)
+	}
+}
+
+// elsewhere goes on by time, or else from the earliest fragment, when the service does
+// not know the last fragment any more. Numbers keep what was read from coming again.
+func (l *Live) elsewhere(err error) {
+	switch {
+	case l.byEarliest:
+		// There is no other way to ask; the next session may bring more.
+	case !l.byTime && !l.lastServer.IsZero():
+		l.byTime = true
+		l.log.Warn("the service does not find the last fragment, reading goes on by its time", "after", l.last, "error", err)
+	case l.last != "":
+		l.byTime, l.byEarliest = false, true
+		l.lose(l.last, fmt.Errorf("the fragment to go on after is not there any more, what followed it may be lost: %w", err))
+	default:
+		l.log.Warn("the service does not take the moment at which reading began, reading goes on where the stream is now", "error", err)
+	}
+}
+
+// fragmentOf returns the number of the fragment that an error is about, "" if it
+// tells none.
+func fragmentOf(err error) string {
+	var split *SplitError
+	var tag *ErrorTag
+	switch {
+	case errors.As(err, &split):
+		return split.FragmentNumber
+	case errors.As(err, &tag):
+		return tag.FragmentNumber
+	}
+	return ""
+}
+
+// kindLost is the kind of errors that are no answer of the service.
+const kindLost = "connection lost"
+
+// kind tells errors apart that are counted each for themselves.
+func kind(err error) string {
+	var tag *ErrorTag
+	var coded interface{ ErrorCode() string }
+	switch {
+	case errors.As(err, &tag):
+		return fmt.Sprint("tag ", tag.ID)
+	case errors.As(err, &coded):
+		return coded.ErrorCode()
+	}
+	return kindLost
+}

@@ -1,0 +1,149 @@
+package source
+
+import (
+	"errors"
+	"strconv"
+)
+
+// Class says what a reader should do about an error.
+type Class string
+
+// The classes of errors.
+const (
+	// ClassRetry errors may pass: read again from the same place.
+	ClassRetry Class = "retry"
+	// ClassGap errors concern one fragment: it is lost, the stream goes on.
+	ClassGap Class = "gap"
+	// ClassFatal errors stay until somebody changes the stream, its key, the
+	// permissions or the settings.
+	ClassFatal Class = "fatal"
+)
+
+// Verdict is what is known of one kind of error.
+type Verdict struct {
+	// Class says what to do about it.
+	Class Class
+	// Tries is how many times in a row reading is tried again before the error
+	// is taken for a fatal one; 0 is for ever.
+	Tries int
+	// Refresh says that the next call wants a fresh data endpoint and fresh
+	// credentials.
+	Refresh bool
+	// Hint says what a person can do about it; it may be empty.
+	Hint string
+}
+
+// CodeWrongHost is the code of an answer in XML or HTML: the services of KVS
+// speak JSON alone, so that something else has answered.
+const CodeWrongHost = "WrongHost"
+
+const (
+	hintCredentials = "check the access key id and the session token, and that they belong to the region's partition"
+	hintSignature   = "check the secret access key, the region and this machine's clock"
+	hintPermission  = "the credentials need kinesisvideo:GetDataEndpoint and kinesisvideo:GetMedia on the stream, and must not have expired"
+	hintKey         = "enable or restore the stream's KMS key and see that the reader may use it (kms:Decrypt)"
+)
+
+// verdicts is the one table of errors. Its keys are the codes of refused calls
+// (Kinesis Video Streams API Reference, GetMedia, GetDataEndpoint and Common
+// Errors) and the ids of the error tags inside a payload (GetMedia; 3000 has been
+// seen and is described nowhere).
+//
+// Refusals that fresh credentials may lift are tried once more with them. The
+// throttles come with status 400, which no SDK tries again by itself.
+var verdicts = map[string]Verdict{
+	"ClientLimitExceededException":     {Class: ClassRetry, Hint: "too many calls, of all consumers together; try again later"},
+	"ConnectionLimitExceededException": {Class: ClassRetry, Hint: "the stream is being read by as many consumers as KVS allows; stop one of them"},
+	"InvalidArgumentException":         {Class: ClassFatal, Hint: "check the stream and the start selector"},
+	"InvalidEndpointException":         {Class: ClassRetry, Refresh: true, Hint: "the data endpoint is no longer valid; open the stream again"},
+	"NotAuthorizedException":           {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintPermission},
+	"ResourceNotFoundException":        {Class: ClassFatal, Hint: "check the stream's name, the region and the account"},
+
+	"AccessDeniedException":               {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintPermission},
+	"ExpiredTokenException":               {Class: ClassRetry, Tries: 1, Refresh: true, Hint: "the credentials have expired; renew them"},
+	"UnrecognizedClientException":         {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintCredentials},
+	"InvalidClientTokenId":                {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintCredentials},
+	"InvalidClientTokenIdException":       {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintCredentials},
+	"InvalidSignatureException":           {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintSignature},
+	"SignatureDoesNotMatch":               {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintSignature},
+	"IncompleteSignatureException":        {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintSignature},
+	"RequestTimeTooSkewed":                {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintSignature},
+	"RequestExpired":                      {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintSignature},
+	"RequestInTheFuture":                  {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintSignature},
+	"AuthFailure":                         {Class: ClassRetry, Tries: 1, Refresh: true, Hint: hintSignature},
+	"MissingAuthenticationTokenException": {Class: ClassFatal, Hint: "the request arrived without its signature; check proxies"},
+	CodeWrongHost:                         {Class: ClassRetry, Tries: 3, Refresh: true, Hint: "this host does not serve Kinesis Video Streams; check endpoint_url and proxies"},
+	"ThrottlingException":                 {Class: ClassRetry},
+	"RequestLimitExceeded":                {Class: ClassRetry},
+	"InternalFailure":                     {Class: ClassRetry},
+	"ServiceUnavailable":                  {Class: ClassRetry},
+
+	"3000": {Class: ClassRetry}, // fragment not found, which often passes
+	"3002": {Class: ClassRetry}, // error writing to the stream
+	"4000": {Class: ClassGap},   // the requested fragment was not found
+	"4500": {Class: ClassFatal, Hint: "allow the reader kms:Decrypt on the stream's KMS key"},
+	"4501": {Class: ClassFatal, Hint: "enable the stream's KMS key"},
+	"4502": {Class: ClassFatal, Hint: hintKey},
+	"4503": {Class: ClassRetry, Tries: 10, Hint: hintKey}, // the key is unavailable
+	"4504": {Class: ClassFatal, Hint: hintKey},
+	"4505": {Class: ClassFatal, Hint: hintKey},
+	"4506": {Class: ClassFatal, Hint: "the stream's KMS key is gone; give the stream another one"},
+	"5000": {Class: ClassRetry}, // internal error
+}
+
+// What is made of errors that the table does not name.
+var (
+	// verdictLost is for what is no answer of KVS: connections that break, names
+	// that do not resolve, credentials that cannot be had.
+	verdictLost = Verdict{Class: ClassRetry, Refresh: true}
+	// verdictServer is for statuses of 500 and above.
+	verdictServer = Verdict{Class: ClassRetry}
+	// verdictUnknown is for any other refusal.
+	verdictUnknown = Verdict{Class: ClassRetry, Tries: 3, Refresh: true}
+)
+
+// Judge says what to do about an error of a call or of a session. It reads
+// *ErrorTag, errors with an ErrorCode method (as the AWS SDK's have) and what the
+// Splitter returns; everything else is taken for a lost connection.
+func Judge(err error) Verdict {
+	var tag *ErrorTag
+	if errors.As(err, &tag) {
+		return tag.verdict()
+	}
+	var split *SplitError
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		return Verdict{Class: ClassGap, Hint: "raise max_fragment_size"}
+	case errors.As(err, &split):
+		return Verdict{Class: ClassRetry}
+	}
+	var coded interface{ ErrorCode() string }
+	if !errors.As(err, &coded) {
+		return verdictLost
+	}
+	if v, ok := verdicts[coded.ErrorCode()]; ok {
+		return v
+	}
+	var status interface{ HTTPStatusCode() int }
+	if errors.As(err, &status) && status.HTTPStatusCode() >= 500 {
+		return verdictServer
+	}
+	return verdictUnknown
+}
+
+// Hint says what a person can do about a refused call, "" when nothing is known.
+func Hint(code string) string { return verdicts[code].Hint }
+
+// Class returns what to do about the error. Ids that AWS does not document are
+// sorted by their thousands: 4xxx fatal as the caller's, all others retry.
+func (e *ErrorTag) Class() Class { return e.verdict().Class }
+
+func (e *ErrorTag) verdict() Verdict {
+	if v, ok := verdicts[strconv.Itoa(e.ID)]; ok {
+		return v
+	}
+	if e.ID >= 4000 && e.ID < 5000 {
+		return Verdict{Class: ClassFatal}
+	}
+	return Verdict{Class: ClassRetry}
+}
