@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"time"
 
@@ -18,29 +19,41 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
+// fragmentNumber is what the API takes (GetMediaForFragmentList).
+var fragmentNumber = regexp.MustCompile(`^[0-9]{1,128}$`)
+
 // errShutdown is why a run ends whose drain has taken too long.
 var errShutdown = errors.New("service.shutdown_timeout is over")
 
 func (p *program) newRunCommand() *cobra.Command {
-	var set []string
+	var set, fragments []string
 	var summary string
 	cmd := &cobra.Command{
 		Use:   "run [pipeline.yaml]",
 		Short: "Reads the streams and writes their images",
 		Long: `Reads the streams of the settings side by side and writes their images, until
 every stream has ended. The first interrupt stops the reading and finishes what is
-under way, the second one ends at once. Progress and a summary go to standard error.`,
+under way, the second one ends at once. Progress and a summary go to standard error.
+
+With --fragment it reads just the fragments of these numbers, such as a notification
+names them, from the archive of the one stream; start_selector, end and mode do not count then.`,
 		Args: checkArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.runRun(cmd.Context(), fileOf(args), set, summary)
+			for _, n := range fragments {
+				if !fragmentNumber.MatchString(n) {
+					return usage(fmt.Errorf("--fragment %q is not a fragment number", n))
+				}
+			}
+			return p.runRun(cmd.Context(), fileOf(args), set, fragments, summary)
 		},
 	}
 	addSet(cmd, &set)
+	cmd.Flags().StringSliceVar(&fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (again, or with commas, for more)")
 	cmd.Flags().StringVar(&summary, "summary", "", "write the summary to this file, as JSON")
 	return cmd
 }
 
-func (p *program) runRun(ctx context.Context, file string, set []string, summaryFile string) error {
+func (p *program) runRun(ctx context.Context, file string, set, fragments []string, summaryFile string) error {
 	c, err := p.loadSettings(file, set)
 	if err != nil {
 		return err
@@ -53,7 +66,7 @@ func (p *program) runRun(ctx context.Context, file string, set []string, summary
 	ctx, draining, stop := p.watch(ctx)
 	defer stop()
 
-	st, err := wire(draining, c, p.stdin, log)
+	st, err := wire(draining, c, fragments, p.stdin, log)
 	if err != nil {
 		return p.refused(draining, file, err)
 	}

@@ -33,7 +33,7 @@ func emulator(t *testing.T, pace kvsemu.Pace, recordings map[string][]byte) (url
 	} {
 		t.Setenv(name, value)
 	}
-	server := kvsemu.New(kvsemu.Options{Pace: pace})
+	server := kvsemu.New(kvsemu.Options{Pace: pace, Quotas: kvsemu.Quotas{GetMediaCalls: -1}})
 	for name, data := range recordings {
 		if err := server.AddRecording(name, bytes.NewReader(data)); err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
@@ -47,10 +48,11 @@ type settingsError struct {
 func (e *settingsError) Error() string { return fmt.Sprintf("%s: %v", e.part, e.err) }
 func (e *settingsError) Unwrap() error { return e.err }
 
-// wire opens everything that the streams share. ctx bounds the opening alone.
-func wire(ctx context.Context, c *config.Config, stdin io.Reader, log *slog.Logger) (*stages, error) {
+// wire opens everything that the streams share. fragments, if there are any, are what
+// is read of the one stream. ctx bounds the opening alone.
+func wire(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader, log *slog.Logger) (*stages, error) {
 	st := &stages{source: c.Source}
-	err := st.openInputs(ctx, c, stdin, log)
+	err := st.openInputs(ctx, c, fragments, stdin, log)
 	if err == nil {
 		err = st.openSinks(ctx, c, log)
 	}
@@ -66,7 +68,10 @@ func wire(ctx context.Context, c *config.Config, stdin io.Reader, log *slog.Logg
 
 // openInputs finds the streams. Those of patterns are found when the run has begun,
 // and again and again (see fleet).
-func (st *stages) openInputs(ctx context.Context, c *config.Config, stdin io.Reader, log *slog.Logger) error {
+func (st *stages) openInputs(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader, log *slog.Logger) error {
+	if c.Source.Type == source.TypeFile && len(fragments) > 0 {
+		return &settingsError{part: "source", err: &media.FieldError{Path: "type", Problem: "--fragment reads fragments of a KVS stream"}}
+	}
 	if c.Source.Type == source.TypeFile {
 		inputs, err := source.Files(c.Source, stdin)
 		if err != nil {
@@ -77,6 +82,12 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, stdin io.Rea
 			return checkStreams(c.Sinks)
 		}
 		return nil
+	}
+	if len(fragments) > 0 && c.Source.Many() {
+		return &settingsError{part: "source", err: &media.FieldError{Path: "streams", Problem: "--fragment reads fragments of one stream: name that one alone"}}
+	}
+	if len(fragments) > 0 {
+		st.source.End = source.End{}
 	}
 	cfg, err := kvs.LoadAWS(ctx, c.Source.Region)
 	if err != nil {
@@ -89,7 +100,7 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, stdin io.Rea
 			patterns = append(patterns, source.Pattern(entry))
 			continue
 		}
-		st.inputs = append(st.inputs, stream(cfg, c.Source, entry, log))
+		st.inputs = append(st.inputs, stream(cfg, c.Source, entry, fragments, log))
 	}
 	if len(patterns) > 0 {
 		st.list = func(ctx context.Context) ([]source.Input, error) { return list(ctx, cfg, c.Source, patterns, log) }
@@ -97,20 +108,44 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, stdin io.Rea
 	return nil
 }
 
-// stream is one KVS stream, by name or ARN.
-func stream(cfg aws.Config, c source.Config, nameOrARN string, log *slog.Logger) source.Input {
+// stream is one KVS stream, by name or ARN, in the mode of the settings. With
+// fragments it is those of its archive and no others.
+func stream(cfg aws.Config, c source.Config, nameOrARN string, fragments []string, log *slog.Logger) source.Input {
 	name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
-	return source.Input{Stream: name, Open: func(context.Context) (source.Source, error) {
-		s, err := kvs.NewStream(cfg, kvs.Config{
+	archive := func(after source.Place) (source.Source, error) {
+		within := kvs.RangeOf(c)
+		if after.Number != "" {
+			within.After = after
+		}
+		return kvs.NewArchive(cfg, kvs.ArchiveConfig{
 			Stream:          nameOrARN,
 			EndpointURL:     c.EndpointURL,
-			Start:           c.StartSelector,
+			Range:           within,
+			Fragments:       fragments,
+			MaxFragmentSize: c.MaxFragmentSize,
+		}, log)
+	}
+	live := func(dialer source.Dialer) func(source.StartSelector) source.Source {
+		return func(start source.StartSelector) source.Source {
+			return source.Reconnect(dialer, source.LiveConfig{Stream: name, Start: start}, log)
+		}
+	}
+	return source.Input{Stream: name, Open: func(context.Context) (source.Source, error) {
+		if len(fragments) > 0 || c.Mode == source.ModeArchive {
+			return archive(source.Place{})
+		}
+		dialer, err := kvs.NewStream(cfg, kvs.Config{
+			Stream:          nameOrARN,
+			EndpointURL:     c.EndpointURL,
 			MaxFragmentSize: c.MaxFragmentSize,
 		}, log)
 		if err != nil {
 			return nil, err
 		}
-		return source.Reconnect(s, source.LiveConfig{Stream: name, Start: c.StartSelector}, log), nil
+		if c.Mode == source.ModeAuto {
+			return source.Cross(source.CrossConfig{Stream: name, Start: c.StartSelector, Archive: archive, Live: live(dialer)}, log), nil
+		}
+		return live(dialer)(c.StartSelector), nil
 	}}
 }
 
@@ -123,7 +158,7 @@ func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []sourc
 			return inputs, err
 		}
 		for _, name := range names {
-			inputs = append(inputs, stream(cfg, c, name, log))
+			inputs = append(inputs, stream(cfg, c, name, nil, log))
 		}
 	}
 	return inputs, nil
