@@ -22,7 +22,7 @@ endif
 TOOL = CGO_ENABLED=0 go -C tools tool -n
 WITH_S3_SERVER = server=$$($(TOOL) versitygw); KVSFRAMES_VERSITYGW=$$server
 
-.PHONY: help build demo test race lint format fuzz clean setup setup-test setup-lint
+.PHONY: help build demo test race lint format fuzz bench clean setup setup-test setup-lint
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -56,6 +56,11 @@ fuzz: setup-test ## Fuzz every fuzz target for FUZZTIME each.
 			KVSFRAMES_VERSITYGW=$$server build/env.sh go test -run '^$$' -fuzz "^$$target\$$" -fuzztime "$(FUZZTIME)" "$$(dirname "$$file")" </dev/null; \
 		done; \
 	done
+
+bench: setup-test ## Run the benchmarks, three minutes in all.
+	@build/env.sh go test -run '^$$' -bench Splitter ./source
+	@build/env.sh go test -run '^$$' -bench Archive -benchtime 3x ./source/kvs
+	@build/env.sh go test -run '^$$' -bench ManyStreams -benchtime 1x ./cmd/kvsframes
 
 clean: ## Remove what was built or made here; the cache of libav stays.
 	rm -rf bin out

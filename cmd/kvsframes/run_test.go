@@ -98,7 +98,7 @@ func sinkOf(folder string) string {
 	return fmt.Sprintf("sinks: [{name: thumbs, sample: {type: interval, interval: 1s}, resize: {width: 64}, destination: {directory: %q}}]\n", folder)
 }
 
-func images(t *testing.T, folder string) []string {
+func images(t testing.TB, folder string) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(folder, "*", "*.jpg"))
 	if err != nil {

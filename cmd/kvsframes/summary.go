@@ -51,7 +51,11 @@ func (s summary) print(w io.Writer) {
 				fmt.Fprintf(w, "  %d more gaps: --summary FILE names them all\n", len(st.Gaps)-i)
 				break
 			}
-			fmt.Fprintf(w, "  gap: fragment %s: %s (frames lost: %d)\n", clean(g.FragmentNumber), clean(g.Reason), g.FramesLost)
+			where := ""
+			if g.FragmentNumber != "" { // a gap in time lies between fragments
+				where = "fragment " + clean(g.FragmentNumber) + ": "
+			}
+			fmt.Fprintf(w, "  gap: %s%s (frames lost: %d)\n", where, clean(g.Reason), g.FramesLost)
 		}
 		if err := s.failed[name]; err != nil {
 			fmt.Fprintf(w, "  failed: %s\n", clean(err.Error()))
