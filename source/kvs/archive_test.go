@@ -177,12 +177,18 @@ func TestTheRangeOfASource(t *testing.T) {
 		cfg  source.Config
 		want Range
 	}{
-		{source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartServerTimestamp, Timestamp: start}, End: source.End{Timestamp: end}},
-			Range{Start: start, End: end, Clock: media.ClockServer}},
-		{source.Config{Type: source.TypeKVS, Mode: source.ModeAuto, StartSelector: source.StartSelector{Type: source.StartFragmentNumber, AfterFragmentNumber: "7"}},
-			Range{Clock: media.ClockProducer, After: source.Place{Number: "7"}, Onward: true}},
-		{source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartEarliest}},
-			Range{Clock: media.ClockProducer}},
+		{
+			source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartServerTimestamp, Timestamp: start}, End: source.End{Timestamp: end}},
+			Range{Start: start, End: end, Clock: media.ClockServer},
+		},
+		{
+			source.Config{Type: source.TypeKVS, Mode: source.ModeAuto, StartSelector: source.StartSelector{Type: source.StartFragmentNumber, AfterFragmentNumber: "7"}},
+			Range{Clock: media.ClockProducer, After: source.Place{Number: "7"}, Onward: true},
+		},
+		{
+			source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartEarliest}},
+			Range{Clock: media.ClockProducer},
+		},
 	} {
 		if got := RangeOf(c.cfg); got != c.want {
 			t.Errorf("got %+v, want %+v", got, c.want)

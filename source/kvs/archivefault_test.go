@@ -199,14 +199,26 @@ func TestARefusalEndsTheReadingAndSaysWhatToDo(t *testing.T) {
 		fault kvsemu.Fault
 		want  []string
 	}{
-		{"no permission to list", kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: "ListFragments", Status: 401, Code: "NotAuthorizedException"},
-			[]string{"stream cam", "ListFragments", "NotAuthorizedException", "HTTP 401", "request id", "needs kinesisvideo:ListFragments"}},
-		{"no permission to read", kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 401, Code: "NotAuthorizedException"},
-			[]string{"stream cam", mediaOp, "NotAuthorizedException", "kinesisvideo:GetMediaForFragmentList"}},
-		{"no such stream", kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: "GetDataEndpoint", Status: 404, Code: "ResourceNotFoundException"},
-			[]string{"stream cam", "GetDataEndpoint", "ResourceNotFoundException", "check the stream's name"}},
-		{"a wrong host for ever", kvsemu.Fault{Kind: kvsemu.FaultXML, Op: "ListFragments"},
-			[]string{"stream cam", "ListFragments", source.CodeWrongHost, "check endpoint_url"}},
+		{
+			"no permission to list",
+			kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: "ListFragments", Status: 401, Code: "NotAuthorizedException"},
+			[]string{"stream cam", "ListFragments", "NotAuthorizedException", "HTTP 401", "request id", "needs kinesisvideo:ListFragments"},
+		},
+		{
+			"no permission to read",
+			kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 401, Code: "NotAuthorizedException"},
+			[]string{"stream cam", mediaOp, "NotAuthorizedException", "kinesisvideo:GetMediaForFragmentList"},
+		},
+		{
+			"no such stream",
+			kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: "GetDataEndpoint", Status: 404, Code: "ResourceNotFoundException"},
+			[]string{"stream cam", "GetDataEndpoint", "ResourceNotFoundException", "check the stream's name"},
+		},
+		{
+			"a wrong host for ever",
+			kvsemu.Fault{Kind: kvsemu.FaultXML, Op: "ListFragments"},
+			[]string{"stream cam", "ListFragments", source.CodeWrongHost, "check endpoint_url"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
