@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -116,19 +115,7 @@ func serve(t *testing.T, o kvsemu.Options, name string, payload []byte) (url str
 	if err := e.AddRecording(name, bytes.NewReader(payload)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	url, wait, err := e.Start(ctx, "")
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		if err := wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	return url
+	return listen(t, e)
 }
 
 // runRaw runs the program over the stream cam, every frame as yuv420p.

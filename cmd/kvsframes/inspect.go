@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,22 +16,28 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
+// inspectLimits end the inspection of a live stream.
+var inspectLimits = source.End{Fragments: 10, IdleTimeout: 10 * time.Second}
+
 func (p *program) newInspectCommand() *cobra.Command {
 	var asJSON bool
-	maxSize := source.DefaultConfig().MaxFragmentSize
 	cmd := &cobra.Command{
-		Use:   "inspect FILE...",
-		Short: "Shows the fragments of a recording",
+		Use:   "inspect FILE|STREAM...",
+		Short: "Shows the fragments of a recording or a stream",
 		Long: `Shows the fragments of recordings (saved GetMedia payloads and plain MKV files; -
-is standard input): numbers, clocks, codec, size, frames, tags and gaps. Nothing is
-decoded. Inspecting a live stream is not available in this version.`,
+is standard input) and of live streams, by name or ARN: numbers, clocks, codec, size,
+frames, tags and gaps, and how far a live stream lags behind its newest fragment.
+Nothing is decoded. An argument is a stream when there is no file of that name.
+
+A stream is read until one of --fragments, --duration and --idle-timeout ends it, or
+an interrupt does. Like --start, --region and --endpoint-url they are for streams alone.`,
 		Args: checkArgs(cobra.MinimumNArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return p.runInspect(args, source.SplitConfig{MaxFragmentSize: maxSize}, asJSON)
-		},
 	}
+	live := addLive(cmd, inspectLimits)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
-	cmd.Flags().Var(sizeFlag{&maxSize}, "max-fragment-size", "the largest fragment that is taken into memory")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return p.runInspect(cmd.Context(), args, live, asJSON)
+	}
 	return cmd
 }
 
@@ -39,18 +47,28 @@ type sizeFlag struct{ *source.Size }
 func (f sizeFlag) Set(text string) error { return f.UnmarshalText([]byte(text)) }
 func (f sizeFlag) Type() string          { return "SIZE" }
 
-func (p *program) runInspect(paths []string, cfg source.SplitConfig, asJSON bool) error {
-	var reports []report
+func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags, asJSON bool) error {
+	wanted, err := inspections(args, live)
+	if err != nil {
+		return err
+	}
+	ctx, draining, stop := p.watch(ctx)
+	defer stop()
+	reports := map[string][]report{}
 	var failed []error
-	for _, path := range paths {
-		r, err := p.inspectFile(path, cfg)
-		if err != nil {
+	for _, i := range wanted {
+		r, err := p.inspect(ctx, draining, i)
+		if err != nil && !(interrupted(draining) && errors.Is(err, context.Canceled)) {
 			failed = append(failed, err)
 		}
 		if r == nil {
 			continue
 		}
-		if reports = append(reports, *r); asJSON {
+		kind := "files"
+		if i.stream {
+			kind = "streams"
+		}
+		if reports[kind] = append(reports[kind], *r); asJSON {
 			continue
 		}
 		if err := r.print(p.stdout); err != nil {
@@ -60,25 +78,79 @@ func (p *program) runInspect(paths []string, cfg source.SplitConfig, asJSON bool
 	if asJSON {
 		e := json.NewEncoder(p.stdout)
 		e.SetIndent("", "  ")
-		if err := e.Encode(map[string]any{"files": reports}); err != nil {
+		if err := e.Encode(reports); err != nil {
 			return fmt.Errorf("print report: %w", err)
 		}
 	}
-	return errors.Join(failed...)
+	if err := errors.Join(failed...); err != nil || !interrupted(draining) {
+		return err
+	}
+	return &exitError{code: exitInterrupted}
 }
 
-// inspectFile reports a recording as far as it can be read. Without a report the
-// file cannot even be opened.
+// inspection is one argument of inspect. source are the settings of a stream, and of
+// files the largest fragment.
+type inspection struct {
+	name   string
+	stream bool
+	source source.Config
+}
+
+// inspections sorts the arguments into files and streams.
+func inspections(args []string, live *liveFlags) ([]inspection, error) {
+	var all []inspection
+	streams := 0
+	for _, arg := range args {
+		i := inspection{name: arg, source: live.source}
+		_, isName := source.StreamName(arg)
+		if _, err := os.Stat(arg); arg != source.StandardInput && isName && errors.Is(err, fs.ErrNotExist) {
+			c, err := live.settings(arg)
+			if err != nil {
+				return nil, err
+			}
+			i.stream, i.source = true, c
+			streams++
+		}
+		all = append(all, i)
+	}
+	if flag, ok := live.given(); ok && streams == 0 {
+		return nil, usage(fmt.Errorf("--%s is for streams, and all that is named are files", flag))
+	}
+	return all, nil
+}
+
+// inspect reports a recording or a stream as far as it can be read. Without a report it
+// cannot even be opened.
+func (p *program) inspect(ctx, draining context.Context, i inspection) (*report, error) {
+	if i.stream {
+		return p.inspectStream(ctx, draining, i)
+	}
+	return p.inspectFile(i.name, source.SplitConfig{MaxFragmentSize: i.source.MaxFragmentSize})
+}
+
+func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*report, error) {
+	src, err := openLive(draining, i.source, p.toolLogger(slog.LevelWarn))
+	if err != nil {
+		return nil, fmt.Errorf("inspect stream %s (there is no file of that name): %w", i.name, err)
+	}
+	r := &report{Stream: i.name, Fragments: []fragmentReport{}, Gaps: []gapReport{}}
+	err = r.read(func() (*media.Fragment, error) { return src.Next(ctx) })
+	r.Totals.Bytes = src.BytesRead()
+	if closeErr := src.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return r, fmt.Errorf("inspect stream %s (there is no file of that name): %w", i.name, err)
+	}
+	return r, nil
+}
+
+// inspectFile reports a recording.
 func (p *program) inspectFile(path string, cfg source.SplitConfig) (*report, error) {
 	cfg.Stream = parseRecording(path).stream
 	in := p.stdin
 	if path != source.StandardInput {
 		f, err := os.Open(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			if _, ok := source.StreamName(path); ok {
-				return nil, fmt.Errorf("inspect %s: there is no such file, and inspecting a live stream is not available in this version", path)
-			}
-		}
 		if err != nil {
 			return nil, fmt.Errorf("inspect: %w", err)
 		}
@@ -86,31 +158,29 @@ func (p *program) inspectFile(path string, cfg source.SplitConfig) (*report, err
 		in = f
 	}
 	r := &report{File: path, Fragments: []fragmentReport{}, Gaps: []gapReport{}}
-	if err := r.read(source.NewSplitter(in, cfg)); err != nil {
+	s := source.NewSplitter(in, cfg)
+	err := r.read(func() (*media.Fragment, error) { return past(s.Next()) })
+	r.Totals.Bytes = s.BytesRead()
+	if err != nil {
 		return r, fmt.Errorf("inspect %s: %w", path, err)
 	}
 	return r, nil
 }
 
-// read takes all fragments from the splitter. Its error is what ended the
-// recording before its end.
-func (r *report) read(s *source.Splitter) error {
-	defer func() { r.Totals.Bytes = s.BytesRead() }()
-	for {
-		f, err := s.Next()
-		var gap *media.GapError
-		var tag *source.ErrorTag
-		switch {
-		case err == nil:
-			r.add(f)
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.As(err, &gap):
-			r.addGap(gapReport{FragmentNumber: gap.Gap.FragmentNumber, Reason: gap.Gap.Reason})
-		case errors.As(err, &tag):
-			r.addGap(gapReport{FragmentNumber: tag.FragmentNumber, Reason: tag.Error()})
-		default:
-			return err
-		}
+// past makes an error tag within a recording a gap, behind which it goes on.
+func past(f *media.Fragment, err error) (*media.Fragment, error) {
+	var tag *source.ErrorTag
+	if errors.As(err, &tag) {
+		err = &media.GapError{Gap: media.Gap{FragmentNumber: tag.FragmentNumber, FrameIndex: media.WholeFragment, Reason: tag.Error()}, Err: tag}
 	}
+	return f, err
+}
+
+// read takes all fragments. Its error is what ended the recording or stream before its
+// end.
+func (r *report) read(next func() (*media.Fragment, error)) error {
+	return eachFragment(next, func(f *media.Fragment) error {
+		r.add(f)
+		return nil
+	}, func(number, reason string) { r.addGap(gapReport{FragmentNumber: number, Reason: reason}) })
 }

@@ -130,7 +130,9 @@ func (p *program) newRootCommand() *cobra.Command {
 	root.AddCommand(
 		p.newRunCommand(),
 		p.newValidateCommand(),
+		p.newPlanCommand(),
 		p.newInspectCommand(),
+		p.newRecordCommand(),
 		p.newEmulateCommand(),
 		p.newVersionCommand(),
 	)

@@ -56,7 +56,7 @@ func TestExitCodesOfWhatStartsNothing(t *testing.T) {
 		{"an unknown command", []string{"rnu"}, exitUsage, "", "kvsframes: there is no command \"rnu\" (did you mean run?)\nSee `kvsframes --help`.\n"},
 		{"an unknown flag", []string{"run", "--nope"}, exitUsage, "", "kvsframes: unknown flag: --nope\nSee `kvsframes run --help`.\n"},
 		{"too many arguments", []string{"validate", "a", "b"}, exitUsage, "", "kvsframes: accepts at most 1 arg(s), received 2\nSee `kvsframes validate --help`.\n"},
-		{"too few arguments", []string{"emulate"}, exitUsage, "", "kvsframes: requires at least 1 arg(s), only received 0\nSee `kvsframes emulate --help`.\n"},
+		{"too few arguments", []string{"emulate"}, exitUsage, "", "kvsframes: name a recording, or a stream with --stream\nSee `kvsframes emulate --help`.\n"},
 		{"an unknown pace", []string{"emulate", "--pace", "fast", demo}, exitUsage, "", "kvsframes: --pace \"fast\" is neither max nor realtime\nSee `kvsframes emulate --help`.\n"},
 		{"a size without a unit", []string{"inspect", "--max-fragment-size", "5", demo}, exitUsage, "", "kvsframes: invalid argument \"5\" for \"--max-fragment-size\" flag: \"5\" is not a size: write a whole number with a unit, such as 64MiB\nSee `kvsframes inspect --help`.\n"},
 		{"valid settings", []string{"validate", good}, exitDone, good + ": ok\n", ""},
@@ -65,7 +65,13 @@ func TestExitCodesOfWhatStartsNothing(t *testing.T) {
 		{"a run with a wrong flag", []string{"run", good, "--set", "sinks.a.quality=0"}, exitConfig, "", "--set sinks.a.quality: sinks[0].quality: 0 is not within 1..100\n"},
 		{"settings that are not there", []string{"run", "none.yaml"}, exitConfig, "", "kvsframes: read settings: open none.yaml: no such file or directory\n"},
 		{"a summary that has no place", []string{"run", good, "--summary", "none/s.json"}, exitFailed, "", "kvsframes: write summary: stat none: no such file or directory\n"},
-		{"a live stream to inspect", []string{"inspect", "cam"}, exitFailed, "", "kvsframes: inspect cam: there is no such file, and inspecting a live stream is not available in this version\n"},
+		{"a file to inspect that is not there", []string{"inspect", "none/cam.mkv"}, exitFailed, "", "kvsframes: inspect: open none/cam.mkv: no such file or directory\n"},
+		{"a start for files alone", []string{"inspect", "--start", "EARLIEST", demo}, exitUsage, "", "kvsframes: --start is for streams, and all that is named are files\nSee `kvsframes inspect --help`.\n"},
+		{"a recording without a file to go to", []string{"record", "cam"}, exitUsage, "", "kvsframes: name the file to write with --output\nSee `kvsframes record --help`.\n"},
+		{"a recording of what is no stream", []string{"record", "a stream", "-o", "x"}, exitUsage, "", "kvsframes: \"a stream\" is neither the name nor the ARN of a stream\nSee `kvsframes record --help`.\n"},
+		{"a recording that starts nowhere", []string{"record", "cam", "-o", "x", "--start", "noon"}, exitUsage, "", "kvsframes: --start \"noon\" is none of NOW, EARLIEST and a time such as 2026-01-31T12:00:00Z\nSee `kvsframes record --help`.\n"},
+		{"a recording with a limit below 0", []string{"record", "cam", "-o", "x", "--fragments", "-1"}, exitUsage, "", "kvsframes: end.fragments: -1 is negative\nSee `kvsframes record --help`.\n"},
+		{"a plan of a live stream", []string{"plan", good}, exitUsage, "", "kvsframes: source.mode is live: a live stream has no end to plan for; try --set source.mode=archive\nSee `kvsframes plan --help`.\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, stdout, stderr := newProgram(strings.NewReader(""))

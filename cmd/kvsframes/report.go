@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -11,9 +12,10 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// report is what inspect says of one recording.
+// report is what inspect says of one recording or stream: File or Stream names it.
 type report struct {
-	File      string           `json:"file"`
+	File      string           `json:"file,omitempty"`
+	Stream    string           `json:"stream,omitempty"`
 	Fragments []fragmentReport `json:"fragments"`
 	Gaps      []gapReport      `json:"gaps"`
 	Totals    totals           `json:"totals"`
@@ -39,7 +41,10 @@ type fragmentReport struct {
 	Bytes          int         `json:"bytes"`
 	Tags           []media.Tag `json:"tags"`
 	Cut            bool        `json:"cut"`
-	Notes          []string    `json:"notes"`
+	// LagMS is the distance to the newest fragment of the stream when this one was
+	// sent; null when unknown.
+	LagMS *int64   `json:"lag_ms"`
+	Notes []string `json:"notes"`
 }
 
 // gapReport is a part of the recording that gave no fragment.
@@ -72,6 +77,9 @@ func (r *report) add(f *media.Fragment) {
 	fr.ProducerTime, fr.ServerTime = instant(f.ProducerTime), instant(f.ServerTime)
 	if fr.Tags == nil {
 		fr.Tags = []media.Tag{}
+	}
+	if lag := f.MillisBehindNow; lag >= 0 {
+		fr.LagMS = &lag // not f's own, which would keep its media
 	}
 	length := fr.video(f)
 	fr.DurationMS = length.Milliseconds()
@@ -228,7 +236,7 @@ func fourCC(v uint32) string {
 // print writes the report as a table.
 func (r *report) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s\n", clean(r.File))
+	fmt.Fprintf(w, "%s\n", clean(cmp.Or(r.File, r.Stream)))
 	fmt.Fprintln(t, "FRAGMENT\tPRODUCER\tSERVER\tCODEC\tSIZE\tFRAMES\tKEY\tFPS\tDURATION\tBYTES\tTAGS\tNOTES")
 	for _, f := range r.Fragments {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%dx%d\t%d\t%d\t%.2f\t%s\t%d\t%d\t%s\n",
@@ -241,9 +249,24 @@ func (r *report) print(w io.Writer) error {
 	for _, g := range r.Gaps {
 		fmt.Fprintf(w, "gap after fragment %d: %s %s\n", g.After, clean(g.FragmentNumber), clean(g.Reason))
 	}
+	if r.Stream != "" {
+		fmt.Fprintf(w, "lag: %s\n", r.lag())
+	}
 	_, err := fmt.Fprintf(w, "total: %d fragments, %d video frames, %d key frames, %s of video, %d bytes, %d gaps, %d cut\n",
 		r.Totals.Fragments, r.Totals.VideoFrames, r.Totals.KeyFrames, time.Duration(r.Totals.DurationMS)*time.Millisecond, r.Totals.Bytes, r.Totals.Gaps, r.Totals.Cut)
 	return err
+}
+
+// lag says how far behind the newest fragment of the stream the last one is.
+func (r *report) lag() string {
+	if len(r.Fragments) == 0 {
+		return "unknown, no fragment has come (--start EARLIEST reads what is stored)"
+	}
+	last := r.Fragments[len(r.Fragments)-1].LagMS
+	if last == nil {
+		return "unknown"
+	}
+	return (time.Duration(*last) * time.Millisecond).String()
 }
 
 func clock(t *time.Time) string {

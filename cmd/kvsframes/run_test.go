@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,32 +25,14 @@ import (
 // environment.
 func emulator(t *testing.T, pace kvsemu.Pace, recordings map[string][]byte) (url string) {
 	t.Helper()
-	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_PROFILE": "", "AWS_SESSION_TOKEN": "",
-		"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
-	} {
-		t.Setenv(name, value)
-	}
+	awsEnvironment(t)
 	server := kvsemu.New(kvsemu.Options{Pace: pace, Quotas: kvsemu.Quotas{GetMediaCalls: -1}})
 	for name, data := range recordings {
 		if err := server.AddRecording(name, bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	url, wait, err := server.Start(ctx, "")
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		if err := wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	return url
+	return listen(t, server)
 }
 
 func read(t *testing.T, path string) []byte {

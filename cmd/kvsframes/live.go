@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/kvs"
+)
+
+// liveFlags are the flags of commands that read one live stream without settings.
+type liveFlags struct {
+	start   string
+	source  source.Config
+	command *cobra.Command
+}
+
+// liveFlagNames are the flags that mean nothing for a file.
+var liveFlagNames = []string{"region", "endpoint-url", "start", "fragments", "duration", "idle-timeout"}
+
+// addLive gives a command the flags. limits are the defaults of its ends.
+func addLive(cmd *cobra.Command, limits source.End) *liveFlags {
+	l := &liveFlags{source: source.DefaultConfig(), command: cmd}
+	l.source.End = limits
+	f := cmd.Flags()
+	f.StringVar(&l.source.Region, "region", "", "the stream's region; without it that of the AWS environment and profile")
+	f.StringVar(&l.source.EndpointURL, "endpoint-url", "", "the control plane's endpoint, for the emulator and VPC endpoints")
+	f.StringVar(&l.start, "start", "NOW", "NOW, EARLIEST or a producer time in RFC 3339")
+	f.IntVar(&l.source.End.Fragments, "fragments", limits.Fragments, "end after so many fragments; 0 is no limit")
+	f.DurationVar(&l.source.End.Duration, "duration", limits.Duration, "end after so much media; 0 is no limit")
+	f.DurationVar(&l.source.End.IdleTimeout, "idle-timeout", limits.IdleTimeout, "end when nothing has come for so long; 0 waits for ever")
+	f.Var(sizeFlag{&l.source.MaxFragmentSize}, "max-fragment-size", "the largest fragment that is taken into memory")
+	return l
+}
+
+// given returns the first flag on the command line that is of live streams alone.
+func (l *liveFlags) given() (name string, ok bool) {
+	for _, name := range liveFlagNames {
+		if l.command.Flags().Changed(name) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// settings returns the settings of reading a stream, or what is wrong with the
+// command line.
+func (l *liveFlags) settings(nameOrARN string) (source.Config, error) {
+	c := l.source
+	if _, ok := source.StreamName(nameOrARN); !ok {
+		return c, usage(fmt.Errorf("%.300q is neither the name nor the ARN of a stream", nameOrARN))
+	}
+	c.Streams = []string{nameOrARN}
+	switch start := source.StartType(strings.ToUpper(l.start)); start {
+	case source.StartNow, source.StartEarliest:
+		c.StartSelector.Type = start
+	default:
+		at, err := time.Parse(time.RFC3339, l.start)
+		if err != nil {
+			return c, usage(fmt.Errorf("--start %q is none of NOW, EARLIEST and a time such as 2026-01-31T12:00:00Z", l.start))
+		}
+		c.StartSelector = source.StartSelector{Type: source.StartProducerTimestamp, Timestamp: at}
+	}
+	if err := c.Validate(); err != nil {
+		return c, usage(err)
+	}
+	return c, nil
+}
+
+// openLive opens the stream of the settings. It ends cleanly once draining is over. The
+// caller closes it.
+func openLive(draining context.Context, c source.Config, log *slog.Logger) (source.Source, error) {
+	cfg, err := kvs.LoadAWS(draining, c.Region)
+	if err != nil {
+		return nil, err
+	}
+	src, err := stream(cfg, c, c.Streams[0], nil, log).Open(draining)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.Until(draining, source.WithEnd(src, c.End, c.EndClock())), nil
+}
+
+// toolLogger returns the logger of commands without settings.
+func (p *program) toolLogger(level slog.Level) *slog.Logger {
+	return newLogger(p.stderr, config.Log{Level: level.String(), Format: config.LogText}, p.terminal)
+}
+
+// eachFragment takes all that a source has. Its error is the one of take or the one
+// that has ended the source before its end.
+func eachFragment(next func() (*media.Fragment, error), take func(*media.Fragment) error, lose func(number, reason string)) error {
+	for {
+		f, err := next()
+		var gap *media.GapError
+		switch {
+		case err == nil:
+			if err := take(f); err != nil {
+				return err
+			}
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.As(err, &gap):
+			lose(gap.Gap.FragmentNumber, gap.Gap.Reason)
+		default:
+			return err
+		}
+	}
+}

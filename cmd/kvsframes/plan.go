@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/spf13/cobra"
+
+	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/kvs"
+)
+
+// pricePerGB is what the consumption of 10^9 bytes costs in US dollars, in US East
+// (N. Virginia) at the time of writing (Amazon Kinesis Video Streams pricing).
+const pricePerGB = 0.0085
+
+// planFlags are the flags of the plan command.
+type planFlags struct {
+	set   []string
+	json  bool
+	price float64
+	rate  rateFlag
+}
+
+// rateFlag is a frame rate as a flag.
+type rateFlag struct{ decode.Rate }
+
+func (f *rateFlag) Set(text string) error { return f.UnmarshalText([]byte(text)) }
+func (f *rateFlag) Type() string          { return "RATE" }
+
+// String returns nothing for no rate.
+func (f *rateFlag) String() string {
+	if f.Rate == (decode.Rate{}) {
+		return ""
+	}
+	return f.Rate.String()
+}
+
+func (p *program) newPlanCommand() *cobra.Command {
+	flags := planFlags{}
+	cmd := &cobra.Command{
+		Use:   "plan [pipeline.yaml]",
+		Short: "Shows what a run would read and write",
+		Long: `Shows what a run with these settings would read and write: fragments, hours of
+media, bytes, images and objects. It writes nothing and opens no sink.
+
+Of streams (source.mode archive, or auto up to now) the fragments are listed and
+no media is read, so that numbers of images are estimates: intervals are counted
+from the fragments' times, a fragment is taken to have one key frame, and the
+other samplers need --fps-of-source. The price is an estimate, too: that of
+consuming the bytes of the fragments, 10^9 bytes a GB, without the calls.
+
+Files are read, and their frames counted; nothing is decoded. Settings without
+archive or files have no end to plan for. The limits of source.end hold, but for
+idle_timeout.`,
+		Args: checkArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !(flags.price >= 0) {
+				return usage(errors.New("--price-per-gb must not be below 0"))
+			}
+			return p.runPlan(cmd.Context(), fileOf(args), flags)
+		},
+	}
+	addSet(cmd, &flags.set)
+	f := cmd.Flags()
+	f.BoolVar(&flags.json, "json", false, "print one JSON document")
+	f.Float64Var(&flags.price, "price-per-gb", pricePerGB, "what KVS takes for the consumption of a GB, in US dollars")
+	f.Var(&flags.rate, "fps-of-source", "frames per second of the archived video, such as 25 or 30000/1001")
+	return cmd
+}
+
+func (p *program) runPlan(ctx context.Context, file string, flags planFlags) error {
+	c, err := p.loadSettings(file, flags.set)
+	if err != nil {
+		return err
+	}
+	if c.Source.Type == source.TypeKVS && c.Source.Mode == source.ModeLive {
+		return usage(errors.New("source.mode is live: a live stream has no end to plan for; try --set source.mode=archive"))
+	}
+	_, draining, stop := p.watch(ctx)
+	defer stop()
+	var plans []*streamPlan
+	if c.Source.Type == source.TypeFile {
+		plans, err = p.planFiles(draining, c)
+	} else {
+		plans, err = planStreams(draining, c, flags, p.toolLogger(slog.LevelWarn))
+	}
+	if err != nil {
+		return p.refused(draining, file, err)
+	}
+	doc := newPlanDocument(c, plans)
+	if flags.json {
+		e := json.NewEncoder(p.stdout)
+		e.SetIndent("", "  ")
+		err = e.Encode(doc)
+	} else {
+		err = doc.print(p.stdout)
+	}
+	if err != nil {
+		return fmt.Errorf("print plan: %w", err)
+	}
+	return nil
+}
+
+// planFiles plans the files of the settings.
+func (p *program) planFiles(ctx context.Context, c *config.Config) ([]*streamPlan, error) {
+	inputs, err := source.Files(c.Source, p.stdin)
+	if err != nil {
+		return nil, &settingsError{part: "source", err: err}
+	}
+	if len(inputs) > 1 {
+		if err := checkStreams(c.Sinks); err != nil {
+			return nil, err
+		}
+	}
+	var plans []*streamPlan
+	for _, in := range inputs {
+		sp := newStreamPlan(in.Stream, c)
+		if err := sp.readFile(ctx, in, c.Source); err != nil {
+			return nil, fmt.Errorf("plan %s: %w", in.Stream, err)
+		}
+		plans = append(plans, sp)
+	}
+	return plans, nil
+}
+
+// readFile counts what a file has.
+func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c source.Config) error {
+	src, err := in.Open(ctx)
+	if err != nil {
+		return err
+	}
+	src = source.WithEnd(src, source.End{Timestamp: c.End.Timestamp, Duration: c.End.Duration, Fragments: c.End.Fragments}, c.EndClock())
+	err = eachFragment(func() (*media.Fragment, error) { return src.Next(ctx) }, func(f *media.Fragment) error {
+		sp.add(pieceOfFile(f))
+		return nil
+	}, func(string, string) { sp.Gaps++ })
+	sp.Bytes = src.BytesRead()
+	if closeErr := src.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// planStreams plans the archives of the settings' streams.
+func planStreams(ctx context.Context, c *config.Config, flags planFlags, log *slog.Logger) ([]*streamPlan, error) {
+	cfg, err := kvs.LoadAWS(ctx, c.Source.Region)
+	if err != nil {
+		return nil, err
+	}
+	streams, err := namedStreams(ctx, cfg, c.Source)
+	if err != nil {
+		return nil, err
+	}
+	var plans []*streamPlan
+	for _, nameOrARN := range streams {
+		name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
+		sp := newStreamPlan(name, c)
+		if err := sp.readArchive(ctx, cfg, nameOrARN, c.Source, flags.rate.Rate, log); err != nil {
+			return nil, fmt.Errorf("plan %s: %w", name, err)
+		}
+		cost := float64(sp.Bytes) / 1e9 * flags.price
+		sp.Cost = &cost
+		plans = append(plans, sp)
+	}
+	return plans, nil
+}
+
+// namedStreams returns the streams of the settings, each once.
+func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]string, error) {
+	var all []string
+	seen := map[string]bool{}
+	add := func(nameOrARN string) {
+		if name, _ := source.StreamName(nameOrARN); !seen[name] {
+			seen[name] = true
+			all = append(all, nameOrARN)
+		}
+	}
+	for _, entry := range c.Streams {
+		if !source.IsPattern(entry) {
+			add(entry)
+		}
+	}
+	for _, entry := range slices.DeleteFunc(slices.Clone(c.Streams), func(s string) bool { return !source.IsPattern(s) }) {
+		names, err := kvs.ListStreams(ctx, cfg, c.EndpointURL, source.Pattern(entry))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			add(name)
+		}
+	}
+	return all, nil
+}
+
+// readArchive lists the archive.
+func (sp *streamPlan) readArchive(ctx context.Context, cfg aws.Config, nameOrARN string, c source.Config, rate decode.Rate, log *slog.Logger) error {
+	within := kvs.RangeOf(c)
+	archive, err := kvs.NewArchive(cfg, kvs.ArchiveConfig{
+		Stream: nameOrARN, EndpointURL: c.EndpointURL, Range: within, MaxFragmentSize: c.MaxFragmentSize,
+	}, log)
+	if err != nil {
+		return err
+	}
+	err = sp.addListed(archive.List(ctx), within, c, rate)
+	if closeErr := archive.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// addListed counts listed fragments until a limit of the settings is reached.
+func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], within kvs.Range, c source.Config, rate decode.Rate) error {
+	until := c.End.Timestamp
+	for f, err := range list {
+		if err != nil {
+			return err
+		}
+		at := f.ProducerTime
+		if within.Clock == media.ClockServer {
+			at = f.ServerTime
+		}
+		if d := c.End.Duration; sp.Fragments == 0 && d > 0 && (until.IsZero() || at.Add(d).Before(until)) {
+			until = at.Add(d)
+		}
+		if !until.IsZero() && !at.Before(until) {
+			return nil
+		}
+		sp.Bytes += f.Bytes
+		sp.add(pieceOfArchive(f, at, within.Start, until, sp.framesOf(rate)))
+		if sp.Fragments == c.End.Fragments {
+			return nil
+		}
+	}
+	return nil
+}

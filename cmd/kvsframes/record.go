@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// standardOutput is the file name that means standard output.
+const standardOutput = "-"
+
+func (p *program) newRecordCommand() *cobra.Command {
+	var out string
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "record STREAM -o FILE",
+		Short: "Saves a live stream as it arrives",
+		Long: `Saves the fragments of a live stream, by name or ARN, as Kinesis Video Streams
+sends them: the file replays byte for byte, with emulate or as a source of type
+file. It grows by whole fragments and can be read meanwhile.
+
+Recording goes on until a limit is reached or an interrupt comes, over as many
+sessions as it takes. Each fragment is saved once. A fragment that cannot be had
+whole is left out and counted as a gap.`,
+		Args: checkArgs(cobra.ExactArgs(1)),
+	}
+	live := addLive(cmd, source.End{})
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the `FILE` to write; - is standard output")
+	cmd.Flags().BoolVar(&force, "force", false, "replace a file that is there, once the first fragment has come")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if out == "" {
+			return usage(errors.New("name the file to write with --output"))
+		}
+		c, err := live.settings(args[0])
+		if err != nil {
+			return err
+		}
+		return p.runRecord(cmd.Context(), c, out, force)
+	}
+	return cmd
+}
+
+func (p *program) runRecord(ctx context.Context, c source.Config, out string, force bool) error {
+	ctx, draining, stop := p.watch(ctx)
+	defer stop()
+	t := &tape{out: p.stdout, log: p.toolLogger(slog.LevelInfo)}
+	if out != standardOutput {
+		var err error
+		if t.file, t.fresh, err = createTape(out, force); err != nil {
+			return err
+		}
+		t.out = t.file
+	}
+	err := t.record(ctx, draining, c)
+	if closeErr := t.close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("record: %w", closeErr))
+	}
+	name, _ := source.StreamName(c.Streams[0])
+	fmt.Fprintf(p.stderr, "%s: %d fragments, %d bytes, %d gaps\n", name, t.fragments, t.bytes, t.gaps)
+	switch {
+	case err != nil && !(interrupted(draining) && errors.Is(err, context.Canceled)):
+		return err
+	case interrupted(draining):
+		return &exitError{code: exitInterrupted}
+	case t.gaps > 0:
+		return &exitError{code: exitGaps}
+	}
+	return nil
+}
+
+// createTape opens the file of a recording. fresh says that it has not been there
+// before. One that has been is left as it is until there is something to put in its place.
+func createTape(path string, force bool) (f *os.File, fresh bool, err error) {
+	f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	switch {
+	case err == nil:
+		return f, true, nil
+	case errors.Is(err, fs.ErrExist) && !force:
+		return nil, false, fmt.Errorf("record: %s is there already; --force replaces it", path)
+	case errors.Is(err, fs.ErrExist):
+		f, err = os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("record: %w", err)
+	}
+	return f, false, nil
+}
+
+// tape is what a stream is recorded on.
+type tape struct {
+	out io.Writer
+	// file is out, unless that is standard output. fresh: see createTape.
+	file  *os.File
+	fresh bool
+	log   *slog.Logger
+
+	fragments, gaps int
+	bytes           int64
+}
+
+// record writes the stream until it ends or draining is over.
+func (t *tape) record(ctx, draining context.Context, c source.Config) error {
+	src, err := openLive(draining, c, t.log)
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	err = eachFragment(func() (*media.Fragment, error) { return src.Next(ctx) }, t.write, t.lose)
+	if closeErr := src.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	return nil
+}
+
+func (t *tape) lose(number, reason string) {
+	t.gaps++
+	t.log.Warn("gap", "fragment", number, "reason", reason)
+}
+
+// write adds a fragment. What has been written of it when that fails is taken away
+// again, where it can be.
+func (t *tape) write(f *media.Fragment) error {
+	if f.Cut {
+		// A document that ends inside an element would swallow the one behind it.
+		t.lose(f.Number, "the fragment has come cut, again and again")
+		return nil
+	}
+	if t.fragments == 0 {
+		if err := t.truncate(); err != nil {
+			return err
+		}
+	}
+	if _, err := t.out.Write(f.MKV); err != nil {
+		return errors.Join(fmt.Errorf("write fragment %s: %w", f.Number, err), t.truncate())
+	}
+	t.fragments++
+	t.bytes += int64(len(f.MKV))
+	if t.fragments == 1 {
+		t.log.Info("first fragment saved", "fragment", f.Number, "producer_time", f.ProducerTime)
+	}
+	return nil
+}
+
+// truncate leaves only what has been recorded in the file.
+func (t *tape) truncate() error {
+	if t.file == nil {
+		return nil
+	}
+	info, err := t.file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	return t.file.Truncate(t.bytes)
+}
+
+// close closes the file. One that is new and holds nothing is removed.
+func (t *tape) close() error {
+	if t.file == nil {
+		return nil
+	}
+	err := t.file.Close()
+	if t.fresh && t.fragments == 0 {
+		err = errors.Join(err, os.Remove(t.file.Name()))
+	}
+	return err
+}
