@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,11 @@ const envPrefix = "KVSFRAMES_"
 // Reserved are the variables with the prefix that are no settings: they belong to
 // the build and to the tests of the project.
 var Reserved = []string{"KVSFRAMES_CACHE", "KVSFRAMES_LIBAV", "KVSFRAMES_VERSITYGW"}
+
+// serviceLink are the variables that Kubernetes sets in every container for a Service
+// named kvsframes (Kubernetes documentation, Service, environment variables). They
+// are nobody's settings, and no key of pipeline.yaml is spelled so.
+var serviceLink = regexp.MustCompile(`^KVSFRAMES_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$`)
 
 // envName returns the name of the variable for a key path, without the prefix.
 func envName(path string) string {
@@ -42,7 +48,7 @@ func (l *loader) target(index int, path string, in int) target {
 func (l *loader) readEnvironment(environ []string) {
 	var names []string
 	for name := range environment(environ) {
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(Reserved, name) {
+		if strings.HasPrefix(name, envPrefix) && !slices.Contains(Reserved, name) && !serviceLink.MatchString(name) {
 			names = append(names, name)
 		}
 	}
