@@ -37,11 +37,12 @@ read -r -t 20 url <&3 || {
 }
 echo "demo: the emulator serves the stream \"demo\" at $url"
 
-# The emulator's credentials, and nothing of the user's own AWS set-up.
+# The emulator's credentials, and nothing of the user's own AWS set-up. A live stream has no end: here it is when nothing
+# more comes.
 env -u AWS_PROFILE -u AWS_SESSION_TOKEN -u AWS_CA_BUNDLE \
 	AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true \
 	AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost \
-	"$program" run pipeline.yaml --set "source.endpoint_url=$url" --summary out/summary.json
+	"$program" run pipeline.yaml --set "source.endpoint_url=$url" --set source.end.idle_timeout=1s --summary out/summary.json
 
 CGO_ENABLED=0 go run ./internal/demo/contactsheet out/contact-sheet.jpg 4 out/demo/*.jpg
 

@@ -79,7 +79,6 @@ func TestSelectorsNameKeysOfTheSamePart(t *testing.T) {
 var demo = []string{
 	"source.streams",
 	"source.start_selector.type",
-	"source.end.idle_timeout",
 	"sinks[0].name",
 	"sinks[0].sample.interval",
 	"sinks[0].resize.width",
