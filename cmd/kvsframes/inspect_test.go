@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
@@ -123,5 +124,17 @@ func TestCodecNames(t *testing.T) {
 		if got := codecName(media.Track{CodecID: test.id, CodecPrivate: []byte(test.private)}); got != test.want {
 			t.Errorf("%s %q: got %q, want %q", test.id, test.private, got, test.want)
 		}
+	}
+}
+
+func TestInspectTellsTheLongestGroupOfPictures(t *testing.T) {
+	f := &media.Fragment{Tracks: []media.Track{{Number: 1, Type: media.TrackVideo}, {Number: 2, Type: media.TrackAudio}}}
+	for i, key := range []bool{true, false, false, true, false, false, false, true} {
+		f.Blocks = append(f.Blocks, media.Block{Track: 1, Key: key, Time: time.Duration(i) * time.Second}, media.Block{Track: 2, Key: true})
+	}
+	var r report
+	r.add(f)
+	if got := r.Fragments[0]; got.GOPFrames != 4 || got.KeyFrames != 3 || got.VideoFrames != 8 {
+		t.Errorf("groups of %d, %d key frames, %d frames", got.GOPFrames, got.KeyFrames, got.VideoFrames)
 	}
 }

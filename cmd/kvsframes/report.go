@@ -26,21 +26,24 @@ type report struct {
 
 // fragmentReport is what inspect says of one fragment.
 type fragmentReport struct {
-	FragmentNumber string      `json:"fragment_number"`
-	ProducerTime   *time.Time  `json:"producer_timestamp"`
-	ServerTime     *time.Time  `json:"server_timestamp"`
-	Codec          string      `json:"codec"`
-	CodecID        string      `json:"codec_id"`
-	Width          int         `json:"width"`
-	Height         int         `json:"height"`
-	VideoFrames    int         `json:"video_frames"`
-	KeyFrames      int         `json:"key_frames"`
-	FrameRate      float64     `json:"frame_rate"` // frames per second, 0 when unknown
-	DurationMS     int64       `json:"duration_ms"`
-	OtherBlocks    int         `json:"other_blocks"`
-	Bytes          int         `json:"bytes"`
-	Tags           []media.Tag `json:"tags"`
-	Cut            bool        `json:"cut"`
+	FragmentNumber string     `json:"fragment_number"`
+	ProducerTime   *time.Time `json:"producer_timestamp"`
+	ServerTime     *time.Time `json:"server_timestamp"`
+	Codec          string     `json:"codec"`
+	CodecID        string     `json:"codec_id"`
+	Width          int        `json:"width"`
+	Height         int        `json:"height"`
+	VideoFrames    int        `json:"video_frames"`
+	KeyFrames      int        `json:"key_frames"`
+	// GOPFrames is the length of the longest group of pictures: the frames from one key
+	// frame up to the next, or to the fragment's end.
+	GOPFrames   int         `json:"gop_frames"`
+	FrameRate   float64     `json:"frame_rate"` // frames per second, 0 when unknown
+	DurationMS  int64       `json:"duration_ms"`
+	OtherBlocks int         `json:"other_blocks"`
+	Bytes       int         `json:"bytes"`
+	Tags        []media.Tag `json:"tags"`
+	Cut         bool        `json:"cut"`
 	// LagMS is the distance to the newest fragment of the stream when this one was
 	// sent; null when unknown.
 	LagMS *int64   `json:"lag_ms"`
@@ -110,6 +113,7 @@ func (fr *fragmentReport) video(f *media.Fragment) time.Duration {
 	track, ok := f.VideoTrack()
 	fr.Codec, fr.CodecID, fr.Width, fr.Height = codecName(track), track.CodecID, track.Width, track.Height
 	var first, last time.Duration
+	group := 0
 	for _, b := range f.Blocks {
 		if !ok || b.Track != track.Number {
 			fr.OtherBlocks++
@@ -119,9 +123,13 @@ func (fr *fragmentReport) video(f *media.Fragment) time.Duration {
 			first, last = b.Time, b.Time
 		}
 		first, last = min(first, b.Time), max(last, b.Time)
-		if fr.VideoFrames++; b.Key {
+		fr.VideoFrames++
+		group++
+		if b.Key {
 			fr.KeyFrames++
+			group = 1
 		}
+		fr.GOPFrames = max(fr.GOPFrames, group)
 	}
 	distance := track.DefaultDuration
 	if n := fr.VideoFrames - 1; n > 0 && last > first {
@@ -237,10 +245,10 @@ func fourCC(v uint32) string {
 func (r *report) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "%s\n", clean(cmp.Or(r.File, r.Stream)))
-	fmt.Fprintln(t, "FRAGMENT\tPRODUCER\tSERVER\tCODEC\tSIZE\tFRAMES\tKEY\tFPS\tDURATION\tBYTES\tTAGS\tNOTES")
+	fmt.Fprintln(t, "FRAGMENT\tPRODUCER\tSERVER\tCODEC\tSIZE\tFRAMES\tKEY\tGOP\tFPS\tDURATION\tBYTES\tTAGS\tNOTES")
 	for _, f := range r.Fragments {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%dx%d\t%d\t%d\t%.2f\t%s\t%d\t%d\t%s\n",
-			clean(f.FragmentNumber), clock(f.ProducerTime), clock(f.ServerTime), clean(f.Codec), f.Width, f.Height, f.VideoFrames, f.KeyFrames,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%dx%d\t%d\t%d\t%d\t%.2f\t%s\t%d\t%d\t%s\n",
+			clean(f.FragmentNumber), clock(f.ProducerTime), clock(f.ServerTime), clean(f.Codec), f.Width, f.Height, f.VideoFrames, f.KeyFrames, f.GOPFrames,
 			f.FrameRate, time.Duration(f.DurationMS)*time.Millisecond, f.Bytes, len(f.Tags), strings.Join(f.Notes, ", "))
 	}
 	if err := t.Flush(); err != nil {
