@@ -84,7 +84,7 @@ func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 		err = readErr
 	}
 	r.summary.BytesRead = s.Source.BytesRead()
-	r.summary.Reconnects = reconnects(s.Source)
+	r.summary.Reconnects, r.summary.Pauses = reconnects(s.Source), pauses(s.Source)
 	if closeErr := s.Source.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("close source: %w", closeErr)
 	}
@@ -357,6 +357,14 @@ func reconnects(s Source) int {
 	return 0
 }
 
+// pauses returns how often the producer of a source's stream has paused.
+func pauses(s Source) int {
+	if p, ok := s.(interface{ Pauses() int }); ok {
+		return p.Pauses()
+	}
+	return 0
+}
+
 // Until returns a source that ends cleanly once stop is done: what was read until
 // then is finished, and nothing more is read.
 func Until(stop context.Context, s Source) Source { return &until{Source: s, stop: stop} }
@@ -368,6 +376,9 @@ type until struct {
 
 // Reconnects returns what the source says.
 func (u *until) Reconnects() int { return reconnects(u.Source) }
+
+// Pauses returns what the source says.
+func (u *until) Pauses() int { return pauses(u.Source) }
 
 func (u *until) Next(ctx context.Context) (*media.Fragment, error) {
 	if u.stop.Err() != nil {

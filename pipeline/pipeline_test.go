@@ -280,19 +280,20 @@ func TestUntilDrainsWhatWasRead(t *testing.T) {
 	}
 }
 
-// reopening is a source that says how often it was opened again.
+// reopening is a source that says how often it was opened again, and paused.
 type reopening struct{ script }
 
 func (*reopening) Reconnects() int { return 7 }
+func (*reopening) Pauses() int     { return 3 }
 
-func TestTheSummaryHasTheSourcesReconnects(t *testing.T) {
+func TestTheSummaryHasTheSourcesReconnectsAndPauses(t *testing.T) {
 	for _, c := range []struct {
-		source Source
-		want   int
-	}{{&reopening{script{n: 1}}, 7}, {Until(t.Context(), &reopening{script{n: 1}}), 7}, {Until(t.Context(), &script{n: 1}), 0}} {
+		source             Source
+		reconnects, pauses int
+	}{{&reopening{script{n: 1}}, 7, 3}, {Until(t.Context(), &reopening{script{n: 1}}), 7, 3}, {Until(t.Context(), &script{n: 1}), 0, 0}} {
 		got, err := Run(t.Context(), Stream{Source: c.source, Planner: &fan{}}, quiet())
-		if err != nil || got.Reconnects != c.want {
-			t.Errorf("summary = %+v, error = %v, want %d reconnects", got, err, c.want)
+		if err != nil || got.Reconnects != c.reconnects || got.Pauses != c.pauses {
+			t.Errorf("summary = %+v, error = %v, want %+v", got, err, c)
 		}
 	}
 }

@@ -22,6 +22,9 @@ type Summary struct {
 	Gaps []Gap `json:"gaps"`
 	// Reconnects is the number of times the source opened its stream again.
 	Reconnects int `json:"reconnects"`
+	// Pauses is the number of times that the producer's clock jumped forward while
+	// the stream was within reach: nothing was lost, there was nothing.
+	Pauses int `json:"pauses"`
 	// LastFragmentNumber is the number of the last fragment brought to an end.
 	LastFragmentNumber string `json:"last_fragment_number"`
 }

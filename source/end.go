@@ -150,6 +150,14 @@ func (s *ending) Reconnects() int {
 	return 0
 }
 
+// Pauses is the number of times that the producer was seen to have paused.
+func (s *ending) Pauses() int {
+	if p, ok := s.Source.(interface{ Pauses() int }); ok {
+		return p.Pauses()
+	}
+	return 0
+}
+
 // past says whether a fragment starts at or after the end.
 func (s *ending) past(f *media.Fragment) bool {
 	start := f.At(s.clock)

@@ -105,3 +105,19 @@ func TestPatternsFindTheirStreams(t *testing.T) {
 		t.Errorf("code %d, %d images:\n%s", code, len(images(t, out)), stderr)
 	}
 }
+
+// A camera that was silent for two seconds is no loss, and is told.
+func TestAPauseOfTheProducerIsCountedAndNoGap(t *testing.T) {
+	chunks := chunksOf(t, read(t, demo))
+	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": bytes.Join(append(chunks[:3:3], chunks[4:]...), nil)})
+	out := t.TempDir()
+	summary := filepath.Join(out, "summary.json")
+	file := settings(t, "source: {streams: [cam], endpoint_url: \""+url+"\", start_selector: {type: EARLIEST}, end: {fragments: 6}}\n"+sinkOf(out))
+	p, _, stderr := newProgram(nil)
+	if code := p.execute([]string{"run", file, "--summary", summary}); code != exitDone {
+		t.Fatalf("code %d:\n%s", code, stderr)
+	}
+	if s := readSummary(t, summary)["cam"]; s.Pauses != 1 || s.Fragments != 6 || !strings.Contains(stderr.String(), "the producer paused 1 time") {
+		t.Errorf("%+v\n%s", s, stderr)
+	}
+}

@@ -71,6 +71,7 @@ type streamSummary struct {
 		FramesLost     int    `json:"frames_lost"`
 	} `json:"gaps"`
 	Reconnects         int    `json:"reconnects"`
+	Pauses             int    `json:"pauses"`
 	LastFragmentNumber string `json:"last_fragment_number"`
 }
 

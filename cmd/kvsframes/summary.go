@@ -46,6 +46,9 @@ func (s summary) print(w io.Writer) {
 		for _, sink := range slices.Sorted(maps.Keys(st.FramesWritten)) {
 			fmt.Fprintf(w, "  %s: %d images\n", sink, st.FramesWritten[sink])
 		}
+		if st.Pauses > 0 {
+			fmt.Fprintf(w, "  the producer paused %d times\n", st.Pauses)
+		}
 		for i, g := range st.Gaps {
 			if i == maxShownGaps {
 				fmt.Fprintf(w, "  %d more gaps: --summary FILE names them all\n", len(st.Gaps)-i)
