@@ -262,6 +262,9 @@ func (c *Crossing) Reconnects() int {
 	return 0
 }
 
+// Unfinished is the live stream's (see Live.Unfinished).
+func (c *Crossing) Unfinished() *media.Fragment { return unfinished(c.source()) }
+
 // Pauses is the number of times that the producer of the live stream was seen to have
 // paused.
 func (c *Crossing) Pauses() int {

@@ -29,7 +29,8 @@ func (c Config) EndClock() media.Clock {
 // clock; a fragment that the end lies in is handed on with its Until set.
 // GetMedia has no end of its own, so each of them shows only when the fragment
 // after it arrives. IdleTimeout ends it when no fragment and no byte has come for
-// that long while Next was waiting.
+// that long while Next was waiting; a fragment that the stream had broken off in is
+// handed on then, as far as it came.
 func WithEnd(s Source, e End, clock media.Clock) Source {
 	if e.Timestamp.IsZero() && e.Duration <= 0 && e.Fragments <= 0 && e.IdleTimeout <= 0 {
 		return s
@@ -94,10 +95,22 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	defer watch.stop()
 	f, err := s.Source.Next(waiting)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errIdle) {
+		rest := unfinished(s.Source)
 		s.finish()
+		if rest != nil {
+			return rest, nil
+		}
 		return nil, s.over
 	}
 	return f, err
+}
+
+// unfinished returns the fragment that a source would have read again.
+func unfinished(s Source) *media.Fragment {
+	if u, ok := s.(interface{ Unfinished() *media.Fragment }); ok {
+		return u.Unfinished()
+	}
+	return nil
 }
 
 // errIdle is why a waiting source is given up.

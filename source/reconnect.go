@@ -85,6 +85,8 @@ type Live struct {
 	// held is a fragment that may go on in the next session: it is handed on when
 	// more follows it in this one.
 	held *media.Fragment
+	// begun is the fragment that a session broke off in and that is to be read again.
+	begun *media.Fragment
 	// lost is the number of the last gap.
 	lost string
 	// flowed says that the session brought something, idle that the last ones
@@ -201,6 +203,9 @@ func (l *Live) keep(session Source) bool {
 
 // hangUp closes the session.
 func (l *Live) hangUp() {
+	if l.held != nil && !l.seen(l.held.Number) {
+		l.begun = l.held
+	}
 	l.held = nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -273,6 +278,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z
 // advance goes on after a fragment.
 func (l *Live) advance(number string) {
 	l.pass(number)
+	l.begun = nil
 	l.trouble, l.flowed, l.fruitless = trouble{}, true, 0
 }
 
@@ -284,6 +290,11 @@ func (l *Live) lose(number string, cause error) {
 	l.lost = number
 	l.ready = append(l.ready, result{err: newGap(l.cfg.Stream, number, cause, 0)})
 }
+
+// Unfinished returns the fragment that a session broke off in and that was to be read
+// again, as far as it came; nil when there is none. Whoever ends the stream takes it
+// from here, so that it is not lost in silence. It is of the goroutine that calls Next.
+func (l *Live) Unfinished() *media.Fragment { return l.begun }
 
 // sessionOver is called when the session has ended with err.
 func (l *Live) sessionOver(err error) {

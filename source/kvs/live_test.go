@@ -322,3 +322,19 @@ func TestCancellingALiveStreamLeavesNothing(t *testing.T) {
 		})
 	}
 }
+
+// A stream whose last fragment never comes whole ends with what there is of it, also
+// when it ends before that has been read as often as it takes to be sure.
+func TestAnIdleEndHandsOnWhatIsThereOfTheLastFragment(t *testing.T) {
+	recording, chunks := long(5)
+	for _, idle := range []time.Duration{100 * time.Millisecond, time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBubble(t, kvsemu.Options{}, recording[:len(recording)-len(chunks[4])/2])
+			l := b.live(t, b.net.aws(), earliest)
+			got := collect(t, source.WithEnd(l, source.End{IdleTimeout: idle}, media.ClockProducer))
+			if len(got) != 5 || !got[4].Cut || got[4].Number != number(4) {
+				t.Errorf("idle for %s: %d fragments", idle, len(got))
+			}
+		})
+	}
+}
