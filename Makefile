@@ -57,7 +57,7 @@ fuzz: setup-test ## Fuzz every fuzz target for FUZZTIME each.
 		done; \
 	done
 
-bench: setup-test ## Run the benchmarks, three minutes in all.
+bench: setup-test ## Run the benchmarks.
 	@build/env.sh go test -run '^$$' -bench Splitter ./source
 	@build/env.sh go test -run '^$$' -bench Archive -benchtime 3x ./source/kvs
 	@build/env.sh go test -run '^$$' -bench ManyStreams -benchtime 1x ./cmd/kvsframes

@@ -255,24 +255,14 @@ func (c *Crossing) BytesRead() int64 {
 }
 
 // Reconnects is the number of sessions that the live stream has opened after its first.
-func (c *Crossing) Reconnects() int {
-	if l, ok := c.source().(interface{ Reconnects() int }); ok {
-		return l.Reconnects()
-	}
-	return 0
-}
+func (c *Crossing) Reconnects() int { return reconnects(c.source()) }
 
 // Unfinished is the live stream's (see Live.Unfinished).
 func (c *Crossing) Unfinished() *media.Fragment { return unfinished(c.source()) }
 
 // Pauses is the number of times that the producer of the live stream was seen to have
 // paused.
-func (c *Crossing) Pauses() int {
-	if l, ok := c.source().(interface{ Pauses() int }); ok {
-		return l.Pauses()
-	}
-	return 0
-}
+func (c *Crossing) Pauses() int { return pauses(c.source()) }
 
 // Close implements Source. It may be called while Next is waiting, which then returns.
 func (c *Crossing) Close() error {

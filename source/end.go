@@ -156,16 +156,21 @@ func (w *idleWatch) stop() {
 }
 
 // Reconnects is the number of times that the source has opened its stream again.
-func (s *ending) Reconnects() int {
-	if r, ok := s.Source.(interface{ Reconnects() int }); ok {
+func (s *ending) Reconnects() int { return reconnects(s.Source) }
+
+// Pauses is the number of times that the producer was seen to have paused.
+func (s *ending) Pauses() int { return pauses(s.Source) }
+
+// reconnects and pauses ask a source for what only those that read live can tell.
+func reconnects(s Source) int {
+	if r, ok := s.(interface{ Reconnects() int }); ok {
 		return r.Reconnects()
 	}
 	return 0
 }
 
-// Pauses is the number of times that the producer was seen to have paused.
-func (s *ending) Pauses() int {
-	if p, ok := s.Source.(interface{ Pauses() int }); ok {
+func pauses(s Source) int {
+	if p, ok := s.(interface{ Pauses() int }); ok {
 		return p.Pauses()
 	}
 	return 0

@@ -69,10 +69,10 @@ func wire(ctx context.Context, c *config.Config, fragments []string, stdin io.Re
 // openInputs finds the streams. Those of patterns are found when the run has begun,
 // and again and again (see fleet).
 func (st *stages) openInputs(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader, log *slog.Logger) error {
-	if c.Source.Type == source.TypeFile && len(fragments) > 0 {
-		return &settingsError{part: "source", err: &media.FieldError{Path: "type", Problem: "--fragment reads fragments of a KVS stream"}}
-	}
 	if c.Source.Type == source.TypeFile {
+		if len(fragments) > 0 {
+			return &settingsError{part: "source", err: &media.FieldError{Path: "type", Problem: "--fragment reads fragments of a KVS stream"}}
+		}
 		inputs, err := source.Files(c.Source, stdin)
 		if err != nil {
 			return &settingsError{part: "source", err: err}

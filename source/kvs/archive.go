@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,12 +104,7 @@ func (c ArchiveConfig) Validate() error {
 			problems = append(problems, &media.FieldError{Path: path, Problem: problem})
 		}
 	}
-	_, err := parseStream(c.Stream)
-	check(err == nil, "stream", "must be the name of a stream, 1 to 256 of the characters a-z, A-Z, 0-9, _ . -, or its ARN")
-	if c.EndpointURL != "" {
-		u, err := url.Parse(c.EndpointURL)
-		check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "endpoint_url", "must be an http or https URL")
-	}
+	checkTarget(check, c.Stream, c.EndpointURL)
 	r := c.Range
 	check(r.Clock == media.ClockProducer || r.Clock == media.ClockServer, "range.clock", "must be producer or server")
 	check(r.End.IsZero() || r.Start.Before(r.End), "range.end", "must be after range.start")

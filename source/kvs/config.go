@@ -48,6 +48,16 @@ func DefaultConfig() Config {
 	}
 }
 
+// checkTarget checks what every reader is told: the stream, and where it is asked for.
+func checkTarget(check func(ok bool, path, problem string), stream, endpointURL string) {
+	_, err := parseStream(stream)
+	check(err == nil, "stream", "must be the name of a stream, 1 to 256 of the characters a-z, A-Z, 0-9, _ . -, or its ARN")
+	if endpointURL != "" {
+		u, err := url.Parse(endpointURL)
+		check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "endpoint_url", "must be an http or https URL")
+	}
+}
+
 // Validate returns all that is wrong with the settings, each as a *media.FieldError.
 func (c Config) Validate() error {
 	var problems []error
@@ -56,12 +66,7 @@ func (c Config) Validate() error {
 			problems = append(problems, &media.FieldError{Path: path, Problem: problem})
 		}
 	}
-	_, err := parseStream(c.Stream)
-	check(err == nil, "stream", "must be the name of a stream, 1 to 256 of the characters a-z, A-Z, 0-9, _ . -, or its ARN")
-	if c.EndpointURL != "" {
-		u, err := url.Parse(c.EndpointURL)
-		check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "endpoint_url", "must be an http or https URL")
-	}
+	checkTarget(check, c.Stream, c.EndpointURL)
 	check(c.MaxFragmentSize > 0, "max_fragment_size", "must be above 0")
 	check(c.HeaderTimeout > 0, "header_timeout", "must be above 0")
 	check(c.StallTimeout > 0, "stall_timeout", "must be above 0")
