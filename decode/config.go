@@ -56,6 +56,27 @@ type Color struct {
 	UntaggedRange  Range  `mapstructure:"untagged_range"`
 }
 
+// Concealed says what becomes of pictures that libav could only guess, because data
+// or a reference is missing.
+type Concealed string
+
+// The values of concealed. Kept pictures are marked in their records; dropped ones
+// are gaps.
+const (
+	ConcealedKeep Concealed = "keep"
+	ConcealedDrop Concealed = "drop"
+)
+
+// Deinterlace says what becomes of interlaced pictures.
+type Deinterlace string
+
+// The values of deinterlace. Auto shows the first field of a picture that is marked as
+// interlaced, off leaves the lines of both fields as they are.
+const (
+	DeinterlaceAuto Deinterlace = "auto"
+	DeinterlaceOff  Deinterlace = "off"
+)
+
 // Config is the `decode` part of pipeline.yaml.
 type Config struct {
 	// Workers is the number of fragments decoded at once; 0 is one per CPU.
@@ -63,17 +84,21 @@ type Config struct {
 	SkipFrame SkipFrame `mapstructure:"skip_frame"`
 	OnError   OnError   `mapstructure:"on_error"`
 	// MaxPixels is the largest width x height that is decoded.
-	MaxPixels int64 `mapstructure:"max_pixels"`
-	Color     Color `mapstructure:"color"`
+	MaxPixels   int64       `mapstructure:"max_pixels"`
+	Concealed   Concealed   `mapstructure:"concealed"`
+	Deinterlace Deinterlace `mapstructure:"deinterlace"`
+	Color       Color       `mapstructure:"color"`
 }
 
 // DefaultConfig returns the settings of an empty `decode` part.
 func DefaultConfig() Config {
 	return Config{
-		SkipFrame: SkipAuto,
-		OnError:   OnErrorSkip,
-		MaxPixels: 33177600,
-		Color:     Color{UntaggedMatrix: MatrixAuto, UntaggedRange: RangeLimited},
+		SkipFrame:   SkipAuto,
+		OnError:     OnErrorSkip,
+		MaxPixels:   33177600,
+		Concealed:   ConcealedKeep,
+		Deinterlace: DeinterlaceAuto,
+		Color:       Color{UntaggedMatrix: MatrixAuto, UntaggedRange: RangeLimited},
 	}
 }
 
@@ -149,9 +174,10 @@ const (
 // Format is the form of a sink's objects.
 type Format string
 
-// The forms: jpeg for images, none (bare pixels) for raw frames.
+// The forms: jpeg and png for images, none (bare pixels) for raw frames.
 const (
 	FormatJPEG Format = "jpeg"
+	FormatPNG  Format = "png"
 	FormatNone Format = "none"
 )
 
@@ -169,4 +195,7 @@ type Output struct {
 	PixelFormat PixelFormat
 	// EXIF writes capture time, stream and fragment into a JPEG.
 	EXIF bool
+	// Fast allows pictures that are decoded without the loop filter, where no other
+	// output needs them whole.
+	Fast bool
 }

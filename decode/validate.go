@@ -52,6 +52,8 @@ func (c Config) Validate() error {
 	if c.MaxPixels < 1 || c.MaxPixels > math.MaxInt32 {
 		p.add("max_pixels", "%d is not within 1..%d", c.MaxPixels, math.MaxInt32)
 	}
+	oneOf(&p, "concealed", c.Concealed, ConcealedKeep, ConcealedDrop)
+	oneOf(&p, "deinterlace", c.Deinterlace, DeinterlaceAuto, DeinterlaceOff)
 	oneOf(&p, "color.untagged_matrix", c.Color.UntaggedMatrix, MatrixAuto, MatrixBT601, MatrixBT709, MatrixBT2020)
 	oneOf(&p, "color.untagged_range", c.Color.UntaggedRange, RangeLimited, RangeFull)
 	return errors.Join(p...)

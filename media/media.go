@@ -173,6 +173,9 @@ type Image struct {
 	ContentType string
 	// Width and Height are the image's size in pixels.
 	Width, Height int
+	// Concealed says that data or a reference was missing, so that parts of the
+	// picture are guessed.
+	Concealed bool
 	// Tags are the tags of the fragment. The slice is shared: do not change it.
 	Tags []Tag
 	// Data is the encoded image. Whoever receives the image owns it.
@@ -189,6 +192,8 @@ type Record struct {
 	// Bytes is the size of the object, SHA256 its digest in lower-case hex.
 	Bytes  int64
 	SHA256 string
+	// Concealed is that of the image.
+	Concealed bool
 	// Tags are the tags of the fragment.
 	Tags []Tag
 }

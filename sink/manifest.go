@@ -36,6 +36,8 @@ type ManifestRecord struct {
 	Format string `json:"format"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
+	// Concealed is left out when the picture is whole.
+	Concealed bool `json:"concealed,omitempty"`
 	// Tags are the fragment's, in its order: a list and no object, because names
 	// may repeat.
 	Tags []media.Tag `json:"tags,omitempty"`
@@ -73,6 +75,7 @@ func manifestRecord(r media.Record) ManifestRecord {
 		Format:            r.Format,
 		Bytes:             r.Bytes,
 		SHA256:            r.SHA256,
+		Concealed:         r.Concealed,
 		Tags:              r.Tags,
 	}
 }

@@ -113,6 +113,7 @@ func (s *Sink) Write(ctx context.Context, img media.Image) (media.Record, error)
 		Height:    img.Height,
 		Bytes:     int64(len(img.Data)),
 		SHA256:    hex.EncodeToString(sum[:]),
+		Concealed: img.Concealed,
 		Tags:      img.Tags,
 	}, nil
 }

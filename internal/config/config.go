@@ -63,6 +63,7 @@ type Sink struct {
 	Quality     int                `mapstructure:"quality"`
 	PixelFormat decode.PixelFormat `mapstructure:"pixel_format"`
 	EXIF        bool               `mapstructure:"exif"`
+	Fast        bool               `mapstructure:"fast"`
 	Path        string             `mapstructure:"path"`
 	Destination sink.Destination   `mapstructure:"destination"`
 	Manifest    sink.Manifest      `mapstructure:"manifest"`
@@ -77,7 +78,7 @@ func (s Sink) Output() decode.Output {
 	out := decode.Output{Sink: s.Name, Sample: s.Sample, Resize: s.Resize, Format: s.Format}
 	switch s.Type {
 	case SinkImage:
-		out.Quality, out.EXIF = s.Quality, s.EXIF
+		out.Quality, out.EXIF, out.Fast = s.Quality, s.EXIF, s.Fast
 	case SinkRaw:
 		out.PixelFormat = s.PixelFormat
 	}

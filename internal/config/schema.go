@@ -111,6 +111,8 @@ var (
 		{path: "decode.skip_frame", kind: kindChoice, values: []string{"auto", "none", "nonref", "nonkey"}},
 		{path: "decode.on_error", kind: kindChoice, values: []string{"skip", "fail"}},
 		{path: "decode.max_pixels", kind: kindInt},
+		{path: "decode.concealed", kind: kindChoice, values: []string{"keep", "drop"}},
+		{path: "decode.deinterlace", kind: kindChoice, values: []string{"auto", "off"}},
 		{path: "decode.color.untagged_matrix", kind: kindChoice, values: []string{"auto", "bt601", "bt709", "bt2020"}},
 		{path: "decode.color.untagged_range", kind: kindChoice, values: []string{"limited", "full"}},
 
@@ -154,6 +156,7 @@ var (
 		{path: "quality", kind: kindInt, selector: "type", needs: []string{"image"}},
 		{path: "pixel_format", kind: kindChoice, values: []string{"rgb24", "bgr24", "gray", "nv12", "yuv420p"}, optional: true, selector: "type", needs: []string{"raw"}},
 		{path: "exif", kind: kindBool, selector: "type", needs: []string{"image"}},
+		{path: "fast", kind: kindBool, selector: "type", needs: []string{"image"}},
 		{path: "path", kind: kindText},
 
 		{path: "destination.type", kind: kindChoice, values: []string{"file", "s3"}, later: []string{"stdout"}},
