@@ -328,8 +328,8 @@ func TestConversionAgreesWithTheDefinition(t *testing.T) {
 }
 
 func TestValidateNamesEveryProblem(t *testing.T) {
-	bad := Config{Workers: -1, SkipFrame: "most", OnError: "cry", MaxPixels: 0, Color: Color{UntaggedMatrix: "bt470", UntaggedRange: "wide"}}
-	if n := len(problemsOf(bad.Validate())); n != 6 {
+	bad := Config{Workers: -1, SkipFrame: "most", OnError: "cry", MaxPixels: 0, Concealed: "hide", Deinterlace: "bob", Color: Color{UntaggedMatrix: "bt470", UntaggedRange: "wide"}}
+	if n := len(problemsOf(bad.Validate())); n != 8 {
 		t.Errorf("%d problems: %v", n, bad.Validate())
 	}
 	if err := DefaultConfig().Validate(); err != nil {
