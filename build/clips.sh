@@ -22,6 +22,20 @@ encode hevc.mkv -f lavfi -i "$moving" -c:v libx265 -threads 1 -preset medium -g 
 	-x265-params "scenecut=0:open-gop=0:pools=none:frame-threads=1:log-level=error:info=0"
 # Another size, so other codec data.
 encode small.mkv -f lavfi -i "testsrc2=s=96x64:r=10:d=1" -c:v libx264 -threads 1 -bf 0 -g 10 -pix_fmt yuv420p -crf 30
+# Fragments that need the ones before them: open groups of pictures, gradual refresh without
+# key pictures, and one group that is longer than a fragment (tests cut it).
+long="testsrc2=s=160x90:r=25:d=4"
+encode opengop.mkv -f lavfi -i "$long" -c:v libx264 -threads 1 -preset medium -bf 3 -g 25 -keyint_min 25 \
+	-x264-params "scenecut=0:b-pyramid=normal:open-gop=1" -pix_fmt yuv420p -crf 32
+encode hevc-open.mkv -f lavfi -i "$long" -c:v libx265 -threads 1 -preset medium -g 25 -keyint_min 25 -pix_fmt yuv420p -crf 36 \
+	-x265-params "scenecut=0:open-gop=1:pools=none:frame-threads=1:log-level=error:info=0"
+encode refresh.mkv -f lavfi -i "$long" -c:v libx264 -threads 1 -preset medium -bf 0 -g 25 -keyint_min 25 \
+	-x264-params "scenecut=0:intra-refresh=1" -pix_fmt yuv420p -crf 32
+encode longgop.mkv -f lavfi -i "$long" -c:v libx264 -threads 1 -preset medium -bf 3 -g 1000 \
+	-x264-params "scenecut=0:b-pyramid=normal" -pix_fmt yuv420p -crf 32
+# Four slices a picture, so that a part of one can be lost.
+encode slices.mkv -f lavfi -i "testsrc2=s=160x96:r=25:d=2" -c:v libx264 -threads 1 -preset medium -bf 2 -g 25 \
+	-x264-params "scenecut=0:slices=4" -pix_fmt yuv420p -crf 32
 # Eight patches of known colours, 32 pixels wide.
 patches=""
 inputs=""

@@ -2,7 +2,13 @@
 
 package decode
 
+/*
+#include "codec.h"
+*/
+import "C"
+
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -17,11 +23,15 @@ import (
 // again. A decoder holds the pictures of one stream's reference buffer.
 const keptDecoders = 4
 
+// maxDelay is the most pictures that a decoder holds back to put them in order (the size
+// of the decoded picture buffer in H.264, A.3.1, and H.265, A.4.2).
+const maxDelay = 16
+
 // decoderKey is everything that a decoder depends on: equal codec data gives an
 // equal decoder.
 type decoderKey struct {
-	codecID, codecPrivate string
-	width, height         int
+	codecID, codecPrivate, inBand string
+	width, height                 int
 }
 
 // errUnsupported says that a codec is none of those that are decoded.
@@ -38,79 +48,200 @@ func supported(t media.Track) error {
 
 // openDecoder opens a single-threaded decoder: fragments are decoded side by
 // side, each by one, which beats several threads on one fragment.
-func openDecoder(s *astiav.Stream, maxPixels int64) (codec, error) {
+func openDecoder(s *astiav.Stream, form packetForm, maxPixels int64) (codec, error) {
 	c := astiav.FindDecoder(s.CodecParameters().CodecID())
 	if c == nil {
 		return codec{}, errUnsupported
 	}
-	return openCodec(c, s.CodecParameters().ToCodecContext, map[string]string{
+	set := func(ctx *astiav.CodecContext) error {
+		if err := s.CodecParameters().ToCodecContext(ctx); err != nil {
+			return err
+		}
+		if string(ctx.ExtraData()) == form.codecData {
+			return nil
+		}
+		return ctx.SetExtraData([]byte(form.codecData))
+	}
+	return openCodec(c, set, map[string]string{
 		"threads":    "1",
 		"max_pixels": strconv.FormatInt(maxPixels, 10),
 		// A stream that does not tell its reorder depth is taken at the depth of
 		// its level. By default libav guesses one and drops the frames that
 		// prove the guess wrong.
 		"strict": "strict",
+		// Pictures that miss a reference come out, marked, instead of not at all; the
+		// crop may begin at any pixel.
+		"flags": "+output_corrupt+unaligned",
 	})
 }
 
-// decodeAll feeds the planned packets of one fragment to c and calls got for
-// every frame that comes out, with the packet it came from. The frame is valid during the call.
-// What libav refuses is reported to failed, and decoding goes on. The decoder is drained and flushed at the
-// end, whatever happened.
-func (w *worker) decodeAll(c codec, d *demuxer, pl *plan, got func(k int, f frame) error, failed func(error)) error {
-	defer c.flush()
-	last := len(pl.frames) - 1
-	for last >= 0 && !pl.frames[last].feed {
+// skipLoopFilter makes the decoder leave out the loop filter, or not.
+func (c codec) skipLoopFilter(skip bool) {
+	n := C.int(0)
+	if skip {
+		n = 1
+	}
+	C.kvsf_skip_loop_filter(c.UnsafePointer(), n)
+}
+
+// askDelayed asks a decoder for a picture that it holds back.
+func (c codec) askDelayed() error {
+	if n := C.kvsf_ask_delayed(c.UnsafePointer()); n < 0 {
+		return fmt.Errorf("drain decoder: %w", astiav.Error(n))
+	}
+	return nil
+}
+
+// useStartCodes turns the packet's length prefixes of four bytes into start codes.
+func (p packet) useStartCodes() error {
+	data := append(p.Data(), make([]byte, inputPadding)...)
+	size := len(data) - inputPadding
+	for at := 0; at+4 <= size; {
+		n := int(binary.BigEndian.Uint32(data[at:]))
+		copy(data[at:], "\x00\x00\x00\x01")
+		at += 4 + n
+	}
+	p.Unref()
+	if err := p.FromData(data); err != nil {
+		return fmt.Errorf("rewrite packet: %w", err)
+	}
+	p.SetSize(size)
+	return nil
+}
+
+// inputPadding is the number of bytes that libav may read past the end of a packet
+// (AV_INPUT_BUFFER_PADDING_SIZE).
+const inputPadding = 64
+
+// damage says what libav had to guess: lost data of the picture itself, and pictures
+// that it refers to.
+func (f frame) damage() (own, referred bool) {
+	n := C.kvsf_damage(f.UnsafePointer())
+	return n&1 != 0, n&2 != 0
+}
+
+// continuous is a decoder that goes on from fragment to fragment. Its timestamps count
+// on, so that what an earlier fragment left behind is not taken for a frame of the next.
+type continuous struct {
+	codec
+	base int64
+	// tainted says that a picture which the next fragment may refer to is not whole.
+	tainted bool
+}
+
+// feeder takes the packets of one fragment through a decoder.
+type feeder struct {
+	worker *worker
+	codec  codec
+	demux  *demuxer
+	plan   *plan
+	// base is the timestamp of the fragment's first packet.
+	base int64
+	// got is called for each frame that comes out, with the packet it came from. The frame is
+	// valid during the call. failed is called with a packet that libav refuses. Decoding
+	// goes on unless they return an error.
+	got    func(k int, f frame) error
+	failed func(k int, err error) error
+	// sent, if it is there, is called with a packet that was sent, when what came out was taken.
+	sent func(k int) error
+}
+
+// feed hands the planned packets from one on to the decoder.
+func (d *feeder) feed(from int) error {
+	w := d.worker
+	defer w.packet.Unref()
+	last := len(d.plan.frames) - 1
+	for last >= 0 && !d.plan.frames[last].feed {
 		last--
 	}
 	for k := 0; k <= last; k++ {
-		if err := d.next(w.packet); err != nil {
-			if !errors.Is(err, io.EOF) {
-				failed(err)
+		if err := d.demux.next(w.packet); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("the fragment ends before its last frame")
 			}
-			break
+			return d.failed(k, err)
 		}
-		if !pl.frames[k].feed {
+		if k < from || !d.plan.frames[k].feed {
 			continue
 		}
-		// The timestamp tells which packet a frame came from: libav carries it
-		// through and does not use it.
-		w.packet.SetPts(int64(k))
-		w.packet.SetDts(astiav.NoPtsValue)
-		if err := c.SendPacket(w.packet.Packet); err != nil {
-			failed(fmt.Errorf("decode frame %d: %w", pl.frames[k].info.Index, err))
-		}
-		if err := w.receive(c, pl, got, failed); err != nil {
+		if err := d.send(k); err != nil {
 			return err
 		}
 	}
-	w.packet.Unref()
-	if err := c.SendPacket(nil); err != nil {
-		failed(fmt.Errorf("drain decoder: %w", err))
-		return nil
-	}
-	return w.receive(c, pl, got, failed)
+	return nil
 }
 
-// receive takes all the frames that the decoder has ready.
-func (w *worker) receive(c codec, pl *plan, got func(k int, f frame) error, failed func(error)) error {
+// send decodes one packet. The timestamp tells which packet a frame came from: libav
+// carries it through and does not use it.
+func (d *feeder) send(k int) error {
+	p := d.worker.packet
+	var err error
+	if d.plan.form.startCodes {
+		err = p.useStartCodes()
+	}
+	p.SetPts(d.base + int64(k))
+	p.SetDts(astiav.NoPtsValue)
+	if err == nil {
+		d.codec.skipLoopFilter(d.plan.frames[k].fast)
+		err = d.codec.SendPacket(p.Packet)
+	}
+	if err != nil {
+		if err := d.failed(k, err); err != nil {
+			return err
+		}
+	}
+	if _, err = d.receive(k); err == nil && d.sent != nil {
+		err = d.sent(k)
+	}
+	return err
+}
+
+// receive takes all the frames that the decoder has ready, and returns their number. k is
+// the packet that was sent last.
+func (d *feeder) receive(k int) (n int, err error) {
+	picture := d.worker.picture
 	for {
-		err := c.ReceiveFrame(w.picture.Frame)
+		err := d.codec.ReceiveFrame(picture.Frame)
 		if errors.Is(err, astiav.ErrEagain) || errors.Is(err, astiav.ErrEof) {
-			return nil
+			return n, nil
 		}
 		if err != nil {
 			// The decoder has dropped what it could not decode and can go on.
-			failed(fmt.Errorf("decode: %w", err))
+			if err := d.failed(k, err); err != nil {
+				return n, err
+			}
 			continue
 		}
-		k := int(w.picture.Pts())
-		if k >= 0 && k < len(pl.frames) {
-			err = got(k, w.picture)
+		n++
+		if from := picture.Pts() - d.base; from >= 0 && from < int64(len(d.plan.frames)) {
+			err = d.got(int(from), picture)
 		}
-		w.picture.Unref()
+		picture.Unref()
 		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// drain takes the frames that the decoder holds back, after which it is at its end.
+func (d *feeder) drain() error {
+	if err := d.codec.SendPacket(nil); err != nil {
+		return d.failed(len(d.plan.frames)-1, fmt.Errorf("drain decoder: %w", err))
+	}
+	_, err := d.receive(len(d.plan.frames) - 1)
+	return err
+}
+
+// drainSoftly takes the frames that an H.264 decoder holds back, and leaves it able to go on.
+func (d *feeder) drainSoftly() error {
+	last := len(d.plan.frames) - 1
+	for range maxDelay + 1 {
+		if err := d.codec.askDelayed(); err != nil {
+			return d.failed(last, err)
+		}
+		if n, err := d.receive(last); n == 0 || err != nil {
 			return err
 		}
 	}
+	return nil
 }

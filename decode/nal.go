@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -12,43 +13,87 @@ const (
 	codecHEVC = "V_MPEGH/ISO/HEVC"
 )
 
+// entry says whether decoding can start at a picture.
+type entry uint8
+
+const (
+	// entryNone: what precedes the picture is needed.
+	entryNone entry = iota
+	// entryOpen: pictures that are shown from this one on need nothing before it, but
+	// pictures that follow it in the stream and are shown before it do (a recovery
+	// point; CRA in HEVC).
+	entryOpen
+	// entryClosed: nothing before the picture is needed any more (IDR).
+	entryClosed
+)
+
+// noRecovery says that a picture has no recovery point.
+const noRecovery = -1
+
 // picture is what the plan must know of one packet before it is decoded.
 type picture struct {
-	// entry: decoding can start here and everything before can be left out (IDR).
-	entry bool
+	entry entry
+	// intra: the picture refers to no other.
+	intra bool
 	// disposable: no other picture of the fragment refers to this one.
 	disposable bool
+	// sets: the packet brings parameter sets that the fragment did not have before.
+	sets bool
+	// recovery is the number of reference pictures after which all is well when
+	// decoding starts here (H.264, D.2.8), or noRecovery.
+	recovery int
 }
+
+// unknownPicture is a packet that could not be read: needed by others and no entry.
+// That costs time, never a frame.
+var unknownPicture = picture{recovery: noRecovery}
 
 // nalReader finds the pictures' properties in packets of one track.
 type nalReader struct {
 	codec string
 	// lengthSize is the size of the NAL length prefix in bytes; 0 for Annex B.
 	lengthSize int
+	// sets are the parameter sets met so far, of the codec data and in packets.
+	sets parameterSets
 }
 
-// newNALReader reads the codec data of t. Its zero length size stands for Annex B
-// byte streams, which KVS does not forbid.
-func newNALReader(t media.Track) nalReader {
-	r := nalReader{codec: t.CodecID}
+// newNALReader reads the codec data of t. KVS checks neither it nor the form of the
+// packets, so both may be of either form: what the packets look like decides.
+func newNALReader(t media.Track, packets [][]byte) nalReader {
 	if t.Encoded {
 		return nalReader{} // the payload is not the codec's: nothing can be said
 	}
-	p := t.CodecPrivate
-	switch {
-	// ISO/IEC 14496-15, 5.3.3.1: byte 4 of avcC, low two bits.
-	case t.CodecID == codecAVC && len(p) >= 7 && p[0] == 1:
-		r.lengthSize = int(p[4]&3) + 1
-	// ISO/IEC 14496-15, 8.3.3.1: byte 21 of hvcC, low two bits.
-	case t.CodecID == codecHEVC && len(p) >= 23 && p[0] == 1:
-		r.lengthSize = int(p[21]&3) + 1
+	r := nalReader{codec: t.CodecID, sets: newParameterSets(t)}
+	r.lengthSize = lengthSize(t)
+	if len(packets) == 0 {
+		return r
+	}
+	switch first := packets[0]; {
+	case r.lengthSize > 0 && !wellFormed(first, r.lengthSize) && startsAnnexB(first):
+		r.lengthSize = 0
+	case r.lengthSize == 0 && !startsAnnexB(first) && wellFormed(first, 4):
+		r.lengthSize = 4
 	}
 	return r
 }
 
-// pictures looks at the NAL unit headers of each packet. A packet that it cannot
-// read is taken as needed by others and as no entry: that costs time, never a frame.
-func (r nalReader) pictures(packets [][]byte) []picture {
+// lengthSize returns the size of the length prefix that the codec data tells; 0 means
+// Annex B.
+func lengthSize(t media.Track) int {
+	p := t.CodecPrivate
+	switch {
+	// ISO/IEC 14496-15, 5.3.3.1: byte 4 of avcC, low two bits.
+	case t.CodecID == codecAVC && len(p) >= 7 && p[0] == 1:
+		return int(p[4]&3) + 1
+	// ISO/IEC 14496-15, 8.3.3.1: byte 21 of hvcC, low two bits.
+	case t.CodecID == codecHEVC && len(p) >= 23 && p[0] == 1:
+		return int(p[21]&3) + 1
+	}
+	return 0
+}
+
+// pictures looks at the NAL unit headers of each packet.
+func (r *nalReader) pictures(packets [][]byte) []picture {
 	pics := make([]picture, len(packets))
 	switch r.codec {
 	case codecAVC:
@@ -57,47 +102,107 @@ func (r nalReader) pictures(packets [][]byte) []picture {
 		}
 	case codecHEVC:
 		r.hevc(packets, pics)
+	default:
+		for i := range pics {
+			pics[i] = unknownPicture
+		}
 	}
 	return pics
 }
 
-// avc reads nal_ref_idc and nal_unit_type (ITU-T H.264, 7.3.1).
-func (r nalReader) avc(packet []byte) picture {
-	slices, referred, entry := 0, false, true
-	ok := r.each(packet, func(nal []byte) {
-		if t := nal[0] & 0x1f; t >= 1 && t <= 5 {
+// Types of NAL units (ITU-T H.264, table 7-1).
+const (
+	avcSlice = 1
+	avcIDR   = 5
+	avcSEI   = 6
+	avcSPS   = 7
+	avcPPS   = 8
+)
+
+// avc reads nal_ref_idc and nal_unit_type (ITU-T H.264, 7.3.1), slice types and
+// recovery points.
+func (r *nalReader) avc(packet []byte) picture {
+	pic := picture{intra: true, recovery: noRecovery}
+	slices, referred, idr := 0, false, false
+	ok := eachNAL(packet, r.lengthSize, func(nal []byte) {
+		switch t := nal[0] & 0x1f; {
+		case t >= avcSlice && t <= avcIDR:
+			// The second field of an IDR picture is none itself: the first slice decides.
+			idr = idr || slices == 0 && t == avcIDR
 			slices++
 			referred = referred || nal[0]&0x60 != 0
-			entry = entry && t == 5
+			pic.intra = pic.intra && (idr || avcIntraSlice(nal))
+		case t == avcSEI:
+			if n := recoveryFrames(nal); n != noRecovery {
+				pic.recovery = n
+			}
+		case t == avcSPS || t == avcPPS:
+			pic.sets = r.sets.add(t, nal) || pic.sets
 		}
 	})
 	if !ok || slices == 0 {
-		return picture{}
+		return picture{sets: pic.sets, recovery: noRecovery}
 	}
-	return picture{entry: entry, disposable: !referred}
+	pic.disposable = !referred
+	switch {
+	case idr:
+		pic.entry = entryClosed
+	case pic.intra && pic.recovery == 0:
+		pic.entry = entryOpen
+	}
+	return pic
 }
+
+// Types of NAL units (ITU-T H.265, table 7-1).
+const (
+	hevcReserved  = 16 // below it: pictures that are no random access points
+	hevcIDR       = 19
+	hevcIDRNoLP   = 20
+	hevcCRA       = 21
+	hevcLastIRAP  = 23
+	hevcLastVCL   = 31
+	hevcVPS       = 32
+	hevcPPS       = 34
+	hevcHeaderLen = 2
+)
 
 // hevc reads nal_unit_type and nuh_temporal_id_plus1 (ITU-T H.265, 7.3.1.2). A
 // sub-layer non-reference picture may be used by higher sub-layers, so only those
 // of the highest one are disposable.
-func (r nalReader) hevc(packets [][]byte, pics []picture) {
+func (r *nalReader) hevc(packets [][]byte, pics []picture) {
 	layers := make([]byte, len(packets))
 	var highest byte
 	for i, p := range packets {
-		slices, disposable, entry := 0, true, true
-		ok := r.each(p, func(nal []byte) {
+		slices, disposable, sets := 0, true, false
+		kind := byte(hevcLastVCL)
+		ok := eachNAL(p, r.lengthSize, func(nal []byte) {
 			t := nal[0] >> 1 & 0x3f
-			if t > 31 || len(nal) < 2 {
+			if len(nal) < hevcHeaderLen {
+				return
+			}
+			if t > hevcLastVCL {
+				if t >= hevcVPS && t <= hevcPPS {
+					sets = r.sets.add(t, nal) || sets
+				}
 				return
 			}
 			slices++
 			layers[i] = max(layers[i], nal[1]&7)
-			disposable = disposable && t < 16 && t%2 == 0
-			entry = entry && (t == 19 || t == 20)
+			disposable = disposable && t < hevcReserved && t%2 == 0
+			kind = t
 		})
 		highest = max(highest, layers[i])
-		if ok && slices > 0 {
-			pics[i] = picture{entry: entry, disposable: disposable}
+		pics[i] = picture{sets: sets, recovery: noRecovery}
+		if !ok || slices == 0 {
+			continue
+		}
+		pics[i].disposable = disposable
+		pics[i].intra = kind >= hevcReserved && kind <= hevcLastIRAP
+		switch {
+		case kind == hevcIDR || kind == hevcIDRNoLP || kind >= hevcReserved && kind < hevcIDR: // the latter are BLA
+			pics[i].entry = entryClosed
+		case kind == hevcCRA:
+			pics[i].entry = entryOpen
 		}
 	}
 	for i := range pics {
@@ -105,20 +210,63 @@ func (r nalReader) hevc(packets [][]byte, pics []picture) {
 	}
 }
 
-// each calls f for every NAL unit of a packet, and reports whether the packet
-// was well-formed. f never sees an empty unit.
-func (r nalReader) each(packet []byte, f func(nal []byte)) bool {
-	if r.lengthSize == 0 {
+// avcIntraSlice says whether a slice is of type I or SI (ITU-T H.264, 7.3.3 and table 7-6).
+func avcIntraSlice(nal []byte) bool {
+	b := bitsOf(nal[1:])
+	b.ue() // first_mb_in_slice
+	t := b.ue() % 5
+	return !b.short && (t == 2 || t == 4)
+}
+
+// recoveryFrames returns the recovery_frame_cnt of the recovery point in a SEI unit,
+// or noRecovery (ITU-T H.264, 7.3.2.3 and D.1.8).
+func recoveryFrames(nal []byte) int {
+	const recoveryPoint = 6
+	// The sizes before a recovery point may be those of long messages, so all of it is unescaped.
+	rest := unescape(nal[1:], len(nal))
+	number := func() (n int, ok bool) {
+		for len(rest) > 0 {
+			v := rest[0]
+			rest = rest[1:]
+			if n += int(v); v != 0xff {
+				return n, true
+			}
+		}
+		return 0, false
+	}
+	for len(rest) > 1 { // the last byte holds the stop bit
+		kind, ok1 := number()
+		size, ok2 := number()
+		if !ok1 || !ok2 || size > len(rest) {
+			return noRecovery
+		}
+		if kind == recoveryPoint {
+			b := bitReader{data: rest[:size]}
+			if n := b.ue(); !b.short {
+				return int(n)
+			}
+			return noRecovery
+		}
+		rest = rest[size:]
+	}
+	return noRecovery
+}
+
+// eachNAL calls f for every NAL unit of a packet, and reports whether the packet
+// was well-formed. f never sees an empty unit. size is that of the length prefix in
+// bytes, 0 for Annex B.
+func eachNAL(packet []byte, size int, f func(nal []byte)) bool {
+	if size == 0 {
 		return eachAnnexB(packet, f)
 	}
 	for len(packet) > 0 {
-		if len(packet) < r.lengthSize {
+		if len(packet) < size {
 			return false
 		}
-		var size [4]byte
-		copy(size[4-r.lengthSize:], packet)
-		n := binary.BigEndian.Uint32(size[:])
-		packet = packet[r.lengthSize:]
+		var prefix [4]byte
+		copy(prefix[4-size:], packet)
+		n := binary.BigEndian.Uint32(prefix[:])
+		packet = packet[size:]
 		if n == 0 || uint64(n) > uint64(len(packet)) {
 			return false
 		}
@@ -128,20 +276,95 @@ func (r nalReader) each(packet []byte, f func(nal []byte)) bool {
 	return true
 }
 
-// eachAnnexB calls f with the bytes that follow each start code (ITU-T H.264,
-// Annex B). What f sees runs to the packet's end: only its header is of use.
+// wellFormed says whether a packet is a row of NAL units with length prefixes.
+func wellFormed(packet []byte, size int) bool {
+	return len(packet) > 0 && eachNAL(packet, size, func([]byte) {})
+}
+
+var startCode = []byte{0, 0, 1}
+
+// startsAnnexB says whether a packet begins with a start code.
+func startsAnnexB(packet []byte) bool {
+	return bytes.HasPrefix(packet, startCode) || len(packet) > 3 && packet[0] == 0 && bytes.HasPrefix(packet[1:], startCode)
+}
+
+// eachAnnexB calls f with the NAL units that follow each start code (ITU-T H.264,
+// Annex B), without the zero bytes after them.
 func eachAnnexB(packet []byte, f func(nal []byte)) bool {
-	found, zeros := false, 0
-	for i, b := range packet {
-		if b == 1 && zeros >= 2 && i+1 < len(packet) {
+	at := bytes.Index(packet, startCode)
+	found := false
+	for at >= 0 {
+		packet = packet[at+len(startCode):]
+		end := len(packet)
+		if at = bytes.Index(packet, startCode); at >= 0 {
+			end = at
+		}
+		if nal := bytes.TrimRight(packet[:end], "\x00"); len(nal) > 0 {
 			found = true
-			f(packet[i+1:])
+			f(nal)
+		}
+	}
+	return found
+}
+
+// unescape returns at most n bytes of a NAL unit's payload without the emulation
+// prevention bytes (ITU-T H.264, 7.3.1).
+func unescape(nal []byte, n int) []byte {
+	out := make([]byte, 0, min(n, len(nal)))
+	zeros := 0
+	for _, b := range nal {
+		if len(out) == n {
+			break
+		}
+		if zeros >= 2 && b == 3 {
+			zeros = 0
+			continue
 		}
 		if b == 0 {
 			zeros++
 		} else {
 			zeros = 0
 		}
+		out = append(out, b)
 	}
-	return found
+	return out
+}
+
+// bitReader reads Exp-Golomb codes.
+type bitReader struct {
+	data  []byte
+	at    int  // in bits
+	short bool // the data ended inside a code
+}
+
+// bitsOf reads the head of a NAL unit's payload.
+func bitsOf(nal []byte) bitReader {
+	const head = 16
+	return bitReader{data: unescape(nal, head)}
+}
+
+func (b *bitReader) bit() uint32 {
+	if b.at >= 8*len(b.data) {
+		b.short = true
+		return 0
+	}
+	v := b.data[b.at/8] >> (7 - b.at%8) & 1
+	b.at++
+	return uint32(v)
+}
+
+// ue reads an unsigned Exp-Golomb code (ITU-T H.264, 9.1).
+func (b *bitReader) ue() uint32 {
+	zeros := 0
+	for b.bit() == 0 {
+		if zeros++; b.short || zeros > 31 {
+			b.short = true
+			return 0
+		}
+	}
+	v := uint32(1)
+	for range zeros {
+		v = v<<1 | b.bit()
+	}
+	return v - 1
 }

@@ -19,6 +19,26 @@ type plan struct {
 	samples int
 	// inOrder holds the packets of the wanted frames, in presentation order.
 	inOrder []int
+	// form is how the packets must be handed to the decoder.
+	form packetForm
+	// chain is what the fragment has to do with the ones around it; nil when it is
+	// decoded by itself.
+	chain *chainPlan
+
+	blocks []media.Block
+	pics   []picture
+	sets   parameterSets
+}
+
+// packetForm says how the packets and the codec data of a fragment fit together.
+type packetForm struct {
+	// codecData is what the decoder gets as codec data.
+	codecData string
+	// startCodes says that length prefixes must be turned into start codes.
+	startCodes bool
+	// inBand names the parameter sets in the packets, replaced that they take the place of others.
+	inBand   string
+	replaced bool
 }
 
 // plannedFrame is one frame of the video track.
@@ -26,6 +46,17 @@ type plannedFrame struct {
 	info media.FrameInfo
 	// feed says that the packet must go to the decoder.
 	feed bool
+	// fast says that the loop filter may be left out.
+	fast bool
+	// group is the number of the frame's group of pictures.
+	group int
+	// leads: pictures that are shown later do not refer to this one, although it comes
+	// before them in the stream.
+	leads bool
+	// disposable: no other picture refers to this one.
+	disposable bool
+	// broken: something that the picture may refer to is not there.
+	broken bool
 	// outputs are the outputs that want the frame, as indexes.
 	outputs []int
 }
@@ -35,13 +66,18 @@ type planner struct {
 	skip     SkipFrame
 	outputs  []Output
 	samplers []sampler
+	// onlyKeys says that no output ever wants another frame than a key frame.
+	onlyKeys bool
+	past     past
 }
 
 func newPlanner(skip SkipFrame, outputs []Output) *planner {
-	p := &planner{skip: skip, outputs: outputs}
+	p := &planner{skip: skip, outputs: outputs, onlyKeys: true, past: newPast()}
 	for _, o := range outputs {
 		p.samplers = append(p.samplers, newSampler(o.Sample))
+		p.onlyKeys = p.onlyKeys && (skip == SkipNonKey || o.Sample.Type == SampleKeyframes)
 	}
+	p.onlyKeys = p.onlyKeys && skip != SkipNone
 	return p
 }
 
@@ -51,26 +87,42 @@ func (p *planner) plan(f *media.Fragment) *plan {
 	pl := &plan{}
 	pl.track, pl.hasVideo = f.VideoTrack()
 	if !pl.hasVideo {
+		p.lost()
 		return pl
 	}
 	var packets [][]byte
-	var blocks []media.Block
 	for _, b := range f.Blocks {
 		if b.Track == pl.track.Number {
-			blocks = append(blocks, b)
+			pl.blocks = append(pl.blocks, b)
 			packets = append(packets, f.MKV[b.Offset:b.Offset+b.Size])
 		}
 	}
-	pl.frames = make([]plannedFrame, len(blocks))
-	order := presentationOrder(blocks)
+	pl.frames = make([]plannedFrame, len(pl.blocks))
+	order := presentationOrder(pl.blocks)
 	for index, k := range order {
-		pl.frames[k].info = frameInfo(f, blocks[k], index)
+		pl.frames[k].info = frameInfo(f, pl.blocks[k], index)
 	}
-	pics := newNALReader(pl.track).pictures(packets)
-	p.sample(pl, f, p.candidates(order, blocks, pics))
-	pl.feed(p.skip, blocks, pics)
+	reader := newNALReader(pl.track, packets)
+	pl.pics, pl.sets = reader.pictures(packets), reader.sets
+	pl.form = formOf(pl.track, &reader)
+	p.sample(pl, f, p.candidates(order, pl.blocks, pl.pics))
+	p.link(pl, f)
 	return pl
 }
+
+// formOf says how packets of the form that the reader found are decoded: as they are,
+// when the codec data is of the same form.
+func formOf(t media.Track, r *nalReader) packetForm {
+	form := packetForm{codecData: string(t.CodecPrivate), inBand: r.sets.digest(), replaced: r.sets.replaced()}
+	if told := lengthSize(t); r.codec != "" && told != r.lengthSize {
+		form.codecData = string(annexB(codecSets(t)))
+		form.startCodes = r.lengthSize > 0
+	}
+	return form
+}
+
+// lost says that a fragment is missing between the last one and the next.
+func (p *planner) lost() { p.past.forget() }
 
 // presentationOrder returns the packets' indexes ordered by presentation
 // timestamp; equal ones keep their order.
@@ -144,25 +196,4 @@ func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) {
 func wanted(f *media.Fragment, info media.FrameInfo) bool {
 	at := info.At(f.Clock)
 	return !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))
-}
-
-// feed decides which packets are decoded. Left out are, in each group of pictures
-// (from one entry to the next), everything after the last wanted packet and
-// before it the unwanted pictures that no other refers to: a picture's references precede it in decode order.
-func (pl *plan) feed(skip SkipFrame, blocks []media.Block, pics []picture) {
-	for start := 0; start < len(pics); {
-		end := start + 1
-		for end < len(pics) && !pics[end].entry {
-			end++
-		}
-		last := end - 1
-		for skip != SkipNone && last >= start && len(pl.frames[last].outputs) == 0 {
-			last--
-		}
-		for k := start; k <= last; k++ {
-			pl.frames[k].feed = skip == SkipNone || len(pl.frames[k].outputs) > 0 ||
-				!pics[k].disposable && (skip != SkipNonKey || blocks[k].Key)
-		}
-		start = end
-	}
 }

@@ -125,8 +125,8 @@ const (
 	sei      = 0x06
 )
 
-// group returns a fragment of AVC packets: presentation times in ms, and slice headers.
-func group(times []int, headers []byte) *media.Fragment {
+// gop returns a fragment of AVC packets: presentation times in ms, and slice headers.
+func gop(times []int, headers []byte) *media.Fragment {
 	f := &media.Fragment{
 		Stream: "cam", Number: "1", ProducerTime: time.UnixMilli(0).UTC(),
 		Tracks: []media.Track{{Number: 1, Type: media.TrackVideo, CodecID: codecAVC, CodecPrivate: []byte{1, 0x64, 0, 0x28, 0xff, 0xe0, 0}}},
@@ -162,7 +162,7 @@ func TestPlanFeedsNoMoreThanTheSamplesNeed(t *testing.T) {
 		"no output":                    {SkipAuto, nil, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pl := newPlanner(c.skip, c.outputs).plan(group(times, headers))
+			pl := newPlanner(c.skip, c.outputs).plan(gop(times, headers))
 			var fed []int
 			for k, f := range pl.frames {
 				if f.feed {
@@ -180,7 +180,7 @@ func TestPlanFeedsNoMoreThanTheSamplesNeed(t *testing.T) {
 }
 
 func TestPlanNamesFramesInPresentationOrder(t *testing.T) {
-	f := group([]int{-40, 120, 0, 40}, []byte{idr, ref, disposed, disposed})
+	f := gop([]int{-40, 120, 0, 40}, []byte{idr, ref, disposed, disposed})
 	f.ProducerTime, f.ServerTime = time.UnixMilli(5000).UTC(), time.UnixMilli(9000).UTC()
 	pl := newPlanner(SkipAuto, nil).plan(f)
 	for k, want := range []struct{ index, producer, server int }{{0, 4960, 8960}, {3, 5120, 9120}, {1, 5000, 9000}, {2, 5040, 9040}} {
@@ -194,7 +194,7 @@ func TestPlanNamesFramesInPresentationOrder(t *testing.T) {
 func TestFramesOutOfTheFragmentsBoundsAreNoSamples(t *testing.T) {
 	// Presentation times 1000, 1040 ... 1240 ms on the producer's clock.
 	bounded := func(from, until int) *media.Fragment {
-		f := group([]int{0, 120, 40, 80, 240, 160, 200}, []byte{idr, ref, disposed, disposed, ref, disposed, disposed})
+		f := gop([]int{0, 120, 40, 80, 240, 160, 200}, []byte{idr, ref, disposed, disposed, ref, disposed, disposed})
 		f.ProducerTime, f.Clock = time.UnixMilli(1000).UTC(), media.ClockProducer
 		if from > 0 {
 			f.From = time.UnixMilli(int64(from))
@@ -230,28 +230,30 @@ func TestFramesOutOfTheFragmentsBoundsAreNoSamples(t *testing.T) {
 }
 
 func TestPicturesOfUnreadablePacketsAreNeeded(t *testing.T) {
-	lengthPrefixed := newNALReader(media.Track{CodecID: codecAVC, CodecPrivate: []byte{1, 0x64, 0, 0x28, 0xff, 0xe0, 0}})
-	annexB := newNALReader(media.Track{CodecID: codecAVC})
-	encrypted := newNALReader(media.Track{CodecID: codecAVC, CodecPrivate: []byte{1, 0x64, 0, 0x28, 0xff, 0xe0, 0}, Encoded: true})
+	lengthPrefixed := media.Track{CodecID: codecAVC, CodecPrivate: []byte{1, 0x64, 0, 0x28, 0xff, 0xe0, 0}}
+	annexB := media.Track{CodecID: codecAVC}
+	encrypted := media.Track{CodecID: codecAVC, CodecPrivate: []byte{1, 0x64, 0, 0x28, 0xff, 0xe0, 0}, Encoded: true}
 	for name, c := range map[string]struct {
-		reader nalReader
+		track  media.Track
 		packet []byte
 		want   picture
 	}{
-		"idr":                              {lengthPrefixed, avc(sei, idr), picture{entry: true}},
-		"two slices, one of them referred": {lengthPrefixed, avc(disposed, ref), picture{}},
-		"disposable":                       {lengthPrefixed, avc(disposed, disposed), picture{disposable: true}},
-		"no slice":                         {lengthPrefixed, avc(sei), picture{}},
-		"a length that overruns":           {lengthPrefixed, append(avc(disposed), 0xff, 0xff, 0xff, 0xff, 1), picture{}},
-		"a cut length":                     {lengthPrefixed, append(avc(disposed), 0, 0), picture{}},
-		"empty":                            {lengthPrefixed, nil, picture{}},
-		"annex b idr":                      {annexB, []byte{0, 0, 0, 1, 0x67, 9, 0, 0, 1, idr, 9}, picture{entry: true}},
-		"annex b disposable":               {annexB, []byte{0, 0, 1, disposed, 9}, picture{disposable: true}},
-		"annex b without start code":       {annexB, []byte{9, 9, 9}, picture{}},
-		"compressed by the container":      {encrypted, avc(disposed), picture{}},
+		"idr":                              {lengthPrefixed, avc(sei, idr), picture{entry: entryClosed, intra: true, recovery: noRecovery}},
+		"two slices, one of them referred": {lengthPrefixed, avc(disposed, ref), picture{recovery: noRecovery}},
+		"disposable":                       {lengthPrefixed, avc(disposed, disposed), picture{disposable: true, recovery: noRecovery}},
+		"no slice":                         {lengthPrefixed, avc(sei), unknownPicture},
+		"a length that overruns":           {lengthPrefixed, append(avc(disposed), 0xff, 0xff, 0xff, 0xff, 1), unknownPicture},
+		"a cut length":                     {lengthPrefixed, append(avc(disposed), 0, 0), unknownPicture},
+		"empty":                            {lengthPrefixed, nil, unknownPicture},
+		"annex b idr":                      {annexB, []byte{0, 0, 0, 1, 0x67, 9, 0, 0, 1, idr, 9}, picture{entry: entryClosed, intra: true, sets: true, recovery: noRecovery}},
+		"annex b disposable":               {annexB, []byte{0, 0, 1, disposed, 9}, picture{disposable: true, recovery: noRecovery}},
+		"annex b without start code":       {annexB, []byte{9, 9, 9}, unknownPicture},
+		"compressed by the container":      {encrypted, avc(disposed), unknownPicture},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := c.reader.pictures([][]byte{c.packet})[0]; got != c.want {
+			packets := [][]byte{c.packet}
+			reader := newNALReader(c.track, packets)
+			if got := reader.pictures(packets)[0]; got != c.want {
 				t.Errorf("picture = %+v, want %+v", got, c.want)
 			}
 		})
@@ -261,10 +263,14 @@ func TestPicturesOfUnreadablePacketsAreNeeded(t *testing.T) {
 func TestHEVCPicturesAreDisposableInTheHighestLayerOnly(t *testing.T) {
 	private := make([]byte, 23)
 	private[0], private[21] = 1, 3
-	r := newNALReader(media.Track{CodecID: codecHEVC, CodecPrivate: private})
 	nal := func(kind, temporalID byte) []byte { return []byte{0, 0, 0, 3, kind << 1, temporalID + 1, 0x80} }
-	got := r.pictures([][]byte{nal(19, 0), nal(1, 0), nal(0, 0), nal(0, 1), nal(1, 1)})
-	want := []picture{{entry: true}, {}, {}, {disposable: true}, {}}
+	packets := [][]byte{nal(19, 0), nal(1, 0), nal(0, 0), nal(0, 1), nal(1, 1), nal(21, 0)}
+	r := newNALReader(media.Track{CodecID: codecHEVC, CodecPrivate: private}, packets)
+	got := r.pictures(packets)
+	want := []picture{
+		{entry: entryClosed, intra: true, recovery: noRecovery}, unknownPicture, unknownPicture,
+		{disposable: true, recovery: noRecovery}, unknownPicture, {entry: entryOpen, intra: true, recovery: noRecovery},
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("pictures = %+v, want %+v", got, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -18,6 +19,10 @@ type Pool struct {
 	config Config
 	log    *slog.Logger
 	idle   chan *worker
+
+	mu sync.Mutex
+	// streams are those that have not ended: they may hold a decoder.
+	streams map[*Stream]struct{}
 }
 
 // NewPool starts a pool. It must be closed.
@@ -28,7 +33,7 @@ func NewPool(cfg Config, log *slog.Logger) (*Pool, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{config: cfg, log: log, idle: make(chan *worker, cfg.Workers)}
+	p := &Pool{config: cfg, log: log, idle: make(chan *worker, cfg.Workers), streams: map[*Stream]struct{}{}}
 	for range cfg.Workers {
 		w, err := newWorker(cfg)
 		if err != nil {
@@ -50,6 +55,11 @@ func (p *Pool) Close() {
 	for range p.config.Workers {
 		(<-p.idle).free()
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s := range p.streams {
+		s.planner.lost()
+	}
 }
 
 // Stream plans and decodes the fragments of one stream for a set of outputs.
@@ -66,7 +76,11 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 			return nil, fmt.Errorf("configure output %s: %w", o.Sink, err)
 		}
 	}
-	return &Stream{pool: p, outputs: outputs, planner: newPlanner(p.config.SkipFrame, outputs)}, nil
+	s := &Stream{pool: p, outputs: outputs, planner: newPlanner(p.config.SkipFrame, outputs)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.streams[s] = struct{}{}
+	return s, nil
 }
 
 // Plan decides which frames of f are wanted. It must be called for every
@@ -77,20 +91,56 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 // the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.plan(f)
+	if pl.idle() {
+		return func(context.Context, func(media.Image) error) (media.Outcome, error) { return media.Outcome{}, nil }
+	}
 	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
-		var w *worker
+		next := pl.next()
+		if next != nil {
+			defer next.giveUp()
+		}
+		before, err := pl.before(ctx)
+		if err != nil {
+			return media.Outcome{}, err
+		}
 		select {
 		case <-ctx.Done():
+			if before != nil {
+				before.free()
+			}
 			return media.Outcome{}, ctx.Err()
-		case w = <-s.pool.idle:
+		case w := <-s.pool.idle:
+			defer func() { s.pool.idle <- w }()
+			return w.fragment(ctx, f, pl, before, s.outputs, emit)
 		}
-		defer func() { s.pool.idle <- w }()
-		out, err := w.fragment(ctx, f, pl, s.outputs, emit)
-		if err == nil && len(out.Gaps) > 0 && s.pool.config.OnError == OnErrorFail {
-			err = fmt.Errorf("decode %s: %w", out.Gaps[0], errDamaged)
-		}
-		return out, err
 	}
+}
+
+// idle says that there is nothing to do: there are frames, and neither an output nor a
+// later fragment wants any.
+func (pl *plan) idle() bool { return len(pl.frames) > 0 && pl.samples == 0 && pl.next() == nil }
+
+// before waits for the decoder that goes on with the fragment; nil when there is none.
+func (pl *plan) before(ctx context.Context) (*continuous, error) {
+	if pl.chain == nil || pl.chain.after == nil {
+		return nil, nil
+	}
+	decoder, err := pl.chain.after.take(ctx)
+	c, _ := decoder.(*continuous)
+	return c, err
+}
+
+// Lost says that a fragment is missing between the last one that was planned and the
+// next. It must not be called at the same time as Plan.
+func (s *Stream) Lost() { s.planner.lost() }
+
+// End says that no fragment follows, and frees what the stream holds. The fragments under
+// way go on.
+func (s *Stream) End() {
+	s.planner.lost()
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	delete(s.pool.streams, s)
 }
 
 // errDamaged is the cause when on_error is fail and a fragment cannot be decoded.

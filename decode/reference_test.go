@@ -31,7 +31,13 @@ func fragments(t testing.TB, path string) []*media.Fragment {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s := source.NewSplitter(f, source.SplitConfig{Stream: "cam"})
+	return split(t, f, source.SplitConfig{Stream: "cam"})
+}
+
+// split returns the fragments of a payload.
+func split(t testing.TB, r io.Reader, cfg source.SplitConfig) []*media.Fragment {
+	t.Helper()
+	s := source.NewSplitter(r, cfg)
 	var out []*media.Fragment
 	for {
 		frag, err := s.Next()

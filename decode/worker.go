@@ -4,6 +4,7 @@ package decode
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -12,19 +13,19 @@ import (
 // worker decodes one fragment at a time, from its bytes to its images. It keeps
 // what the next fragment can use again.
 type worker struct {
-	maxPixels int64
-	decoders  kept[decoderKey, codec]
-	packet    packet
-	picture   frame
-	renderer  *renderer
-	encoder   *encoder
+	config   Config
+	decoders kept[decoderKey, codec]
+	packet   packet
+	picture  frame
+	renderer *renderer
+	encoder  *encoder
 }
 
 func newWorker(cfg Config) (*worker, error) {
 	w := &worker{
-		maxPixels: cfg.MaxPixels,
-		decoders:  kept[decoderKey, codec]{limit: keptDecoders},
-		renderer:  newRenderer(cfg.Color),
+		config:   cfg,
+		decoders: kept[decoderKey, codec]{limit: keptDecoders},
+		renderer: newRenderer(cfg.Color),
 	}
 	var err error
 	if w.packet, err = newPacket(); err != nil {
@@ -50,162 +51,153 @@ func (w *worker) free() {
 	w.packet.free()
 }
 
-// fragment decodes, renders and encodes what pl wants of f.
-func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
-	job := &job{worker: w, fragment: f, plan: pl, outputs: outputs, emit: emit, ready: map[int][]media.Image{}, seen: make([]bool, len(pl.frames))}
-	if !pl.hasVideo || len(pl.frames) == 0 {
-		if !f.Cut { // what was cut off is a gap already
-			job.fail(fmt.Errorf("no video in the fragment"))
-			return job.outcome(), nil
-		}
+// fragment decodes, renders and encodes what pl wants of f. before is the decoder that
+// goes on with the fragment, if there is one; it passes to the worker. It is not called for a
+// fragment of which nothing is needed.
+func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan, before *continuous, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
+	job := newJob(w, f, pl, outputs, emit)
+	switch {
+	case pl.hasVideo && len(pl.frames) > 0:
+	case f.Cut: // what was cut off is a gap already
 		return media.Outcome{}, nil
+	default:
+		err := job.lose(nil, errors.New("no video in the fragment"))
+		return job.outcome(), err
 	}
-	if pl.samples == 0 {
-		return media.Outcome{}, nil
+	if err := w.decode(ctx, job, before); err != nil {
+		return job.outcome(), err
 	}
-	if err := w.decode(ctx, job); err != nil {
-		return media.Outcome{}, err
-	}
-	if err := job.flush(len(pl.inOrder)); err != nil {
-		return media.Outcome{}, err
-	}
-	return job.outcome(), nil
+	err := job.finish()
+	return job.outcome(), err
 }
 
-// decode runs the decoder over the fragment. The error is the context's or emit's; what the
-// data caused is in the job.
-func (w *worker) decode(ctx context.Context, j *job) error {
+// next is the link that waits for the fragment's decoder, or nil.
+func (pl *plan) next() *link {
+	if pl.chain == nil {
+		return nil
+	}
+	return pl.chain.next
+}
+
+// decode runs a decoder over the fragment. The error is the context's or emit's, or the first
+// one of the data when that ends the run; what else the data caused is in the job.
+func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	track := j.plan.track
-	if err := supported(track); err != nil {
-		j.fail(err)
-		return nil
+	var d *demuxer
+	err := supported(track)
+	if pixels := int64(track.Width) * int64(track.Height); err == nil && pixels > w.config.MaxPixels {
+		err = fmt.Errorf("picture of %dx%d pixels is too large, max_pixels is %d", track.Width, track.Height, w.config.MaxPixels)
 	}
-	if pixels := int64(track.Width) * int64(track.Height); pixels > w.maxPixels {
-		j.fail(fmt.Errorf("picture of %dx%d pixels is too large, max_pixels is %d", track.Width, track.Height, w.maxPixels))
-		return nil
+	if err == nil {
+		d, err = newDemuxer(j.fragment.MKV)
 	}
-	d, err := newDemuxer(j.fragment.MKV)
 	if err != nil {
-		j.fail(err)
-		return nil
+		if before != nil {
+			before.free()
+		}
+		return j.lose(j.plan.inOrder, err)
 	}
 	defer d.free()
-	key := decoderKey{track.CodecID, string(track.CodecPrivate), track.Width, track.Height}
-	c, err := w.decoders.get(key, func(decoderKey) (codec, error) { return openDecoder(d.video, w.maxPixels) })
-	if err != nil {
-		j.fail(err)
-		return nil
-	}
-	got := func(k int, f frame) error {
+	feed := feeder{worker: w, demux: d, plan: j.plan, failed: j.failed, sent: j.sent, got: func(k int, f frame) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return j.got(k, f)
+	}}
+	if j.plan.chain != nil {
+		return w.decodeChained(ctx, j, &feed, before)
 	}
-	return w.decodeAll(c, d, j.plan, got, j.fail)
+	return w.decodeAlone(j, &feed)
 }
 
-// job is one fragment on its way through a worker.
-type job struct {
-	worker   *worker
-	fragment *media.Fragment
-	plan     *plan
-	outputs  []Output
-	emit     func(media.Image) error
-
-	decoded  int
-	seen     []bool // by packet: the frame came out
-	next     int    // the place in plan.inOrder whose images go out next
-	ready    map[int][]media.Image
-	rendered int
-	firstErr error
-}
-
-// fail notes the first thing that went wrong.
-func (j *job) fail(err error) {
-	if j.firstErr == nil {
-		j.firstErr = err
-	}
-}
-
-// got renders and encodes one decoded frame for each output that wants it, and
-// emits the images whose turn has come.
-func (j *job) got(k int, f frame) error {
-	if j.seen[k] { // a second field or a damaged stream: one packet is one frame
-		return nil
-	}
-	j.seen[k] = true
-	j.decoded++
-	planned := j.plan.frames[k]
-	if len(planned.outputs) == 0 {
-		return nil
-	}
-	images := make([]media.Image, 0, len(planned.outputs))
-	for _, o := range planned.outputs {
-		img, err := j.image(f, j.outputs[o], planned.info)
-		if err != nil {
-			j.fail(fmt.Errorf("frame %d for %s: %w", planned.info.Index, j.outputs[o].Sink, err))
-			continue
-		}
-		images = append(images, img)
-	}
-	if len(images) == len(planned.outputs) {
-		j.rendered++
-	}
-	j.ready[k] = images
-	return j.release()
-}
-
-func (j *job) image(f frame, o Output, info media.FrameInfo) (media.Image, error) {
-	t, err := j.worker.renderer.render(f, o)
+// decodeAlone decodes a fragment that needs no other, with a decoder that is kept.
+func (w *worker) decodeAlone(j *job, feed *feeder) error {
+	track, form := j.plan.track, j.plan.form
+	key := decoderKey{track.CodecID, form.codecData, form.inBand, track.Width, track.Height}
+	c, err := w.decoders.get(key, func(decoderKey) (codec, error) { return openDecoder(feed.demux.video, form, w.config.MaxPixels) })
 	if err != nil {
-		return media.Image{}, err
+		return j.lose(j.plan.inOrder, err)
 	}
-	img, err := j.worker.encoder.encode(t, o, info)
-	img.Tags = j.fragment.Tags
-	return img, err
+	if form.replaced {
+		defer w.decoders.drop(key)
+	}
+	// Drained or not, the next fragment finds the decoder empty.
+	defer c.flush()
+	feed.codec = c
+	if err := feed.feed(0); err != nil {
+		return err
+	}
+	return feed.drain()
 }
 
-// release emits the images that nothing earlier can come before any more.
-func (j *job) release() error {
-	end := j.next
-	for end < len(j.plan.inOrder) && j.ready[j.plan.inOrder[end]] != nil {
-		end++
-	}
-	return j.flush(end)
-}
-
-// flush emits all images before place end of the presentation order.
-func (j *job) flush(end int) error {
-	for ; j.next < end; j.next++ {
-		k := j.plan.inOrder[j.next]
-		for _, img := range j.ready[k] {
-			if err := j.emit(img); err != nil {
-				return err
-			}
+// decodeChained decodes a fragment with the decoder of the one before, or with a new one
+// that is led up to it, and hands the decoder on if the next fragment may want it.
+func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous) error {
+	chain := j.plan.chain
+	if c == nil {
+		opened, err := openDecoder(feed.demux.video, j.plan.form, w.config.MaxPixels)
+		if err != nil {
+			return j.lose(j.plan.inOrder, err)
 		}
-		delete(j.ready, k)
+		c = &continuous{codec: opened}
+		if chain.after != nil { // the decoder was lost on its way
+			j.missesPast()
+		}
 	}
+	err := w.leadUp(ctx, c, chain.lead)
+	if c.tainted {
+		j.missesPast()
+	}
+	feed.codec, feed.base = c.codec, c.base
+	if err == nil {
+		err = feed.feed(0)
+	}
+	if err == nil && chain.next != nil {
+		err = feed.drainSoftly()
+	} else if err == nil {
+		err = feed.drain()
+	}
+	if err != nil || chain.next == nil {
+		c.free()
+		return err
+	}
+	c.base += int64(len(j.plan.frames))
+	c.tainted = j.endTainted()
+	chain.next.give(c)
 	return nil
 }
 
-// outcome counts what came out, and names what did not.
-func (j *job) outcome() media.Outcome {
-	out := media.Outcome{FramesDecoded: j.decoded}
-	lost := j.plan.samples - j.rendered
-	if lost == 0 && (j.firstErr == nil || j.plan.samples > 0) {
-		return out
+// leadUp decodes the fragments before, whose frames nobody wants.
+func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []lead) error {
+	for _, l := range fragments {
+		d, err := newDemuxer(l.fragment.MKV)
+		if err != nil {
+			c.tainted = true
+			continue
+		}
+		// All that others may refer to is needed, whatever was wanted of the fragment.
+		pl := *l.plan
+		pl.frames = make([]plannedFrame, len(l.plan.frames))
+		for k := range pl.frames {
+			pl.frames[k].feed = !l.plan.frames[k].disposable
+		}
+		feed := feeder{
+			worker: w, codec: c.codec, demux: d, plan: &pl, base: c.base,
+			got: func(k int, f frame) error {
+				own, _ := f.damage()
+				// What leads the first group misses its references, and nobody needs it.
+				first := l.plan.frames[k].leads && l.plan.frames[k].group == l.plan.frames[l.from].group
+				c.tainted = c.tainted || own && !first
+				return ctx.Err()
+			},
+			failed: func(int, error) error { c.tainted = true; return nil },
+		}
+		err = feed.feed(l.from)
+		d.free()
+		if err != nil {
+			return err
+		}
+		c.base += int64(len(pl.frames))
 	}
-	reason := "the decoder gave no picture"
-	if j.firstErr != nil {
-		reason = j.firstErr.Error()
-	}
-	if lost > 0 && lost < j.plan.samples {
-		reason = fmt.Sprintf("%d of %d sampled frames, first: %s", lost, j.plan.samples, reason)
-	}
-	out.Gaps = []media.Gap{{
-		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number,
-		FrameIndex: media.WholeFragment, Reason: reason, FramesLost: lost,
-	}}
-	return out
+	return nil
 }

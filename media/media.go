@@ -241,6 +241,9 @@ func (e *GapError) Unwrap() error { return e.Err }
 type Outcome struct {
 	// FramesDecoded is the number of frames that the decoder gave.
 	FramesDecoded int
+	// FramesConcealed is the number of samples that were delivered although parts of
+	// them are guessed.
+	FramesConcealed int
 	// Gaps are the samples (or the whole fragment) that could not be delivered.
 	Gaps []Gap
 }

@@ -1,0 +1,265 @@
+package decode
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// A fragment that does not start with an IDR picture may need the fragments before it.
+// How it gets them depends on what the stream is like:
+//
+//   - It starts with a recovery point or a CRA picture (open GOP). Then only its leading
+//     pictures need the past, and nothing has to be done unless one of them is wanted.
+//   - Anything else (fragments without a key frame, gradual refresh) needs all that came
+//     before, so that from then on one decoder goes on from fragment to fragment.
+//
+// Where the decoder of the fragment before is not at hand, a new one is led up to the
+// fragment: it decodes once more what came since the last entry.
+
+const (
+	// A planner keeps fragments to lead up with until it has seen this many in a row that
+	// start with an IDR picture, which is what streams do.
+	closedStarts = 3
+	// chainEnds is how many of them end a chain.
+	chainEnds = 8
+	// The limits of what is kept to lead up with, for each stream.
+	maxLeadBytes     = 64 << 20
+	maxLeadFragments = 64
+)
+
+// chainPlan is what a fragment has to do with the ones around it.
+type chainPlan struct {
+	// after is the fragment whose decoder goes on with this one; nil for a new decoder.
+	after *link
+	// lead are the fragments that a new decoder must have seen.
+	lead []lead
+	// next takes the decoder when the fragment is done; nil when nobody wants it.
+	next *link
+}
+
+// lead is a fragment that is decoded again, from one of its packets on.
+type lead struct {
+	fragment *media.Fragment
+	plan     *plan
+	from     int
+}
+
+// past is what a planner knows of the fragments before the next one.
+type past struct {
+	// stream is the codec data of the last fragment: other codec data has no past.
+	stream string
+	// clean says that a decoder which has seen the last fragments has all that the next
+	// one can refer to.
+	clean bool
+	// link is the last fragment's, when its decoder is there to go on.
+	link *link
+	// lead are the fragments since the last entry, as long as they may be needed.
+	lead      []lead
+	leadBytes int
+	// closed counts the last fragments in a row that started with an IDR picture.
+	closed int
+	// chained says that the stream has fragments without an entry.
+	chained bool
+}
+
+func newPast() past { return past{} }
+
+// forget drops what is known: the next fragment does not follow on the last one.
+func (h *past) forget() {
+	h.unlink(nil)
+	h.lead, h.leadBytes = nil, 0
+	h.clean = false
+}
+
+// unlink puts another link in the place of the last one, whose decoder nobody wants.
+func (h *past) unlink(next *link) {
+	if h.link != nil {
+		h.link.release()
+	}
+	h.link = next
+}
+
+// link decides what is fed of a fragment, and what it has to do with the ones around it.
+func (p *planner) link(pl *plan, f *media.Fragment) {
+	h := &p.past
+	if stream := pl.track.CodecID + "\x00" + string(pl.track.CodecPrivate); stream != h.stream {
+		h.forget()
+		h.stream, h.closed, h.chained = stream, 0, false
+	}
+	if len(pl.pics) == 0 {
+		h.forget()
+		return
+	}
+	starts := pl.pics[0].entry
+	h.begins(starts, p.onlyKeys)
+	// libav's HEVC decoder cannot give its last pictures out and go on: it is led up anew.
+	goesOn := pl.track.CodecID == codecAVC
+	needsPast := pl.feed(p.skip, h.chained && goesOn)
+	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0))
+	// A chain may have nothing to do with a fragment of which nothing is wanted.
+	if needsPast && pl.samples > 0 || h.chained && goesOn {
+		pl.chain = &chainPlan{}
+		if needsPast && h.link != nil {
+			pl.chain.after, h.link = h.link, nil
+		} else if needsPast {
+			pl.chain.lead = slices.Clone(h.lead)
+		}
+		if goesOn && pl.wholeFed() {
+			pl.chain.next = newLink()
+		}
+	}
+	pl.allowFast(p.outputs)
+	var next *link
+	if pl.chain != nil {
+		next = pl.chain.next
+	}
+	h.unlink(next)
+	h.remember(pl, f)
+	if f.Cut {
+		h.forget()
+	}
+}
+
+// begins notes how a fragment starts.
+func (h *past) begins(starts entry, onlyKeys bool) {
+	if starts == entryClosed {
+		h.closed++
+	} else {
+		h.closed = 0
+	}
+	switch {
+	case starts == entryNone && !onlyKeys:
+		h.chained = true
+	case h.closed >= chainEnds:
+		h.chained = false
+	}
+}
+
+// remember keeps what the next fragment may need of this one.
+func (h *past) remember(pl *plan, f *media.Fragment) {
+	entry := len(pl.pics) - 1
+	for entry >= 0 && pl.pics[entry].entry == entryNone {
+		entry--
+	}
+	h.clean = h.clean || entry >= 0 || pl.recovered() >= 0
+	switch {
+	case h.link != nil || h.closed >= closedStarts:
+		h.lead, h.leadBytes = nil, 0
+		return
+	case entry >= 0:
+		h.lead, h.leadBytes = nil, 0
+	case len(h.lead) == 0: // what came before is not there
+		return
+	}
+	h.lead = append(h.lead, lead{f, pl, max(entry, 0)})
+	if h.leadBytes += len(f.MKV); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {
+		h.lead, h.leadBytes = nil, 0
+	}
+}
+
+// wholeFed says whether all pictures that others may refer to are fed.
+func (pl *plan) wholeFed() bool {
+	for _, f := range pl.frames {
+		if !f.feed && !f.disposable {
+			return false
+		}
+	}
+	return true
+}
+
+// markBroken marks the pictures that may refer to what is not there. broken says that
+// what precedes the fragment is not.
+func (pl *plan) markBroken(broken bool) {
+	if !broken {
+		return
+	}
+	recovered := pl.recovered()
+	for k := range pl.frames {
+		f := &pl.frames[k]
+		if f.group > 0 || recovered >= 0 && k >= recovered {
+			return
+		}
+		f.broken = f.leads || pl.pics[0].entry == entryNone && !pl.pics[k].intra
+	}
+}
+
+// recovered returns the first packet of a fragment without an entry from which on all is
+// well, because a gradual refresh is over; -1 if there is none.
+func (pl *plan) recovered() int {
+	left := noRecovery
+	for k, pic := range pl.pics {
+		if pic.entry != entryNone {
+			return -1
+		}
+		if left == noRecovery && pic.recovery >= 0 {
+			left = pic.recovery
+		}
+		if left == 0 {
+			return k
+		}
+		if left > 0 && !pic.disposable {
+			left--
+		}
+	}
+	return -1
+}
+
+// link hands the decoder of one fragment to the next.
+type link struct {
+	done chan struct{} // closed by give
+
+	mu      sync.Mutex
+	decoder interface{ free() }
+	// given says that give was called, released that nobody takes the decoder.
+	given, released bool
+}
+
+func newLink() *link { return &link{done: make(chan struct{})} }
+
+// give hands a decoder on. Only the first call counts.
+func (l *link) give(decoder interface{ free() }) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.given {
+		return
+	}
+	if l.released && decoder != nil {
+		decoder.free()
+		decoder = nil
+	}
+	l.decoder, l.given = decoder, true
+	close(l.done)
+}
+
+// giveUp says that there is no decoder to go on with, unless one was given.
+func (l *link) giveUp() { l.give(nil) }
+
+// take waits for the decoder, which is then the caller's.
+func (l *link) take(ctx context.Context) (interface{ free() }, error) {
+	select {
+	case <-ctx.Done():
+		// Whoever gives it later finds that nobody wants it.
+		l.release()
+		return nil, ctx.Err()
+	case <-l.done:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	decoder := l.decoder
+	l.decoder = nil
+	return decoder, nil
+}
+
+// release says that nobody takes the decoder.
+func (l *link) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.released = true
+	if l.decoder != nil {
+		l.decoder.free()
+		l.decoder = nil
+	}
+}

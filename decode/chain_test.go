@@ -1,0 +1,204 @@
+//go:build cgo
+
+package decode
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/decode/decodetest"
+	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// rechunk makes one stream of all blocks of a clip, cut into fragments of n frames, as a
+// GetMedia payload carries them.
+func rechunk(t testing.TB, path string, n int) []*media.Fragment {
+	t.Helper()
+	return rechunkBlocks(t, fragments(t, path), func(i int, _ media.Block) bool { return i%n == 0 })
+}
+
+func rechunkBlocks(t testing.TB, frags []*media.Fragment, cut func(i int, b media.Block) bool) []*media.Fragment {
+	t.Helper()
+	var chunks []kvsemu.Chunk
+	i := 0
+	for _, f := range frags {
+		for _, b := range f.Blocks {
+			at := f.ProducerTime.Add(b.Time)
+			if cut(i, b) {
+				number := fmt.Sprintf("%047d", len(chunks)+1)
+				chunks = append(chunks, kvsemu.Chunk{
+					FragmentNumber: number, ContinuationToken: number,
+					ProducerTime: at, ServerTime: at.Add(time.Second), Tracks: f.Tracks,
+				})
+			}
+			c := &chunks[len(chunks)-1]
+			c.Blocks = append(c.Blocks, kvsemu.Block{Track: b.Track, Time: at.Sub(c.ProducerTime), Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size]})
+			i++
+		}
+	}
+	var payload []byte
+	for _, c := range chunks {
+		payload = kvsemu.AppendChunk(payload, c)
+	}
+	return split(t, bytes.NewReader(payload), source.SplitConfig{Stream: "cam"})
+}
+
+func mkvs(frags []*media.Fragment) (all [][]byte) {
+	for _, f := range frags {
+		all = append(all, f.MKV)
+	}
+	return all
+}
+
+// inOrderOfTime returns what a continuous decode of the fragments gives, by fragment and
+// frame index.
+func inOrderOfTime(t testing.TB, frags []*media.Fragment) [][][]byte {
+	t.Helper()
+	all := decodetest.Continuous(t, mkvs(frags)...)
+	// The decoder shows pictures in order of time, over the fragments' borders.
+	type place struct{ fragment, index int }
+	var places []place
+	var times []time.Time
+	want := make([][][]byte, len(frags))
+	for i, f := range frags {
+		order := presentationOrder(f.Blocks)
+		want[i] = make([][]byte, len(order))
+		for index, k := range order {
+			places = append(places, place{i, index})
+			times = append(times, f.ProducerTime.Add(f.Blocks[k].Time))
+		}
+	}
+	byTime := make([]int, len(places))
+	for i := range byTime {
+		byTime[i] = i
+	}
+	slices.SortStableFunc(byTime, func(a, b int) int { return times[a].Compare(times[b]) })
+	if len(all) != len(places) {
+		t.Fatalf("libav gives %d frames of %d", len(all), len(places))
+	}
+	for i, at := range byTime {
+		want[places[at].fragment][places[at].index] = all[i]
+	}
+	return want
+}
+
+// decodeSideBySide decodes all fragments at the same time and returns images and
+// outcomes by fragment.
+func decodeSideBySide(t testing.TB, s *Stream, frags []*media.Fragment) ([][]media.Image, []media.Outcome) {
+	t.Helper()
+	images, outcomes := make([][]media.Image, len(frags)), make([]media.Outcome, len(frags))
+	var wg sync.WaitGroup
+	for i, f := range frags {
+		work := s.Plan(f)
+		wg.Go(func() {
+			out, err := work(context.Background(), func(img media.Image) error {
+				images[i] = append(images[i], img)
+				return nil
+			})
+			if err != nil {
+				t.Errorf("fragment %d: %v", i, err)
+			}
+			outcomes[i] = out
+		})
+	}
+	wg.Wait()
+	s.End()
+	return images, outcomes
+}
+
+// dependent are clips whose fragments need each other, and the lengths of their fragments.
+var dependent = []struct {
+	name string
+	cut  int // frames a fragment; 0 for a fragment at each key frame
+}{
+	{"opengop.mkv", 0},
+	{"opengop.mkv", 10},
+	{"hevc-open.mkv", 0},
+	{"hevc-open.mkv", 9},
+	{"refresh.mkv", 0},
+	{"longgop.mkv", 25},
+	{"longgop.mkv", 1},
+	{"bframes.mkv", 7},
+	{"hevc.mkv", 7},
+}
+
+func dependentFragments(t testing.TB, name string, cut int) []*media.Fragment {
+	t.Helper()
+	if cut > 0 {
+		return rechunk(t, "testdata/"+name, cut)
+	}
+	return rechunkBlocks(t, fragments(t, "testdata/"+name), func(_ int, b media.Block) bool { return b.Key })
+}
+
+func TestFragmentsThatNeedEachOtherGiveWhatOneDecoderGives(t *testing.T) {
+	for _, c := range dependent {
+		frags := dependentFragments(t, c.name, c.cut)
+		want := inOrderOfTime(t, frags)
+		for _, workers := range []int{1, 2, 8} {
+			t.Run(fmt.Sprintf("%s by %d with %d workers", c.name, c.cut, workers), func(t *testing.T) {
+				p := newTestPool(t, func(c *Config) { c.Workers = workers })
+				images, outcomes := decodeSideBySide(t, stream(t, p, everyFrame()), frags)
+				for i := range frags {
+					if len(outcomes[i].Gaps) > 0 || outcomes[i].FramesConcealed > 0 {
+						t.Fatalf("fragment %d: %+v", i, outcomes[i])
+					}
+					if len(images[i]) != len(want[i]) {
+						t.Fatalf("fragment %d: %d frames of %d", i, len(images[i]), len(want[i]))
+					}
+					for k, img := range images[i] {
+						if img.Index != k || !bytes.Equal(img.Data, want[i][k]) || img.Concealed {
+							t.Fatalf("fragment %d frame %d (index %d, concealed %t) is not libav's", i, k, img.Index, img.Concealed)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestSkippingNeverChangesAPictureOfADependentFragment compares samplers with a continuous
+// decode of everything.
+func TestSkippingNeverChangesAPictureOfADependentFragment(t *testing.T) {
+	samples := map[string]Sample{
+		"keyframes":     {Type: SampleKeyframes},
+		"every second":  {Type: SampleStride, N: 2},
+		"every seventh": {Type: SampleStride, N: 7},
+		"every 13th":    {Type: SampleStride, N: 13},
+		"every 333ms":   {Type: SampleInterval, Interval: 333 * time.Millisecond},
+		"every 2s":      {Type: SampleInterval, Interval: 2 * time.Second},
+	}
+	for _, c := range dependent {
+		frags := dependentFragments(t, c.name, c.cut)
+		want := inOrderOfTime(t, frags)
+		for name, sample := range samples {
+			t.Run(fmt.Sprintf("%s by %d %s", c.name, c.cut, name), func(t *testing.T) {
+				o := everyFrame()
+				o.Sample, o.Sample.Clock = sample, media.ClockProducer
+				p := newTestPool(t, func(c *Config) { c.Workers = 3 })
+				images, outcomes := decodeSideBySide(t, stream(t, p, o), frags)
+				total := 0
+				for i := range frags {
+					if len(outcomes[i].Gaps) > 0 || outcomes[i].FramesConcealed > 0 {
+						t.Fatalf("fragment %d: %+v", i, outcomes[i])
+					}
+					for _, img := range images[i] {
+						total++
+						if !bytes.Equal(img.Data, want[i][img.Index]) {
+							t.Fatalf("fragment %d frame %d is not libav's", i, img.Index)
+						}
+					}
+				}
+				if total == 0 {
+					t.Error("nothing was sampled")
+				}
+			})
+		}
+	}
+}

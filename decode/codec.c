@@ -1,0 +1,30 @@
+#include "codec.h"
+
+#include <libavcodec/avcodec.h>
+#include <libavutil/frame.h>
+
+/* Asks a decoder for one picture that it still holds back, and leaves it able to go on.
+ * avcodec ends a decoder that is drained; a packet with side data alone reaches the
+ * decoder as one without data, which is what draining hands to it, and nothing else happens. */
+int kvsf_ask_delayed(void *codec_context)
+{
+	AVPacket *p = av_packet_alloc();
+	int err = AVERROR(ENOMEM);
+	if (p && av_packet_new_side_data(p, AV_PKT_DATA_JP_DUALMONO, 1))
+		err = avcodec_send_packet(codec_context, p);
+	av_packet_free(&p);
+	return err;
+}
+
+void kvsf_skip_loop_filter(void *codec_context, int skip)
+{
+	((AVCodecContext *)codec_context)->skip_loop_filter = skip ? AVDISCARD_ALL : AVDISCARD_DEFAULT;
+}
+
+/* Says whether libav had to guess a part of the picture: 1 that it had to conceal damage, 2
+ * that it does not trust what the picture refers to. */
+int kvsf_damage(const void *frame)
+{
+	const AVFrame *f = frame;
+	return (f->decode_error_flags ? 1 : 0) | (f->flags & AV_FRAME_FLAG_CORRUPT ? 2 : 0);
+}

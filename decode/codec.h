@@ -1,0 +1,9 @@
+/* What go-astiav v0.39.0 lacks of libav's decoders. */
+#ifndef KVSFRAMES_CODEC_H
+#define KVSFRAMES_CODEC_H
+
+int kvsf_ask_delayed(void *codec_context);
+void kvsf_skip_loop_filter(void *codec_context, int skip);
+int kvsf_damage(const void *frame);
+
+#endif

@@ -1,0 +1,129 @@
+package decode
+
+// group is a group of pictures: from one entry to the next, in decode order.
+type group struct {
+	start, end int
+	entry      entry
+	// last is the last packet that must be decoded; start-1 for none.
+	last int
+	// needsPast: the group's wanted pictures may refer to what precedes the group.
+	needsPast bool
+	// alone: only pictures that refer to no other are wanted of a group without an entry.
+	alone bool
+}
+
+// groups cuts the fragment into groups of pictures, and says which pictures of each
+// lead: they follow an open entry in the stream and are shown before it.
+func (pl *plan) groups() []group {
+	var gs []group
+	for start := 0; start < len(pl.pics); {
+		end := start + 1
+		for end < len(pl.pics) && pl.pics[end].entry == entryNone {
+			end++
+		}
+		g := group{start: start, end: end, entry: pl.pics[start].entry}
+		for k := start; k < end; k++ {
+			f := &pl.frames[k]
+			f.group, f.disposable = len(gs), pl.pics[k].disposable
+			f.leads = g.entry == entryOpen && f.info.Index < pl.frames[start].info.Index
+		}
+		gs = append(gs, g)
+		start = end
+	}
+	return gs
+}
+
+// feed decides which packets are decoded. Left out are, in each group of pictures,
+// everything after the last wanted packet and before it the unwanted pictures that no
+// other refers to: a picture's references precede it in decode order. whole says that
+// the decoder must be left as if it had seen all of the fragment. The result says
+// whether the fragment needs the one before it.
+func (pl *plan) feed(skip SkipFrame, whole bool) (needsPast bool) {
+	gs := pl.groups()
+	// From the last group to the first, since one can need all of the group before it.
+	for i := len(gs) - 1; i >= 0; i-- {
+		g := &gs[i]
+		g.last = pl.lastWanted(*g, skip)
+		if whole {
+			g.last = g.end - 1
+		}
+		needsPast = pl.needsPast(g, skip, whole)
+		whole = needsPast
+	}
+	for _, g := range gs {
+		for k := g.start; k <= g.last; k++ {
+			f := &pl.frames[k]
+			switch {
+			case skip == SkipNone || len(f.outputs) > 0:
+				f.feed = true
+			case g.alone:
+			default:
+				f.feed = !f.disposable
+			}
+		}
+	}
+	pl.feedSets()
+	return needsPast
+}
+
+func (pl *plan) lastWanted(g group, skip SkipFrame) int {
+	last := g.end - 1
+	for skip != SkipNone && last >= g.start && len(pl.frames[last].outputs) == 0 {
+		last--
+	}
+	return last
+}
+
+// needsPast says whether the group's wanted pictures, or all that refer to each other if
+// whole is set, need what precedes it.
+func (pl *plan) needsPast(g *group, skip SkipFrame, whole bool) bool {
+	any, dependent := false, false
+	for k := g.start; k <= g.last; k++ {
+		f := pl.frames[k]
+		if skip != SkipNone && len(f.outputs) == 0 {
+			continue
+		}
+		any = true
+		switch g.entry {
+		case entryNone:
+			dependent = dependent || !pl.pics[k].intra
+		case entryOpen:
+			dependent = dependent || f.leads
+		}
+	}
+	if g.entry == entryNone && whole {
+		return true
+	}
+	g.alone = g.entry == entryNone && any && !dependent
+	return dependent
+}
+
+// feedSets feeds packets that bring parameter sets which a later packet may need.
+func (pl *plan) feedSets() {
+	last := len(pl.frames) - 1
+	for last >= 0 && !pl.frames[last].feed {
+		last--
+	}
+	for k := range last {
+		pl.frames[k].feed = pl.frames[k].feed || pl.pics[k].sets
+	}
+}
+
+// allowFast lets groups whose wanted pictures are all for fast outputs do without
+// the loop filter; not in a chain, where what is wanted later is not known.
+func (pl *plan) allowFast(outputs []Output) {
+	if pl.chain != nil {
+		return
+	}
+	slow := map[int]bool{}
+	for _, f := range pl.frames {
+		for _, o := range f.outputs {
+			slow[f.group] = slow[f.group] || !outputs[o].Fast
+		}
+	}
+	for k := range pl.frames {
+		f := &pl.frames[k]
+		// What an open group's leading pictures refer to lies in the group before.
+		f.fast = !slow[f.group] && !slow[f.group+1]
+	}
+}

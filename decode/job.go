@@ -1,0 +1,282 @@
+//go:build cgo
+
+package decode
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// job is one fragment on its way through a worker: what came out of the decoder, what is
+// ready to go out, and what was lost.
+type job struct {
+	worker   *worker
+	fragment *media.Fragment
+	plan     *plan
+	outputs  []Output
+	emit     func(media.Image) error
+
+	frames  []frameState // by packet
+	decoded int
+	// fed counts the packets that were sent; drained says that no frame comes any more.
+	fed     int
+	drained bool
+	// passed is the number of packets whose pictures are known to be whole or not, as far
+	// as later pictures may refer to them; taint is what is known of them.
+	passed int
+	taint  taint
+	// next is the place in plan.inOrder whose images go out next.
+	next      int
+	concealed int
+	gaps      []media.Gap
+}
+
+// frameState is what became of one packet.
+type frameState struct {
+	// sent is the packet's place among those that were sent, from 1.
+	sent int
+	// out says that its frame came out, damaged that data of it was missing.
+	out, damaged bool
+	// tainted says that a picture which it may refer to is not whole.
+	tainted bool
+	// err is why there is no image, or the first reason.
+	err    error
+	images []media.Image
+}
+
+// taint says whether the pictures that the next one may refer to are whole.
+type taint struct {
+	group int
+	// group's own pictures, the ones that lead it, and the ones of the group before.
+	own, leading, before bool
+}
+
+var (
+	errNoPicture = errors.New("the decoder gave no picture")
+	errConcealed = errors.New("data or a reference is missing, and concealed is drop")
+	errTorn      = errors.New("the picture is damaged")
+)
+
+func newJob(w *worker, f *media.Fragment, pl *plan, outputs []Output, emit func(media.Image) error) *job {
+	return &job{worker: w, fragment: f, plan: pl, outputs: outputs, emit: emit, frames: make([]frameState, len(pl.frames))}
+}
+
+// missesPast notes that what precedes the fragment is not there or not whole.
+func (j *job) missesPast() {
+	j.taint.before = true
+	j.taint.own = j.plan.pics[0].entry == entryNone
+}
+
+// failed notes that libav refused a packet. It returns an error when that ends the run.
+func (j *job) failed(k int, err error) error {
+	s := &j.frames[k]
+	if s.sent == 0 {
+		j.fed++
+		s.sent = j.fed
+	}
+	s.damaged = true
+	if s.err == nil {
+		s.err = fmt.Errorf("decode: %w", err)
+	}
+	return j.fatal(k, s.err)
+}
+
+// fatal returns an error when damage ends the run.
+func (j *job) fatal(k int, err error) error {
+	if j.worker.config.OnError != OnErrorFail {
+		return nil
+	}
+	return fmt.Errorf("decode %s: %w", j.gap(j.plan.frames[k].info.Index, 1, err.Error()), errDamaged)
+}
+
+// lose notes that a whole fragment gives nothing, for one reason.
+func (j *job) lose(packets []int, err error) error {
+	for _, k := range packets {
+		j.frames[k].err = err
+	}
+	j.next = len(j.plan.inOrder)
+	g := j.gap(media.WholeFragment, len(packets), err.Error())
+	j.gaps = append(j.gaps, g)
+	if j.worker.config.OnError == OnErrorFail {
+		return fmt.Errorf("decode %s: %w", g, errDamaged)
+	}
+	return nil
+}
+
+func (j *job) gap(index, lost int, reason string) media.Gap {
+	return media.Gap{
+		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number,
+		FrameIndex: index, Reason: reason, FramesLost: lost,
+	}
+}
+
+// got renders and encodes one decoded frame for each output that wants it.
+func (j *job) got(k int, f frame) error {
+	s := &j.frames[k]
+	if s.out { // a second field or a damaged stream: one packet is one frame
+		return nil
+	}
+	s.out = true
+	j.decoded++
+	own, referred := f.damage()
+	s.damaged = s.damaged || own || referred && !j.plan.pics[k].intra
+	planned := &j.plan.frames[k]
+	if len(planned.outputs) == 0 {
+		return nil
+	}
+	if own {
+		if err := j.fatal(k, errTorn); err != nil {
+			return err
+		}
+	}
+	if j.drops(s.damaged || planned.broken) {
+		return nil
+	}
+	s.images = make([]media.Image, 0, len(planned.outputs))
+	for _, o := range planned.outputs {
+		img, err := j.image(f, j.outputs[o], planned.info)
+		if err != nil {
+			s.err = fmt.Errorf("for sink %s: %w", j.outputs[o].Sink, err)
+			continue
+		}
+		s.images = append(s.images, img)
+	}
+	return nil
+}
+
+// drops says whether a picture that is concealed is one too few.
+func (j *job) drops(concealed bool) bool {
+	return concealed && j.worker.config.Concealed == ConcealedDrop
+}
+
+func (j *job) image(f frame, o Output, info media.FrameInfo) (media.Image, error) {
+	t, err := j.worker.renderer.render(f, o)
+	if err != nil {
+		return media.Image{}, err
+	}
+	img, err := j.worker.encoder.encode(t, o, info)
+	img.Tags = j.fragment.Tags
+	return img, err
+}
+
+// sent notes that one more packet was sent, and emits the images whose turn has come.
+func (j *job) sent(k int) error {
+	if s := &j.frames[k]; s.sent == 0 {
+		j.fed++
+		s.sent = j.fed
+	}
+	return j.release()
+}
+
+// finish emits what is left, when no frame comes any more.
+func (j *job) finish() error {
+	j.drained = true
+	return j.release()
+}
+
+// resolved says whether it is known what became of a packet: a decoder holds no picture
+// back for longer than maxDelay others.
+func (j *job) resolved(k int) bool {
+	s := &j.frames[k]
+	return s.out || j.drained || !j.plan.frames[k].feed || s.sent > 0 && j.fed-s.sent > maxDelay
+}
+
+// release emits, in presentation order, the images of which everything is known.
+func (j *job) release() error {
+	for j.passed < len(j.frames) && (j.plan.frames[j.passed].disposable || j.resolved(j.passed)) {
+		j.pass(j.passed)
+		j.passed++
+	}
+	for ; j.next < len(j.plan.inOrder); j.next++ {
+		k := j.plan.inOrder[j.next]
+		if k >= j.passed || !j.resolved(k) {
+			break
+		}
+		if err := j.emitFrame(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass takes a picture into what is known of the ones that later pictures refer to.
+func (j *job) pass(k int) {
+	planned, s, t := j.plan.frames[k], &j.frames[k], &j.taint
+	if planned.group != t.group {
+		*t = taint{group: planned.group, before: t.own}
+	}
+	if !j.plan.pics[k].intra {
+		s.tainted = t.own || planned.leads && (t.leading || t.before)
+	}
+	if !planned.feed || planned.disposable {
+		return
+	}
+	bad := s.tainted || s.damaged || planned.broken || !s.out
+	if planned.leads {
+		t.leading = t.leading || bad
+	} else {
+		t.own = t.own || bad
+	}
+}
+
+// endTainted says, at the end, whether pictures that the next fragment may refer to are
+// not whole.
+func (j *job) endTainted() bool {
+	for ; j.passed < len(j.frames); j.passed++ {
+		j.pass(j.passed)
+	}
+	return j.taint.own
+}
+
+// emitFrame emits the images of one frame, or notes why there are none.
+func (j *job) emitFrame(k int) error {
+	s, planned := &j.frames[k], j.plan.frames[k]
+	concealed := s.damaged || s.tainted || planned.broken
+	switch {
+	case !s.out && s.err == nil:
+		s.err = errNoPicture
+	case s.out && j.drops(concealed):
+		s.err, s.images = errConcealed, nil
+	case s.out && len(s.images) == len(planned.outputs):
+		s.err = nil // what libav refused of it is concealed
+	}
+	if s.err != nil {
+		j.miss(planned.info.Index, s.err.Error())
+		if err := j.fatal(k, s.err); err != nil {
+			return err
+		}
+	}
+	if concealed && len(s.images) > 0 {
+		j.concealed++
+	}
+	images := s.images
+	s.images = nil
+	for _, img := range images {
+		img.Concealed = concealed
+		if err := j.emit(img); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// miss notes a lost frame: in one gap with its neighbours that were lost for the same reason.
+func (j *job) miss(index int, reason string) {
+	if n := len(j.gaps) - 1; n >= 0 {
+		if g := &j.gaps[n]; g.FrameIndex+g.FramesLost == index && g.Reason == reason {
+			g.FramesLost++
+			return
+		}
+	}
+	j.gaps = append(j.gaps, j.gap(index, 1, reason))
+}
+
+// outcome counts what came out, and names what did not.
+func (j *job) outcome() media.Outcome {
+	if len(j.gaps) == 1 && j.plan.samples > 0 && j.gaps[0].FramesLost == j.plan.samples {
+		j.gaps[0].FrameIndex = media.WholeFragment
+	}
+	return media.Outcome{FramesDecoded: j.decoded, FramesConcealed: j.concealed, Gaps: j.gaps}
+}
