@@ -94,6 +94,7 @@ func (p *planner) link(pl *plan, f *media.Fragment) {
 		return
 	}
 	starts := pl.pics[0].entry
+	pl.refresh = pl.findRefresh()
 	h.begins(starts, p.onlyKeys)
 	// libav's HEVC decoder cannot give its last pictures out and go on: it is led up anew.
 	goesOn := pl.track.CodecID == codecAVC
@@ -144,7 +145,7 @@ func (h *past) remember(pl *plan, f *media.Fragment) {
 	for entry >= 0 && pl.pics[entry].entry == entryNone {
 		entry--
 	}
-	h.clean = h.clean || entry >= 0 || pl.recovered() >= 0
+	h.clean = h.clean || entry >= 0 || pl.refresh.done >= 0
 	switch {
 	case h.link != nil || h.closed >= closedStarts:
 		h.lead, h.leadBytes = nil, 0
@@ -176,35 +177,39 @@ func (pl *plan) markBroken(broken bool) {
 	if !broken {
 		return
 	}
-	recovered := pl.recovered()
 	for k := range pl.frames {
 		f := &pl.frames[k]
-		if f.group > 0 || recovered >= 0 && k >= recovered {
+		if f.group > 0 || pl.refresh.done >= 0 && k >= pl.refresh.done {
 			return
 		}
 		f.broken = f.leads || pl.pics[0].entry == entryNone && !pl.pics[k].intra
 	}
 }
 
-// recovered returns the first packet of a fragment without an entry from which on all is
-// well, because a gradual refresh is over; -1 if there is none.
-func (pl *plan) recovered() int {
-	left := noRecovery
+// refresh is where a gradual refresh of a fragment begins, and the first packet from which
+// on all is well again because of it. Both are -1 where there is none.
+type refresh struct{ from, done int }
+
+// findRefresh looks for one in a fragment without an entry.
+func (pl *plan) findRefresh() refresh {
+	r := refresh{-1, -1}
+	left := 0
 	for k, pic := range pl.pics {
 		if pic.entry != entryNone {
-			return -1
+			break
 		}
-		if left == noRecovery && pic.recovery >= 0 {
-			left = pic.recovery
+		if r.from < 0 && pic.recovery >= 0 {
+			r.from, left = k, pic.recovery
 		}
-		if left == 0 {
-			return k
+		if r.from >= 0 && left == 0 {
+			r.done = k
+			break
 		}
-		if left > 0 && !pic.disposable {
+		if r.from >= 0 && !pic.disposable {
 			left--
 		}
 	}
-	return -1
+	return r
 }
 
 // link hands the decoder of one fragment to the next.

@@ -49,8 +49,10 @@ type frameState struct {
 // taint says whether the pictures that the next one may refer to are whole.
 type taint struct {
 	group int
-	// group's own pictures, the ones that lead it, and the ones of the group before.
+	// The group's own pictures, the ones that lead it, and the ones of the group before.
 	own, leading, before bool
+	// refreshing says that a gradual refresh is under way and nothing of it was lost.
+	refreshing bool
 }
 
 var (
@@ -207,13 +209,22 @@ func (j *job) pass(k int) {
 	if planned.group != t.group {
 		*t = taint{group: planned.group, before: t.own}
 	}
+	if k == j.plan.refresh.from {
+		t.refreshing = true
+	}
+	if k == j.plan.refresh.done && t.refreshing {
+		t.own = false
+	}
 	if !j.plan.pics[k].intra {
 		s.tainted = t.own || planned.leads && (t.leading || t.before)
 	}
 	if !planned.feed || planned.disposable {
 		return
 	}
-	bad := s.tainted || s.damaged || planned.broken || !s.out
+	lost := s.damaged || !s.out
+	// Where the past is missing libav has to guess, which is not a loss of this picture's data.
+	t.refreshing = t.refreshing && (!lost || planned.broken)
+	bad := lost || s.tainted || planned.broken
 	if planned.leads {
 		t.leading = t.leading || bad
 	} else {

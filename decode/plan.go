@@ -24,6 +24,8 @@ type plan struct {
 	// chain is what the fragment has to do with the ones around it; nil when it is
 	// decoded by itself.
 	chain *chainPlan
+	// refresh is the fragment's gradual refresh.
+	refresh refresh
 
 	blocks []media.Block
 	pics   []picture
