@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -155,4 +156,17 @@ func TestUndecodableRecordingsAreGapsThatNameTheFragment(t *testing.T) {
 			}
 		})
 	}
+}
+
+// psnr returns the peak signal-to-noise ratio of two pictures of 8-bit samples, in dB.
+func psnr(a, b []byte) float64 {
+	var sum float64
+	for i := range a {
+		d := float64(a[i]) - float64(b[i])
+		sum += d * d
+	}
+	if sum == 0 {
+		return math.Inf(1)
+	}
+	return 10 * math.Log10(255*255*float64(len(a))/sum)
 }
