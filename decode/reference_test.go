@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
@@ -101,7 +102,11 @@ func stream(t testing.TB, p *Pool, outputs ...Output) *Stream {
 	return s
 }
 
+// TestRecordingsGiveExactlyWhatLibavGivesForEachFragmentAlone runs every recording with one,
+// two and eight workers, all fragments at once, for one sink and for several.
 func TestRecordingsGiveExactlyWhatLibavGivesForEachFragmentAlone(t *testing.T) {
+	thumbs, some := jpegOf(Sample{Type: SampleKeyframes}, Resize{Width: 80}), everyFrame()
+	some.Sink, some.Sample = "some", Sample{Type: SampleStride, N: 3, Clock: media.ClockProducer}
 	for name, frames := range map[string]int{
 		"output_get_media.mkv":                         300,
 		"output-get-media-non-increasing-timecode.mkv": 358,
@@ -110,25 +115,57 @@ func TestRecordingsGiveExactlyWhatLibavGivesForEachFragmentAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			frags := fragments(t, filepath.Join(recordings, name))
-			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
+			var want [][][sha256.Size]byte
 			total := 0
-			for i, f := range frags {
-				want := decodetest.Frames(t, f.MKV)
-				total += len(want)
-				if len(images[i]) != len(want) {
-					t.Fatalf("fragment %s: %d frames, libav gives %d", f.Number, len(images[i]), len(want))
+			for _, f := range frags {
+				var sums [][sha256.Size]byte
+				for _, data := range decodetest.Frames(t, f.MKV) {
+					sums = append(sums, sha256.Sum256(data))
 				}
-				for k, img := range images[i] {
-					if img.Index != k || sha256.Sum256(img.Data) != sha256.Sum256(want[k]) {
-						t.Fatalf("fragment %s frame %d (index %d) differs from libav's", f.Number, k, img.Index)
-					}
-				}
+				want = append(want, sums)
+				total += len(sums)
 			}
 			if total != frames {
-				t.Errorf("%d frames, the recording has %d", total, frames)
+				t.Errorf("libav gives %d frames, the recording has %d", total, frames)
+			}
+			for _, c := range []struct {
+				workers int
+				outputs []Output
+			}{{1, []Output{everyFrame()}}, {2, []Output{everyFrame()}}, {8, []Output{thumbs, everyFrame(), some}}} {
+				p := newTestPool(t, func(cfg *Config) { cfg.Workers = c.workers })
+				holdFrames(t, stream(t, p, c.outputs...), frags, want)
 			}
 		})
 	}
+}
+
+// holdFrames decodes all fragments side by side and compares the digests of the raw frames,
+// as they come, with what they should be.
+func holdFrames(t *testing.T, s *Stream, frags []*media.Fragment, want [][][sha256.Size]byte) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for i, f := range frags {
+		work := s.Plan(f)
+		wg.Go(func() {
+			n := 0
+			_, err := work(context.Background(), func(img media.Image) error {
+				if img.Sink == "raw" {
+					if img.Index != n || n >= len(want[i]) || sha256.Sum256(img.Data) != want[i][n] {
+						t.Errorf("fragment %s frame %d (index %d) differs from libav's", f.Number, n, img.Index)
+					}
+					n++
+				} else if img.Sink == "some" && sha256.Sum256(img.Data) != want[i][img.Index] {
+					t.Errorf("fragment %s frame %d of the second sink differs from libav's", f.Number, img.Index)
+				}
+				return nil
+			})
+			if err != nil || n != len(want[i]) {
+				t.Errorf("fragment %s: %d frames, libav gives %d; error %v", f.Number, n, len(want[i]), err)
+			}
+		})
+	}
+	wg.Wait()
+	s.End()
 }
 
 func TestUndecodableRecordingsAreGapsThatNameTheFragment(t *testing.T) {
