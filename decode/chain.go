@@ -93,9 +93,8 @@ func (p *planner) link(pl *plan, f *media.Fragment) {
 		h.forget()
 		return
 	}
-	starts := pl.pics[0].entry
 	pl.refresh = pl.findRefresh()
-	h.begins(starts, p.onlyKeys)
+	h.begins(pl.pics[0].entry, p.onlyKeys && pl.keysAlone())
 	// libav's HEVC decoder cannot give its last pictures out and go on: it is led up anew.
 	goesOn := pl.track.CodecID == codecAVC
 	needsPast := pl.feed(p.skip, h.chained && goesOn)
@@ -124,15 +123,27 @@ func (p *planner) link(pl *plan, f *media.Fragment) {
 	}
 }
 
-// begins notes how a fragment starts.
-func (h *past) begins(starts entry, onlyKeys bool) {
+// keysAlone says whether each key frame refers to no other picture. Those of a gradual
+// refresh do.
+func (pl *plan) keysAlone() bool {
+	for k, b := range pl.blocks {
+		if b.Key && !pl.pics[k].intra {
+			return false
+		}
+	}
+	return true
+}
+
+// begins notes how a fragment starts. alone says that whatever may be wanted of it refers to no
+// other picture.
+func (h *past) begins(starts entry, alone bool) {
 	if starts == entryClosed {
 		h.closed++
 	} else {
 		h.closed = 0
 	}
 	switch {
-	case starts == entryNone && !onlyKeys:
+	case starts == entryNone && !alone:
 		h.chained = true
 	case h.closed >= chainEnds:
 		h.chained = false

@@ -5,6 +5,7 @@ package decode
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -200,5 +201,36 @@ func TestSkippingNeverChangesAPictureOfADependentFragment(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestAChainThatIsGivenUpLeavesNothingBehind ends runs in the middle; TestMain holds that
+// every decoder is freed.
+func TestAChainThatIsGivenUpLeavesNothingBehind(t *testing.T) {
+	frags := dependentFragments(t, "longgop.mkv", 10)
+	p := newTestPool(t, nil)
+	full := errors.New("full")
+	for stop := range 6 {
+		s := stream(t, p, everyFrame())
+		ctx, cancel := context.WithCancel(t.Context())
+		for i, f := range frags[:6] {
+			work := s.Plan(f)
+			if i == stop { // neither run nor ended
+				continue
+			}
+			if i == stop+1 { // it waits for the decoder of the one that does not run
+				cancel()
+			}
+			_, err := work(ctx, func(media.Image) error {
+				if i == stop-1 {
+					return full
+				}
+				return nil
+			})
+			if i == stop-1 && !errors.Is(err, full) || i > stop && !errors.Is(err, context.Canceled) {
+				t.Errorf("fragment %d of a run that ends at %d: error = %v", i, stop, err)
+			}
+		}
+		cancel()
 	}
 }
