@@ -2,6 +2,7 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/frame.h>
+#include <libavutil/log.h>
 
 /* Asks a decoder for one picture that it still holds back, and leaves it able to go on.
  * avcodec ends a decoder that is drained; a packet with side data alone reaches the
@@ -19,6 +20,26 @@ int kvsf_ask_delayed(void *codec_context)
 void kvsf_skip_loop_filter(void *codec_context, int skip)
 {
 	((AVCodecContext *)codec_context)->skip_loop_filter = skip ? AVDISCARD_ALL : AVDISCARD_DEFAULT;
+}
+
+/* libav writes what it finds wrong to a log and often tells it in no other way. */
+static _Thread_local int complaints;
+
+static void on_log(void *object, int level, const char *format, va_list arguments)
+{
+	(void)object, (void)format, (void)arguments;
+	if (level <= AV_LOG_ERROR)
+		complaints++;
+}
+
+void kvsf_listen(void) { av_log_set_callback(on_log); }
+
+/* The number of errors that this thread has logged since it was last asked. */
+int kvsf_complaints(void)
+{
+	int n = complaints;
+	complaints = 0;
+	return n;
 }
 
 /* Says whether libav had to guess a part of the picture: 1 that it had to conceal damage, 2

@@ -4,6 +4,8 @@
 
 int kvsf_ask_delayed(void *codec_context);
 void kvsf_skip_loop_filter(void *codec_context, int skip);
+void kvsf_listen(void);
+int kvsf_complaints(void);
 int kvsf_damage(const void *frame);
 
 #endif

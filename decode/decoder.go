@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 
 	"github.com/asticode/go-astiav"
@@ -73,6 +74,20 @@ func openDecoder(s *astiav.Stream, form packetForm, maxPixels int64) (codec, err
 		// crop may begin at any pixel.
 		"flags": "+output_corrupt+unaligned",
 	})
+}
+
+// By itself libav writes to standard error; what it would say reaches the user as errors, gaps
+// and marks.
+func init() { C.kvsf_listen() }
+
+// sendPacket decodes a packet and says whether libav found anything wrong with it. A single-threaded
+// decoder works on the thread that calls it.
+func (c codec) sendPacket(p packet) (complains bool, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	C.kvsf_complaints() // of whoever used the thread before
+	err = c.SendPacket(p.Packet)
+	return C.kvsf_complaints() > 0, err
 }
 
 // skipLoopFilter makes the decoder leave out the loop filter, or not.
@@ -142,6 +157,9 @@ type feeder struct {
 	// goes on unless they return an error.
 	got    func(k int, f frame) error
 	failed func(k int, err error) error
+	// suspect, if it is there, is called with a packet that libav finds something wrong with,
+	// before what comes out is taken.
+	suspect func(k int)
 	// sent, if it is there, is called with a packet that was sent, when what came out was taken.
 	sent func(k int) error
 }
@@ -175,6 +193,7 @@ func (d *feeder) feed(from int) error {
 // carries it through and does not use it.
 func (d *feeder) send(k int) error {
 	p := d.worker.packet
+	complains := false
 	var err error
 	if d.plan.form.startCodes {
 		err = p.useStartCodes()
@@ -183,7 +202,10 @@ func (d *feeder) send(k int) error {
 	p.SetDts(astiav.NoPtsValue)
 	if err == nil {
 		d.codec.skipLoopFilter(d.plan.frames[k].fast)
-		err = d.codec.SendPacket(p.Packet)
+		complains, err = d.codec.sendPacket(p)
+	}
+	if complains && d.suspect != nil {
+		d.suspect(k)
 	}
 	if err != nil {
 		if err := d.failed(k, err); err != nil {

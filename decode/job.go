@@ -37,8 +37,8 @@ type job struct {
 type frameState struct {
 	// sent is the packet's place among those that were sent, from 1.
 	sent int
-	// out says that its frame came out, damaged that data of it was missing.
-	out, damaged bool
+	// out says that its frame came out, damaged that data of it was missing, suspect that this may be.
+	out, damaged, suspect bool
 	// tainted says that a picture which it may refer to is not whole.
 	tainted bool
 	// err is why there is no image, or the first reason.
@@ -78,7 +78,7 @@ func (j *job) failed(k int, err error) error {
 		j.fed++
 		s.sent = j.fed
 	}
-	s.damaged = true
+	s.damaged, s.suspect = true, true
 	if s.err == nil {
 		s.err = fmt.Errorf("decode: %w", err)
 	}
@@ -172,6 +172,14 @@ func (j *job) sent(k int) error {
 	return j.release()
 }
 
+// suspect notes that something may be wrong with a packet. H.264's decoder says of a picture that
+// comes out whether it had to conceal anything; H.265's does not.
+func (j *job) suspect(k int) {
+	s := &j.frames[k]
+	s.suspect = true
+	s.damaged = s.damaged || j.plan.track.CodecID == codecHEVC && !j.plan.frames[k].broken
+}
+
 // finish emits what is left, when no frame comes any more.
 func (j *job) finish() error {
 	j.drained = true
@@ -185,9 +193,15 @@ func (j *job) resolved(k int) bool {
 	return s.out || j.drained || !j.plan.frames[k].feed || s.sent > 0 && j.fed-s.sent > maxDelay
 }
 
+// known says whether it is known if a picture is whole, as far as later ones may refer to it.
+func (j *job) known(k int) bool {
+	s := &j.frames[k]
+	return j.plan.frames[k].disposable || s.sent > 0 && !s.suspect || j.resolved(k)
+}
+
 // release emits, in presentation order, the images of which everything is known.
 func (j *job) release() error {
-	for j.passed < len(j.frames) && (j.plan.frames[j.passed].disposable || j.resolved(j.passed)) {
+	for j.passed < len(j.frames) && j.known(j.passed) {
 		j.pass(j.passed)
 		j.passed++
 	}
@@ -221,7 +235,7 @@ func (j *job) pass(k int) {
 	if !planned.feed || planned.disposable {
 		return
 	}
-	lost := s.damaged || !s.out
+	lost := s.damaged || s.suspect && !s.out
 	// Where the past is missing libav has to guess, which is not a loss of this picture's data.
 	t.refreshing = t.refreshing && (!lost || planned.broken)
 	bad := lost || s.tainted || planned.broken

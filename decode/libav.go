@@ -28,10 +28,6 @@ var openObjects atomic.Int64
 // errNoMemory is what a nil from one of libav's allocators means.
 var errNoMemory = errors.New("libav is out of memory")
 
-// libav writes to standard error by itself; what it would say reaches the user
-// as errors and gaps.
-func init() { astiav.SetLogLevel(astiav.LogLevelQuiet) }
-
 // LibavVersions returns the versions of the linked libav libraries by name, and
 // the licence and the configuration they were built with.
 func LibavVersions() (versions map[string]string, licence, configuration string) {

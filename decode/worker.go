@@ -98,7 +98,7 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 		return j.lose(j.plan.inOrder, err)
 	}
 	defer d.free()
-	feed := feeder{worker: w, demux: d, plan: j.plan, failed: j.failed, sent: j.sent, got: func(k int, f frame) error {
+	feed := feeder{worker: w, demux: d, plan: j.plan, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -181,16 +181,20 @@ func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []lead) er
 		for k := range pl.frames {
 			pl.frames[k].feed = !l.plan.frames[k].disposable
 		}
+		// What leads the first group misses its references, and nobody needs it.
+		matters := func(k int) bool {
+			f := l.plan.frames[k]
+			return !f.leads || f.group != l.plan.frames[l.from].group
+		}
 		feed := feeder{
 			worker: w, codec: c.codec, demux: d, plan: &pl, base: c.base,
 			got: func(k int, f frame) error {
 				own, _ := f.damage()
-				// What leads the first group misses its references, and nobody needs it.
-				first := l.plan.frames[k].leads && l.plan.frames[k].group == l.plan.frames[l.from].group
-				c.tainted = c.tainted || own && !first
+				c.tainted = c.tainted || own && matters(k)
 				return ctx.Err()
 			},
-			failed: func(int, error) error { c.tainted = true; return nil },
+			suspect: func(k int) { c.tainted = c.tainted || pl.track.CodecID == codecHEVC && matters(k) },
+			failed:  func(int, error) error { c.tainted = true; return nil },
 		}
 		err = feed.feed(l.from)
 		d.free()
