@@ -34,7 +34,7 @@ type Options struct {
 	// below 1 is 128 MiB. One fragment may exceed it.
 	FragmentBytes int64
 	// BacklogBytes is the size of the images that wait for their sinks; below 1
-	// is 64 MiB. One image may exceed it.
+	// is 16 MiB. One image may exceed it.
 	BacklogBytes int64
 }
 
@@ -49,7 +49,7 @@ func (o Options) withDefaults() Options {
 		o.FragmentBytes = 128 << 20
 	}
 	if o.BacklogBytes < 1 {
-		o.BacklogBytes = 64 << 20
+		o.BacklogBytes = 16 << 20
 	}
 	return o
 }
