@@ -1,8 +1,11 @@
 package decode
 
 import (
+	"cmp"
+	"context"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -19,6 +22,22 @@ type plan struct {
 	samples int
 	// inOrder holds the packets of the wanted frames, in presentation order.
 	inOrder []int
+	// decided is closed when the rest of the plan is made; nil if it is made already. A
+	// request for a time after the last frame is decided by the frame that comes next.
+	decided chan struct{}
+}
+
+// wait returns when the plan is made.
+func (pl *plan) wait(ctx context.Context) error {
+	if pl.decided == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-pl.decided:
+		return nil
+	}
 }
 
 // plannedFrame is one frame of the video track.
@@ -26,21 +45,57 @@ type plannedFrame struct {
 	info media.FrameInfo
 	// feed says that the packet must go to the decoder.
 	feed bool
-	// outputs are the outputs that want the frame, as indexes.
-	outputs []int
+	// outputs are the outputs that want the frame, in their order.
+	outputs []asked
+}
+
+// asked says that an output wants a frame.
+type asked struct {
+	// output is its index.
+	output int
+	// answers are the requests that the frame answers, for type timestamps.
+	answers []time.Time
+}
+
+// ask notes that an output wants the frame, as the answer to some request.
+func (f *plannedFrame) ask(output int, answers ...time.Time) {
+	i, found := slices.BinarySearchFunc(f.outputs, output, func(a asked, o int) int { return cmp.Compare(a.output, o) })
+	if !found {
+		f.outputs = slices.Insert(f.outputs, i, asked{output: output})
+	}
+	f.outputs[i].answers = append(f.outputs[i].answers, answers...)
 }
 
 // planner makes the plans of one stream. It alone holds the sampling state.
 type planner struct {
-	skip     SkipFrame
-	outputs  []Output
+	skip    SkipFrame
+	outputs []Output
+	// samplers are those of the outputs, nil for type timestamps, which are in stamps.
 	samplers []sampler
+	stamps   []*stampSampler
+	held     held
+	stream   string
 }
+
+// held is the one plan that is not made yet, since the next frame decides about it.
+type held struct {
+	// finish makes the rest of the plan; nil when none is held.
+	finish func()
+	// steps is the number of fragments that have come since, or were lost.
+	steps int
+}
+
+// maxHeld is how many fragments without a wanted frame a plan waits for. It is less than the
+// number of fragments that may be on their way behind the oldest (see package pipeline).
+const maxHeld = 32
 
 func newPlanner(skip SkipFrame, outputs []Output) *planner {
 	p := &planner{skip: skip, outputs: outputs}
-	for _, o := range outputs {
+	for i, o := range outputs {
 		p.samplers = append(p.samplers, newSampler(o.Sample))
+		if o.Sample.Type == SampleTimestamps {
+			p.stamps = append(p.stamps, newStampSampler(i, o))
+		}
 	}
 	return p
 }
@@ -48,9 +103,11 @@ func newPlanner(skip SkipFrame, outputs []Output) *planner {
 // plan decides what is wanted of f. It must be called once for each fragment of
 // the stream, in order.
 func (p *planner) plan(f *media.Fragment) *plan {
+	p.stream = f.Stream
 	pl := &plan{}
 	pl.track, pl.hasVideo = f.VideoTrack()
 	if !pl.hasVideo {
+		p.release(false)
 		return pl
 	}
 	var packets [][]byte
@@ -67,9 +124,64 @@ func (p *planner) plan(f *media.Fragment) *plan {
 		pl.frames[k].info = frameInfo(f, blocks[k], index)
 	}
 	pics := newNALReader(pl.track).pictures(packets)
-	p.sample(pl, f, p.candidates(order, blocks, pics))
-	pl.feed(p.skip, blocks, pics)
+	within := p.sample(pl, f, p.candidates(order, blocks, pics))
+	p.release(len(within) > 0)
+	finish := func() {
+		pl.collect(within)
+		pl.feed(p.skip, blocks, pics)
+	}
+	if len(within) > 0 && p.undecided() {
+		pl.decided = make(chan struct{})
+		p.held = held{finish: func() { finish(); close(pl.decided) }}
+		return pl
+	}
+	finish()
 	return pl
+}
+
+// undecided says whether the next frame decides about the latest one.
+func (p *planner) undecided() bool {
+	return slices.ContainsFunc(p.stamps, func(s *stampSampler) bool {
+		from, to := s.waiting()
+		return from < to
+	})
+}
+
+// release ends the plan that is held. Wanted frames after it have decided it; without
+// any it goes on waiting for a while.
+func (p *planner) release(frames bool) {
+	if p.held.finish == nil {
+		return
+	}
+	if p.held.steps++; !frames {
+		if p.held.steps < maxHeld {
+			return
+		}
+		p.settle()
+	}
+	p.held.finish()
+	p.held = held{}
+}
+
+func (p *planner) settle() {
+	for _, s := range p.stamps {
+		s.settle()
+	}
+}
+
+// lost says that a fragment is missing between the last one and the next.
+func (p *planner) lost() { p.release(false) }
+
+// end decides what is undecided, since no fragment comes any more, and returns a gap for
+// each request that no frame answers.
+func (p *planner) end() []media.Gap {
+	p.settle()
+	p.release(true)
+	var gaps []media.Gap
+	for _, s := range p.stamps {
+		gaps = append(gaps, s.misses(p.stream)...)
+	}
+	return gaps
 }
 
 // presentationOrder returns the packets' indexes ordered by presentation
@@ -111,12 +223,15 @@ func (p *planner) candidates(order []int, blocks []media.Block, pics []picture) 
 	return kept
 }
 
-// sample asks every output which of the candidates it wants. Frames outside of
-// the fragment's bounds are no samples; an interval's grid sees them all the same,
-// since the first frame within follows on them.
-func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) {
-	within := slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !wanted(f, pl.frames[k].info) })
+// sample asks every output which of the candidates it wants, and returns those that
+// they may want. Frames outside of the fragment's bounds are no samples; an interval's grid
+// sees them all the same, since the first frame within follows on them.
+func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) (within []int) {
+	within = slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !wanted(f, pl.frames[k].info) })
 	for o, s := range p.samplers {
+		if s == nil {
+			continue
+		}
 		shown := within
 		if _, grid := s.(*gridSampler); grid {
 			shown = kept
@@ -128,10 +243,21 @@ func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) {
 		}
 		for i, picked := range s.pick(seen, pl.track.DefaultDuration) {
 			if frame := &pl.frames[shown[i]]; picked && wanted(f, frame.info) {
-				frame.outputs = append(frame.outputs, o)
+				frame.ask(o)
 			}
 		}
 	}
+	for _, s := range p.stamps {
+		for _, k := range within {
+			frame := &pl.frames[k]
+			s.see(frame, frame.info.At(p.outputs[s.output].Sample.Clock))
+		}
+	}
+	return within
+}
+
+// collect notes which of the frames are samples.
+func (pl *plan) collect(within []int) {
 	for _, k := range within {
 		if len(pl.frames[k].outputs) > 0 {
 			pl.inOrder = append(pl.inOrder, k)

@@ -71,13 +71,17 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 
 // Plan decides which frames of f are wanted. It must be called for every
 // fragment of the stream, in order, from one goroutine at a time. The function that it returns
-// decodes them: it may run on any goroutine, at the same time as others. It waits for a free worker, calls
+// decodes them: it may run on any goroutine, at the same time as others. It waits until the plan is made, for
+// which the next frame of the stream, or its end, may be needed, and for a free worker, calls
 // emit for each image in presentation order (by output where one frame serves several), on its own goroutine
 // and never after it has returned, and stops with emit's error or
 // the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.plan(f)
 	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
+		if err := pl.wait(ctx); err != nil {
+			return media.Outcome{}, err
+		}
 		var w *worker
 		select {
 		case <-ctx.Done():
@@ -92,6 +96,15 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		return out, err
 	}
 }
+
+// Lost says that a fragment is missing between the last one that was planned and the
+// next. It belongs to the calls of Plan: in order, and from one goroutine at a time.
+func (s *Stream) Lost() { s.planner.lost() }
+
+// End says that no fragment comes any more. It must be called once, after the last call of
+// Plan: functions that Plan has returned may wait for it. It returns a gap for each
+// time that was asked for and that no frame answers.
+func (s *Stream) End() []media.Gap { return s.planner.end() }
 
 // errDamaged is the cause when on_error is fail and a fragment cannot be decoded.
 var errDamaged = errors.New("fragment is damaged and on_error is fail")

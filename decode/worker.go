@@ -5,6 +5,7 @@ package decode
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -52,7 +53,7 @@ func (w *worker) free() {
 
 // fragment decodes, renders and encodes what pl wants of f.
 func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
-	job := &job{worker: w, fragment: f, plan: pl, outputs: outputs, emit: emit, ready: map[int][]media.Image{}, seen: make([]bool, len(pl.frames))}
+	job := &job{worker: w, fragment: f, plan: pl, outputs: outputs, emit: emit, ready: map[int][]media.Image{}, seen: make([]bool, len(pl.frames)), rendered: make([]bool, len(pl.frames))}
 	if !pl.hasVideo || len(pl.frames) == 0 {
 		if !f.Cut { // what was cut off is a gap already
 			job.fail(fmt.Errorf("no video in the fragment"))
@@ -117,7 +118,7 @@ type job struct {
 	seen     []bool // by packet: the frame came out
 	next     int    // the place in plan.inOrder whose images go out next
 	ready    map[int][]media.Image
-	rendered int
+	rendered []bool // by packet: every output has its image
 	firstErr error
 }
 
@@ -141,16 +142,17 @@ func (j *job) got(k int, f frame) error {
 		return nil
 	}
 	images := make([]media.Image, 0, len(planned.outputs))
-	for _, o := range planned.outputs {
-		img, err := j.image(f, j.outputs[o], planned.info)
+	for _, a := range planned.outputs {
+		img, err := j.image(f, j.outputs[a.output], planned.info)
 		if err != nil {
-			j.fail(fmt.Errorf("frame %d for %s: %w", planned.info.Index, j.outputs[o].Sink, err))
+			j.fail(fmt.Errorf("frame %d for %s: %w", planned.info.Index, j.outputs[a.output].Sink, err))
 			continue
 		}
+		img.Answers = a.answers
 		images = append(images, img)
 	}
 	if len(images) == len(planned.outputs) {
-		j.rendered++
+		j.rendered[k] = true
 	}
 	j.ready[k] = images
 	return j.release()
@@ -192,7 +194,7 @@ func (j *job) flush(end int) error {
 // outcome counts what came out, and names what did not.
 func (j *job) outcome() media.Outcome {
 	out := media.Outcome{FramesDecoded: j.decoded}
-	lost := j.plan.samples - j.rendered
+	lost, answers := j.lost()
 	if lost == 0 && (j.firstErr == nil || j.plan.samples > 0) {
 		return out
 	}
@@ -203,9 +205,26 @@ func (j *job) outcome() media.Outcome {
 	if lost > 0 && lost < j.plan.samples {
 		reason = fmt.Sprintf("%d of %d sampled frames, first: %s", lost, j.plan.samples, reason)
 	}
+	if len(answers) > 0 {
+		reason += "; no frame for " + named(answers)
+	}
 	out.Gaps = []media.Gap{{
 		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number,
 		FrameIndex: media.WholeFragment, Reason: reason, FramesLost: lost,
 	}}
 	return out
+}
+
+// lost counts the samples that gave no images, and the times that were asked for by them.
+func (j *job) lost() (frames int, answers []time.Time) {
+	for _, k := range j.plan.inOrder {
+		if j.rendered[k] {
+			continue
+		}
+		frames++
+		for _, a := range j.plan.frames[k].outputs {
+			answers = append(answers, a.answers...)
+		}
+	}
+	return frames, answers
 }
