@@ -195,10 +195,20 @@ func (l *loader) leaf(s scope, k *key, n *node) {
 	}
 	value, err := l.value(k, n)
 	if err != nil {
-		l.add(n.at, full, "%v", err)
+		l.refuse(n, full, err)
 		return
 	}
 	s.to[k.path] = newSetting(value, n)
+}
+
+// refuse reports what is wrong with the value n of a key, at the entry if it is one of a list.
+func (l *loader) refuse(n *node, full string, err error) {
+	var e *entryError
+	if errors.As(err, &e) && e.index < len(n.items) {
+		l.add(n.items[e.index].at, fmt.Sprintf("%s[%d]", full, e.index), "%v", e.err)
+		return
+	}
+	l.add(n.at, full, "%v", err)
 }
 
 func newSetting(value any, n *node) setting {
@@ -220,8 +230,8 @@ func (l *loader) value(k *key, n *node) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if changed && k.kind == kindTexts {
-			return nil, errors.New("want a list of text: a reference stands for one entry, not for the list")
+		if changed && k.isList() {
+			return nil, errors.New("want " + k.wants() + ": a reference stands for one entry, not for the list")
 		}
 		return k.read(&node{at: n.at, shape: shapeText, text: text}, changed)
 	case shapeList:
@@ -236,7 +246,7 @@ func (l *loader) list(k *key, n *node) (any, error) {
 	for i, item := range n.items {
 		text, _, err := interpolate(item.text, l.lookUp)
 		if err != nil {
-			return nil, fmt.Errorf("entry %d: %w", i, err)
+			return nil, &entryError{i, err}
 		}
 		copied.items[i] = &node{at: item.at, shape: item.shape, text: text}
 	}
