@@ -62,6 +62,24 @@ type sinkPlan struct {
 	nonkey   bool
 	manifest bool
 	seen     int64 // frames that a stride has counted
+	requests []request
+}
+
+// request is a time that is asked for.
+type request struct {
+	at      time.Time
+	counted bool
+}
+
+// requestsOf returns the times that a sampler asks for, in order, each once.
+func requestsOf(s decode.Sample) []request {
+	at := slices.Clone(s.At)
+	slices.SortFunc(at, time.Time.Compare)
+	var rs []request
+	for _, t := range slices.CompactFunc(at, time.Time.Equal) {
+		rs = append(rs, request{at: t})
+	}
+	return rs
 }
 
 // newStreamPlan returns the plan of reading nothing.
@@ -72,6 +90,7 @@ func newStreamPlan(name string, c *config.Config) *streamPlan {
 			Images: new(int64), Objects: new(int64),
 			sample: s.Sample, nonkey: c.Decode.SkipFrame == decode.SkipNonKey,
 			manifest: s.Manifest.Format != sink.ManifestNone,
+			requests: requestsOf(s.Sample),
 		}
 		sp.order = append(sp.order, s.Name)
 	}
@@ -206,14 +225,10 @@ func (s *sinkPlan) add(p piece) {
 			s.seen += p.frames
 		}
 	case decode.SampleInterval:
-		s.Estimate = true
-		from := p.producer
-		if s.sample.Clock == media.ClockServer {
-			from = p.server
-		}
-		if images = gridPoints(s.sample, from, from.Add(p.length)); p.frames != unknown {
-			images = min(images, p.frames)
-		}
+		from := p.at(s.sample.Clock)
+		images = s.estimate(gridPoints(s.sample, from, from.Add(p.length)), p)
+	case decode.SampleTimestamps:
+		images = s.estimate(s.answered(p), p)
 	}
 	s.Estimate = s.Estimate || !p.exact
 	addTo(&s.Images, images)
@@ -221,6 +236,40 @@ func (s *sinkPlan) add(p piece) {
 	if s.manifest && images > 0 {
 		addTo(&s.Objects, 1)
 	}
+}
+
+// at returns the instant of the piece's start.
+func (p piece) at(c media.Clock) time.Time {
+	if c == media.ClockServer {
+		return p.server
+	}
+	return p.producer
+}
+
+// estimate returns the images that a number of instants within a piece gives.
+func (s *sinkPlan) estimate(instants int64, p piece) int64 {
+	s.Estimate = true
+	if p.frames != unknown {
+		return min(instants, p.frames)
+	}
+	return instants
+}
+
+// answered counts the requests that no piece before has answered and that this one does: those
+// between its ends, or near to them.
+func (s *sinkPlan) answered(p piece) (n int64) {
+	if p.length == 0 {
+		return 0
+	}
+	from, until := p.at(s.sample.Clock).Add(-s.sample.Tolerance), p.at(s.sample.Clock).Add(p.length+s.sample.Tolerance)
+	first, _ := slices.BinarySearchFunc(s.requests, from, func(r request, t time.Time) int { return r.at.Compare(t) })
+	for i := first; i < len(s.requests) && s.requests[i].at.Before(until); i++ {
+		if !s.requests[i].counted {
+			s.requests[i].counted = true
+			n++
+		}
+	}
+	return n
 }
 
 // gridPoints returns how many points of a sampler's grid, which starts at the Unix

@@ -44,22 +44,11 @@ type sinkLayers struct {
 // Load reads, merges and checks the settings. The error is Problems when the
 // settings are wrong, and something else only when the file cannot be read.
 func Load(o Options) (*Config, error) {
-	data, err := o.read()
+	l, ok, err := o.layers()
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{path: o.Path, env: environment(o.Environ), file: newLayers(), places: map[string]position{}}
-	if len(data) > MaxFileSize {
-		return nil, Problems{{File: o.Path, Message: fmt.Sprintf("the file is larger than %d bytes", MaxFileSize)}}
-	}
-	root, problems := parseYAML(o.Path, data)
-	l.problems = append(l.problems, problems...)
-	if root != nil {
-		l.readFile(root)
-	}
-	l.readEnvironment(o.Environ)
-	l.readFlags(o.Set)
-	if root == nil { // nothing is known of the settings: no more can be said
+	if !ok { // nothing is known of the settings: no more can be said
 		return nil, l.problems.sorted(o.Path)
 	}
 	c := l.decode()
@@ -68,6 +57,27 @@ func Load(o Options) (*Config, error) {
 		return nil, l.problems.sorted(o.Path)
 	}
 	return c, nil
+}
+
+// layers reads the layers. ok says that the file is YAML.
+func (o Options) layers() (l *loader, ok bool, err error) {
+	data, err := o.read()
+	if err != nil {
+		return nil, false, err
+	}
+	l = &loader{path: o.Path, env: environment(o.Environ), file: newLayers(), places: map[string]position{}}
+	if len(data) > MaxFileSize {
+		l.add(position{file: o.Path}, "", "the file is larger than %d bytes", MaxFileSize)
+		return l, false, nil
+	}
+	root, problems := parseYAML(o.Path, data)
+	l.problems = append(l.problems, problems...)
+	if root != nil {
+		l.readFile(root)
+	}
+	l.readEnvironment(o.Environ)
+	l.readFlags(o.Set)
+	return l, root != nil, nil
 }
 
 // read returns the file, or one byte more than the largest that is allowed.
