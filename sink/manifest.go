@@ -39,7 +39,7 @@ type ManifestRecord struct {
 	// Concealed is left out when the picture is whole.
 	Concealed bool `json:"concealed,omitempty"`
 	// Answers are the times that the image was asked for (sampler timestamps), written as
-	// the timestamps are.
+	// the timestamps are, with more digits where a request has them.
 	Answers []string `json:"answers,omitempty"`
 	// Tags are the fragment's, in its order: a list and no object, because names
 	// may repeat.
@@ -65,7 +65,11 @@ func encodePart(records []media.Record) ([]byte, error) {
 func manifestRecord(r media.Record) ManifestRecord {
 	var answers []string
 	for _, t := range r.Answers {
-		answers = append(answers, timestamp(t))
+		text := timestamp(t)
+		if t.Nanosecond()%1e6 != 0 {
+			text = t.UTC().Format(time.RFC3339Nano)
+		}
+		answers = append(answers, text)
 	}
 	return ManifestRecord{
 		Stream:            r.Stream,

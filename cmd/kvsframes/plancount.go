@@ -63,6 +63,7 @@ type sinkPlan struct {
 	manifest bool
 	seen     int64 // frames that a stride has counted
 	requests []request
+	ended    time.Time // where the last piece did
 }
 
 // request is a time that is asked for.
@@ -228,7 +229,9 @@ func (s *sinkPlan) add(p piece) {
 		from := p.at(s.sample.Clock)
 		images = s.estimate(gridPoints(s.sample, from, from.Add(p.length)), p)
 	case decode.SampleTimestamps:
-		images = s.estimate(s.answered(p), p)
+		if images = 0; p.length > 0 {
+			images = s.estimate(s.answered(p), p)
+		}
 	}
 	s.Estimate = s.Estimate || !p.exact
 	addTo(&s.Images, images)
@@ -255,13 +258,25 @@ func (s *sinkPlan) estimate(instants int64, p piece) int64 {
 	return instants
 }
 
-// answered counts the requests that no piece before has answered and that this one does: those
-// between its ends, or near to them.
-func (s *sinkPlan) answered(p piece) (n int64) {
-	if p.length == 0 {
+// answered counts the requests that are answered by a piece: those in it, those that lie a little
+// before it, and those that lie a little after the piece before it and not so near to this one.
+func (s *sinkPlan) answered(p piece) int64 {
+	from := p.at(s.sample.Clock)
+	n := s.count(from.Add(-s.sample.Tolerance), from.Add(p.length)) + s.rest()
+	s.ended = from.Add(p.length)
+	return n
+}
+
+// rest counts the requests that lie a little after the last piece.
+func (s *sinkPlan) rest() int64 {
+	if s.ended.IsZero() {
 		return 0
 	}
-	from, until := p.at(s.sample.Clock).Add(-s.sample.Tolerance), p.at(s.sample.Clock).Add(p.length+s.sample.Tolerance)
+	return s.count(s.ended, s.ended.Add(s.sample.Tolerance))
+}
+
+// count counts the requests from one instant on and before another that were not counted before.
+func (s *sinkPlan) count(from, until time.Time) (n int64) {
 	first, _ := slices.BinarySearchFunc(s.requests, from, func(r request, t time.Time) int { return r.at.Compare(t) })
 	for i := first; i < len(s.requests) && s.requests[i].at.Before(until); i++ {
 		if !s.requests[i].counted {
@@ -291,6 +306,11 @@ func gridPoints(s decode.Sample, from, to time.Time) int64 {
 func newPlanDocument(c *config.Config, plans []*streamPlan) *planDocument {
 	d := &planDocument{Streams: map[string]*streamPlan{}, Totals: newStreamPlan("total", c), Notes: []string{}}
 	for _, sp := range plans {
+		for _, s := range sp.Sinks {
+			n := s.rest()
+			addTo(&s.Images, n)
+			addTo(&s.Objects, n)
+		}
 		d.Streams[sp.name] = sp
 		d.order = append(d.order, sp.name)
 		d.Totals.sum(sp)
