@@ -107,10 +107,11 @@ type SampleType string
 
 // The samplers.
 const (
-	SampleAll       SampleType = "all"
-	SampleKeyframes SampleType = "keyframes"
-	SampleStride    SampleType = "stride"
-	SampleInterval  SampleType = "interval"
+	SampleAll        SampleType = "all"
+	SampleKeyframes  SampleType = "keyframes"
+	SampleStride     SampleType = "stride"
+	SampleInterval   SampleType = "interval"
+	SampleTimestamps SampleType = "timestamps"
 )
 
 // Sample says which frames a sink asks for.
@@ -122,7 +123,13 @@ type Sample struct {
 	// per second. One of the two is set for type interval.
 	Interval time.Duration `mapstructure:"interval"`
 	Rate     Rate          `mapstructure:"fps"`
-	Clock    media.Clock   `mapstructure:"clock"`
+	// At are the instants of type timestamps, in any order; File is a file that holds
+	// them (see ReadTimes), for whoever puts the stages together to read into At.
+	At   []time.Time `mapstructure:"at"`
+	File string      `mapstructure:"file"`
+	// Tolerance is the largest distance of an instant and the frame that answers it.
+	Tolerance time.Duration `mapstructure:"tolerance"`
+	Clock     media.Clock   `mapstructure:"clock"`
 }
 
 // Rate is an exact number of frames per second, Num/Den. The zero value is unset.
@@ -193,7 +200,7 @@ type Output struct {
 	Quality int
 	// PixelFormat is that of raw frames.
 	PixelFormat PixelFormat
-	// EXIF writes capture time, stream and fragment into a JPEG.
+	// EXIF writes capture time, stream and fragment into an image.
 	EXIF bool
 	// Fast allows pictures that are decoded without the loop filter, where no other
 	// output needs them whole.

@@ -118,7 +118,7 @@ func (pl *plan) allowFast(outputs []Output) {
 	slow := map[int]bool{}
 	for _, f := range pl.frames {
 		for _, o := range f.outputs {
-			slow[f.group] = slow[f.group] || !outputs[o].Fast
+			slow[f.group] = slow[f.group] || !outputs[o.output].Fast
 		}
 	}
 	for k := range pl.frames {

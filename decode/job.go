@@ -5,6 +5,7 @@ package decode
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -99,7 +100,7 @@ func (j *job) lose(packets []int, err error) error {
 		j.frames[k].err = err
 	}
 	j.next = len(j.plan.inOrder)
-	g := j.gap(media.WholeFragment, len(packets), err.Error())
+	g := j.gap(media.WholeFragment, len(packets), err.Error()+j.unanswered(packets...))
 	j.gaps = append(j.gaps, g)
 	if j.worker.config.OnError == OnErrorFail {
 		return fmt.Errorf("decode %s: %w", g, errDamaged)
@@ -137,12 +138,14 @@ func (j *job) got(k int, f frame) error {
 		return nil
 	}
 	s.images = make([]media.Image, 0, len(planned.outputs))
-	for _, o := range planned.outputs {
-		img, err := j.image(f, j.outputs[o], planned.info)
+	for _, a := range planned.outputs {
+		o := j.outputs[a.output]
+		img, err := j.image(f, o, planned.info)
 		if err != nil {
-			s.err = fmt.Errorf("for sink %s: %w", j.outputs[o].Sink, err)
+			s.err = fmt.Errorf("for sink %s: %w", o.Sink, err)
 			continue
 		}
+		img.Answers = a.answers
 		s.images = append(s.images, img)
 	}
 	return nil
@@ -268,7 +271,7 @@ func (j *job) emitFrame(k int) error {
 		s.err = nil // what libav refused of it is concealed
 	}
 	if s.err != nil {
-		j.miss(planned.info.Index, s.err.Error())
+		j.miss(planned.info.Index, s.err.Error()+j.unanswered(k))
 		if err := j.fatal(k, s.err); err != nil {
 			return err
 		}
@@ -285,6 +288,20 @@ func (j *job) emitFrame(k int) error {
 		}
 	}
 	return nil
+}
+
+// unanswered names the times that lost frames would have answered.
+func (j *job) unanswered(packets ...int) string {
+	var times []time.Time
+	for _, k := range packets {
+		for _, a := range j.plan.frames[k].outputs {
+			times = append(times, a.answers...)
+		}
+	}
+	if len(times) == 0 {
+		return ""
+	}
+	return "; no frame for " + named(times)
 }
 
 // miss notes a lost frame: in one gap with its neighbours that were lost for the same reason.

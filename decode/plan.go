@@ -1,8 +1,11 @@
 package decode
 
 import (
+	"cmp"
+	"context"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -26,10 +29,26 @@ type plan struct {
 	chain *chainPlan
 	// refresh is the fragment's gradual refresh.
 	refresh refresh
+	// decided is closed when the rest of the plan is made; nil if it is made already. A
+	// request for a time after the last frame is decided by the frame that comes next.
+	decided chan struct{}
 
 	blocks []media.Block
 	pics   []picture
 	sets   parameterSets
+}
+
+// wait returns when the plan is made.
+func (pl *plan) wait(ctx context.Context) error {
+	if pl.decided == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-pl.decided:
+		return nil
+	}
 }
 
 // packetForm says how the packets and the codec data of a fragment fit together.
@@ -59,33 +78,69 @@ type plannedFrame struct {
 	disposable bool
 	// broken: something that the picture may refer to is not there.
 	broken bool
-	// outputs are the outputs that want the frame, as indexes.
-	outputs []int
+	// outputs are the outputs that want the frame, in their order.
+	outputs []asked
+}
+
+// asked says that an output wants a frame.
+type asked struct {
+	// output is its index.
+	output int
+	// answers are the requests that the frame answers, for type timestamps.
+	answers []time.Time
+}
+
+// ask notes that an output wants the frame, as the answer to some request.
+func (f *plannedFrame) ask(output int, answers ...time.Time) {
+	i, found := slices.BinarySearchFunc(f.outputs, output, func(a asked, o int) int { return cmp.Compare(a.output, o) })
+	if !found {
+		f.outputs = slices.Insert(f.outputs, i, asked{output: output})
+	}
+	f.outputs[i].answers = append(f.outputs[i].answers, answers...)
 }
 
 // planner makes the plans of one stream. It alone holds the sampling state.
 type planner struct {
-	skip     SkipFrame
-	outputs  []Output
+	skip    SkipFrame
+	outputs []Output
+	// samplers are those of the outputs, nil for type timestamps, which are in stamps.
 	samplers []sampler
+	stamps   []*stampSampler
 	// onlyKeys says that no output ever wants another frame than a key frame.
 	onlyKeys bool
+	held     held
 	past     past
+	stream   string
 }
 
+// held is what waits for the next frame, since that decides about the latest plan.
+type held struct {
+	// finish makes the rest of that plan and of those that follow it, in order.
+	finish []func()
+	// steps is the number of fragments that have come since, or were lost.
+	steps int
+}
+
+// maxHeld is how many fragments without a wanted frame a plan waits for. It is less than the
+// number of fragments that may be on their way behind the oldest (see package pipeline).
+const maxHeld = 32
+
 func newPlanner(skip SkipFrame, outputs []Output) *planner {
-	p := &planner{skip: skip, outputs: outputs, onlyKeys: true, past: newPast()}
-	for _, o := range outputs {
+	p := &planner{skip: skip, outputs: outputs, onlyKeys: skip != SkipNone}
+	for i, o := range outputs {
 		p.samplers = append(p.samplers, newSampler(o.Sample))
 		p.onlyKeys = p.onlyKeys && (skip == SkipNonKey || o.Sample.Type == SampleKeyframes)
+		if o.Sample.Type == SampleTimestamps {
+			p.stamps = append(p.stamps, newStampSampler(i, o))
+		}
 	}
-	p.onlyKeys = p.onlyKeys && skip != SkipNone
 	return p
 }
 
 // plan decides what is wanted of f. It must be called once for each fragment of
 // the stream, in order.
 func (p *planner) plan(f *media.Fragment) *plan {
+	p.stream = f.Stream
 	pl := &plan{}
 	pl.track, pl.hasVideo = f.VideoTrack()
 	if !pl.hasVideo {
@@ -107,8 +162,18 @@ func (p *planner) plan(f *media.Fragment) *plan {
 	reader := newNALReader(pl.track, packets)
 	pl.pics, pl.sets = reader.pictures(packets), reader.sets
 	pl.form = formOf(pl.track, &reader)
-	p.sample(pl, f, p.candidates(order, pl.blocks, pl.pics))
-	p.link(pl, f)
+	within := p.sample(pl, f, p.candidates(order, pl.blocks, pl.pics))
+	p.release(len(within) > 0)
+	finish := func() {
+		pl.collect(within)
+		p.link(pl, f)
+	}
+	if len(p.held.finish) == 0 && (len(within) == 0 || !p.undecided()) {
+		finish()
+		return pl
+	}
+	pl.decided = make(chan struct{})
+	p.held.finish = append(p.held.finish, func() { finish(); close(pl.decided) })
 	return pl
 }
 
@@ -123,8 +188,60 @@ func formOf(t media.Track, r *nalReader) packetForm {
 	return form
 }
 
+// undecided says whether the next frame decides about the latest one.
+func (p *planner) undecided() bool {
+	return slices.ContainsFunc(p.stamps, func(s *stampSampler) bool {
+		from, to := s.waiting()
+		return from < to
+	})
+}
+
+// release ends the plans that are held. Wanted frames after them have decided the first; without
+// any it goes on waiting for a while.
+func (p *planner) release(frames bool) {
+	if len(p.held.finish) == 0 {
+		return
+	}
+	if p.held.steps++; !frames {
+		if p.held.steps < maxHeld {
+			return
+		}
+		p.settle()
+	}
+	for _, finish := range p.held.finish {
+		finish()
+	}
+	p.held = held{}
+}
+
+func (p *planner) settle() {
+	for _, s := range p.stamps {
+		s.settle()
+	}
+}
+
 // lost says that a fragment is missing between the last one and the next.
-func (p *planner) lost() { p.past.forget() }
+func (p *planner) lost() {
+	p.release(false)
+	if len(p.held.finish) > 0 {
+		p.held.finish = append(p.held.finish, p.past.forget)
+		return
+	}
+	p.past.forget()
+}
+
+// end decides what is undecided, since no fragment comes any more, and returns a gap for
+// each request that no frame answers.
+func (p *planner) end() []media.Gap {
+	p.settle()
+	p.release(true)
+	p.past.forget()
+	var gaps []media.Gap
+	for _, s := range p.stamps {
+		gaps = append(gaps, s.misses(p.stream)...)
+	}
+	return gaps
+}
 
 // presentationOrder returns the packets' indexes ordered by presentation
 // timestamp; equal ones keep their order.
@@ -165,12 +282,15 @@ func (p *planner) candidates(order []int, blocks []media.Block, pics []picture) 
 	return kept
 }
 
-// sample asks every output which of the candidates it wants. Frames outside of
-// the fragment's bounds are no samples; an interval's grid sees them all the same,
-// since the first frame within follows on them.
-func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) {
-	within := slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !wanted(f, pl.frames[k].info) })
+// sample asks every output which of the candidates it wants, and returns those that
+// they may want. Frames outside of the fragment's bounds are no samples; an interval's grid
+// sees them all the same, since the first frame within follows on them.
+func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) (within []int) {
+	within = slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !wanted(f, pl.frames[k].info) })
 	for o, s := range p.samplers {
+		if s == nil {
+			continue
+		}
 		shown := within
 		if _, grid := s.(*gridSampler); grid {
 			shown = kept
@@ -182,10 +302,21 @@ func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) {
 		}
 		for i, picked := range s.pick(seen, pl.track.DefaultDuration) {
 			if frame := &pl.frames[shown[i]]; picked && wanted(f, frame.info) {
-				frame.outputs = append(frame.outputs, o)
+				frame.ask(o)
 			}
 		}
 	}
+	for _, s := range p.stamps {
+		for _, k := range within {
+			frame := &pl.frames[k]
+			s.see(frame, frame.info.At(p.outputs[s.output].Sample.Clock))
+		}
+	}
+	return within
+}
+
+// collect notes which of the frames are samples.
+func (pl *plan) collect(within []int) {
 	for _, k := range within {
 		if len(pl.frames[k].outputs) > 0 {
 			pl.inOrder = append(pl.inOrder, k)

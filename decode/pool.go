@@ -58,7 +58,7 @@ func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s := range p.streams {
-		s.planner.lost()
+		s.planner.past.forget()
 	}
 }
 
@@ -91,10 +91,13 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 // the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.plan(f)
-	if pl.idle() {
-		return func(context.Context, func(media.Image) error) (media.Outcome, error) { return media.Outcome{}, nil }
-	}
 	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
+		if err := pl.wait(ctx); err != nil {
+			return media.Outcome{}, err
+		}
+		if pl.idle() {
+			return media.Outcome{}, nil
+		}
 		next := pl.next()
 		if next != nil {
 			defer next.giveUp()
@@ -131,16 +134,18 @@ func (pl *plan) before(ctx context.Context) (*continuous, error) {
 }
 
 // Lost says that a fragment is missing between the last one that was planned and the
-// next. It must not be called at the same time as Plan.
+// next. It belongs to the calls of Plan: in order, and from one goroutine at a time.
 func (s *Stream) Lost() { s.planner.lost() }
 
-// End says that no fragment follows, and frees what the stream holds. The fragments under
-// way go on.
-func (s *Stream) End() {
-	s.planner.lost()
+// End says that no fragment comes any more. It must be called once, after the last call of
+// Plan: functions that Plan has returned may wait for it, and a decoder that goes on from
+// fragment to fragment is freed. It returns a gap for each time that was asked for and
+// that no frame answers.
+func (s *Stream) End() []media.Gap {
 	s.pool.mu.Lock()
-	defer s.pool.mu.Unlock()
 	delete(s.pool.streams, s)
+	s.pool.mu.Unlock()
+	return s.planner.end()
 }
 
 // errDamaged is the cause when on_error is fail and a fragment cannot be decoded.

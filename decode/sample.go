@@ -19,8 +19,12 @@ type sampler interface {
 	pick(frames []candidate, nominal time.Duration) []bool
 }
 
+// newSampler returns the sampler of s; nil for type timestamps, which is none of these
+// since it looks ahead (see stampSampler).
 func newSampler(s Sample) sampler {
 	switch s.Type {
+	case SampleTimestamps:
+		return nil
 	case SampleKeyframes:
 		return keySampler{}
 	case SampleStride:

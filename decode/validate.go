@@ -70,16 +70,17 @@ func (o Output) Validate() error {
 		if o.Quality < 1 || o.Quality > 100 {
 			p.add("quality", "%d is not within 1..100", o.Quality)
 		}
+	case FormatPNG:
 	case FormatNone:
 		oneOf(&p, "pixel_format", o.PixelFormat, PixelRGB24, PixelBGR24, PixelGray, PixelNV12, PixelYUV420P)
 	default:
-		oneOf(&p, "format", o.Format, FormatJPEG, FormatNone)
+		oneOf(&p, "format", o.Format, FormatJPEG, FormatPNG, FormatNone)
 	}
 	return errors.Join(p...)
 }
 
 func (s Sample) check(p *problems) {
-	oneOf(p, "sample.type", s.Type, SampleAll, SampleKeyframes, SampleStride, SampleInterval)
+	oneOf(p, "sample.type", s.Type, SampleAll, SampleKeyframes, SampleStride, SampleInterval, SampleTimestamps)
 	if s.Type == SampleStride && (s.N < 1 || s.N > math.MaxInt32) {
 		p.add("sample.n", "a stride needs n, 1 or more")
 	}
@@ -87,6 +88,7 @@ func (s Sample) check(p *problems) {
 		p.add("sample.n", "belongs to type stride, not %s", s.Type)
 	}
 	s.checkGrid(p)
+	s.checkTimes(p)
 	oneOf(p, "sample.clock", s.Clock, media.ClockProducer, media.ClockServer)
 }
 
@@ -106,6 +108,22 @@ func (s Sample) checkGrid(p *problems) {
 		p.add("sample.interval", "an interval needs interval (such as 10s) or fps, above 0")
 	case !rate && s.Interval.Milliseconds() < 1:
 		p.add("sample.interval", "%s is below 1ms, the precision of the clocks", s.Interval)
+	}
+}
+
+func (s Sample) checkTimes(p *problems) {
+	switch {
+	case s.Type != SampleTimestamps && len(s.At) > 0:
+		p.add("sample.at", "belongs to type timestamps, not %s", s.Type)
+	case s.Type != SampleTimestamps && s.File != "":
+		p.add("sample.file", "belongs to type timestamps, not %s", s.Type)
+	case s.Type != SampleTimestamps:
+	case len(s.At) > 0 && s.File != "":
+		p.add("sample.file", "and sample.at exclude each other")
+	case len(s.At) == 0 && s.File == "":
+		p.add("sample.at", "type timestamps needs at (a list of times) or file")
+	case s.Tolerance < 0:
+		p.add("sample.tolerance", "%s is below 0", s.Tolerance)
 	}
 }
 

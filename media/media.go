@@ -176,6 +176,9 @@ type Image struct {
 	// Concealed says that data or a reference was missing, so that parts of the
 	// picture are guessed.
 	Concealed bool
+	// Answers are the times that the image was asked for, in order; empty unless the
+	// sink asks for times.
+	Answers []time.Time
 	// Tags are the tags of the fragment. The slice is shared: do not change it.
 	Tags []Tag
 	// Data is the encoded image. Whoever receives the image owns it.
@@ -192,8 +195,9 @@ type Record struct {
 	// Bytes is the size of the object, SHA256 its digest in lower-case hex.
 	Bytes  int64
 	SHA256 string
-	// Concealed is that of the image.
+	// Concealed and Answers are those of the image.
 	Concealed bool
+	Answers   []time.Time
 	// Tags are the tags of the fragment.
 	Tags []Tag
 }
@@ -204,7 +208,7 @@ const WholeFragment = -1
 // Gap is a fragment or a frame that could not be delivered, with its reason.
 type Gap struct {
 	// Stream and FragmentNumber name the fragment; the number is empty when the
-	// payload did not tell it.
+	// payload did not tell it, and when the gap lies in no fragment.
 	Stream, FragmentNumber string
 	// FrameIndex is the frame, or WholeFragment.
 	FrameIndex int

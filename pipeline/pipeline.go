@@ -28,10 +28,10 @@ type Options struct {
 	// Meter counts along; nil is none.
 	Meter *Meter
 	// FragmentsInFlight is the number of fragments that are decoded or wait for
-	// it; below 1 is 2.
+	// it; below 2 is 2, since one may wait for the next.
 	FragmentsInFlight int
 	// FragmentBytes is the size of those fragments above which none is read;
-	// below 1 is 128 MiB. One fragment may exceed it.
+	// below 1 is 128 MiB. Two fragments may exceed it.
 	FragmentBytes int64
 	// BacklogBytes is the size of the images that wait for their sinks; below 1
 	// is 16 MiB. One image may exceed it.
@@ -42,9 +42,7 @@ func (o Options) withDefaults() Options {
 	if o.Meter == nil {
 		o.Meter = &Meter{}
 	}
-	if o.FragmentsInFlight < 1 {
-		o.FragmentsInFlight = 2
-	}
+	o.FragmentsInFlight = max(o.FragmentsInFlight, 2)
 	if o.FragmentBytes < 1 {
 		o.FragmentBytes = 128 << 20
 	}
@@ -55,7 +53,8 @@ func (o Options) withDefaults() Options {
 }
 
 // maxUncommitted is the number of fragments whose images are on their way to the
-// sinks at once: enough to hide the latency of an object store.
+// sinks at once: enough to hide the latency of an object store. As many may be behind the
+// oldest that still decodes: more than a planner may wait for (see Planner.Plan).
 const maxUncommitted = 64
 
 // Run reads the stream to its end. Fragments are decoded side by side and
@@ -124,7 +123,7 @@ func newRun(s Stream, o Options) *run {
 		backlog:     newBacklog(o.BacklogBytes),
 		fragments:   make(chan struct{}, o.FragmentsInFlight),
 		bytes:       &byteGate{limit: o.FragmentBytes, change: make(chan struct{}, 1)},
-		order:       make(chan *item, o.FragmentsInFlight),
+		order:       make(chan *item, maxUncommitted),
 		uncommitted: make(chan *item, maxUncommitted),
 		sinks:       map[string]int{},
 		summary:     Summary{FramesWritten: map[string]int{}, Gaps: []Gap{}},
@@ -152,21 +151,47 @@ func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 		before := r.Source.BytesRead()
 		it, err := r.next(ctx)
 		r.Meter.BytesRead.Add(r.Source.BytesRead() - before)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
 		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if endErr := r.end(ctx, number); endErr != nil {
+				return endErr
+			}
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
 			return fmt.Errorf("read stream %s: %w", r.Name, err)
 		}
 		it.lane.number = number
 		it.records = make([][]*media.Record, len(r.Sinks))
 		r.start(ctx, group, it)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case r.order <- it:
+		if err := r.queue(ctx, it); err != nil {
+			return err
 		}
 	}
+}
+
+// queue hands an item to deliver.
+func (r *run) queue(ctx context.Context, it *item) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r.order <- it:
+		return nil
+	}
+}
+
+// end tells the planner that nothing more is read, however the source ended, and notes what
+// it misses.
+func (r *run) end(ctx context.Context, number uint64) error {
+	gaps := r.Planner.End()
+	if len(gaps) == 0 {
+		return nil
+	}
+	it := &item{gaps: gaps, lane: lane{number: number, ended: true}}
+	it.records = make([][]*media.Record, len(r.Sinks))
+	return r.queue(ctx, it)
 }
 
 // next reads one fragment, or the gap in its place.
@@ -195,23 +220,33 @@ func (r *run) next(ctx context.Context) (*item, error) {
 // start plans the fragment and decodes it in a goroutine of its own.
 func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	if it.fragment == nil {
+		r.Planner.Lost()
 		r.backlog.end(&it.lane, media.Outcome{})
 		<-r.fragments
 		return
 	}
 	work := r.Planner.Plan(it.fragment)
 	size := int64(len(it.fragment.MKV))
-	r.bytes.add(size)
+	r.bytes.add(size, 1)
 	group.Go(func() error {
 		out, err := work(ctx, func(img media.Image) error { return r.backlog.put(ctx, &it.lane, img) })
 		if err != nil {
 			return err
 		}
+		it.fragment = withoutMedia(it.fragment)
 		r.backlog.end(&it.lane, out)
-		r.bytes.add(-size)
+		r.bytes.add(-size, -1)
 		<-r.fragments
 		return nil
 	})
+}
+
+// withoutMedia returns the fragment as far as the sinks need it, so that its bytes do not stay
+// in memory until it is committed.
+func withoutMedia(f *media.Fragment) *media.Fragment {
+	bare := *f
+	bare.MKV, bare.Blocks, bare.Tracks = nil, nil, nil
+	return &bare
 }
 
 // deliver starts the writes of all images, fragment after fragment.
@@ -269,6 +304,10 @@ func (r *run) write(ctx context.Context, group *errgroup.Group, it *item, img me
 	return nil
 }
 
+// maxLoggedGaps is the number of gaps of one fragment, or of the end of a stream, that are logged
+// one by one.
+const maxLoggedGaps = 100
+
 // commit ends fragments in order: when all images of one are durable, its
 // manifest parts are written and it counts.
 func (r *run) commit(ctx context.Context) error {
@@ -302,7 +341,11 @@ func (r *run) commitItem(ctx context.Context, it *item) error {
 		r.summary.FramesWritten[sink.Name()] += len(records)
 	}
 	gaps := append(it.gaps, it.lane.outcome.Gaps...)
-	for _, g := range gaps {
+	for i, g := range gaps {
+		if i == maxLoggedGaps {
+			r.Log.Warn("more gaps: the summary names them", "stream", r.Name, "gaps", len(gaps)-i)
+			break
+		}
 		r.Log.Warn("gap", "stream", r.Name, "fragment", g.FragmentNumber, "frames_lost", g.FramesLost, "reason", g.Reason)
 	}
 	r.summary.add(it.fragment, it.lane.outcome.FramesDecoded, gaps)
@@ -314,16 +357,19 @@ func (r *run) commitItem(ctx context.Context, it *item) error {
 	return nil
 }
 
-// byteGate lets fragments in while those in flight are small enough together.
+// byteGate lets fragments in while those in flight are small enough together. One alone
+// never shuts it, since it may wait for the next.
 type byteGate struct {
 	mu          sync.Mutex
 	limit, used int64
+	fragments   int
 	change      chan struct{} // holds a token when used has shrunk
 }
 
-func (g *byteGate) add(n int64) {
+func (g *byteGate) add(bytes int64, fragments int) {
 	g.mu.Lock()
-	g.used += n
+	g.used += bytes
+	g.fragments += fragments
 	g.mu.Unlock()
 	select {
 	case g.change <- struct{}{}:
@@ -331,11 +377,11 @@ func (g *byteGate) add(n int64) {
 	}
 }
 
-// wait returns when less than the limit is in use. One goroutine may wait.
+// wait returns when less than the limit is in use, or one fragment. One goroutine may wait.
 func (g *byteGate) wait(ctx context.Context) error {
 	for {
 		g.mu.Lock()
-		room := g.used < g.limit
+		room := g.used < g.limit || g.fragments <= 1
 		g.mu.Unlock()
 		if room {
 			return nil

@@ -77,6 +77,9 @@ func (f *fan) Plan(frag *media.Fragment) func(context.Context, func(media.Image)
 	}
 }
 
+func (f *fan) Lost()            {}
+func (f *fan) End() []media.Gap { return nil }
+
 // ledger is a sink that notes what happens to it.
 type ledger struct {
 	name     string

@@ -27,8 +27,16 @@ type Planner interface {
 	// waits while all decoders are busy, calls emit for every image in
 	// presentation order, on the goroutine it was called on and never after it
 	// has returned, and stops with emit's error. Its own error ends the run;
-	// what is merely missing is in the outcome.
+	// what is merely missing is in the outcome. It may wait for later calls of the
+	// planner's: for that of the next fragment, for 32 of them when nothing is wanted of
+	// those in between, and for End.
 	Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error)
+	// Lost says that a fragment is missing between the last one that was planned and
+	// the next.
+	Lost()
+	// End says that no fragment comes any more. It is called once, unless the run is given
+	// up, and returns what was asked for and is not there.
+	End() []media.Gap
 }
 
 // Sink writes the images of one sink (see sink.Sink).

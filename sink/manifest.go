@@ -38,6 +38,9 @@ type ManifestRecord struct {
 	SHA256 string `json:"sha256"`
 	// Concealed is left out when the picture is whole.
 	Concealed bool `json:"concealed,omitempty"`
+	// Answers are the times that the image was asked for (sampler timestamps), written as
+	// the timestamps are, with more digits where a request has them.
+	Answers []string `json:"answers,omitempty"`
 	// Tags are the fragment's, in its order: a list and no object, because names
 	// may repeat.
 	Tags []media.Tag `json:"tags,omitempty"`
@@ -60,6 +63,14 @@ func encodePart(records []media.Record) ([]byte, error) {
 }
 
 func manifestRecord(r media.Record) ManifestRecord {
+	var answers []string
+	for _, t := range r.Answers {
+		text := timestamp(t)
+		if t.Nanosecond()%1e6 != 0 {
+			text = t.UTC().Format(time.RFC3339Nano)
+		}
+		answers = append(answers, text)
+	}
 	return ManifestRecord{
 		Stream:            r.Stream,
 		FragmentNumber:    r.FragmentNumber,
@@ -76,6 +87,7 @@ func manifestRecord(r media.Record) ManifestRecord {
 		Bytes:             r.Bytes,
 		SHA256:            r.SHA256,
 		Concealed:         r.Concealed,
+		Answers:           answers,
 		Tags:              r.Tags,
 	}
 }

@@ -114,6 +114,7 @@ func (s *Sink) Write(ctx context.Context, img media.Image) (media.Record, error)
 		Bytes:     int64(len(img.Data)),
 		SHA256:    hex.EncodeToString(sum[:]),
 		Concealed: img.Concealed,
+		Answers:   img.Answers,
 		Tags:      img.Tags,
 	}, nil
 }

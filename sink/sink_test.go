@@ -186,6 +186,7 @@ func TestManifestLines(t *testing.T) {
 	second.Index, second.PTS, second.ServerTime = 43, 1433_999*time.Microsecond, time.Time{}
 	second.ProducerTime = second.ProducerTime.In(time.FixedZone("", -7200)).Add(34 * time.Millisecond)
 	second.Tags, second.Data = nil, nil
+	second.Answers = []time.Time{second.ProducerTime.Truncate(time.Second), second.ProducerTime.Truncate(time.Second).Add(1500 * time.Microsecond)}
 	records := []media.Record{write(t, s, second), write(t, s, picture())} // in the wrong order on purpose
 	before := slices.Clone(records)
 	if err := s.Commit(t.Context(), fragment(), records); err != nil {
@@ -202,7 +203,8 @@ func TestManifestLines(t *testing.T) {
 		`{"stream":"front-door","fragment_number":"` + fragmentNumber + `","frame_index":43,` +
 		`"producer_timestamp":"2026-03-04T05:06:07.123Z","pts_ms":1433,"keyframe":false,` +
 		`"width":640,"height":360,"sink":"thumbs","key":"front-door/20260304T050607_123Z_` + fragmentNumber + `_000043.jpg","format":"jpeg","bytes":0,` +
-		`"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}` + "\n"
+		`"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",` +
+		`"answers":["2026-03-04T05:06:07.000Z","2026-03-04T05:06:07.0015Z"]}` + "\n"
 	object := wantObject(t, store, "front-door/manifest/thumbs/"+fragmentNumber+".jsonl", want)
 	if object.ContentType != "application/x-ndjson" || object.Metadata != nil {
 		t.Errorf("the part is %q with %v", object.ContentType, object.Metadata)

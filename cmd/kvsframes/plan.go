@@ -55,8 +55,8 @@ media, bytes, images and objects. It writes nothing and opens no sink.
 
 Of streams (source.mode archive, or auto up to now) the fragments are listed and
 no media is read, so that numbers of images are estimates: intervals are counted
-from the fragments' times, a fragment is taken to have one key frame, and the
-other samplers need --fps-of-source. The price is an estimate, too: that of
+and times that are asked for from the fragments' times, a fragment is taken to have
+one key frame, and the other samplers need --fps-of-source. The price is an estimate, too: that of
 consuming the bytes of the fragments, 10^9 bytes a GB, without the calls.
 
 Files are read, and their frames counted; nothing is decoded. Settings without
@@ -79,7 +79,8 @@ idle_timeout.`,
 }
 
 func (p *program) runPlan(ctx context.Context, file string, flags planFlags) error {
-	c, err := p.loadSettings(file, flags.set)
+	from := p.options(file, flags.set)
+	c, err := p.loadSettings(from)
 	if err != nil {
 		return err
 	}
@@ -89,13 +90,16 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 	_, draining, stop := p.watch(ctx)
 	defer stop()
 	var plans []*streamPlan
+	if err = readTimes(c); err != nil {
+		return p.refused(draining, from, err)
+	}
 	if c.Source.Type == source.TypeFile {
 		plans, err = p.planFiles(draining, c)
 	} else {
 		plans, err = planStreams(draining, c, flags, p.toolLogger(slog.LevelWarn))
 	}
 	if err != nil {
-		return p.refused(draining, file, err)
+		return p.refused(draining, from, err)
 	}
 	doc := newPlanDocument(c, plans)
 	if flags.json {

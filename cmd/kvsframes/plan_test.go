@@ -20,12 +20,13 @@ const planSinks = `sinks:
   - {name: tenth, sample: {type: stride, n: 10}, manifest: {format: none}, destination: {directory: %[1]q}, path: "t/{stream}/{fragment_number}_{frame_index}.{ext}"}
   - {name: slow, sample: {type: interval, interval: 4s}, destination: {directory: %[1]q}, path: "s/{stream}/{fragment_number}_{frame_index}.{ext}", manifest: {path: "s/{stream}/{fragment_number}.jsonl"}}
   - {name: fast, sample: {type: interval, fps: 5/2}, manifest: {format: none}, destination: {directory: %[1]q}, path: "f/{stream}/{fragment_number}_{frame_index}.{ext}"}
+  - {name: stamps, sample: {type: timestamps, at: [2026-01-01T11:59:59.9Z, 2026-01-01T12:00:02Z, 2026-01-01T12:00:04.5Z, 2026-01-01T12:00:14.2Z, 2026-01-01T12:00:20Z]}, destination: {directory: %[1]q}, path: "a/{stream}/{fragment_number}_{frame_index}.{ext}", manifest: {path: "a/{stream}/{fragment_number}.jsonl"}}
 `
 
 // plannedSinks are the numbers of images and objects of the sinks in planSinks, as text.
 func plannedSinks(sp *streamPlan) string {
 	var parts []string
-	for _, name := range []string{"every", "keys", "tenth", "slow", "fast"} {
+	for _, name := range []string{"every", "keys", "tenth", "slow", "fast", "stamps"} {
 		s := sp.Sinks[name]
 		parts = append(parts, fmt.Sprintf("%s %s/%s", name, count(s.Images, s.Estimate), count(s.Objects, s.Estimate)))
 	}
@@ -52,39 +53,39 @@ func TestPlanCountsWhatARunWouldRead(t *testing.T) {
 	}{
 		{
 			"a file", "source: {type: file, paths: [" + demo + "], stream: cam}\n", nil, 7, 14, "350",
-			"every 350/350, keys 7/14, tenth 35/35, slow about 4/about 8, fast about 35/about 35",
+			"every 350/350, keys 7/14, tenth 35/35, slow about 4/about 8, fast about 35/about 35, stamps about 4/about 7",
 		},
 		{
 			"a file until an end", "source: {type: file, paths: [" + demo + "], stream: cam, end: {duration: 5s}}\n", nil, 3, 5, "125",
-			"every 125/125, keys 3/6, tenth 13/13, slow about 2/about 4, fast about 13/about 13",
+			"every 125/125, keys 3/6, tenth 13/13, slow about 2/about 4, fast about 13/about 13, stamps about 3/about 6",
 		},
 		{
 			"an archive", fmt.Sprintf(archive, "EARLIEST", ""), nil, 7, 14, "unknown",
-			"every unknown/unknown, keys about 7/about 14, tenth unknown/unknown, slow about 4/about 8, fast about 35/about 35",
+			"every unknown/unknown, keys about 7/about 14, tenth unknown/unknown, slow about 4/about 8, fast about 35/about 35, stamps about 4/about 7",
 		},
 		{
 			"an archive whose frame rate is told", fmt.Sprintf(archive, "EARLIEST", ""),
 			[]string{"--fps-of-source", "25"},
 			7, 14, "about 350",
-			"every about 350/about 350, keys about 7/about 14, tenth about 35/about 35, slow about 4/about 8, fast about 35/about 35",
+			"every about 350/about 350, keys about 7/about 14, tenth about 35/about 35, slow about 4/about 8, fast about 35/about 35, stamps about 4/about 7",
 		},
 		{
 			"a part of an archive", fmt.Sprintf(archive, "PRODUCER_TIMESTAMP, timestamp: 2026-01-01T12:00:03Z", "timestamp: 2026-01-01T12:00:09Z"),
 			[]string{"--fps-of-source", "25"},
 			4, 6, "about 150",
-			"every about 150/about 150, keys about 3/about 6, tenth about 15/about 15, slow about 2/about 4, fast about 15/about 15",
+			"every about 150/about 150, keys about 3/about 6, tenth about 15/about 15, slow about 2/about 4, fast about 15/about 15, stamps about 1/about 2",
 		},
 		{
 			"so many fragments", fmt.Sprintf(archive, "EARLIEST", "fragments: 2"),
 			[]string{"--fps-of-source", "25"},
 			2, 4, "about 100",
-			"every about 100/about 100, keys about 2/about 4, tenth about 10/about 10, slow about 1/about 2, fast about 10/about 10",
+			"every about 100/about 100, keys about 2/about 4, tenth about 10/about 10, slow about 1/about 2, fast about 10/about 10, stamps about 2/about 4",
 		},
 		{
 			"so much media", fmt.Sprintf(archive, "EARLIEST", "duration: 5s"),
 			[]string{"--fps-of-source", "25"},
 			3, 5, "about 125",
-			"every about 125/about 125, keys about 3/about 6, tenth about 13/about 13, slow about 2/about 4, fast about 13/about 13",
+			"every about 125/about 125, keys about 3/about 6, tenth about 13/about 13, slow about 2/about 4, fast about 13/about 13, stamps about 3/about 6",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

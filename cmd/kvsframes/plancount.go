@@ -62,6 +62,25 @@ type sinkPlan struct {
 	nonkey   bool
 	manifest bool
 	seen     int64 // frames that a stride has counted
+	requests []request
+	ended    time.Time // where the last piece did
+}
+
+// request is a time that is asked for.
+type request struct {
+	at      time.Time
+	counted bool
+}
+
+// requestsOf returns the times that a sampler asks for, in order, each once.
+func requestsOf(s decode.Sample) []request {
+	at := slices.Clone(s.At)
+	slices.SortFunc(at, time.Time.Compare)
+	var rs []request
+	for _, t := range slices.CompactFunc(at, time.Time.Equal) {
+		rs = append(rs, request{at: t})
+	}
+	return rs
 }
 
 // newStreamPlan returns the plan of reading nothing.
@@ -72,6 +91,7 @@ func newStreamPlan(name string, c *config.Config) *streamPlan {
 			Images: new(int64), Objects: new(int64),
 			sample: s.Sample, nonkey: c.Decode.SkipFrame == decode.SkipNonKey,
 			manifest: s.Manifest.Format != sink.ManifestNone,
+			requests: requestsOf(s.Sample),
 		}
 		sp.order = append(sp.order, s.Name)
 	}
@@ -206,13 +226,11 @@ func (s *sinkPlan) add(p piece) {
 			s.seen += p.frames
 		}
 	case decode.SampleInterval:
-		s.Estimate = true
-		from := p.producer
-		if s.sample.Clock == media.ClockServer {
-			from = p.server
-		}
-		if images = gridPoints(s.sample, from, from.Add(p.length)); p.frames != unknown {
-			images = min(images, p.frames)
+		from := p.at(s.sample.Clock)
+		images = s.estimate(gridPoints(s.sample, from, from.Add(p.length)), p)
+	case decode.SampleTimestamps:
+		if images = 0; p.length > 0 {
+			images = s.estimate(s.answered(p), p)
 		}
 	}
 	s.Estimate = s.Estimate || !p.exact
@@ -221,6 +239,52 @@ func (s *sinkPlan) add(p piece) {
 	if s.manifest && images > 0 {
 		addTo(&s.Objects, 1)
 	}
+}
+
+// at returns the instant of the piece's start.
+func (p piece) at(c media.Clock) time.Time {
+	if c == media.ClockServer {
+		return p.server
+	}
+	return p.producer
+}
+
+// estimate returns the images that a number of instants within a piece gives.
+func (s *sinkPlan) estimate(instants int64, p piece) int64 {
+	s.Estimate = true
+	if p.frames != unknown {
+		return min(instants, p.frames)
+	}
+	return instants
+}
+
+// answered counts the requests that are answered by a piece: those in it, those that lie a little
+// before it, and those that lie a little after the piece before it and not so near to this one.
+func (s *sinkPlan) answered(p piece) int64 {
+	from := p.at(s.sample.Clock)
+	n := s.count(from.Add(-s.sample.Tolerance), from.Add(p.length)) + s.rest()
+	s.ended = from.Add(p.length)
+	return n
+}
+
+// rest counts the requests that lie a little after the last piece.
+func (s *sinkPlan) rest() int64 {
+	if s.ended.IsZero() {
+		return 0
+	}
+	return s.count(s.ended, s.ended.Add(s.sample.Tolerance))
+}
+
+// count counts the requests from one instant on and before another that were not counted before.
+func (s *sinkPlan) count(from, until time.Time) (n int64) {
+	first, _ := slices.BinarySearchFunc(s.requests, from, func(r request, t time.Time) int { return r.at.Compare(t) })
+	for i := first; i < len(s.requests) && s.requests[i].at.Before(until); i++ {
+		if !s.requests[i].counted {
+			s.requests[i].counted = true
+			n++
+		}
+	}
+	return n
 }
 
 // gridPoints returns how many points of a sampler's grid, which starts at the Unix
@@ -242,6 +306,11 @@ func gridPoints(s decode.Sample, from, to time.Time) int64 {
 func newPlanDocument(c *config.Config, plans []*streamPlan) *planDocument {
 	d := &planDocument{Streams: map[string]*streamPlan{}, Totals: newStreamPlan("total", c), Notes: []string{}}
 	for _, sp := range plans {
+		for _, s := range sp.Sinks {
+			n := s.rest()
+			addTo(&s.Images, n)
+			addTo(&s.Objects, n)
+		}
 		d.Streams[sp.name] = sp
 		d.order = append(d.order, sp.name)
 		d.Totals.sum(sp)

@@ -54,7 +54,8 @@ names them, from the archive of the one stream; start_selector, end and mode do 
 }
 
 func (p *program) runRun(ctx context.Context, file string, set, fragments []string, summaryFile string) error {
-	c, err := p.loadSettings(file, set)
+	from := p.options(file, set)
+	c, err := p.loadSettings(from)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (p *program) runRun(ctx context.Context, file string, set, fragments []stri
 
 	st, err := wire(draining, c, fragments, p.stdin, log)
 	if err != nil {
-		return p.refused(draining, file, err)
+		return p.refused(draining, from, err)
 	}
 	start := time.Now()
 	results, err := p.runStreams(ctx, draining, st, c, screen, log)
@@ -103,13 +104,13 @@ func checkFolder(file string) error {
 
 // refused says why a run did not start. Settings that turn out to be wrong only
 // when files are looked for are wrong settings as well.
-func (p *program) refused(draining context.Context, file string, err error) error {
+func (p *program) refused(draining context.Context, from config.Options, err error) error {
 	if interrupted(draining) {
 		return &exitError{code: exitInterrupted, err: errDraining}
 	}
 	var wrong *settingsError
 	if errors.As(err, &wrong) {
-		return &exitError{code: exitConfig, err: config.Fields(file, wrong.part, wrong.err)}
+		return &exitError{code: exitConfig, err: config.Fields(from, wrong.part, wrong.err)}
 	}
 	return err
 }

@@ -152,13 +152,13 @@ func TestRunRefusesSettingsThatDoNotFitTheFiles(t *testing.T) {
 		}
 	}
 	for _, test := range []struct{ name, settings, want string }{
-		{"a pattern without a match", "source: {type: file, paths: [" + folder + "/*.mp4]}\nsinks: [{name: a}]", "source.paths[0]: no file matches "},
-		{"two streams that would write the same key", "source: {type: file, paths: [" + folder + "/*.mkv]}\nsinks: [{name: a, path: 'x/{fragment_number}_{frame_index}', manifest: {format: none}}]", "sinks[0].path: needs {stream}: the run reads several streams"},
+		{"a pattern without a match", "source: {type: file, paths: [" + folder + "/*.mp4]}\nsinks: [{name: a}]", "1:30: source.paths[0]: no file matches "},
+		{"two streams that would write the same key", "source: {type: file, paths: [" + folder + "/*.mkv]}\nsinks: [{name: a, path: 'x/{fragment_number}_{frame_index}', manifest: {format: none}}]", "2:25: sinks[0].path: needs {stream}: the run reads several streams"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, _, stderr := newProgram(nil)
 			file := settings(t, test.settings)
-			if code := p.execute([]string{"run", file}); code != exitConfig || !strings.HasPrefix(stderr.String(), file+": "+test.want) {
+			if code := p.execute([]string{"run", file}); code != exitConfig || !strings.HasPrefix(stderr.String(), file+":"+test.want) {
 				t.Errorf("code %d:\n%s", code, stderr)
 			}
 		})

@@ -22,9 +22,14 @@ func fileOf(args []string) string {
 	return args[0]
 }
 
+// options says where the settings of a command come from.
+func (p *program) options(file string, set []string) config.Options {
+	return config.Options{Path: file, Environ: p.environ, Set: set}
+}
+
 // loadSettings reads the settings. Its error carries the exit code for wrong ones.
-func (p *program) loadSettings(file string, set []string) (*config.Config, error) {
-	c, err := config.Load(config.Options{Path: file, Environ: p.environ, Set: set})
+func (p *program) loadSettings(o config.Options) (*config.Config, error) {
+	c, err := config.Load(o)
 	if err != nil {
 		return nil, &exitError{code: exitConfig, err: err}
 	}

@@ -26,7 +26,7 @@ defaults, file, environment and flags.`,
 }
 
 func (p *program) runValidate(file string, set []string, show bool) error {
-	c, err := p.loadSettings(file, set)
+	c, err := p.loadSettings(p.options(file, set))
 	if err != nil {
 		return err
 	}

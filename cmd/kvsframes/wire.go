@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,7 +53,10 @@ func (e *settingsError) Unwrap() error { return e.err }
 // is read of the one stream. ctx bounds the opening alone.
 func wire(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader, log *slog.Logger) (*stages, error) {
 	st := &stages{source: c.Source}
-	err := st.openInputs(ctx, c, fragments, stdin, log)
+	err := readTimes(c)
+	if err == nil {
+		err = st.openInputs(ctx, c, fragments, stdin, log)
+	}
 	if err == nil {
 		err = st.openSinks(ctx, c, log)
 	}
@@ -64,6 +68,32 @@ func wire(ctx context.Context, c *config.Config, fragments []string, stdin io.Re
 	}
 	st.closers = append(st.closers, func() error { st.pool.Close(); return nil })
 	return st, nil
+}
+
+// readTimes reads the files of times that sinks name, into the settings.
+func readTimes(c *config.Config) error {
+	for i := range c.Sinks {
+		sample := &c.Sinks[i].Sample
+		if sample.File == "" {
+			continue
+		}
+		wrong := func(err error) error {
+			return &settingsError{part: fmt.Sprintf("sinks[%d]", i), err: &media.FieldError{Path: "sample.file", Problem: err.Error()}}
+		}
+		f, err := os.Open(sample.File)
+		if err != nil {
+			return wrong(err)
+		}
+		sample.At, err = decode.ReadTimes(f)
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			return wrong(fmt.Errorf("%s: %w", sample.File, err))
+		}
+		sample.File = ""
+	}
+	return nil
 }
 
 // openInputs finds the streams. Those of patterns are found when the run has begun,

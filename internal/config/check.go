@@ -70,11 +70,11 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, many bool) {
 	if s.Name == "" {
 		l.report(prefix+".name", "is missing: every sink needs a name of its own")
 	}
-	l.checkSelectors(prefix, sinkKeys, l.sinks[i].layers, l.sinks[i].defaults())
 	if forms := formats[s.Type]; !slices.Contains(forms, string(s.Format)) {
 		l.report(prefix+".format", fmt.Sprintf("%q does not fit type %s: want %s", s.Format, s.Type, list(forms)))
 		s.Format = decode.Format(forms[0]) // what is wrong with the rest is said as well
 	}
+	l.checkSelectors(prefix, sinkKeys, l.sinks[i].layers, l.sinks[i].defaults())
 	l.checkPart(prefix, s.Output().Validate())
 	l.checkPart(prefix, c.Validate())
 	if many {
@@ -172,9 +172,10 @@ func (l *loader) place(path string) position {
 // find returns what the layers say of a key or of one entry of a list, given by
 // its full path.
 func (l *loader) find(path string) (setting, bool) {
-	if list, tail, ok := strings.Cut(strings.TrimSuffix(path, "]"), "["); ok {
-		s, _ := l.file.effective(list)
-		if entry, err := strconv.Atoi(tail); err == nil && entry < len(s.items) {
+	if list, ok := strings.CutSuffix(path, "]"); ok {
+		at := strings.LastIndexByte(list, '[')
+		s, _ := l.find(list[:at])
+		if entry, err := strconv.Atoi(list[at+1:]); err == nil && entry < len(s.items) {
 			return setting{at: s.items[entry]}, true
 		}
 	}

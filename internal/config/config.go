@@ -78,7 +78,10 @@ func (s Sink) Output() decode.Output {
 	out := decode.Output{Sink: s.Name, Sample: s.Sample, Resize: s.Resize, Format: s.Format}
 	switch s.Type {
 	case SinkImage:
-		out.Quality, out.EXIF, out.Fast = s.Quality, s.EXIF, s.Fast
+		out.EXIF, out.Fast = s.EXIF, s.Fast
+		if s.Format == decode.FormatJPEG {
+			out.Quality = s.Quality
+		}
 	case SinkRaw:
 		out.PixelFormat = s.PixelFormat
 	}
@@ -88,8 +91,11 @@ func (s Sink) Output() decode.Output {
 // SinkConfig returns how the sink names, writes and records its images.
 func (s Sink) SinkConfig() sink.Config {
 	ext := "jpg"
-	if s.Type == SinkRaw {
+	switch {
+	case s.Type == SinkRaw:
 		ext = string(s.PixelFormat)
+	case s.Format == decode.FormatPNG:
+		ext = "png"
 	}
 	return sink.Config{
 		Name: s.Name, Path: s.Path, Destination: s.Destination, Manifest: s.Manifest,
@@ -169,7 +175,7 @@ func DefaultSink(t SinkType) Sink {
 	c := sink.DefaultConfig()
 	s := Sink{
 		Type:        t,
-		Sample:      decode.Sample{Type: decode.SampleInterval, Interval: 10 * time.Second, Clock: media.ClockProducer},
+		Sample:      decode.Sample{Type: decode.SampleInterval, Interval: 10 * time.Second, Tolerance: decode.DefaultTolerance, Clock: media.ClockProducer},
 		Resize:      decode.Resize{Fit: decode.FitContain},
 		Format:      decode.FormatJPEG,
 		Quality:     80,

@@ -44,22 +44,11 @@ type sinkLayers struct {
 // Load reads, merges and checks the settings. The error is Problems when the
 // settings are wrong, and something else only when the file cannot be read.
 func Load(o Options) (*Config, error) {
-	data, err := o.read()
+	l, ok, err := o.layers()
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{path: o.Path, env: environment(o.Environ), file: newLayers(), places: map[string]position{}}
-	if len(data) > MaxFileSize {
-		return nil, Problems{{File: o.Path, Message: fmt.Sprintf("the file is larger than %d bytes", MaxFileSize)}}
-	}
-	root, problems := parseYAML(o.Path, data)
-	l.problems = append(l.problems, problems...)
-	if root != nil {
-		l.readFile(root)
-	}
-	l.readEnvironment(o.Environ)
-	l.readFlags(o.Set)
-	if root == nil { // nothing is known of the settings: no more can be said
+	if !ok { // nothing is known of the settings: no more can be said
 		return nil, l.problems.sorted(o.Path)
 	}
 	c := l.decode()
@@ -68,6 +57,27 @@ func Load(o Options) (*Config, error) {
 		return nil, l.problems.sorted(o.Path)
 	}
 	return c, nil
+}
+
+// layers reads the layers. ok says that the file is YAML.
+func (o Options) layers() (l *loader, ok bool, err error) {
+	data, err := o.read()
+	if err != nil {
+		return nil, false, err
+	}
+	l = &loader{path: o.Path, env: environment(o.Environ), file: newLayers(), places: map[string]position{}}
+	if len(data) > MaxFileSize {
+		l.add(position{file: o.Path}, "", "the file is larger than %d bytes", MaxFileSize)
+		return l, false, nil
+	}
+	root, problems := parseYAML(o.Path, data)
+	l.problems = append(l.problems, problems...)
+	if root != nil {
+		l.readFile(root)
+	}
+	l.readEnvironment(o.Environ)
+	l.readFlags(o.Set)
+	return l, root != nil, nil
 }
 
 // read returns the file, or one byte more than the largest that is allowed.
@@ -195,10 +205,20 @@ func (l *loader) leaf(s scope, k *key, n *node) {
 	}
 	value, err := l.value(k, n)
 	if err != nil {
-		l.add(n.at, full, "%v", err)
+		l.refuse(n, full, err)
 		return
 	}
 	s.to[k.path] = newSetting(value, n)
+}
+
+// refuse reports what is wrong with the value n of a key, at the entry if it is one of a list.
+func (l *loader) refuse(n *node, full string, err error) {
+	var e *entryError
+	if errors.As(err, &e) && e.index < len(n.items) {
+		l.add(n.items[e.index].at, fmt.Sprintf("%s[%d]", full, e.index), "%v", e.err)
+		return
+	}
+	l.add(n.at, full, "%v", err)
 }
 
 func newSetting(value any, n *node) setting {
@@ -220,8 +240,8 @@ func (l *loader) value(k *key, n *node) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if changed && k.kind == kindTexts {
-			return nil, errors.New("want a list of text: a reference stands for one entry, not for the list")
+		if changed && k.isList() {
+			return nil, errors.New("want " + k.wants() + ": a reference stands for one entry, not for the list")
 		}
 		return k.read(&node{at: n.at, shape: shapeText, text: text}, changed)
 	case shapeList:
@@ -236,7 +256,7 @@ func (l *loader) list(k *key, n *node) (any, error) {
 	for i, item := range n.items {
 		text, _, err := interpolate(item.text, l.lookUp)
 		if err != nil {
-			return nil, fmt.Errorf("entry %d: %w", i, err)
+			return nil, &entryError{i, err}
 		}
 		copied.items[i] = &node{at: item.at, shape: item.shape, text: text}
 	}

@@ -98,6 +98,7 @@ func TestEveryKeyHasAVariableAndAFlag(t *testing.T) {
 	values := map[kind]string{
 		kindInt: "7", kindBool: "true", kindDuration: "7s", kindSize: "7MiB", kindTime: "2026-11-01T00:00:00Z",
 		kindRate: "7", kindColor: "#070707", kindTexts: "a,b", kindText: "seven",
+		kindTimes: "2026-11-01T00:00:00Z, 2026-11-01T00:00:01+02:00",
 	}
 	value := func(k key) string {
 		if k.kind == kindChoice {
@@ -144,6 +145,7 @@ source: {streams: [cam], end: {fragments: 3, duration: 1h}}
 sinks:
   - {name: thumbs, sample: {type: interval, interval: 1s}}
   - {name: b.raw, type: raw, path: "{sink}/{stream}_{fragment_number}_{frame_index}"}
+  - {name: stamps, sample: {type: timestamps, file: x}, path: "{sink}/{stream}_{fragment_number}_{frame_index}"}
 `
 	c := load(t, file, []string{
 		"KVSFRAMES_SOURCE_STREAMS=a, b",
@@ -162,8 +164,9 @@ sinks:
 		"sinks.b.raw.resize.background=#102030", "sinks.b.raw.resize.fit=pad",
 		"source.start_selector.type=PRODUCER_TIMESTAMP", "source.start_selector.timestamp=2026-11-01T01:00:00+01:00",
 		"service.shutdown_timeout=1m30s",
+		"sinks.stamps.sample={type: timestamps, at: [2026-11-01T00:00:00Z, 2026-11-01T00:00:00.5+01:00]}",
 	)
-	thumbs, raw := c.Sinks[0], c.Sinks[1]
+	thumbs, raw, stamps := c.Sinks[0], c.Sinks[1], c.Sinks[2]
 	for _, test := range []struct {
 		name      string
 		got, want any
@@ -176,9 +179,10 @@ sinks:
 		{"a number of a sink by index", thumbs.Quality, 90},
 		{"keys of one mapping one by one", [2]int{thumbs.Resize.Width, thumbs.Resize.Height}, [2]int{64, 48}},
 		{"true or false", thumbs.Resize.Upscale, true},
-		{"a mapping of a sink by name", thumbs.Sample, decode.Sample{Type: decode.SampleStride, N: 5, Clock: media.ClockProducer}},
+		{"a mapping of a sink by name", thumbs.Sample, decode.Sample{Type: decode.SampleStride, N: 5, Tolerance: decode.DefaultTolerance, Clock: media.ClockProducer}},
 		{"a choice by index", raw.PixelFormat, decode.PixelNV12},
 		{"a name with a dot", raw.Destination.Directory, "raw"},
+		{"times", stamps.Sample.At, []time.Time{time.UnixMilli(1793491200000).UTC(), time.UnixMilli(1793487600500).UTC()}},
 		{"a colour", raw.Resize.Background, decode.RGB{0x10, 0x20, 0x30}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -212,6 +216,8 @@ func TestProblemsOfOverridesNameTheirSource(t *testing.T) {
 		{"a flag of a sink that is not there", "", "sinks.3.quality=3", "--set sinks.3.quality: there is no sinks[3]: the file has 1"},
 		{"a flag for all sinks", "", "sinks=[]", "--set sinks: name a sink and its key, such as sinks.0.quality or sinks.thumbs.quality"},
 		{"a flag value of the wrong type", "", "decode.workers=many", "--set decode.workers: decode.workers: \"many\" is not a whole number"},
+		{"one of the times of a variable", "KVSFRAMES_SINKS_0_SAMPLE_AT=2026-11-01T00:00:00Z, noon", "", "environment KVSFRAMES_SINKS_0_SAMPLE_AT: sinks[0].sample.at: entry 1: \"noon\" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z"},
+		{"one of the times of a flag", "", "sinks.0.sample.at=[2026-11-01T00:00:00Z, noon]", "--set sinks.0.sample.at: sinks[0].sample.at[1]: \"noon\" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z"},
 		{"a flag for what is not there yet", "", "service.http=:9090", "--set service.http: service.http: is not available in this version"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -328,8 +334,16 @@ sinks:
   - {name: raw, type: raw, path: "{sink}/{fragment_number}_{frame_index}"}
   - {name: fps, sample: {fps: 2}, path: "{sink}/{fragment_number}_{frame_index}"}
   - {name: all, sample: {type: all}, path: "{sink}/{fragment_number}_{frame_index}"}
+  - {name: png, format: png, fast: true, path: "{sink}/{fragment_number}_{frame_index}"}
+  - {name: at, sample: {type: timestamps, at: ["2026-11-01T00:00:00Z"], clock: server}, path: "{sink}/{fragment_number}_{frame_index}"}
 `, nil)
 	image, raw, fps, all := c.Sinks[0], c.Sinks[1], c.Sinks[2], c.Sinks[3]
+	if png := c.Sinks[4]; png.Output().Format != decode.FormatPNG || png.SinkConfig().Ext != "png" || png.Output().Quality != 0 || !png.Output().EXIF || !png.Output().Fast {
+		t.Errorf("png: %+v", png)
+	}
+	if at := c.Sinks[5].Sample; at.Interval != 0 || at.Tolerance != 500*time.Millisecond || len(at.At) != 1 || at.Clock != media.ClockServer {
+		t.Errorf("timestamps: %+v", at)
+	}
 	if image.Format != decode.FormatJPEG || image.PixelFormat != "" || image.Output().Quality != 80 || image.SinkConfig().Ext != "jpg" {
 		t.Errorf("image: %+v", image)
 	}

@@ -230,7 +230,7 @@ func (l *loader) overrideKey(t target, k *key, value string, at position) {
 		l.leaf(t.scope, k, n)
 		return
 	}
-	if k.kind == kindTexts && strings.HasPrefix(strings.TrimSpace(value), "[") {
+	if k.isList() && strings.HasPrefix(strings.TrimSpace(value), "[") {
 		flow, ok := l.literal(value, at, full)
 		if !ok {
 			return
@@ -239,7 +239,7 @@ func (l *loader) overrideKey(t target, k *key, value string, at position) {
 	}
 	v, err := k.read(n, true)
 	if err != nil {
-		l.add(at, full, "%v", err)
+		l.refuse(n, full, err)
 		return
 	}
 	t.scope.to[k.path] = newSetting(v, n)

@@ -76,10 +76,15 @@ func (ps Problems) sorted(path string) Problems {
 }
 
 // Fields turns what a package says of a part of the settings after they are loaded
-// (joined *media.FieldError, see media.FieldError) into Problems of the file.
-// part is the path of that part, such as source or sinks[1].
-func Fields(file, part string, err error) Problems {
-	l := &loader{path: file, file: newLayers()}
+// (joined *media.FieldError, see media.FieldError) into Problems with the places where the
+// values were written. part is the path of that part, such as source or sinks[1]; the
+// settings are read once more from where Load had them.
+func Fields(o Options, part string, err error) Problems {
+	l, _, readErr := o.layers()
+	if readErr != nil { // it was there a moment ago: go without places
+		l = &loader{path: o.Path, file: newLayers()}
+	}
+	l.problems = nil
 	l.checkPart(part, err)
-	return l.problems.sorted(file)
+	return l.problems.sorted(o.Path)
 }

@@ -18,6 +18,7 @@ const (
 	kindRate
 	kindColor
 	kindTexts
+	kindTimes
 )
 
 // key is one key of the contract that holds a value.
@@ -130,14 +131,14 @@ var (
 		{path: "name", kind: kindText, optional: true},
 		{path: "type", kind: kindChoice, values: []string{"image", "raw"}, later: []string{"webdataset", "sprite"}},
 
-		{path: "sample.type", kind: kindChoice, values: []string{"all", "keyframes", "stride", "interval"}, later: []string{"timestamps", "scene", "best"}},
+		{path: "sample.type", kind: kindChoice, values: []string{"all", "keyframes", "stride", "interval", "timestamps"}, later: []string{"scene", "best"}},
 		{path: "sample.n", kind: kindInt, optional: true, selector: "sample.type", needs: []string{"stride"}},
 		{path: "sample.interval", kind: kindDuration, optional: true, selector: "sample.type", needs: []string{"interval"}},
 		{path: "sample.fps", kind: kindRate, optional: true, selector: "sample.type", needs: []string{"interval"}},
+		{path: "sample.at", kind: kindTimes, optional: true, selector: "sample.type", needs: []string{"timestamps"}},
+		{path: "sample.file", kind: kindText, optional: true, selector: "sample.type", needs: []string{"timestamps"}},
+		{path: "sample.tolerance", kind: kindDuration, selector: "sample.type", needs: []string{"timestamps"}},
 		{path: "sample.clock", kind: kindChoice, values: []string{"producer", "server"}},
-		{path: "sample.at", kind: kindTexts, unavailable: true},
-		{path: "sample.file", kind: kindText, unavailable: true},
-		{path: "sample.tolerance", kind: kindDuration, unavailable: true},
 		{path: "sample.threshold", kind: kindInt, unavailable: true},
 		{path: "sample.min_gap", kind: kindDuration, unavailable: true},
 		{path: "sample.window", kind: kindDuration, unavailable: true},
@@ -152,8 +153,8 @@ var (
 		{path: "resize.upscale", kind: kindBool},
 		{path: "resize.background", kind: kindColor, selector: "resize.fit", needs: []string{"pad"}},
 
-		{path: "format", kind: kindChoice, values: []string{"jpeg", "none"}, later: []string{"png", "npy", "yuv4mpeg"}},
-		{path: "quality", kind: kindInt, selector: "type", needs: []string{"image"}},
+		{path: "format", kind: kindChoice, values: []string{"jpeg", "png", "none"}, later: []string{"npy", "yuv4mpeg"}},
+		{path: "quality", kind: kindInt, selector: "format", needs: []string{"jpeg"}},
 		{path: "pixel_format", kind: kindChoice, values: []string{"rgb24", "bgr24", "gray", "nv12", "yuv420p"}, optional: true, selector: "type", needs: []string{"raw"}},
 		{path: "exif", kind: kindBool, selector: "type", needs: []string{"image"}},
 		{path: "fast", kind: kindBool, selector: "type", needs: []string{"image"}},
@@ -181,6 +182,6 @@ var (
 
 // formats are the forms that each type of sink can write.
 var formats = map[SinkType][]string{
-	SinkImage: {"jpeg"},
+	SinkImage: {"jpeg", "png"},
 	SinkRaw:   {"none"},
 }

@@ -21,7 +21,7 @@ func TestSchemaAndStructsHaveTheSameKeys(t *testing.T) {
 	}{
 		{"file", fileKeys, Config{}, []string{"service.http"}},
 		{"sink", sinkKeys, Sink{}, []string{
-			"sample.at", "sample.file", "sample.tolerance", "sample.threshold", "sample.min_gap", "sample.window",
+			"sample.threshold", "sample.min_gap", "sample.window",
 			"filters.black", "filters.blur", "filters.duplicate",
 		}},
 	} {
@@ -182,6 +182,8 @@ sinks:
     destination: {type: s3, bucket: bb, prefix: p, region: eu-west-1, endpoint_url: "http://127.0.0.1:9000", force_path_style: true,
       storage_class: STANDARD_IA, server_side_encryption: {type: "aws:kms", kms_key_id: k}, metadata: full, if_exists: overwrite, max_in_flight: 3}
     manifest: {format: none}
+  - {name: e, path: "{sink}/{stream}_{fragment_number}_{frame_index}", format: png, sample: {type: timestamps, at: [2026-11-01T00:00:00Z, "2026-11-01T00:00:00.123456789+01:00"], tolerance: 0s}}
+  - {name: f, path: "{sink}/{stream}_{fragment_number}_{frame_index}", sample: {type: timestamps, file: "a b/times.txt"}}
   - {name: d, path: "{sink}/{stream}_{fragment_number}_{frame_index}", destination: {if_exists: skip, fsync: true}, manifest: {path: "{sink}/m/{stream}_{fragment_number}"}}
 `
 

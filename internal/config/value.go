@@ -22,7 +22,7 @@ func (k *key) read(n *node, loose bool) (any, error) {
 	if n.shape == shapeNull {
 		return nil, errors.New("is empty: write a value or leave the key out")
 	}
-	if k.kind == kindTexts {
+	if k.isList() {
 		return k.readList(n, loose)
 	}
 	if n.shape == shapeList || n.shape == shapeMapping {
@@ -60,6 +60,8 @@ func (k *key) wants() string {
 		return "a colour such as \"#000000\""
 	case kindTexts:
 		return "a list of text"
+	case kindTimes:
+		return "a list of times such as [2026-11-01T00:00:00Z]"
 	default:
 		return "text"
 	}
@@ -129,17 +131,33 @@ func (k *key) readChoice(text string) error {
 	return fmt.Errorf("%q is not one of %s%s", short(text), list(k.values), didYouMean(text, slices.Concat(k.values, k.later)))
 }
 
+// isList says whether the value is a list, whose entries are text.
+func (k *key) isList() bool { return k.kind == kindTexts || k.kind == kindTimes }
+
+// entryError is what is wrong with one entry of a list.
+type entryError struct {
+	index int
+	err   error
+}
+
+func (e *entryError) Error() string { return fmt.Sprintf("entry %d: %v", e.index, e.err) }
+
 func (k *key) readList(n *node, loose bool) (any, error) {
+	items := n.items
 	if loose && n.shape == shapeText {
-		return splitList(n.text), nil
-	}
-	if n.shape != shapeList {
-		return nil, fmt.Errorf("want a list of text, not %s", n.shape)
+		items = splitList(n)
+	} else if n.shape != shapeList {
+		return nil, fmt.Errorf("want %s, not %s", k.wants(), n.shape)
 	}
 	texts := []any{}
-	for i, item := range n.items {
+	for i, item := range items {
 		if item.shape != shapeText && item.shape != shapeNumber {
-			return nil, fmt.Errorf("entry %d: want text, not %s", i, item.shape)
+			return nil, &entryError{i, fmt.Errorf("want text, not %s", item.shape)}
+		}
+		if k.kind == kindTimes {
+			if _, err := parseTime(item.text); err != nil {
+				return nil, &entryError{i, err}
+			}
 		}
 		texts = append(texts, item.text)
 	}
@@ -147,14 +165,14 @@ func (k *key) readList(n *node, loose bool) (any, error) {
 }
 
 // splitList reads a,b as the environment and the flags write a list.
-func splitList(text string) []any {
-	texts := []any{}
-	for item := range strings.SplitSeq(text, ",") {
+func splitList(n *node) []*node {
+	var items []*node
+	for item := range strings.SplitSeq(n.text, ",") {
 		if item = strings.TrimSpace(item); item != "" {
-			texts = append(texts, item)
+			items = append(items, &node{at: n.at, shape: shapeText, text: item})
 		}
 	}
-	return texts
+	return items
 }
 
 func parseDuration(text string) (time.Duration, error) {

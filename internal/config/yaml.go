@@ -183,6 +183,11 @@ func (r *reader) structure(n ast.Node, out *node, key string, depth int) *node {
 	case *ast.SequenceNode:
 		out.shape = shapeList
 		for i, v := range n.Values {
+			if text, ok := unsplit(v); ok {
+				r.nodes++
+				out.items = append(out.items, &node{at: r.at(v.(*ast.MappingNode).Values[0].Key.GetToken()), shape: shapeText, text: text})
+				continue
+			}
 			out.items = append(out.items, r.value(v, fmt.Sprintf("%s[%d]", key, i), depth+1))
 		}
 	case *ast.MappingNode:
@@ -200,6 +205,23 @@ func (r *reader) structure(n ast.Node, out *node, key string, depth int) *node {
 		r.add(out.at, key, "YAML tags and other special forms are not supported")
 	}
 	return out
+}
+
+// unsplit returns plain text that the parser has taken for a key and a value. In a flow
+// mapping it ends plain text at any colon, though a space has to follow (YAML 1.2, rule
+// ns-plain-char), and so breaks the times of {at: [2026-11-01T00:00:00Z]}.
+func unsplit(n ast.Node) (string, bool) {
+	m, ok := n.(*ast.MappingNode)
+	if !ok || m.IsFlowStyle || len(m.Values) != 1 {
+		return "", false
+	}
+	pair := m.Values[0]
+	value, scalar := pair.Value.(*ast.StringNode)
+	if !scalar || pair.Start == nil || pair.Key.GetToken().Type != token.StringType || value.Token.Type != token.StringType ||
+		value.Token.Position.Offset != pair.Start.Position.Offset+1 {
+		return "", false
+	}
+	return pair.Key.GetToken().Value + ":" + value.Value, true
 }
 
 // alias returns the anchored value. It is shared, not copied, but counted as if

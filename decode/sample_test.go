@@ -1,0 +1,261 @@
+package decode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// times returns instants at the given milliseconds.
+func times(ms ...float64) []time.Time {
+	var ts []time.Time
+	for _, m := range ms {
+		ts = append(ts, time.UnixMicro(int64(m*1000)).UTC())
+	}
+	return ts
+}
+
+// still returns a fragment of IDR pictures at the given milliseconds on the producer's clock.
+func still(ms ...int) *media.Fragment {
+	headers := make([]byte, len(ms))
+	for i := range headers {
+		headers[i] = idr
+	}
+	return gop(ms, headers)
+}
+
+// nearest asks for times with a tolerance of 100 ms.
+func nearest(ms ...float64) Sample {
+	return Sample{Type: SampleTimestamps, At: times(ms...), Tolerance: 100 * time.Millisecond}
+}
+
+// answersOf returns what a plan answers, a word each frame: index=request,request in milliseconds.
+func answersOf(pl *plan) string {
+	var words []string
+	for _, k := range pl.inOrder {
+		for _, a := range pl.frames[k].outputs {
+			var ms []string
+			for _, t := range a.answers {
+				ms = append(ms, fmt.Sprint(float64(t.UnixMicro())/1000))
+			}
+			words = append(words, fmt.Sprintf("%d=%s", pl.frames[k].info.Index, strings.Join(ms, ",")))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func TestTimestampsPickTheNearestFrame(t *testing.T) {
+	noVideo := &media.Fragment{Stream: "cam"}
+	for name, c := range map[string]struct {
+		sample Sample
+		frags  []*media.Fragment
+		want   []string // by fragment
+		misses string
+	}{
+		"on a frame":                                  {nearest(40), []*media.Fragment{still(0, 40, 80)}, []string{"1=40"}, ""},
+		"between two frames":                          {nearest(59, 61), []*media.Fragment{still(0, 40, 80)}, []string{"1=59 2=61"}, ""},
+		"the earlier one at a tie":                    {nearest(60), []*media.Fragment{still(0, 40, 80)}, []string{"1=60"}, ""},
+		"before the first frame":                      {nearest(899, 900), []*media.Fragment{still(1000)}, []string{"0=900"}, "0.899"},
+		"after the last frame":                        {nearest(1100, 1100.001), []*media.Fragment{still(1000)}, []string{"0=1100"}, "1.100001"},
+		"in no order, and twice":                      {nearest(80, 0, 80), []*media.Fragment{still(0, 40, 80)}, []string{"0=0 2=80"}, ""},
+		"several for one frame":                       {nearest(30, 40, 50), []*media.Fragment{still(0, 40, 80)}, []string{"1=30,40,50"}, ""},
+		"of equal times the first at a request":       {nearest(40), []*media.Fragment{still(0, 40, 40, 40)}, []string{"1=40"}, ""},
+		"of equal times the first after a request":    {nearest(30), []*media.Fragment{still(0, 40, 40, 40)}, []string{"1=30"}, ""},
+		"of equal times the last before a request":    {nearest(45), []*media.Fragment{still(0, 40, 40, 40, 80)}, []string{"3=45"}, ""},
+		"no tolerance":                                {Sample{Type: SampleTimestamps, At: times(0, 39, 40)}, []*media.Fragment{still(0, 40)}, []string{"0=0 1=40"}, "0.039"},
+		"between fragments, nearer to the one":        {nearest(1040), []*media.Fragment{still(1000), still(1100)}, []string{"0=1040", ""}, ""},
+		"between fragments, nearer to the other":      {nearest(1060), []*media.Fragment{still(1000), still(1100)}, []string{"", "0=1060"}, ""},
+		"between fragments that are far apart":        {nearest(1100, 1101, 1899, 1900), []*media.Fragment{still(1000), still(2000)}, []string{"0=1100", "0=1900"}, "1.101 1.899"},
+		"over a fragment without video":               {nearest(1060), []*media.Fragment{still(1000), noVideo, still(1100)}, []string{"", "", "0=1060"}, ""},
+		"over fragments of one time":                  {nearest(1010, 1060), []*media.Fragment{still(1000), still(1000), still(1000, 1100)}, []string{"", "", "0=1010 1=1060"}, ""},
+		"a clock that goes back answers what is open": {nearest(50, 1000, 2000), []*media.Fragment{still(1000), still(0, 40), still(2000)}, []string{"0=1000", "1=50", "0=2000"}, ""},
+		"a clock that repeats answers once":           {nearest(0, 45), []*media.Fragment{still(0, 40), still(0, 45)}, []string{"0=0 1=45", ""}, ""},
+		"the first segment within the tolerance":      {nearest(100), []*media.Fragment{still(0), still(-10, 100)}, []string{"0=100", ""}, ""},
+		"a clock that jumps on":                       {nearest(0, 400000, 900000), []*media.Fragment{still(0), still(900000)}, []string{"0=0", "0=900000"}, "400"},
+		"before the epoch":                            {nearest(-1060, -990), []*media.Fragment{still(-1100, -1000)}, []string{"0=-1060 1=-990"}, ""},
+		"nothing at all":                              {nearest(1, 2), nil, nil, "0.001 0.002"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlanner(SkipAuto, []Output{{Sink: "s", Sample: c.sample}})
+			var plans []*plan
+			for _, f := range c.frags {
+				plans = append(plans, p.plan(f))
+			}
+			var misses []string
+			for _, g := range p.end() {
+				if g.FragmentNumber != "" || g.FrameIndex != media.WholeFragment || g.FramesLost != 0 {
+					t.Errorf("gap %+v", g)
+				}
+				at, ok := strings.CutPrefix(g.Reason, "sink s: no frame within "+c.sample.Tolerance.String()+" of ")
+				parsed, err := time.Parse(time.RFC3339, at)
+				if !ok || err != nil {
+					t.Fatalf("gap %q", g.Reason)
+				}
+				misses = append(misses, fmt.Sprint(float64(parsed.UnixMicro())/1e6))
+			}
+			for i, pl := range plans {
+				if err := pl.wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if got := answersOf(pl); got != c.want[i] {
+					t.Errorf("fragment %d answers %q, want %q", i, got, c.want[i])
+				}
+			}
+			if got := strings.Join(misses, " "); got != c.misses {
+				t.Errorf("misses %q, want %q", got, c.misses)
+			}
+		})
+	}
+}
+
+func decidedNow(pl *plan) bool {
+	if pl.decided == nil {
+		return true
+	}
+	select {
+	case <-pl.decided:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestAWaitForAPlanEndsWithItsContext(t *testing.T) {
+	p := newPlanner(SkipAuto, []Output{{Sample: nearest(1050)}})
+	pl := p.plan(still(1000))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := pl.wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOnlyARequestAfterTheLastFrameWaits(t *testing.T) {
+	lone := []Output{{Sample: nearest(1050)}}
+	for name, c := range map[string]struct {
+		outputs []Output
+		next    func(p *planner)
+		waits   bool
+		after   bool // still waits after next
+	}{
+		"no request near":        {[]Output{{Sample: nearest(500, 1101, 2000)}}, nil, false, false},
+		"a request on the frame": {[]Output{{Sample: nearest(1000)}}, nil, false, false},
+		"no output of times":     {[]Output{{Sample: Sample{Type: SampleAll}}}, nil, false, false},
+		"the next fragment":      {lone, func(p *planner) { p.plan(still(1100)) }, true, false},
+		"a fragment far away":    {lone, func(p *planner) { p.plan(still(9000)) }, true, false},
+		"a clock that goes back": {lone, func(p *planner) { p.plan(still(0)) }, true, false},
+		"the end":                {lone, func(p *planner) { p.end() }, true, false},
+		"a lost fragment":        {lone, func(p *planner) { p.lost() }, true, true},
+		"a fragment out of bounds": {lone, func(p *planner) {
+			f := still(1100)
+			f.Until, f.Clock = time.UnixMilli(1100), media.ClockProducer
+			p.plan(f)
+		}, true, true},
+		"too many lost fragments": {lone, func(p *planner) {
+			for range maxHeld {
+				p.lost()
+			}
+		}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlanner(SkipAuto, c.outputs)
+			pl := p.plan(still(960, 1000))
+			if decidedNow(pl) == c.waits {
+				t.Fatalf("waits: %t, want %t", !c.waits, c.waits)
+			}
+			if c.next == nil {
+				return
+			}
+			c.next(p)
+			if decidedNow(pl) == c.after {
+				t.Fatalf("waits after it: %t, want %t", !c.after, c.after)
+			}
+			p.end()
+			if !decidedNow(pl) {
+				t.Error("the end did not decide it")
+			}
+		})
+	}
+}
+
+func TestAHeldPlanFeedsWhatTheDecisionNeeds(t *testing.T) {
+	// Presentation 0, 40, 80, 120; the last one is wanted only if nothing nearer follows.
+	headers := []byte{idr, ref, disposed, disposed}
+	for next, want := range map[int][]bool{150: {false, false, false, false}, 1000: {true, true, false, false}} {
+		p := newPlanner(SkipAuto, []Output{{Sink: "a", Sample: nearest(140)}, {Sink: "b", Sample: nearest(1000)}})
+		pl := p.plan(gop([]int{0, 120, 40, 80}, headers))
+		p.plan(still(next))
+		if !decidedNow(pl) {
+			t.Fatal("undecided")
+		}
+		var fed []bool
+		for _, f := range pl.frames {
+			fed = append(fed, f.feed)
+		}
+		if !slices.Equal(fed, want) || pl.samples != len(pl.inOrder) || (pl.samples == 1) != want[0] {
+			t.Errorf("next at %d ms: fed %v, want %v, %d samples", next, fed, want, pl.samples)
+		}
+	}
+}
+
+func TestALateAnswerKeepsTheOutputsInOrder(t *testing.T) {
+	p := newPlanner(SkipAuto, []Output{{Sink: "a", Sample: nearest(1040)}, {Sink: "b", Sample: Sample{Type: SampleAll}}, {Sink: "c", Sample: nearest(1000)}})
+	pl := p.plan(still(1000))
+	p.end()
+	var outputs []int
+	for _, a := range pl.frames[0].outputs {
+		outputs = append(outputs, a.output)
+	}
+	if !slices.Equal(outputs, []int{0, 1, 2}) || pl.samples != 1 {
+		t.Errorf("outputs %v, %d samples", outputs, pl.samples)
+	}
+}
+
+func TestFramesOutOfBoundsAnswerNothing(t *testing.T) {
+	f := still(1000, 1040, 1080)
+	f.From, f.Until, f.Clock = time.UnixMilli(1001), time.UnixMilli(1080), media.ClockProducer
+	p := newPlanner(SkipAuto, []Output{{Sample: nearest(1000, 1079)}})
+	pl := p.plan(f)
+	gaps := p.end()
+	if got := answersOf(pl); got != "1=1000,1079" || len(gaps) != 0 {
+		t.Errorf("answers %q, gaps %v", got, gaps)
+	}
+}
+
+func TestVeryManyMissesAreNamedUpToALimit(t *testing.T) {
+	var at []time.Time
+	for i := range maxNamedMisses + 7 {
+		at = append(at, time.Unix(int64(i), 0))
+	}
+	p := newPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Type: SampleTimestamps, At: at, Tolerance: time.Millisecond}}})
+	gaps := p.end()
+	want := "sink s: no frame within 1ms of 7 more times from 1970-01-01T02:46:40Z to 1970-01-01T02:46:46Z"
+	if len(gaps) != maxNamedMisses+1 || gaps[len(gaps)-1].Reason != want {
+		t.Errorf("%d gaps, the last %q", len(gaps), gaps[len(gaps)-1].Reason)
+	}
+}
+
+func TestReadTimes(t *testing.T) {
+	got, err := ReadTimes(strings.NewReader("# alarms\r\n\n 2026-11-01T00:00:00Z \r\n2026-11-01T00:00:00.25+01:00\n2026-11-01T00:00:00Z"))
+	if want := times(1793491200000, 1793487600250, 1793491200000); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+	for text, want := range map[string]string{
+		"":                                  "holds no time",
+		"# nothing\n":                       "holds no time",
+		"2026-11-01T00:00:00Z\n\nnoon\n":    `line 3: "noon" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z`,
+		"2026-11-01T00:00:00Z 2\n":          `line 1: "2026-11-01T00:00:00Z 2" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z`,
+		"\n#" + strings.Repeat("x", 5000):   "line 2: is longer than 4096 bytes",
+		strings.Repeat("#\n", 32<<20) + "2": "is larger than 67108864 bytes",
+	} {
+		if _, err := ReadTimes(strings.NewReader(text)); err == nil || err.Error() != want {
+			t.Errorf("%.20q...: %v, want %s", text, err, want)
+		}
+	}
+}
