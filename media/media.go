@@ -210,7 +210,8 @@ type Gap struct {
 	// Stream and FragmentNumber name the fragment; the number is empty when the
 	// payload did not tell it, and when the gap lies in no fragment.
 	Stream, FragmentNumber string
-	// FrameIndex is the frame, or WholeFragment.
+	// FrameIndex is the first of the frames that are missing, one after the other, or
+	// WholeFragment.
 	FrameIndex int
 	// Reason says in a few words what is missing and why.
 	Reason string

@@ -346,9 +346,9 @@ func (r *run) commitItem(ctx context.Context, it *item) error {
 			r.Log.Warn("more gaps: the summary names them", "stream", r.Name, "gaps", len(gaps)-i)
 			break
 		}
-		r.Log.Warn("gap", "stream", r.Name, "fragment", g.FragmentNumber, "frames_lost", g.FramesLost, "reason", g.Reason)
+		r.Log.Warn("gap", "stream", r.Name, "fragment", g.FragmentNumber, "frames_lost", g.FramesLost, "reason", reason(g))
 	}
-	r.summary.add(it.fragment, it.lane.outcome.FramesDecoded, gaps)
+	r.summary.add(it.fragment, it.lane.outcome, gaps)
 	r.Meter.Gaps.Add(int64(len(gaps)))
 	if it.fragment != nil {
 		r.Meter.Fragments.Add(1)

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -14,6 +15,9 @@ type Summary struct {
 	Fragments int `json:"fragments"`
 	// FramesDecoded is the number of frames that the decoders gave.
 	FramesDecoded int `json:"frames_decoded"`
+	// FramesConcealed is the number of samples that were delivered although parts of them are
+	// guessed, since data or a reference is missing.
+	FramesConcealed int `json:"frames_concealed"`
 	// FramesWritten is the number of durable images by sink.
 	FramesWritten map[string]int `json:"frames_written"`
 	// BytesRead is the number of payload bytes that were read.
@@ -29,11 +33,12 @@ type Summary struct {
 	LastFragmentNumber string `json:"last_fragment_number"`
 }
 
-// Gap is one fragment or frame that could not be delivered.
+// Gap is one fragment or some frames that could not be delivered.
 type Gap struct {
 	FragmentNumber string `json:"fragment_number"`
-	Reason         string `json:"reason"`
-	FramesLost     int    `json:"frames_lost"`
+	// Reason begins with the indexes of the frames, when it is not the fragment as a whole.
+	Reason     string `json:"reason"`
+	FramesLost int    `json:"frames_lost"`
 }
 
 // Meter counts while a run goes on. All fields may be read at any time; one
@@ -53,15 +58,27 @@ func (m *Meter) sink(name string) *atomic.Int64 {
 	return n.(*atomic.Int64)
 }
 
+// reason says what is missing of a fragment, and why.
+func reason(g media.Gap) string {
+	switch {
+	case g.FrameIndex == media.WholeFragment:
+		return g.Reason
+	case g.FramesLost > 1:
+		return fmt.Sprintf("frames %d to %d: %s", g.FrameIndex, g.FrameIndex+g.FramesLost-1, g.Reason)
+	}
+	return fmt.Sprintf("frame %d: %s", g.FrameIndex, g.Reason)
+}
+
 // add notes the end of one fragment.
-func (s *Summary) add(f *media.Fragment, decoded int, gaps []media.Gap) {
+func (s *Summary) add(f *media.Fragment, out media.Outcome, gaps []media.Gap) {
 	for _, g := range gaps {
-		s.Gaps = append(s.Gaps, Gap{FragmentNumber: g.FragmentNumber, Reason: g.Reason, FramesLost: g.FramesLost})
+		s.Gaps = append(s.Gaps, Gap{FragmentNumber: g.FragmentNumber, Reason: reason(g), FramesLost: g.FramesLost})
 	}
 	if f == nil { // a fragment that the source could not give
 		return
 	}
 	s.Fragments++
-	s.FramesDecoded += decoded
+	s.FramesDecoded += out.FramesDecoded
+	s.FramesConcealed += out.FramesConcealed
 	s.LastFragmentNumber = f.Number
 }

@@ -72,7 +72,7 @@ func (p *patient) End() (gaps []media.Gap) {
 }
 
 func lostFragment(i int) error {
-	return &media.GapError{Gap: media.Gap{FragmentNumber: fmt.Sprintf("%06d", i), Reason: "not found"}, Err: errors.New("4000")}
+	return &media.GapError{Gap: media.Gap{FragmentNumber: fmt.Sprintf("%06d", i), FrameIndex: media.WholeFragment, Reason: "not found"}, Err: errors.New("4000")}
 }
 
 // TestAFragmentMayWaitForTheNext lets every fragment wait for the one after it, under the

@@ -46,6 +46,9 @@ func (s summary) print(w io.Writer) {
 		for _, sink := range slices.Sorted(maps.Keys(st.FramesWritten)) {
 			fmt.Fprintf(w, "  %s: %d images\n", sink, st.FramesWritten[sink])
 		}
+		if st.FramesConcealed > 0 {
+			fmt.Fprintf(w, "  %d of the frames are concealed in part: their records say so\n", st.FramesConcealed)
+		}
 		if st.Pauses > 0 {
 			fmt.Fprintf(w, "  the producer paused %d times\n", st.Pauses)
 		}
