@@ -22,6 +22,8 @@ const keptDecoders = 4
 type decoderKey struct {
 	codecID, codecPrivate string
 	width, height         int
+	// track holds what frames inherit from the container.
+	track facts
 }
 
 // errUnsupported says that a codec is none of those that are decoded.

@@ -24,7 +24,7 @@ func newWorker(cfg Config) (*worker, error) {
 	w := &worker{
 		maxPixels: cfg.MaxPixels,
 		decoders:  kept[decoderKey, codec]{limit: keptDecoders},
-		renderer:  newRenderer(cfg.Color),
+		renderer:  newRenderer(cfg),
 	}
 	var err error
 	if w.packet, err = newPacket(); err != nil {
@@ -90,7 +90,11 @@ func (w *worker) decode(ctx context.Context, j *job) error {
 		return nil
 	}
 	defer d.free()
-	key := decoderKey{track.CodecID, string(track.CodecPrivate), track.Width, track.Height}
+	if w.renderer.track, err = trackFacts(d.video); err != nil {
+		j.fail(err)
+		return nil
+	}
+	key := decoderKey{track.CodecID, string(track.CodecPrivate), track.Width, track.Height, w.renderer.track}
 	c, err := w.decoders.get(key, func(decoderKey) (codec, error) { return openDecoder(d.video, w.maxPixels) })
 	if err != nil {
 		j.fail(err)
