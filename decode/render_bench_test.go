@@ -3,15 +3,12 @@
 package decode
 
 import (
-	"context"
-	"strconv"
+	"os"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/asticode/go-astiav"
-
-	"github.com/kvsframes/kvsframes/media"
 )
 
 // BenchmarkRender renders one picture of 1080p again and again, in the ways that are asked for
@@ -46,12 +43,60 @@ func BenchmarkRender(b *testing.B) {
 	}
 }
 
-// BenchmarkPipeline decodes a clip of the name in the environment, and renders all its frames.
+// BenchmarkScaler is what libswscale takes for the same as two of BenchmarkRender.
+func BenchmarkScaler(b *testing.B) {
+	f, _ := noise(b, 1920, 1080, astiav.PixelFormatYuv420P, 8)
+	for _, k := range []scalerKey{
+		{1920, 1080, astiav.PixelFormatYuv420P, 320, 180, astiav.PixelFormatYuv420P},
+		{1920, 1080, astiav.PixelFormatYuv420P, 224, 224, astiav.PixelFormatRgb24},
+	} {
+		b.Run(k.df.String(), func(b *testing.B) {
+			s, err := newScaler(k)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.free()
+			out, err := newPicture(k.dw, k.dh, k.df)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer out.free()
+			start := userTime(b)
+			for b.Loop() {
+				if err := s.frame(out, f); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64((userTime(b)-start).Microseconds())/1000/float64(b.N), "user-ms")
+		})
+	}
+}
+
+// BenchmarkPipeline decodes and renders all frames of the clip that KVSFRAMES_CLIP names. user-ms is
+// processor time per frame, decoding included.
 func BenchmarkPipeline(b *testing.B) {
-	_ = strconv.Itoa
-	_ = context.Background
-	_ = media.ClockProducer
-	b.Skip()
+	clip := os.Getenv("KVSFRAMES_CLIP")
+	if clip == "" {
+		b.Skip("KVSFRAMES_CLIP names no clip")
+	}
+	frags := fragments(b, clip)
+	for name, o := range map[string]Output{
+		"JPEG 320":    jpegOf(Sample{Type: SampleAll}, Resize{Width: 320}),
+		"RGB 224x224": rawOf(PixelRGB24, Resize{Width: 224, Height: 224, Fit: FitStretch}),
+		"gray 2x2":    rawOf(PixelGray, Resize{Width: 30, Height: 17, Fit: FitStretch}),
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := newTestPool(b, nil)
+			frames, start := 0, userTime(b)
+			for b.Loop() {
+				images, _ := decodeAll(b, stream(b, p, o), frags)
+				for _, i := range images {
+					frames += len(i)
+				}
+			}
+			b.ReportMetric(float64((userTime(b)-start).Microseconds())/1000/float64(frames), "user-ms")
+		})
+	}
 }
 
 func userTime(b *testing.B) time.Duration {

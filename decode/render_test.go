@@ -92,8 +92,17 @@ func average(value func(x, y int) uint16, w, h, dw, dh, step, x, y int, subsampl
 // hardest there is, with averages in double precision.
 func TestShrinkingIsTheAverageOfTheArea(t *testing.T) {
 	sizes := [][4]int{
-		{1920, 1080, 224, 224}, {1920, 1080, 320, 180}, {640, 360, 639, 359}, {161, 91, 33, 17}, {333, 777, 100, 100},
-		{640, 480, 10, 8}, {1279, 719, 641, 401}, {97, 64, 97, 13}, {64, 97, 13, 97}, {3, 3, 1, 1}, {17, 2048, 16, 33},
+		{1920, 1080, 224, 224},
+		{1920, 1080, 320, 180},
+		{640, 360, 639, 359},
+		{161, 91, 33, 17},
+		{333, 777, 100, 100},
+		{640, 480, 10, 8},
+		{1279, 719, 641, 401},
+		{97, 64, 97, 13},
+		{64, 97, 13, 97},
+		{3, 3, 1, 1},
+		{17, 2048, 16, 33},
 	}
 	for format, depth := range map[astiav.PixelFormat]int{
 		astiav.PixelFormatYuv420P: 8, astiav.PixelFormatYuv422P: 8, astiav.PixelFormatYuv420P10Le: 10, astiav.PixelFormatYuv444P12Le: 12,
