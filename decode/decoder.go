@@ -45,7 +45,12 @@ func openDecoder(s *astiav.Stream, maxPixels int64) (codec, error) {
 	if c == nil {
 		return codec{}, errUnsupported
 	}
-	return openCodec(c, s.CodecParameters().ToCodecContext, map[string]string{
+	set := func(ctx *astiav.CodecContext) error {
+		// Crops begin where the stream says. By default libav moves them to where pointers are aligned.
+		ctx.SetFlags(astiav.NewCodecContextFlags(astiav.CodecContextFlagUnaligned))
+		return s.CodecParameters().ToCodecContext(ctx)
+	}
+	return openCodec(c, set, map[string]string{
 		"threads":    "1",
 		"max_pixels": strconv.FormatInt(maxPixels, 10),
 		// A stream that does not tell its reorder depth is taken at the depth of
