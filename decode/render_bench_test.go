@@ -43,6 +43,41 @@ func BenchmarkRender(b *testing.B) {
 	}
 }
 
+// BenchmarkCold is BenchmarkRender for pictures that are no longer in the processor's caches, as
+// after a decoder.
+func BenchmarkCold(b *testing.B) {
+	var frames [64]frame
+	for i := range frames {
+		frames[i] = drawn(b, 1920, 1080, astiav.PixelFormatYuv420P, func(_, x, y int) uint16 { return uint16(x ^ y) })
+	}
+	s, err := newScaler(scalerKey{1920, 1080, astiav.PixelFormatYuv420P, 224, 224, astiav.PixelFormatRgb24})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.free()
+	out, err := newPicture(224, 224, astiav.PixelFormatRgb24)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer out.free()
+	r, o := newTestRenderer(b), rawOf(PixelRGB24, Resize{Width: 224, Height: 224, Fit: FitStretch})
+	for name, draw := range map[string]func(frame) error{
+		"ours":       func(f frame) error { _, err := r.render(f, o); return err },
+		"libswscale": func(f frame) error { return s.frame(out, f) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			i, start := 0, userTime(b)
+			for b.Loop() {
+				if err := draw(frames[i%len(frames)]); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
+			b.ReportMetric(float64((userTime(b)-start).Microseconds())/1000/float64(b.N), "user-ms")
+		})
+	}
+}
+
 // BenchmarkScaler is what libswscale takes for the same as two of BenchmarkRender.
 func BenchmarkScaler(b *testing.B) {
 	f, _ := noise(b, 1920, 1080, astiav.PixelFormatYuv420P, 8)
