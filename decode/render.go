@@ -12,7 +12,7 @@ import (
 const (
 	keptScalers  = 16
 	keptAreas    = 48 // one for luma and one or two for chroma, of each size
-	keptPictures = 32
+	keptPictures = 16
 )
 
 // pictureKey tells the pictures apart that a worker draws into, by their use.
