@@ -56,6 +56,54 @@ card card-bt709.mkv bt709 tv -colorspace bt709 -color_range tv
 card card-bt709-full.mkv bt709 pc -colorspace bt709 -color_range pc
 card card-untagged.mkv bt601 tv
 
+# The same patches in other layouts, depths and codecs.
+deep_card() { # output, matrix, range, pixel format, encoder and tag arguments...
+	local out=$1 matrix=$2 range=$3 format=$4
+	shift 4
+	encode "$out" -filter_complex "${patches}${inputs}hstack=inputs=8,scale=out_color_matrix=$matrix:out_range=$range:flags=accurate_rnd+full_chroma_int,format=$format" \
+		-frames:v 2 -threads 1 "$@"
+}
+x264=(-c:v libx264 -qp 6 -bf 0)
+x265=(-c:v libx265 -bf 0 -x265-params "qp=6:pools=none:frame-threads=1:log-level=error:info=0")
+deep_card card-10bit.mkv bt709 tv yuv420p10le "${x264[@]}" -colorspace bt709 -color_range tv
+deep_card card-10bit-full.mkv bt601 pc yuv420p10le "${x264[@]}" -colorspace smpte170m -color_range pc
+deep_card card-main10.mkv bt709 tv yuv420p10le "${x265[@]}" -colorspace bt709 -color_range tv
+deep_card card-bt2020.mkv bt2020 tv yuv420p10le "${x265[@]}" -colorspace bt2020nc -color_primaries bt2020 -color_trc bt2020-10 -color_range tv
+deep_card card-pq.mkv bt2020 tv yuv420p10le "${x265[@]}" -colorspace bt2020nc -color_primaries bt2020 -color_trc smpte2084 -color_range tv
+deep_card card-hlg.mkv bt2020 tv yuv420p10le "${x265[@]}" -colorspace bt2020nc -color_primaries bt2020 -color_trc arib-std-b67 -color_range tv
+deep_card card-422.mkv bt709 tv yuv422p "${x264[@]}" -colorspace bt709 -color_range tv
+deep_card card-444.mkv bt709 tv yuv444p "${x264[@]}" -colorspace bt709 -color_range tv
+deep_card card-422-10bit.mkv bt601 tv yuv422p10le "${x264[@]}" -colorspace smpte170m -color_range tv
+deep_card card-gray.mkv bt601 tv gray "${x264[@]}" -color_range tv
+deep_card card-rgb.mkv bt709 pc gbrp -c:v libx264rgb -qp 6 -bf 0
+
+# Four corners, red and green above blue and white, to tell which side is up.
+corners() { # output, shape of a pixel, arguments...
+	encode "$1" -filter_complex "color=c=0xFF0000:s=32x16:r=5:d=1[a];color=c=0x00FF00:s=32x16:r=5:d=1[b];color=c=0x0000FF:s=32x16:r=5:d=1[c];color=c=0xFFFFFF:s=32x16:r=5:d=1[d];
+		[a][b][c][d]xstack=inputs=4:layout=0_0|32_0|0_16|32_16,scale=out_color_matrix=bt601:out_range=tv,format=yuv420p,setsar=$2" \
+		-frames:v 2 -threads 1 "${x264[@]}" -colorspace smpte170m -color_range tv "${@:3}"
+}
+corners corners.mkv 0
+for turn in rotate=90 rotate=180 rotate=270 flip=horizontal flip=vertical rotate=90:flip=horizontal; do
+	corners "corners-${turn//[=:]/-}.mkv" 0 -bsf:v "h264_metadata=display_orientation=insert:$turn"
+done
+# Pixels that are not square, as the stream says it and as the container does.
+corners corners-sar.mkv 3/2
+encode corners-aspect.mkv -i corners.mkv -c copy -aspect 4
+
+# Cropped on all sides by the sequence header, and odd sizes.
+moving="testsrc2=s=176x112:r=5:d=1"
+encode cropped.mkv -f lavfi -i "$moving" -frames:v 2 -threads 1 "${x264[@]}" -pix_fmt yuv420p -bsf:v h264_metadata=crop_left=6:crop_right=8:crop_top=2:crop_bottom=10
+encode cropped-hevc.mkv -f lavfi -i "$moving" -frames:v 2 -threads 1 "${x265[@]}" -pix_fmt yuv420p -bsf:v hevc_metadata=crop_left=6:crop_right=8:crop_top=2:crop_bottom=10
+encode uncropped.mkv -f lavfi -i "$moving" -frames:v 2 -threads 1 "${x264[@]}" -pix_fmt yuv420p
+encode odd.mkv -f lavfi -i "$moving" -vf scale=161:91,setsar=1 -frames:v 2 -threads 1 "${x264[@]}" -pix_fmt yuv444p
+
+# A pattern that moves sideways: fields of two instants in each frame, and whole frames of the instants of the first fields.
+scrolling="testsrc2=s=192x128:r=50:d=0.2,scroll=h=0.03"
+encode interlaced.mkv -f lavfi -i "$scrolling" -vf "tinterlace=interleave_top,setfield=tff" -frames:v 4 -threads 1 -c:v libx264 -qp 12 -flags +ildct+ilme -x264-params tff=1 -bf 0 -pix_fmt yuv420p
+encode interlaced-bff.mkv -f lavfi -i "$scrolling" -vf "tinterlace=interleave_bottom,setfield=bff" -frames:v 4 -threads 1 -c:v libx264 -qp 12 -flags +ildct+ilme -x264-params bff=1 -bf 0 -pix_fmt yuv420p
+encode progressive.mkv -f lavfi -i "$scrolling" -vf "select=not(mod(n\,2)),setpts=N/25/TB" -r 25 -frames:v 4 -threads 1 -c:v libx264 -qp 12 -bf 0 -pix_fmt yuv420p
+
 # The demo: a camera that goes from 640x360 to 1280x720 after eight seconds.
 # Its clock shows the producer time of every frame.
 group=1980

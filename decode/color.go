@@ -47,59 +47,84 @@ func (c colorimetry) ycc(rgb RGB) [3]uint8 {
 	}
 }
 
-// yuvShift is the number of fraction bits of a yuvMatrix.
-const yuvShift = 14
-
-// yuvMatrix turns YCbCr of one colorimetry into another's, in fixed point. Grey
-// stays grey in both, so chroma does not depend on luma, and luma takes from
-// chroma only what the two matrices differ by:
+// yuvMatrix turns YCbCr of one colorimetry into another's. Grey stays grey in both, so
+// chroma does not depend on luma, and luma takes from chroma only what the two
+// matrices differ by. With u and v counted from their middle:
 //
-//	y' = (yGain*y + yFromU*u + yFromV*v + yBase) >> yuvShift
-//	u' = (uFromU*u + uFromV*v + uBase) >> yuvShift
-//	v' = (vFromU*u + vFromV*v + vBase) >> yuvShift
+//	y' = yGain*y + yFromU*u + yFromV*v + yBase
+//	u' = uFromU*u + uFromV*v
+//	v' = vFromU*u + vFromV*v
+//
+// in the fixed point of color.c: yGain has gainBits fraction bits, weights of chroma have
+// weightBits, and yBase, which counts from level 128 and rounds, has levelBits.
 type yuvMatrix struct {
-	yGain, yFromU, yFromV, yBase int32
-	uFromU, uFromV, uBase        int32
-	vFromU, vFromV, vBase        int32
+	yGain                  uint16
+	yFromU, yFromV, yBase  int16
+	uFromU, uFromV, vFromU int16
+	vFromV                 int16
+}
+
+const (
+	gainBits   = 15
+	weightBits = 14
+	levelBits  = 6
+)
+
+func gain(f float64) uint16  { return uint16(math.Round(f * (1 << gainBits))) }
+func weight(f float64) int16 { return int16(math.Round(f * (1 << weightBits))) }
+
+// base returns an offset of luma in levels, with half a level to round and half of the last
+// bit, since color.c drops what is below it.
+func base(f float64) int16 {
+	return int16(math.Round((f-128)*(1<<levelBits) + 1<<(levelBits-1) + 0.5))
+}
+
+// chroma returns what a unit of Cb adds to blue, and of Cr to red, and what each adds to green.
+func (c colorimetry) chroma() (blue, red, greenU, greenV float64) {
+	kr, kb := c.luma()
+	blue, red = 2*(1-kb), 2*(1-kr)
+	kg := 1 - kr - kb
+	return blue, red, -kb / kg * blue, -kr / kg * red
 }
 
 // conversion returns the matrix that turns from into to.
 func conversion(from, to colorimetry) yuvMatrix {
-	fr, fb := from.luma()
 	tr, tb := to.luma()
-	fg, tg := 1-fr-fb, 1-tr-tb
-	// Per unit of the old chroma, at luma 0: red, green and blue, then the new
-	// luma and chroma.
-	red := [2]float64{0, 2 * (1 - fr)}
-	blue := [2]float64{2 * (1 - fb), 0}
-	green := [2]float64{-fb / fg * blue[0], -fr / fg * red[1]}
+	// Red, green and blue per unit of the old chroma at luma 0, then the new luma and chroma.
+	blue, red, greenU, greenV := from.chroma()
+	rgb := [2][3]float64{{0, greenU, blue}, {red, greenV, 0}}
 	var y, u, v [2]float64
-	for i := range y {
-		y[i] = tr*red[i] + tg*green[i] + tb*blue[i]
-		u[i] = (blue[i] - y[i]) / (2 * (1 - tb))
-		v[i] = (red[i] - y[i]) / (2 * (1 - tr))
+	for i, c := range rgb {
+		y[i] = tr*c[0] + (1-tr-tb)*c[1] + tb*c[2]
+		u[i] = (c[2] - y[i]) / (2 * (1 - tb))
+		v[i] = (c[0] - y[i]) / (2 * (1 - tr))
+	}
+	if from.matrix == to.matrix {
+		y, u, v = [2]float64{}, [2]float64{1, 0}, [2]float64{0, 1}
 	}
 	black, luma, chroma := from.levels()
 	newBlack, newLuma, newChroma := to.levels()
-	fixed := func(f float64) int32 { return int32(math.Round(f * (1 << yuvShift))) }
-	m := yuvMatrix{
-		yGain: fixed(newLuma / luma), yFromU: fixed(newLuma / chroma * y[0]), yFromV: fixed(newLuma / chroma * y[1]),
-		uFromU: fixed(newChroma / chroma * u[0]), uFromV: fixed(newChroma / chroma * u[1]),
-		vFromU: fixed(newChroma / chroma * v[0]), vFromV: fixed(newChroma / chroma * v[1]),
+	return yuvMatrix{
+		yGain: gain(newLuma / luma), yFromU: weight(newLuma / chroma * y[0]), yFromV: weight(newLuma / chroma * y[1]),
+		yBase:  base(newBlack - black*newLuma/luma),
+		uFromU: weight(newChroma / chroma * u[0]), uFromV: weight(newChroma / chroma * u[1]),
+		vFromU: weight(newChroma / chroma * v[0]), vFromV: weight(newChroma / chroma * v[1]),
 	}
-	// The offsets, and half a level to round.
-	m.yBase = fixed(newBlack+0.5) - m.yGain*int32(black) - 128*(m.yFromU+m.yFromV)
-	m.uBase = fixed(128+0.5) - 128*(m.uFromU+m.uFromV)
-	m.vBase = fixed(128+0.5) - 128*(m.vFromU+m.vFromV)
-	return m
 }
 
-// grayTable returns the full-range value of each luma value.
-func (c colorimetry) grayTable() [256]uint8 {
-	black, luma, _ := c.levels()
-	var t [256]uint8
-	for i := range t {
-		t[i] = uint8(math.Round(min(max((float64(i)-black)*255/luma, 0), 255)))
+// rgbMatrix turns YCbCr into RGB, in the same fixed point. Of the weights of v in red and of
+// u in blue, which are 1 to 3, it holds what is above 1.
+type rgbMatrix struct {
+	yGain                                uint16
+	base, rFromV, gFromU, gFromV, bFromU int16
+}
+
+func (c colorimetry) toRGB() rgbMatrix {
+	blue, red, greenU, greenV := c.chroma()
+	black, luma, chroma := c.levels()
+	return rgbMatrix{
+		yGain: gain(255 / luma), base: base(-black * 255 / luma),
+		rFromV: weight(255/chroma*red - 1), gFromU: weight(255 / chroma * greenU),
+		gFromV: weight(255 / chroma * greenV), bFromU: weight(255/chroma*blue - 1),
 	}
-	return t
 }

@@ -209,7 +209,11 @@ func checkCard(t *testing.T, at func(x, y int) RGB, width, height int) {
 	}
 }
 
-var cards = []string{"card-bt601.mkv", "card-bt709.mkv", "card-bt709-full.mkv", "card-untagged.mkv"}
+var cards = []string{
+	"card-bt601.mkv", "card-bt709.mkv", "card-bt709-full.mkv", "card-untagged.mkv",
+	"card-10bit.mkv", "card-10bit-full.mkv", "card-main10.mkv", "card-bt2020.mkv",
+	"card-422.mkv", "card-422-10bit.mkv", "card-444.mkv", "card-rgb.mkv",
+}
 
 func TestColoursAreRightInEveryForm(t *testing.T) {
 	for _, card := range cards {

@@ -33,6 +33,8 @@ const maxDelay = 16
 type decoderKey struct {
 	codecID, codecPrivate, inBand string
 	width, height                 int
+	// track holds what frames inherit from the container.
+	track facts
 }
 
 // errUnsupported says that a codec is none of those that are decoded.

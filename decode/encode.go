@@ -93,13 +93,13 @@ func (e *encoder) encode(t target, o Output, f media.FrameInfo) (media.Image, er
 		img.Data, err = e.jpeg(t, o, f)
 	} else {
 		img.Format, img.Ext, img.ContentType = string(o.PixelFormat), string(o.PixelFormat), "application/octet-stream"
-		img.Data, err = raw(t, o.PixelFormat)
+		img.Data, err = raw(t)
 	}
 	return img, err
 }
 
 // raw copies the pixels without padding: plane after plane, or packed.
-func raw(t target, format PixelFormat) ([]byte, error) {
+func raw(t target) ([]byte, error) {
 	size, err := t.ImageBufferSize(1)
 	if err != nil {
 		return nil, fmt.Errorf("size raw frame: %w", err)
@@ -107,12 +107,6 @@ func raw(t target, format PixelFormat) ([]byte, error) {
 	data := make([]byte, size)
 	if _, err := t.ImageCopyToBuffer(data, 1); err != nil {
 		return nil, fmt.Errorf("copy raw frame: %w", err)
-	}
-	if format == PixelGray && !t.color.full {
-		table := t.color.grayTable()
-		for i, v := range data {
-			data[i] = table[v]
-		}
 	}
 	return data, nil
 }

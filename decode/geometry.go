@@ -82,3 +82,41 @@ func (r Resize) cover(sw, sh, w, h int) geometry {
 func scaled(n, num, den int) int {
 	return max(1, int((int64(n)*int64(num)*2+int64(den))/(int64(den)*2)))
 }
+
+// orientation says how a picture is to be turned: rows become columns if swap, then it is
+// mirrored from left to right and from top to bottom.
+type orientation struct{ swap, flipX, flipY bool }
+
+// size returns the size of a turned picture of w x h.
+func (o orientation) size(w, h int) (int, int) {
+	if o.swap {
+		return h, w
+	}
+	return w, h
+}
+
+// source returns the part of a picture of w x h that becomes r when it is turned.
+func (o orientation) source(r rect, w, h int) rect {
+	w, h = o.size(w, h)
+	if o.flipX {
+		r.x = w - r.x - r.w
+	}
+	if o.flipY {
+		r.y = h - r.y - r.h
+	}
+	if o.swap {
+		r = rect{r.y, r.x, r.h, r.w}
+	}
+	return r
+}
+
+// widest is the largest ratio of a pixel's sides that is believed.
+const widest = 16
+
+// squared returns the width that a row of w pixels of the shape num:den has in square ones.
+func squared(w, num, den int) int {
+	if num <= 0 || den <= 0 || num > widest*den || den > widest*num {
+		return w
+	}
+	return scaled(w, num, den)
+}

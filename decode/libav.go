@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/asticode/go-astiav"
 )
@@ -143,77 +142,3 @@ func setTables(ctx *astiav.CodecContext, luma, chroma *[64]uint16) error {
 
 // setQuality sets the quantiser that the JPEG encoder reads from a frame.
 func (f frame) setQuality(q int) { C.kvsf_set_quality(f.UnsafePointer(), C.int(q)) }
-
-// scaler owns one SwsContext and is freed once.
-type scaler struct{ c unsafe.Pointer }
-
-// scalerKey is everything that a scaler depends on.
-type scalerKey struct {
-	sw, sh    int
-	sf        astiav.PixelFormat
-	dw, dh    int
-	df        astiav.PixelFormat
-	matrix    int
-	full      bool
-	dstMatrix int
-	dstFull   bool
-}
-
-func newScaler(k scalerKey) (scaler, error) {
-	// Area averages all pixels that a target pixel covers; it is meant for
-	// smaller targets only.
-	flags := C.int(C.SWS_AREA)
-	if k.dw > k.sw || k.dh > k.sh {
-		flags = C.SWS_BICUBIC
-	}
-	c := C.kvsf_scaler_new(C.int(k.sw), C.int(k.sh), C.int(k.sf), C.int(k.dw), C.int(k.dh), C.int(k.df),
-		flags|C.SWS_ACCURATE_RND, C.int(k.matrix), cbool(k.full), C.int(k.dstMatrix), cbool(k.dstFull))
-	if c == nil {
-		return scaler{}, fmt.Errorf("scale %s %dx%d to %s %dx%d: not supported", k.sf, k.sw, k.sh, k.df, k.dw, k.dh)
-	}
-	openObjects.Add(1)
-	return scaler{c}, nil
-}
-
-func (s scaler) free() {
-	C.kvsf_scaler_free(s.c)
-	openObjects.Add(-1)
-}
-
-// scale scales the crop of src whose size the scaler was made for.
-func (s scaler) scale(dst, src frame, crop rect) error {
-	if n := C.kvsf_scale(s.c, src.UnsafePointer(), C.int(crop.x), C.int(crop.y), C.int(crop.h), dst.UnsafePointer()); n < 0 {
-		return fmt.Errorf("scale picture: %w", astiav.Error(n))
-	}
-	return nil
-}
-
-func cbool(b bool) C.int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// fill paints the whole picture with one colour, given by component.
-func (f frame) fill(color [4]uint32) error {
-	if n := C.kvsf_fill(f.UnsafePointer(), (*C.uint32_t)(&color[0])); n < 0 {
-		return fmt.Errorf("fill picture: %w", astiav.Error(n))
-	}
-	return nil
-}
-
-// paste copies src into f at x, y, which are even. Both have the same format.
-func (f frame) paste(src frame, x, y int) {
-	C.kvsf_paste(f.UnsafePointer(), C.int(x), C.int(y), src.UnsafePointer())
-}
-
-// convert writes src, in other YCbCr terms, to f. Both are 8-bit 4:2:0.
-func (f frame) convert(src frame, m yuvMatrix) {
-	c := C.kvsf_matrix{
-		y_gain: C.int32_t(m.yGain), y_from_u: C.int32_t(m.yFromU), y_from_v: C.int32_t(m.yFromV), y_base: C.int32_t(m.yBase),
-		u_from_u: C.int32_t(m.uFromU), u_from_v: C.int32_t(m.uFromV), u_base: C.int32_t(m.uBase),
-		v_from_u: C.int32_t(m.vFromU), v_from_v: C.int32_t(m.vFromV), v_base: C.int32_t(m.vBase),
-	}
-	C.kvsf_convert(f.UnsafePointer(), src.UnsafePointer(), &c)
-}

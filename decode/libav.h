@@ -1,27 +1,73 @@
-/* What go-astiav v0.39.0 lacks, in as few lines as it takes. Pointers to libav's
- * own objects pass as void pointers, since Go packages do not share C types. */
+/* What go-astiav v0.39.0 lacks, and our own loops over pixels. Pointers to libav's
+ * objects pass as void pointers, since Go packages do not share C types. */
 #ifndef KVSFRAMES_LIBAV_H
 #define KVSFRAMES_LIBAV_H
 
+#include <stddef.h>
 #include <stdint.h>
-
-/* Planes of chroma at half the luma's size; see convert.go for the arithmetic. */
-typedef struct {
-	int32_t y_gain, y_from_u, y_from_v, y_base;
-	int32_t u_from_u, u_from_v, u_base;
-	int32_t v_from_u, v_from_v, v_base;
-} kvsf_matrix;
 
 void kvsf_flush(void *codec_context);
 int kvsf_set_tables(void *codec_context, const uint16_t *luma, const uint16_t *chroma);
 void kvsf_set_quality(void *frame, int quality);
 
-void *kvsf_scaler_new(int sw, int sh, int sf, int dw, int dh, int df, int flags, int matrix, int src_full, int dst_matrix, int dst_full);
-void kvsf_scaler_free(void *scaler);
-int kvsf_scale(void *scaler, const void *src_frame, int x, int y, int h, void *dst_frame);
+/* A plane of samples, of one byte or, above 8 bits, of two. Strides are in bytes. */
+typedef struct {
+	uint8_t *data;
+	ptrdiff_t stride;
+	int w, h;
+} kvsf_plane;
 
+/* What a frame or a track says about its picture, beyond its size and colours. */
+typedef struct {
+	int sar_num, sar_den;
+	int interlaced, top_first;
+	int oriented, swap, flip_x, flip_y; /* swap rows for columns first, then mirror */
+	int transfer;                       /* AVCOL_TRC_* */
+	int chroma_left;
+	int planes, depth, log2_chroma_w, log2_chroma_h; /* planes is 0 for layouts that only libswscale reads */
+	uint32_t crop[4];                                /* top, bottom, left, right; of tracks */
+} kvsf_facts;
+
+/* frame.c */
+void kvsf_frame_facts(const void *frame, kvsf_facts *out);
+void kvsf_track_facts(const void *codec_context, kvsf_facts *out);
+kvsf_plane kvsf_plane_of(const void *frame, int p);
+void *kvsf_scaler_new(int sw, int sh, int sf, int dw, int dh, int df, int flags);
+void kvsf_scaler_free(void *scaler);
+int kvsf_scale_plane(void *scaler, const kvsf_plane *s, kvsf_plane *d);
+int kvsf_scale_frame(void *scaler, const void *src_frame, void *dst_frame);
 int kvsf_fill(void *frame, const uint32_t *color);
 void kvsf_paste(void *dst_frame, int x, int y, const void *src_frame);
-void kvsf_convert(void *dst_frame, const void *src_frame, const kvsf_matrix *m);
+
+/* plane.c. Planes have samples of one byte unless said otherwise. */
+extern int kvsf_plain_only;
+void kvsf_copy(kvsf_plane *d, const kvsf_plane *s);
+void kvsf_set(kvsf_plane *d, uint8_t value);
+void kvsf_narrow(kvsf_plane *d, const kvsf_plane *s, uint32_t gain);
+void kvsf_one_field(kvsf_plane *d, const kvsf_plane *s, int parity, int most);
+void kvsf_double(kvsf_plane *d, const kvsf_plane *s, int left, int vertical, uint16_t *scratch);
+void kvsf_interleave(kvsf_plane *d, const kvsf_plane *u, const kvsf_plane *v);
+void kvsf_turn(kvsf_plane *d, const kvsf_plane *s, int swap, int flip_x, int flip_y);
+
+/* area.c. The types are those of area.go. */
+typedef struct {
+	int32_t first, count;
+	uint32_t head, inner, tail, norm;
+} kvsf_span;
+void kvsf_area(kvsf_plane *d, const kvsf_plane *s, const kvsf_span *rows, const int32_t *starts, const int16_t *weights, int taps, uint32_t gain,
+	       void *scratch);
+
+/* color.c. The numbers are those of color.go. */
+typedef struct {
+	uint16_t y_gain;
+	int16_t y_from_u, y_from_v, y_base, u_from_u, u_from_v, v_from_u, v_from_v;
+} kvsf_matrix;
+typedef struct {
+	uint16_t y_gain;
+	int16_t base, r_from_v, g_from_u, g_from_v, b_from_u;
+} kvsf_rgb;
+void kvsf_convert(kvsf_plane *d, const kvsf_plane *s, const kvsf_matrix *m, int16_t *scratch);
+void kvsf_stretch(kvsf_plane *d, const kvsf_plane *s, uint16_t gain, int16_t base);
+void kvsf_to_rgb(kvsf_plane *d, const kvsf_plane *s, const kvsf_rgb *m, int bgr, uint8_t *scratch);
 
 #endif

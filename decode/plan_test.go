@@ -316,20 +316,28 @@ func TestConversionAgreesWithTheDefinition(t *testing.T) {
 			for c := 0; c < 1<<24; c += 0x0b0d0f {
 				rgb := RGB{uint8(c >> 16), uint8(c >> 8), uint8(c)}
 				in, want := from.ycc(rgb), to.ycc(rgb)
-				y, u, v := int32(in[0]), int32(in[1]), int32(in[2])
-				got := [3]int32{
-					(m.yGain*y + m.yFromU*u + m.yFromV*v + m.yBase) >> yuvShift,
-					(m.uFromU*u + m.uFromV*v + m.uBase) >> yuvShift,
-					(m.vFromU*u + m.vFromV*v + m.vBase) >> yuvShift,
-				}
+				got := m.apply(in)
 				for i := range got {
 					// Rounded twice, once at each end, and spread by the gain.
-					if d := got[i] - int32(want[i]); d < -2 || d > 2 {
+					if d := int(got[i]) - int(want[i]); d < -2 || d > 2 {
 						t.Fatalf("%v to %v: %v gives %v, want %v", from, to, rgb, got, want)
 					}
 				}
 			}
 		}
+	}
+}
+
+// apply computes what color.c computes, in the same steps.
+func (m yuvMatrix) apply(ycc [3]uint8) [3]uint8 {
+	high := func(a, b int) int { return a * b >> 16 }
+	level := func(v int) uint8 { return uint8(min(max(v>>levelBits+128, 0), 255)) }
+	y, u, v := int(ycc[0])*128, (int(ycc[1])-128)*256, (int(ycc[2])-128)*256
+	sum := func(fromU, fromV int16) int { return high(u, int(fromU)) + high(v, int(fromV)) }
+	return [3]uint8{
+		level(high(y, int(m.yGain)) + sum(m.yFromU, m.yFromV) + int(m.yBase)),
+		level(sum(m.uFromU, m.uFromV) + 32),
+		level(sum(m.vFromU, m.vFromV) + 32),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 // How many of each a worker keeps: enough for a few sinks over a few streams.
 const (
 	keptScalers  = 16
+	keptAreas    = 48 // one for luma and one or two for chroma, of each size
 	keptPictures = 16
 )
 
@@ -24,14 +25,19 @@ type pictureKey struct {
 // renderer turns decoded frames into the pictures that sinks ask for. It belongs
 // to one worker and keeps what it needs while sizes stay equal.
 type renderer struct {
-	color    Color
+	config Config
+	// track is what the container says of the frames that are rendered.
+	track    facts
+	areas    kept[areaKey, areaPlan]
 	scalers  kept[scalerKey, scaler]
 	pictures kept[pictureKey, frame]
+	scratch  scratch
 }
 
-func newRenderer(c Color) *renderer {
+func newRenderer(cfg Config) *renderer {
 	return &renderer{
-		color:    c,
+		config:   cfg,
+		areas:    kept[areaKey, areaPlan]{limit: keptAreas},
 		scalers:  kept[scalerKey, scaler]{limit: keptScalers},
 		pictures: kept[pictureKey, frame]{limit: keptPictures},
 	}
@@ -46,70 +52,6 @@ func (r *renderer) picture(use string, w, h int, format astiav.PixelFormat) (fra
 	return r.pictures.get(pictureKey{use, w, h, format}, func(k pictureKey) (frame, error) {
 		return newPicture(k.w, k.h, k.format)
 	})
-}
-
-// decoded describes a decoded frame in plain terms.
-type decoded struct {
-	frame
-	format astiav.PixelFormat // without the full-range variants
-	color  colorimetry
-	rgb    bool
-	w, h   int
-}
-
-// describe reads the frame's tags, and the settings for what is not tagged.
-func (r *renderer) describe(f frame) decoded {
-	s := decoded{frame: f, format: f.PixelFormat(), w: f.Width(), h: f.Height()}
-	s.color.full = r.color.UntaggedRange == RangeFull
-	switch f.ColorRange() {
-	case astiav.ColorRangeJpeg:
-		s.color.full = true
-	case astiav.ColorRangeMpeg:
-		s.color.full = false
-	}
-	switch s.format {
-	case astiav.PixelFormatYuvj420P:
-		s.format, s.color.full = astiav.PixelFormatYuv420P, true
-	case astiav.PixelFormatYuvj422P:
-		s.format, s.color.full = astiav.PixelFormatYuv422P, true
-	case astiav.PixelFormatYuvj444P:
-		s.format, s.color.full = astiav.PixelFormatYuv444P, true
-	case astiav.PixelFormatGbrp, astiav.PixelFormatGbrp10Le, astiav.PixelFormatGbrp12Le:
-		s.rgb = true
-	}
-	s.color.matrix = r.matrix(f.ColorSpace(), s.h)
-	return s
-}
-
-func (r *renderer) matrix(tag astiav.ColorSpace, height int) Matrix {
-	switch tag {
-	case astiav.ColorSpaceBt709:
-		return MatrixBT709
-	case astiav.ColorSpaceBt470Bg, astiav.ColorSpaceSmpte170M, astiav.ColorSpaceFcc:
-		return MatrixBT601
-	case astiav.ColorSpaceBt2020Ncl, astiav.ColorSpaceBt2020Cl:
-		return MatrixBT2020
-	}
-	switch m := r.color.UntaggedMatrix; {
-	case m != MatrixAuto:
-		return m
-	case height >= 720:
-		return MatrixBT709
-	default:
-		return MatrixBT601
-	}
-}
-
-// swsMatrix returns libswscale's number of a matrix (SWS_CS_*).
-func (c colorimetry) swsMatrix() int {
-	switch c.matrix {
-	case MatrixBT709:
-		return 1
-	case MatrixBT2020:
-		return 9
-	default:
-		return 5
-	}
 }
 
 // target is a picture that was rendered for one output, before it is encoded.
@@ -130,28 +72,30 @@ var pixelFormats = map[PixelFormat]astiav.PixelFormat{
 	PixelYUV420P: astiav.PixelFormatYuv420P,
 }
 
-// render crops, scales and converts a decoded frame as o asks.
+// render crops, scales, turns and converts a decoded frame as o asks.
 func (r *renderer) render(f frame, o Output) (target, error) {
-	src := r.describe(f)
-	if src.w > MaxSide || src.h > MaxSide {
-		return target{}, fmt.Errorf("frame of %dx%d pixels is too large, the largest side is %d", src.w, src.h, MaxSide)
-	}
-	g := o.Resize.geometry(src.w, src.h)
-	format := astiav.PixelFormatYuv420P
-	if o.Format == FormatNone {
-		format = pixelFormats[o.PixelFormat]
-	}
-	if src.rgb { // what is computed from RGB is computed for the target's terms
-		src.color = jfif
-	}
-	t, err := r.scale(src, g, format)
+	src, err := r.describe(f)
 	if err != nil {
 		return target{}, err
 	}
-	if o.Format == FormatJPEG && t.color != jfif {
-		if t, err = r.toJFIF(t); err != nil {
-			return target{}, err
-		}
+	if o.Format == FormatNone && o.Resize.Width == 0 && o.Resize.Height == 0 {
+		src.w = src.view.w // raw frames at their own size keep their pixels, whatever shape these have
+	}
+	w, h := src.orientation.size(src.w, src.h)
+	if w > MaxSide || h > MaxSide {
+		return target{}, fmt.Errorf("frame of %dx%d square pixels is too large, the largest side is %d", w, h, MaxSide)
+	}
+	g := o.Resize.geometry(w, h)
+	format := astiav.PixelFormatYuv420P
+	switch o.Format {
+	case FormatPNG:
+		format = astiav.PixelFormatRgb24
+	case FormatNone:
+		format = pixelFormats[o.PixelFormat]
+	}
+	t, err := r.draw(src, g, format, o.Format == FormatJPEG)
+	if err != nil {
+		return target{}, err
 	}
 	if g.inner != (rect{0, 0, g.w, g.h}) {
 		return r.pad(t, g, format, o)
@@ -159,38 +103,79 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 	return t, nil
 }
 
-// scale brings the crop of src to the inner size and the format. A frame that
-// has both already passes as it is.
-func (r *renderer) scale(src decoded, g geometry, format astiav.PixelFormat) (target, error) {
-	t := target{frame: src.frame, w: g.inner.w, h: g.inner.h, color: src.color}
-	if src.format == format && g.crop == (rect{0, 0, g.inner.w, g.inner.h}) && src.w == g.inner.w && src.h == g.inner.h {
+// draw renders the crop of src at the inner size: it scales and turns planes, and makes
+// of them what the format needs.
+func (r *renderer) draw(src decoded, g geometry, format astiav.PixelFormat, jpeg bool) (target, error) {
+	t := target{w: g.inner.w, h: g.inner.h, color: src.color}
+	planar := astiav.PixelFormatYuv444P
+	switch format {
+	case astiav.PixelFormatYuv420P, astiav.PixelFormatNv12:
+		planar = astiav.PixelFormatYuv420P
+	case astiav.PixelFormatGray8:
+		planar = astiav.PixelFormatGray8
+	}
+	w, h := src.orientation.size(t.w, t.h)
+	p, holder, err := r.scale(src, src.orientation.source(g.crop, src.w, src.h), w, h, planar)
+	if err == nil && src.orientation != (orientation{}) {
+		p, holder, err = r.turn(p, t, planar, src.orientation)
+	}
+	if err != nil {
+		return target{}, err
+	}
+	ready := format == planar
+	switch {
+	case jpeg && t.color != jfif:
+		ready, t.color = false, jfif
+	case format == astiav.PixelFormatGray8 && !t.color.full:
+		ready, t.color.full = false, true
+	}
+	if ready && holder.Frame != nil {
+		t.frame = holder
 		return t, nil
 	}
-	packedRGB := format == astiav.PixelFormatRgb24 || format == astiav.PixelFormatBgr24
-	s, err := r.scalers.get(scalerKey{
-		sw: g.crop.w, sh: g.crop.h, sf: src.format,
-		dw: t.w, dh: t.h, df: format,
-		matrix: src.color.swsMatrix(), full: src.color.full,
-		// Between two YCbCr formats libswscale only scales: colour is ours.
-		dstMatrix: src.color.swsMatrix(), dstFull: src.color.full || packedRGB,
-	}, newScaler)
-	if err != nil {
+	if t.frame, err = r.picture("drawn", t.w, t.h, format); err != nil {
 		return target{}, err
 	}
-	if t.frame, err = r.picture("scaled", t.w, t.h, format); err != nil {
-		return target{}, err
-	}
-	return t, s.scale(t.frame, src.frame, g.crop)
+	r.finish(t, p, format, src.color)
+	return t, nil
 }
 
-// toJFIF turns 4:2:0 planes into the colorimetry of JPEG.
-func (r *renderer) toJFIF(t target) (target, error) {
-	f, err := r.picture("converted", t.w, t.h, astiav.PixelFormatYuv420P)
-	if err != nil {
-		return target{}, err
+// finish makes the picture of t of the planes, which are in terms of from.
+func (r *renderer) finish(t target, p planes, format astiav.PixelFormat, from colorimetry) {
+	switch format {
+	case astiav.PixelFormatRgb24, astiav.PixelFormatBgr24:
+		r.scratch.toRGB(planesOf(t.frame, 1)[0], p, from.toRGB(), format == astiav.PixelFormatBgr24)
+		return
+	case astiav.PixelFormatNv12:
+		out := planesOf(t.frame, 2)
+		copyPlane(out[0], p[0])
+		interleave(out[1], p[1], p[2])
+		return
 	}
-	f.convert(t.frame, conversion(t.color, jfif))
-	return target{frame: f, w: t.w, h: t.h, color: jfif}, nil
+	out := planesOf(t.frame, len(p))
+	switch {
+	case from == t.color:
+		for i := range p {
+			copyPlane(out[i], p[i])
+		}
+	case format == astiav.PixelFormatGray8:
+		stretch(out[0], p[0], conversion(from, t.color))
+	default:
+		r.scratch.convert(out, p, conversion(from, t.color))
+	}
+}
+
+// turn turns planes into those of a picture of t's size.
+func (r *renderer) turn(p planes, t target, format astiav.PixelFormat, o orientation) (planes, frame, error) {
+	f, err := r.picture("turned", t.w, t.h, format)
+	if err != nil {
+		return nil, frame{}, err
+	}
+	out := planesOf(f, len(p))
+	for i := range p {
+		turn(out[i], p[i], o)
+	}
+	return out, f, nil
 }
 
 // pad puts the picture on a canvas of the background colour.

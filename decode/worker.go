@@ -25,7 +25,7 @@ func newWorker(cfg Config) (*worker, error) {
 	w := &worker{
 		config:   cfg,
 		decoders: kept[decoderKey, codec]{limit: keptDecoders},
-		renderer: newRenderer(cfg.Color),
+		renderer: newRenderer(cfg),
 	}
 	var err error
 	if w.packet, err = newPacket(); err != nil {
@@ -91,13 +91,16 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	if err == nil {
 		d, err = newDemuxer(j.fragment.MKV)
 	}
+	if err == nil {
+		defer d.free()
+		w.renderer.track, err = trackFacts(d.video)
+	}
 	if err != nil {
 		if before != nil {
 			before.free()
 		}
 		return j.lose(j.plan.inOrder, err)
 	}
-	defer d.free()
 	feed := feeder{worker: w, demux: d, plan: j.plan, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -113,7 +116,7 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 // decodeAlone decodes a fragment that needs no other, with a decoder that is kept.
 func (w *worker) decodeAlone(j *job, feed *feeder) error {
 	track, form := j.plan.track, j.plan.form
-	key := decoderKey{track.CodecID, form.codecData, form.inBand, track.Width, track.Height}
+	key := decoderKey{track.CodecID, form.codecData, form.inBand, track.Width, track.Height, w.renderer.track}
 	c, err := w.decoders.get(key, func(decoderKey) (codec, error) { return openDecoder(feed.demux.video, form, w.config.MaxPixels) })
 	if err != nil {
 		return j.lose(j.plan.inOrder, err)

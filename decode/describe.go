@@ -1,0 +1,150 @@
+//go:build cgo
+
+package decode
+
+import (
+	"fmt"
+
+	"github.com/asticode/go-astiav"
+)
+
+// decoded describes a decoded frame in plain terms.
+type decoded struct {
+	frame  frame
+	format astiav.PixelFormat // without the full-range variants
+	planes planes
+	depth  int // bits a sample
+	color  colorimetry
+	// chromaX and chromaY are the binary logarithms of the chroma's steps.
+	chromaX, chromaY int
+	// chromaLeft says that a chroma sample lies on the left one of its columns.
+	chromaLeft bool
+	// view is the part of the frame that is shown.
+	view rect
+	// w and h are the size of the view in square pixels, before it is turned.
+	w, h        int
+	orientation orientation
+	field       field
+}
+
+// field says which lines of a frame are shown.
+type field int
+
+const (
+	bothFields field = iota
+	topField
+	bottomField
+)
+
+// Transfer functions of high dynamic range (ITU-T H.273, table 3).
+const (
+	transferPQ  = 16
+	transferHLG = 18
+)
+
+// describe reads the frame's tags, those of its track, and the settings for what is not tagged.
+func (r *renderer) describe(f frame) (decoded, error) {
+	s := decoded{frame: f, format: f.PixelFormat()}
+	w, h := f.Width(), f.Height()
+	if w > MaxSide || h > MaxSide {
+		return s, fmt.Errorf("frame of %dx%d pixels is too large, the largest side is %d", w, h, MaxSide)
+	}
+	said := f.facts()
+	switch said.transfer {
+	case transferPQ:
+		return s, fmt.Errorf("frame is HDR (PQ, SMPTE ST 2084) and is not tone-mapped: an image has 8 bits of standard range")
+	case transferHLG:
+		return s, fmt.Errorf("frame is HDR (HLG, ARIB STD-B67) and is not tone-mapped: an image has 8 bits of standard range")
+	}
+	s.color = colorimetry{matrix: r.matrix(f.ColorSpace(), h), full: r.fullRange(f)}
+	s.place(said, r.track, w, h)
+	if said.interlaced != 0 && r.config.Deinterlace != DeinterlaceOff {
+		s.field = bottomField
+		if said.top_first != 0 {
+			s.field = topField
+		}
+	}
+	switch s.format {
+	case astiav.PixelFormatYuvj420P:
+		s.format = astiav.PixelFormatYuv420P
+	case astiav.PixelFormatYuvj422P:
+		s.format = astiav.PixelFormatYuv422P
+	case astiav.PixelFormatYuvj444P:
+		s.format = astiav.PixelFormatYuv444P
+	}
+	if said.planes == 0 {
+		return s, r.planar(&s, w, h)
+	}
+	s.planes, s.depth = planesOf(f, int(said.planes)), int(said.depth)
+	s.chromaX, s.chromaY = int(said.log2_chroma_w), int(said.log2_chroma_h)
+	s.chromaLeft = said.chroma_left != 0
+	return s, nil
+}
+
+// place notes what is shown of the frame, at which size, and which side is up. What the
+// stream says itself goes before what the container says.
+func (s *decoded) place(said, track facts, w, h int) {
+	s.view = rect{0, 0, w, h}
+	top, bottom, left, right := int(track.crop[0]), int(track.crop[1]), int(track.crop[2]), int(track.crop[3])
+	if left+right < w && top+bottom < h {
+		s.view = rect{left, top, w - left - right, h - top - bottom}
+	}
+	if said.sar_num <= 0 || said.sar_den <= 0 {
+		said.sar_num, said.sar_den = track.sar_num, track.sar_den
+	}
+	s.w, s.h = squared(s.view.w, int(said.sar_num), int(said.sar_den)), s.view.h
+	if said.oriented == 0 {
+		said.swap, said.flip_x, said.flip_y = track.swap, track.flip_x, track.flip_y
+	}
+	s.orientation = orientation{swap: said.swap != 0, flipX: said.flip_x != 0, flipY: said.flip_y != 0}
+}
+
+// planar has libswscale make 4:4:4 planes of what our own loops do not read, which is RGB.
+func (r *renderer) planar(s *decoded, w, h int) error {
+	c, err := r.scalers.get(scalerKey{w, h, s.format, w, h, astiav.PixelFormatYuv444P}, newScaler)
+	if err != nil {
+		return err
+	}
+	f, err := r.picture("planar", w, h, astiav.PixelFormatYuv444P)
+	if err != nil {
+		return err
+	}
+	if err := c.frame(f, s.frame); err != nil {
+		return err
+	}
+	s.frame, s.format, s.planes, s.depth, s.color = f, astiav.PixelFormatYuv444P, planesOf(f, 3), 8, jfif
+	return nil
+}
+
+func (r *renderer) fullRange(f frame) bool {
+	switch f.ColorRange() {
+	case astiav.ColorRangeJpeg:
+		return true
+	case astiav.ColorRangeMpeg:
+		return false
+	}
+	switch f.PixelFormat() {
+	case astiav.PixelFormatYuvj420P, astiav.PixelFormatYuvj422P, astiav.PixelFormatYuvj444P:
+		return true
+	}
+	return r.config.Color.UntaggedRange == RangeFull
+}
+
+func (r *renderer) matrix(tag astiav.ColorSpace, height int) Matrix {
+	switch tag {
+	case astiav.ColorSpaceBt709:
+		return MatrixBT709
+	case astiav.ColorSpaceBt470Bg, astiav.ColorSpaceSmpte170M, astiav.ColorSpaceFcc:
+		return MatrixBT601
+	case astiav.ColorSpaceBt2020Ncl, astiav.ColorSpaceBt2020Cl:
+		return MatrixBT2020
+	}
+	switch m := r.config.Color.UntaggedMatrix; {
+	case m != MatrixAuto:
+		return m
+	case height >= 720:
+		return MatrixBT709
+	default:
+		return MatrixBT601
+	}
+}

@@ -1,0 +1,209 @@
+//go:build cgo
+
+package decode
+
+/*
+#include <libswscale/swscale.h>
+#include "libav.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/asticode/go-astiav"
+)
+
+// plane is one plane of a picture, in memory of libav.
+type plane = C.kvsf_plane
+
+// planes are the one or three planes of a picture: luma, then chroma.
+type planes []plane
+
+// planesOf returns the first n planes of a frame.
+func planesOf(f frame, n int) planes {
+	p := make(planes, n)
+	for i := range p {
+		p[i] = C.kvsf_plane_of(f.UnsafePointer(), C.int(i))
+	}
+	return p
+}
+
+// part is the part of p from x, y on, of w x h samples of size bytes.
+func part(p plane, x, y, w, h, size int) plane {
+	p.data = (*C.uint8_t)(unsafe.Add(unsafe.Pointer(p.data), y*int(p.stride)+x*size))
+	p.w, p.h = C.int(w), C.int(h)
+	return p
+}
+
+// lines is every other line of p, from line first on.
+func lines(p plane, first int) plane {
+	h := (int(p.h) - first + 1) / 2
+	p = part(p, 0, first, int(p.w), h, 1)
+	p.stride *= 2
+	return p
+}
+
+// facts is what a frame or its track says about its picture, beyond size and colours.
+type facts = C.kvsf_facts
+
+func (f frame) facts() facts {
+	var out facts
+	C.kvsf_frame_facts(f.UnsafePointer(), &out)
+	return out
+}
+
+// trackFacts returns what a track says: the shape of its pixels, how it is turned, what is
+// cropped. The zero value says nothing.
+func trackFacts(s *astiav.Stream) (facts, error) {
+	var out facts
+	c := astiav.AllocCodecContext(nil)
+	if c == nil {
+		return out, errNoMemory
+	}
+	defer c.Free()
+	if err := s.CodecParameters().ToCodecContext(c); err != nil {
+		return out, fmt.Errorf("read track: %w", err)
+	}
+	C.kvsf_track_facts(c.UnsafePointer(), &out)
+	out.sar_num, out.sar_den = C.int(s.SampleAspectRatio().Num()), C.int(s.SampleAspectRatio().Den())
+	return out, nil
+}
+
+// scaler owns one SwsContext and is freed once.
+type scaler struct{ c unsafe.Pointer }
+
+// scalerKey is everything that a scaler depends on.
+type scalerKey struct {
+	sw, sh int
+	sf     astiav.PixelFormat
+	dw, dh int
+	df     astiav.PixelFormat
+}
+
+func newScaler(k scalerKey) (scaler, error) {
+	flags := C.int(C.SWS_AREA)
+	if k.dw > k.sw || k.dh > k.sh {
+		flags = C.SWS_BICUBIC
+	}
+	c := C.kvsf_scaler_new(C.int(k.sw), C.int(k.sh), C.int(k.sf), C.int(k.dw), C.int(k.dh), C.int(k.df), flags|C.SWS_ACCURATE_RND)
+	if c == nil {
+		return scaler{}, fmt.Errorf("scale %s %dx%d to %s %dx%d: not supported", k.sf, k.sw, k.sh, k.df, k.dw, k.dh)
+	}
+	openObjects.Add(1)
+	return scaler{c}, nil
+}
+
+func (s scaler) free() {
+	C.kvsf_scaler_free(s.c)
+	openObjects.Add(-1)
+}
+
+// plane scales one plane of bytes.
+func (s scaler) plane(dst, src plane) error {
+	if n := C.kvsf_scale_plane(s.c, &src, &dst); n < 0 {
+		return fmt.Errorf("scale plane: %w", astiav.Error(n))
+	}
+	return nil
+}
+
+// frame scales a whole frame.
+func (s scaler) frame(dst, src frame) error {
+	if n := C.kvsf_scale_frame(s.c, src.UnsafePointer(), dst.UnsafePointer()); n < 0 {
+		return fmt.Errorf("scale picture: %w", astiav.Error(n))
+	}
+	return nil
+}
+
+// fill paints the whole picture with one colour, given by component.
+func (f frame) fill(color [4]uint32) error {
+	if n := C.kvsf_fill(f.UnsafePointer(), (*C.uint32_t)(&color[0])); n < 0 {
+		return fmt.Errorf("fill picture: %w", astiav.Error(n))
+	}
+	return nil
+}
+
+// paste copies src into f at x, y, which are even. Both have the same format.
+func (f frame) paste(src frame, x, y int) {
+	C.kvsf_paste(f.UnsafePointer(), C.int(x), C.int(y), src.UnsafePointer())
+}
+
+// scratch is memory that loops over pixels use for a few rows.
+type scratch []uint64
+
+// bytes returns a pointer to n bytes at least.
+func (s *scratch) bytes(n int) unsafe.Pointer {
+	if 8*len(*s) < n {
+		*s = make(scratch, n/8+1)
+	}
+	return unsafe.Pointer(&(*s)[0])
+}
+
+// area shrinks src, whose samples have 8 bits unless the plan has a gain.
+func (s *scratch) area(dst, src plane, p areaPlan) {
+	c := p.columns
+	room := s.bytes(4*(int(dst.w)+4) + 6*int(src.w) + 2*c.taps + 16)
+	C.kvsf_area(&dst, &src, (*C.kvsf_span)(unsafe.Pointer(&p.rows[0])), (*C.int32_t)(&c.starts[0]), (*C.int16_t)(&c.weights[0]),
+		C.int(c.taps), C.uint32_t(p.gain), room)
+}
+
+// double makes a plane of chroma twice as wide, and as high if vertical.
+func (s *scratch) double(dst, src plane, left, vertical bool) {
+	C.kvsf_double(&dst, &src, cint(left), cint(vertical), (*C.uint16_t)(s.bytes(5*int(dst.w)+32)))
+}
+
+// convert turns 4:2:0 planes into other YCbCr terms.
+func (s *scratch) convert(dst, src planes, m yuvMatrix) {
+	c := C.kvsf_matrix{
+		y_gain: C.uint16_t(m.yGain), y_from_u: C.int16_t(m.yFromU), y_from_v: C.int16_t(m.yFromV), y_base: C.int16_t(m.yBase),
+		u_from_u: C.int16_t(m.uFromU), u_from_v: C.int16_t(m.uFromV),
+		v_from_u: C.int16_t(m.vFromU), v_from_v: C.int16_t(m.vFromV),
+	}
+	C.kvsf_convert(&dst[0], &src[0], &c, (*C.int16_t)(s.bytes(2*int(src[0].w)+2)))
+}
+
+// toRGB turns 4:4:4 planes into packed pixels.
+func (s *scratch) toRGB(dst plane, src planes, m rgbMatrix, bgr bool) {
+	c := C.kvsf_rgb{
+		y_gain: C.uint16_t(m.yGain), base: C.int16_t(m.base), r_from_v: C.int16_t(m.rFromV),
+		g_from_u: C.int16_t(m.gFromU), g_from_v: C.int16_t(m.gFromV), b_from_u: C.int16_t(m.bFromU),
+	}
+	C.kvsf_to_rgb(&dst, &src[0], &c, cint(bgr), (*C.uint8_t)(s.bytes(3*int(dst.w))))
+}
+
+// stretch turns luma into the range of m.
+func stretch(dst, src plane, m yuvMatrix) {
+	C.kvsf_stretch(&dst, &src, C.uint16_t(m.yGain), C.int16_t(m.yBase))
+}
+
+func copyPlane(dst, src plane) { C.kvsf_copy(&dst, &src) }
+
+func setPlane(dst plane, value uint8) { C.kvsf_set(&dst, C.uint8_t(value)) }
+
+func interleave(dst, u, v plane) { C.kvsf_interleave(&dst, &u, &v) }
+
+// narrow brings samples of depth bits to 8.
+func narrow(dst, src plane, depth int, full bool) {
+	C.kvsf_narrow(&dst, &src, C.uint32_t(narrowing(depth, full, 22)))
+}
+
+// oneField keeps one field of a plane and fills in the lines between.
+func oneField(dst, src plane, second bool, depth int) {
+	C.kvsf_one_field(&dst, &src, cint(second), C.int(1<<depth-1))
+}
+
+// turn turns and mirrors a plane of bytes.
+func turn(dst, src plane, o orientation) {
+	C.kvsf_turn(&dst, &src, cint(o.swap), cint(o.flipX), cint(o.flipY))
+}
+
+// setPlainLoops makes all workers use the loops for any processor, for tests.
+func setPlainLoops(plain bool) { C.kvsf_plain_only = cint(plain) }
+
+func cint(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}
