@@ -136,18 +136,6 @@ func (c codec) free() {
 // flush makes a drained decoder ready for the next fragment.
 func (c codec) flush() { C.kvsf_flush(c.UnsafePointer()) }
 
-// setTables gives a JPEG encoder its quantisation tables, in natural order,
-// before it is opened.
-func setTables(ctx *astiav.CodecContext, luma, chroma *[64]uint16) error {
-	if C.kvsf_set_tables(ctx.UnsafePointer(), (*C.uint16_t)(&luma[0]), (*C.uint16_t)(&chroma[0])) < 0 {
-		return errNoMemory
-	}
-	return nil
-}
-
-// setQuality sets the quantiser that the JPEG encoder reads from a frame.
-func (f frame) setQuality(q int) { C.kvsf_set_quality(f.UnsafePointer(), C.int(q)) }
-
 // scaler owns one SwsContext and is freed once.
 type scaler struct{ c unsafe.Pointer }
 

@@ -13,8 +13,6 @@ typedef struct {
 } kvsf_matrix;
 
 void kvsf_flush(void *codec_context);
-int kvsf_set_tables(void *codec_context, const uint16_t *luma, const uint16_t *chroma);
-void kvsf_set_quality(void *frame, int quality);
 
 void *kvsf_scaler_new(int sw, int sh, int sf, int dw, int dh, int df, int flags, int matrix, int src_full, int dst_matrix, int dst_full);
 void kvsf_scaler_free(void *scaler);

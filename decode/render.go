@@ -138,8 +138,11 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 	}
 	g := o.Resize.geometry(src.w, src.h)
 	format := astiav.PixelFormatYuv420P
-	if o.Format == FormatNone {
+	switch o.Format {
+	case FormatNone:
 		format = pixelFormats[o.PixelFormat]
+	case FormatPNG:
+		format = astiav.PixelFormatRgb24
 	}
 	if src.rgb { // what is computed from RGB is computed for the target's terms
 		src.color = jfif

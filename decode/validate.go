@@ -70,10 +70,11 @@ func (o Output) Validate() error {
 		if o.Quality < 1 || o.Quality > 100 {
 			p.add("quality", "%d is not within 1..100", o.Quality)
 		}
+	case FormatPNG:
 	case FormatNone:
 		oneOf(&p, "pixel_format", o.PixelFormat, PixelRGB24, PixelBGR24, PixelGray, PixelNV12, PixelYUV420P)
 	default:
-		oneOf(&p, "format", o.Format, FormatJPEG, FormatNone)
+		oneOf(&p, "format", o.Format, FormatJPEG, FormatPNG, FormatNone)
 	}
 	return errors.Join(p...)
 }
