@@ -264,12 +264,25 @@ static void copy_edge(uint8_t *to, int side, const uint8_t *from, ptrdiff_t stri
 	}
 }
 
+/* ahead asks for the samples of macroblocks to come: 32 rows at once are more than processors foresee. To ask beyond the planes does no harm. */
+INLINE void ahead(const AVFrame *f, int mx, int my)
+{
+	if (mx % 4 == 0)
+		for (int y = 0; y < 16; y++)
+			__builtin_prefetch(f->data[0] + (16 * my + y) * (ptrdiff_t)f->linesize[0] + 16 * mx + 128);
+	if (mx % 8 == 0)
+		for (int i = 1; i < 3; i++)
+			for (int y = 0; y < 8; y++)
+				__builtin_prefetch(f->data[i] + (8 * my + y) * (ptrdiff_t)f->linesize[i] + 8 * mx + 128);
+}
+
 INLINE void put_macroblock(state *s, const AVFrame *f, int mx, int my, transform *tr, const int count)
 {
 	const uint8_t *plane[3];
 	ptrdiff_t stride[3];
 	uint8_t edge[3][16 * 16];
 	int w = f->width - 16 * mx, h = f->height - 16 * my;
+	ahead(f, mx, my);
 	for (int i = 0; i < 3; i++) {
 		int side = i ? 8 : 16;
 		stride[i] = f->linesize[i];
