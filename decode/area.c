@@ -1,5 +1,5 @@
 #include "kernel.h"
-#include "libav.h"
+#include "picture.h"
 
 #include <string.h>
 #ifdef __SSE2__

@@ -4,6 +4,8 @@
 #include <libavutil/frame.h>
 #include <libavutil/log.h>
 
+void kvsf_flush(void *codec_context) { avcodec_flush_buffers(codec_context); }
+
 /* Asks a decoder for one picture that it still holds back, and leaves it able to go on.
  * avcodec ends a decoder that is drained; a packet with side data alone reaches the
  * decoder as one without data, which is what draining hands to it, and nothing else happens. */

@@ -2,6 +2,7 @@
 #ifndef KVSFRAMES_CODEC_H
 #define KVSFRAMES_CODEC_H
 
+void kvsf_flush(void *codec_context);
 int kvsf_ask_delayed(void *codec_context);
 void kvsf_skip_loop_filter(void *codec_context, int skip);
 void kvsf_listen(void);

@@ -1,5 +1,5 @@
 #include "kernel.h"
-#include "libav.h"
+#include "picture.h"
 
 /* The arithmetic of color.go, in 16 bits: values in 1/64 of a level, gains with 15
  * fraction bits, the weights of chroma with 14. */

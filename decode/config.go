@@ -195,12 +195,12 @@ type Output struct {
 	Sample Sample
 	Resize Resize
 	Format Format
-	// Quality is that of JPEG, 1..100 in the sense of the Independent JPEG
-	// Group's library.
+	// Quality is that of JPEG, 1..100: on average what the Independent JPEG Group's library
+	// makes of the same number, in fewer bytes.
 	Quality int
 	// PixelFormat is that of raw frames.
 	PixelFormat PixelFormat
-	// EXIF writes capture time, stream and fragment into an image.
+	// EXIF writes capture time, stream and fragment into a JPEG or a PNG.
 	EXIF bool
 	// Fast allows pictures that are decoded without the loop filter, where no other
 	// output needs them whole.

@@ -354,24 +354,6 @@ func TestFitsGiveTheSizeAndTheBackground(t *testing.T) {
 	}
 }
 
-func TestQualityIsThatOfTheIJG(t *testing.T) {
-	// Entries of luma table K.1 after its first, scaled as the library scales.
-	for quality, want := range map[int][3]byte{25: {22, 20, 198}, 50: {11, 10, 99}, 80: {4, 4, 40}, 100: {1, 1, 1}} {
-		o := jpegOf(Sample{Type: SampleKeyframes}, Resize{})
-		o.Quality = quality
-		images, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), fragments(t, "testdata/bframes.mkv")[:1])
-		data := images[0][0].Data
-		at := bytes.Index(data, []byte{0xff, 0xdb})
-		if at < 0 {
-			t.Fatal("no quantisation table")
-		}
-		table := data[at+5 : at+5+64] // in zigzag order: entries 1, 5 and 63 of the natural order
-		if got := [3]byte{table[1], table[3], table[63]}; got[0] != want[0] || got[2] != want[2] {
-			t.Errorf("quality %d: table entries %v, want %v", quality, got, want)
-		}
-	}
-}
-
 func TestHigherQualityIsCloser(t *testing.T) {
 	frags := fragments(t, "testdata/bframes.mkv")[:1]
 	size := 0

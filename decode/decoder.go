@@ -101,6 +101,9 @@ func (c codec) skipLoopFilter(skip bool) {
 	C.kvsf_skip_loop_filter(c.UnsafePointer(), n)
 }
 
+// flush makes a drained decoder ready for the next fragment.
+func (c codec) flush() { C.kvsf_flush(c.UnsafePointer()) }
+
 // askDelayed asks a decoder for a picture that it holds back.
 func (c codec) askDelayed() error {
 	if n := C.kvsf_ask_delayed(c.UnsafePointer()); n < 0 {

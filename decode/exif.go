@@ -35,23 +35,19 @@ func ascii(tag uint16, s string) exifEntry {
 	return exifEntry{tag, typeASCII, append([]byte(s), 0)}
 }
 
-// withEXIF returns the JPEG with an Exif segment after its JFIF header: the
-// producer's time as the original, the server's as the digitized time, both in
-// UTC, and stream, fragment and frame as JSON in the description.
-func withEXIF(jpeg []byte, f media.FrameInfo) []byte {
-	segment := exifSegment(f)
-	at := 2 // after the start-of-image marker
-	if len(jpeg) > 6 && jpeg[2] == 0xff && jpeg[3] == 0xe0 {
-		at = min(len(jpeg), 4+int(binary.BigEndian.Uint16(jpeg[4:])))
-	}
-	out := make([]byte, 0, len(jpeg)+len(segment))
-	out = append(out, jpeg[:at]...)
-	out = append(out, segment...)
-	return append(out, jpeg[at:]...)
+// exifSegment returns a JPEG's APP1 segment of one frame.
+func exifSegment(f media.FrameInfo) []byte {
+	body := exifBody(f)
+	segment := make([]byte, 0, 10+len(body))
+	segment = append(segment, 0xff, 0xe1)
+	segment = binary.BigEndian.AppendUint16(segment, uint16(2+6+len(body)))
+	return append(append(segment, "Exif\x00\x00"...), body...)
 }
 
-// exifSegment returns the APP1 segment of one frame.
-func exifSegment(f media.FrameInfo) []byte {
+// exifBody returns the Exif fields of one frame as a TIFF file: the producer's
+// time as the original, the server's as the digitized time, both in UTC, and stream,
+// fragment and frame as JSON in the description.
+func exifBody(f media.FrameInfo) []byte {
 	const date, second = "2006:01:02 15:04:05", "000"
 	description, err := json.Marshal(struct {
 		Stream   string `json:"stream"`
@@ -84,11 +80,7 @@ func exifSegment(f media.FrameInfo) []byte {
 		{tagExifIFD, typeLong, nil},
 	}
 	const header = 8
-	body := appendDirectory([]byte("II*\x00\x08\x00\x00\x00"), header, main, exif)
-	segment := []byte{0xff, 0xe1, 0, 0}
-	segment = append(append(segment, "Exif\x00\x00"...), body...)
-	binary.BigEndian.PutUint16(segment[2:], uint16(len(segment)-2))
-	return segment
+	return appendDirectory([]byte("II*\x00\x08\x00\x00\x00"), header, main, exif)
 }
 
 // appendDirectory appends a directory that starts at offset, its values, and the

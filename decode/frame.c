@@ -1,4 +1,4 @@
-#include "libav.h"
+#include "picture.h"
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/frame.h>

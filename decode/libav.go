@@ -9,7 +9,7 @@ package decode
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libswscale/swscale.h>
-#include "libav.h"
+#include "picture.h"
 */
 import "C"
 
@@ -127,18 +127,3 @@ func (c codec) free() {
 		openObjects.Add(-1)
 	}
 }
-
-// flush makes a drained decoder ready for the next fragment.
-func (c codec) flush() { C.kvsf_flush(c.UnsafePointer()) }
-
-// setTables gives a JPEG encoder its quantisation tables, in natural order,
-// before it is opened.
-func setTables(ctx *astiav.CodecContext, luma, chroma *[64]uint16) error {
-	if C.kvsf_set_tables(ctx.UnsafePointer(), (*C.uint16_t)(&luma[0]), (*C.uint16_t)(&chroma[0])) < 0 {
-		return errNoMemory
-	}
-	return nil
-}
-
-// setQuality sets the quantiser that the JPEG encoder reads from a frame.
-func (f frame) setQuality(q int) { C.kvsf_set_quality(f.UnsafePointer(), C.int(q)) }

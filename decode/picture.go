@@ -4,7 +4,7 @@ package decode
 
 /*
 #include <libswscale/swscale.h>
-#include "libav.h"
+#include "picture.h"
 */
 import "C"
 

@@ -1,14 +1,10 @@
 /* What go-astiav v0.39.0 lacks, and our own loops over pixels. Pointers to libav's
  * objects pass as void pointers, since Go packages do not share C types. */
-#ifndef KVSFRAMES_LIBAV_H
-#define KVSFRAMES_LIBAV_H
+#ifndef KVSFRAMES_PICTURE_H
+#define KVSFRAMES_PICTURE_H
 
 #include <stddef.h>
 #include <stdint.h>
-
-void kvsf_flush(void *codec_context);
-int kvsf_set_tables(void *codec_context, const uint16_t *luma, const uint16_t *chroma);
-void kvsf_set_quality(void *frame, int quality);
 
 /* A plane of samples, of one byte or, above 8 bits, of two. Strides are in bytes. */
 typedef struct {
