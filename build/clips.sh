@@ -1,66 +1,75 @@
 #!/usr/bin/env bash
-# Makes the clips of decode/testdata and the recording of the demo, which are
-# committed: a developer runs this again only to change them. Needs an ffmpeg command line with libx264 and
-# libx265 and its usual filters (Debian: ffmpeg).
+# Makes the clips that `make bench` reads, in the shape of a GetMedia payload, into a cache outside the checkout. Prints their
+# folder, and nothing else, on standard output; a second call only prints. Encoding takes some ten minutes on two cores, once.
+#
+# Environment: KVSFRAMES_CACHE (default ${XDG_CACHE_HOME:-~/.cache}/kvsframes).
 set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root/decode/testdata"
+cd "$(dirname "$0")/.."
 
-# Every cluster starts at a key frame, as KVS fragments do: it ends just before
-# the next group of pictures, after this many milliseconds.
-group=980
-encode() { # output, encoder arguments...
-	local out=$1
-	shift
-	ffmpeg -nostdin -v error -y "$@" -bitexact -flags:v +bitexact -cluster_time_limit "$group" -f matroska "$out"
-}
+say() { printf 'clips: %s\n' "$*" >&2; }
 
-moving="testsrc2=s=160x90:r=25:d=3"
-encode bframes.mkv -f lavfi -i "$moving" -c:v libx264 -threads 1 -preset medium -bf 3 -g 25 -keyint_min 25 \
-	-x264-params "scenecut=0:b-pyramid=normal:b-adapt=2" -pix_fmt yuv420p -crf 30
-encode hevc.mkv -f lavfi -i "$moving" -c:v libx265 -threads 1 -preset medium -g 25 -keyint_min 25 -pix_fmt yuv420p -crf 34 \
-	-x265-params "scenecut=0:open-gop=0:pools=none:frame-threads=1:log-level=error:info=0"
-# Another size, so other codec data.
-encode small.mkv -f lavfi -i "testsrc2=s=96x64:r=10:d=1" -c:v libx264 -threads 1 -bf 0 -g 10 -pix_fmt yuv420p -crf 30
-# Eight patches of known colours, 32 pixels wide.
-patches=""
-inputs=""
-n=0
-for c in FF0000 00FF00 0000FF FFFF00 00FFFF FFFFFF 808080 204060; do
-	patches+="color=c=0x$c:s=32x64:r=5:d=1,format=gbrp[p$n];"
-	inputs+="[p$n]"
-	n=$((n + 1))
-done
-card() { # output, matrix, range, tag arguments...
-	local out=$1 matrix=$2 range=$3
-	shift 3
-	encode "$out" -filter_complex "${patches}${inputs}hstack=inputs=8,scale=out_color_matrix=$matrix:out_range=$range:flags=accurate_rnd+full_chroma_int,format=yuv420p" \
-		-c:v libx264 -threads 1 -qp 8 -bf 0 -g 5 "$@"
-}
-card card-bt601.mkv bt601 tv -colorspace smpte170m -color_range tv
-card card-bt709.mkv bt709 tv -colorspace bt709 -color_range tv
-card card-bt709-full.mkv bt709 pc -colorspace bt709 -color_range pc
-card card-untagged.mkv bt601 tv
+cache=${KVSFRAMES_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME, XDG_CACHE_HOME or KVSFRAMES_CACHE must be set}/.cache}/kvsframes}
+# Clips are named by everything that they are made from, but for the encoders' versions: those show in the clips themselves.
+key=$(cat internal/bench/scene/*.go internal/bench/payload/*.go build/clips.sh | sha256sum)
+folder=$cache/clips-${key:0:16}
+if [ -e "$folder/complete" ]; then
+	printf '%s\n' "$folder"
+	exit 0
+fi
 
-# The demo: a camera that goes from 640x360 to 1280x720 after eight seconds.
-# Its clock shows the producer time of every frame.
-group=1980
-scratch=$(mktemp -d)
+mkdir -p "$folder"
+exec 9>"$cache/clips.lock"
+flock 9
+scratch=$(mktemp -d "$cache/.clips-XXXXXXXX")
 trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
-clip() { # output, size, epoch second of the first frame, seconds, crf, matrix, tag
-	local width=${2%x*} height=${2#*x}
-	printf '%%{pts:gmtime:%s:%%Y-%%m-%%d %%H\\:%%M\\:%%S}.%%{eif:mod(floor(t*1000+0.5),1000):d:3} UTC' "$3" >clock
-	encode "$1" -f lavfi -i "smptehdbars=s=$2:r=25:d=$4,format=gbrp" \
-		-f lavfi -i "testsrc2=s=$((width / 4))x$((height / 3)):r=25:d=$4,format=gbrp" \
-		-filter_complex "[0][1]overlay=x='(W-w)/2+(W-w)/2.4*sin(2*PI*t/4)':y='H*0.18+H*0.06*sin(2*PI*t/1.5)':format=gbrp,
-			drawtext=font=DejaVu Sans Mono:textfile=clock:fontsize=h/15:fontcolor=white:box=1:boxcolor=black@0.8:boxborderw=8:x=(w-tw)/2:y=h*0.86,
-			scale=out_color_matrix=$6:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p" \
-		-c:v libx264 -threads 1 -preset veryslow -crf "$5" -bf 3 -g 50 -keyint_min 50 -x264-params "scenecut=0:b-pyramid=normal" \
-		-colorspace "$7" -color_range tv
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+for tool in scene payload; do
+	CGO_ENABLED=0 go build -o "$scratch/$tool" "./internal/bench/$tool"
+done
+
+# keep NAME ENCODED [ARGUMENT...]: the payload of an encoded clip, whole or not at all.
+keep() {
+	"$scratch/payload" "${@:3}" "$2" >"$scratch/out"
+	mv "$scratch/out" "$folder/$1.mkv"
 }
-clip front-door 640x360 1767268800 8 24 bt601 smpte170m
-clip front-door-hd 1280x720 1767268808 6 26 bt709 bt709
-(cd "$root" && go build -o "$scratch/recording" ./internal/demo/recording)
-./recording 2026-01-01T12:00:00Z front-door 2026-01-01T12:00:08Z front-door-hd >"$root/testdata/demo.mkv"
-ls -l "$root/testdata" "$root/decode/testdata"
+
+# h264 NAME WIDTH HEIGHT SECONDS KBIT_PER_SECOND GOP_FRAMES PRESET [ARGUMENT...]. With a fixed number of threads x264 gives
+# the same bytes every time.
+h264() {
+	[ -e "$folder/$1.mkv" ] && return
+	say "encoding $1"
+	"$scratch/scene" "$2" "$3" "$(($4 * 30))" |
+		x264 --quiet --no-progress --demuxer y4m --threads 2 --lookahead-threads 1 --preset "$7" --bitrate "$5" --bframes 3 \
+			--keyint "$6" --min-keyint "$6" --no-scenecut "${@:8}" -o "$scratch/clip.mkv" - 2>"$scratch/log" || {
+		cat "$scratch/log" >&2
+		exit 1
+	}
+	keep "$1" "$scratch/clip.mkv"
+}
+
+# hevc: the same with x265, whose output mkvmerge puts into a file.
+hevc() {
+	[ -e "$folder/$1.mkv" ] && return
+	say "encoding $1"
+	"$scratch/scene" "$2" "$3" "$(($4 * 30))" |
+		x265 --log-level error --no-progress --y4m --frame-threads 2 --preset "$7" --bitrate "$5" --bframes 3 \
+			--keyint "$6" --min-keyint "$6" --no-scenecut --no-open-gop -o "$scratch/clip.hevc" - 2>"$scratch/log" || {
+		cat "$scratch/log" >&2
+		exit 1
+	}
+	mkvmerge --quiet --deterministic kvsframes --default-duration 0:30fps -o "$scratch/clip.mkv" "$scratch/clip.hevc" >&2
+	keep "$1" "$scratch/clip.mkv"
+}
+
+h264 1080p-gop2s 1920 1080 60 4000 60 veryfast
+if [ ! -e "$folder/1080p-gop2s-20s.mkv" ]; then
+	keep 1080p-gop2s-20s "$folder/1080p-gop2s.mkv" -fragments 10
+fi
+h264 1080p-gop1s 1920 1080 60 4000 30 veryfast
+h264 1080p-gop10s 1920 1080 60 4000 300 veryfast
+h264 720p-gop1s 1280 720 60 2000 30 veryfast
+h264 1080p-medium 1920 1080 30 4000 60 medium --b-pyramid normal
+hevc 1080p-hevc 1920 1080 20 3000 60 veryfast
+touch "$folder/complete"
+printf '%s\n' "$folder"
