@@ -3,7 +3,7 @@
 # finds is written as a table into docs/benchmarks.md, unless only a part is run. `make bench` builds the program first.
 #
 # Environment:
-#   CASES       which cases to run: a b c d e recordings first live capacity raw flat (default: all)
+#   CASES       which cases to run: a b c d e recordings first live capacity raw flat go (default: all)
 #   CLIPS       which clips to run, by name (default: all)
 #   ROUNDS      how many rounds (default: 5)
 #   RECORDINGS  a folder of recordings to run as well (default: ../shared/kvs where there is one)
@@ -37,3 +37,12 @@ if /usr/bin/python3 -c 'import av, PIL' 2>/dev/null; then python=/usr/bin/python
 "$scratch/bench" -program "$program" -decoder "$scratch/decode.test" -ffmpeg "$ffmpeg" -python "$python" -script internal/bench/pyav.py \
 	-gstreamer "$(command -v gst-launch-1.0 || true)" -clips "$clips" -recordings "$recordings" -demo testdata/demo.mkv \
 	-cases "${CASES:-}" -only "${CLIPS:-}" -rounds "${ROUNDS:-5}" -docs "${DOCS-$docs}"
+
+# Go's own benchmarks have no table: docs/benchmarks.md tells them in words.
+case ,${CASES:-go}, in
+*[,\ ]go[,\ ]*)
+	build/env.sh go test -run '^$' -bench Splitter ./source
+	build/env.sh go test -run '^$' -bench Archive -benchtime 3x ./source/kvs
+	build/env.sh go test -run '^$' -bench ManyStreams -benchtime 1x ./cmd/kvsframes
+	;;
+esac

@@ -17,4 +17,4 @@ for number, frame in enumerate(container.decode(stream)):
         continue
     if what != "full":  # scaled before it is converted to RGB, which is the fast way
         frame = frame.reformat(320, frame.height * 320 // frame.width, "rgb24", interpolation="AREA")
-    frame.to_image().save(f"{folder}/{number:05}.jpg", quality=90)
+    frame.to_image().save(f"{folder}/{number:05}.jpg", quality=80)

@@ -93,7 +93,9 @@ func (b *bench) one(c testCase, name, clip string) error {
 // and are exact the ones near the best, and of the others all.
 func contenders(peers []*contender) (racing []*contender) {
 	best := map[string]float64{}
-	program := func(p *contender) string { return strings.Fields(p.name)[0] }
+	program := func(p *contender) string {
+		return strings.FieldsFunc(p.name, func(r rune) bool { return r == ' ' || r == ',' })[0]
+	}
 	for _, p := range peers {
 		if p.failure == "" && p.exact {
 			if wall := p.samples[0].Wall; best[program(p)] == 0 || wall < best[program(p)] {
@@ -154,12 +156,14 @@ func count(folder string) (n int, size int64, err error) {
 }
 
 // pictures returns the paths of the pictures in a folder, in the order of their names.
+// What is not whole yet has a name with a dot before it.
 func pictures(folder string) (paths []string) {
-	for _, ext := range []string{"jpg", "raw", "rgb", "yuv"} {
-		found, _ := filepath.Glob(filepath.Join(folder, "*."+ext)) // the pattern is right
-		paths = append(paths, found...)
+	entries, _ := os.ReadDir(folder) // it may not be there yet
+	for _, e := range entries {
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			paths = append(paths, filepath.Join(folder, e.Name()))
+		}
 	}
-	slices.Sort(paths)
 	return paths
 }
 
@@ -185,11 +189,11 @@ func wall(s sample) float64   { return s.Wall }
 func cpu(s sample) float64    { return s.CPU }
 func memory(s sample) float64 { return float64(s.RSS) / 1e6 }
 
-// paired returns the median of the rounds' ratios: how many times as long as ours it took.
-func paired(ours, peer []sample) float64 {
+// paired returns the median of the rounds' ratios: how many times as much as ours it took.
+func paired(ours, peer []sample, figure func(sample) float64) float64 {
 	var ratios []float64
 	for i := range min(len(ours), len(peer)) {
-		ratios = append(ratios, peer[i].Wall/ours[i].Wall)
+		ratios = append(ratios, figure(peer[i])/figure(ours[i]))
 	}
 	return median(ratios)
 }
