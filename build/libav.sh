@@ -37,6 +37,7 @@ case ${1:-} in
 ffmpeg)
 	kind=ffmpeg
 	# What the libraries have, and what it takes to ask the same of the command line and to look at the outcome.
+	# shellcheck disable=SC2054 # the commas are FFmpeg's
 	configure_flags+=(
 		--enable-ffmpeg
 		--enable-decoder=mjpeg,rawvideo --enable-encoder=rawvideo,wrapped_avframe --enable-parser=mjpeg

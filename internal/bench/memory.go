@@ -153,6 +153,9 @@ func (b *bench) manyFragments() error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, lastLine(stderr.String()))
 	}
+	for i, tenth := range tenths {
+		fmt.Fprintf(os.Stderr, "bench: flat: tenth %d: %.1f MB\n", i+1, median(tenth))
+	}
 	second, last := median(tenths[1]), median(tenths[9])
 	b.row("flat: %d fragments of one stream; resident memory (median) in the second tenth %.1f MB, in the last", "%.1f MB, %+.1f MB", "flat (within 2 MB)",
 		yes(last-second < 2), loops*each, second, last, last-second)
