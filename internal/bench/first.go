@@ -24,7 +24,7 @@ func (b *bench) firstPicture() error {
 			}
 			ms, err := untilPicture(run(b, clip, out), out)
 			if err != nil {
-				return fmt.Errorf("first: %w", err)
+				return err
 			}
 			first[i] = append(first[i], ms)
 		}

@@ -77,8 +77,8 @@ func run() error {
 	failed := b.all()
 	text := b.report()
 	fmt.Println(text)
-	if docs != "" && failed == nil {
-		failed = replaceTable(docs, text)
+	if docs != "" && !errors.Is(failed, errDiffers) {
+		failed = errors.Join(failed, replaceTable(docs, text))
 	}
 	return failed
 }
@@ -87,9 +87,9 @@ func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// all runs every case that is asked for. It ends at the first thing that makes the
-// comparison worthless.
-func (b *bench) all() error {
+// all runs every case that is asked for. Where pictures differ it ends at once; other
+// failures are told at the end.
+func (b *bench) all() (failed error) {
 	for _, c := range cases {
 		if !b.wants(c.name) {
 			continue
@@ -98,20 +98,17 @@ func (b *bench) all() error {
 			if len(b.only) > 0 && !slices.Contains(b.only, clip) {
 				continue
 			}
-			if err := b.one(c, clip, filepath.Join(b.clips, clip+".mkv")); err != nil {
-				return err
+			failed = errors.Join(failed, b.one(c, clip, filepath.Join(b.clips, clip+".mkv")))
+			if errors.Is(failed, errDiffers) {
+				return failed
 			}
 		}
 	}
-	if err := b.recorded(); err != nil {
-		return err
+	failed = errors.Join(failed, b.recorded())
+	if errors.Is(failed, errDiffers) {
+		return failed
 	}
-	if b.wants("first") {
-		if err := b.firstPicture(); err != nil {
-			return err
-		}
-	}
-	return b.memory()
+	return errors.Join(failed, b.figures())
 }
 
 func (b *bench) wants(name string) bool {

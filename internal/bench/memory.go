@@ -20,12 +20,13 @@ const (
 	liveGoal = 150.0
 )
 
-// memory runs the cases about memory and about how many streams a machine carries.
-func (b *bench) memory() error {
+// figures runs the cases that give one figure each. What fails has its line, too.
+func (b *bench) figures() (failed error) {
 	for _, c := range []struct {
 		name string
 		run  func() error
 	}{
+		{"first", b.firstPicture},
 		{"live", b.liveKeyFrames},
 		{"capacity", b.capacity},
 		{"raw", b.rawFullSize},
@@ -36,10 +37,11 @@ func (b *bench) memory() error {
 		}
 		fmt.Fprintf(os.Stderr, "bench: %s\n", c.name)
 		if err := c.run(); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+			b.row("%s", "failed: %s", "", "no", c.name, strings.ReplaceAll(err.Error(), "|", "/"))
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", c.name, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 // liveKeyFrames reads many live streams in one process, and holds its memory against that
@@ -250,7 +252,7 @@ func (b *bench) live(streams int, clip, sampling string) (sample, int, error) {
 	text := fmt.Sprintf(`
 version: 1
 source: {streams: ['cam-*'], endpoint_url: %q, start_selector: {type: EARLIEST}, end: {fragments: %d}}
-sinks: [{name: bench, sample: {%s}, resize: {width: 320}, path: "{stream}-{producer_time}_{frame_index}.{ext}", destination: {directory: %q}}]
+sinks: [{name: bench, sample: {%s}, resize: {width: 320}, path: "{stream}_{producer_time}_{fragment_number}_{frame_index}.{ext}", destination: {directory: %q}}]
 service: {log: {level: warn}, progress: "off"}
 `, strings.TrimSpace(url), fragments, sampling, out)
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
