@@ -165,7 +165,7 @@ func fullSize() []contender {
 	return append(all, contender{name: "ffmpeg -threads CORES, encoder too", exact: true, run: func(b *bench, clip, out string) command {
 		n := strconv.Itoa(b.workers)
 		return ffmpeg(0, nil, jpegs("null", "-threads", n)).run(b, clip, out)
-	}}, pyav("full", true))
+	}})
 }
 
 // pyav is a script for PyAV. Its JPEGs are Pillow's.

@@ -15,6 +15,6 @@ if what == "keyframes":
 for number, frame in enumerate(container.decode(stream)):
     if what == "decode" or what == "second" and number % 30:
         continue
-    if what != "full":  # scaled before it is converted to RGB, which is the fast way
-        frame = frame.reformat(320, frame.height * 320 // frame.width, "rgb24", interpolation="AREA")
+    # In one go: a picture that is converted to RGB first and scaled then takes much longer.
+    frame = frame.reformat(320, frame.height * 320 // frame.width, "rgb24", interpolation="AREA")
     frame.to_image().save(f"{folder}/{number:05}.jpg", quality=80)

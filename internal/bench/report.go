@@ -13,10 +13,8 @@ import (
 type table struct {
 	lines []string
 	notes []string
-	// quality is the quality of ours' full-size JPEGs; extra how many more bytes they
-	// take than ffmpeg's of the same PSNR, in %.
+	// quality is the quality of ours' full-size JPEGs.
 	quality int
-	extra   float64
 	memory  []string
 }
 
