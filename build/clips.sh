@@ -10,7 +10,7 @@ say() { printf 'clips: %s\n' "$*" >&2; }
 
 cache=${KVSFRAMES_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME, XDG_CACHE_HOME or KVSFRAMES_CACHE must be set}/.cache}/kvsframes}
 # Clips are named by everything that they are made from, but for the encoders' versions: those show in the clips themselves.
-key=$(cat internal/bench/scene/*.go internal/bench/payload/*.go build/clips.sh | sha256sum)
+key=$(cat internal/bench/scene/{main,texture}.go internal/bench/payload/main.go build/clips.sh | sha256sum)
 folder=$cache/clips-${key:0:16}
 if [ -e "$folder/complete" ]; then
 	printf '%s\n' "$folder"
