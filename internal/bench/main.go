@@ -69,6 +69,11 @@ func run() error {
 	if b.rounds < 1 {
 		return fmt.Errorf("%d rounds", b.rounds)
 	}
+	for _, name := range b.cases {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("there is no case %q: name some of %s", name, strings.Join(names, ", "))
+		}
+	}
 	var err error
 	if b.scratch, err = os.MkdirTemp("", "kvsframes-bench-"); err != nil {
 		return err
@@ -82,6 +87,9 @@ func run() error {
 	}
 	return failed
 }
+
+// names are the names of all cases. "go" is for build/bench.sh.
+var names = []string{"a", "b", "c", "d", "e", "recordings", "first", "live", "capacity", "raw", "flat", "go"}
 
 func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
