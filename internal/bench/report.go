@@ -85,8 +85,11 @@ func rank(p, reference *contender) int {
 // report writes everything down.
 func (b *bench) report() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%d cores, %s, %s, %s; %d rounds. ", b.workers, processor(), runtime.GOARCH, time.Now().UTC().Format(time.DateOnly), b.rounds)
-	fmt.Fprintf(&out, "Other processes took %.0f %% of the cores while a run went on (median), %.0f %% at most.\n", 100*median(b.foreign), 100*most(b.foreign))
+	fmt.Fprintf(&out, "%d cores, %s, %s, %s; %d rounds.", b.workers, processor(), runtime.GOARCH, time.Now().UTC().Format(time.DateOnly), b.rounds)
+	if len(b.foreign) > 0 {
+		fmt.Fprintf(&out, " Other processes took %.0f %% of the cores while a timed run went on (median), %.0f %% at most.", 100*median(b.foreign), 100*slices.Max(b.foreign))
+	}
+	out.WriteString("\n")
 	if len(b.table.lines) > 0 {
 		out.WriteString("\n| Case | Clip | Program | n | wall s | cpu s | peak MB | pictures MB | their wall / ours | their cpu / ours | goal | met |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 		out.WriteString(strings.Join(b.table.lines, "\n") + "\n")
@@ -99,13 +102,6 @@ func (b *bench) report() string {
 		out.WriteString("\n- " + n)
 	}
 	return strings.TrimRight(out.String(), "\n") + "\n"
-}
-
-func most(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	return slices.Max(values)
 }
 
 // processor names the processor.
