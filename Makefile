@@ -22,7 +22,7 @@ endif
 TOOL = CGO_ENABLED=0 go -C tools tool -n
 WITH_S3_SERVER = server=$$($(TOOL) versitygw); KVSFRAMES_VERSITYGW=$$server
 
-.PHONY: help build demo test race lint format fuzz bench clean setup setup-test setup-lint
+.PHONY: help build demo test race lint format fuzz bench clean setup setup-test setup-lint setup-bench
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -57,10 +57,8 @@ fuzz: setup-test ## Fuzz every fuzz target for FUZZTIME each.
 		done; \
 	done
 
-bench: setup-test ## Run the benchmarks.
-	@build/env.sh go test -run '^$$' -bench Splitter ./source
-	@build/env.sh go test -run '^$$' -bench Archive -benchtime 3x ./source/kvs
-	@build/env.sh go test -run '^$$' -bench ManyStreams -benchtime 1x ./cmd/kvsframes
+bench: build setup-bench ## Compare with other programs; CASES=b,c CLIPS=1080p-gop1s ROUNDS=1 run a part (build/bench.sh).
+	@build/bench.sh
 
 clean: ## Remove what was built or made here; the cache of libav stays.
 	rm -rf bin out
@@ -73,3 +71,6 @@ setup-test:
 
 setup-lint:
 	@build/setup.sh $(LIBAV) lint
+
+setup-bench:
+	@build/setup.sh $(LIBAV) bench

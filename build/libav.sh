@@ -2,6 +2,9 @@
 # Builds libav (FFmpeg's libraries), static and minimal, from Debian's own source package, into a cache outside the checkout.
 # Prints the prefix, and nothing else, on standard output; a second call only prints.
 #
+# usage: build/libav.sh [ffmpeg]
+#   ffmpeg: the ffmpeg command line instead, of the same source and with the same C flags: what `make bench` compares with.
+#
 # Environment: KVSFRAMES_CACHE (default ${XDG_CACHE_HOME:-~/.cache}/kvsframes), CC (default gcc), JOBS (default: all cores).
 #
 # Trust: apt verifies the signature of the archive's index with Debian's own keyring, the index gives the hashes of the source
@@ -27,6 +30,26 @@ configure_flags=(
 )
 # Measured: these cost nothing that can be seen in the time a frame takes.
 hardening='-fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2'
+
+kind=libav
+case ${1:-} in
+"") ;;
+ffmpeg)
+	kind=ffmpeg
+	# What the libraries have, and what it takes to ask the same of the command line and to look at the outcome.
+	# shellcheck disable=SC2054 # the commas are FFmpeg's
+	configure_flags+=(
+		--enable-ffmpeg
+		--enable-decoder=mjpeg,rawvideo --enable-encoder=rawvideo,wrapped_avframe --enable-parser=mjpeg
+		--enable-demuxer=rawvideo,image2 --enable-muxer=image2,image2pipe,rawvideo,framemd5,null
+		--enable-filter=select,fps,setpts
+	)
+	;;
+*)
+	printf 'libav: unknown argument %s: want ffmpeg, or nothing\n' "$1" >&2
+	exit 1
+	;;
+esac
 
 say() { printf 'libav: %s\n' "$*" >&2; }
 die() {
@@ -56,7 +79,7 @@ toolchain="$machine $("$cc" -dumpfullversion -dumpversion) $(getconf GNU_LIBC_VE
 prefix_of() {
 	local key
 	key=$(printf '%s\n' "$recipe" "$@" "${configure_flags[@]}" "$toolchain" | sha256sum)
-	printf '%s/libav-%s-%s\n' "$cache" "${1#*:}" "${key:0:16}"
+	printf '%s/%s-%s-%s\n' "$cache" "$kind" "${1#*:}" "${key:0:16}"
 }
 sources=$cache/sources/ffmpeg-${debian_sha256:0:16}
 # Written when the pinned version is gone: the version and the two hashes of what was taken instead.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a job of the Makefile needs and that are missing. Quick, silent and without any right needed when nothing is missing.
 #
-# usage: build/setup.sh build|system|test|lint ...
+# usage: build/setup.sh build|system|test|lint|bench ...
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -20,7 +20,12 @@ packages_for() {
 	# A second AWS SDK, in another language, drives the emulator in one test.
 	test) echo python3 python3-boto3 ;;
 	lint) echo shellcheck ;;
-	*) die "unknown job $1: want build, system, test or lint" ;;
+	# What encodes the clips, and the programs to compare with beside ffmpeg's own command line, which is built.
+	bench)
+		echo x264 x265 mkvtoolnix python3-av python3-pil
+		echo gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+		;;
+	*) die "unknown job $1: want build, system, test, lint or bench" ;;
 	esac
 }
 
@@ -34,7 +39,7 @@ missing() {
 	done
 }
 
-[ $# -gt 0 ] || die "say what for: build, system or test"
+[ $# -gt 0 ] || die "say what for: build, system, test, lint or bench"
 wanted=$(for job in "$@"; do packages_for "$job"; done)
 for tool in dpkg-query apt-get; do
 	command -v "$tool" >/dev/null || die "this machine has no $tool; install these by hand: ${wanted//$'\n'/ }"

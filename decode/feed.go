@@ -1,5 +1,7 @@
 package decode
 
+import "slices"
+
 // group is a group of pictures: from one entry to the next, in decode order.
 type group struct {
 	start, end int
@@ -112,7 +114,7 @@ func (pl *plan) feedSets() {
 // allowFast lets groups whose wanted pictures are all for fast outputs do without
 // the loop filter; not in a chain, where what is wanted later is not known.
 func (pl *plan) allowFast(outputs []Output) {
-	if pl.chain != nil {
+	if pl.chain != nil || !slices.ContainsFunc(outputs, func(o Output) bool { return o.Fast }) {
 		return
 	}
 	slow := map[int]bool{}

@@ -42,6 +42,11 @@ var mayImport = map[string][]string{
 	"internal/demo/recording":    {"media", "source", "internal/kvsemu"},
 	"internal/demo/contactsheet": {},
 
+	// The comparison with other programs, the video it is made on, and what gives that the shape of a payload.
+	"internal/bench":         {},
+	"internal/bench/scene":   {},
+	"internal/bench/payload": {"source", "internal/kvsemu"},
+
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	"cmd/kvsframes": {
 		"media", "source", "source/kvs", "decode", "sink", "sink/s3", "checkpoint", "pipeline", "internal/config", "internal/kvsemu",
@@ -59,7 +64,7 @@ var owners = map[string][]string{
 	awsServices + "s3":                 {"sink/s3"},
 	awsFeatures + "s3/transfermanager": {"sink/s3"},
 	awsFeatures + "s3/manager":         {"sink/s3"},
-	module + "/internal/kvsemu":        {"cmd/kvsframes", "internal/demo/recording"},
+	module + "/internal/kvsemu":        {"cmd/kvsframes", "internal/demo/recording", "internal/bench/payload"},
 	// Tests alone.
 	module + "/internal/s3test": {},
 	module + "/sink/storetest":  {},

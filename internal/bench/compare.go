@@ -1,0 +1,116 @@
+package main
+
+import (
+	"crypto/md5" // it is what ffmpeg writes; nobody forges frames here
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// decodedFrames returns the MD5 of every frame that our decode stage gives, in order.
+func (b *bench) decodedFrames(clip string) ([]string, error) {
+	out, err := output(command{args: []string{b.decoder}, env: decoderEnv(clip, b.workers, true)})
+	return strings.Fields(out), err
+}
+
+// sameFrames compares every decoded frame with what ffmpeg gives.
+func (b *bench) sameFrames(clip string) error {
+	ours, err := b.decodedFrames(clip)
+	if err != nil {
+		return err
+	}
+	theirs, err := b.ffmpegFrames(clip, nil, "null")
+	if err != nil {
+		return err
+	}
+	return same(ours, theirs)
+}
+
+// sameSampled compares the frames that a sampler picks, in full size, with those of a
+// filter of ffmpeg's.
+func (b *bench) sameSampled(clip, sampling string, input []string, filter string) error {
+	out, err := b.emptyFolder("frames")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(out)
+	if _, err := output(program(sampling, "type: raw, pixel_format: yuv420p")(b, clip, out)); err != nil {
+		return err
+	}
+	var ours []string
+	for _, path := range pictures(out) {
+		sum, err := fileSum(path)
+		if err != nil {
+			return err
+		}
+		ours = append(ours, sum)
+	}
+	theirs, err := b.ffmpegFrames(clip, input, filter)
+	if err != nil {
+		return err
+	}
+	return same(ours, theirs)
+}
+
+// ffmpegFrames returns the MD5 of every frame of ffmpeg's, in order.
+func (b *bench) ffmpegFrames(clip string, input []string, filter string) ([]string, error) {
+	c := ffmpeg(-1, input, func(string) []string {
+		return []string{"-vf", filter, "-fps_mode", "passthrough", "-f", "framemd5", "-"}
+	})
+	out, err := output(c.run(b, clip, ""))
+	var sums []string
+	for line := range strings.Lines(out) {
+		if fields := strings.Split(strings.TrimSpace(line), ","); len(fields) == 6 && !strings.HasPrefix(line, "#") {
+			sums = append(sums, strings.TrimSpace(fields[5]))
+		}
+	}
+	return sums, err
+}
+
+// same tells where two lists of frames differ.
+func same(ours, theirs []string) error {
+	if slices.Equal(ours, theirs) {
+		return nil
+	}
+	if len(ours) != len(theirs) {
+		return fmt.Errorf("%w: %d frames of ours, %d of ffmpeg", errDiffers, len(ours), len(theirs))
+	}
+	n, first := 0, -1
+	for i := range ours {
+		if ours[i] != theirs[i] {
+			if n++; first < 0 {
+				first = i
+			}
+		}
+	}
+	return fmt.Errorf("%w: %d of %d frames, the first is %d", errDiffers, n, len(ours), first)
+}
+
+func fileSum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := md5.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// output runs a command that is not measured and returns what it writes.
+func output(c command) (string, error) {
+	cmd := exec.Command(c.args[0], c.args[1:]...)
+	cmd.Env = append(os.Environ(), c.env...)
+	var text, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &text, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("run %s: %w: %s", cmd.Args[0], err, lastLine(stderr.String()))
+	}
+	return text.String(), nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// firstPicture measures how long it takes from the start of a program to the first
+// picture of a recording: key frames, 320 wide.
+func (b *bench) firstPicture() error {
+	const runs, limit = 4, 50.0 // times the rounds; ms
+	clip := filepath.Join(b.clips, gop1s+".mkv")
+	ours, theirs := program("type: keyframes", "resize: {width: 320}"), ffmpeg(1, []string{"-skip_frame", "nokey"}, jpegs("scale=320:-2:flags=area")).run
+	var first [2][]float64
+	for range runs * b.rounds {
+		for i, run := range []func(*bench, string, string) command{ours, theirs} {
+			out, err := b.emptyFolder("out")
+			if err != nil {
+				return err
+			}
+			ms, err := untilPicture(run(b, clip, out), out)
+			if err != nil {
+				return err
+			}
+			first[i] = append(first[i], ms)
+		}
+	}
+	b.row("first: from start to the first picture of a recording (median of %d; ffmpeg -threads 1: %.0f ms)", "%.0f ms", "under 50 ms", yes(median(first[0]) < limit),
+		len(first[0]), median(first[1]), median(first[0]))
+	return nil
+}
+
+// row adds a line about one figure; the arguments are those of what and then of result.
+func (b *bench) row(what, result, goal, met string, args ...any) {
+	b.table.memory = append(b.table.memory, fmt.Sprintf("| "+what+" | "+result+" | "+goal+" | "+met+" |", args...))
+}
+
+// untilPicture starts a program and tells after how many ms a picture with something in
+// it is in the folder. It waits for the program to end.
+func untilPicture(c command, folder string) (ms float64, err error) {
+	cmd := exec.Command(c.args[0], c.args[1:]...)
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ticker := time.NewTicker(time.Millisecond / 2)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return 0, errors.Join(errors.New("it ended before a picture was seen"), err)
+		case <-ticker.C:
+		}
+		for _, path := range pictures(folder) {
+			if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+				ms = time.Since(began).Seconds() * 1000
+				return ms, <-ended
+			}
+		}
+	}
+}

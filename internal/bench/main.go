@@ -1,0 +1,158 @@
+// Bench compares kvsframes with other programs that turn video into pictures, on this
+// machine, and writes what it finds as a Markdown table. build/bench.sh starts it.
+//
+// Every figure is of a whole process, seen from outside. Contenders run in turn, round
+// after round; a ratio is the median of what the rounds give, each against the run of
+// ours in the same round. Of a program's settings that give exactly the same pictures
+// the fastest is the reference.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == measuredArg {
+		if err := measured(os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run of the comparison.
+type bench struct {
+	program, decoder, ffmpeg, python, script, gstreamer string
+	clips, recordings, demo                             string
+	cases, only                                         []string
+	rounds, workers                                     int
+
+	scratch string
+	table   table
+	// foreign holds the part of the machine that others used, of every run.
+	foreign []float64
+}
+
+// errDiffers says that two programs that both claim the exact pictures do not agree.
+var errDiffers = errors.New("pictures that must be the same differ")
+
+func run() error {
+	b := &bench{workers: runtime.NumCPU()}
+	var cases, only, docs string
+	flag.StringVar(&b.program, "program", "", "kvsframes")
+	flag.StringVar(&b.decoder, "decoder", "", "the test program of package decode")
+	flag.StringVar(&b.ffmpeg, "ffmpeg", "", "ffmpeg's command line")
+	flag.StringVar(&b.python, "python", "", "a Python that has PyAV and Pillow; empty: none")
+	flag.StringVar(&b.script, "script", "", "the script for it")
+	flag.StringVar(&b.gstreamer, "gstreamer", "", "gst-launch-1.0; empty: none")
+	flag.StringVar(&b.clips, "clips", "", "the folder of clips")
+	flag.StringVar(&b.recordings, "recordings", "", "a folder of recordings to run as well; empty: none")
+	flag.StringVar(&b.demo, "demo", "", "the demo's recording")
+	flag.StringVar(&cases, "cases", "", "which cases to run, by letter or name, separated by commas; empty: all")
+	flag.StringVar(&only, "only", "", "which clips to run, by name, separated by commas; empty: all")
+	flag.IntVar(&b.rounds, "rounds", 5, "how many rounds")
+	flag.StringVar(&docs, "docs", "", "the file whose table is written anew; empty: only print")
+	flag.Parse()
+	b.cases, b.only = list(cases), list(only)
+	if b.rounds < 1 {
+		return fmt.Errorf("%d rounds", b.rounds)
+	}
+	for _, name := range b.cases {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("there is no case %q: name some of %s", name, strings.Join(names, ", "))
+		}
+	}
+	var err error
+	if b.scratch, err = os.MkdirTemp("", "kvsframes-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.scratch)
+	failed := b.all()
+	text := b.report()
+	fmt.Println(text)
+	if docs != "" && !errors.Is(failed, errDiffers) {
+		failed = errors.Join(failed, replaceTable(docs, text))
+	}
+	return failed
+}
+
+// names are the names of all cases. "go" is for build/bench.sh.
+var names = []string{"a", "b", "c", "d", "e", "recordings", "first", "live", "capacity", "raw", "flat", "go"}
+
+func list(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// all runs every case that is asked for. Where pictures differ it ends at once; other
+// failures are told at the end.
+func (b *bench) all() (failed error) {
+	for _, c := range cases {
+		if !b.wants(c.name) {
+			continue
+		}
+		for _, clip := range c.clips {
+			if len(b.only) > 0 && !slices.Contains(b.only, clip) {
+				continue
+			}
+			failed = errors.Join(failed, b.one(c, clip, filepath.Join(b.clips, clip+".mkv")))
+			if errors.Is(failed, errDiffers) {
+				return failed
+			}
+		}
+	}
+	failed = errors.Join(failed, b.recorded())
+	if errors.Is(failed, errDiffers) {
+		return failed
+	}
+	return errors.Join(failed, b.figures())
+}
+
+func (b *bench) wants(name string) bool {
+	return len(b.cases) == 0 || slices.Contains(b.cases, name)
+}
+
+// recorded runs the recordings of real cameras: their frames, and the time of all.
+func (b *bench) recorded() error {
+	if b.recordings == "" || !b.wants("recordings") {
+		return nil
+	}
+	paths, err := filepath.Glob(filepath.Join(b.recordings, "*.mkv"))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".mkv")
+		frames, err := b.decodedFrames(path)
+		if err != nil {
+			return fmt.Errorf("recording %s: %w", name, err)
+		}
+		if len(frames) == 0 {
+			b.note("recording %s has no video that is decoded: left out", name)
+			continue
+		}
+		c := cases[0]
+		c.goals = nil
+		if err := b.one(c, name, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	fmt.Fprintln(os.Stderr, "bench:", text)
+	b.table.notes = append(b.table.notes, text)
+}

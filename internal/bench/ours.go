@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// settings writes the settings of a run over a file, with one sink, and returns their
+// path. All that is not named is at its default.
+func (b *bench) settings(clip, out, sampling, sink string) string {
+	text := fmt.Sprintf(`
+version: 1
+source: {type: file, paths: [%q]}
+sinks:
+  - {name: bench, sample: {%s}, %s, path: "{producer_time}_{fragment_number}_{frame_index}.{ext}", destination: {directory: %q}}
+service: {log: {level: warn}, progress: "off"}
+`, clip, sampling, sink, out)
+	path := filepath.Join(b.scratch, "pipeline.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		panic(err) // the scratch folder is this program's own
+	}
+	return path
+}
+
+// launch returns the words of a GStreamer pipeline that reads a clip.
+func launch(clip, out, pipeline string) []string {
+	parser := "h264parse"
+	if strings.Contains(filepath.Base(clip), "hevc") {
+		parser, pipeline = "h265parse", strings.ReplaceAll(pipeline, "avdec_h264", "avdec_h265")
+	}
+	if strings.Contains(pipeline, "%s") {
+		pipeline = fmt.Sprintf(pipeline, out)
+	}
+	words := []string{"filesrc", "location=" + clip, "!", "matroskademux", "!", parser, "!"}
+	return append(words, strings.Fields(pipeline)...)
+}
