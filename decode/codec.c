@@ -3,6 +3,9 @@
 #include <libavcodec/avcodec.h>
 #include <libavutil/frame.h>
 #include <libavutil/log.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 void kvsf_flush(void *codec_context) { avcodec_flush_buffers(codec_context); }
 
@@ -35,6 +38,18 @@ static void on_log(void *object, int level, const char *format, va_list argument
 }
 
 void kvsf_listen(void) { av_log_set_callback(on_log); }
+
+/* Pictures and tables are megabytes each, freed and taken again with every fragment. By default glibc
+ * gives such memory back and has it mapped and cleared anew each time, and keeps a heap for each
+ * thread, of which Go has many. This must be said before there is a second thread. */
+#ifdef __GLIBC__
+__attribute__((constructor)) static void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 64 << 20);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	mallopt(M_ARENA_MAX, 1);
+}
+#endif
 
 /* The number of errors that this thread has logged since it was last asked. */
 int kvsf_complaints(void)
