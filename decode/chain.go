@@ -65,8 +65,6 @@ type past struct {
 	chained bool
 }
 
-func newPast() past { return past{} }
-
 // forget drops what is known: the next fragment does not follow on the last one.
 func (h *past) forget() {
 	h.unlink(nil)

@@ -8,8 +8,6 @@ type group struct {
 	entry      entry
 	// last is the last packet that must be decoded; start-1 for none.
 	last int
-	// needsPast: the group's wanted pictures may refer to what precedes the group.
-	needsPast bool
 	// alone: only pictures that refer to no other are wanted of a group without an entry.
 	alone bool
 }

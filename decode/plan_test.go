@@ -268,8 +268,11 @@ func TestHEVCPicturesAreDisposableInTheHighestLayerOnly(t *testing.T) {
 	r := newNALReader(media.Track{CodecID: codecHEVC, CodecPrivate: private}, packets)
 	got := r.pictures(packets)
 	want := []picture{
-		{entry: entryClosed, intra: true, recovery: noRecovery}, unknownPicture, unknownPicture,
-		{disposable: true, recovery: noRecovery}, unknownPicture, {entry: entryOpen, intra: true, recovery: noRecovery},
+		{entry: entryClosed, intra: true, recovery: noRecovery},
+		unknownPicture, unknownPicture,
+		{disposable: true, recovery: noRecovery},
+		unknownPicture,
+		{entry: entryOpen, intra: true, recovery: noRecovery},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("pictures = %+v, want %+v", got, want)

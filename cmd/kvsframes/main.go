@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -74,9 +75,8 @@ const (
 	ballastSize = 16 << 20
 )
 
-var ballast []byte
-
 func main() {
+	var ballast []byte
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 		ballast = make([]byte, ballastSize)
@@ -88,7 +88,9 @@ func main() {
 		environ: os.Environ(), terminal: isTerminal(os.Stderr),
 		signals: signals, release: func() { signal.Stop(signals) },
 	}
-	os.Exit(p.execute(os.Args[1:]))
+	code := p.execute(os.Args[1:])
+	runtime.KeepAlive(ballast)
+	os.Exit(code)
 }
 
 // execute runs one command line and returns the exit code.
