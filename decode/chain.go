@@ -22,7 +22,7 @@ import (
 const (
 	// A planner keeps fragments to lead up with until it has seen this many in a row that
 	// start with an IDR picture, which is what streams do.
-	closedStarts = 3
+	closedStarts = 2
 	// chainEnds is how many of them end a chain.
 	chainEnds = 8
 	// The limits of what is kept to lead up with, for each stream.

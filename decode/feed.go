@@ -1,6 +1,11 @@
 package decode
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+
+	"github.com/kvsframes/kvsframes/media"
+)
 
 // group is a group of pictures: from one entry to the next, in decode order.
 type group struct {
@@ -126,4 +131,21 @@ func (pl *plan) allowFast(outputs []Output) {
 		// What an open group's leading pictures refer to lies in the group before.
 		f.fast = !slow[f.group] && !slow[f.group+1]
 	}
+}
+
+// needed returns the fragment without the media behind the last packet that is fed, when
+// that is most of it: thumbnails need little, and many streams may wait for a decoder at once.
+func (pl *plan) needed(f *media.Fragment) *media.Fragment {
+	end := 0
+	for k := range pl.frames {
+		if pl.frames[k].feed {
+			end = pl.blocks[k].Offset + pl.blocks[k].Size
+		}
+	}
+	if end == 0 && !pl.idle() || end > len(f.MKV)/2 {
+		return f
+	}
+	part := *f
+	part.MKV = bytes.Clone(f.MKV[:end])
+	return &part
 }

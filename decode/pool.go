@@ -91,6 +91,9 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 // the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.plan(f)
+	if pl.decided == nil {
+		f = pl.needed(f)
+	}
 	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 		if err := pl.wait(ctx); err != nil {
 			return media.Outcome{}, err

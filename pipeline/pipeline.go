@@ -227,13 +227,14 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	}
 	work := r.Planner.Plan(it.fragment)
 	size := int64(len(it.fragment.MKV))
+	// The plan holds on to as much of the media as it needs.
+	it.fragment = withoutMedia(it.fragment)
 	r.bytes.add(size, 1)
 	group.Go(func() error {
 		out, err := work(ctx, func(img media.Image) error { return r.backlog.put(ctx, &it.lane, img) })
 		if err != nil {
 			return err
 		}
-		it.fragment = withoutMedia(it.fragment)
 		r.backlog.end(&it.lane, out)
 		r.bytes.add(-size, -1)
 		<-r.fragments

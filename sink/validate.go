@@ -22,8 +22,10 @@ var storageClasses = []string{
 	"GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS",
 }
 
-// sinkName is what a sink may be called. Names become parts of keys as they are.
-var sinkName = regexp.MustCompile(`^[A-Za-z0-9_-]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?$`)
+// sinkName is what a sink may be called, in at most maxSinkName bytes. Names become parts of keys as they are.
+var sinkName = regexp.MustCompile(`^[A-Za-z0-9_-]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?$`)
+
+const maxSinkName = 64
 
 // problems collects what is wrong.
 type problems []error
@@ -53,7 +55,7 @@ func oneOf[T ~string](p *problems, path string, value T, allowed ...T) {
 // one if it differs from its default.
 func (c Config) Validate() error {
 	var p problems
-	if !sinkName.MatchString(c.Name) || strings.Contains(c.Name, "..") {
+	if len(c.Name) > maxSinkName || !sinkName.MatchString(c.Name) || strings.Contains(c.Name, "..") {
 		p.add("name", "%q is no name of 1 to 64 letters, digits, _, - and single dots inside", c.Name)
 	}
 	c.checkPath(&p)

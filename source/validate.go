@@ -17,12 +17,20 @@ const (
 )
 
 // Names, ARNs and tokens as the API takes them (Kinesis Video Streams API
-// Reference, GetMedia and StartSelector).
+// Reference, GetMedia and StartSelector). Lengths are counted apart: a count in a pattern makes it as long
+// to compile, at every start of the program.
 var (
-	namePattern  = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
-	arnPattern   = regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:[a-z0-9-]+:[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
-	tokenPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+	wordPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
+	arnPattern  = regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:[a-z0-9-]+:[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
 )
+
+// The longest names and tokens of the API.
+const (
+	maxName  = 256
+	maxToken = 128
+)
+
+func isName(s string) bool { return len(s) <= maxName && wordPattern.MatchString(s) }
 
 // maxARN is the longest stream ARN of the API.
 const maxARN = 1024
@@ -68,7 +76,7 @@ func (c Config) validateStreams(p *problems) {
 		key := fmt.Sprintf("streams[%d]", i)
 		name, ok := StreamName(s)
 		if IsPattern(s) {
-			name, ok = s, namePattern.MatchString(strings.NewReplacer("*", "x", "?", "x").Replace(s))
+			name, ok = s, isName(strings.NewReplacer("*", "x", "?", "x").Replace(s))
 		}
 		if !ok {
 			p.add(key, "%.300q is neither a stream name (letters, digits, _ . -, at most 256; * and ? in a pattern) nor the ARN of a stream", s)
@@ -86,9 +94,9 @@ func (c Config) validateStreams(p *problems) {
 // false when it is neither.
 func StreamName(nameOrARN string) (string, bool) {
 	if m := arnPattern.FindStringSubmatch(nameOrARN); m != nil {
-		return m[1], len(nameOrARN) <= maxARN && namePattern.MatchString(m[1])
+		return m[1], len(nameOrARN) <= maxARN && isName(m[1])
 	}
-	return nameOrARN, namePattern.MatchString(nameOrARN)
+	return nameOrARN, isName(nameOrARN)
 }
 
 // validateKVS checks the other keys of a KVS source.
@@ -144,7 +152,7 @@ func (s StartSelector) validate(p *problems) {
 	if n := s.AfterFragmentNumber; wantNumber && n != "" && (!isDigits(n) || len(n) > maxNumber) {
 		p.add("start_selector.after_fragment_number", "%.140q is not a fragment number (1 to %d digits)", n, maxNumber)
 	}
-	if t := s.ContinuationToken; wantToken && t != "" && !tokenPattern.MatchString(t) {
+	if t := s.ContinuationToken; wantToken && t != "" && (len(t) > maxToken || !wordPattern.MatchString(t)) {
 		p.add("start_selector.continuation_token", "%.140q is not a continuation token", t)
 	}
 }

@@ -78,8 +78,9 @@ const (
 func main() {
 	var ballast []byte
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(-1) // or the ballast itself were garbage enough
 		ballast = make([]byte, ballastSize)
+		debug.SetGCPercent(gcPercent)
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)

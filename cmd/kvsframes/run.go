@@ -20,7 +20,9 @@ import (
 )
 
 // fragmentNumber is what the API takes (GetMediaForFragmentList).
-var fragmentNumber = regexp.MustCompile(`^[0-9]{1,128}$`)
+var fragmentNumber = regexp.MustCompile(`^[0-9]+$`)
+
+const maxFragmentNumber = 128
 
 // errShutdown is why a run ends whose drain has taken too long.
 var errShutdown = errors.New("service.shutdown_timeout is over")
@@ -40,7 +42,7 @@ names them, from the archive of the one stream; start_selector, end and mode do 
 		Args: checkArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, n := range fragments {
-				if !fragmentNumber.MatchString(n) {
+				if len(n) > maxFragmentNumber || !fragmentNumber.MatchString(n) {
 					return usage(fmt.Errorf("--fragment %q is not a fragment number", n))
 				}
 			}

@@ -113,15 +113,18 @@ type streamID struct {
 
 // The forms of the two (Kinesis Video Streams API Reference, GetMedia).
 var (
-	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
+	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
 	streamARN  = regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:([a-z0-9-]+):[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
 )
 
 // maxARN is the length of the longest ARN that the API takes, in bytes.
 const maxARN = 1024
 
+// maxName is the length of the longest stream name.
+const maxName = 256
+
 func parseStream(s string) (streamID, error) {
-	if streamName.MatchString(s) {
+	if len(s) <= maxName && streamName.MatchString(s) {
 		return streamID{name: s}, nil
 	}
 	if m := streamARN.FindStringSubmatch(s); m != nil && len(s) <= maxARN {
