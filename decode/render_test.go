@@ -182,3 +182,19 @@ func TestAllProcessorsGiveTheSamePixels(t *testing.T) {
 		}
 	}
 }
+
+func TestTheWhitestSamplesOfMoreBitsStayWhite(t *testing.T) {
+	for format, most := range map[astiav.PixelFormat]uint16{
+		astiav.PixelFormatYuv420P: 255, astiav.PixelFormatYuv420P10Le: 1023, astiav.PixelFormatYuv420P12Le: 4095,
+	} {
+		f := drawn(t, 64, 64, format, func(int, int, int) uint16 { return most })
+		for _, side := range []int{64, 63, 32, 10} {
+			data, _, _ := rendered(t, newTestRenderer(t), f, rawOf(PixelYUV420P, Resize{Width: side, Height: side}))
+			for i, v := range data {
+				if v != 255 {
+					t.Fatalf("%s at %d pixels: byte %d is %d", format, side, i, v)
+				}
+			}
+		}
+	}
+}
