@@ -198,3 +198,25 @@ func TestTheWhitestSamplesOfMoreBitsStayWhite(t *testing.T) {
 		}
 	}
 }
+
+// TestAPictureOfTwiceTheSizeIsNotShifted enlarges pictures that are their own mirror images.
+func TestAPictureOfTwiceTheSizeIsNotShifted(t *testing.T) {
+	const w, h = 40, 20
+	mirrored := func(plane, x, y int) uint16 { return uint16(40*plane + 8*min(x, w-1-x)) }
+	for format, o := range map[astiav.PixelFormat]Output{
+		astiav.PixelFormatYuv420P: rawOf(PixelGray, Resize{Width: 2 * w, Upscale: true}),
+		astiav.PixelFormatYuv444P: rawOf(PixelRGB24, Resize{Width: 2 * w, Upscale: true}),
+	} {
+		data, dw, dh := rendered(t, newTestRenderer(t), drawn(t, w, h, format, mirrored), o)
+		size := len(data) / (dw * dh)
+		worst := 0
+		for i := range data {
+			x, rest := i/size%dw, i-i/size%dw*size
+			d := int(data[i]) - int(data[rest+(dw-1-x)*size])
+			worst = max(worst, d, -d)
+		}
+		if worst > 2 {
+			t.Errorf("%s: pixels and their mirror images differ by up to %d levels", format, worst)
+		}
+	}
+}
