@@ -220,3 +220,13 @@ func TestAPictureOfTwiceTheSizeIsNotShifted(t *testing.T) {
 		}
 	}
 }
+
+func TestAnImageThatNoJPEGHoldsIsRefused(t *testing.T) {
+	f := drawn(t, 512, 2, astiav.PixelFormatYuv420P, func(int, int, int) uint16 { return 128 })
+	for _, fit := range []Fit{FitContain, FitCover, FitPad, FitStretch} {
+		o := jpegOf(Sample{}, Resize{Height: 300, Upscale: true, Fit: fit})
+		if out, err := newTestRenderer(t).render(f, o); err == nil {
+			t.Errorf("%s: an image of %dx%d was made", fit, out.w, out.h)
+		}
+	}
+}
