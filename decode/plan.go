@@ -149,7 +149,7 @@ func (p *planner) plan(f *media.Fragment) *plan {
 	}
 	var packets [][]byte
 	for _, b := range f.Blocks {
-		if b.Track == pl.track.Number {
+		if b.Track == pl.track.Number && b.Size > 0 { // a block of no bytes is no frame, and libav passes over it
 			pl.blocks = append(pl.blocks, b)
 			packets = append(packets, f.MKV[b.Offset:b.Offset+b.Size])
 		}
