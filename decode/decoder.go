@@ -129,6 +129,10 @@ func (p packet) useStartCodes() error {
 	return nil
 }
 
+// errMisread says that packets and blocks do not go together any more, so that nothing that
+// comes out would be what it is taken for.
+var errMisread = errors.New("libav does not find the block, since the fragment is damaged before it")
+
 // inputPadding is the number of bytes that libav may read past the end of a packet
 // (AV_INPUT_BUFFER_PADDING_SIZE).
 const inputPadding = 64
@@ -183,6 +187,9 @@ func (d *feeder) feed(from int) error {
 				err = errors.New("the fragment ends before its last frame")
 			}
 			return d.failed(k, err)
+		}
+		if w.packet.Size() != d.plan.blocks[k].Size && !d.plan.track.Encoded {
+			return d.failed(k, errMisread)
 		}
 		if k < from || !d.plan.frames[k].feed {
 			continue
