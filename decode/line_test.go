@@ -7,6 +7,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -64,4 +65,54 @@ func TestAFragmentThatIsGivenUpLetsTheNextOnesPass(t *testing.T) {
 		t.Errorf("%d images", images)
 	}
 	s.End()
+}
+
+// TestOnlyTheFragmentOfARequestWaits has fragments that decide nothing follow one that waits. All but the last
+// two places of a pipeline may be taken, so that none of them can wait for the next.
+func TestOnlyTheFragmentOfARequestWaits(t *testing.T) {
+	for name, c := range map[string]struct {
+		clip    string
+		cut     int
+		from    int
+		between func(f media.Fragment) *media.Fragment
+		gaps    int
+	}{
+		"without frames":       {"bframes.mkv", 0, 0, func(f media.Fragment) *media.Fragment { f.Blocks = nil; return &f }, 1},
+		"without a track":      {"bframes.mkv", 0, 0, func(f media.Fragment) *media.Fragment { f.Tracks = nil; return &f }, 1},
+		"out of bounds":        {"bframes.mkv", 0, 0, outOfBounds, 0},
+		"a part of the stream": {"longgop.mkv", 10, 1, outOfBounds, 0},
+	} {
+		frags := fragments(t, "testdata/"+c.clip)
+		if c.cut > 0 {
+			frags = rechunk(t, "testdata/"+c.clip, c.cut)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			o := everyFrame()
+			o.Sample = Sample{Type: SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Minute}
+			last := len(frags[0].Blocks) - 1
+			o.Sample.At = []time.Time{frags[0].ProducerTime.Add(frags[0].Blocks[last].Time + time.Millisecond)}
+			s := stream(t, newTestPool(t, nil), o)
+			first := s.Plan(frags[0])
+			images, ended := 0, make(chan error)
+			go func() {
+				_, err := first(context.Background(), func(media.Image) error { images++; return nil })
+				ended <- err
+			}()
+			for i := range 3 {
+				out, err := s.Plan(c.between(*frags[c.from+i]))(context.Background(), nil) // with a deadlock the test fails
+				if err != nil || len(out.Gaps) != c.gaps {
+					t.Errorf("%s: outcome %+v, error %v", name, out, err)
+				}
+			}
+			s.End()
+			if err := <-ended; err != nil || images != 1 {
+				t.Errorf("%s: %d images, error %v", name, images, err)
+			}
+		})
+	}
+}
+
+func outOfBounds(f media.Fragment) *media.Fragment {
+	f.Until, f.Clock = f.ProducerTime, media.ClockProducer
+	return &f
 }

@@ -93,12 +93,15 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 // the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.plan(f)
-	var turn *place // a fragment without frames waits for nobody
-	if len(pl.frames) > 0 {
+	var turn *place // a fragment that emits nothing waits for nobody
+	if len(pl.frames) > 0 && !pl.nothing {
 		turn = s.line.join()
 	}
 	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 		defer s.line.leave(turn)
+		if pl.nothing {
+			return media.Outcome{}, nil
+		}
 		if err := pl.wait(ctx); err != nil {
 			return media.Outcome{}, err
 		}
