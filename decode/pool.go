@@ -103,6 +103,7 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 			return media.Outcome{}, nil
 		}
 		if err := pl.wait(ctx); err != nil {
+			pl.giveUp()
 			return media.Outcome{}, err
 		}
 		if pl.idle() {
