@@ -63,6 +63,7 @@ func openDecoder(s *astiav.Stream, form packetForm, maxPixels int64) (codec, err
 		if string(ctx.ExtraData()) == form.codecData {
 			return nil
 		}
+		C.kvsf_drop_extradata(ctx.UnsafePointer()) // SetExtraData leaves it as it is when there is none to set
 		return ctx.SetExtraData([]byte(form.codecData))
 	}
 	return openCodec(c, set, map[string]string{
