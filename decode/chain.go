@@ -28,6 +28,9 @@ const (
 	// The limits of what is kept to lead up with, for each stream.
 	maxLeadBytes     = 64 << 20
 	maxLeadFragments = 64
+	// frameBytes is about what a plan holds of each frame: much more than the frame itself, where
+	// there are very many.
+	frameBytes = 256
 )
 
 // chainPlan is what a fragment has to do with the ones around it.
@@ -165,7 +168,7 @@ func (h *past) remember(pl *plan, f *media.Fragment) {
 		return
 	}
 	h.lead = append(h.lead, lead{f, pl, max(entry, 0)})
-	if h.leadBytes += len(f.MKV); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {
+	if h.leadBytes += len(f.MKV) + frameBytes*len(pl.frames); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {
 		h.lead, h.leadBytes = nil, 0
 	}
 }

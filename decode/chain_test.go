@@ -273,3 +273,27 @@ func TestADecoderIsFreedWhenAPlanIsGivenUpBeforeItIsMade(t *testing.T) {
 		t.Errorf("%d objects of libav are left", n)
 	}
 }
+
+func TestWhatIsKeptToLeadUpWithIsBoundedHoweverSmallTheFramesAre(t *testing.T) {
+	const frames = 1 << 16
+	// Frames of one byte, of which nothing can be said, behind a random access point.
+	pl := &plan{pics: make([]picture, frames), frames: make([]plannedFrame, frames), refresh: refresh{-1, -1}}
+	f := &media.Fragment{MKV: make([]byte, frames)}
+	h := past{}
+	h.remember(&plan{pics: []picture{{entry: entryClosed}}, frames: make([]plannedFrame, 1), refresh: refresh{-1, -1}}, f)
+	if len(h.lead) != 1 {
+		t.Fatal("the entry is not kept")
+	}
+	most := 0
+	for range maxLeadFragments {
+		h.remember(pl, f)
+		kept := 0
+		for _, l := range h.lead {
+			kept += len(l.plan.frames)
+		}
+		most = max(most, kept)
+	}
+	if most == 0 || most*frameBytes > maxLeadBytes {
+		t.Errorf("the plans of %d frames were kept at once", most)
+	}
+}
