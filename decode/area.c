@@ -102,8 +102,10 @@ INLINE void across(uint32_t *out, const int16_t *row, const int32_t *starts, con
 
 INLINE void divide(uint8_t *restrict dst, const uint32_t *restrict sum, uint32_t norm, int n)
 {
-	for (int x = 0; x < n; x++)
-		dst[x] = (uint8_t)(((uint64_t)sum[x] * norm + ((uint64_t)1 << 44)) >> 45);
+	for (int x = 0; x < n; x++) {
+		uint32_t v = (uint32_t)(((uint64_t)sum[x] * norm + ((uint64_t)1 << 44)) >> 45);
+		dst[x] = v > 255 ? 255 : v; /* the whitest of 10 bits are 255.75 */
+	}
 }
 
 INLINE void area_body(kvsf_plane *d, const kvsf_plane *s, const kvsf_span *rows, const int32_t *starts, const int16_t *weights, int taps, uint32_t gain,

@@ -28,6 +28,9 @@ const (
 	// The limits of what is kept to lead up with, for each stream.
 	maxLeadBytes     = 64 << 20
 	maxLeadFragments = 64
+	// frameBytes is about what a plan holds of each frame: much more than the frame itself, where
+	// there are very many.
+	frameBytes = 256
 )
 
 // chainPlan is what a fragment has to do with the ones around it.
@@ -165,7 +168,7 @@ func (h *past) remember(pl *plan, f *media.Fragment) {
 		return
 	}
 	h.lead = append(h.lead, lead{f, pl, max(entry, 0)})
-	if h.leadBytes += len(f.MKV); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {
+	if h.leadBytes += len(f.MKV) + frameBytes*len(pl.frames); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {
 		h.lead, h.leadBytes = nil, 0
 	}
 }
@@ -188,8 +191,11 @@ func (pl *plan) markBroken(broken bool) {
 	}
 	for k := range pl.frames {
 		f := &pl.frames[k]
-		if f.group > 0 || pl.refresh.done >= 0 && k >= pl.refresh.done {
+		if f.group > 0 {
 			return
+		}
+		if done := pl.refresh.done; done >= 0 && k >= done && f.info.Index >= pl.frames[done].info.Index {
+			continue
 		}
 		f.broken = f.leads || pl.pics[0].entry == entryNone && !pl.pics[k].intra
 	}
@@ -207,8 +213,12 @@ func (pl *plan) findRefresh() refresh {
 		if pic.entry != entryNone {
 			break
 		}
-		if r.from < 0 && pic.recovery >= 0 {
-			r.from, left = k, pic.recovery
+		recovery := pic.recovery
+		if recovery == noRecovery && pic.intra && pl.blocks[k].Key {
+			recovery = 0 // the stream says no more than that it is a key frame
+		}
+		if r.from < 0 && recovery >= 0 {
+			r.from, left = k, recovery
 		}
 		if r.from >= 0 && left == 0 {
 			r.done = k

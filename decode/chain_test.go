@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -232,5 +233,67 @@ func TestAChainThatIsGivenUpLeavesNothingBehind(t *testing.T) {
 			}
 		}
 		cancel()
+	}
+}
+
+// TestADecoderIsFreedWhenAPlanIsGivenUpBeforeItIsMade gives up a fragment that waits for the next one to
+// be decided, after which a decoder is handed to it.
+func TestADecoderIsFreedWhenAPlanIsGivenUpBeforeItIsMade(t *testing.T) {
+	frags := dependentFragments(t, "longgop.mkv", 10)[:4]
+	o := everyFrame()
+	o.Sample = Sample{Type: SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Second}
+	for _, f := range frags { // a moment after each fragment's last frame
+		o.Sample.At = append(o.Sample.At, f.ProducerTime.Add(f.Blocks[len(f.Blocks)-1].Time+time.Millisecond))
+	}
+	before := openObjects.Load()
+	p, err := NewPool(DefaultConfig(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stream(t, p, o)
+	ignore := func(media.Image) error { return nil }
+	first, second, third := s.Plan(frags[0]), s.Plan(frags[1]), s.Plan(frags[2])
+	gone, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for i, work := range []func(context.Context, func(media.Image) error) (media.Outcome, error){first, second, third} {
+		if i == 2 {
+			cancel()
+		}
+		if _, err := work(gone, ignore); i < 2 && err != nil || i == 2 && !errors.Is(err, context.Canceled) {
+			t.Errorf("fragment %d: error = %v", i, err)
+		}
+	}
+	fourth := s.Plan(frags[3]) // decides about the third
+	s.End()
+	if _, err := fourth(gone, ignore); !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v", err)
+	}
+	p.Close()
+	if n := openObjects.Load() - before; n != 0 {
+		t.Errorf("%d objects of libav are left", n)
+	}
+}
+
+func TestWhatIsKeptToLeadUpWithIsBoundedHoweverSmallTheFramesAre(t *testing.T) {
+	const frames = 1 << 16
+	// Frames of one byte, of which nothing can be said, behind a random access point.
+	pl := &plan{pics: make([]picture, frames), frames: make([]plannedFrame, frames), refresh: refresh{-1, -1}}
+	f := &media.Fragment{MKV: make([]byte, frames)}
+	h := past{}
+	h.remember(&plan{pics: []picture{{entry: entryClosed}}, frames: make([]plannedFrame, 1), refresh: refresh{-1, -1}}, f)
+	if len(h.lead) != 1 {
+		t.Fatal("the entry is not kept")
+	}
+	most := 0
+	for range maxLeadFragments {
+		h.remember(pl, f)
+		kept := 0
+		for _, l := range h.lead {
+			kept += len(l.plan.frames)
+		}
+		most = max(most, kept)
+	}
+	if most == 0 || most*frameBytes > maxLeadBytes {
+		t.Errorf("the plans of %d frames were kept at once", most)
 	}
 }

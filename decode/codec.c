@@ -3,11 +3,19 @@
 #include <libavcodec/avcodec.h>
 #include <libavutil/frame.h>
 #include <libavutil/log.h>
+#include <libavutil/mem.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
 void kvsf_flush(void *codec_context) { avcodec_flush_buffers(codec_context); }
+
+void kvsf_drop_extradata(void *codec_context)
+{
+	AVCodecContext *c = codec_context;
+	av_freep(&c->extradata);
+	c->extradata_size = 0;
+}
 
 /* Asks a decoder for one picture that it still holds back, and leaves it able to go on.
  * avcodec ends a decoder that is drained; a packet with side data alone reaches the

@@ -3,6 +3,7 @@
 #define KVSFRAMES_CODEC_H
 
 void kvsf_flush(void *codec_context);
+void kvsf_drop_extradata(void *codec_context);
 int kvsf_ask_delayed(void *codec_context);
 void kvsf_skip_loop_filter(void *codec_context, int skip);
 void kvsf_listen(void);

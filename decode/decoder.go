@@ -63,6 +63,7 @@ func openDecoder(s *astiav.Stream, form packetForm, maxPixels int64) (codec, err
 		if string(ctx.ExtraData()) == form.codecData {
 			return nil
 		}
+		C.kvsf_drop_extradata(ctx.UnsafePointer()) // SetExtraData leaves it as it is when there is none to set
 		return ctx.SetExtraData([]byte(form.codecData))
 	}
 	return openCodec(c, set, map[string]string{
@@ -129,6 +130,10 @@ func (p packet) useStartCodes() error {
 	return nil
 }
 
+// errMisread says that packets and blocks do not go together any more, so that nothing that
+// comes out would be what it is taken for.
+var errMisread = errors.New("libav does not find the block, since the fragment is damaged before it")
+
 // inputPadding is the number of bytes that libav may read past the end of a packet
 // (AV_INPUT_BUFFER_PADDING_SIZE).
 const inputPadding = 64
@@ -183,6 +188,9 @@ func (d *feeder) feed(from int) error {
 				err = errors.New("the fragment ends before its last frame")
 			}
 			return d.failed(k, err)
+		}
+		if w.packet.Size() != d.plan.blocks[k].Size && !d.plan.track.Encoded {
+			return d.failed(k, errMisread)
 		}
 		if k < from || !d.plan.frames[k].feed {
 			continue

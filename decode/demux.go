@@ -80,7 +80,7 @@ func (d *demuxer) next(p packet) error {
 			return io.EOF
 		case err != nil:
 			return fmt.Errorf("demux fragment: %w", err)
-		case p.StreamIndex() == d.video.Index():
+		case p.StreamIndex() == d.video.Index() && p.Size() > 0:
 			return nil
 		}
 	}

@@ -134,15 +134,25 @@ func (pl *plan) allowFast(outputs []Output) {
 }
 
 // needed returns the fragment without the media behind the last packet that is fed, when
-// that is most of it: thumbnails need little, and many streams may wait for a decoder at once.
+// that is most of it: thumbnails need little, and many streams may wait for a decoder at once. What
+// stands around a block goes with it, so it is cut where the next block begins.
 func (pl *plan) needed(f *media.Fragment) *media.Fragment {
-	end := 0
+	fed := 0
 	for k := range pl.frames {
 		if pl.frames[k].feed {
-			end = pl.blocks[k].Offset + pl.blocks[k].Size
+			fed = pl.blocks[k].Offset + pl.blocks[k].Size
 		}
 	}
-	if end == 0 && !pl.idle() || end > len(f.MKV)/2 {
+	if fed == 0 && !pl.idle() {
+		return f
+	}
+	end := len(f.MKV)
+	for _, b := range f.Blocks { // frames that share a block touch each other
+		if b.Offset > fed {
+			end = min(end, b.Offset)
+		}
+	}
+	if end > len(f.MKV)/2 {
 		return f
 	}
 	part := *f

@@ -45,6 +45,16 @@ var forms = map[string]form{
 	"start codes without codec data, sets in band":         {noData, annexB, true},
 	"start codes and codec data for lengths":               {asIs, annexB, false},
 	"start codes, codec data for lengths and sets in band": {asIs, annexB, true},
+	"start codes, codec data without sets, sets in band":   {noSets, annexB, true},
+	"lengths, codec data without sets, sets in band":       {noSets, lengths, true},
+}
+
+// noSets is codec data that tells of length prefixes and holds no parameter sets.
+func noSets(t media.Track) []byte {
+	if t.CodecID == codecHEVC {
+		return append(slices.Clone(t.CodecPrivate[:22]), 0)
+	}
+	return append(slices.Clone(t.CodecPrivate[:5]), 0xe0, 0)
 }
 
 // blocksIn returns the video of a fragment in another form.

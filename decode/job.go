@@ -238,7 +238,7 @@ func (j *job) pass(k int) {
 	if !planned.feed || planned.disposable {
 		return
 	}
-	lost := s.damaged || s.suspect && !s.out
+	lost := s.damaged || s.suspect && !s.out || s.sent == 0
 	// Where the past is missing libav has to guess, which is not a loss of this picture's data.
 	t.refreshing = t.refreshing && (!lost || planned.broken)
 	bad := lost || s.tainted || planned.broken

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sort"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -32,6 +33,10 @@ type plan struct {
 	// decided is closed when the rest of the plan is made; nil if it is made already. A
 	// request for a time after the last frame is decided by the frame that comes next.
 	decided chan struct{}
+	// nothing says that nothing has to be done, whatever is decided; then the rest is the planner's.
+	nothing bool
+	// done counts who is done with such a plan: the planner that has made it, and who gave it up.
+	done *atomic.Int32
 
 	blocks []media.Block
 	pics   []picture
@@ -48,6 +53,20 @@ func (pl *plan) wait(ctx context.Context) error {
 		return ctx.Err()
 	case <-pl.decided:
 		return nil
+	}
+}
+
+// giveUp says that the fragment is not decoded, whether its plan is made already or later.
+func (pl *plan) giveUp() {
+	if pl.done.Add(1) < 2 || pl.chain == nil {
+		return
+	}
+	// Nobody takes the decoder that waits for the fragment, and none follows.
+	if pl.chain.after != nil {
+		pl.chain.after.release()
+	}
+	if pl.chain.next != nil {
+		pl.chain.next.giveUp()
 	}
 }
 
@@ -119,6 +138,8 @@ type held struct {
 	finish []func()
 	// steps is the number of fragments that have come since, or were lost.
 	steps int
+	// starts says how the fragment of that plan starts.
+	starts entry
 }
 
 // maxHeld is how many fragments without a wanted frame a plan waits for. It is less than the
@@ -149,10 +170,14 @@ func (p *planner) plan(f *media.Fragment) *plan {
 	}
 	var packets [][]byte
 	for _, b := range f.Blocks {
-		if b.Track == pl.track.Number {
+		if b.Track == pl.track.Number && b.Size > 0 { // a block of no bytes is no frame, and libav passes over it
 			pl.blocks = append(pl.blocks, b)
 			packets = append(packets, f.MKV[b.Offset:b.Offset+b.Size])
 		}
+	}
+	if len(pl.blocks) == 0 { // it decides nothing, and its place is needed for what does
+		p.lost()
+		return pl
 	}
 	pl.frames = make([]plannedFrame, len(pl.blocks))
 	order := presentationOrder(pl.blocks)
@@ -163,17 +188,30 @@ func (p *planner) plan(f *media.Fragment) *plan {
 	pl.pics, pl.sets = reader.pictures(packets), reader.sets
 	pl.form = formOf(pl.track, &reader)
 	within := p.sample(pl, f, p.candidates(order, pl.blocks, pl.pics))
-	p.release(len(within) > 0)
+	if len(within) == 0 && p.mayGoOn(pl) { // it would have to wait for the one that waits
+		p.settle()
+	}
+	p.release(len(within) > 0 || !p.undecided())
 	finish := func() {
 		pl.collect(within)
 		p.link(pl, f)
 	}
-	if len(p.held.finish) == 0 && (len(within) == 0 || !p.undecided()) {
+	switch waits := len(p.held.finish) > 0; {
+	case waits: // for a frame, which this fragment does not have
+		pl.nothing = true
+		p.held.finish = append(p.held.finish, finish)
+		return pl
+	case len(within) == 0 || !p.undecided():
 		finish()
 		return pl
 	}
-	pl.decided = make(chan struct{})
-	p.held.finish = append(p.held.finish, func() { finish(); close(pl.decided) })
+	p.held.starts = pl.pics[0].entry
+	pl.decided, pl.done = make(chan struct{}), new(atomic.Int32)
+	p.held.finish = append(p.held.finish, func() {
+		finish()
+		close(pl.decided)
+		pl.giveUp()
+	})
 	return pl
 }
 
@@ -186,6 +224,11 @@ func formOf(t media.Track, r *nalReader) packetForm {
 		form.startCodes = r.lengthSize > 0
 	}
 	return form
+}
+
+// mayGoOn says whether the decoder of a fragment may have to go on to the next although no frame of it is wanted.
+func (p *planner) mayGoOn(pl *plan) bool {
+	return pl.track.CodecID == codecAVC && (p.past.chained || pl.pics[0].entry == entryNone || len(p.held.finish) > 0 && p.held.starts == entryNone)
 }
 
 // undecided says whether the next frame decides about the latest one.

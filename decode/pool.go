@@ -67,6 +67,7 @@ type Stream struct {
 	pool    *Pool
 	outputs []Output
 	planner *planner
+	line    line
 }
 
 // Stream returns the decode stage of one stream. All outputs share one decode.
@@ -85,7 +86,8 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 
 // Plan decides which frames of f are wanted. It must be called for every
 // fragment of the stream, in order, from one goroutine at a time. The function that it returns
-// decodes them: it may run on any goroutine, at the same time as others. It waits for a free worker, calls
+// decodes them and must be called: on any goroutine, at the same time as others. It waits for a free worker,
+// which the fragments before it get first, calls
 // emit for each image in presentation order (by output where one frame serves several), on its own goroutine
 // and never after it has returned, and stops with emit's error or
 // the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
@@ -94,8 +96,17 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 	if pl.decided == nil {
 		f = pl.needed(f)
 	}
+	var turn *place // a fragment that emits nothing waits for nobody
+	if len(pl.frames) > 0 && !pl.nothing {
+		turn = s.line.join()
+	}
 	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
+		defer s.line.leave(turn)
+		if pl.nothing {
+			return media.Outcome{}, nil
+		}
 		if err := pl.wait(ctx); err != nil {
+			pl.giveUp()
 			return media.Outcome{}, err
 		}
 		if pl.idle() {
@@ -109,16 +120,29 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		if err != nil {
 			return media.Outcome{}, err
 		}
-		select {
-		case <-ctx.Done():
+		w, err := s.worker(ctx, turn)
+		if err != nil {
 			if before != nil {
 				before.free()
 			}
-			return media.Outcome{}, ctx.Err()
-		case w := <-s.pool.idle:
-			defer func() { s.pool.idle <- w }()
-			return w.fragment(ctx, f, pl, before, s.outputs, emit)
+			return media.Outcome{}, err
 		}
+		defer func() { s.pool.idle <- w }()
+		return w.fragment(ctx, f, pl, before, s.outputs, emit)
+	}
+}
+
+// worker waits for the fragment's turn, and for a free worker, which the caller gives back.
+func (s *Stream) worker(ctx context.Context, turn *place) (*worker, error) {
+	if err := turn.wait(ctx); err != nil {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case w := <-s.pool.idle:
+		s.line.leave(turn)
+		return w, nil
 	}
 }
 

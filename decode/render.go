@@ -86,6 +86,9 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 		return target{}, fmt.Errorf("frame of %dx%d square pixels is too large, the largest side is %d", w, h, MaxSide)
 	}
 	g := o.Resize.geometry(w, h)
+	if g.w > MaxSide || g.h > MaxSide { // the side that follows from the other one
+		return target{}, fmt.Errorf("image of %dx%d pixels is too large, the largest side is %d", g.w, g.h, MaxSide)
+	}
 	format := astiav.PixelFormatYuv420P
 	switch o.Format {
 	case FormatPNG:

@@ -182,3 +182,51 @@ func TestAllProcessorsGiveTheSamePixels(t *testing.T) {
 		}
 	}
 }
+
+func TestTheWhitestSamplesOfMoreBitsStayWhite(t *testing.T) {
+	for format, most := range map[astiav.PixelFormat]uint16{
+		astiav.PixelFormatYuv420P: 255, astiav.PixelFormatYuv420P10Le: 1023, astiav.PixelFormatYuv420P12Le: 4095,
+	} {
+		f := drawn(t, 64, 64, format, func(int, int, int) uint16 { return most })
+		for _, side := range []int{64, 63, 32, 10} {
+			data, _, _ := rendered(t, newTestRenderer(t), f, rawOf(PixelYUV420P, Resize{Width: side, Height: side}))
+			for i, v := range data {
+				if v != 255 {
+					t.Fatalf("%s at %d pixels: byte %d is %d", format, side, i, v)
+				}
+			}
+		}
+	}
+}
+
+// TestAPictureOfTwiceTheSizeIsNotShifted enlarges pictures that are their own mirror images.
+func TestAPictureOfTwiceTheSizeIsNotShifted(t *testing.T) {
+	const w, h = 40, 20
+	mirrored := func(plane, x, y int) uint16 { return uint16(40*plane + 8*min(x, w-1-x)) }
+	for format, o := range map[astiav.PixelFormat]Output{
+		astiav.PixelFormatYuv420P: rawOf(PixelGray, Resize{Width: 2 * w, Upscale: true}),
+		astiav.PixelFormatYuv444P: rawOf(PixelRGB24, Resize{Width: 2 * w, Upscale: true}),
+	} {
+		data, dw, dh := rendered(t, newTestRenderer(t), drawn(t, w, h, format, mirrored), o)
+		size := len(data) / (dw * dh)
+		worst := 0
+		for i := range data {
+			x, rest := i/size%dw, i-i/size%dw*size
+			d := int(data[i]) - int(data[rest+(dw-1-x)*size])
+			worst = max(worst, d, -d)
+		}
+		if worst > 2 {
+			t.Errorf("%s: pixels and their mirror images differ by up to %d levels", format, worst)
+		}
+	}
+}
+
+func TestAnImageThatNoJPEGHoldsIsRefused(t *testing.T) {
+	f := drawn(t, 512, 2, astiav.PixelFormatYuv420P, func(int, int, int) uint16 { return 128 })
+	for _, fit := range []Fit{FitContain, FitCover, FitPad, FitStretch} {
+		o := jpegOf(Sample{}, Resize{Height: 300, Upscale: true, Fit: fit})
+		if out, err := newTestRenderer(t).render(f, o); err == nil {
+			t.Errorf("%s: an image of %dx%d was made", fit, out.w, out.h)
+		}
+	}
+}

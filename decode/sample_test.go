@@ -157,6 +157,9 @@ func TestOnlyARequestAfterTheLastFrameWaits(t *testing.T) {
 			f.Until, f.Clock = time.UnixMilli(1100), media.ClockProducer
 			p.plan(f)
 		}, true, true},
+		"a fragment without frames": {lone, func(p *planner) {
+			p.plan(gop(nil, nil))
+		}, true, true},
 		"too many lost fragments": {lone, func(p *planner) {
 			for range maxHeld {
 				p.lost()

@@ -104,7 +104,7 @@ func (r *renderer) scalePlane(src decoded, p int, dst plane, x, y axis) (plane, 
 		narrow(narrowed, pl, src.depth, src.color.full)
 		pl = narrowed
 	}
-	return dst, r.enlarge(dst, pl, src, x, y)
+	return dst, r.enlarge(p, dst, pl, src, x, y)
 }
 
 func (s decoded) sampleSize() int {
@@ -125,9 +125,10 @@ func (r *renderer) shrink(dst, pl plane, src decoded, x, y axis) error {
 	return nil
 }
 
-// enlarge draws a plane of bytes where at least one direction does not shrink, or shrinks a lot.
-func (r *renderer) enlarge(dst, pl plane, src decoded, x, y axis) error {
-	if x.doubles() && (y.same() || y.doubles()) {
+// enlarge draws plane p, of bytes, where at least one direction does not shrink, or shrinks a lot.
+func (r *renderer) enlarge(p int, dst, pl plane, src decoded, x, y axis) error {
+	// A picture of twice the size has planes that double, too, but they do not lie as subsampled chroma does.
+	if p > 0 && src.chromaX == 1 && x.doubles() && (y.same() || y.doubles()) {
 		from := part(pl, x.off/x.unit, y.off/y.unit, (x.count()+1)/2, int(dst.h), 1)
 		if from.h = min(dst.h, pl.h); y.doubles() {
 			from.h = (dst.h + 1) / 2

@@ -29,7 +29,8 @@ type Planner interface {
 	// has returned, and stops with emit's error. Its own error ends the run;
 	// what is merely missing is in the outcome. It may wait for later calls of the
 	// planner's: for that of the next fragment, for 32 of them when nothing is wanted of
-	// those in between, and for End.
+	// those in between, which do not wait themselves, and for End. Of several that wait for a
+	// decoder the oldest gets it.
 	Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error)
 	// Lost says that a fragment is missing between the last one that was planned and
 	// the next.

@@ -11,7 +11,7 @@ import (
 
 // maxBlocks bounds the blocks of one fragment: with lacing one byte of input can
 // make a block, which takes 48 bytes here.
-const maxBlocks = 1 << 20
+const maxBlocks = 1 << 17
 
 // span is a place in memory, in bytes.
 type span struct{ at, len int }

@@ -1,0 +1,105 @@
+//go:build cgo
+
+package decode
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/ebml"
+	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// stray is a block of a track that the header does not tell of. libav's demuxer looks for the next
+// cluster after it.
+var stray = kvsemu.Block{Track: 9, Data: []byte("stray")}
+
+// cluster returns a second cluster for a chunk.
+func cluster(blocks []kvsemu.Block) []byte {
+	body := ebml.AppendUint(nil, ebml.IDTimestamp, 0)
+	for _, b := range blocks {
+		ms := uint16(b.Time.Milliseconds())
+		head := append(ebml.AppendSize(nil, int64(b.Track)), byte(ms>>8), byte(ms), 0)
+		body = ebml.AppendElement(body, ebml.IDSimpleBlock, append(head, b.Data...))
+	}
+	return ebml.AppendElement(nil, ebml.IDCluster, body)
+}
+
+func TestABlockOfNoBytesIsNoFrame(t *testing.T) {
+	for _, clip := range []string{"bframes.mkv", "hevc.mkv"} {
+		f := fragments(t, "testdata/"+clip)[0]
+		clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{f})
+		track, blocks := blocksIn(f, form{asIs, lengths, false})
+		for _, at := range []int{0, 4, len(blocks)} {
+			empty := kvsemu.Block{Track: track.Number, Time: 3 * time.Millisecond}
+			frag := fragmentOf(t, track, slices.Insert(slices.Clone(blocks), at, empty))
+			images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{frag})
+			if len(images[0]) != len(clean[0]) || len(outcomes[0].Gaps) > 0 {
+				t.Fatalf("%s: %d images of %d, %+v", clip, len(images[0]), len(clean[0]), outcomes[0])
+			}
+			for i, img := range images[0] {
+				if img.Index != i || img.Concealed || !bytes.Equal(img.Data, clean[0][i].Data) {
+					t.Fatalf("%s, empty block at %d: image %d is not the picture of its frame", clip, at, i)
+				}
+			}
+		}
+	}
+}
+
+// TestNoPictureIsTakenForAnother has libav's demuxer leave out the rest of a cluster.
+func TestNoPictureIsTakenForAnother(t *testing.T) {
+	f := fragments(t, "testdata/bframes.mkv")[0]
+	clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{f})
+	track, blocks := blocksIn(f, form{asIs, lengths, false})
+	chunk := kvsemu.Chunk{
+		FragmentNumber: "1", ProducerTime: epoch, ServerTime: epoch, Tracks: []media.Track{track},
+		Blocks: slices.Insert(slices.Clone(blocks[:9]), 4, stray),
+	}
+	open := kvsemu.AppendChunk(nil, chunk)
+	chunk.ContinuationToken = "1"
+	payload := slices.Concat(open, cluster(blocks[9:]), kvsemu.AppendChunk(nil, chunk)[len(open):])
+	frag := split(t, bytes.NewReader(payload), source.SplitConfig{Stream: "cam"})[0]
+	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{frag})
+	lost := 0
+	for _, g := range outcomes[0].Gaps {
+		lost += g.FramesLost
+	}
+	if len(images[0]) == 0 || len(images[0])+lost != len(blocks) {
+		t.Errorf("%d images, %d lost, of %d frames", len(images[0]), lost, len(blocks))
+	}
+	for _, img := range images[0] {
+		if !bytes.Equal(img.Data, clean[0][img.Index].Data) {
+			t.Errorf("image %d is not the picture of its frame", img.Index)
+		}
+	}
+}
+
+// TestADecoderThatMissedAGroupIsNotTrusted has the demuxer end before a group of pictures that
+// the next fragment goes on with.
+func TestADecoderThatMissedAGroupIsNotTrusted(t *testing.T) {
+	frags := rechunk(t, "testdata/bframes.mkv", 7)[:6]
+	want := inOrderOfTime(t, frags)
+	broken := 3 // its packet 4 is a key frame
+	track, blocks := blocksIn(frags[broken], form{asIs, lengths, false})
+	f := fragmentOf(t, track, slices.Insert(slices.Clone(blocks), 2, stray))
+	f.Number, f.ProducerTime, f.ServerTime = frags[broken].Number, frags[broken].ProducerTime, frags[broken].ServerTime
+	frags[broken] = f
+	if !f.Blocks[5].Key {
+		t.Fatal("no key frame where one was")
+	}
+	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
+	if len(outcomes[broken].Gaps) == 0 {
+		t.Fatal("nothing is lost")
+	}
+	for i := range frags {
+		for _, img := range images[i] {
+			if !img.Concealed && !bytes.Equal(img.Data, want[i][img.Index]) {
+				t.Errorf("fragment %d: image %d is not marked and not libav's", i, img.Index)
+			}
+		}
+	}
+}
