@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -40,7 +41,6 @@ type plan struct {
 
 	blocks []media.Block
 	pics   []picture
-	sets   parameterSets
 }
 
 // wait returns when the plan is made.
@@ -179,13 +179,15 @@ func (p *planner) plan(f *media.Fragment) *plan {
 		p.lost()
 		return pl
 	}
+	// The plan may outlive the fragment's media, of which this is a part.
+	pl.track.CodecPrivate = bytes.Clone(pl.track.CodecPrivate)
 	pl.frames = make([]plannedFrame, len(pl.blocks))
 	order := presentationOrder(pl.blocks)
 	for index, k := range order {
 		pl.frames[k].info = frameInfo(f, pl.blocks[k], index)
 	}
 	reader := newNALReader(pl.track, packets)
-	pl.pics, pl.sets = reader.pictures(packets), reader.sets
+	pl.pics = reader.pictures(packets)
 	pl.form = formOf(pl.track, &reader)
 	within := p.sample(pl, f, p.candidates(order, pl.blocks, pl.pics))
 	if len(within) == 0 && p.mayGoOn(pl) { // it would have to wait for the one that waits
