@@ -43,6 +43,18 @@ type chainPlan struct {
 	next *link
 }
 
+// idle says that there is nothing to do: there are frames, and neither an output nor a
+// later fragment wants any.
+func (pl *plan) idle() bool { return len(pl.frames) > 0 && pl.samples == 0 && pl.next() == nil }
+
+// next is the link that waits for the fragment's decoder, or nil.
+func (pl *plan) next() *link {
+	if pl.chain == nil {
+		return nil
+	}
+	return pl.chain.next
+}
+
 // lead is a fragment that is decoded again, from one of its packets on.
 type lead struct {
 	fragment *media.Fragment

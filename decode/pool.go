@@ -146,10 +146,6 @@ func (s *Stream) worker(ctx context.Context, turn *place) (*worker, error) {
 	}
 }
 
-// idle says that there is nothing to do: there are frames, and neither an output nor a
-// later fragment wants any.
-func (pl *plan) idle() bool { return len(pl.frames) > 0 && pl.samples == 0 && pl.next() == nil }
-
 // before waits for the decoder that goes on with the fragment; nil when there is none.
 func (pl *plan) before(ctx context.Context) (*continuous, error) {
 	if pl.chain == nil || pl.chain.after == nil {

@@ -71,14 +71,6 @@ func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan, befo
 	return job.outcome(), err
 }
 
-// next is the link that waits for the fragment's decoder, or nil.
-func (pl *plan) next() *link {
-	if pl.chain == nil {
-		return nil
-	}
-	return pl.chain.next
-}
-
 // decode runs a decoder over the fragment. The error is the context's or emit's, or the first
 // one of the data when that ends the run; what else the data caused is in the job.
 func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
