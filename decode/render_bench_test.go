@@ -3,12 +3,15 @@
 package decode
 
 import (
+	"math"
 	"os"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/asticode/go-astiav"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // BenchmarkRender renders one picture of 1080p again and again, in the ways that are asked for
@@ -130,6 +133,49 @@ func BenchmarkPipeline(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64((userTime(b)-start).Microseconds())/1000/float64(frames), "user-ms")
+		})
+	}
+}
+
+// BenchmarkFast renders thumbnails of the clip that KVSFRAMES_CLIP names with and without the loop filter:
+// user-ms is processor time per thumbnail of each, mean-dB and worst-dB how near they are.
+func BenchmarkFast(b *testing.B) {
+	clip := os.Getenv("KVSFRAMES_CLIP")
+	if clip == "" {
+		b.Skip("KVSFRAMES_CLIP names no clip")
+	}
+	frags := fragments(b, clip)
+	for name, sample := range map[string]Sample{
+		"key frames":   {Type: SampleKeyframes, Clock: media.ClockProducer},
+		"one a second": {Type: SampleInterval, Interval: time.Second, Clock: media.ClockProducer},
+	} {
+		b.Run(name, func(b *testing.B) {
+			whole := rawOf(PixelRGB24, Resize{Width: 320})
+			whole.Sample = sample
+			fast := whole
+			fast.Fast = true
+			p := newTestPool(b, nil)
+			var spent [2]time.Duration
+			var sum float64
+			frames, worst := 0, math.Inf(1)
+			for b.Loop() {
+				var images [2][][]media.Image
+				for i, o := range []Output{whole, fast} {
+					start := userTime(b)
+					images[i], _ = decodeAll(b, stream(b, p, o), frags)
+					spent[i] += userTime(b) - start
+				}
+				for i, some := range images[0] {
+					for k, img := range some {
+						db := min(psnr(img.Data, images[1][i][k].Data), 99)
+						sum, worst, frames = sum+db, min(worst, db), frames+1
+					}
+				}
+			}
+			b.ReportMetric(sum/float64(frames), "mean-dB")
+			b.ReportMetric(worst, "worst-dB")
+			b.ReportMetric(float64(spent[0].Microseconds())/1000/float64(frames), "whole-user-ms")
+			b.ReportMetric(float64(spent[1].Microseconds())/1000/float64(frames), "fast-user-ms")
 		})
 	}
 }
