@@ -63,6 +63,7 @@ func readSummary(t *testing.T, path string) map[string]streamSummary {
 type streamSummary struct {
 	Fragments     int            `json:"fragments"`
 	FramesDecoded int            `json:"frames_decoded"`
+	Concealed     int            `json:"frames_concealed"`
 	FramesWritten map[string]int `json:"frames_written"`
 	BytesRead     int64          `json:"bytes_read"`
 	Gaps          []struct {
