@@ -12,22 +12,27 @@ import (
 )
 
 // decodedFrames returns the MD5 of every frame that our decode stage gives, in order.
-func (b *bench) decodedFrames(clip string) ([]string, error) {
-	out, err := output(command{args: []string{b.decoder}, env: decoderEnv(clip, b.workers, true)})
+func (b *bench) decodedFrames(clip string, workers int) ([]string, error) {
+	out, err := output(command{args: []string{b.decoder}, env: decoderEnv(clip, workers, true)})
 	return strings.Fields(out), err
 }
 
-// sameFrames compares every decoded frame with what ffmpeg gives.
+// sameFrames compares every decoded frame, with one, two and eight workers, with what ffmpeg gives.
 func (b *bench) sameFrames(clip string) error {
-	ours, err := b.decodedFrames(clip)
-	if err != nil {
-		return err
-	}
 	theirs, err := b.ffmpegFrames(clip, nil, "null")
 	if err != nil {
 		return err
 	}
-	return same(ours, theirs)
+	for _, workers := range []int{1, 2, 8} {
+		ours, err := b.decodedFrames(clip, workers)
+		if err != nil {
+			return err
+		}
+		if err := same(ours, theirs); err != nil {
+			return fmt.Errorf("%d workers: %w", workers, err)
+		}
+	}
+	return nil
 }
 
 // sameSampled compares the frames that a sampler picks, in full size, with those of a

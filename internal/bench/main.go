@@ -134,7 +134,7 @@ func (b *bench) recorded() error {
 	}
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".mkv")
-		frames, err := b.decodedFrames(path)
+		frames, err := b.decodedFrames(path, b.workers)
 		if err != nil {
 			return fmt.Errorf("recording %s: %w", name, err)
 		}
