@@ -89,7 +89,7 @@ func (p *part) fragment(stream string, tracks []track) *media.Fragment {
 	}
 	// Growing leaves room at the end; fragments wait in queues that are
 	// budgeted by the bytes that they hold.
-	if cap(f.MKV)-len(f.MKV) > len(f.MKV)/4 {
+	if cap(f.MKV)-len(f.MKV) > len(f.MKV)/2 {
 		f.MKV = bytes.Clone(f.MKV)
 	}
 	for i := range f.Blocks {
@@ -128,7 +128,7 @@ func (s *Splitter) emit(p *part) *media.Fragment {
 		s.ready = append(s.ready, result{err: s.gap(p.number, p.bad, p.videoBlocks(s.doc.tracks))})
 		return nil
 	}
-	s.expect = len(p.mkv) + len(p.mkv)/8
+	s.expect = len(p.mkv) + len(p.mkv)/4
 	f := p.fragment(s.stream, s.doc.tracks)
 	s.ready = append(s.ready, result{fragment: f})
 	return f

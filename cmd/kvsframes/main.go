@@ -67,12 +67,12 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// Garbage is fragments and images, megabytes each and few. It may be a quarter of what is in use, and
+// Garbage is fragments and images, megabytes each and few. It may be an eighth of what is in use, and
 // of the ballast, which is never touched and so takes no memory: without it a program that holds
 // little would collect garbage for every fragment.
 const (
-	gcPercent   = 25
-	ballastSize = 16 << 20
+	gcPercent   = 12
+	ballastSize = 32 << 20
 )
 
 func main() {
