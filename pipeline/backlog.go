@@ -89,6 +89,7 @@ func (b *backlog) take(ctx context.Context, l *lane) (img media.Image, ok bool, 
 		return media.Image{}, false, nil
 	}
 	img = l.images[0]
+	l.images[0] = media.Image{} // or the array would hold on to it
 	l.images = l.images[1:]
 	return img, true, nil
 }

@@ -104,6 +104,7 @@ func (c *Crossing) Next(ctx context.Context) (*media.Fragment, error) {
 			return nil, fmt.Errorf("read stream %s: %w", c.cfg.Stream, fs.ErrClosed)
 		case len(c.ready) > 0:
 			r := c.ready[0]
+			c.ready[0] = result{}
 			c.ready = c.ready[1:]
 			return r.fragment, r.err
 		case c.over != nil:

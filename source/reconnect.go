@@ -126,6 +126,7 @@ func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 			return nil, fmt.Errorf("read stream %s: %w", l.cfg.Stream, fs.ErrClosed)
 		case len(l.ready) > 0:
 			r := l.ready[0]
+			l.ready[0] = result{} // or the array would hold on to the fragment
 			l.ready = l.ready[1:]
 			return r.fragment, r.err
 		case l.over != nil:

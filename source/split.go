@@ -165,6 +165,7 @@ func (s *Splitter) Next() (*media.Fragment, error) {
 		s.step()
 	}
 	r := s.ready[0]
+	s.ready[0] = result{} // or the array would hold on to the fragment
 	s.ready = s.ready[1:]
 	return r.fragment, r.err
 }
