@@ -83,9 +83,11 @@ type past struct {
 // forget drops what is known: the next fragment does not follow on the last one.
 func (h *past) forget() {
 	h.unlink(nil)
-	h.lead, h.leadBytes = nil, 0
+	h.dropLead()
 	h.clean = false
 }
+
+func (h *past) dropLead() { h.lead, h.leadBytes = nil, 0 }
 
 // unlink puts another link in the place of the last one, whose decoder nobody wants.
 func (h *past) unlink(next *link) {
@@ -125,11 +127,7 @@ func (p *planner) link(pl *plan, f *media.Fragment) {
 		}
 	}
 	pl.allowFast(p.outputs)
-	var next *link
-	if pl.chain != nil {
-		next = pl.chain.next
-	}
-	h.unlink(next)
+	h.unlink(pl.next())
 	h.remember(pl, f)
 	if f.Cut {
 		h.forget()
@@ -172,16 +170,16 @@ func (h *past) remember(pl *plan, f *media.Fragment) {
 	h.clean = h.clean || entry >= 0 || pl.refresh.done >= 0
 	switch {
 	case h.link != nil || h.closed >= closedStarts:
-		h.lead, h.leadBytes = nil, 0
+		h.dropLead()
 		return
 	case entry >= 0:
-		h.lead, h.leadBytes = nil, 0
+		h.dropLead()
 	case len(h.lead) == 0: // what came before is not there
 		return
 	}
 	h.lead = append(h.lead, lead{f, pl, max(entry, 0)})
 	if h.leadBytes += len(f.MKV) + frameBytes*len(pl.frames); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {
-		h.lead, h.leadBytes = nil, 0
+		h.dropLead()
 	}
 }
 

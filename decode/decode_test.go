@@ -13,7 +13,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -148,31 +147,10 @@ func TestCodecDataThatChangesBetweenFragments(t *testing.T) {
 	for _, name := range []string{"bframes.mkv", "small.mkv", "hevc.mkv", "card-bt709.mkv", "bframes.mkv", "small.mkv"} {
 		frags = append(frags, fragments(t, "testdata/"+name)...)
 	}
-	var want [][][]byte
-	for _, f := range frags {
-		want = append(want, decodetest.Frames(t, f.MKV))
-	}
+	want := digestsOf(t, frags)
 	for _, workers := range []int{1, 2, 8} {
 		p := newTestPool(t, func(c *Config) { c.Workers = workers })
-		s := stream(t, p, everyFrame())
-		var wg sync.WaitGroup
-		for i, f := range frags {
-			work := s.Plan(f)
-			wg.Go(func() {
-				n := 0
-				_, err := work(context.Background(), func(img media.Image) error {
-					if n >= len(want[i]) || img.Index != n || !bytes.Equal(img.Data, want[i][n]) {
-						t.Errorf("%d workers, fragment %d: image %d (index %d) is wrong", workers, i, n, img.Index)
-					}
-					n++
-					return nil
-				})
-				if err != nil || n != len(want[i]) {
-					t.Errorf("%d workers, fragment %d: %d images of %d, error %v", workers, i, n, len(want[i]), err)
-				}
-			})
-		}
-		wg.Wait()
+		holdFrames(t, stream(t, p, everyFrame()), frags, want)
 	}
 }
 

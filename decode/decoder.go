@@ -178,11 +178,7 @@ type feeder struct {
 func (d *feeder) feed(from int) error {
 	w := d.worker
 	defer w.packet.Unref()
-	last := len(d.plan.frames) - 1
-	for last >= 0 && !d.plan.frames[last].feed {
-		last--
-	}
-	for k := 0; k <= last; k++ {
+	for k, last := 0, d.plan.lastFed(); k <= last; k++ {
 		if err := d.demux.next(w.packet); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = errors.New("the fragment ends before its last frame")

@@ -82,13 +82,13 @@ func (pl *plan) lastWanted(g group, skip SkipFrame) int {
 // needsPast says whether the group's wanted pictures, or all that refer to each other if
 // whole is set, need what precedes it.
 func (pl *plan) needsPast(g *group, skip SkipFrame, whole bool) bool {
-	any, dependent := false, false
+	some, dependent := false, false
 	for k := g.start; k <= g.last; k++ {
 		f := pl.frames[k]
 		if skip != SkipNone && len(f.outputs) == 0 {
 			continue
 		}
-		any = true
+		some = true
 		switch g.entry {
 		case entryNone:
 			dependent = dependent || !pl.pics[k].intra
@@ -99,17 +99,22 @@ func (pl *plan) needsPast(g *group, skip SkipFrame, whole bool) bool {
 	if g.entry == entryNone && whole {
 		return true
 	}
-	g.alone = g.entry == entryNone && any && !dependent
+	g.alone = g.entry == entryNone && some && !dependent
 	return dependent
 }
 
-// feedSets feeds packets that bring parameter sets which a later packet may need.
-func (pl *plan) feedSets() {
+// lastFed is the last packet that is fed, -1 for none.
+func (pl *plan) lastFed() int {
 	last := len(pl.frames) - 1
 	for last >= 0 && !pl.frames[last].feed {
 		last--
 	}
-	for k := range last {
+	return last
+}
+
+// feedSets feeds packets that bring parameter sets which a later packet may need.
+func (pl *plan) feedSets() {
+	for k := range pl.lastFed() {
 		pl.frames[k].feed = pl.frames[k].feed || pl.pics[k].sets
 	}
 }
@@ -138,12 +143,9 @@ func (pl *plan) allowFast(outputs []Output) {
 // stands around a block goes with it, so it is cut where the next block begins.
 func (pl *plan) needed(f *media.Fragment) *media.Fragment {
 	fed := 0
-	for k := range pl.frames {
-		if pl.frames[k].feed {
-			fed = pl.blocks[k].Offset + pl.blocks[k].Size
-		}
-	}
-	if fed == 0 && !pl.idle() {
+	if last := pl.lastFed(); last >= 0 {
+		fed = pl.blocks[last].Offset + pl.blocks[last].Size
+	} else if !pl.idle() {
 		return f
 	}
 	end := len(f.MKV)

@@ -115,14 +115,9 @@ func TestRecordingsGiveExactlyWhatLibavGivesForEachFragmentAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			frags := fragments(t, filepath.Join(recordings, name))
-			var want [][][sha256.Size]byte
+			want := digestsOf(t, frags)
 			total := 0
-			for _, f := range frags {
-				var sums [][sha256.Size]byte
-				for _, data := range decodetest.Frames(t, f.MKV) {
-					sums = append(sums, sha256.Sum256(data))
-				}
-				want = append(want, sums)
+			for _, sums := range want {
 				total += len(sums)
 			}
 			if total != frames {
@@ -137,6 +132,19 @@ func TestRecordingsGiveExactlyWhatLibavGivesForEachFragmentAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// digestsOf returns the digests of the frames that libav gives for each fragment alone.
+func digestsOf(t *testing.T, frags []*media.Fragment) (all [][][sha256.Size]byte) {
+	t.Helper()
+	for _, f := range frags {
+		var sums [][sha256.Size]byte
+		for _, data := range decodetest.Frames(t, f.MKV) {
+			sums = append(sums, sha256.Sum256(data))
+		}
+		all = append(all, sums)
+	}
+	return all
 }
 
 // holdFrames decodes all fragments side by side and compares the digests of the raw frames,
