@@ -33,6 +33,17 @@ encode refresh.mkv -f lavfi -i "$long" -c:v libx264 -threads 1 -preset medium -b
 	-x264-params "scenecut=0:intra-refresh=1" -pix_fmt yuv420p -crf 32
 encode longgop.mkv -f lavfi -i "$long" -c:v libx264 -threads 1 -preset medium -bf 3 -g 1000 \
 	-x264-params "scenecut=0:b-pyramid=normal" -pix_fmt yuv420p -crf 32
+# Reference lists of many kinds: pyramids of B-frames, lists that are put in another order, several
+# slices, weights, temporal direct prediction, both entropy coders, frame_num that wraps.
+fading="testsrc2=s=160x90:r=25:d=4,noise=alls=6:allf=t,fade=t=out:st=1:d=4"
+lists() { # output, x264 settings
+	local group=1980
+	encode "$1" -f lavfi -i "$fading" -c:v libx264 -threads 1 -g 50 -keyint_min 50 -x264-params "scenecut=0:$2" -pix_fmt yuv420p -crf 28
+}
+lists lists-pyramid.mkv "ref=1:bframes=3:b-adapt=0:b-pyramid=normal:weightp=1"
+lists lists-slices.mkv "ref=5:bframes=7:b-adapt=0:b-pyramid=normal:weightp=2:slices=3:direct=temporal:mixed-refs=1:8x8dct=1"
+lists lists-strict.mkv "ref=2:bframes=5:b-adapt=0:b-pyramid=strict:cabac=0:direct=temporal:weightb=1"
+lists lists-forward.mkv "ref=4:bframes=0:weightp=2:mixed-refs=1"
 # Four slices a picture, so that a part of one can be lost.
 encode slices.mkv -f lavfi -i "testsrc2=s=160x96:r=25:d=2" -c:v libx264 -threads 1 -preset medium -bf 2 -g 25 \
 	-x264-params "scenecut=0:slices=4" -pix_fmt yuv420p -crf 32

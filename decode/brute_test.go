@@ -267,7 +267,7 @@ func samplesFor(rng *rand.Rand, shots []shot) []Sample {
 func TestEverySamplerPicksWhatAReferencePicksFromADecodeOfEverything(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	for _, name := range []string{"bframes.mkv", "hevc.mkv"} {
+	for _, name := range []string{"bframes.mkv", "lists-slices.mkv", "hevc.mkv"} {
 		c := newClip(t, name)
 		for _, workers := range []int{1, 2, 8} {
 			pool := newTestPool(t, func(c *Config) { c.Workers = workers })

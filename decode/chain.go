@@ -98,7 +98,7 @@ func (h *past) unlink(next *link) {
 }
 
 // link decides what is fed of a fragment, and what it has to do with the ones around it.
-func (p *planner) link(pl *plan, f *media.Fragment) {
+func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 	h := &p.past
 	if stream := pl.track.CodecID + "\x00" + string(pl.track.CodecPrivate); stream != h.stream {
 		h.forget()
@@ -112,7 +112,7 @@ func (p *planner) link(pl *plan, f *media.Fragment) {
 	h.begins(pl.pics[0].entry, p.onlyKeys && pl.keysAlone())
 	// libav's HEVC decoder cannot give its last pictures out and go on: it is led up anew.
 	goesOn := pl.track.CodecID == codecAVC
-	needsPast := pl.feed(p.skip, h.chained && goesOn)
+	needsPast := pl.feed(p.skip, h.chained && goesOn, refs)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0))
 	// A chain may have nothing to do with a fragment of which nothing is wanted.
 	if needsPast && pl.samples > 0 || h.chained && goesOn {

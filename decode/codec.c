@@ -35,6 +35,11 @@ void kvsf_skip_loop_filter(void *codec_context, int skip)
 	((AVCodecContext *)codec_context)->skip_loop_filter = skip ? AVDISCARD_ALL : AVDISCARD_DEFAULT;
 }
 
+void kvsf_conceal(void *codec_context, int missing)
+{
+	((AVCodecContext *)codec_context)->error_concealment = missing ? FF_EC_GUESS_MVS | FF_EC_DEBLOCK : 0;
+}
+
 /* libav writes what it finds wrong to a log and often tells it in no other way. */
 static _Thread_local int complaints;
 

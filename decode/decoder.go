@@ -102,6 +102,15 @@ func (c codec) skipLoopFilter(skip bool) {
 	C.kvsf_skip_loop_filter(c.UnsafePointer(), n)
 }
 
+// conceal makes the decoder conceal what is missing of a picture, as it does by default, or not.
+func (c codec) conceal(missing bool) {
+	n := C.int(0)
+	if missing {
+		n = 1
+	}
+	C.kvsf_conceal(c.UnsafePointer(), n)
+}
+
 // flush makes a drained decoder ready for the next fragment.
 func (c codec) flush() { C.kvsf_flush(c.UnsafePointer()) }
 
@@ -115,15 +124,20 @@ func (c codec) askDelayed() error {
 
 // useStartCodes turns the packet's length prefixes of four bytes into start codes.
 func (p packet) useStartCodes() error {
-	data := append(p.Data(), make([]byte, inputPadding)...)
-	size := len(data) - inputPadding
-	for at := 0; at+4 <= size; {
+	data := p.Data()
+	for at := 0; at+4 <= len(data); {
 		n := int(binary.BigEndian.Uint32(data[at:]))
 		copy(data[at:], "\x00\x00\x00\x01")
 		at += 4 + n
 	}
+	return p.replace(data)
+}
+
+// replace puts other data in the place of the packet's.
+func (p packet) replace(data []byte) error {
+	size := len(data)
 	p.Unref()
-	if err := p.FromData(data); err != nil {
+	if err := p.FromData(append(data, make([]byte, inputPadding)...)); err != nil {
 		return fmt.Errorf("rewrite packet: %w", err)
 	}
 	p.SetSize(size)
@@ -203,17 +217,22 @@ func (d *feeder) feed(from int) error {
 func (d *feeder) send(k int) error {
 	p := d.worker.packet
 	complains := false
+	bare := d.plan.frames[k].bare
 	var err error
-	if d.plan.form.startCodes {
+	if bare != nil {
+		err = p.replace(bare)
+	}
+	if err == nil && d.plan.form.startCodes {
 		err = p.useStartCodes()
 	}
 	p.SetPts(d.base + int64(k))
 	p.SetDts(astiav.NoPtsValue)
 	if err == nil {
 		d.codec.skipLoopFilter(d.plan.frames[k].fast)
+		d.codec.conceal(bare == nil)
 		complains, err = d.codec.sendPacket(p)
 	}
-	if complains && d.suspect != nil {
+	if complains && bare == nil && d.suspect != nil {
 		d.suspect(k)
 	}
 	if err != nil {

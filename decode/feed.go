@@ -13,6 +13,8 @@ type group struct {
 	entry      entry
 	// last is the last packet that must be decoded; start-1 for none.
 	last int
+	// whole: the decoder must be left as if it had seen all of the group.
+	whole bool
 	// alone: only pictures that refer to no other are wanted of a group without an entry.
 	alone bool
 }
@@ -40,16 +42,17 @@ func (pl *plan) groups() []group {
 
 // feed decides which packets are decoded. Left out are, in each group of pictures,
 // everything after the last wanted packet and before it the unwanted pictures that no
-// other refers to: a picture's references precede it in decode order. whole says that
+// other refers to: a picture's references precede it in decode order. Of those that only unwanted
+// pictures refer to, as far as refs knows, just the headers are fed. whole says that
 // the decoder must be left as if it had seen all of the fragment. The result says
 // whether the fragment needs the one before it.
-func (pl *plan) feed(skip SkipFrame, whole bool) (needsPast bool) {
+func (pl *plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bool) {
 	gs := pl.groups()
 	// From the last group to the first, since one can need all of the group before it.
 	for i := len(gs) - 1; i >= 0; i-- {
 		g := &gs[i]
 		g.last = pl.lastWanted(*g, skip)
-		if whole {
+		if g.whole = whole; whole {
 			g.last = g.end - 1
 		}
 		needsPast = pl.needsPast(g, skip, whole)
@@ -66,9 +69,17 @@ func (pl *plan) feed(skip SkipFrame, whole bool) (needsPast bool) {
 				f.feed = !f.disposable
 			}
 		}
+		if skip != SkipNone && g.entry == entryClosed && !g.whole && pl.feedsUnwanted(g) {
+			refs.bare(pl.frames, g.start, g.last)
+		}
 	}
 	pl.feedSets()
 	return needsPast
+}
+
+// feedsUnwanted says whether pictures of the group are fed for others alone.
+func (pl *plan) feedsUnwanted(g group) bool {
+	return slices.ContainsFunc(pl.frames[g.start:g.last+1], func(f plannedFrame) bool { return f.feed && len(f.outputs) == 0 })
 }
 
 func (pl *plan) lastWanted(g group, skip SkipFrame) int {

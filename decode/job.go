@@ -122,6 +122,9 @@ func (j *job) got(k int, f frame) error {
 		return nil
 	}
 	s.out = true
+	if j.plan.frames[k].bare != nil {
+		return nil // there is nothing to see
+	}
 	j.decoded++
 	own, referred := f.damage()
 	s.damaged = s.damaged || own || referred && !j.plan.pics[k].intra
@@ -235,7 +238,7 @@ func (j *job) pass(k int) {
 	if !j.plan.pics[k].intra {
 		s.tainted = t.own || planned.leads && (t.leading || t.before)
 	}
-	if !planned.feed || planned.disposable {
+	if !planned.feed || planned.disposable || planned.bare != nil {
 		return
 	}
 	lost := s.damaged || s.suspect && !s.out || s.sent == 0

@@ -330,6 +330,36 @@ func unescape(nal []byte, n int) []byte {
 	return out
 }
 
+// escape returns a payload with the emulation prevention bytes that unescape takes out.
+func escape(payload []byte) []byte {
+	out := make([]byte, 0, len(payload)+len(payload)/2)
+	zeros := 0
+	for _, b := range payload {
+		if zeros >= 2 && b <= 3 {
+			out = append(out, 3)
+			zeros = 0
+		}
+		if b == 0 {
+			zeros++
+		} else {
+			zeros = 0
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// appendNAL appends a NAL unit to a packet, with a length prefix of size bytes, or a start code if size is 0.
+func appendNAL(packet []byte, size int, nal []byte) []byte {
+	if size == 0 {
+		return append(append(append(packet, 0), startCode...), nal...)
+	}
+	for i := size - 1; i >= 0; i-- {
+		packet = append(packet, byte(len(nal)>>(8*i)))
+	}
+	return append(packet, nal...)
+}
+
 // bitReader reads Exp-Golomb codes.
 type bitReader struct {
 	data  []byte
@@ -353,6 +383,14 @@ func (b *bitReader) bit() uint32 {
 	return uint32(v)
 }
 
+// bits reads an unsigned number of n bits.
+func (b *bitReader) bits(n int) (v uint32) {
+	for range n {
+		v = v<<1 | b.bit()
+	}
+	return v
+}
+
 // ue reads an unsigned Exp-Golomb code (ITU-T H.264, 9.1).
 func (b *bitReader) ue() uint32 {
 	zeros := 0
@@ -367,4 +405,13 @@ func (b *bitReader) ue() uint32 {
 		v = v<<1 | b.bit()
 	}
 	return v - 1
+}
+
+// se reads a signed Exp-Golomb code (ITU-T H.264, 9.1.1).
+func (b *bitReader) se() int32 {
+	v := b.ue()
+	if v&1 == 1 {
+		return int32(v/2) + 1
+	}
+	return -int32(v / 2)
 }

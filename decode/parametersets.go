@@ -127,8 +127,7 @@ func codecSets(t media.Track) [][]byte {
 func annexB(nals [][]byte) []byte {
 	var out []byte
 	for _, nal := range nals {
-		out = append(append(out, 0), startCode...)
-		out = append(out, nal...)
+		out = appendNAL(out, 0, nal)
 	}
 	return out
 }

@@ -86,6 +86,9 @@ type plannedFrame struct {
 	info media.FrameInfo
 	// feed says that the packet must go to the decoder.
 	feed bool
+	// bare is fed in the packet's place when it is not nil: no wanted picture refers to this one, and the
+	// decoder must know no more than that there was one.
+	bare []byte
 	// fast says that the loop filter may be left out.
 	fast bool
 	// group is the number of the frame's group of pictures.
@@ -196,7 +199,7 @@ func (p *planner) plan(f *media.Fragment) *plan {
 	p.release(len(within) > 0 || !p.undecided())
 	finish := func() {
 		pl.collect(within)
-		p.link(pl, f)
+		p.link(pl, f, newReferences(pl.track, &reader, packets))
 	}
 	switch waits := len(p.held.finish) > 0; {
 	case waits: // for a frame, which this fragment does not have

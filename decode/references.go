@@ -1,0 +1,267 @@
+package decode
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// references reads from the slice headers of a fragment's H.264 pictures which pictures each may
+// refer to: often fewer than all that nal_ref_idc would allow. It knows what
+// encoders of frames use; of anything else (fields, long-term references, gaps in frame_num,
+// more than one picture in a packet) it says that it does not know.
+type references struct {
+	lengthSize int
+	packets    [][]byte
+	sps        map[uint32]avcSPSHeader
+	pps        map[uint32]avcPPSHeader
+}
+
+// newReferences returns nil where references are not known.
+func newReferences(t media.Track, r *nalReader, packets [][]byte) *references {
+	if r.codec != codecAVC || r.sets.replaced() {
+		return nil
+	}
+	refs := &references{
+		lengthSize: r.lengthSize, packets: packets,
+		sps: map[uint32]avcSPSHeader{}, pps: map[uint32]avcPPSHeader{},
+	}
+	for _, nal := range slices.Concat(codecSets(t), r.sets.inBand) {
+		switch nal[0] & 0x1f {
+		case avcSPS:
+			if id, s, ok := readSPS(nal); ok {
+				refs.sps[id] = s
+			}
+		case avcPPS:
+			if id, s, ok := readPPS(nal); ok {
+				refs.pps[id] = s
+			}
+		}
+	}
+	return refs
+}
+
+// refPicture is a picture that is marked "used for short-term reference" (ITU-T H.264, 8.2.5).
+type refPicture struct {
+	packet   int
+	frameNum int32
+	order    int32 // PicOrderCnt
+}
+
+// bare leaves out the data of the pictures of a group, from an IDR picture up to last, that no wanted
+// one needs: their headers alone keep a decoder's references in order.
+func (r *references) bare(frames []plannedFrame, start, last int) {
+	if r == nil {
+		return
+	}
+	var d decodedPictures
+	refers := make([][]int, last+1)
+	bare := make([][]byte, last+1)
+	for k := start; k <= last; k++ {
+		slices, packet, ok := r.slices(r.packets[k])
+		if !ok || !d.add(k, slices, k == start) {
+			return
+		}
+		refers[k], bare[k] = d.refers, packet
+	}
+	needed := make([]bool, last+1)
+	for k := last; k >= start; k-- {
+		if !needed[k] && len(frames[k].outputs) == 0 {
+			frames[k].bare = bare[k]
+			continue
+		}
+		for _, to := range refers[k] {
+			needed[to] = true
+		}
+	}
+}
+
+// slices returns the headers of a packet's slices, and a packet that holds all of it but the
+// slices' data.
+func (r *references) slices(packet []byte) (headers []avcSliceHeader, bare []byte, ok bool) {
+	ok = true
+	whole := eachNAL(packet, r.lengthSize, func(nal []byte) {
+		if !ok {
+			return
+		}
+		if t := nal[0] & 0x1f; t != avcSlice && t != avcIDR {
+			bare = appendNAL(bare, r.lengthSize, nal)
+			return
+		}
+		var h avcSliceHeader
+		var head []byte
+		h, head, ok = r.slice(nal)
+		headers = append(headers, h)
+		bare = appendNAL(bare, r.lengthSize, head)
+	})
+	return headers, bare, ok && whole && len(headers) > 0
+}
+
+// decodedPictures are the references that are there while a group is decoded.
+type decodedPictures struct {
+	marked []refPicture
+	// The picture order count's and the frame number's last values (8.2.1).
+	orderMSB, orderLSB int32
+	numOffset, lastNum int32
+	lastReferred       int32 // frame_num of the last reference
+	// refers are the packets that the last picture refers to.
+	refers []int
+}
+
+// add takes the next picture. It returns false when its references are not known.
+func (d *decodedPictures) add(packet int, slices []avcSliceHeader, first bool) bool {
+	h := &slices[0]
+	if h.idr != first || !h.first {
+		return false
+	}
+	if !h.idr && h.frameNum != (d.lastReferred+1)%h.maxNum() {
+		return false // a gap
+	}
+	order := d.order(h)
+	d.refers = nil
+	for i := range slices {
+		s := &slices[i]
+		if s.first != (i == 0) || s.frameNum != h.frameNum || s.referred != h.referred || s.idr != h.idr || s.sps != h.sps {
+			return false
+		}
+		if !d.refer(s, order) {
+			return false
+		}
+	}
+	if !h.referred {
+		return true
+	}
+	d.lastReferred = h.frameNum
+	return d.mark(h, refPicture{packet, h.frameNum, order})
+}
+
+// order returns the picture order count (8.2.1.1 and 8.2.1.3).
+func (d *decodedPictures) order(h *avcSliceHeader) int32 {
+	if h.sps.orderType == 2 {
+		if h.idr {
+			d.numOffset = 0
+		} else if d.lastNum > h.frameNum {
+			d.numOffset += h.maxNum()
+		}
+		d.lastNum = h.frameNum
+		order := 2 * (d.numOffset + h.frameNum)
+		if !h.referred {
+			order--
+		}
+		return order
+	}
+	if h.idr {
+		d.orderMSB, d.orderLSB = 0, 0
+	}
+	size := int32(1) << h.sps.orderBits
+	msb := d.orderMSB
+	switch {
+	case h.orderLSB < d.orderLSB && d.orderLSB-h.orderLSB >= size/2:
+		msb += size
+	case h.orderLSB > d.orderLSB && h.orderLSB-d.orderLSB > size/2:
+		msb -= size
+	}
+	if h.referred {
+		d.orderMSB, d.orderLSB = msb, h.orderLSB
+	}
+	return msb + h.orderLSB + min(0, h.orderDelta)
+}
+
+// refer adds the entries of a slice's reference lists to what the picture refers to.
+func (d *decodedPictures) refer(h *avcSliceHeader, order int32) bool {
+	for l, list := range d.initial(h, order) {
+		if len(list) == 0 {
+			return false
+		}
+		list = list[:min(len(list), int(h.active[l]))]
+		list, ok := d.modified(list, h, l)
+		if !ok {
+			return false
+		}
+		for _, r := range list {
+			if !slices.Contains(d.refers, r.packet) {
+				d.refers = append(d.refers, r.packet)
+			}
+		}
+	}
+	return true
+}
+
+// initial returns the reference lists before they are modified (8.2.4.2.1 and 8.2.4.2.3).
+func (d *decodedPictures) initial(h *avcSliceHeader, order int32) [][]refPicture {
+	list := slices.Clone(d.marked)
+	switch h.kind {
+	case sliceP:
+		slices.SortFunc(list, func(a, b refPicture) int { return cmp.Compare(h.number(b), h.number(a)) })
+		return [][]refPicture{list}
+	case sliceB:
+		slices.SortFunc(list, func(a, b refPicture) int { return cmp.Compare(a.order, b.order) })
+		at, _ := slices.BinarySearchFunc(list, order, func(r refPicture, o int32) int { return cmp.Compare(r.order, o) })
+		past, future := list[:at], list[at:]
+		back := slices.Clone(past)
+		slices.Reverse(back)
+		zero, one := slices.Concat(back, future), slices.Concat(future, back)
+		if len(one) > 1 && slices.Equal(zero, one) {
+			one[0], one[1] = one[1], one[0]
+		}
+		return [][]refPicture{zero, one}
+	}
+	return nil
+}
+
+// modified carries out the modifications of a list (8.2.4.3.1).
+func (d *decodedPictures) modified(list []refPicture, h *avcSliceHeader, l int) ([]refPicture, bool) {
+	maxNum := h.maxNum()
+	predicted := h.frameNum
+	for at, difference := range h.changes[l] {
+		predicted += difference
+		switch {
+		case predicted < 0:
+			predicted += maxNum
+		case predicted >= maxNum:
+			predicted -= maxNum
+		}
+		wanted := predicted
+		if wanted > h.frameNum {
+			wanted -= maxNum
+		}
+		found := slices.IndexFunc(d.marked, func(r refPicture) bool { return h.number(r) == wanted })
+		if found < 0 || at > len(list) {
+			return nil, false
+		}
+		// What was the picture's place further on closes up.
+		rest := slices.DeleteFunc(slices.Clone(list[at:]), func(r refPicture) bool { return h.number(r) == wanted })
+		list = append(append(slices.Clone(list[:at]), d.marked[found]), rest...)
+		list = list[:min(len(list), int(h.active[l]))]
+	}
+	return list, true
+}
+
+// mark makes the picture a reference, and others no longer one (8.2.5).
+func (d *decodedPictures) mark(h *avcSliceHeader, r refPicture) bool {
+	most := max(int(h.sps.references), 1)
+	switch {
+	case h.idr:
+		d.marked = nil
+	case h.adaptive:
+		for _, difference := range h.unmarked {
+			wanted := h.frameNum - difference
+			at := slices.IndexFunc(d.marked, func(r refPicture) bool { return h.number(r) == wanted })
+			if at < 0 {
+				return false
+			}
+			d.marked = slices.Delete(d.marked, at, at+1)
+		}
+	case len(d.marked) >= most:
+		oldest := 0
+		for i, r := range d.marked {
+			if h.number(r) < h.number(d.marked[oldest]) {
+				oldest = i
+			}
+		}
+		d.marked = slices.Delete(d.marked, oldest, oldest+1)
+	}
+	d.marked = append(d.marked, r)
+	return len(d.marked) <= most
+}

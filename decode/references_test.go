@@ -1,0 +1,106 @@
+//go:build cgo
+
+package decode
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// planOf plans a fragment of which one frame is wanted, the one that packet k holds.
+func planOf(f *media.Fragment, k int) (*plan, Output) {
+	o := everyFrame()
+	o.Sample = Sample{Type: SampleTimestamps, At: []time.Time{f.ProducerTime.Add(f.Blocks[k].Time)}, Clock: media.ClockProducer}
+	p := newPlanner(SkipAuto, []Output{o})
+	pl := p.plan(f)
+	p.end()
+	return pl, o
+}
+
+// TestNoPictureChangesWhenOnlyWhatItRefersToIsDecoded wants each frame alone, and holds it to libav's.
+func TestNoPictureChangesWhenOnlyWhatItRefersToIsDecoded(t *testing.T) {
+	for name, fewer := range map[string]bool{
+		"lists-pyramid.mkv": true, "lists-slices.mkv": true, "lists-strict.mkv": true,
+		"lists-forward.mkv": false, "bframes.mkv": true, "slices.mkv": true,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClip(t, name)
+			pool := newTestPool(t, nil)
+			bare := 0
+			for i, f := range c.fragments {
+				for k := range f.Blocks {
+					pl, output := planOf(f, k)
+					left := 0
+					for _, p := range pl.frames {
+						if p.bare != nil {
+							left++
+						}
+					}
+					bare += left
+					images, outcomes := decodeAll(t, stream(t, pool, output), []*media.Fragment{f})
+					if len(images[0]) != 1 || images[0][0].Concealed || len(outcomes[0].Gaps) != 0 || !bytes.Equal(images[0][0].Data, c.pictures[i][k]) {
+						t.Errorf("fragment %s packet %d, with %d of %d bare, differs from libav's: %d images, %+v", f.Number, k, left, len(pl.frames), len(images[0]), outcomes[0])
+					}
+				}
+			}
+			if (bare > 0) != fewer {
+				t.Errorf("%d pictures were fed without their data; some: %t", bare, fewer)
+			}
+		})
+	}
+}
+
+// TestReferencesThatAreNotKnownAreAllNeeded loses a reference picture, so that lists are not those of the encoder.
+func TestReferencesThatAreNotKnownAreAllNeeded(t *testing.T) {
+	f := fragments(t, "testdata/lists-pyramid.mkv")[0]
+	lost := 0
+	for k := range f.Blocks {
+		if pl, _ := planOf(f, len(f.Blocks)-1); k > 0 && !pl.frames[k].disposable {
+			lost = k
+			break
+		}
+	}
+	damaged := *f
+	damaged.Blocks = slices.Delete(slices.Clone(f.Blocks), lost, lost+1)
+	pl, _ := planOf(&damaged, len(damaged.Blocks)-1)
+	for k, p := range pl.frames {
+		if p.bare != nil {
+			t.Errorf("packet %d is fed without its data behind a gap in frame_num", k)
+		}
+	}
+}
+
+// FuzzSliceHeaders reads any packet with the parameter sets of a clip.
+func FuzzSliceHeaders(f *testing.F) {
+	clips := []string{"lists-pyramid.mkv", "lists-slices.mkv", "lists-strict.mkv", "lists-forward.mkv", "interlaced.mkv"}
+	var tracks []media.Track
+	for n, name := range clips {
+		frag := fragments(f, "testdata/"+name)[0]
+		track, _ := frag.VideoTrack()
+		tracks = append(tracks, track)
+		for _, b := range frag.Blocks {
+			f.Add(uint(n), frag.MKV[b.Offset:b.Offset+b.Size])
+		}
+	}
+	f.Fuzz(func(t *testing.T, clip uint, packet []byte) {
+		packets := [][]byte{packet, packet, packet}
+		track := tracks[clip%uint(len(tracks))]
+		reader := newNALReader(track, packets)
+		reader.pictures(packets)
+		frames := make([]plannedFrame, len(packets))
+		newReferences(track, &reader, packets).bare(frames, 0, len(frames)-1)
+		for k, p := range frames {
+			if p.bare == nil {
+				continue
+			}
+			if headers, _, ok := newReferences(track, &reader, packets).slices(p.bare); !ok {
+				t.Errorf("the headers of packet %d cannot be read again: %v", k, fmt.Sprint(headers))
+			}
+		}
+	})
+}

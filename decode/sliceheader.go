@@ -1,0 +1,280 @@
+package decode
+
+import "slices"
+
+// avcSPSHeader is what is read of a sequence parameter set (ITU-T H.264, 7.3.2.1.1).
+type avcSPSHeader struct {
+	// chroma: there are weights for chroma (ChromaArrayType is not 0).
+	chroma bool
+	// The sizes in bits of frame_num and pic_order_cnt_lsb.
+	frameNumBits, orderBits int
+	orderType               uint32
+	// references is max_num_ref_frames.
+	references uint32
+}
+
+// avcPPSHeader is what is read of a picture parameter set (ITU-T H.264, 7.3.2.2).
+type avcPPSHeader struct {
+	sps uint32
+	// active are the default sizes of the reference lists.
+	active [2]uint32
+
+	cabac, orderDelta, weighted, weightedB, deblocking bool
+}
+
+// readSPS returns ok only for a set whose slice headers can be read.
+func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
+	b := bitReader{data: unescape(nal[1:], len(nal))}
+	profile := b.bits(8)
+	b.bits(16) // constraint flags, level_idc
+	id = b.ue()
+	s.chroma = true
+	switch profile {
+	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 134, 135, 138, 139:
+		format := b.ue()
+		s.chroma = format != 0
+		if format == 3 && b.bit() == 1 { // separate_colour_plane_flag
+			return id, s, false
+		}
+		b.ue() // bit_depth_luma_minus8
+		b.ue() // bit_depth_chroma_minus8
+		b.bit()
+		if b.bit() == 1 {
+			b.scalingLists(format)
+		}
+	}
+	s.frameNumBits = int(b.ue()) + 4
+	s.orderType = b.ue()
+	if s.orderType == 0 {
+		s.orderBits = int(b.ue()) + 4
+	}
+	s.references = b.ue()
+	b.bit() // gaps_in_frame_num_value_allowed_flag
+	b.ue()  // pic_width_in_mbs_minus1
+	b.ue()  // pic_height_in_map_units_minus1
+	framesOnly := b.bit() == 1
+	const mostBits, mostReferences = 16, 16
+	ok = !b.short && framesOnly && s.orderType != 1 && s.frameNumBits <= mostBits && s.orderBits <= mostBits && s.references <= mostReferences
+	return id, s, ok
+}
+
+// scalingLists passes over the scaling lists of a sequence (7.3.2.1.1.1).
+func (b *bitReader) scalingLists(chromaFormat uint32) {
+	lists := 8
+	if chromaFormat == 3 {
+		lists = 12
+	}
+	for i := range lists {
+		if b.bit() == 0 {
+			continue
+		}
+		size := 64
+		if i < 6 {
+			size = 16
+		}
+		last, next := int32(8), int32(8)
+		for range size {
+			if next != 0 {
+				next = (last + b.se()) & 0xff
+			}
+			if next != 0 {
+				last = next
+			}
+		}
+	}
+}
+
+// readPPS returns ok only for a set whose slice headers can be read.
+func readPPS(nal []byte) (id uint32, p avcPPSHeader, ok bool) {
+	b := bitReader{data: unescape(nal[1:], len(nal))}
+	id, p.sps = b.ue(), b.ue()
+	p.cabac = b.bit() == 1
+	p.orderDelta = b.bit() == 1
+	sliceGroups := b.ue() + 1
+	p.active = [2]uint32{b.ue() + 1, b.ue() + 1}
+	p.weighted = b.bit() == 1
+	p.weightedB = b.bits(2) == 1 // 2: the weights follow from the pictures' order
+	b.se()                       // pic_init_qp_minus26
+	b.se()                       // pic_init_qs_minus26
+	b.se()                       // chroma_qp_index_offset
+	p.deblocking = b.bit() == 1
+	b.bit() // constrained_intra_pred_flag
+	redundant := b.bit() == 1
+	return id, p, !b.short && sliceGroups == 1 && !redundant
+}
+
+// avcSliceHeader is what is read of a slice header (ITU-T H.264, 7.3.3).
+type avcSliceHeader struct {
+	sps avcSPSHeader
+
+	idr, referred, first bool
+	kind                 uint32 // slice_type modulo 5
+	frameNum             int32
+	orderLSB, orderDelta int32
+	// active is num_ref_idx_active of both lists, 0 where there is no list.
+	active [2]uint32
+	// changes are the modifications of the lists, as differences of picture numbers.
+	changes [2][]int32
+	// adaptive says that unmarked, differences of picture numbers, replaces the sliding window.
+	adaptive bool
+	unmarked []int32
+}
+
+// Kinds of slices (ITU-T H.264, table 7-6).
+const (
+	sliceP = 0
+	sliceB = 1
+	sliceI = 2
+)
+
+// maxActive is the most entries of a reference list (ITU-T H.264, 7.4.3).
+const maxActive = 32
+
+// maxNum is MaxFrameNum (7.4.2.1.1).
+func (h *avcSliceHeader) maxNum() int32 { return 1 << h.sps.frameNumBits }
+
+// number is the PicNum of a reference (8.2.4.1).
+func (h *avcSliceHeader) number(r refPicture) int32 {
+	if r.frameNum > h.frameNum {
+		return r.frameNum - h.maxNum()
+	}
+	return r.frameNum
+}
+
+// slice reads the header of a slice, and returns the unit with no more than that: its data
+// is such that a decoder which is given it knows at once that it is none.
+func (r *references) slice(nal []byte) (h avcSliceHeader, head []byte, ok bool) {
+	const longest = 2048 // with both weight tables
+	b := bitReader{data: unescape(nal[1:], longest)}
+	h.idr, h.referred = nal[0]&0x1f == avcIDR, nal[0]&0x60 != 0
+	h.first = b.ue() == 0
+	h.kind = b.ue() % 5
+	pps, ok := r.pps[b.ue()]
+	if !ok || h.kind > sliceI {
+		return h, nil, false
+	}
+	if h.sps, ok = r.sps[pps.sps]; !ok {
+		return h, nil, false
+	}
+	h.frameNum = int32(b.bits(h.sps.frameNumBits))
+	if h.idr {
+		b.ue() // idr_pic_id
+	}
+	if h.sps.orderType == 0 {
+		h.orderLSB = int32(b.bits(h.sps.orderBits))
+		if pps.orderDelta {
+			h.orderDelta = b.se()
+		}
+	}
+	if h.lists(&b, pps) && h.weights(&b, pps) && h.marking(&b) {
+		if pps.cabac && h.kind != sliceI {
+			b.ue() // cabac_init_idc
+		}
+		b.se() // slice_qp_delta
+		if pps.deblocking && b.ue() != 1 {
+			b.se()
+			b.se()
+		}
+		return h, append([]byte{nal[0]}, escape(b.withoutData())...), !b.short
+	}
+	return h, nil, false
+}
+
+// lists reads the sizes of the reference lists and what changes them (7.3.3.1).
+func (h *avcSliceHeader) lists(b *bitReader, pps avcPPSHeader) bool {
+	if h.kind == sliceI {
+		return true
+	}
+	lists := 1
+	if h.kind == sliceB {
+		lists = 2
+		b.bit() // direct_spatial_mv_pred_flag
+	}
+	override := b.bit() == 1
+	for l := range lists {
+		h.active[l] = pps.active[l]
+		if override {
+			h.active[l] = b.ue() + 1
+		}
+		if h.active[l] > maxActive || h.active[l] == 0 {
+			return false
+		}
+	}
+	for l := range lists {
+		if b.bit() == 0 {
+			continue
+		}
+		for {
+			idc := b.ue()
+			if idc == 3 {
+				break
+			}
+			if idc > 1 || b.short || len(h.changes[l]) > maxActive { // long-term references
+				return false
+			}
+			difference := int32(b.ue()) + 1
+			if idc == 0 {
+				difference = -difference
+			}
+			h.changes[l] = append(h.changes[l], difference)
+		}
+	}
+	return !b.short
+}
+
+// weights passes over the table of weights (7.3.3.2).
+func (h *avcSliceHeader) weights(b *bitReader, pps avcPPSHeader) bool {
+	if !(h.kind == sliceP && pps.weighted || h.kind == sliceB && pps.weightedB) {
+		return true
+	}
+	b.ue()
+	if h.sps.chroma {
+		b.ue()
+	}
+	for _, n := range h.active {
+		for range n {
+			if b.bit() == 1 {
+				b.se()
+				b.se()
+			}
+			if h.sps.chroma && b.bit() == 1 {
+				for range 4 {
+					b.se()
+				}
+			}
+		}
+	}
+	return !b.short
+}
+
+// marking reads how references are marked (7.3.3.3).
+func (h *avcSliceHeader) marking(b *bitReader) bool {
+	if !h.referred {
+		return true
+	}
+	if h.idr {
+		b.bit()             // no_output_of_prior_pics_flag
+		return b.bit() == 0 // long_term_reference_flag
+	}
+	if h.adaptive = b.bit() == 1; !h.adaptive {
+		return true
+	}
+	for {
+		switch operation := b.ue(); {
+		case operation == 0:
+			return !b.short
+		case operation != 1 || b.short || len(h.unmarked) > maxActive: // long-term references
+			return false
+		}
+		h.unmarked = append(h.unmarked, int32(b.ue())+1)
+	}
+}
+
+// withoutData returns what was read of a slice, followed by ones: no arithmetic code begins with them (9.3.1.2).
+func (b *bitReader) withoutData() []byte {
+	out := slices.Clone(b.data[:min(len(b.data), (b.at+7)/8)])
+	if left := b.at % 8; left != 0 && len(out) > 0 {
+		out[len(out)-1] |= 0xff >> left
+	}
+	return append(out, 0xff, 0xff, 0xff)
+}
