@@ -159,5 +159,6 @@ func (pl *plan) needed(f *media.Fragment) *media.Fragment {
 	}
 	part := *f
 	part.MKV = bytes.Clone(f.MKV[:end])
+	part.Tracks, part.Blocks = nil, nil // the plan has its own, and a track's codec data is a part of all the media
 	return &part
 }
