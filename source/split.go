@@ -62,8 +62,8 @@ type Splitter struct {
 	// chunks counts documents and clusters the clusters of plain ones, both from
 	// the start of the input.
 	chunks, clusters int
-	// expect is the memory that the next fragment is likely to need, in bytes:
-	// a little more than the last one had.
+	// expect is the memory that the next fragment may take before its bytes have
+	// arrived: a little more than the last one had.
 	expect int
 	ready  []result
 	err    error
