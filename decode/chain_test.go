@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
 	"github.com/kvsframes/kvsframes/internal/kvsemu"
@@ -272,6 +274,27 @@ func TestADecoderIsFreedWhenAPlanIsGivenUpBeforeItIsMade(t *testing.T) {
 	if n := openObjects.Load() - before; n != 0 {
 		t.Errorf("%d objects of libav are left", n)
 	}
+}
+
+// Many streams may wait for a decoder at once.
+func TestAPlanForAKeyFrameHoldsOnToLittleOfTheFragment(t *testing.T) {
+	p := newPlanner(SkipAuto, []Output{{Sink: "keys", Sample: Sample{Type: SampleKeyframes}}})
+	frags := fragments(t, "../testdata/demo.mkv")
+	var waiting []*media.Fragment
+	var whole []weak.Pointer[byte]
+	for i, f := range frags[:closedStarts] {
+		whole = append(whole, weak.Make(&f.MKV[0]))
+		waiting = append(waiting, p.plan(f).needed(f))
+		frags[i] = nil
+	}
+	runtime.GC()
+	for i := range whole {
+		if whole[i].Value() != nil {
+			t.Errorf("fragment %d is still there as a whole", i)
+		}
+	}
+	runtime.KeepAlive(waiting)
+	runtime.KeepAlive(p)
 }
 
 func TestWhatIsKeptToLeadUpWithIsBoundedHoweverSmallTheFramesAre(t *testing.T) {

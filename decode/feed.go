@@ -149,9 +149,9 @@ func (pl *plan) allowFast(outputs []Output) {
 	}
 }
 
-// needed returns the fragment without the media behind the last packet that is fed, when
-// that is most of it: thumbnails need little, and many streams may wait for a decoder at once. What
-// stands around a block goes with it, so it is cut where the next block begins.
+// needed returns the fragment without the media behind the last packet that is fed, unless
+// that is next to nothing: thumbnails need little, many streams may wait for a decoder at once, and a
+// copy costs nothing beside decoding. What stands around a block goes with it, so it is cut where the next block begins.
 func (pl *plan) needed(f *media.Fragment) *media.Fragment {
 	fed := 0
 	if last := pl.lastFed(); last >= 0 {
@@ -165,10 +165,11 @@ func (pl *plan) needed(f *media.Fragment) *media.Fragment {
 			end = min(end, b.Offset)
 		}
 	}
-	if end > len(f.MKV)/2 {
+	if end > len(f.MKV)/8*7 {
 		return f
 	}
 	part := *f
 	part.MKV = bytes.Clone(f.MKV[:end])
+	part.Tracks, part.Blocks = nil, nil // the plan has its own, and a track's codec data is a part of all the media
 	return &part
 }

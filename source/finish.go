@@ -17,13 +17,15 @@ var (
 	errNoTime   = errors.New("the chunk has no producer or no server timestamp")
 )
 
-// finishDocument ends a document whose end was found.
+// finishDocument ends a document whose end was found. Nothing stays of it, since the next one may
+// come much later, but for the end of its Segment, up to which it may be followed by filler.
 func (s *Splitter) finishDocument() {
 	if s.doc.plain {
 		s.flushWaiting()
-		return
+	} else {
+		s.finishChunk()
 	}
-	s.finishChunk()
+	s.doc = document{segmentEnd: s.doc.segmentEnd}
 }
 
 // finishChunk hands on the fragment of a chunk, and the error that it reports. A

@@ -11,6 +11,8 @@ import (
 // part is a fragment that is being put together.
 type part struct {
 	mkv []byte
+	// likely is the length that mkv is likely to have at the end, 0 before the first Cluster.
+	likely int
 	// whole is the length of mkv up to the end of its last whole element.
 	whole int
 	// blocks have times that still count from the start of the time line.

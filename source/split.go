@@ -62,8 +62,8 @@ type Splitter struct {
 	// chunks counts documents and clusters the clusters of plain ones, both from
 	// the start of the input.
 	chunks, clusters int
-	// expect is the memory that the next fragment is likely to need, in bytes:
-	// a little more than the last one had.
+	// expect is the memory that the next fragment may take before its bytes have
+	// arrived: a little more than the last one had.
 	expect int
 	ready  []result
 	err    error
@@ -258,6 +258,7 @@ func (s *Splitter) keep(h ebml.Header) ([]byte, error) {
 	if err := s.fits(int64(h.Len) + h.Size); err != nil {
 		return nil, err
 	}
+	s.makeRoom(int64(h.Len) + h.Size)
 	start := len(p.mkv) + h.Len
 	var err error
 	if p.mkv, err = s.in.Append(p.mkv, int64(h.Len)+h.Size); err != nil {
@@ -265,6 +266,16 @@ func (s *Splitter) keep(h ebml.Header) ([]byte, error) {
 	}
 	p.whole = len(p.mkv)
 	return p.mkv[start:], nil
+}
+
+// makeRoom takes memory for all that the fragment is likely to have, when more bytes need any: as far as
+// the fragment before it, or what has arrived of this one, makes that credible.
+func (s *Splitter) makeRoom(more int64) {
+	p := s.doc.part
+	size := min(p.likely, max(s.expect, 2*len(p.mkv)))
+	if more > int64(cap(p.mkv)-len(p.mkv)) && size > cap(p.mkv) {
+		p.mkv = append(make([]byte, 0, size), p.mkv...)
+	}
 }
 
 // fits returns an error when more bytes would make the fragment too big.

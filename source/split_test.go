@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+	"weak"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
 	"github.com/kvsframes/kvsframes/media"
@@ -257,6 +258,7 @@ func TestDeclaredSizesTakeNoMemory(t *testing.T) {
 		{"a gigabyte, above the cap", cat(segment(), open(ebml.IDCluster), block(1<<30))},
 		{"50 MB, below the cap", cat(segment(), open(ebml.IDCluster), block(50_000_000))},
 		{"tags of 50 MB", cat(segment(), ebml.AppendHeader(nil, ebml.IDTags, 50_000_000))},
+		{"a cluster of 50 MB after a fragment", cat(chunk("7"), segment(), opening("8"), ebml.AppendHeader(nil, ebml.IDCluster, 50_000_000), key(0))},
 		{"50 MB to skip", cat(chunk("7"), ebml.AppendHeader(nil, ebml.IDVoid, 50_000_000))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -268,6 +270,37 @@ func TestDeclaredSizesTakeNoMemory(t *testing.T) {
 				t.Errorf("%d bytes taken for a payload of %d", taken, len(c.payload))
 			}
 		})
+	}
+}
+
+// largeChunk is a chunk of many megabytes.
+func largeChunk(n string) []byte {
+	block := simple(1, 0, 0x80, strings.Repeat("k", 300<<10))
+	return cat(segment(), header(), opening(n), cluster(0, slices.Repeat([][]byte{block}, 10)...), closing(n))
+}
+
+func TestAFragmentWhoseClusterTellsItsSizeHasNoRoomToSpare(t *testing.T) {
+	for _, a := range readAll(t, bytes.NewReader(cat(largeChunk("7"), largeChunk("8"))), SplitConfig{}) {
+		if room := cap(a.fragment.MKV) - len(a.fragment.MKV); room > 16<<10 {
+			t.Errorf("fragment %s has room for %d more bytes", a.fragment.Number, room)
+		}
+	}
+}
+
+// The next fragment of a live stream comes seconds later, and there may be many streams.
+func TestNothingHoldsOnToAFragmentThatWasHandedOn(t *testing.T) {
+	s := NewSplitter(bytes.NewReader(cat(largeChunk("7"), largeChunk("8"))), SplitConfig{})
+	f, err := s.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	media := weak.Make(&f.MKV[0])
+	runtime.GC()
+	if media.Value() != nil {
+		t.Error("the media is still there")
+	}
+	if f, err = s.Next(); err != nil || f.Number != "8" {
+		t.Errorf("fragment %v, %v", f, err)
 	}
 }
 
