@@ -130,6 +130,7 @@ func (s *Splitter) emit(p *part) *media.Fragment {
 	}
 	s.expect = len(p.mkv) + len(p.mkv)/4
 	f := p.fragment(s.stream, s.doc.tracks)
+	s.recycle(f)
 	s.ready = append(s.ready, result{fragment: f})
 	return f
 }

@@ -41,7 +41,7 @@ func (s *Splitter) turnPlain() error {
 func (s *Splitter) beginPlainPart() {
 	d := &s.doc
 	d.part = &part{
-		mkv:    append(make([]byte, 0, max(s.expect, len(d.head))), d.head...),
+		mkv:    append(s.room(), d.head...),
 		whole:  len(d.head),
 		number: fmt.Sprintf("%06d", s.clusters),
 	}

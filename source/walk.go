@@ -27,7 +27,7 @@ func (s *Splitter) readDocument() error {
 	s.doc = document{
 		segmentEnd: ebml.UnknownSize,
 		scale:      defaultScale,
-		part:       &part{mkv: make([]byte, 0, s.expect)},
+		part:       &part{mkv: s.room()},
 		tags:       chunkTags{behind: -1},
 	}
 	s.state = beforeSegment
@@ -178,6 +178,7 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	if err := s.fits(int64(h.Len) + max(h.Size, 0)); err != nil {
 		return err
 	}
+	s.reserve(p, h)
 	var err error
 	if p.mkv, err = s.in.Append(p.mkv, int64(h.Len)); err != nil {
 		return err
