@@ -61,7 +61,7 @@ static void use_huge_pages(void)
 	mallopt(M_TOP_PAD, space);
 	char *heap = malloc(page), *end = sbrk(0);
 	mallopt(M_TOP_PAD, page);
-	uintptr_t from = ((uintptr_t)heap + page / 2 + page - 1) & -page;
+	uintptr_t from = ((uintptr_t)heap + page / 8 + page - 1) & -page;
 	if (heap && heap < end && from < (uintptr_t)end)
 		madvise((void *)from, (uintptr_t)end - from, MADV_HUGEPAGE);
 	free(heap);

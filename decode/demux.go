@@ -11,7 +11,7 @@ import (
 )
 
 // ioBufferSize is how much of a fragment libavformat asks for at a time, in bytes.
-const ioBufferSize = 64 << 10
+const ioBufferSize = 16 << 10
 
 // demuxer reads the packets of one fragment's video track with libavformat.
 type demuxer struct {
