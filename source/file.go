@@ -292,7 +292,13 @@ func (s *fileSource) begin(path string, input io.Reader, file *os.File) (*Splitt
 		}
 		return nil, fs.ErrClosed
 	}
-	s.split, s.file, s.path = NewSplitter(input, s.cfg), file, path
+	cfg := s.cfg
+	if file != nil {
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			cfg.Size = info.Size()
+		}
+	}
+	s.split, s.file, s.path = NewSplitter(input, cfg), file, path
 	s.split.clusters = s.clusters
 	s.paths = s.paths[1:]
 	return s.split, nil

@@ -13,6 +13,8 @@ type part struct {
 	mkv []byte
 	// likely is the length that mkv is likely to have at the end, 0 before the first Cluster.
 	likely int
+	// certain: the input is known to have all of it.
+	certain bool
 	// whole is the length of mkv up to the end of its last whole element.
 	whole int
 	// blocks have times that still count from the start of the time line.
@@ -132,6 +134,7 @@ func (s *Splitter) emit(p *part) *media.Fragment {
 	}
 	s.expect = len(p.mkv) + len(p.mkv)/4
 	f := p.fragment(s.stream, s.doc.tracks)
+	s.recycle(f)
 	s.ready = append(s.ready, result{fragment: f})
 	return f
 }

@@ -24,6 +24,10 @@ type SplitConfig struct {
 	// Chunks says that the payload comes from KVS: a cluster that has no fragment
 	// number or no timestamps before it is a gap, and no plain MKV file.
 	Chunks bool
+	// Size is the number of bytes that the payload has for certain, 0 if that is not known.
+	// The memory for a Cluster inside of it is taken in one piece, and used again when a
+	// fragment is given back (media.Fragment.Recycle).
+	Size int64
 }
 
 // Splitter cuts a payload into fragments while it arrives. It walks from element
@@ -49,8 +53,8 @@ type SplitConfig struct {
 // A document whose first Cluster comes before any fragment number is a plain
 // MKV file: see plain.go for its fragments, and SplitConfig.Chunks.
 //
-// Memory is taken for bytes that arrived, for the fragment at work or for the
-// one before it, never for bytes that were only declared.
+// Memory is taken for bytes that arrived or are certain to, for the fragment at
+// work or for the one before it, never for bytes that were only declared.
 type Splitter struct {
 	stream string
 	max    int64
@@ -65,8 +69,11 @@ type Splitter struct {
 	// expect is the memory that the next fragment may take before its bytes have
 	// arrived: a little more than the last one had.
 	expect int
-	ready  []result
-	err    error
+	// size is SplitConfig.Size; spare holds the memory of a fragment that was given back.
+	size  int64
+	spare chan []byte
+	ready []result
+	err   error
 	// whole says that the input ended cleanly, and not inside an element of known size.
 	whole bool
 }
@@ -134,7 +141,10 @@ func NewSplitter(r io.Reader, cfg SplitConfig) *Splitter {
 		cfg.MaxFragmentSize = defaultFragmentSize
 	}
 	input := &meter{in: r}
-	return &Splitter{stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), strict: cfg.Chunks, input: input, in: ebml.NewReader(input)}
+	return &Splitter{
+		stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), strict: cfg.Chunks,
+		input: input, in: ebml.NewReader(input), size: cfg.Size, spare: make(chan []byte, 1),
+	}
 }
 
 // BytesRead is the number of bytes that were read of the payload. It may be
@@ -266,16 +276,6 @@ func (s *Splitter) keep(h ebml.Header) ([]byte, error) {
 	}
 	p.whole = len(p.mkv)
 	return p.mkv[start:], nil
-}
-
-// makeRoom takes memory for all that the fragment is likely to have, when more bytes need any: as far as
-// the fragment before it, or what has arrived of this one, makes that credible.
-func (s *Splitter) makeRoom(more int64) {
-	p := s.doc.part
-	size := min(p.likely, max(s.expect, 2*len(p.mkv)))
-	if more > int64(cap(p.mkv)-len(p.mkv)) && size > cap(p.mkv) {
-		p.mkv = append(make([]byte, 0, size), p.mkv...)
-	}
 }
 
 // fits returns an error when more bytes would make the fragment too big.

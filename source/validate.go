@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -20,8 +21,10 @@ const (
 // Reference, GetMedia and StartSelector). Lengths are counted apart: a count in a pattern makes it as long
 // to compile, at every start of the program.
 var (
-	wordPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
-	arnPattern  = regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:[a-z0-9-]+:[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
+	wordPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`) })
+	arnPattern  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:[a-z0-9-]+:[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
+	})
 )
 
 // The longest names and tokens of the API.
@@ -30,7 +33,7 @@ const (
 	maxToken = 128
 )
 
-func isName(s string) bool { return len(s) <= maxName && wordPattern.MatchString(s) }
+func isName(s string) bool { return len(s) <= maxName && wordPattern().MatchString(s) }
 
 // maxARN is the longest stream ARN of the API.
 const maxARN = 1024
@@ -93,7 +96,7 @@ func (c Config) validateStreams(p *problems) {
 // StreamName returns the name of a stream that is given by name or by ARN, and
 // false when it is neither.
 func StreamName(nameOrARN string) (string, bool) {
-	if m := arnPattern.FindStringSubmatch(nameOrARN); m != nil {
+	if m := arnPattern().FindStringSubmatch(nameOrARN); m != nil {
 		return m[1], len(nameOrARN) <= maxARN && isName(m[1])
 	}
 	return nameOrARN, isName(nameOrARN)
@@ -152,7 +155,7 @@ func (s StartSelector) validate(p *problems) {
 	if n := s.AfterFragmentNumber; wantNumber && n != "" && (!isDigits(n) || len(n) > maxNumber) {
 		p.add("start_selector.after_fragment_number", "%.140q is not a fragment number (1 to %d digits)", n, maxNumber)
 	}
-	if t := s.ContinuationToken; wantToken && t != "" && (len(t) > maxToken || !wordPattern.MatchString(t)) {
+	if t := s.ContinuationToken; wantToken && t != "" && (len(t) > maxToken || !wordPattern().MatchString(t)) {
 		p.add("start_selector.continuation_token", "%.140q is not a continuation token", t)
 	}
 }

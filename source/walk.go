@@ -11,9 +11,6 @@ import (
 // have 35 or 36.
 const maxEBMLHeader = 4 << 10
 
-// tailRoom is what the tags after a Cluster may need, in bytes.
-const tailRoom = 4 << 10
-
 // readDocument reads an EBML header and begins a document with it.
 func (s *Splitter) readDocument() error {
 	h, err := s.peek()
@@ -30,7 +27,7 @@ func (s *Splitter) readDocument() error {
 	s.doc = document{
 		segmentEnd: ebml.UnknownSize,
 		scale:      defaultScale,
-		part:       &part{},
+		part:       &part{mkv: s.spared()},
 		tags:       chunkTags{behind: -1},
 	}
 	s.state = beforeSegment
@@ -181,10 +178,7 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	if err := s.fits(int64(h.Len) + max(h.Size, 0)); err != nil {
 		return err
 	}
-	p.likely = s.expect
-	if h.Size != ebml.UnknownSize {
-		p.likely = len(p.mkv) + h.Len + int(h.Size) + tailRoom
-	}
+	p.expects(s, h)
 	s.makeRoom(int64(h.Len))
 	var err error
 	if p.mkv, err = s.in.Append(p.mkv, int64(h.Len)); err != nil {

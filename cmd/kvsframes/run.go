@@ -20,7 +20,7 @@ import (
 )
 
 // fragmentNumber is what the API takes (GetMediaForFragmentList).
-var fragmentNumber = regexp.MustCompile(`^[0-9]+$`)
+var fragmentNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+$`) })
 
 const maxFragmentNumber = 128
 
@@ -42,7 +42,7 @@ names them, from the archive of the one stream; start_selector, end and mode do 
 		Args: checkArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, n := range fragments {
-				if len(n) > maxFragmentNumber || !fragmentNumber.MatchString(n) {
+				if len(n) > maxFragmentNumber || !fragmentNumber().MatchString(n) {
 					return usage(fmt.Errorf("--fragment %q is not a fragment number", n))
 				}
 			}

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
-var reference = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])(.*))?$`)
+var reference = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])(.*))?$`) })
 
 // interpolate replaces ${VAR}, ${VAR:-default} and ${VAR:?message} in one scalar
 // value. As in a shell, the forms with a colon treat an empty variable like an
@@ -39,7 +40,7 @@ func interpolate(text string, env func(string) (string, bool)) (out string, chan
 }
 
 func lookUp(body string, env func(string) (string, bool)) (string, error) {
-	m := reference.FindStringSubmatch(body)
+	m := reference().FindStringSubmatch(body)
 	if m == nil {
 		return "", fmt.Errorf("${%s} is not a reference: write ${VAR}, ${VAR:-default} or ${VAR:?message}", body)
 	}

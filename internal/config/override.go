@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // envPrefix starts the name of every environment variable that is a setting.
@@ -19,7 +20,9 @@ var Reserved = []string{"KVSFRAMES_CACHE", "KVSFRAMES_LIBAV", "KVSFRAMES_VERSITY
 // serviceLink are the variables that Kubernetes sets in every container for a Service
 // named kvsframes (Kubernetes documentation, Service, environment variables). They
 // are nobody's settings, and no key of pipeline.yaml is spelled so.
-var serviceLink = regexp.MustCompile(`^KVSFRAMES_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$`)
+var serviceLink = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^KVSFRAMES_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$`)
+})
 
 // envName returns the name of the variable for a key path, without the prefix.
 func envName(path string) string {
@@ -48,7 +51,7 @@ func (l *loader) target(index int, path string, in int) target {
 func (l *loader) readEnvironment(environ []string) {
 	var names []string
 	for name := range environment(environ) {
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(Reserved, name) && !serviceLink.MatchString(name) {
+		if strings.HasPrefix(name, envPrefix) && !slices.Contains(Reserved, name) && !serviceLink().MatchString(name) {
 			names = append(names, name)
 		}
 	}

@@ -8,11 +8,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // bareText is text that YAML reads as the same text without quotes: words, and
 // numbers with a unit.
-var bareText = regexp.MustCompile(`^([A-Za-z/][A-Za-z0-9_./-]*|([0-9]+(ns|us|ms|s|m|h))+|[0-9]+([kMG]|[KMG]i)?B)$`)
+var bareText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([A-Za-z/][A-Za-z0-9_./-]*|([0-9]+(ns|us|ms|s|m|h))+|[0-9]+([kMG]|[KMG]i)?B)$`)
+})
 
 // Print writes the settings as YAML, in the order of the contract: every key that
 // has a value and means something next to the others. Load reads the same Config
@@ -106,7 +109,7 @@ func yamlText(text string) string {
 	switch strings.ToLower(text) {
 	case "true", "false", "null", "yes", "no", "y", "n":
 	default:
-		if bareText.MatchString(text) {
+		if bareText().MatchString(text) {
 			return text
 		}
 	}

@@ -7,13 +7,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/source"
 )
 
-var bareNumber = regexp.MustCompile(`^[+-]?[0-9]+([.][0-9]*)?$`)
+var bareNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[+-]?[0-9]+([.][0-9]*)?$`) })
 
 // read checks a scalar or list against the key and returns it in the form that the
 // layers keep: text, int64, bool or a list of text. Values with a unit stay text,
@@ -104,7 +105,7 @@ func (k *key) readText(text string) (any, error) {
 	case kindDuration:
 		_, err = parseDuration(text)
 	case kindSize:
-		if bareNumber.MatchString(text) {
+		if bareNumber().MatchString(text) {
 			return nil, fmt.Errorf("%s has no unit: write a size such as 64MiB", text)
 		}
 		var s source.Size
@@ -176,7 +177,7 @@ func splitList(n *node) []*node {
 }
 
 func parseDuration(text string) (time.Duration, error) {
-	if bareNumber.MatchString(text) {
+	if bareNumber().MatchString(text) {
 		return 0, fmt.Errorf("%s has no unit: write a duration such as 10s or 500ms", text)
 	}
 	d, err := time.ParseDuration(text)

@@ -3,25 +3,26 @@ package kvsemu
 import (
 	"fmt"
 	"regexp"
+	"sync"
 )
 
 // form is what the API Reference says of a string field: its longest length in
 // bytes and its pattern.
 type form struct {
 	maxLength int
-	pattern   *regexp.Regexp
+	pattern   func() *regexp.Regexp
 	text      string
 }
 
 func newForm(maxLength int, pattern string) form {
 	return form{
 		maxLength: maxLength,
-		pattern:   regexp.MustCompile("^(?:" + pattern + ")$"),
+		pattern:   sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^(?:" + pattern + ")$") }),
 		text:      fmt.Sprintf("1 to %d characters that match %s", maxLength, pattern),
 	}
 }
 
-func (f form) valid(s string) bool { return len(s) <= f.maxLength && f.pattern.MatchString(s) }
+func (f form) valid(s string) bool { return len(s) <= f.maxLength && f.pattern().MatchString(s) }
 
 // The forms of the fields of GetMedia (API Reference, GetMedia and StartSelector).
 var (

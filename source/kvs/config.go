@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -113,8 +114,10 @@ type streamID struct {
 
 // The forms of the two (Kinesis Video Streams API Reference, GetMedia).
 var (
-	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
-	streamARN  = regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:([a-z0-9-]+):[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
+	streamName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`) })
+	streamARN  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:([a-z0-9-]+):[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
+	})
 )
 
 // maxARN is the length of the longest ARN that the API takes, in bytes.
@@ -124,10 +127,10 @@ const maxARN = 1024
 const maxName = 256
 
 func parseStream(s string) (streamID, error) {
-	if len(s) <= maxName && streamName.MatchString(s) {
+	if len(s) <= maxName && streamName().MatchString(s) {
 		return streamID{name: s}, nil
 	}
-	if m := streamARN.FindStringSubmatch(s); m != nil && len(s) <= maxARN {
+	if m := streamARN().FindStringSubmatch(s); m != nil && len(s) <= maxARN {
 		return streamID{name: m[2], arn: s, region: m[1]}, nil
 	}
 	return streamID{}, fmt.Errorf("parse stream %q: neither a name nor an ARN", s)
