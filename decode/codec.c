@@ -6,6 +6,10 @@
 #include <libavutil/mem.h>
 #ifdef __GLIBC__
 #include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 void kvsf_flush(void *codec_context) { avcodec_flush_buffers(codec_context); }
@@ -49,13 +53,24 @@ void kvsf_listen(void) { av_log_set_callback(on_log); }
 
 /* Pictures and tables are megabytes each, freed and taken again with every fragment. By default glibc
  * gives such memory back and has it mapped and cleared anew each time, and keeps a heap for each
- * thread, of which Go has many. This must be said before there is a second thread. */
+ * thread, of which Go has many. This must be said before there is a second thread.
+ *
+ * A decoder reads blocks from all over its pictures, and a core knows the places of a few thousand pages by heart: the start of
+ * the heap, which is address space until it is used, may have large ones. */
 #ifdef __GLIBC__
+enum { HEAP = 256 << 20, LARGE_PAGE = 2 << 20 };
+
 __attribute__((constructor)) static void keep_memory(void)
 {
 	mallopt(M_MMAP_THRESHOLD, 64 << 20);
-	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	mallopt(M_TRIM_THRESHOLD, HEAP + (64 << 20));
 	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TOP_PAD, HEAP);
+	void *volatile growth = malloc(1 << 20);
+	free(growth);
+	mallopt(M_TOP_PAD, 128 << 10);
+	uintptr_t end = (uintptr_t)sbrk(0) & -(uintptr_t)LARGE_PAGE;
+	madvise((void *)(end - HEAP), HEAP, MADV_HUGEPAGE);
 }
 #endif
 
