@@ -58,7 +58,7 @@ func scene(plane, x, y int) uint8 {
 func encodeJPEG(t testing.TB, e *jpegEncoder, f frame, quality int) []byte {
 	t.Helper()
 	q := quantisersAt(quality)
-	data, err := e.encode(f, &q, nil)
+	data, err := e.encode(f, jfif, &q, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +115,32 @@ func TestJPEGsAreAsCloseAsTheirQuality(t *testing.T) {
 			t.Errorf("quality %d: %.1f dB in %d bytes, want %.1f dB; less quality gave %.1f dB in %d", c.quality, got, len(data), c.atLeast, psnr, size)
 		}
 		psnr, size = got, len(data)
+	}
+}
+
+// A picture that the encoder brings to JFIF's terms gives the bytes of one that was in those before.
+func TestJPEGsOfOtherTermsAreTheSame(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		setPlainLoops(plain)
+		t.Cleanup(func() { setPlainLoops(false) })
+		e := testJPEGEncoder(t)
+		e.plain = cint(plain)
+		for _, from := range []colorimetry{{MatrixBT709, false}, {MatrixBT601, false}, {MatrixBT709, true}} {
+			for _, size := range [][2]int{{1, 1}, {2, 1}, {15, 16}, {17, 33}, {33, 17}, {31, 130}, {320, 180}, {1920, 1080}, {65535, 3}} {
+				f := painted(t, size[0], size[1], 0, scene)
+				before := painted(t, size[0], size[1], 0, scene)
+				var s scratch
+				s.convert(planesOf(before, 3), planesOf(f, 3), conversion(from, jfif))
+				q := quantisersAt(90)
+				got, err := e.encode(f, from, &q, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, encodeJPEG(t, e, before, 90)) {
+					t.Errorf("%dx%d from %v, plain %v: other bytes", size[0], size[1], from, plain)
+				}
+			}
+		}
 	}
 }
 

@@ -264,6 +264,47 @@ static void copy_edge(uint8_t *to, int side, const uint8_t *from, ptrdiff_t stri
 	}
 }
 
+/* A row of macroblocks in JFIF's terms: where its planes begin. */
+typedef struct {
+	const uint8_t *data[3];
+	ptrdiff_t stride[3];
+} mb_row;
+
+/* of_plane gives the side of plane i, by that of the picture. */
+INLINE int of_plane(int side, int i) { return i ? (side + 1) / 2 : side; }
+
+INLINE ptrdiff_t padded(int w) { return (w + 63) & ~63; }
+
+/* make_row makes room for a row that has to be brought to JFIF's terms, and for what that takes. */
+static int make_row(const AVFrame *f, const kvsf_jpeg_tables *t, kvsf_jpeg_buffer *b)
+{
+	size_t size = 16 * (padded(f->width) + padded(of_plane(f->width, 1))) + 2 * (f->width + 2);
+	if (!t->convert || b->row_size >= size)
+		return 1;
+	free(b->row);
+	b->row = malloc(size);
+	b->row_size = b->row ? size : 0;
+	return b->row != NULL;
+}
+
+/* row_at returns row my. It is brought to JFIF's terms here, and not all of the picture before, so that it is still in the caches. */
+static mb_row row_at(const AVFrame *f, const kvsf_jpeg_tables *t, int my, uint8_t *room)
+{
+	mb_row r;
+	kvsf_plane from[3], to[3];
+	for (int i = 0; i < 3; i++) {
+		int side = i ? 8 : 16, w = of_plane(f->width, i), h = of_plane(f->height, i) - side * my;
+		from[i] = (kvsf_plane){f->data[i] + side * my * (ptrdiff_t)f->linesize[i], f->linesize[i], w, h < side ? h : side};
+		to[i] = t->convert ? (kvsf_plane){room, padded(w), w, from[i].h} : from[i];
+		room += t->convert ? side * padded(w) : 0;
+		r.data[i] = to[i].data;
+		r.stride[i] = to[i].stride;
+	}
+	if (t->convert)
+		kvsf_convert(to, from, &t->matrix, (int16_t *)room);
+	return r;
+}
+
 /* ahead asks for the samples of macroblocks to come: 32 rows at once are more than processors foresee. To ask beyond the planes does no harm. */
 INLINE void ahead(const AVFrame *f, int mx, int my)
 {
@@ -276,27 +317,25 @@ INLINE void ahead(const AVFrame *f, int mx, int my)
 				__builtin_prefetch(f->data[i] + (8 * my + y) * (ptrdiff_t)f->linesize[i] + 8 * mx + 128);
 }
 
-INLINE void put_macroblock(state *s, const AVFrame *f, int mx, int my, transform *tr, const int count)
+INLINE void put_macroblock(state *s, const mb_row *r, int mx, int w, int h, transform *tr, const int count)
 {
 	const uint8_t *plane[3];
 	ptrdiff_t stride[3];
 	uint8_t edge[3][16 * 16];
-	int w = f->width - 16 * mx, h = f->height - 16 * my;
-	ahead(f, mx, my);
 	for (int i = 0; i < 3; i++) {
 		int side = i ? 8 : 16;
-		stride[i] = f->linesize[i];
-		plane[i] = f->data[i] + my * side * stride[i] + mx * side;
+		stride[i] = r->stride[i];
+		plane[i] = r->data[i] + mx * side;
 		if (w >= 16 && h >= 16)
 			continue;
-		copy_edge(edge[i], side, plane[i], stride[i], i ? (w + 1) / 2 : w, i ? (h + 1) / 2 : h);
+		copy_edge(edge[i], side, plane[i], stride[i], of_plane(w, i), of_plane(h, i));
 		plane[i] = edge[i];
 		stride[i] = side;
 	}
 	const kvsf_jpeg_tables *t = s->tables;
 	pair b;
-	for (int row = 0; row < 2; row++) {
-		const uint8_t *y = plane[0] + 8 * row * stride[0];
+	for (int half = 0; half < 2; half++) {
+		const uint8_t *y = plane[0] + 8 * half * stride[0];
 		tr(y, stride[0], y + 8, stride[0], t->reciprocal, t->bias, &b);
 		put_block(s, b.level[0], b.nonzero[0], 0, count);
 		put_block(s, b.level[1], b.nonzero[1], 0, count);
@@ -326,14 +365,19 @@ INLINE int scan(const AVFrame *f, const kvsf_jpeg_tables *t, transform *tr, kvsf
 {
 	state s = {.tables = t};
 	out->size = 0;
-	for (int y = 0; y < (f->height + 15) / 16; y++)
+	if (!make_row(f, t, out))
+		return 0;
+	for (int y = 0; y < (f->height + 15) / 16; y++) {
+		mb_row r = row_at(f, t, y, out->row);
 		for (int x = 0; x < (f->width + 15) / 16; x++) {
 			if (!make_room(out))
 				return 0;
 			s.to = out->data + out->size;
-			put_macroblock(&s, f, x, y, tr, 0);
+			ahead(f, x, y + t->convert);
+			put_macroblock(&s, &r, x, f->width - 16 * x, f->height - 16 * y, tr, 0);
 			out->size = s.to - out->data;
 		}
+	}
 	if (!make_room(out))
 		return 0;
 	s.to = out->data + out->size;
@@ -350,17 +394,24 @@ INLINE int scan(const AVFrame *f, const kvsf_jpeg_tables *t, transform *tr, kvsf
 	return 1;
 }
 
-INLINE void count(const AVFrame *f, const kvsf_jpeg_tables *t, int step, transform *tr, kvsf_jpeg_counts *counts)
+INLINE int count(const AVFrame *f, const kvsf_jpeg_tables *t, int step, transform *tr, kvsf_jpeg_buffer *b, kvsf_jpeg_counts *counts)
 {
 	state s = {.tables = t, .counts = counts};
-	for (int y = step / 2; y < (f->height + 15) / 16; y += step)
-		for (int x = 0; x < (f->width + 15) / 16; x++)
-			put_macroblock(&s, f, x, y, tr, 1);
+	if (!make_row(f, t, b))
+		return 0;
+	for (int y = step / 2; y < (f->height + 15) / 16; y += step) {
+		mb_row r = row_at(f, t, y, b->row);
+		for (int x = 0; x < (f->width + 15) / 16; x++) {
+			ahead(f, x, y + (t->convert ? step : 0));
+			put_macroblock(&s, &r, x, f->width - 16 * x, f->height - 16 * y, tr, 1);
+		}
+	}
+	return 1;
 }
 
 #ifdef HAVE_AVX2
 AVX2 static int avx2_scan(const AVFrame *f, const kvsf_jpeg_tables *t, kvsf_jpeg_buffer *out) { return scan(f, t, avx2_transform, out); }
-AVX2 static void avx2_count(const AVFrame *f, const kvsf_jpeg_tables *t, int step, kvsf_jpeg_counts *c) { count(f, t, step, avx2_transform, c); }
+AVX2 static int avx2_count(const AVFrame *f, const kvsf_jpeg_tables *t, int step, kvsf_jpeg_buffer *b, kvsf_jpeg_counts *c) { return count(f, t, step, avx2_transform, b, c); }
 
 static int have_avx2(void)
 {
@@ -369,7 +420,7 @@ static int have_avx2(void)
 #else
 #define have_avx2() 0
 #define avx2_scan(f, t, out) 0
-#define avx2_count(f, t, step, counts)
+#define avx2_count(f, t, step, b, counts) 0
 #endif
 
 int kvsf_jpeg_scan(const void *frame, const kvsf_jpeg_tables *t, int plain, kvsf_jpeg_buffer *out)
@@ -379,17 +430,17 @@ int kvsf_jpeg_scan(const void *frame, const kvsf_jpeg_tables *t, int plain, kvsf
 	return scan(frame, t, plain_transform, out);
 }
 
-void kvsf_jpeg_count(const void *frame, const kvsf_jpeg_tables *t, int step, int plain, kvsf_jpeg_counts *counts)
+int kvsf_jpeg_count(const void *frame, const kvsf_jpeg_tables *t, int step, int plain, kvsf_jpeg_buffer *b, kvsf_jpeg_counts *counts)
 {
 	memset(counts, 0, sizeof(*counts));
 	if (!plain && have_avx2())
-		avx2_count(frame, t, step, counts);
-	else
-		count(frame, t, step, plain_transform, counts);
+		return avx2_count(frame, t, step, b, counts);
+	return count(frame, t, step, plain_transform, b, counts);
 }
 
 void kvsf_jpeg_free(kvsf_jpeg_buffer *b)
 {
 	free(b->data);
+	free(b->row);
 	memset(b, 0, sizeof(*b));
 }
