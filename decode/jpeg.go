@@ -24,8 +24,11 @@ var errJPEGMemory = errors.New("no memory for a JPEG")
 // jpegEncoder writes 4:2:0 pictures as baseline JPEGs.
 type jpegEncoder struct {
 	buffer C.kvsf_jpeg_buffer
-	plain  C.int // 1 leaves out vector instructions
+	plain  plainness
 }
+
+// plainness is which vector instructions are left out, for tests: 0 none, 1 all, 2 those of AVX-512.
+type plainness = C.int
 
 func newJPEGEncoder() *jpegEncoder {
 	openObjects.Add(1)

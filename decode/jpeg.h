@@ -26,7 +26,8 @@ typedef struct {
 	size_t row_size;
 } kvsf_jpeg_buffer;
 
-/* The frames are AVFrames with 8-bit 4:2:0 planes. plain leaves vector instructions out, which changes no bit. */
+/* The frames are AVFrames with 8-bit 4:2:0 planes. plain is 1 to leave out vector instructions, 2 to leave out
+ * those of AVX-512, which changes no bit. */
 
 /* Counts the symbols of every step-th row of macroblocks. Both return 0 if there is no memory. */
 int kvsf_jpeg_count(const void *frame, const kvsf_jpeg_tables *t, int step, int plain, kvsf_jpeg_buffer *b, kvsf_jpeg_counts *counts);
