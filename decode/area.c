@@ -11,7 +11,27 @@
  * Then that row is averaged along x, and divided by all weights with one rounding.
  * area.go makes the weights. */
 
+/* ahead asks for the rows below, which a processor does not foresee: rows are longer than what it looks ahead. */
+INLINE void ahead(const void *row, ptrdiff_t stride, int rows)
+{
+	for (int i = 0; i < rows; i++)
+		__builtin_prefetch((const char *)row + (rows + i) * stride);
+}
+
 /* add1, add2 and add4 add weighted rows to acc, or to base where acc is not begun. */
+#define ADD_SPAN(from, to, operation, expression) \
+	for (int x = from; x < to; x++)           \
+		acc[x] operation expression;
+#define ADD_ROW(sample, n_rows, operation, expression)                             \
+	do {                                                                       \
+		const int line = 64 / sizeof(sample);                              \
+		int at = 0;                                                        \
+		for (; at + line <= n; at += line) {                               \
+			ahead(r0 + at, stride * sizeof(sample), n_rows);           \
+			ADD_SPAN(at, at + line, operation, expression)             \
+		}                                                                  \
+		ADD_SPAN(at, n, operation, expression)                             \
+	} while (0)
 #define ADD(name, sample, sum, n_rows, expression)                                                                         \
 	INLINE void name(sum *restrict acc, const sample *restrict r0, ptrdiff_t stride, const uint32_t *k, sum base, int begin, int n) \
 	{                                                                                                                  \
@@ -20,11 +40,9 @@
 		const sum k0 = k[0], k1 = n_rows > 1 ? k[1] : 0, k2 = n_rows > 2 ? k[2] : 0, k3 = n_rows > 3 ? k[3] : 0;       \
 		(void)r1, (void)r2, (void)r3, (void)k1, (void)k2, (void)k3;                                                \
 		if (begin)                                                                                                 \
-			for (int x = 0; x < n; x++)                                                                        \
-				acc[x] = base + expression;                                                                \
+			ADD_ROW(sample, n_rows, =, base + expression);                                                     \
 		else                                                                                                       \
-			for (int x = 0; x < n; x++)                                                                        \
-				acc[x] += expression;                                                                      \
+			ADD_ROW(sample, n_rows, +=, expression);                                                           \
 	}
 
 #define ROWS(name, sample, sum)                                                                                            \

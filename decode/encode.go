@@ -52,7 +52,7 @@ func (e *encoder) jpeg(t target, o Output, f media.FrameInfo) ([]byte, error) {
 		segments = exifSegment(f)
 	}
 	q := quantisersAt(o.Quality)
-	return e.jpegs.encode(t.frame, &q, segments)
+	return e.jpegs.encode(t.frame, t.color, &q, segments)
 }
 
 func (e *encoder) png(t target, o Output, f media.FrameInfo) ([]byte, error) {

@@ -58,7 +58,7 @@ func scene(plane, x, y int) uint8 {
 func encodeJPEG(t testing.TB, e *jpegEncoder, f frame, quality int) []byte {
 	t.Helper()
 	q := quantisersAt(quality)
-	data, err := e.encode(f, &q, nil)
+	data, err := e.encode(f, jfif, &q, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +118,32 @@ func TestJPEGsAreAsCloseAsTheirQuality(t *testing.T) {
 	}
 }
 
+// A picture that the encoder brings to JFIF's terms gives the bytes of one that was in those before.
+func TestJPEGsOfOtherTermsAreTheSame(t *testing.T) {
+	t.Cleanup(func() { setPlainLoops(false) })
+	for _, plain := range []int{0, 1, 2} {
+		setPlainLoops(plain == 1)
+		e := testJPEGEncoder(t)
+		e.plain = plainness(plain)
+		for _, from := range []colorimetry{{MatrixBT709, false}, {MatrixBT601, false}, {MatrixBT709, true}} {
+			for _, size := range [][2]int{{1, 1}, {2, 1}, {15, 16}, {17, 33}, {33, 17}, {31, 130}, {320, 180}, {1920, 1080}, {65535, 3}} {
+				f := painted(t, size[0], size[1], 0, scene)
+				before := painted(t, size[0], size[1], 0, scene)
+				var s scratch
+				s.convert(planesOf(before, 3), planesOf(f, 3), conversion(from, jfif))
+				q := quantisersAt(90)
+				got, err := e.encode(f, from, &q, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, encodeJPEG(t, e, before, 90)) {
+					t.Errorf("%dx%d from %v, plain %d: other bytes", size[0], size[1], from, plain)
+				}
+			}
+		}
+	}
+}
+
 func TestJPEGsOfAnySizeAreWhole(t *testing.T) {
 	e := testJPEGEncoder(t)
 	for _, size := range [][2]int{{1, 1}, {2, 1}, {1, 2}, {7, 9}, {8, 8}, {15, 16}, {16, 15}, {17, 33}, {33, 17}, {31, 130}, {65535, 1}, {1, 65535}, {65535, 17}, {19, 65535}} {
@@ -152,12 +178,15 @@ func TestTheLargestCoefficientsFit(t *testing.T) {
 }
 
 func TestVectorsDoNotChangeTheBytes(t *testing.T) {
-	fast, plain := testJPEGEncoder(t), testJPEGEncoder(t)
-	plain.plain = 1
+	fast := testJPEGEncoder(t)
 	f := painted(t, 333, 222, 0, scene)
-	for _, quality := range []int{1, 5, 30, 50, 75, 88, 93, 99, 100} {
-		if !bytes.Equal(encodeJPEG(t, fast, f, quality), encodeJPEG(t, plain, f, quality)) {
-			t.Errorf("quality %d: other bytes without vector instructions", quality)
+	for plain := 1; plain <= 2; plain++ {
+		other := testJPEGEncoder(t)
+		other.plain = plainness(plain)
+		for _, quality := range []int{1, 5, 30, 50, 75, 88, 93, 99, 100} {
+			if !bytes.Equal(encodeJPEG(t, fast, f, quality), encodeJPEG(t, other, f, quality)) {
+				t.Errorf("quality %d, plain %d: other bytes", quality, plain)
+			}
 		}
 	}
 }

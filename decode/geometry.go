@@ -11,6 +11,9 @@ type geometry struct {
 	w, h  int
 }
 
+// padded says that there is canvas around the picture.
+func (g geometry) padded() bool { return g.inner != rect{0, 0, g.w, g.h} }
+
 // geometry returns how a source of sw x sh pixels meets r.
 func (r Resize) geometry(sw, sh int) geometry {
 	w, h := r.box(sw, sh)

@@ -24,8 +24,11 @@ var errJPEGMemory = errors.New("no memory for a JPEG")
 // jpegEncoder writes 4:2:0 pictures as baseline JPEGs.
 type jpegEncoder struct {
 	buffer C.kvsf_jpeg_buffer
-	plain  C.int // 1 leaves out vector instructions
+	plain  plainness
 }
+
+// plainness is which vector instructions are left out, for tests: 0 none, 1 all, 2 those of AVX-512.
+type plainness = C.int
 
 func newJPEGEncoder() *jpegEncoder {
 	openObjects.Add(1)
@@ -37,8 +40,8 @@ func (e *jpegEncoder) free() {
 	openObjects.Add(-1)
 }
 
-// encode returns the JPEG of a frame of yuv420p, with extra segments after its JFIF header.
-func (e *jpegEncoder) encode(f frame, q *quantTable, segments []byte) ([]byte, error) {
+// encode returns the JPEG of a frame of yuv420p, whose colours are in terms of from, with extra segments after its JFIF header.
+func (e *jpegEncoder) encode(f frame, from colorimetry, q *quantTable, segments []byte) ([]byte, error) {
 	defer func() {
 		if e.buffer.capacity > keptBytes {
 			C.kvsf_jpeg_free(&e.buffer)
@@ -46,7 +49,13 @@ func (e *jpegEncoder) encode(f frame, q *quantTable, segments []byte) ([]byte, e
 	}()
 	var t C.kvsf_jpeg_tables
 	setQuantisers(&t, q)
-	huffman := e.huffman(f, &t)
+	if from != jfif {
+		t.convert, t.matrix = 1, conversion(from, jfif).c()
+	}
+	huffman, err := e.huffman(f, &t)
+	if err != nil {
+		return nil, err
+	}
 	setCodes(&t, &huffman)
 	if C.kvsf_jpeg_scan(f.UnsafePointer(), &t, e.plain, &e.buffer) == 0 {
 		return nil, errJPEGMemory
@@ -60,11 +69,12 @@ func (e *jpegEncoder) encode(f frame, q *quantTable, segments []byte) ([]byte, e
 
 // huffman returns the tables for a picture: exactly the best ones if it is
 // small, else those of a sample of its rows, in which every symbol has a code.
-func (e *jpegEncoder) huffman(f frame, t *C.kvsf_jpeg_tables) huffmanTables {
+func (e *jpegEncoder) huffman(f frame, t *C.kvsf_jpeg_tables) (h huffmanTables, err error) {
 	step := max(1, (f.Height()+15)/16/sampledRows)
 	var c C.kvsf_jpeg_counts
-	C.kvsf_jpeg_count(f.UnsafePointer(), t, C.int(step), e.plain, &c)
-	var h huffmanTables
+	if C.kvsf_jpeg_count(f.UnsafePointer(), t, C.int(step), e.plain, &e.buffer, &c) == 0 {
+		return h, errJPEGMemory
+	}
 	for i := range h.dc {
 		dc := (*[16]uint32)(unsafe.Pointer(&c.dc[i]))
 		ac := (*[256]uint32)(unsafe.Pointer(&c.ac[i]))
@@ -73,7 +83,7 @@ func (e *jpegEncoder) huffman(f frame, t *C.kvsf_jpeg_tables) huffmanTables {
 		}
 		h.dc[i], h.ac[i] = newHuffmanTable(dc[:]), newHuffmanTable(ac[:])
 	}
-	return h
+	return h, nil
 }
 
 func setQuantisers(t *C.kvsf_jpeg_tables, q *quantTable) {

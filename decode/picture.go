@@ -153,13 +153,18 @@ func (s *scratch) double(dst, src plane, left, vertical bool) {
 	C.kvsf_double(&dst, &src, cint(left), cint(vertical), (*C.uint16_t)(s.bytes(5*int(dst.w)+32)))
 }
 
-// convert turns 4:2:0 planes into other YCbCr terms.
-func (s *scratch) convert(dst, src planes, m yuvMatrix) {
-	c := C.kvsf_matrix{
+// c returns the matrix as C takes it.
+func (m yuvMatrix) c() C.kvsf_matrix {
+	return C.kvsf_matrix{
 		y_gain: C.uint16_t(m.yGain), y_from_u: C.int16_t(m.yFromU), y_from_v: C.int16_t(m.yFromV), y_base: C.int16_t(m.yBase),
 		u_from_u: C.int16_t(m.uFromU), u_from_v: C.int16_t(m.uFromV),
 		v_from_u: C.int16_t(m.vFromU), v_from_v: C.int16_t(m.vFromV),
 	}
+}
+
+// convert turns 4:2:0 planes into other YCbCr terms.
+func (s *scratch) convert(dst, src planes, m yuvMatrix) {
+	c := m.c()
 	C.kvsf_convert(&dst[0], &src[0], &c, (*C.int16_t)(s.bytes(2*int(src[0].w)+2)))
 }
 

@@ -100,7 +100,7 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	if g.inner != (rect{0, 0, g.w, g.h}) {
+	if g.padded() {
 		return r.pad(t, g, format, o)
 	}
 	return t, nil
@@ -127,7 +127,8 @@ func (r *renderer) draw(src decoded, g geometry, format astiav.PixelFormat, jpeg
 	}
 	ready := format == planar
 	switch {
-	case jpeg && t.color != jfif:
+	// The JPEG encoder brings a picture to JFIF's terms on its way; a canvas is in those from the start.
+	case jpeg && t.color != jfif && (holder.Frame == nil || g.padded()):
 		ready, t.color = false, jfif
 	case format == astiav.PixelFormatGray8 && !t.color.full:
 		ready, t.color.full = false, true

@@ -11,16 +11,17 @@ import (
 // bounded in bytes: decoders wait when it is full. The oldest fragment alone may
 // go over the bound, by one image, since all others wait for it.
 type backlog struct {
-	mu     sync.Mutex
-	change *sync.Cond
-	limit  int64
-	used   int64
-	head   uint64 // the number of the oldest fragment
+	mu sync.Mutex
+	// room wakes those who put, more the one who takes.
+	room, more *sync.Cond
+	limit      int64
+	used       int64
+	head       uint64 // the number of the oldest fragment
 }
 
 func newBacklog(limit int64) *backlog {
 	b := &backlog{limit: limit}
-	b.change = sync.NewCond(&b.mu)
+	b.room, b.more = sync.NewCond(&b.mu), sync.NewCond(&b.mu)
 	return b
 }
 
@@ -33,31 +34,36 @@ type lane struct {
 	outcome media.Outcome
 }
 
-// wake makes waits look at ctx again when it ends. The caller defers the result.
-func (b *backlog) wake(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() {
+// wait waits for a change, or for the end of ctx. The caller holds the lock, and looks again.
+func (b *backlog) wait(ctx context.Context, change *sync.Cond) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.change.Broadcast()
-	})
+		change.Broadcast()
+	})()
+	change.Wait()
+	return nil
 }
 
 // put appends an image to l, when there is room for it.
 func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
-	defer b.wake(ctx)()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	size := int64(len(img.Data))
 	for b.used+size > b.limit && b.used > 0 && !(l.number == b.head && l.held == 0) {
-		if err := ctx.Err(); err != nil {
+		if err := b.wait(ctx, b.room); err != nil {
 			return err
 		}
-		b.change.Wait()
 	}
 	b.used += size
 	l.held++
 	l.images = append(l.images, img)
-	b.change.Broadcast()
+	if l.number == b.head { // whoever takes waits for that one
+		b.more.Broadcast()
+	}
 	return nil
 }
 
@@ -66,24 +72,22 @@ func (b *backlog) end(l *lane, outcome media.Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l.ended, l.outcome = true, outcome
-	b.change.Broadcast()
+	b.more.Broadcast()
 }
 
 // take returns the next image of l, which becomes the oldest fragment; ok is
 // false at its end. The image counts until it is released.
 func (b *backlog) take(ctx context.Context, l *lane) (img media.Image, ok bool, err error) {
-	defer b.wake(ctx)()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.head != l.number {
 		b.head = l.number
-		b.change.Broadcast()
+		b.room.Broadcast()
 	}
 	for len(l.images) == 0 && !l.ended {
-		if err := ctx.Err(); err != nil {
+		if err := b.wait(ctx, b.more); err != nil {
 			return media.Image{}, false, err
 		}
-		b.change.Wait()
 	}
 	if len(l.images) == 0 {
 		return media.Image{}, false, nil
@@ -100,5 +104,5 @@ func (b *backlog) release(l *lane, size int64) {
 	defer b.mu.Unlock()
 	b.used -= size
 	l.held--
-	b.change.Broadcast()
+	b.room.Broadcast()
 }
