@@ -8,8 +8,8 @@ import (
 // tailRoom is what the tags after a Cluster may need, in bytes.
 const tailRoom = 4 << 10
 
-// expects notes how large the part of a Cluster is likely to be at the end.
-func (p *part) expects(s *Splitter, cluster ebml.Header) {
+// foresee notes how large a part is likely to be at the end of a Cluster.
+func (s *Splitter) foresee(p *part, cluster ebml.Header) {
 	p.likely = s.expect
 	if cluster.Size == ebml.UnknownSize {
 		return

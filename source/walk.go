@@ -178,7 +178,7 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	if err := s.fits(int64(h.Len) + max(h.Size, 0)); err != nil {
 		return err
 	}
-	p.expects(s, h)
+	s.foresee(p, h)
 	s.makeRoom(int64(h.Len))
 	var err error
 	if p.mkv, err = s.in.Append(p.mkv, int64(h.Len)); err != nil {

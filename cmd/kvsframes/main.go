@@ -73,18 +73,14 @@ func (e *exitError) Unwrap() error { return e.err }
 const (
 	gcPercent   = 12
 	ballastSize = 32 << 20
-	// startPercent makes the first collection wait until some 8 MB are in use, beside the ballast: it touches
-	// hundreds of pages, and would come before the first picture. Until then Go counts from 4 MB. A cleanup
-	// of garbage runs after the first collection, and sets gcPercent.
-	startPercent = 100 * (ballastSize + 8<<20) / (4 << 20)
 )
 
 func main() {
 	var ballast []byte
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(startPercent)
+		debug.SetGCPercent(-1) // or the ballast itself were garbage enough
 		ballast = make([]byte, ballastSize)
-		runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, gcPercent)
+		debug.SetGCPercent(gcPercent)
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
