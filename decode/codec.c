@@ -34,14 +34,11 @@ int kvsf_ask_delayed(void *codec_context)
 	return err;
 }
 
-void kvsf_skip_loop_filter(void *codec_context, int skip)
+void kvsf_leave_out(void *codec_context, int loop_filter, int concealment)
 {
-	((AVCodecContext *)codec_context)->skip_loop_filter = skip ? AVDISCARD_ALL : AVDISCARD_DEFAULT;
-}
-
-void kvsf_conceal(void *codec_context, int missing)
-{
-	((AVCodecContext *)codec_context)->error_concealment = missing ? FF_EC_GUESS_MVS | FF_EC_DEBLOCK : 0;
+	AVCodecContext *c = codec_context;
+	c->skip_loop_filter = loop_filter ? AVDISCARD_ALL : AVDISCARD_DEFAULT;
+	c->error_concealment = concealment ? 0 : FF_EC_GUESS_MVS | FF_EC_DEBLOCK;
 }
 
 /* libav writes what it finds wrong to a log and often tells it in no other way. */

@@ -5,8 +5,7 @@
 void kvsf_flush(void *codec_context);
 void kvsf_drop_extradata(void *codec_context);
 int kvsf_ask_delayed(void *codec_context);
-void kvsf_conceal(void *codec_context, int missing);
-void kvsf_skip_loop_filter(void *codec_context, int skip);
+void kvsf_leave_out(void *codec_context, int loop_filter, int concealment);
 void kvsf_listen(void);
 int kvsf_complaints(void);
 int kvsf_damage(const void *frame);

@@ -93,22 +93,9 @@ func (c codec) sendPacket(p packet) (complains bool, err error) {
 	return C.kvsf_complaints() > 0, err
 }
 
-// skipLoopFilter makes the decoder leave out the loop filter, or not.
-func (c codec) skipLoopFilter(skip bool) {
-	n := C.int(0)
-	if skip {
-		n = 1
-	}
-	C.kvsf_skip_loop_filter(c.UnsafePointer(), n)
-}
-
-// conceal makes the decoder conceal what is missing of a picture, as it does by default, or not.
-func (c codec) conceal(missing bool) {
-	n := C.int(0)
-	if missing {
-		n = 1
-	}
-	C.kvsf_conceal(c.UnsafePointer(), n)
+// leaveOut makes the decoder leave out the loop filter, and concealing what is missing, or not.
+func (c codec) leaveOut(loopFilter, concealment bool) {
+	C.kvsf_leave_out(c.UnsafePointer(), cint(loopFilter), cint(concealment))
 }
 
 // flush makes a drained decoder ready for the next fragment.
@@ -228,8 +215,7 @@ func (d *feeder) send(k int) error {
 	p.SetPts(d.base + int64(k))
 	p.SetDts(astiav.NoPtsValue)
 	if err == nil {
-		d.codec.skipLoopFilter(d.plan.frames[k].fast)
-		d.codec.conceal(bare == nil)
+		d.codec.leaveOut(d.plan.frames[k].fast, bare != nil)
 		complains, err = d.codec.sendPacket(p)
 	}
 	if complains && bare == nil && d.suspect != nil {

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* What is known while a scan is under way. */
 typedef struct {
 	const kvsf_jpeg_tables *tables;

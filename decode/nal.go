@@ -320,11 +320,7 @@ func unescape(nal []byte, n int) []byte {
 			zeros = 0
 			continue
 		}
-		if b == 0 {
-			zeros++
-		} else {
-			zeros = 0
-		}
+		zeros = zeroRun(zeros, b)
 		out = append(out, b)
 	}
 	return out
@@ -339,11 +335,7 @@ func escape(payload []byte) []byte {
 			out = append(out, 3)
 			zeros = 0
 		}
-		if b == 0 {
-			zeros++
-		} else {
-			zeros = 0
-		}
+		zeros = zeroRun(zeros, b)
 		out = append(out, b)
 	}
 	return out
@@ -358,6 +350,14 @@ func appendNAL(packet []byte, size int, nal []byte) []byte {
 		packet = append(packet, byte(len(nal)>>(8*i)))
 	}
 	return append(packet, nal...)
+}
+
+// zeroRun returns how many zero bytes end with b, after a run of them.
+func zeroRun(run int, b byte) int {
+	if b != 0 {
+		return 0
+	}
+	return run + 1
 }
 
 // bitReader reads Exp-Golomb codes.

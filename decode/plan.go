@@ -199,7 +199,7 @@ func (p *planner) plan(f *media.Fragment) *plan {
 	p.release(len(within) > 0 || !p.undecided())
 	finish := func() {
 		pl.collect(within)
-		p.link(pl, f, newReferences(pl.track, &reader, packets))
+		p.link(pl, f, &references{track: pl.track, reader: &reader, packets: packets})
 	}
 	switch waits := len(p.held.finish) > 0; {
 	case waits: // for a frame, which this fragment does not have

@@ -12,34 +12,36 @@ import (
 // encoders of frames use; of anything else (fields, long-term references, gaps in frame_num,
 // more than one picture in a packet) it says that it does not know.
 type references struct {
-	lengthSize int
-	packets    [][]byte
-	sps        map[uint32]avcSPSHeader
-	pps        map[uint32]avcPPSHeader
+	track   media.Track
+	reader  *nalReader
+	packets [][]byte
+	// The parameter sets, read when they are needed first.
+	sps map[uint32]avcSPSHeader
+	pps map[uint32]avcPPSHeader
 }
 
-// newReferences returns nil where references are not known.
-func newReferences(t media.Track, r *nalReader, packets [][]byte) *references {
-	if r.codec != codecAVC || r.sets.replaced() {
-		return nil
+// readSets returns false where the slice headers cannot be read.
+func (r *references) readSets() bool {
+	if r.reader.codec != codecAVC || r.reader.sets.replaced() {
+		return false
 	}
-	refs := &references{
-		lengthSize: r.lengthSize, packets: packets,
-		sps: map[uint32]avcSPSHeader{}, pps: map[uint32]avcPPSHeader{},
+	if r.sps != nil {
+		return true
 	}
-	for _, nal := range slices.Concat(codecSets(t), r.sets.inBand) {
+	r.sps, r.pps = map[uint32]avcSPSHeader{}, map[uint32]avcPPSHeader{}
+	for _, nal := range slices.Concat(codecSets(r.track), r.reader.sets.inBand) {
 		switch nal[0] & 0x1f {
 		case avcSPS:
 			if id, s, ok := readSPS(nal); ok {
-				refs.sps[id] = s
+				r.sps[id] = s
 			}
 		case avcPPS:
 			if id, s, ok := readPPS(nal); ok {
-				refs.pps[id] = s
+				r.pps[id] = s
 			}
 		}
 	}
-	return refs
+	return true
 }
 
 // refPicture is a picture that is marked "used for short-term reference" (ITU-T H.264, 8.2.5).
@@ -52,7 +54,7 @@ type refPicture struct {
 // bare leaves out the data of the pictures of a group, from an IDR picture up to last, that no wanted
 // one needs: their headers alone keep a decoder's references in order.
 func (r *references) bare(frames []plannedFrame, start, last int) {
-	if r == nil {
+	if !r.readSets() {
 		return
 	}
 	var d decodedPictures
@@ -81,19 +83,19 @@ func (r *references) bare(frames []plannedFrame, start, last int) {
 // slices' data.
 func (r *references) slices(packet []byte) (headers []avcSliceHeader, bare []byte, ok bool) {
 	ok = true
-	whole := eachNAL(packet, r.lengthSize, func(nal []byte) {
+	whole := eachNAL(packet, r.reader.lengthSize, func(nal []byte) {
 		if !ok {
 			return
 		}
 		if t := nal[0] & 0x1f; t != avcSlice && t != avcIDR {
-			bare = appendNAL(bare, r.lengthSize, nal)
+			bare = appendNAL(bare, r.reader.lengthSize, nal)
 			return
 		}
 		var h avcSliceHeader
 		var head []byte
 		h, head, ok = r.slice(nal)
 		headers = append(headers, h)
-		bare = appendNAL(bare, r.lengthSize, head)
+		bare = appendNAL(bare, r.reader.lengthSize, head)
 	})
 	return headers, bare, ok && whole && len(headers) > 0
 }

@@ -4,7 +4,6 @@ package decode
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -55,22 +54,22 @@ func TestNoPictureChangesWhenOnlyWhatItRefersToIsDecoded(t *testing.T) {
 	}
 }
 
-// TestReferencesThatAreNotKnownAreAllNeeded loses a reference picture, so that lists are not those of the encoder.
+// TestReferencesThatAreNotKnownAreAllNeeded loses each reference picture, so that lists are not those of the encoder.
 func TestReferencesThatAreNotKnownAreAllNeeded(t *testing.T) {
 	f := fragments(t, "testdata/lists-pyramid.mkv")[0]
-	lost := 0
-	for k := range f.Blocks {
-		if pl, _ := planOf(f, len(f.Blocks)-1); k > 0 && !pl.frames[k].disposable {
-			lost = k
-			break
+	last := len(f.Blocks) - 1
+	whole, _ := planOf(f, last)
+	for lost := 1; lost < last; lost++ {
+		if whole.frames[lost].disposable {
+			continue
 		}
-	}
-	damaged := *f
-	damaged.Blocks = slices.Delete(slices.Clone(f.Blocks), lost, lost+1)
-	pl, _ := planOf(&damaged, len(damaged.Blocks)-1)
-	for k, p := range pl.frames {
-		if p.bare != nil {
-			t.Errorf("packet %d is fed without its data behind a gap in frame_num", k)
+		damaged := *f
+		damaged.Blocks = slices.Delete(slices.Clone(f.Blocks), lost, lost+1)
+		pl, _ := planOf(&damaged, last-1)
+		for k, p := range pl.frames {
+			if p.bare != nil {
+				t.Errorf("packet %d is fed without its data although %d is lost: a gap in frame_num", k, lost)
+			}
 		}
 	}
 }
@@ -93,13 +92,14 @@ func FuzzSliceHeaders(f *testing.F) {
 		reader := newNALReader(track, packets)
 		reader.pictures(packets)
 		frames := make([]plannedFrame, len(packets))
-		newReferences(track, &reader, packets).bare(frames, 0, len(frames)-1)
+		refs := references{track: track, reader: &reader, packets: packets}
+		refs.bare(frames, 0, len(frames)-1)
 		for k, p := range frames {
 			if p.bare == nil {
 				continue
 			}
-			if headers, _, ok := newReferences(track, &reader, packets).slices(p.bare); !ok {
-				t.Errorf("the headers of packet %d cannot be read again: %v", k, fmt.Sprint(headers))
+			if headers, _, ok := refs.slices(p.bare); !ok {
+				t.Errorf("the headers of packet %d cannot be read again: %v", k, headers)
 			}
 		}
 	})

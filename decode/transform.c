@@ -4,8 +4,6 @@
 #include <immintrin.h>
 #endif
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* cos(k*pi/16)/2 in 14 bits of fraction. */
 #define C1 8035
 #define C2 7568

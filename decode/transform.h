@@ -2,6 +2,8 @@
 #ifndef KVSFRAMES_TRANSFORM_H
 #define KVSFRAMES_TRANSFORM_H
 
+#include "kernel.h"
+
 #include <stddef.h>
 #include <stdint.h>
 

@@ -40,12 +40,8 @@ func (s *Splitter) turnPlain() error {
 // beginPlainPart begins a fragment with the next Cluster.
 func (s *Splitter) beginPlainPart() {
 	d := &s.doc
-	mkv := s.spared()
-	if mkv == nil {
-		mkv = make([]byte, 0, max(s.expect, len(d.head)))
-	}
 	d.part = &part{
-		mkv:    append(mkv, d.head...),
+		mkv:    append(s.spared(), d.head...),
 		whole:  len(d.head),
 		number: fmt.Sprintf("%06d", s.clusters),
 	}

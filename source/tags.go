@@ -148,7 +148,7 @@ func (t *chunkTags) take(name, value string, targeted bool) error {
 	}
 	switch short {
 	case "FRAGMENT_NUMBER":
-		if !isDigits(value) || len(value) > maxNumber {
+		if !IsFragmentNumber(value) {
 			return fmt.Errorf("tag %s: %.140q is not a fragment number", name, value)
 		}
 		t.number = value
@@ -211,6 +211,10 @@ func parseTimestamp(text string) (time.Time, error) {
 	}
 	return time.Unix(seconds, nanos).UTC(), nil
 }
+
+// IsFragmentNumber says whether the API takes text as a fragment number (API Reference, GetMedia and
+// GetMediaForFragmentList).
+func IsFragmentNumber(text string) bool { return isDigits(text) && len(text) <= maxNumber }
 
 // isDigits says whether text consists of decimal digits, at least one.
 func isDigits(text string) bool {

@@ -152,7 +152,7 @@ func (s StartSelector) validate(p *problems) {
 	s.need(p, "timestamp", !s.Timestamp.IsZero(), wantTimestamp)
 	s.need(p, "after_fragment_number", s.AfterFragmentNumber != "", wantNumber)
 	s.need(p, "continuation_token", s.ContinuationToken != "", wantToken)
-	if n := s.AfterFragmentNumber; wantNumber && n != "" && (!isDigits(n) || len(n) > maxNumber) {
+	if n := s.AfterFragmentNumber; wantNumber && n != "" && !IsFragmentNumber(n) {
 		p.add("start_selector.after_fragment_number", "%.140q is not a fragment number (1 to %d digits)", n, maxNumber)
 	}
 	if t := s.ContinuationToken; wantToken && t != "" && (len(t) > maxToken || !wordPattern().MatchString(t)) {

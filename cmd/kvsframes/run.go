@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
 
@@ -18,11 +17,6 @@ import (
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 )
-
-// fragmentNumber is what the API takes (GetMediaForFragmentList).
-var fragmentNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+$`) })
-
-const maxFragmentNumber = 128
 
 // errShutdown is why a run ends whose drain has taken too long.
 var errShutdown = errors.New("service.shutdown_timeout is over")
@@ -42,7 +36,7 @@ names them, from the archive of the one stream; start_selector, end and mode do 
 		Args: checkArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, n := range fragments {
-				if len(n) > maxFragmentNumber || !fragmentNumber().MatchString(n) {
+				if !source.IsFragmentNumber(n) {
 					return usage(fmt.Errorf("--fragment %q is not a fragment number", n))
 				}
 			}
