@@ -364,8 +364,8 @@ func compare(t *testing.T, what string, got decodedStream, shots []shot, samples
 		return
 	}
 	for i, g := range got.gaps {
-		if g.Reason != gaps[i] {
-			t.Errorf("%s: gap %q, want %q", what, g.Reason, gaps[i])
+		if g.Detail != gaps[i] {
+			t.Errorf("%s: gap %q, want %q", what, g.Detail, gaps[i])
 		}
 	}
 }

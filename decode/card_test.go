@@ -51,7 +51,7 @@ func TestPlanesOfDeepVideoHaveEightBitsAndKeepTheirRange(t *testing.T) {
 func TestHDRIsRefusedByName(t *testing.T) {
 	for clip, want := range map[string]string{"card-pq.mkv": "HDR (PQ, SMPTE ST 2084) and is not tone-mapped", "card-hlg.mkv": "HDR (HLG, ARIB STD-B67) and is not tone-mapped"} {
 		_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), jpegOf(Sample{Type: SampleAll}, Resize{Width: 64})), fragments(t, "testdata/"+clip)[:1])
-		if g := outcomes[0].Gaps; len(g) != 1 || !strings.Contains(g[0].Reason, want) || g[0].FramesLost != 2 {
+		if g := outcomes[0].Gaps; len(g) != 1 || !strings.Contains(g[0].Detail, want) || g[0].FramesLost != 2 {
 			t.Errorf("%s: gaps = %+v", clip, g)
 		}
 	}

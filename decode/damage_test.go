@@ -97,7 +97,7 @@ func TestATornSliceCostsThePicturesThatItReachesAndNoMore(t *testing.T) {
 			for i := range g.FramesLost {
 				lost = append(lost, max(g.FrameIndex, 0)+i)
 			}
-			if g.FragmentNumber != bad.Number || g.Reason != errConcealed.Error() {
+			if g.FragmentNumber != bad.Number || g.Detail != errConcealed.Error() {
 				t.Errorf("gap = %+v", g)
 			}
 		}
@@ -119,7 +119,7 @@ func TestALostPictureIsAGapOfItsOwn(t *testing.T) {
 		images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{bad})
 		checkUnmarked(t, images[0], dataOf(clean[0]))
 		g := outcomes[0].Gaps
-		if len(g) != 1 || g[0].FrameIndex != index || g[0].FramesLost != 1 || !strings.HasPrefix(g[0].Reason, "decode: ") {
+		if len(g) != 1 || g[0].FrameIndex != index || g[0].FramesLost != 1 || !strings.HasPrefix(g[0].Detail, "decode: ") {
 			t.Errorf("packet %d: gaps = %+v, want one of frame %d", k, g, index)
 		}
 		if len(images[0]) != len(clean[0])-1 {

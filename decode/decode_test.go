@@ -423,7 +423,7 @@ func TestTimesWhoseFrameIsDamagedAreNamed(t *testing.T) {
 	o.Sample = Sample{Type: SampleTimestamps, At: []time.Time{f.ProducerTime, f.ProducerTime.Add(time.Millisecond)}, Tolerance: time.Second, Clock: media.ClockProducer}
 	_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{damaged(f, 0, len(f.Blocks))})
 	want := "; no frame for " + instant(f.ProducerTime) + ", " + instant(f.ProducerTime.Add(time.Millisecond))
-	if g := outcomes[0].Gaps; len(g) != 1 || !strings.HasSuffix(g[0].Reason, want) || g[0].FramesLost != 1 {
+	if g := outcomes[0].Gaps; len(g) != 1 || !strings.HasSuffix(g[0].Detail, want) || g[0].FramesLost != 1 {
 		t.Errorf("gaps %+v, want the reason to end %q", g, want)
 	}
 }
@@ -458,7 +458,7 @@ func TestRefusedFragmentsSayWhy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, outcomes := decodeAll(t, stream(t, p, everyFrame()), []*media.Fragment{c.fragment})
-			if g := outcomes[0].Gaps; len(g) != 1 || !strings.Contains(g[0].Reason, c.reason) {
+			if g := outcomes[0].Gaps; len(g) != 1 || !strings.Contains(g[0].Detail, c.reason) {
 				t.Errorf("gaps = %+v, want one that says %q", g, c.reason)
 			}
 		})

@@ -111,7 +111,7 @@ func (j *job) lose(packets []int, err error) error {
 func (j *job) gap(index, lost int, reason string) media.Gap {
 	return media.Gap{
 		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number,
-		FrameIndex: index, Reason: reason, FramesLost: lost,
+		FrameIndex: index, Reason: media.GapDamaged, Detail: reason, FramesLost: lost,
 	}
 }
 
@@ -310,7 +310,7 @@ func (j *job) unanswered(packets ...int) string {
 // miss notes a lost frame: in one gap with its neighbours that were lost for the same reason.
 func (j *job) miss(index int, reason string) {
 	if n := len(j.gaps) - 1; n >= 0 {
-		if g := &j.gaps[n]; g.FrameIndex+g.FramesLost == index && g.Reason == reason {
+		if g := &j.gaps[n]; g.FrameIndex+g.FramesLost == index && g.Detail == reason {
 			g.FramesLost++
 			return
 		}

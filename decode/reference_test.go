@@ -191,7 +191,7 @@ func TestUndecodableRecordingsAreGapsThatNameTheFragment(t *testing.T) {
 				lost := 0
 				for _, g := range outcomes[i].Gaps {
 					lost += g.FramesLost
-					if g.FragmentNumber != f.Number || g.Reason == "" {
+					if g.FragmentNumber != f.Number || g.Detail == "" {
 						t.Errorf("fragment %s: gap = %+v", f.Number, g)
 					}
 				}

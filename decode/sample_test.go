@@ -92,10 +92,10 @@ func TestTimestampsPickTheNearestFrame(t *testing.T) {
 				if g.FragmentNumber != "" || g.FrameIndex != media.WholeFragment || g.FramesLost != 0 {
 					t.Errorf("gap %+v", g)
 				}
-				at, ok := strings.CutPrefix(g.Reason, "sink s: no frame within "+c.sample.Tolerance.String()+" of ")
+				at, ok := strings.CutPrefix(g.Detail, "sink s: no frame within "+c.sample.Tolerance.String()+" of ")
 				parsed, err := time.Parse(time.RFC3339, at)
 				if !ok || err != nil {
-					t.Fatalf("gap %q", g.Reason)
+					t.Fatalf("gap %q", g.Detail)
 				}
 				misses = append(misses, fmt.Sprint(float64(parsed.UnixMicro())/1e6))
 			}
@@ -239,8 +239,8 @@ func TestVeryManyMissesAreNamedUpToALimit(t *testing.T) {
 	p := newPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Type: SampleTimestamps, At: at, Tolerance: time.Millisecond}}})
 	gaps := p.end()
 	want := "sink s: no frame within 1ms of 7 more times from 1970-01-01T02:46:40Z to 1970-01-01T02:46:46Z"
-	if len(gaps) != maxNamedMisses+1 || gaps[len(gaps)-1].Reason != want {
-		t.Errorf("%d gaps, the last %q", len(gaps), gaps[len(gaps)-1].Reason)
+	if len(gaps) != maxNamedMisses+1 || gaps[len(gaps)-1].Detail != want {
+		t.Errorf("%d gaps, the last %q", len(gaps), gaps[len(gaps)-1].Detail)
 	}
 }
 

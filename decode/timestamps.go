@@ -143,7 +143,7 @@ const maxNamedMisses = 10000
 func (s *stampSampler) misses(stream string) []media.Gap {
 	var gaps []media.Gap
 	gap := func(reason string) {
-		gaps = append(gaps, media.Gap{Stream: stream, FrameIndex: media.WholeFragment, Reason: reason})
+		gaps = append(gaps, media.Gap{Stream: stream, FrameIndex: media.WholeFragment, Reason: media.GapNoFrame, Detail: reason})
 	}
 	more, first, last := 0, time.Time{}, time.Time{}
 	for i, at := range s.at {

@@ -182,6 +182,8 @@ type Image struct {
 	// Answers are the times that the image was asked for, in order; empty unless the
 	// sink asks for times.
 	Answers []time.Time
+	// Label is the text that sample.file gives for the times that the image answers.
+	Label string
 	// Tags are the tags of the fragment. The slice is shared: do not change it.
 	Tags []Tag
 	// Data is the encoded image. Whoever receives the image owns it.
@@ -198,9 +200,10 @@ type Record struct {
 	// Bytes is the size of the object, SHA256 its digest in lower-case hex.
 	Bytes  int64
 	SHA256 string
-	// Concealed and Answers are those of the image.
+	// Concealed, Answers and Label are those of the image.
 	Concealed bool
 	Answers   []time.Time
+	Label     string
 	// Tags are the tags of the fragment.
 	Tags []Tag
 }
@@ -216,11 +219,47 @@ type Gap struct {
 	// FrameIndex is the first of the frames that are missing, one after the other, or
 	// WholeFragment.
 	FrameIndex int
-	// Reason says in a few words what is missing and why.
-	Reason string
 	// FramesLost is the number of frames that are known to be missing.
 	FramesLost int
+	// Sink is the name of the sink that misses the frames; empty when every sink does.
+	Sink string
+	// ProducerTime is the capture time of the first missing frame on the producer's clock;
+	// zero when it is unknown.
+	ProducerTime time.Time
+	// AskedFor are the times that a sink asked for and no frame answers.
+	AskedFor []time.Time
+	// Reason is the kind of the gap, one of a documented list.
+	Reason GapReason
+	// Detail describes in a few words what is missing and why.
+	Detail string
 }
+
+// GapReason is the kind of a gap. The values are part of the ledger's format.
+type GapReason string
+
+// The reasons of gaps.
+const (
+	// GapCut: the payload ended inside the fragment.
+	GapCut GapReason = "cut"
+	// GapDamaged: bytes of the payload could not be read as Matroska, or not decoded.
+	GapDamaged GapReason = "damaged"
+	// GapSource: KVS reported an error in place of the fragment.
+	GapSource GapReason = "source_error"
+	// GapMissing: the fragment is not in the stream any more, or was never read.
+	GapMissing GapReason = "missing"
+	// GapConflict: a fragment number came twice with other content.
+	GapConflict GapReason = "conflict"
+	// GapOutage: the source could not be read for a time.
+	GapOutage GapReason = "outage"
+	// GapUnsupported: the video is of a kind that is not decoded (codec, HDR, encryption, size).
+	GapUnsupported GapReason = "unsupported"
+	// GapNoVideo: the stream has no video track.
+	GapNoVideo GapReason = "no_video"
+	// GapConcealed: parts of the picture are guessed, and decode.concealed is drop.
+	GapConcealed GapReason = "concealed"
+	// GapNoFrame: no frame is near enough to a time that was asked for.
+	GapNoFrame GapReason = "no_frame"
+)
 
 // String returns the gap as one line for a log.
 func (g Gap) String() string {
@@ -228,7 +267,7 @@ func (g Gap) String() string {
 	if g.FrameIndex != WholeFragment {
 		frame = fmt.Sprintf(" frame %d", g.FrameIndex)
 	}
-	return fmt.Sprintf("stream %s fragment %s%s: %s (frames lost: %d)", g.Stream, g.FragmentNumber, frame, g.Reason, g.FramesLost)
+	return fmt.Sprintf("stream %s fragment %s%s: %s (frames lost: %d)", g.Stream, g.FragmentNumber, frame, g.Detail, g.FramesLost)
 }
 
 // GapError is returned by a source when one fragment is lost and the stream goes

@@ -211,7 +211,7 @@ func TestRunFinishesWhatWasReadWhenTheSourceFails(t *testing.T) {
 
 func TestRunNotesALostFragmentAndGoesOn(t *testing.T) {
 	gone(t)
-	lost := &media.GapError{Gap: media.Gap{Stream: "cam", FragmentNumber: "000003", FrameIndex: media.WholeFragment, Reason: "not found"}, Err: errors.New("4000")}
+	lost := &media.GapError{Gap: media.Gap{Stream: "cam", FragmentNumber: "000003", FrameIndex: media.WholeFragment, Detail: "not found"}, Err: errors.New("4000")}
 	src := &script{n: 6, fail: map[int]error{3: lost}}
 	got, err := Run(t.Context(), Stream{Name: "cam", Source: src, Planner: &fan{images: 1, size: 1, sinks: []string{"a"}}, Sinks: []Sink{newLedger("a")}}, quiet())
 	if err != nil || got.Fragments != 5 || len(got.Gaps) != 1 || got.Gaps[0] != (Gap{"000003", "not found", 0}) {

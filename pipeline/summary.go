@@ -62,11 +62,11 @@ func (m *Meter) sink(name string) *atomic.Int64 {
 func reason(g media.Gap) string {
 	switch {
 	case g.FrameIndex == media.WholeFragment:
-		return g.Reason
+		return g.Detail
 	case g.FramesLost > 1:
-		return fmt.Sprintf("frames %d to %d: %s", g.FrameIndex, g.FrameIndex+g.FramesLost-1, g.Reason)
+		return fmt.Sprintf("frames %d to %d: %s", g.FrameIndex, g.FrameIndex+g.FramesLost-1, g.Detail)
 	}
-	return fmt.Sprintf("frame %d: %s", g.FrameIndex, g.Reason)
+	return fmt.Sprintf("frame %d: %s", g.FrameIndex, g.Detail)
 }
 
 // add notes the end of one fragment.

@@ -66,13 +66,13 @@ func (p *patient) End() (gaps []media.Gap) {
 	p.note("end")
 	p.decide()
 	for _, reason := range p.missed {
-		gaps = append(gaps, media.Gap{FrameIndex: media.WholeFragment, Reason: reason})
+		gaps = append(gaps, media.Gap{FrameIndex: media.WholeFragment, Detail: reason})
 	}
 	return gaps
 }
 
 func lostFragment(i int) error {
-	return &media.GapError{Gap: media.Gap{FragmentNumber: fmt.Sprintf("%06d", i), FrameIndex: media.WholeFragment, Reason: "not found"}, Err: errors.New("4000")}
+	return &media.GapError{Gap: media.Gap{FragmentNumber: fmt.Sprintf("%06d", i), FrameIndex: media.WholeFragment, Detail: "not found"}, Err: errors.New("4000")}
 }
 
 // TestAFragmentMayWaitForTheNext lets every fragment wait for the one after it, under the

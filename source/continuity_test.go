@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -74,10 +75,10 @@ func TestAGapInTimeSaysFromWhenToWhen(t *testing.T) {
 		var gap *media.GapError
 		want := media.Gap{
 			Stream: "cam", FrameIndex: media.WholeFragment,
-			Reason: "no media from 2026-03-04T05:06:08.000Z to 2026-03-04T05:07:07.000Z, before fragment " + num(2) +
+			Detail: "no media from 2026-03-04T05:06:08.000Z to 2026-03-04T05:07:07.000Z, before fragment " + num(2) +
 				": the service was out of reach in between, so that media may have been lost",
 		}
-		if !errors.As(err, &gap) || gap.Gap != want {
+		if !errors.As(err, &gap) || !reflect.DeepEqual(gap.Gap, want) {
 			t.Errorf("got %v\nwant %v", err, want)
 		}
 	})

@@ -45,7 +45,7 @@ func checkError(t *testing.T, err error) {
 	var tag *ErrorTag
 	switch {
 	case errors.As(err, &gap):
-		if gap.Gap.Stream != "fuzz" || gap.Gap.Reason == "" || gap.Gap.FrameIndex != media.WholeFragment || gap.Err == nil {
+		if gap.Gap.Stream != "fuzz" || gap.Gap.Detail == "" || gap.Gap.FrameIndex != media.WholeFragment || gap.Err == nil {
 			t.Fatalf("incomplete gap %+v", gap.Gap)
 		}
 	case errors.As(err, &syntax), errors.Is(err, ErrTooLarge):

@@ -32,7 +32,7 @@ func describe(f *media.Fragment, err error) string {
 	case err == nil:
 		return describeFragment(f)
 	case errors.As(err, &gap):
-		return fmt.Sprintf("gap %s lost=%d: %s", gap.Gap.FragmentNumber, gap.Gap.FramesLost, gap.Gap.Reason)
+		return fmt.Sprintf("gap %s lost=%d: %s", gap.Gap.FragmentNumber, gap.Gap.FramesLost, gap.Gap.Detail)
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("syntax: %v", err)
 	case errors.Is(err, ErrTooLarge):

@@ -171,7 +171,7 @@ func (p *program) inspectFile(path string, cfg source.SplitConfig) (*report, err
 func past(f *media.Fragment, err error) (*media.Fragment, error) {
 	var tag *source.ErrorTag
 	if errors.As(err, &tag) {
-		err = &media.GapError{Gap: media.Gap{FragmentNumber: tag.FragmentNumber, FrameIndex: media.WholeFragment, Reason: tag.Error()}, Err: tag}
+		err = &media.GapError{Gap: media.Gap{FragmentNumber: tag.FragmentNumber, FrameIndex: media.WholeFragment, Reason: media.GapSource, Detail: tag.Error()}, Err: tag}
 	}
 	return f, err
 }

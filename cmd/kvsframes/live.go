@@ -110,7 +110,7 @@ func eachFragment(next func() (*media.Fragment, error), take func(*media.Fragmen
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.As(err, &gap):
-			lose(gap.Gap.FragmentNumber, gap.Gap.Reason)
+			lose(gap.Gap.FragmentNumber, gap.Gap.Detail)
 		default:
 			return err
 		}

@@ -118,7 +118,7 @@ func (b *batch) lose(w *wanted, why string, cause error) {
 	}
 	gap.Gap.Stream, gap.Gap.FragmentNumber = b.a.id.name, w.number
 	gap.Gap.FrameIndex = media.WholeFragment
-	gap.Gap.Reason = fmt.Sprintf("%s: %v", why, gap.Err)
+	gap.Gap.Detail = fmt.Sprintf("%s: %v", why, gap.Err)
 	b.finish(w, answer{err: gap})
 }
 

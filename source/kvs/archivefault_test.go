@@ -172,8 +172,8 @@ func TestTheReasonOfAGapSaysWhatKVSSays(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 		want := "the archive does not have it, after 5 tries: stream reports error 3000 FRAGMENT_NOT_FOUND for fragment " + number(1)
-		if gap.Gap.Reason != want {
-			t.Errorf("got  %s\nwant %s", gap.Gap.Reason, want)
+		if gap.Gap.Detail != want {
+			t.Errorf("got  %s\nwant %s", gap.Gap.Detail, want)
 		}
 	})
 }
