@@ -155,14 +155,19 @@ func (r *nalReader) avc(packet []byte) picture {
 
 // Types of NAL units (ITU-T H.265, table 7-1).
 const (
-	hevcReserved  = 16 // below it: pictures that are no random access points
-	hevcIDR       = 19
-	hevcIDRNoLP   = 20
-	hevcCRA       = 21
-	hevcLastIRAP  = 23
-	hevcLastVCL   = 31
-	hevcVPS       = 32
-	hevcPPS       = 34
+	hevcReserved = 16 // below it: pictures that are no random access points
+	hevcIDR      = 19
+	hevcIDRNoLP  = 20
+	hevcCRA      = 21
+	hevcLastIRAP = 23
+	hevcLastVCL  = 31
+	hevcVPS      = 32
+	hevcSPS      = 33
+	hevcPPS      = 34
+
+	hevcEndOfSequence  = 36
+	hevcEndOfBitstream = 37
+
 	hevcHeaderLen = 2
 )
 
