@@ -96,8 +96,7 @@ func decodedFor(t *testing.T, name string, sample Sample) (whole, without int) {
 }
 
 func TestOneFrameASecondDecodesWhatItRefersTo(t *testing.T) {
-	for name, want := range map[string]struct{ whole, without int }{
-	} {
+	for name, want := range map[string]struct{ whole, without int }{} {
 		sample := Sample{Type: SampleStride, N: 10, Clock: media.ClockProducer}
 		if whole, without := decodedFor(t, name, sample); whole != want.whole || without != want.without {
 			t.Errorf("%s: %d pictures are decoded, %d without knowing references; want %d and %d", name, whole, without, want.whole, want.without)

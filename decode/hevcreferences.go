@@ -34,7 +34,7 @@ func (r *references) hevcSlices(packet []byte) (headers []hevcSliceHeader, bare 
 		case !ok:
 			return
 		case t > hevcLastVCL:
-			ok = t != hevcEndOfSequence && t != hevcEndOfBitstream
+			ok = t != hevcEOS && t != hevcEOB
 			bare = appendNAL(bare, r.reader.lengthSize, nal)
 			return
 		}

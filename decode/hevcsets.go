@@ -62,8 +62,7 @@ const (
 	hevcMaxSets      = 64 // the most sets in a sequence parameter set (7.4.3.2.1)
 	hevcMaxLongTerm  = 32
 	hevcMaxOrderBits = 16
-	// Sizes in bits of what a profile is told with (7.3.3).
-	hevcProfileBits, hevcLevelBits = 88, 8
+	hevcLevelAt      = 12 // where general_level_idc stands in a sequence parameter set
 )
 
 // readHEVCSPS returns ok only for a set whose slice headers can be read.
@@ -72,10 +71,11 @@ func readHEVCSPS(nal []byte) (id uint32, s hevcSPSHeader, ok bool) {
 		return 0, s, false
 	}
 	b := bitReader{data: unescape(nal[hevcHeaderLen:], len(nal))}
-	b.bits(4) // sps_video_parameter_set_id
-	subLayers := int(b.bits(3))
-	b.bit() // sps_temporal_id_nesting_flag
-	s.level = b.profiles(subLayers)
+	subLayers := b.hevcLevels()
+	if b.short {
+		return 0, s, false
+	}
+	s.level = uint32(b.data[hevcLevelAt])
 	id = b.ue()
 	s.size.chroma = b.ue()
 	s.planes = s.size.chroma == 3 && b.bit() == 1
@@ -116,21 +116,6 @@ func readHEVCSPS(nal []byte) (id uint32, s hevcSPSHeader, ok bool) {
 	s.motion = b.bit() == 1
 	const mostBits = 6 // of a coding tree block
 	return id, s, ok && !b.short && !s.planes && s.size.chroma <= 3 && s.ctbBits <= mostBits && s.size.sane()
-}
-
-// profiles passes over the profile of a sequence, and returns its level (7.3.3).
-func (b *bitReader) profiles(subLayers int) (level uint32) {
-	b.skip(hevcProfileBits)
-	level = b.bits(hevcLevelBits)
-	if subLayers == 0 {
-		return level
-	}
-	var size int
-	for range subLayers {
-		size += int(b.bit())*hevcProfileBits + int(b.bit())*hevcLevelBits
-	}
-	b.skip(2*(8-subLayers) + size)
-	return level
 }
 
 // hevcSets reads the reference picture sets that slice headers name by a number.
@@ -314,11 +299,4 @@ func (b *bitReader) hevcTiles() bool {
 	}
 	b.bit() // loop_filter_across_tiles_enabled_flag
 	return true
-}
-
-// skip passes over n bits.
-func (b *bitReader) skip(n int) {
-	if b.at += n; b.at > 8*len(b.data) {
-		b.at, b.short = 8*len(b.data), true
-	}
 }

@@ -1,6 +1,9 @@
 package decode
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // hevcSliceHeader is what is read of the header of a slice segment (ITU-T H.265, 7.3.6.1).
 type hevcSliceHeader struct {
@@ -231,61 +234,32 @@ func (h *hevcSliceHeader) readLists(b *bitReader) bool {
 // withoutData returns the first slice segment of a picture as one of intra blocks that has no data: a decoder takes the
 // picture for a reference, and finds at once that there is nothing to decode. b has read the references of h.
 func (h *hevcSliceHeader) withoutData(nal []byte, b *bitReader) []byte {
-	w := bitWriter{data: append([]byte(nil), nal[:hevcHeaderLen]...)}
+	var w bitWriter
 	w.copy(b.data, 0, h.kindAt)
-	w.put(0b011, 3) // slice_type I
+	for _, bit := range []byte{0, 1, 1} { // slice_type I
+		w.bit(bit)
+	}
 	w.copy(b.data, h.kindEnd, h.refsEnd)
-	if h.sps.sao {
-		w.put(0, 1)
-		if h.sps.size.chroma != 0 {
-			w.put(0, 1)
+	for _, f := range []struct {
+		there bool
+		bit   byte
+	}{
+		{h.sps.sao, 0},
+		{h.sps.sao && h.sps.size.chroma != 0, 0},
+		{true, 1},                // slice_qp_delta 0
+		{h.pps.chromaOffsets, 1}, // 0
+		{h.pps.chromaOffsets, 1},
+		{h.pps.chromaOffsetLists, 0},
+		{h.pps.deblockingOverride, 0},
+		{h.pps.acrossSlices && !h.pps.deblockingOff, 0},
+		{h.pps.entryPoints, 1}, // none
+		{h.pps.extension, 1},   // of no bytes
+		{true, 1},              // byte_alignment
+	} {
+		if f.there {
+			w.bit(f.bit)
 		}
 	}
-	w.put(1, 1) // slice_qp_delta 0
-	if h.pps.chromaOffsets {
-		w.put(0b11, 2)
-	}
-	if h.pps.chromaOffsetLists {
-		w.put(0, 1)
-	}
-	if h.pps.deblockingOverride {
-		w.put(0, 1)
-	}
-	if h.pps.acrossSlices && !h.pps.deblockingOff {
-		w.put(0, 1)
-	}
-	if h.pps.entryPoints {
-		w.put(1, 1) // none
-	}
-	if h.pps.extension {
-		w.put(1, 1) // of no bytes
-	}
-	w.put(1, 1)
 	// No arithmetic code begins with ones (9.3.2.5).
-	data := append(w.data, 0xff, 0xff, 0xff)
-	return append(data[:hevcHeaderLen:hevcHeaderLen], escape(data[hevcHeaderLen:])...)
-}
-
-// bitWriter appends bits to data.
-type bitWriter struct {
-	data []byte
-	used int // bits of the last byte, 0 for all
-}
-
-func (w *bitWriter) put(v uint32, n int) {
-	for i := n - 1; i >= 0; i-- {
-		if w.used == 0 {
-			w.data = append(w.data, 0)
-		}
-		w.data[len(w.data)-1] |= byte(v>>i&1) << (7 - w.used)
-		w.used = (w.used + 1) % 8
-	}
-}
-
-// copy appends the bits of data from one place up to another.
-func (w *bitWriter) copy(data []byte, from, to int) {
-	b := bitReader{data: data, at: from}
-	for b.at < to {
-		w.put(b.bit(), 1)
-	}
+	return slices.Concat(nal[:hevcHeaderLen], escape(append(w.data, 0xff, 0xff, 0xff)))
 }

@@ -55,7 +55,7 @@ func (r *references) readSets() bool {
 	r.read = true
 	r.sps, r.pps = map[uint32]avcSPSHeader{}, map[uint32]avcPPSHeader{}
 	r.hevcSPS, r.hevcPPS = map[uint32]*hevcSPSHeader{}, map[uint32]*hevcPPSHeader{}
-	for _, nal := range slices.Concat(codecSets(r.track), r.reader.sets.inBand) {
+	for _, nal := range slices.Concat(r.reader.sets.begin, r.reader.sets.inBand) {
 		r.readSet(nal)
 	}
 	return true

@@ -76,8 +76,10 @@ func TestReferencesThatAreNotKnownAreAllNeeded(t *testing.T) {
 
 // FuzzSliceHeaders reads any packet with the parameter sets of a clip.
 func FuzzSliceHeaders(f *testing.F) {
-	clips := []string{"lists-pyramid.mkv", "lists-slices.mkv", "lists-strict.mkv", "lists-forward.mkv", "interlaced.mkv",
-		"hevc-pyramid.mkv", "hevc-forward.mkv", "hevc-wavefronts.mkv", "hevc-lists-open.mkv"}
+	clips := []string{
+		"lists-pyramid.mkv", "lists-slices.mkv", "lists-strict.mkv", "lists-forward.mkv", "interlaced.mkv",
+		"hevc-pyramid.mkv", "hevc-forward.mkv", "hevc-wavefronts.mkv", "hevc-lists-open.mkv",
+	}
 	var tracks []media.Track
 	for n, name := range clips {
 		frag := fragments(f, "testdata/"+name)[0]
@@ -90,7 +92,7 @@ func FuzzSliceHeaders(f *testing.F) {
 	f.Fuzz(func(t *testing.T, clip uint, packet []byte) {
 		packets := [][]byte{packet, packet, packet}
 		track := tracks[clip%uint(len(tracks))]
-		reader := newNALReader(track, packets)
+		reader := newNALReader(track, codecSets(track), packets)
 		reader.pictures(packets)
 		frames := make([]plannedFrame, len(packets))
 		refs := references{track: track, reader: &reader, packets: packets}
