@@ -78,13 +78,14 @@ type past struct {
 	closed int
 	// chained says that the stream has fragments without an entry.
 	chained bool
+	lost    lostFrames
 }
 
 // forget drops what is known: the next fragment does not follow on the last one.
 func (h *past) forget() {
 	h.unlink(nil)
 	h.dropLead()
-	h.clean = false
+	h.clean, h.lost = false, lostFrames{}
 }
 
 func (h *past) dropLead() { h.lead, h.leadBytes = nil, 0 }
@@ -112,6 +113,9 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 	h.begins(pl.pics[0].entry, p.onlyKeys && pl.keysAlone())
 	needsPast := pl.feed(p.skip, h.chained, refs)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0))
+	if !p.onlyKeys {
+		h.lost.mark(pl, refs)
+	}
 	// A chain may have nothing to do with a fragment of which nothing is wanted.
 	if needsPast && pl.samples > 0 || h.chained {
 		pl.chain = &chainPlan{}

@@ -50,10 +50,12 @@ func (r *references) hevcSlices(packet []byte) (headers []hevcSliceHeader, bare 
 	return headers, bare, ok && whole && len(headers) > 0
 }
 
-// hevcKept is a picture that is still a reference. packet is -1 for one of a fragment before.
+// hevcKept is a picture that is still a reference. packet is -1 for one that is not there.
 type hevcKept struct {
 	packet int
 	order  int32 // PicOrderCntVal
+	// lost: it is not there, or it refers to such a picture.
+	lost bool
 }
 
 // hevcPictures are the references that are there while pictures are decoded one after the other (ITU-T H.265, 8.3.2).
@@ -65,8 +67,8 @@ type hevcPictures struct {
 	kept  []hevcKept
 	// counted is the PicOrderCntVal of the last picture from which others are counted.
 	counted int32
-	// refers are the packets that the last picture refers to, missing tells that it also refers to pictures
-	// which are not there.
+	// refers are the packets that the last picture refers to, missing reports whether it or one of them refers to a picture
+	// that is not there.
 	refers  []int
 	missing bool
 }
@@ -85,15 +87,13 @@ func (d *hevcPictures) add(packet int, headers []hevcSliceHeader) bool {
 			return false // nothing to count from
 		}
 		d.begun, d.start = true, *h
-	} else if h.irap() {
-		return false // the next group
 	}
 	order := d.order(h, first)
-	usable, kept, missing := d.resolve(h, order)
+	usable, kept := d.resolve(h, order)
 	if slices.ContainsFunc(kept, func(r hevcKept) bool { return r.order == order }) {
 		return false
 	}
-	d.refers, d.missing = nil, missing
+	d.refers, d.missing = nil, false
 	for i := range headers {
 		s := &headers[i]
 		if s.unit != h.unit || s.sps != h.sps || s.dependent && i == 0 {
@@ -107,7 +107,7 @@ func (d *hevcPictures) add(packet int, headers []hevcSliceHeader) bool {
 		}
 		d.refer(s, usable)
 	}
-	d.kept = append(kept, hevcKept{packet, order})
+	d.kept = append(kept, hevcKept{packet, order, d.missing})
 	return true
 }
 
@@ -132,15 +132,13 @@ func (d *hevcPictures) order(h *hevcSliceHeader, first bool) int32 {
 }
 
 // resolve returns the pictures that a slice may refer to in the order in which lists name them, and those that
-// remain references after it (8.3.2). Of the former those that are not there have the packet -1, which missing tells.
-func (d *hevcPictures) resolve(h *hevcSliceHeader, order int32) (usable, kept []hevcKept, missing bool) {
+// remain references after it (8.3.2).
+func (d *hevcPictures) resolve(h *hevcSliceHeader, order int32) (usable, kept []hevcKept) {
 	take := func(used bool, is func(hevcKept) bool) {
-		r := hevcKept{packet: -1}
+		r := hevcKept{packet: -1, lost: true}
 		if i := slices.IndexFunc(d.kept, is); i >= 0 {
 			r = d.kept[i]
 			kept = append(kept, r)
-		} else {
-			missing = missing || used
 		}
 		if used {
 			usable = append(usable, r)
@@ -160,7 +158,7 @@ func (d *hevcPictures) resolve(h *hevcSliceHeader, order int32) (usable, kept []
 			return k.order&low == r.order
 		})
 	}
-	return usable, kept, missing
+	return usable, kept
 }
 
 // refer adds the entries of a slice's reference lists to what the picture refers to (8.3.4).
@@ -183,8 +181,10 @@ func (d *hevcPictures) refer(h *hevcSliceHeader, usable []hevcKept) {
 			candidates = slices.Concat(usable[before:before+after], usable[:before], usable[before+after:])
 		}
 		for _, entry := range list {
-			if k := candidates[entry].packet; k >= 0 && !slices.Contains(d.refers, k) {
-				d.refers = append(d.refers, k)
+			r := candidates[entry]
+			d.missing = d.missing || r.lost
+			if r.packet >= 0 && !slices.Contains(d.refers, r.packet) {
+				d.refers = append(d.refers, r.packet)
 			}
 		}
 	}

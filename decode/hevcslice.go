@@ -92,7 +92,8 @@ func (r *references) hevcSlice(nal []byte) (h hevcSliceHeader, b bitReader, ok b
 	}
 	ok = h.kind <= hevcSliceI && (h.idr() || h.references(&b))
 	h.refsEnd = b.at
-	return h, b, ok && !b.short && (h.kind == hevcSliceI || h.readLists(&b))
+	known := h.unit < hevcFirstReserved || h.unit >= hevcReserved && h.unit <= hevcCRA
+	return h, b, ok && known && !b.short && (h.kind == hevcSliceI || h.readLists(&b))
 }
 
 // addressBits is the size of a slice segment's address.

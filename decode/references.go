@@ -205,7 +205,7 @@ func (d *decodedPictures) add(packet int, slices []avcSliceHeader) bool {
 	d.refers = nil
 	for i := range slices {
 		s := &slices[i]
-		if s.first != (i == 0) || s.frameNum != h.frameNum || s.referred != h.referred || s.idr != h.idr || s.sps != h.sps {
+		if s.first != (i == 0) || s.frameNum != h.frameNum || s.referred != h.referred || s.idr != h.idr || s.sps != h.sps || s.longTerm {
 			return false
 		}
 		if !d.refer(s, order) {
