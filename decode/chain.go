@@ -95,6 +95,7 @@ type past struct {
 	closed int
 	// chained: the stream has fragments without an entry.
 	chained bool
+	lost    lostFrames
 }
 
 // openEntry is an entry whose leading pictures may stand in the next fragment.
@@ -108,7 +109,7 @@ type openEntry struct {
 func (h *past) forget() {
 	h.unlink(nil)
 	h.dropLead()
-	h.clean, h.open = false, nil
+	h.clean, h.open, h.lost = false, nil, lostFrames{}
 }
 
 func (h *past) dropLead() {
@@ -145,6 +146,9 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 	needsPast = needsPast || h.chained && h.link != nil && pl.pics[0].entry == entryOpen
 	pl.leadsBefore(h.open)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0), h.open)
+	if !p.onlyKeys {
+		h.lost.mark(pl, refs)
+	}
 	// A chain may have nothing to do with a fragment of which nothing is wanted.
 	if needsPast && pl.samples > 0 || h.chained {
 		pl.chain = &chainPlan{}
