@@ -37,6 +37,7 @@ type stages struct {
 	outputs []decode.Output
 	sinks   []pipeline.Sink
 	closers []func() error
+	outages outages
 }
 
 // settingsError is an error of settings that shows only when what they name is
@@ -278,6 +279,7 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 		return nothing, err
 	}
 	src = source.WithEnd(src, st.source.End, st.source.EndClock())
+	defer st.outages.watch(in.Stream, src)()
 	return pipeline.Run(ctx, pipeline.Stream{
 		Name:    in.Stream,
 		Source:  pipeline.Until(draining, src),

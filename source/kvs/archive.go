@@ -181,6 +181,11 @@ type Archive struct {
 	bytes        atomic.Int64
 	// reached says that the service has answered once.
 	reached atomic.Bool
+	reach   source.Reaching
+	// waiting says that Next is, heard when it began to, the service has last sent
+	// something or a pause of this reader ends, in nanoseconds since 1970.
+	waiting atomic.Bool
+	heard   atomic.Int64
 
 	life    context.Context // a signal to end, not the context of a call
 	end     context.CancelFunc
@@ -242,6 +247,9 @@ func (a *Archive) begin() {
 // Next implements source.Source. After the error of a cancelled ctx it may be called again.
 func (a *Archive) Next(ctx context.Context) (*media.Fragment, error) {
 	a.begin()
+	a.hear(time.Now())
+	a.waiting.Store(true)
+	defer a.waiting.Store(false)
 	for {
 		switch {
 		case a.over != nil:
@@ -299,6 +307,27 @@ func (a *Archive) trim(r answer) *media.Fragment {
 func (a *Archive) finish(err error) {
 	a.over = err
 	a.end()
+}
+
+// errSilent is why an archive is out of reach that has not refused anything.
+var errSilent = errors.New("no answer")
+
+// Reach is how the archive stands with the service, which owes an answer until all of the
+// range has come: silence is as bad as an error.
+func (a *Archive) Reach() source.Reach {
+	r := a.reach.Reach()
+	if r.Err == nil && a.waiting.Load() {
+		return source.Reach{Since: time.Unix(0, a.heard.Load()), Err: errSilent}
+	}
+	return r
+}
+
+// hear notes that nothing more was to be expected from the service until then.
+func (a *Archive) hear(until time.Time) {
+	at := until.UnixNano()
+	for old := a.heard.Load(); old < at && !a.heard.CompareAndSwap(old, at); {
+		old = a.heard.Load()
+	}
 }
 
 // BytesRead implements source.Source. What was read twice counts twice.

@@ -16,6 +16,9 @@ import (
 const (
 	// maxAbsent is how often for one that the archive does not have.
 	maxAbsent = 5
+	// maxInternal is how often for one with which the service reports an error of its own:
+	// the pauses in between add up to more than a minute.
+	maxInternal = 10
 	// maxSame is how often for one that ends early at the same place, or makes no
 	// sense; maxCut for one that ends early wherever that is.
 	maxSame = 3
@@ -117,7 +120,10 @@ func (b *batch) lose(w *wanted, why string, cause error) {
 		gap.Err, gap.Gap.FramesLost = inner.Err, inner.Gap.FramesLost
 	}
 	gap.Gap.Stream, gap.Gap.FragmentNumber = b.a.id.name, w.number
-	gap.Gap.FrameIndex = media.WholeFragment
+	gap.Gap.FrameIndex, gap.Gap.Reason = media.WholeFragment, source.GapReason(cause)
+	if errors.Is(cause, errSkipped) {
+		gap.Gap.Reason = media.GapMissing
+	}
 	gap.Gap.Detail = fmt.Sprintf("%s: %v", why, gap.Err)
 	b.finish(w, answer{err: gap})
 }
@@ -148,6 +154,7 @@ func (b *batch) take(f *media.Fragment) {
 	case f.Cut:
 		b.cut = f
 	default:
+		b.a.answered()
 		b.finish(w, answer{fragment: f})
 	}
 }
@@ -160,12 +167,14 @@ func (b *batch) report(w *wanted, cause error) error {
 	v := source.Judge(cause)
 	var tag *source.ErrorTag
 	absent := errors.As(cause, &tag) || errors.Is(cause, errSkipped)
-	limit, why := maxSame, "it makes no sense"
+	limit, why, first := maxSame, "it makes no sense", b.a.pace.absent
 	switch {
 	case errors.Is(cause, source.ErrTooLarge):
 		limit, why = 1, "it is above max_fragment_size"
 	case absent && v.Class == source.ClassFatal:
 		return b.a.fatal(cause, v)
+	case v.Internal:
+		limit, why, first = maxInternal, "the service cannot read it", b.a.pace.retry
 	case absent:
 		limit, why = maxAbsent, "the archive does not have it"
 	}
@@ -182,7 +191,12 @@ func (b *batch) report(w *wanted, cause error) error {
 		b.lose(w, why, cause)
 		return nil
 	}
-	w.due = time.Now().Add(backoff(b.a.pace.absent, w.tries-1, b.a.pace.most))
+	w.due = time.Now().Add(backoff(first, w.tries-1, b.a.pace.most))
+	if v.Internal {
+		b.a.reach.Lost(cause)
+	} else {
+		b.a.hear(w.due)
+	}
 	b.a.log.Debug("fragment is asked for again", "fragment", w.number, "tries", w.tries, "error", cause)
 	return nil
 }
@@ -338,7 +352,7 @@ func (b *batch) progressed(asked []string) bool {
 // err ends the reading.
 func (a *Archive) read(ctx context.Context, b *batch, numbers []string) (refused failure, err error) {
 	refused = failure{plane: &a.api.media, points: a.media}
-	d, endpoint, err := a.api.getMedia(ctx, numbers, func(n int) { a.bytes.Add(int64(n)) })
+	d, endpoint, err := a.api.getMedia(ctx, numbers, func(n int) { a.bytes.Add(int64(n)); a.hear(time.Now()) })
 	refused.endpoint = endpoint
 	if err != nil {
 		refused.err = err

@@ -3,6 +3,7 @@ package kvs
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -156,6 +157,38 @@ func TestAFragmentThatTheArchiveDoesNotHaveIsANamedGap(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAnArchiveThatDoesNotAnswerIsNotAtItsEnd(t *testing.T) {
+	for name, fault := range map[string]kvsemu.Fault{
+		"throttles":         {Kind: kvsemu.FaultThrottle, Op: mediaOp},
+		"a server failing":  {Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 503},
+		"lists that fail":   {Kind: kvsemu.FaultHTTP, Op: "ListFragments", Status: 503},
+		"connections stall": {Kind: kvsemu.FaultStall, Op: mediaOp, Bytes: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := store(20, ago(20))
+				b := newBubble(t, kvsemu.Options{}, s.recording, fault)
+				src := source.WithEnd(b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}}), source.End{IdleTimeout: 20 * time.Second}, media.ClockProducer)
+				_, err := src.Next(t.Context())
+				if err == nil || errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "does not answer") {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestFragmentsThatComeLateAreNoSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(3, ago(3))
+		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: mediaOp, Fragment: number(1)})
+		src := source.WithEnd(b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}}), source.End{IdleTimeout: time.Second}, media.ClockProducer)
+		if _, told := drain(t, src); !slices.Equal(told, []string{"0", "GAP 1", "2"}) {
+			t.Errorf("got %v", told)
+		}
+	})
 }
 
 func TestTheReasonOfAGapSaysWhatKVSSays(t *testing.T) {

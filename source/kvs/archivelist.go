@@ -274,7 +274,7 @@ func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment)
 		}
 		out, endpoint, err := a.api.listFragments(ctx, call)
 		if err == nil {
-			a.reached.Store(true)
+			a.answered()
 			a.lists.served()
 			for _, f := range out.Fragments {
 				info := ArchivedFragment{

@@ -143,6 +143,13 @@ func (a *Archive) lookUp(ctx context.Context, number string) (source.Place, erro
 	return source.Place{Number: number, ProducerTime: r.fragment.ProducerTime, ServerTime: r.fragment.ServerTime}, nil
 }
 
+// answered notes that the service does what it should.
+func (a *Archive) answered() {
+	a.reached.Store(true)
+	a.hear(time.Now())
+	a.reach.Back()
+}
+
 // tries counts calls that have failed in the same way in a row.
 type tries struct {
 	kind  string
@@ -187,6 +194,7 @@ func (a *Archive) again(ctx context.Context, t *tries, r failure) error {
 	if v.Class != source.ClassRetry || limit > 0 && t.times > limit {
 		return a.fatal(r.err, v)
 	}
+	a.reach.Lost(r.err)
 	a.log.Warn("call is made again after an error", "times", t.times, "error", r.err)
 	if kind == throttled {
 		r.points.throttled(a.pace)
