@@ -56,6 +56,11 @@ type Range struct {
 	// After is the fragment after which reading starts, if it has a number. Where its
 	// clocks are not known they are looked up.
 	After source.Place
+	// Fragments and Length end the reading after so many fragments, and before the first
+	// one that begins so long or longer after the first; lost ones do not count. 0 is no
+	// such end. Onward, one fragment beyond the length is read.
+	Fragments int
+	Length    time.Duration
 	// Onward reads what GetMedia would, from the first fragment of the range on: all
 	// that came after it, by number, whatever the producer's clock says. It ends
 	// shortly before the newest fragment, where the listing is sure to be complete.
@@ -93,6 +98,9 @@ func RangeOf(c source.Config) Range {
 		Clock:  c.EndClock(),
 		After:  source.Place{Number: c.StartSelector.AfterFragmentNumber},
 		Onward: c.Mode == source.ModeAuto,
+
+		Fragments: c.End.Fragments,
+		Length:    c.End.Duration,
 	}
 }
 
@@ -177,11 +185,14 @@ type Archive struct {
 	// media and lists hold back the calls, room bounds what is asked for ahead.
 	media, lists *points
 	room         *budget
+	quota        *quota
 	slots        chan struct{}
 	bytes        atomic.Int64
 	// reached says that the service has answered once.
 	reached atomic.Bool
 	reach   source.Reaching
+	// refused counts the fragments in a row that were refused one by one.
+	refused atomic.Int64
 	// waiting says that Next is, heard when it began to, the service has last sent
 	// something or a pause of this reader ends, in nanoseconds since 1970.
 	waiting atomic.Bool
@@ -226,8 +237,12 @@ func NewArchive(awsCfg aws.Config, cfg ArchiveConfig, log *slog.Logger) (*Archiv
 		media: newPoints(mediaRate, mediaBurst),
 		lists: newPoints(listRate, listBurst),
 		room:  newBudget(int64(cfg.MaxInFlight)),
+		quota: &quota{},
 		slots: make(chan struct{}, cfg.Connections),
 		order: make(chan *batch, maxReady),
+	}
+	if len(cfg.Fragments) == 0 {
+		a.quota = newQuota(cfg.Range)
 	}
 	a.life, a.end = context.WithCancel(context.Background())
 	return a, nil

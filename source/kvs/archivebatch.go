@@ -19,6 +19,9 @@ const (
 	// maxInternal is how often for one with which the service reports an error of its own:
 	// the pauses in between add up to more than a minute.
 	maxInternal = 10
+	// maxRefused is how many calls for one fragment alone may be refused in a row: then it
+	// is the stream that is not there.
+	maxRefused = 1000
 	// maxSame is how often for one that ends early at the same place, or makes no
 	// sense; maxCut for one that ends early wherever that is.
 	maxSame = 3
@@ -65,6 +68,8 @@ type batch struct {
 	// out has room for all answers; sent is how many are in it already.
 	out  chan answer
 	sent int
+	// counted says that the quota counts the fragments.
+	counted bool
 	// cut is the fragment that the last call has ended in.
 	cut *media.Fragment
 }
@@ -106,6 +111,9 @@ func (b *batch) finish(w *wanted, r answer) {
 		}
 	}
 	w.answer, w.done, w.told = r, true, true
+	if b.counted {
+		b.a.quota.settle(w.number, r.fragment == nil)
+	}
 	for ; b.sent < len(b.items) && b.items[b.sent].done; b.sent++ {
 		b.out <- b.items[b.sent].answer
 		b.items[b.sent].answer = answer{}
@@ -121,7 +129,7 @@ func (b *batch) lose(w *wanted, why string, cause error) {
 	}
 	gap.Gap.Stream, gap.Gap.FragmentNumber = b.a.id.name, w.number
 	gap.Gap.FrameIndex, gap.Gap.Reason = media.WholeFragment, source.GapReason(cause)
-	if errors.Is(cause, errSkipped) {
+	if errors.Is(cause, errSkipped) || refusesFragments(cause) {
 		gap.Gap.Reason = media.GapMissing
 	}
 	gap.Gap.Detail = fmt.Sprintf("%s: %v", why, gap.Err)
@@ -155,6 +163,7 @@ func (b *batch) take(f *media.Fragment) {
 		b.cut = f
 	default:
 		b.a.answered()
+		b.a.refused.Store(0)
 		b.finish(w, answer{fragment: f})
 	}
 }
@@ -169,6 +178,8 @@ func (b *batch) report(w *wanted, cause error) error {
 	absent := errors.As(cause, &tag) || errors.Is(cause, errSkipped)
 	limit, why, first := maxSame, "it makes no sense", b.a.pace.absent
 	switch {
+	case refusesFragments(cause):
+		why = "the service refuses it"
 	case errors.Is(cause, source.ErrTooLarge):
 		limit, why = 1, "it is above max_fragment_size"
 	case absent && v.Class == source.ClassFatal:
@@ -315,6 +326,8 @@ func (a *Archive) fetch(ctx context.Context, b *batch, numbers []string, t *trie
 		return err
 	case b.settled() > before:
 		*t = tries{}
+	case refusesFragments(r.err):
+		return a.split(ctx, b, numbers, t, r.err)
 	}
 	if r.err == nil || errors.Is(r.err, io.EOF) {
 		if b.progressed(numbers) {
@@ -329,6 +342,29 @@ func (a *Archive) fetch(ctx context.Context, b *batch, numbers []string, t *trie
 		return nil
 	}
 	return a.again(ctx, t, r)
+}
+
+// refusesFragments says whether a call was refused for one of the fragments that it has
+// asked for, without saying which.
+func refusesFragments(err error) bool {
+	var refused *Error
+	return errors.As(err, &refused) && refused.Operation == "GetMediaForFragmentList" &&
+		(refused.Code == codeInvalid || refused.Code == "ResourceNotFoundException")
+}
+
+// split asks for the halves of what was refused together, so that all is read that is
+// there. What is refused alone is not.
+func (a *Archive) split(ctx context.Context, b *batch, numbers []string, t *tries, refused error) error {
+	if n := len(numbers); n > 1 {
+		if err := a.fetch(ctx, b, numbers[:n/2], t); err != nil {
+			return err
+		}
+		return a.fetch(ctx, b, numbers[n/2:], t)
+	}
+	if a.refused.Add(1) > maxRefused {
+		return a.fatal(refused, source.Verdict{})
+	}
+	return b.report(b.item(numbers[0]), refused)
 }
 
 // settled is the number of fragments of which nothing more is wanted.

@@ -23,7 +23,7 @@ var hints = map[string]string{
 	source.CodeNoRetention:     "the stream keeps no data; set a data retention period, and read what is ingested from then on",
 	"NotAuthorizedException":   "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
 	"AccessDeniedException":    "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
-	"InvalidArgumentException": "fragment numbers must be of this stream",
+	codeInvalid:                "fragment numbers must be of this stream",
 }
 
 // listing is one window on its way to the fetching.
@@ -37,7 +37,9 @@ type listing struct {
 func (a *Archive) schedule(ctx context.Context) {
 	defer close(a.order)
 	windows := make(chan listing)
-	a.workers.Go(func() { a.listAll(ctx, windows) })
+	listing, enough := context.WithCancel(ctx)
+	defer enough()
+	a.workers.Go(func() { a.listAll(listing, windows) })
 	for w := range windows {
 		if w.err != nil {
 			failed := a.newBatch(nil, w.straddles)
@@ -47,11 +49,17 @@ func (a *Archive) schedule(ctx context.Context) {
 			return
 		}
 		for len(w.fragments) > 0 {
-			n, bytes := a.cutBatch(w.fragments)
+			most, err := a.quota.room(ctx, w.fragments[:min(len(w.fragments), a.cfg.BatchSize)])
+			if err != nil || most == 0 {
+				return
+			}
+			n, bytes := a.cutBatch(w.fragments[:most])
 			if a.room.acquire(ctx, bytes) != nil {
 				return
 			}
+			a.quota.ask(w.fragments[:n])
 			b := a.newBatch(w.fragments[:n], w.straddles)
+			b.counted = true
 			w.fragments = w.fragments[n:]
 			if !a.push(ctx, b) {
 				return
@@ -89,11 +97,14 @@ func (a *Archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 func (a *Archive) listAll(ctx context.Context, out chan<- listing) {
 	defer close(out)
 	l, err := a.list(ctx)
-	for {
+	for empty := true; ; empty = false {
 		next := listing{err: err, straddles: func(ArchivedFragment) bool { return false }}
 		if err == nil {
 			next.straddles = l.straddles
 			next.fragments, next.err = l.next(ctx)
+		}
+		if errors.Is(next.err, io.EOF) && empty {
+			a.reportNothing(ctx)
 		}
 		if errors.Is(next.err, io.EOF) || ctx.Err() != nil {
 			return
@@ -130,12 +141,15 @@ func (a *Archive) lookUp(ctx context.Context, number string) (source.Place, erro
 	b.items[0].cost = 0
 	a.work(ctx, b)
 	r, ok := <-b.out
+	var refused *Error
 	a.room.release(r.cost)
 	switch {
 	case !ok:
 		return source.Place{}, ctx.Err()
 	case r.fatal:
 		return source.Place{}, r.err
+	case errors.As(r.err, &refused) && refused.Code == codeInvalid:
+		return source.Place{}, a.fatal(refused, source.Verdict{})
 	case r.err != nil:
 		a.log.Warn("the fragment to go on after is not there any more, reading goes on from the oldest one", "fragment", number, "error", r.err)
 		return source.Place{Number: number}, nil
