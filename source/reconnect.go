@@ -38,7 +38,7 @@ type LiveConfig struct {
 //
 // Every fragment is handed on once and in order. A session starts after the last
 // fragment that was handed on, by its number, and numbers that are not greater are
-// dropped. What the session before did not bring whole is read again: a fragment
+// dropped, or are gaps when they come with other media than before. What the session before did not bring whole is read again: a fragment
 // that ended early, made no sense or answered with an error that may pass. Only
 // when that happens three times at the same place, the fragment is handed on as
 // far as it goes (Cut), or becomes a gap, and reading goes on after it.
@@ -83,6 +83,7 @@ type Live struct {
 	position
 	trouble trouble
 	clock   continuity
+	recent  recent
 	// held is a fragment that may go on in the next session: it is handed on when
 	// more follows it in this one.
 	held *media.Fragment
@@ -258,6 +259,10 @@ func (l *Live) release() {
 // accept hands on a fragment, unless it has been.
 func (l *Live) accept(f *media.Fragment) {
 	if l.seen(f.Number) {
+		if _, other := l.recent.compare(f); other {
+			l.lose(f.Number, errConflict)
+			return
+		}
 		l.log.Debug("fragment dropped, it was read before", "fragment", f.Number, "after", l.last)
 		return
 	}
@@ -274,6 +279,7 @@ func (l *Live) accept(f *media.Fragment) {
 	case how == jumpBack:
 		l.log.Debug("producer's clock went back", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
 	}
+	l.recent.note(f)
 	l.ready = append(l.ready, result{fragment: f})
 	l.advance(f.Number)
 	l.lastServer = f.ServerTime

@@ -163,6 +163,8 @@ var (
 func GapReason(err error) media.GapReason {
 	var tag *ErrorTag
 	switch {
+	case errors.Is(err, errConflict):
+		return media.GapConflict
 	case errors.Is(err, errOutage):
 		return media.GapOutage
 	case errors.Is(err, errMissing), errors.As(err, &tag) && (tag.ID == 3000 || tag.ID == 4000):

@@ -278,6 +278,9 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 		}
 		return nothing, err
 	}
+	if st.source.Type == source.TypeFile { // streams see to it themselves
+		src = source.Once(src)
+	}
 	src = source.WithEnd(src, st.source.End, st.source.EndClock())
 	defer st.outages.watch(in.Stream, src)()
 	return pipeline.Run(ctx, pipeline.Stream{
