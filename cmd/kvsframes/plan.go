@@ -199,6 +199,9 @@ func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]strin
 		if err != nil {
 			return nil, err
 		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("list streams %s: %w", entry, errNoMatch)
+		}
 		for _, name := range names {
 			add(name)
 		}

@@ -134,6 +134,8 @@ func (p *program) runStreams(ctx, draining context.Context, st *stages, c *confi
 		list:  st.list,
 		every: listEvery,
 		log:   log,
+
+		finite: c.Source.Mode == source.ModeArchive,
 	}
 	results := f.sail(draining, st.inputs)
 	close(finished)

@@ -29,8 +29,8 @@ import (
 type stages struct {
 	source source.Config
 	inputs []source.Input
-	// list returns the streams that match the patterns now; nil without patterns.
-	list func(context.Context) ([]source.Input, error)
+	// list looks the patterns up; nil without patterns.
+	list func(context.Context) listing
 	// many says that there may be several streams.
 	many    bool
 	pool    *decode.Pool
@@ -134,7 +134,7 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, fragments []
 		st.inputs = append(st.inputs, stream(cfg, c.Source, entry, fragments, log))
 	}
 	if len(patterns) > 0 {
-		st.list = func(ctx context.Context) ([]source.Input, error) { return list(ctx, cfg, c.Source, patterns, log) }
+		st.list = func(ctx context.Context) listing { return list(ctx, cfg, c.Source, patterns, log) }
 	}
 	return nil
 }
@@ -181,18 +181,21 @@ func stream(cfg aws.Config, c source.Config, nameOrARN string, fragments []strin
 }
 
 // list looks up the streams that match the patterns now.
-func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []source.Pattern, log *slog.Logger) ([]source.Input, error) {
-	var inputs []source.Input
+func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []source.Pattern, log *slog.Logger) (l listing) {
 	for _, p := range patterns {
 		names, err := kvs.ListStreams(ctx, cfg, c.EndpointURL, p)
 		if err != nil {
-			return inputs, err
+			l.err = err
+			return l
+		}
+		if len(names) == 0 {
+			l.unmatched = append(l.unmatched, p)
 		}
 		for _, name := range names {
-			inputs = append(inputs, stream(cfg, c, name, nil, log))
+			l.inputs = append(l.inputs, stream(cfg, c, name, nil, log))
 		}
 	}
-	return inputs, nil
+	return l
 }
 
 // checkStreams holds the sinks' paths against there being several streams, which
@@ -263,7 +266,7 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 // run carries one stream through the stages. Once draining is over nothing more is
 // read of it.
 func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline.Options) (pipeline.Summary, error) {
-	nothing := pipeline.Summary{FramesWritten: map[string]int{}, Gaps: []pipeline.Gap{}}
+	nothing := noSummary()
 	for _, s := range st.sinks {
 		nothing.FramesWritten[s.Name()] = 0
 	}
