@@ -23,9 +23,9 @@ func (c Config) EndClock() media.Clock {
 // WithEnd returns a Source that yields the fragments of s until a limit of e is
 // reached, then closes s and returns io.EOF. Its own Close closes s too.
 //
-// Fragments counts the fragments that were handed on, not those lost. Timestamp
+// Fragments counts the wanted fragments that were handed on, not those lost. Timestamp
 // ends the stream before the first fragment that starts at or after it, Duration
-// before the first that starts that long or longer after the first one, both on
+// before the first that starts that long or longer after the first wanted one, both on
 // clock; a fragment that the end lies in is handed on with its Until set.
 // GetMedia has no end of its own, so each of them shows only when the fragment
 // after it arrives. IdleTimeout ends it when no fragment and no byte has come for
@@ -63,6 +63,9 @@ func (s *ending) Next(ctx context.Context) (*media.Fragment, error) {
 	if s.past(f) {
 		s.finish()
 		return nil, s.over
+	}
+	if f.Unwanted {
+		return s.bounded(f), nil
 	}
 	if s.count++; s.count == s.end.Fragments {
 		// The connection is given back at once: the next fragment is not wanted.

@@ -139,17 +139,18 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, fragments []
 	return nil
 }
 
-// stream is one KVS stream, by name or ARN, in the mode of the settings. With
+// stream is one KVS stream, an entry of source.streams, in the mode of the settings. With
 // fragments it is those of its archive and no others.
-func stream(cfg aws.Config, c source.Config, nameOrARN string, fragments []string, log *slog.Logger) source.Input {
-	name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
+func stream(cfg aws.Config, c source.Config, entry string, fragments []string, log *slog.Logger) source.Input {
+	name, _ := source.StreamName(entry) // the settings hold valid ones alone
 	archive := func(after source.Place) (source.Source, error) {
 		within := kvs.RangeOf(c)
 		if after.Number != "" {
 			within.After = after
 		}
 		return kvs.NewArchive(cfg, kvs.ArchiveConfig{
-			Stream:          nameOrARN,
+			Stream:          source.StreamTarget(entry),
+			As:              name,
 			EndpointURL:     c.EndpointURL,
 			Range:           within,
 			Fragments:       fragments,
@@ -166,7 +167,8 @@ func stream(cfg aws.Config, c source.Config, nameOrARN string, fragments []strin
 			return archive(source.Place{})
 		}
 		dialer, err := kvs.NewStream(cfg, kvs.Config{
-			Stream:          nameOrARN,
+			Stream:          source.StreamTarget(entry),
+			As:              name,
 			EndpointURL:     c.EndpointURL,
 			MaxFragmentSize: c.MaxFragmentSize,
 		}, log)
@@ -284,14 +286,19 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 	if st.source.Type == source.TypeFile { // streams see to it themselves
 		src = source.Once(src)
 	}
+	src = source.WithTags(src, st.source.FragmentTags)
 	src = source.WithEnd(src, st.source.End, st.source.EndClock())
 	defer st.outages.watch(in.Stream, src)()
-	return pipeline.Run(ctx, pipeline.Stream{
+	sum, err := pipeline.Run(ctx, pipeline.Stream{
 		Name:    in.Stream,
 		Source:  pipeline.Until(draining, src),
 		Planner: planner,
 		Sinks:   st.sinks,
 	}, o)
+	if n := source.Unwanted(src); n > 0 {
+		o.Log.Info("fragments passed over, their tags are others", "stream", in.Stream, "fragments", n)
+	}
+	return sum, err
 }
 
 // close gives back what wire opened, in reverse order.

@@ -22,6 +22,8 @@ type ArchiveConfig struct {
 	// Stream is the name or the ARN of the stream. The region of an ARN goes
 	// before the region of the AWS configuration.
 	Stream string
+	// As is the name that the stream goes by; "" is its own.
+	As string
 	// EndpointURL is the control plane's endpoint; "" is the region's own.
 	EndpointURL string
 	// Range says which fragments are read.
@@ -92,6 +94,9 @@ func DefaultArchiveConfig() ArchiveConfig {
 
 // RangeOf returns the range that the settings of a source name. mode auto reads onward.
 func RangeOf(c source.Config) Range {
+	if len(c.FragmentTags) > 0 { // the listing does not tell tags
+		c.End.Fragments, c.End.Duration = 0, 0
+	}
 	return Range{
 		Start:  c.StartSelector.Timestamp,
 		End:    c.End.Timestamp,
@@ -223,6 +228,7 @@ func NewArchive(awsCfg aws.Config, cfg ArchiveConfig, log *slog.Logger) (*Archiv
 	if err != nil {
 		return nil, err
 	}
+	id = id.as(cfg.As)
 	awsCfg = awsCfg.Copy()
 	if awsCfg.Region, err = regionFor(id, awsCfg); err != nil {
 		return nil, fmt.Errorf("open archive of stream %s: %w", id.name, err)

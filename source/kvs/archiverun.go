@@ -20,10 +20,10 @@ const maxUnreached = 5
 
 // hints say what a person can do about a refusal, where source.Hint does not.
 var hints = map[string]string{
-	source.CodeNoRetention:     "the stream keeps no data; set a data retention period, and read what is ingested from then on",
-	"NotAuthorizedException":   "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
-	"AccessDeniedException":    "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
-	codeInvalid:                "fragment numbers must be of this stream",
+	source.CodeNoRetention:   "the stream keeps no data; set a data retention period, and read what is ingested from then on",
+	"NotAuthorizedException": "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
+	"AccessDeniedException":  "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
+	codeInvalid:              "fragment numbers must be of this stream",
 }
 
 // listing is one window on its way to the fetching.
