@@ -87,7 +87,7 @@ func TestSkippingNeverChangesAPicture(t *testing.T) {
 					}
 					track, _ := frags[i].VideoTrack()
 					var want []media.Image
-					for k, picked := range picks.pick(seen, track.DefaultDuration) {
+					for k, picked := range picks.pick(seen, timing{nominal: track.DefaultDuration}) {
 						if picked {
 							want = append(want, all[i][k])
 						}

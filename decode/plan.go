@@ -348,7 +348,7 @@ func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) (within []int)
 			info := pl.frames[k].info
 			seen[i] = candidate{at: info.At(p.outputs[o].Sample.Clock), key: info.Key}
 		}
-		for i, picked := range s.pick(seen, pl.track.DefaultDuration) {
+		for i, picked := range s.pick(seen, timing{pl.track.DefaultDuration, f.TimeScale}) {
 			if frame := &pl.frames[shown[i]]; picked && wanted(f, frame.info) {
 				frame.ask(o)
 			}

@@ -56,7 +56,7 @@ func TestSamplersPick(t *testing.T) {
 			s := newSampler(c.sample)
 			for i, frames := range c.frags {
 				var got []int
-				for k, picked := range s.pick(frames, c.nominal) {
+				for k, picked := range s.pick(frames, timing{nominal: c.nominal}) {
 					if picked {
 						got = append(got, k)
 					}
@@ -89,7 +89,7 @@ func TestIntervalPicksTheSameFramesFromAnyStart(t *testing.T) {
 		run := func(from int) (picked []int64) {
 			s := newSampler(sample)
 			for _, f := range frags[from:] {
-				for k, ok := range s.pick(f, 33366666*time.Nanosecond) {
+				for k, ok := range s.pick(f, timing{33366666 * time.Nanosecond, time.Millisecond}) {
 					if ok {
 						picked = append(picked, f[k].at.UnixMilli())
 					}
