@@ -156,19 +156,15 @@ func reference(shots []shot, s Sample) (picked map[int][]time.Time, misses []tim
 	if s.Type != SampleTimestamps {
 		return picked, nil
 	}
-	requests := slices.Clone(s.At)
-	slices.SortFunc(requests, func(a, b time.Time) int { return a.Compare(b) })
-	for n, r := range requests {
-		if n > 0 && r.Equal(requests[n-1]) {
-			continue
-		}
-		i := answer(shots, s, clock, r)
+	for _, r := range s.Asked {
+		i := answer(shots, s, clock, r.Time)
 		if i < 0 {
-			misses = append(misses, r)
+			misses = append(misses, r.Time)
 			continue
 		}
-		picked[i] = append(picked[i], r)
+		picked[i] = append(picked[i], r.Time)
 	}
+	slices.SortFunc(misses, time.Time.Compare)
 	return picked, misses
 }
 
@@ -230,6 +226,12 @@ func answer(shots []shot, s Sample, clock func(int) time.Time, r time.Time) int 
 				best = i
 			}
 		}
+		if s.Pick == PickShown {
+			if best = lastShown(shots, segment, clock, r); best >= 0 && r.Sub(clock(best)) <= s.Tolerance {
+				return best
+			}
+			continue
+		}
 		if clock(best).Sub(r).Abs() <= s.Tolerance {
 			return best
 		}
@@ -237,8 +239,19 @@ func answer(shots []shot, s Sample, clock func(int) time.Time, r time.Time) int 
 	return -1
 }
 
+// lastShown returns the last shot of a segment that is there at r, half a unit early, or -1.
+func lastShown(shots []shot, segment []int, clock func(int) time.Time, r time.Time) int {
+	last := -1
+	for _, i := range segment {
+		if !clock(i).Add(-shots[i].unit / 2).After(r) {
+			last = i
+		}
+	}
+	return last
+}
+
 // requests returns times on, between and near to the frames of a stream, and far from them.
-func requests(rng *rand.Rand, shots []shot, clock media.Clock) []time.Time {
+func requests(rng *rand.Rand, shots []shot, clock media.Clock) (asked []Request) {
 	var at []time.Time
 	for range 12 {
 		i := rng.IntN(len(shots))
@@ -246,7 +259,10 @@ func requests(rng *rand.Rand, shots []shot, clock media.Clock) []time.Time {
 		other := shots[min(i+1, len(shots)-1)].info.At(clock)
 		at = append(at, t, t.Add(time.Duration(rng.Int64N(int64(1400*time.Millisecond)))-700*time.Millisecond), t.Add(other.Sub(t)/2), t.Add(time.Duration(rng.Int64N(2e9))))
 	}
-	return append(at, at[0], at[0].Add(-24*time.Hour))
+	for _, t := range append(at, at[0], at[0].Add(-24*time.Hour)) {
+		asked = append(asked, Request{Time: t})
+	}
+	return asked
 }
 
 func samplesFor(rng *rand.Rand, shots []shot) []Sample {
@@ -260,8 +276,8 @@ func samplesFor(rng *rand.Rand, shots []shot) []Sample {
 			Sample{Type: SampleInterval, Interval: time.Duration(1+rng.IntN(2500)) * time.Millisecond, Clock: clock},
 			Sample{Type: SampleInterval, Interval: 10 * time.Second, Clock: clock},
 			Sample{Type: SampleInterval, Rate: Rate{int64(1 + rng.IntN(30)), int64(1 + rng.IntN(7))}, Clock: clock},
-			Sample{Type: SampleTimestamps, At: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Clock: clock},
-			Sample{Type: SampleTimestamps, At: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Clock: clock},
+			Sample{Type: SampleTimestamps, Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Clock: clock},
+			Sample{Type: SampleTimestamps, Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Pick: PickShown, Clock: clock},
 		)
 	}
 	return out
@@ -343,7 +359,11 @@ func compare(t *testing.T, what string, got decodedStream, shots []shot, samples
 		var misses []time.Time
 		picks[o], misses = reference(shots, s)
 		for _, at := range misses {
-			gaps = append(gaps, fmt.Sprintf("sink s%d: no frame within %s of %s", o, s.Tolerance, at.Format(time.RFC3339Nano)))
+			near := "within " + s.Tolerance.String() + " of"
+			if s.Pick == PickShown {
+				near = "shown, " + s.Tolerance.String() + " after its time at most, at"
+			}
+			gaps = append(gaps, fmt.Sprintf("sink s%d: no frame %s %s", o, near, at.Format(time.RFC3339Nano)))
 		}
 	}
 	for i, f := range shots {

@@ -1,9 +1,12 @@
 package decode
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 	"time"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // candidate is a frame that a sampler may pick, and its instant on the sampler's clock.
@@ -37,6 +40,8 @@ func newSampler(s Sample) sampler {
 		return keySampler{}
 	case SampleStride:
 		return &strideSampler{step: s.N}
+	case SampleIndices:
+		return &indexSampler{at: s.Indices()}
 	case SampleInterval:
 		return &gridSampler{grid: newGrid(s)}
 	default:
@@ -76,6 +81,39 @@ func (s *strideSampler) pick(frames []candidate, _ timing) []bool {
 	}
 	s.next -= len(frames)
 	return picked
+}
+
+// indexSampler picks frames of the run by their place in it.
+type indexSampler struct {
+	// at are the places from 0, in order, each once; those before next are behind.
+	at   []int64
+	next int
+	// seen is the number of frames so far.
+	seen int64
+}
+
+func (s *indexSampler) pick(frames []candidate, _ timing) []bool {
+	picked := make([]bool, len(frames))
+	for ; s.next < len(s.at) && s.at[s.next] < s.seen+int64(len(frames)); s.next++ {
+		picked[s.at[s.next]-s.seen] = true
+	}
+	s.seen += int64(len(frames))
+	return picked
+}
+
+// misses returns a gap for each index that the run did not reach, up to as many as stay readable.
+func (s *indexSampler) misses(stream, sink string) (gaps []media.Gap) {
+	for n, i := range s.at[s.next:] {
+		detail := fmt.Sprintf("sink %s: no frame %d: there are %d", sink, i, s.seen)
+		if left := len(s.at) - s.next - n; n == maxNamedMisses && left > 1 {
+			detail = fmt.Sprintf("sink %s: no frame for %d more indices from %d to %d: there are %d", sink, left, i, s.at[len(s.at)-1], s.seen)
+		}
+		gaps = append(gaps, media.Gap{Stream: stream, FrameIndex: media.WholeFragment, Sink: sink, Reason: media.GapNoFrame, Detail: detail})
+		if n == maxNamedMisses {
+			break
+		}
+	}
+	return gaps
 }
 
 // grid is the set of instants k * num/den half nanoseconds since the Unix epoch, for

@@ -61,8 +61,6 @@ func (k *key) wants() string {
 		return "a colour such as \"#000000\""
 	case kindTexts:
 		return "a list of text"
-	case kindTimes:
-		return "a list of times such as [2026-11-01T00:00:00Z]"
 	default:
 		return "text"
 	}
@@ -133,7 +131,7 @@ func (k *key) readChoice(text string) error {
 }
 
 // isList says whether the value is a list, whose entries are text.
-func (k *key) isList() bool { return k.kind == kindTexts || k.kind == kindTimes }
+func (k *key) isList() bool { return k.kind == kindTexts }
 
 // entryError is what is wrong with one entry of a list.
 type entryError struct {
@@ -154,11 +152,6 @@ func (k *key) readList(n *node, loose bool) (any, error) {
 	for i, item := range items {
 		if item.shape != shapeText && item.shape != shapeNumber {
 			return nil, &entryError{i, fmt.Errorf("want text, not %s", item.shape)}
-		}
-		if k.kind == kindTimes {
-			if _, err := parseTime(item.text); err != nil {
-				return nil, &entryError{i, err}
-			}
 		}
 		texts = append(texts, item.text)
 	}
