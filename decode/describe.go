@@ -3,9 +3,12 @@
 package decode
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/asticode/go-astiav"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // decoded describes a decoded frame in plain terms.
@@ -42,6 +45,38 @@ const (
 	transferHLG = 18
 )
 
+// strangeMatrices are those whose colours do not follow from luma and chroma by one matrix for every picture.
+var strangeMatrices = map[astiav.ColorSpace]string{
+	astiav.ColorSpaceBt2020Cl:        "BT.2020 with constant luminance",
+	astiav.ColorSpaceChromaDerivedCl: "chroma-derived with constant luminance",
+	astiav.ColorSpaceSmpte2085:       "SMPTE ST 2085, Y'D'zD'x",
+	astiav.ColorSpaceIctcp:           "BT.2100, ICtCp",
+	colorSpaceIPTC2:                  "SMPTE ST 2128, IPT-C2",
+	colorSpaceYCgCoRe:                "YCgCo-Re",
+	colorSpaceYCgCoRo:                "YCgCo-Ro",
+}
+
+// What go-astiav does not name (ITU-T H.273, table 4).
+const (
+	colorSpaceIPTC2   astiav.ColorSpace = 15
+	colorSpaceYCgCoRe astiav.ColorSpace = 16
+	colorSpaceYCgCoRo astiav.ColorSpace = 17
+)
+
+// refused returns an error that names what would come out in wrong colours.
+func refused(transfer int, space astiav.ColorSpace) error {
+	switch transfer {
+	case transferPQ:
+		return errors.New("frame is HDR (PQ, SMPTE ST 2084) and is not tone-mapped: an image has 8 bits of standard range")
+	case transferHLG:
+		return errors.New("frame is HDR (HLG, ARIB STD-B67) and is not tone-mapped: an image has 8 bits of standard range")
+	}
+	if name, ok := strangeMatrices[space]; ok {
+		return fmt.Errorf("frame has the colour matrix %d (%s), which is not converted", space, name)
+	}
+	return nil
+}
+
 // describe reads the frame's tags, those of its track, and the settings for what is not tagged.
 func (r *renderer) describe(f frame) (decoded, error) {
 	s := decoded{frame: f, format: f.PixelFormat()}
@@ -50,13 +85,10 @@ func (r *renderer) describe(f frame) (decoded, error) {
 		return s, fmt.Errorf("frame of %dx%d pixels is too large, the largest side is %d", w, h, MaxSide)
 	}
 	said := f.facts()
-	switch said.transfer {
-	case transferPQ:
-		return s, fmt.Errorf("frame is HDR (PQ, SMPTE ST 2084) and is not tone-mapped: an image has 8 bits of standard range")
-	case transferHLG:
-		return s, fmt.Errorf("frame is HDR (HLG, ARIB STD-B67) and is not tone-mapped: an image has 8 bits of standard range")
+	if err := refused(int(said.transfer), f.ColorSpace()); err != nil {
+		return s, reason(media.GapUnsupported, err)
 	}
-	s.color = colorimetry{matrix: r.matrix(f.ColorSpace(), h), full: r.fullRange(f)}
+	s.color = colorimetry{matrix: r.matrix(f.ColorSpace(), astiav.ColorPrimaries(said.primaries), h), full: r.fullRange(f)}
 	s.place(said, r.track, w, h)
 	if said.interlaced != 0 && r.config.Deinterlace != DeinterlaceOff {
 		s.field = bottomField
@@ -130,14 +162,29 @@ func (r *renderer) fullRange(f frame) bool {
 	return r.config.Color.UntaggedRange == RangeFull
 }
 
-func (r *renderer) matrix(tag astiav.ColorSpace, height int) Matrix {
+// matrix returns the matrix of a frame's tags. What cannot be is not believed, nor reserved values: the
+// matrix of RGB, since libav gives RGB as such, and one that primaries are to tell which tell none.
+func (r *renderer) matrix(tag astiav.ColorSpace, primaries astiav.ColorPrimaries, height int) Matrix {
 	switch tag {
 	case astiav.ColorSpaceBt709:
 		return MatrixBT709
-	case astiav.ColorSpaceBt470Bg, astiav.ColorSpaceSmpte170M, astiav.ColorSpaceFcc:
+	case astiav.ColorSpaceBt470Bg, astiav.ColorSpaceSmpte170M:
 		return MatrixBT601
-	case astiav.ColorSpaceBt2020Ncl, astiav.ColorSpaceBt2020Cl:
+	case astiav.ColorSpaceFcc:
+		return matrixFCC
+	case astiav.ColorSpaceSmpte240M:
+		return matrix240M
+	case astiav.ColorSpaceYcgco:
+		return matrixYCgCo
+	case astiav.ColorSpaceBt2020Ncl:
 		return MatrixBT2020
+	case astiav.ColorSpaceChromaDerivedNcl:
+		switch primaries {
+		case astiav.ColorPrimariesBt709:
+			return MatrixBT709
+		case astiav.ColorPrimariesBt2020:
+			return MatrixBT2020
+		}
 	}
 	switch m := r.config.Color.UntaggedMatrix; {
 	case m != MatrixAuto:

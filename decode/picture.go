@@ -173,6 +173,7 @@ func (s *scratch) toRGB(dst plane, src planes, m rgbMatrix, bgr bool) {
 	c := C.kvsf_rgb{
 		y_gain: C.uint16_t(m.yGain), base: C.int16_t(m.base), r_from_v: C.int16_t(m.rFromV),
 		g_from_u: C.int16_t(m.gFromU), g_from_v: C.int16_t(m.gFromV), b_from_u: C.int16_t(m.bFromU),
+		mixed: cint(m.mixed), r_from_u: C.int16_t(m.rFromU), b_from_v: C.int16_t(m.bFromV),
 	}
 	C.kvsf_to_rgb(&dst, &src[0], &c, cint(bgr), (*C.uint8_t)(s.bytes(3*int(dst.w))))
 }
