@@ -24,6 +24,8 @@ type decoded struct {
 	chromaLeft bool
 	// view is the part of the frame that is shown.
 	view rect
+	// lines is the height of the frame: twice that of a picture which is one field.
+	lines int
 	// w and h are the size of the view in square pixels, before it is turned.
 	w, h        int
 	orientation orientation
@@ -88,9 +90,14 @@ func (r *renderer) describe(f frame) (decoded, error) {
 	if err := refused(int(said.transfer), f.ColorSpace()); err != nil {
 		return s, reason(media.GapUnsupported, err)
 	}
-	s.color = colorimetry{matrix: r.matrix(f.ColorSpace(), astiav.ColorPrimaries(said.primaries), h), full: r.fullRange(f)}
+	lone := said.interlaced != 0 && r.fieldPictures
+	s.lines = h
+	if lone {
+		s.lines = 2 * h
+	}
+	s.color = colorimetry{matrix: r.matrix(f.ColorSpace(), astiav.ColorPrimaries(said.primaries), s.lines), full: r.fullRange(f)}
 	s.place(said, r.track, w, h)
-	if said.interlaced != 0 && r.config.Deinterlace != DeinterlaceOff {
+	if lone || said.interlaced != 0 && r.config.Deinterlace != DeinterlaceOff {
 		s.field = bottomField
 		if said.top_first != 0 {
 			s.field = topField
@@ -105,12 +112,26 @@ func (r *renderer) describe(f frame) (decoded, error) {
 		s.format = astiav.PixelFormatYuv444P
 	}
 	if said.planes == 0 {
-		return s, r.planar(&s, w, h)
+		if err := r.planar(&s, w, h); err != nil {
+			return s, err
+		}
+	} else {
+		s.planes, s.depth = planesOf(f, int(said.planes)), int(said.depth)
+		s.chromaX, s.chromaY = int(said.log2_chroma_w), int(said.log2_chroma_h)
+		s.chromaLeft = said.chroma_left != 0
 	}
-	s.planes, s.depth = planesOf(f, int(said.planes)), int(said.depth)
-	s.chromaX, s.chromaY = int(said.log2_chroma_w), int(said.log2_chroma_h)
-	s.chromaLeft = said.chroma_left != 0
+	if lone {
+		s.interlace()
+	}
 	return s, nil
+}
+
+// interlace makes of a field's lines those of a frame, of which only they are there.
+func (s *decoded) interlace() {
+	for i, p := range s.planes {
+		s.planes[i] = interlaced(p, s.field == bottomField)
+	}
+	s.view.y, s.view.h, s.h = 2*s.view.y, 2*s.view.h, 2*s.h
 }
 
 // place notes what is shown of the frame, at which size, and which side is up. What the

@@ -45,6 +45,16 @@ func lines(p plane, first int) plane {
 	return p
 }
 
+// interlaced is the plane of a frame that has the lines of p as one of its fields, and nothing in between.
+func interlaced(p plane, second bool) plane {
+	p.stride /= 2
+	p.h *= 2
+	if second {
+		p.data = (*C.uint8_t)(unsafe.Add(unsafe.Pointer(p.data), -int(p.stride)))
+	}
+	return p
+}
+
 // facts is what a frame or its track says about its picture, beyond size and colours.
 type facts = C.kvsf_facts
 
