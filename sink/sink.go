@@ -115,6 +115,7 @@ func (s *Sink) Write(ctx context.Context, img media.Image) (media.Record, error)
 		SHA256:    hex.EncodeToString(sum[:]),
 		Concealed: img.Concealed,
 		Answers:   img.Answers,
+		Label:     img.Label,
 		Tags:      img.Tags,
 	}, nil
 }
