@@ -18,6 +18,9 @@ import (
 type Options struct {
 	// RunID is the value of {run_id}; it is needed when a path has that token.
 	RunID string
+	// Config goes into every record: 8 hex digits that stand for all settings that the
+	// pictures and their names depend on.
+	Config string
 	// Log gets what happens to single objects, at level debug. Nil is silent.
 	Log *slog.Logger
 }
@@ -28,6 +31,7 @@ type Sink struct {
 	config   Config
 	store    Store
 	runID    string
+	digest   string // see Options.Config
 	log      *slog.Logger
 	path     *Template
 	manifest *Template // nil: no manifest
@@ -40,7 +44,7 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("set up sink %q: %w", config.Name, err)
 	}
-	s := &Sink{config: config, store: store, runID: opts.RunID, log: opts.Log}
+	s := &Sink{config: config, store: store, runID: opts.RunID, digest: opts.Config, log: opts.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -115,6 +119,7 @@ func (s *Sink) Write(ctx context.Context, img media.Image) (media.Record, error)
 		SHA256:    hex.EncodeToString(sum[:]),
 		Concealed: img.Concealed,
 		Answers:   img.Answers,
+		Label:     img.Label,
 		Tags:      img.Tags,
 	}, nil
 }
@@ -127,7 +132,7 @@ func (s *Sink) Commit(ctx context.Context, f *media.Fragment, records []media.Re
 	if s.manifest == nil || len(records) == 0 {
 		return nil
 	}
-	part, err := encodePart(records)
+	part, err := encodePart(records, s.digest)
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}

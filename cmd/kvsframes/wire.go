@@ -212,7 +212,7 @@ func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Log
 		if err != nil {
 			return fmt.Errorf("open sink %s: %w", s.Name, err)
 		}
-		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Log: log})
+		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Config: c.Pictures(s), Log: log})
 		if err != nil {
 			return err
 		}
