@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -36,6 +37,8 @@ type Sink struct {
 	path     *Template
 	manifest *Template // nil: no manifest
 	slots    chan struct{}
+
+	objects, bytes atomic.Int64
 }
 
 // New returns a sink that writes to store. The caller closes the store, if it has
@@ -78,6 +81,20 @@ func (s *Sink) MaxInFlight() int {
 	return s.config.Destination.MaxInFlight
 }
 
+// Written returns the number of objects that the sink has put, manifest parts too, and
+// the sum of their sizes in bytes.
+func (s *Sink) Written() (objects, bytes int64) { return s.objects.Load(), s.bytes.Load() }
+
+// put puts an object and counts it.
+func (s *Sink) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
+	err := s.store.Put(ctx, key, body, opts)
+	if err == nil {
+		s.objects.Add(1)
+		s.bytes.Add(int64(len(body)))
+	}
+	return err
+}
+
 // Write stores an image under its key and returns the record that says so. When
 // an object of that key is there already, if_exists decides: overwrite replaces
 // it, skip takes it for the image (the record's size and digest are nevertheless
@@ -94,7 +111,7 @@ func (s *Sink) Write(ctx context.Context, img media.Image) (media.Record, error)
 	defer func() { <-s.slots }()
 
 	key := s.path.Image(img, s.runID)
-	err := s.store.Put(ctx, key, img.Data, PutOptions{
+	err := s.put(ctx, key, img.Data, PutOptions{
 		ContentType: img.ContentType,
 		Metadata:    metadata(s.config.Destination.Metadata, img, s.runID),
 		IfAbsent:    s.config.Destination.IfExists != IfExistsOverwrite,
@@ -137,7 +154,7 @@ func (s *Sink) Commit(ctx context.Context, f *media.Fragment, records []media.Re
 		return fmt.Errorf("write manifest: %w", err)
 	}
 	key := s.manifest.Part(f, s.config.Name, s.runID)
-	err = s.store.Put(ctx, key, part, PutOptions{
+	err = s.put(ctx, key, part, PutOptions{
 		ContentType: partContentType,
 		IfAbsent:    s.config.Destination.IfExists == IfExistsFail,
 	})
