@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -152,8 +153,100 @@ func TestWhatIsThereAlready(t *testing.T) {
 			t.Errorf("%s: write gave %v, want %v", test.ifExists, err, test.err)
 		}
 		wantObject(t, store, pictureKey, test.want)
-		if err == nil && (record.Key != pictureKey || record.Bytes != 6) {
-			t.Errorf("%s: record is %+v, want the image's own size", test.ifExists, record)
+		if skipped := test.ifExists == sink.IfExistsSkip; err == nil && (record.Key != pictureKey || record.Skipped != skipped || record.Differs != skipped) {
+			t.Errorf("%s: record is %+v", test.ifExists, record)
+		}
+	}
+}
+
+// A record never tells of an object that is another than the image.
+func TestSkippedObjectsAreRecordedOnlyWhenTheyAreTheImage(t *testing.T) {
+	const part = "front-door/manifest/thumbs/" + fragmentNumber + ".jsonl"
+	other := picture()
+	other.Index = 43
+	otherKey := strings.Replace(pictureKey, "_000042", "_000043", 1)
+	for _, test := range []struct {
+		name      string
+		there     map[string]string
+		want      []string // the keys of the part's lines
+		untouched bool     // the part that was there
+		skipped   int
+		objects   int64
+	}{
+		{"nothing is there", nil, []string{pictureKey, otherKey}, false, 0, 3},
+		{"the same image", map[string]string{pictureKey: "pixels", part: "{}"}, []string{pictureKey, otherKey}, false, 1, 2},
+		{"another image of that size", map[string]string{pictureKey: "pixel5"}, []string{otherKey}, false, 1, 2},
+		{"another image and its part", map[string]string{pictureKey: "older", part: "{}"}, nil, true, 1, 1},
+		{"other images alone", map[string]string{pictureKey: "older", otherKey: "older"}, nil, false, 2, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := sink.NewMem()
+			for key, body := range test.there {
+				if err := store.Put(t.Context(), key, []byte(body), sink.PutOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := newSink(t, store, func(c *sink.Config) { c.Destination.IfExists = sink.IfExistsSkip })
+			records := []media.Record{write(t, s, picture()), write(t, s, other)}
+			skipped := 0
+			for _, r := range records {
+				if r.Skipped {
+					skipped++
+				}
+			}
+			if err := s.Commit(t.Context(), fragment(), records); err != nil {
+				t.Fatal(err)
+			}
+			if objects, _ := s.Written(); objects != test.objects || skipped != test.skipped {
+				t.Errorf("%d objects written, %d skipped", objects, skipped)
+			}
+			var lines []string
+			object, err := store.Get(part)
+			if test.untouched {
+				if string(object.Body) != "{}" {
+					t.Errorf("the part became %s", object.Body)
+				}
+				return
+			}
+			for line := range strings.Lines(string(object.Body)) {
+				var r sink.ManifestRecord
+				if err := json.Unmarshal([]byte(line), &r); err != nil {
+					t.Fatal(err)
+				}
+				lines = append(lines, r.Key)
+			}
+			if !slices.Equal(lines, test.want) || (err == nil) != (len(test.want) > 0) {
+				t.Errorf("the part names %q, want %q (%v)", lines, test.want, err)
+			}
+		})
+	}
+}
+
+// fleeting is a store that refuses to replace objects, so many times, of which none is there when
+// somebody looks.
+type fleeting struct {
+	*sink.Mem
+	times int
+}
+
+func (f *fleeting) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
+	if f.times > 0 {
+		f.times--
+		return sink.ErrExist
+	}
+	return f.Mem.Put(ctx, key, body, opts)
+}
+
+func TestAnObjectThatGoesMeanwhileIsNotTakenForTheImage(t *testing.T) {
+	for times, want := range map[int]error{1: nil, 2: nil, 9: fs.ErrNotExist} {
+		store := &fleeting{Mem: sink.NewMem(), times: times}
+		s := newSink(t, store, func(c *sink.Config) { c.Destination.IfExists = sink.IfExistsSkip })
+		record, err := s.Write(t.Context(), picture())
+		if !errors.Is(err, want) || record.Skipped {
+			t.Errorf("gone %d times: record %+v, error %v", times, record, err)
+		}
+		if want == nil {
+			wantObject(t, store.Mem, pictureKey, "pixels")
 		}
 	}
 }

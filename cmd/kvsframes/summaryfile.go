@@ -141,7 +141,11 @@ func (f *summaryFile) replace(s summary) error {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+"-*")
 	if err != nil {
-		return fmt.Errorf("write summary: %w", err)
+		var named *fs.PathError
+		if errors.As(err, &named) { // it names a file that nobody knows
+			err = named.Err
+		}
+		return fmt.Errorf("write summary: make a file in %s: %w", filepath.Dir(f.path), err)
 	}
 	_, err = temp.Write(data)
 	err = errors.Join(err, temp.Chmod(0o644), temp.Close())
