@@ -69,8 +69,8 @@ func (pl *plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bo
 				f.feed = !f.disposable
 			}
 		}
-		if skip != SkipNone && g.entry == entryClosed && !g.whole && pl.feedsUnwanted(g) {
-			refs.bare(pl.frames, g.start, g.last)
+		if skip != SkipNone && !g.alone && pl.feedsUnwanted(g) {
+			refs.bare(pl.frames, g)
 		}
 	}
 	pl.feedSets()
@@ -155,7 +155,8 @@ func (pl *plan) allowFast(outputs []Output) {
 func (pl *plan) needed(f *media.Fragment) *media.Fragment {
 	fed := 0
 	if last := pl.lastFed(); last >= 0 {
-		fed = pl.blocks[last].Offset + pl.blocks[last].Size
+		b := pl.blocks[pl.frames[last].last]
+		fed = b.Offset + b.Size
 	} else if !pl.idle() {
 		return f
 	}

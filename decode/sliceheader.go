@@ -4,13 +4,17 @@ import "slices"
 
 // avcSPSHeader is what is read of a sequence parameter set (ITU-T H.264, 7.3.2.1.1).
 type avcSPSHeader struct {
-	// chroma: there are weights for chroma (ChromaArrayType is not 0).
-	chroma bool
+	// chroma: there are weights for chroma (ChromaArrayType is not 0). separate: each colour is
+	// coded like a picture of its own.
+	chroma, separate bool
+	// framesOnly: there are no fields.
+	framesOnly bool
 	// The sizes in bits of frame_num and pic_order_cnt_lsb.
 	frameNumBits, orderBits int
 	orderType               uint32
-	// references is max_num_ref_frames.
+	// references is max_num_ref_frames. gaps: frame_num may jump.
 	references uint32
+	gaps       bool
 }
 
 // avcPPSHeader is what is read of a picture parameter set (ITU-T H.264, 7.3.2.2).
@@ -33,9 +37,7 @@ func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 134, 135, 138, 139:
 		format := b.ue()
 		s.chroma = format != 0
-		if format == 3 && b.bit() == 1 { // separate_colour_plane_flag
-			return id, s, false
-		}
+		s.separate = format == 3 && b.bit() == 1
 		b.ue() // bit_depth_luma_minus8
 		b.ue() // bit_depth_chroma_minus8
 		b.bit()
@@ -45,16 +47,27 @@ func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 	}
 	s.frameNumBits = int(b.ue()) + 4
 	s.orderType = b.ue()
-	if s.orderType == 0 {
+	switch s.orderType {
+	case 0:
 		s.orderBits = int(b.ue()) + 4
+	case 1:
+		b.bit() // delta_pic_order_always_zero_flag
+		b.se()  // offset_for_non_ref_pic
+		b.se()  // offset_for_top_to_bottom_field
+		for range min(b.ue(), 255) {
+			b.se() // offset_for_ref_frame
+		}
 	}
 	s.references = b.ue()
-	b.bit() // gaps_in_frame_num_value_allowed_flag
-	b.ue()  // pic_width_in_mbs_minus1
-	b.ue()  // pic_height_in_map_units_minus1
-	framesOnly := b.bit() == 1
+	s.gaps = b.bit() == 1
+	b.ue() // pic_width_in_mbs_minus1
+	b.ue() // pic_height_in_map_units_minus1
+	s.framesOnly = b.bit() == 1
+	if b.short { // what is not known may have fields
+		s.framesOnly, s.frameNumBits = false, 0
+	}
 	const mostBits, mostReferences = 16, 16
-	ok = !b.short && framesOnly && s.orderType != 1 && s.frameNumBits <= mostBits && s.orderBits <= mostBits && s.references <= mostReferences
+	ok = !b.short && s.framesOnly && !s.separate && s.orderType != 1 && s.frameNumBits <= mostBits && s.orderBits <= mostBits && s.references <= mostReferences
 	return id, s, ok
 }
 
@@ -118,6 +131,8 @@ type avcSliceHeader struct {
 	// adaptive says that unmarked, differences of picture numbers, replaces the sliding window.
 	adaptive bool
 	unmarked []int32
+	// longTerm: there is more about long-term references, or about all (reset).
+	longTerm, reset bool
 }
 
 // Kinds of slices (ITU-T H.264, table 7-6).
@@ -144,8 +159,15 @@ func (h *avcSliceHeader) number(r refPicture) int32 {
 // slice reads the header of a slice, and returns the unit with no more than that: its data
 // is such that a decoder which is given it knows at once that it is none.
 func (r *references) slice(nal []byte) (h avcSliceHeader, head []byte, ok bool) {
-	const longest = 2048 // with both weight tables
-	b := bitReader{data: unescape(nal[1:], longest)}
+	const usual, longest = 64, 2048 // the latter with both weight tables
+	if h, head, ok = r.sliceWithin(nal, usual); !ok && len(nal) > usual {
+		h, head, ok = r.sliceWithin(nal, longest)
+	}
+	return h, head, ok
+}
+
+func (r *references) sliceWithin(nal []byte, most int) (h avcSliceHeader, head []byte, ok bool) {
+	b := bitReader{data: unescape(nal[1:], most)}
 	h.idr, h.referred = nal[0]&0x1f == avcIDR, nal[0]&0x60 != 0
 	h.first = b.ue() == 0
 	h.kind = b.ue() % 5
@@ -209,8 +231,13 @@ func (h *avcSliceHeader) lists(b *bitReader, pps avcPPSHeader) bool {
 			if idc == 3 {
 				break
 			}
-			if idc > 1 || b.short || len(h.changes[l]) > maxActive { // long-term references
+			if idc > 2 || b.short || len(h.changes[l]) > maxActive {
 				return false
+			}
+			if idc == 2 {
+				h.longTerm = true
+				b.ue()
+				continue
 			}
 			difference := int32(b.ue()) + 1
 			if idc == 0 {
@@ -253,20 +280,29 @@ func (h *avcSliceHeader) marking(b *bitReader) bool {
 		return true
 	}
 	if h.idr {
-		b.bit()             // no_output_of_prior_pics_flag
-		return b.bit() == 0 // long_term_reference_flag
+		b.bit() // no_output_of_prior_pics_flag
+		h.longTerm = b.bit() == 1
+		return true
 	}
 	if h.adaptive = b.bit() == 1; !h.adaptive {
 		return true
 	}
 	for {
-		switch operation := b.ue(); {
+		operation := b.ue()
+		switch {
 		case operation == 0:
 			return !b.short
-		case operation != 1 || b.short || len(h.unmarked) > maxActive: // long-term references
+		case operation > 6 || b.short || len(h.unmarked) > maxActive:
 			return false
+		case operation == 1:
+			h.unmarked = append(h.unmarked, int32(b.ue())+1)
+			continue
+		case operation == 3:
+			b.ue()
 		}
-		h.unmarked = append(h.unmarked, int32(b.ue())+1)
+		if h.longTerm, h.reset = true, h.reset || operation == 5; operation != 5 {
+			b.ue()
+		}
 	}
 }
 

@@ -162,13 +162,20 @@ func (p *program) runStreams(ctx, draining context.Context, st *stages, c *confi
 	finished := make(chan struct{})
 	var aside sync.WaitGroup
 	aside.Go(func() { limitDrain(draining, finished, c.Service.ShutdownTimeout, log, abort) })
-	aside.Go(func() { p.progress(finished, c, meter, screen, log) })
+	aside.Go(func() { p.progress(finished, c, meter, &st.outages, screen, log) })
 
 	f := &fleet{
-		run:   func(in source.Input) result { return runStream(ctx, draining, st, in, j, meter, log) },
+		run: func(in source.Input) result { return runStream(ctx, draining, st, in, j, meter, log) },
+		missing: func(stream string, err error) result {
+			account := j.open(stream)
+			account.End(pipeline.StatusFailed, err)
+			return result{stream: stream, summary: account.Summary(), err: err}
+		},
 		list:  st.list,
 		every: listEvery,
 		log:   log,
+
+		finite: c.Source.Mode == source.ModeArchive,
 	}
 	results := f.sail(draining, st.inputs)
 	close(finished)
