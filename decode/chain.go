@@ -110,19 +110,19 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 	}
 	pl.refresh = pl.findRefresh()
 	h.begins(pl.pics[0].entry, p.onlyKeys && pl.keysAlone())
-	// libav's HEVC decoder cannot give its last pictures out and go on: it is led up anew.
-	goesOn := pl.track.CodecID == codecAVC
-	needsPast := pl.feed(p.skip, h.chained && goesOn, refs)
+	needsPast := pl.feed(p.skip, h.chained, refs)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0))
 	// A chain may have nothing to do with a fragment of which nothing is wanted.
-	if needsPast && pl.samples > 0 || h.chained && goesOn {
+	if needsPast && pl.samples > 0 || h.chained {
 		pl.chain = &chainPlan{}
+		// The decoder goes on with fragments whose codec data does not hold the sets in force.
+		pl.form.useByteStream(pl.begin)
 		if needsPast && h.link != nil {
 			pl.chain.after, h.link = h.link, nil
 		} else if needsPast {
 			pl.chain.lead = slices.Clone(h.lead)
 		}
-		if goesOn && pl.wholeFed() {
+		if pl.wholeFed() {
 			pl.chain.next = newLink()
 		}
 	}
@@ -137,8 +137,8 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 // keysAlone says whether each key frame refers to no other picture. Those of a gradual
 // refresh do.
 func (pl *plan) keysAlone() bool {
-	for k, b := range pl.blocks {
-		if b.Key && !pl.pics[k].intra {
+	for k, f := range pl.frames {
+		if f.info.Key && !pl.pics[k].intra {
 			return false
 		}
 	}
@@ -229,7 +229,7 @@ func (pl *plan) findRefresh() refresh {
 			break
 		}
 		recovery := pic.recovery
-		if recovery == noRecovery && pic.intra && pl.blocks[k].Key {
+		if recovery == noRecovery && pic.intra && pl.frames[k].info.Key {
 			recovery = 0 // the stream says no more than that it is a key frame
 		}
 		if r.from < 0 && recovery >= 0 {

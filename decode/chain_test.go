@@ -4,6 +4,7 @@ package decode
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func inOrderOfTime(t testing.TB, frags []*media.Fragment) [][][]byte {
 	var times []time.Time
 	want := make([][][]byte, len(frags))
 	for i, f := range frags {
-		order := presentationOrder(f.Blocks)
+		order := orderOf(f.Blocks)
 		want[i] = make([][]byte, len(order))
 		for index, k := range order {
 			places = append(places, place{i, index})
@@ -91,6 +92,16 @@ func inOrderOfTime(t testing.TB, frags []*media.Fragment) [][][]byte {
 		want[places[at].fragment][places[at].index] = all[i]
 	}
 	return want
+}
+
+// orderOf returns the blocks' indexes in order of presentation.
+func orderOf(blocks []media.Block) []int {
+	order := make([]int, len(blocks))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(blocks[a].Time, blocks[b].Time) })
+	return order
 }
 
 // decodeSideBySide decodes all fragments at the same time and returns images and
