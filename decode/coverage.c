@@ -159,17 +159,18 @@ int kvsf_fill_uncovered(void *codec_context)
 	return n;
 }
 
-/* Has the decoder watched: block is the side of the squares that are decoded whole, in samples. With
+/* Has the decoder watched from the next packet on: block is the side of the squares that are decoded whole, in samples. With
  * fields, a picture may consist of two fields, of which each is decoded for itself. */
 int kvsf_watch(void *codec_context, int block, int fields)
 {
 	AVCodecContext *c = codec_context;
-	watch *w = av_mallocz(sizeof(*w));
+	watch *w = c->opaque;
+	if (!w)
+		w = c->opaque = av_mallocz(sizeof(*w));
 	if (!w)
 		return AVERROR(ENOMEM);
 	w->block = block;
 	w->fields = fields;
-	c->opaque = w;
 	c->get_buffer2 = get_buffer;
 	return 0;
 }
