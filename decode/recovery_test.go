@@ -53,7 +53,7 @@ func payloadOf(frags []*media.Fragment) (payload []byte) {
 
 // readFile reads a file as `run` does, and decodes what comes. Gaps are those of the source, which
 // have no frames, and of the decoder.
-func readFile(t testing.TB, pool *Pool, path string, sample Sample) (images []media.Image, frags []*media.Fragment, gaps []media.Gap, err error) {
+func readFile(t testing.TB, pool *Pool, path string, sample Sample) (images []media.Image, gaps []media.Gap, err error) {
 	t.Helper()
 	cfg := source.DefaultConfig()
 	cfg.Type, cfg.Paths = source.TypeFile, []string{path}
@@ -63,33 +63,26 @@ func readFile(t testing.TB, pool *Pool, path string, sample Sample) (images []me
 	}
 	in, err := inputs[0].Open(t.Context())
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	defer in.Close()
 	o := everyFrame()
 	o.Sample = sample
 	s := stream(t, pool, o)
 	defer func() { gaps = append(gaps, s.End()...) }()
-	var waiting []func()
-	defer func() {
-		for _, decode := range waiting {
-			decode()
-		}
-	}()
 	for {
 		f, err := in.Next(t.Context())
 		var gap *media.GapError
 		switch {
 		case errors.Is(err, io.EOF):
-			return images, frags, gaps, nil
+			return images, gaps, nil
 		case errors.As(err, &gap):
 			gaps = append(gaps, gap.Gap)
 			s.Lost()
 			continue
 		case err != nil:
-			return images, frags, gaps, err
+			return images, gaps, err
 		}
-		frags = append(frags, f)
 		decode := s.Plan(f)
 		out, err := decode(context.Background(), func(img media.Image) error {
 			images = append(images, img)
@@ -102,13 +95,14 @@ func readFile(t testing.TB, pool *Pool, path string, sample Sample) (images []me
 	}
 }
 
-func newRecording(t *testing.T, data []byte, sample Sample, mark []byte) *recording {
+// newRecording reads a whole file, whose fragments each start with mark.
+func newRecording(t *testing.T, data []byte, frags []*media.Fragment, sample Sample, mark []byte) *recording {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "whole.mkv")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	images, frags, gaps, err := readFile(t, newTestPool(t, nil), path, sample)
+	images, gaps, err := readFile(t, newTestPool(t, nil), path, sample)
 	if err != nil || len(gaps) > 0 {
 		t.Fatalf("the recording itself: %v, gaps %+v", err, gaps)
 	}
@@ -136,9 +130,8 @@ func newRecording(t *testing.T, data []byte, sample Sample, mark []byte) *record
 
 // damage returns a damaged copy of the file, and which of the bytes of the original it touches.
 func (r *recording) damage(rng *rand.Rand) (data []byte, from, to int, did string) {
-	size := len(r.data)
-	from = rng.IntN(size)
-	n := min(1+rng.IntN(1<<rng.IntN(14)), size-from)
+	from = rng.IntN(len(r.data))
+	n := min(1+rng.IntN(1<<rng.IntN(14)), len(r.data)-from)
 	part := r.data[from : from+n]
 	switch rng.IntN(6) {
 	case 0:
@@ -150,8 +143,7 @@ func (r *recording) damage(rng *rand.Rand) (data []byte, from, to int, did strin
 	case 3:
 		did, part = "double", slices.Concat(part, part)
 	case 4:
-		did, part = "insert text", slices.Concat(part[:1], bytes.Repeat([]byte("HTTP/1.1 500 oops\r\n"), 1+rng.IntN(9)), part[1:])
-		n = 1
+		did, part, n = "insert text", slices.Concat(part[:1], bytes.Repeat([]byte("HTTP/1.1 500 oops\r\n"), 1+rng.IntN(9))), 1
 	default:
 		noise := make([]byte, n)
 		for i := range noise {
@@ -159,15 +151,12 @@ func (r *recording) damage(rng *rand.Rand) (data []byte, from, to int, did strin
 		}
 		did, part = "noise", noise
 	}
-	if did == "insert text" {
-		part = slices.Concat(r.data[from:from+1], bytes.Repeat([]byte("HTTP/1.1 500 oops\r\n"), 1+rng.IntN(9)))
-	}
 	return slices.Concat(r.data[:from], part, r.data[from+n:]), from, from + n, fmt.Sprintf("%s at %d, %d bytes", did, from, n)
 }
 
 // check decodes a damaged copy and returns what is wrong with what comes out.
 func (r *recording) check(t testing.TB, pool *Pool, path string, from, to int) string {
-	images, _, gaps, err := readFile(t, pool, path, r.sample)
+	images, gaps, err := readFile(t, pool, path, r.sample)
 	got := map[picked]int{}
 	for _, img := range images {
 		if !img.Concealed {
@@ -231,7 +220,7 @@ func TestWhatDamageDoesNotTouchComesOutWhole(t *testing.T) {
 			if c.payload || bytes.Count(data, []byte{0x1a, 0x45, 0xdf, 0xa3}) >= len(frags) {
 				mark = []byte{0x1a, 0x45, 0xdf, 0xa3} // an EBML header
 			}
-			r := newRecording(t, data, c.sample, mark)
+			r := newRecording(t, data, frags, c.sample, mark)
 			pool, path := newTestPool(t, nil), filepath.Join(t.TempDir(), "damaged.mkv")
 			for n := range soak(20, 1000) {
 				damaged, from, to, did := r.damage(rng)
