@@ -83,6 +83,9 @@ func readFile(t testing.TB, pool *Pool, path string, sample Sample) (images []me
 		case err != nil:
 			return images, gaps, err
 		}
+		if f.Cut { // package pipeline makes a gap of it
+			gaps = append(gaps, media.Gap{FragmentNumber: f.Number, Reason: media.GapCut})
+		}
 		decode := s.Plan(f)
 		out, err := decode(context.Background(), func(img media.Image) error {
 			images = append(images, img)
