@@ -31,20 +31,11 @@ func blocksOf(codecID string, groups ...[][]byte) (b blocks) {
 	return b
 }
 
-// hevcBlock returns the side of the coding tree blocks of a sequence (ITU-T H.265, 7.3.2.2.1).
+// hevcBlock returns the side of the coding tree blocks of a sequence.
 func hevcBlock(nal []byte) int {
-	if len(nal) <= hevcHeaderLen {
-		return smallestBlock
+	const least, most = 4, 6 // log2 (7.4.3.2.1)
+	if _, s, _ := readHEVCSPS(nal); s.ctbBits >= least && s.ctbBits <= most {
+		return 1 << s.ctbBits
 	}
-	b := bitReader{data: unescape(nal[hevcHeaderLen:], len(nal))}
-	for range 3 * b.hevcOrdered() {
-		b.ue()
-	}
-	log := b.ue() + 3 // log2_min_luma_coding_block_size_minus3
-	log += b.ue()     // log2_diff_max_min_luma_coding_block_size
-	const least, most = 4, 6
-	if b.short || log < least || log > most {
-		return smallestBlock
-	}
-	return 1 << log
+	return smallestBlock
 }

@@ -38,9 +38,15 @@ func (b *bitReader) skip(n int) {
 	}
 }
 
-// hevcOrdered passes over a sequence parameter set up to what it promises of the order of pictures, and returns for how many
-// sub-layers it does: three numbers for each.
-func (b *bitReader) hevcOrdered() (layers int) {
+// withoutReordering returns a sequence parameter set of H.265 that promises pictures in decode order:
+// sps_max_num_reorder_pics is 0. libav puts a picture out as soon as the promise lets it,
+// and nothing else depends on it. A set that cannot be read is returned as it is.
+func withoutReordering(nal []byte) []byte {
+	const longest = 1 << 16
+	if len(nal) <= hevcHeaderLen || len(nal) > longest {
+		return nal
+	}
+	b := bitReader{data: unescape(nal[hevcHeaderLen:], longest)}
 	subLayers := b.hevcLevels()
 	b.ue()           // sps_seq_parameter_set_id
 	if b.ue() == 3 { // chroma_format_idc
@@ -53,28 +59,16 @@ func (b *bitReader) hevcOrdered() (layers int) {
 			b.ue() // conformance window
 		}
 	}
-	b.ue()            // bit_depth_luma_minus8
-	b.ue()            // bit_depth_chroma_minus8
-	b.ue()            // log2_max_pic_order_cnt_lsb_minus4
+	b.ue() // bit_depth_luma_minus8
+	b.ue() // bit_depth_chroma_minus8
+	b.ue() // log2_max_pic_order_cnt_lsb_minus4
+	first := subLayers
 	if b.bit() == 1 { // sps_sub_layer_ordering_info_present_flag
-		return subLayers + 1
+		first = 0
 	}
-	return 1
-}
-
-// withoutReordering returns a sequence parameter set of H.265 that promises pictures in decode order:
-// sps_max_num_reorder_pics is 0. libav puts a picture out as soon as the promise lets it,
-// and nothing else depends on it. A set that cannot be read is returned as it is.
-func withoutReordering(nal []byte) []byte {
-	const longest = 1 << 16
-	if len(nal) <= hevcHeaderLen || len(nal) > longest {
-		return nal
-	}
-	b := bitReader{data: unescape(nal[hevcHeaderLen:], longest)}
-	layers := b.hevcOrdered()
 	w := bitWriter{}
 	w.copy(b.data, 0, b.at)
-	for range layers {
+	for range subLayers - first + 1 {
 		from := b.at
 		b.ue() // sps_max_dec_pic_buffering_minus1
 		w.copy(b.data, from, b.at)

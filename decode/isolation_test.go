@@ -101,7 +101,7 @@ func TestNothingOfAnotherStreamShows(t *testing.T) {
 				t.Fatal("the clips have codec data of their own")
 			}
 			marked := 0
-			for n := range soak(15, 500) {
+			for n := range cases(15, 500) {
 				frags, did := slices.Clone(b), []string(nil)
 				which := rng.IntN(len(b))
 				frags[which], did = mutant(t, rng, b[which])

@@ -18,9 +18,9 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// soak returns how many of a test's cases are tried: a sample, or with KVSFRAMES_SOAK set (`make soak`) all of them.
-func soak(sample, all int) int {
-	if os.Getenv("KVSFRAMES_SOAK") != "" {
+// cases returns how many cases a test tries: a sample unless soaking.
+func cases(sample, all int) int {
+	if soak() {
 		return all
 	}
 	return sample

@@ -225,7 +225,7 @@ func TestWhatDamageDoesNotTouchComesOutWhole(t *testing.T) {
 			}
 			r := newRecording(t, data, frags, c.sample, mark)
 			pool, path := newTestPool(t, nil), filepath.Join(t.TempDir(), "damaged.mkv")
-			for n := range soak(20, 1000) {
+			for n := range cases(20, 1000) {
 				damaged, from, to, did := r.damage(rng)
 				if err := os.WriteFile(path, damaged, 0o600); err != nil {
 					t.Fatal(err)
