@@ -60,7 +60,7 @@ func digestLines(keys []key, values, defaults map[string]any, prefix string) []s
 		case k.selector != "" && !slices.Contains(k.needs, fmt.Sprint(values[k.selector])):
 		case slices.ContainsFunc(withoutPictures, func(p string) bool { return k.path == p || strings.HasSuffix(p, ".") && strings.HasPrefix(k.path, p) }):
 		default:
-			lines = append(lines, k.path+": "+yamlValue(value))
+			lines = append(lines, k.path+": "+(&printer{}).value("", value))
 		}
 	}
 	return lines
