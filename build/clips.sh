@@ -129,6 +129,8 @@ encode odd.mkv -f lavfi -i "$moving" -vf scale=161:91,setsar=1 -frames:v 2 -thre
 scrolling="testsrc2=s=192x128:r=50:d=0.2,scroll=h=0.03"
 encode interlaced.mkv -f lavfi -i "$scrolling" -vf "tinterlace=interleave_top,setfield=tff" -frames:v 4 -threads 1 -c:v libx264 -qp 12 -flags +ildct+ilme -x264-params tff=1 -bf 0 -pix_fmt yuv420p
 encode interlaced-bff.mkv -f lavfi -i "$scrolling" -vf "tinterlace=interleave_bottom,setfield=bff" -frames:v 4 -threads 1 -c:v libx264 -qp 12 -flags +ildct+ilme -x264-params bff=1 -bf 0 -pix_fmt yuv420p
+# The same fields as H.265 has them: each a picture of its own, half as high.
+encode hevc-fields.mkv -f lavfi -i "$scrolling" -vf "tinterlace=interleave_top,setfield=tff,separatefields" -frames:v 4 -threads 1 -c:v libx265 -qp 12 -x265-params "log-level=none:pools=none:interlace=tff:bframes=0" -pix_fmt yuv420p
 encode progressive.mkv -f lavfi -i "$scrolling" -vf "select=not(mod(n\,2)),setpts=N/25/TB" -r 25 -frames:v 4 -threads 1 -c:v libx264 -qp 12 -bf 0 -pix_fmt yuv420p
 
 # The demo: a camera that goes from 640x360 to 1280x720 after eight seconds.

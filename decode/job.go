@@ -57,7 +57,7 @@ type taint struct {
 
 var (
 	errNoPicture = errors.New("the decoder gave no picture")
-	errConcealed = errors.New("data or a reference is missing, and concealed is drop")
+	errConcealed = reason(media.GapConcealed, errors.New("data or a reference is missing, and concealed is drop"))
 	errTorn      = errors.New("the picture is damaged")
 )
 
@@ -86,7 +86,7 @@ func (j *job) fatal(k int, err error) error {
 	if j.worker.config.OnError != OnErrorFail {
 		return nil
 	}
-	return fmt.Errorf("decode %s: %w", j.gap(j.plan.frames[k].info.Index, 1, err.Error()), errDamaged)
+	return fmt.Errorf("decode %s: %w", j.gap(&j.plan.frames[k].info, 1, err, nil), errDamaged)
 }
 
 // lose notes that a whole fragment gives nothing, for one reason.
@@ -95,7 +95,7 @@ func (j *job) lose(packets []int, err error) error {
 		j.frames[k].err = err
 	}
 	j.next = len(j.plan.inOrder)
-	g := j.gap(media.WholeFragment, len(packets), err.Error()+j.unanswered(packets...))
+	g := j.gap(nil, len(packets), err, j.unanswered(packets...))
 	j.gaps = append(j.gaps, g)
 	if j.worker.config.OnError == OnErrorFail {
 		return fmt.Errorf("decode %s: %w", g, errDamaged)
@@ -103,11 +103,19 @@ func (j *job) lose(packets []int, err error) error {
 	return nil
 }
 
-func (j *job) gap(index, lost int, reason string) media.Gap {
-	return media.Gap{
-		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number,
-		FrameIndex: index, Reason: media.GapDamaged, Detail: reason, FramesLost: lost,
+// gap is one of the fragment, from the given frame on or as a whole, that leaves requests unanswered.
+func (j *job) gap(first *media.FrameInfo, lost int, err error, unanswered []time.Time) media.Gap {
+	g := media.Gap{
+		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number, ProducerTime: j.fragment.ProducerTime,
+		FrameIndex: media.WholeFragment, FramesLost: lost, AskedFor: unanswered, Reason: reasonOf(err), Detail: err.Error(),
 	}
+	if first != nil {
+		g.FrameIndex, g.ProducerTime = first.Index, first.ProducerTime
+	}
+	if len(unanswered) > 0 {
+		g.Detail += "; no frame for " + named(unanswered)
+	}
+	return g
 }
 
 // got renders and encodes one decoded frame for each output that wants it.
@@ -143,7 +151,7 @@ func (j *job) got(k int, f frame) error {
 			s.err = fmt.Errorf("for sink %s: %w", o.Sink, err)
 			continue
 		}
-		img.Answers = a.answers
+		img.Answers, img.Label = a.answer()
 		s.images = append(s.images, img)
 	}
 	return nil
@@ -258,7 +266,7 @@ func (j *job) emitFrame(k int) error {
 		s.err = nil // what libav refused of it is concealed
 	}
 	if s.err != nil {
-		j.miss(planned.info.Index, s.err.Error()+j.unanswered(k))
+		j.miss(k, s.err)
 		if err := j.fatal(k, s.err); err != nil {
 			return err
 		}
@@ -277,29 +285,27 @@ func (j *job) emitFrame(k int) error {
 	return nil
 }
 
-// unanswered names the times that lost frames would have answered.
-func (j *job) unanswered(packets ...int) string {
-	var times []time.Time
+// unanswered returns the times that lost frames would have answered.
+func (j *job) unanswered(packets ...int) (times []time.Time) {
 	for _, k := range packets {
 		for _, a := range j.plan.frames[k].outputs {
-			times = append(times, a.answers...)
+			at, _ := a.answer()
+			times = append(times, at...)
 		}
 	}
-	if len(times) == 0 {
-		return ""
-	}
-	return "; no frame for " + named(times)
+	return times
 }
 
 // miss notes a lost frame: in one gap with its neighbours that were lost for the same reason.
-func (j *job) miss(index int, reason string) {
+func (j *job) miss(k int, err error) {
+	g := j.gap(&j.plan.frames[k].info, 1, err, j.unanswered(k))
 	if n := len(j.gaps) - 1; n >= 0 {
-		if g := &j.gaps[n]; g.FrameIndex+g.FramesLost == index && g.Detail == reason {
-			g.FramesLost++
+		if last := &j.gaps[n]; last.FrameIndex+last.FramesLost == g.FrameIndex && last.Detail == g.Detail {
+			last.FramesLost++
 			return
 		}
 	}
-	j.gaps = append(j.gaps, j.gap(index, 1, reason))
+	j.gaps = append(j.gaps, g)
 }
 
 // outcome counts what came out, and names what did not.

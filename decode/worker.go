@@ -77,7 +77,7 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	}
 	d := openHeader(j.fragment, track)
 	defer d.free()
-	w.renderer.track = d.facts()
+	w.renderer.track, w.renderer.fieldPictures = d.facts(), track.CodecID == codecHEVC
 	feed := feeder{worker: w, plan: j.plan, mkv: j.fragment.MKV, byStream: j.plan.form.byStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -86,7 +86,7 @@ func readTimes(c *config.Config) error {
 		if err != nil {
 			return wrong(err)
 		}
-		sample.At, err = decode.ReadTimes(f)
+		sample.Asked, err = decode.ReadTimes(f)
 		if closeErr := f.Close(); err == nil {
 			err = closeErr
 		}
