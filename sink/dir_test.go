@@ -215,6 +215,9 @@ func TestLeftoversOfEarlierRunsAreSweptWhereTheStoreWrites(t *testing.T) {
 	put("cam/1.jpg")
 	stay := []string{"cam/" + name + "YOUNG", "cam/.kvsframes-tmp-notes", "cam/" + name + ".jpg", "cam/old.jpg", "cam/sub/" + name, "other/" + name}
 	check(append(stay, "cam/1.jpg")...)
+	if info, err := os.Stat(filepath.Join(root, "cam", name+"FOLDER")); err != nil || !info.IsDir() {
+		t.Errorf("a folder was swept: %v", err)
+	}
 	// A folder is looked at once.
 	leave("cam/"+name, 2*time.Hour)
 	put("cam/2.jpg")
