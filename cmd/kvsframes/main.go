@@ -48,6 +48,10 @@ type program struct {
 	signals <-chan os.Signal
 	// release gives signals back to the system.
 	release func()
+	// redact takes values that no message may have out of one; nil before settings are read.
+	redact func(string) string
+	// width returns the number of columns of the terminal, 0 when it is not known.
+	width func() int
 	// terminal says that standard error is one.
 	terminal bool
 }
@@ -86,7 +90,7 @@ func main() {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		environ: os.Environ(), terminal: isTerminal(os.Stderr),
+		environ: os.Environ(), terminal: isTerminal(os.Stderr), width: func() int { return widthOf(os.Stderr) },
 		signals: signals, release: func() { signal.Stop(signals) },
 	}
 	code := p.execute(os.Args[1:])
@@ -96,6 +100,7 @@ func main() {
 
 // execute runs one command line and returns the exit code.
 func (p *program) execute(args []string) int {
+	p.stderr = cleanWriter{p.stderr}
 	root := p.newRootCommand()
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
@@ -123,7 +128,12 @@ func (p *program) report(cmd *cobra.Command, err error) int {
 		fmt.Fprintln(p.stderr, problems)
 		return code
 	}
-	fmt.Fprintf(p.stderr, "kvsframes: %v\n", err)
+	for _, line := range errorLines(err) {
+		if p.redact != nil {
+			line = p.redact(line)
+		}
+		fmt.Fprintf(p.stderr, "kvsframes: %s\n", line)
+	}
 	if code == exitUsage {
 		fmt.Fprintf(p.stderr, "See `%s --help`.\n", cmd.CommandPath())
 	}

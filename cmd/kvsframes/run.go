@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,21 +52,20 @@ names them, from the archive of the one stream; start_selector, end and mode do 
 
 func (p *program) runRun(ctx context.Context, file string, set, fragments []string, summaryFile string) error {
 	from := p.options(file, set)
-	c, err := p.loadSettings(from)
+	ctx, draining, stop := p.watch(ctx)
+	defer stop()
+	c, ready, err := p.prepare(draining, from, fragments)
 	if err != nil {
-		return err
+		return refused(draining, err)
 	}
 	if err := checkFolder(summaryFile); err != nil {
 		return err
 	}
-	screen := &screen{out: p.stderr}
+	screen := p.newScreen()
 	log := newLogger(screen, c.Service.Log, p.terminal)
-	ctx, draining, stop := p.watch(ctx)
-	defer stop()
-
-	st, err := wire(draining, c, fragments, p.stdin, log)
+	st, err := wire(draining, c, ready, fragments, log)
 	if err != nil {
-		return p.refused(draining, from, err)
+		return refused(draining, err)
 	}
 	start := time.Now()
 	results, err := p.runStreams(ctx, draining, st, c, screen, log)
@@ -98,15 +98,10 @@ func checkFolder(file string) error {
 	return nil
 }
 
-// refused says why a run did not start. Settings that turn out to be wrong only
-// when files are looked for are wrong settings as well.
-func (p *program) refused(draining context.Context, from config.Options, err error) error {
+// refused is why a run did not start.
+func refused(draining context.Context, err error) error {
 	if interrupted(draining) {
 		return &exitError{code: exitInterrupted, err: errDraining}
-	}
-	var wrong *settingsError
-	if errors.As(err, &wrong) {
-		return &exitError{code: exitConfig, err: config.Fields(from, wrong.part, wrong.err)}
 	}
 	return err
 }
@@ -207,9 +202,17 @@ func newLogger(w io.Writer, c config.Log, terminal bool) *slog.Logger {
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		level = slog.LevelInfo // the settings allow no other names than the four of slog
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: plainErrors}
 	if c.Format == config.LogText || c.Format == config.LogAuto && terminal {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// plainErrors logs an error as its cause, in one line.
+func plainErrors(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(strings.Join(errorLines(err), "; "))
+	}
+	return a
 }
