@@ -45,7 +45,7 @@ type cleanWriter struct{ to io.Writer }
 
 // Write implements io.Writer.
 func (w cleanWriter) Write(text []byte) (int, error) {
-	if _, err := io.WriteString(w.to, cleaned(string(text))); err != nil {
+	if _, err := w.to.Write([]byte(cleaned(string(text)))); err != nil {
 		return 0, err
 	}
 	return len(text), nil
