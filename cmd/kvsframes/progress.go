@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,7 +81,7 @@ func (s *screen) draw(line string) {
 }
 
 // progress shows how far the run is until it is finished.
-func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pipeline.Meter, screen *screen, log *slog.Logger) {
+func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pipeline.Meter, down *outages, screen *screen, log *slog.Logger) {
 	mode := c.Service.Progress
 	if mode == config.Off || mode == config.Auto && !p.terminal {
 		return
@@ -101,9 +101,9 @@ func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pi
 		case now := <-ticker.C:
 			fps := rate.at(now, meter.FramesDecoded.Load())
 			if p.terminal {
-				screen.draw(progressLine(c.Sinks, meter, fps, p.columns()))
+				screen.draw(progressLine(c.Sinks, meter, fps, p.columns(), down.text(now)))
 			} else {
-				log.Info("progress", progressFields(c.Sinks, meter, fps)...)
+				log.Info("progress", progressFields(c.Sinks, meter, fps, down.text(now))...)
 			}
 		}
 	}
@@ -138,15 +138,15 @@ const (
 )
 
 // progressLine is the line of progress in at most so many columns. What a person has to
-// know comes first, since the end may be cut: trouble, gaps and lag, and then how far
-// the run is.
-func progressLine(sinks []config.Sink, m *pipeline.Meter, fps float64, width int, trouble ...string) string {
-	parts := slices.Clone(trouble)
+// know comes first, since the end may be cut: gaps, and the outage or else the lag, and
+// then how far the run is.
+func progressLine(sinks []config.Sink, m *pipeline.Meter, fps float64, width int, outage string) string {
+	var parts []string
 	if gaps := m.Gaps.Load(); gaps > 0 {
 		parts = append(parts, fmt.Sprintf("%d gaps", gaps))
 	}
 	parts = append(parts,
-		"lag "+lag(m).String(),
+		cmp.Or(outage, "lag "+lag(m).String()),
 		perSecond(fps),
 		fmt.Sprintf("%d fragments, %d frames", m.Fragments.Load(), m.FramesDecoded.Load()),
 		imagesOf(sinks, m),
@@ -178,15 +178,19 @@ func imagesOf(sinks []config.Sink, m *pipeline.Meter) string {
 	return strings.Join(each, ", ")
 }
 
-func progressFields(sinks []config.Sink, m *pipeline.Meter, fps float64) []any {
+func progressFields(sinks []config.Sink, m *pipeline.Meter, fps float64, outage string) []any {
 	var written []any
 	for _, s := range sinks {
 		written = append(written, s.Name, m.FramesWritten(s.Name))
 	}
-	return []any{
+	fields := []any{
 		"fragments", m.Fragments.Load(), "frames_decoded", m.FramesDecoded.Load(), slog.Group("frames_written", written...),
 		"frames_per_s", fps, "bytes_read", m.BytesRead.Load(), "lag_ms", m.MillisBehind.Load(), "gaps", m.Gaps.Load(),
 	}
+	if outage != "" {
+		fields = append(fields, "outage", outage)
+	}
+	return fields
 }
 
 func lag(m *pipeline.Meter) time.Duration {

@@ -56,15 +56,15 @@ func TestProgressLine(t *testing.T) {
 	m.MillisBehind.Store(1500)
 	sinks := []config.Sink{{Name: "thumbs"}}
 	const rest = "lag 1.5s | 12 frames/s | 3 fragments, 90 frames | thumbs 0 | 1.2 MB"
-	if got := progressLine(sinks, m, 12.4, 80); got != rest {
+	if got := progressLine(sinks, m, 12.4, 80, ""); got != rest {
 		t.Errorf("got %q, want %q", got, rest)
 	}
 	m.Gaps.Store(2)
-	if got := progressLine(sinks, m, 12.4, 80, "cam out of reach for 12s"); got != "cam out of reach for 12s | 2 gaps | "+rest[:43]+"…" {
+	if got := progressLine(sinks, m, 12.4, 80, "out of reach for 12s: connection refused"); got != "2 gaps | out of reach for 12s: connection refused | 12 frames/s | 3 fragments, 9…" {
 		t.Errorf("got %q", got)
 	}
 	const want = "2 gaps | lag 1.5s | 0.5 frames/s | 3…"
-	if got := progressLine(sinks, m, 0.46, 37); got != want {
+	if got := progressLine(sinks, m, 0.46, 37, ""); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	sinks = append(sinks, config.Sink{Name: "b"}, config.Sink{Name: "c"}, config.Sink{Name: "d"})

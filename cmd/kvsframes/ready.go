@@ -77,7 +77,7 @@ func (r *ready) findSource(ctx context.Context, c *config.Config, fragments []st
 }
 
 // isNoARN reports whether a stream is given without its region.
-func isNoARN(stream string) bool { return !strings.HasPrefix(stream, "arn:") }
+func isNoARN(stream string) bool { return !strings.HasPrefix(source.StreamTarget(stream), "arn:") }
 
 func (r *ready) findFiles(c *config.Config, fragments []string, stdin io.Reader) []config.PartError {
 	var found []config.PartError

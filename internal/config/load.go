@@ -243,6 +243,7 @@ func (l *loader) mapping(s scope, n *node, path string) {
 // leaf reads the value of one key.
 func (l *loader) leaf(s scope, k *key, n *node) {
 	full := join(s.prefix, k.path)
+	n = k.simple(n)
 	if n.refused || slices.ContainsFunc(n.items, func(item *node) bool { return item.refused }) {
 		return
 	}

@@ -31,6 +31,11 @@ type key struct {
 	values, later []string
 	// optional says that the zero value means "not set" and is no default.
 	optional bool
+	// pairs says that the list may be written as a mapping, whose entries are NAME=VALUE.
+	pairs bool
+	// named are two keys that an entry of the list may have, whose entry is then the value
+	// of the second, =, and that of the first.
+	named [2]string
 	// unavailable says that this version knows the key and nothing of what it does.
 	unavailable bool
 	// instead says what to do without an unavailable key.
@@ -94,7 +99,8 @@ var (
 		{path: "version", kind: kindInt},
 
 		{path: "source.type", kind: kindChoice, values: []string{"kvs", "file"}},
-		{path: "source.streams", kind: kindTexts, optional: true, selector: "source.type", needs: []string{"kvs"}},
+		{path: "source.fragment_tags", kind: kindTexts, optional: true, pairs: true},
+		{path: "source.streams", kind: kindTexts, optional: true, named: [2]string{"stream", "as"}, selector: "source.type", needs: []string{"kvs"}},
 		{path: "source.profile", unavailable: true, instead: useProfile},
 		{path: "source.role_arn", unavailable: true, instead: useProfile},
 		{path: "source.region", kind: kindText, selector: "source.type", needs: []string{"kvs"}},
