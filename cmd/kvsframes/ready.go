@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -27,7 +26,7 @@ import (
 // name is there, and can be used. validate looks for the same, by the same code.
 type ready struct {
 	// times are the requests of the sinks that have a file of them, by sink.
-	times map[int][]time.Time
+	times map[int][]decode.Request
 	// inputs are the recordings of a file source.
 	inputs []source.Input
 	// aws is the AWS chain, if anything needs it.
@@ -39,7 +38,7 @@ type ready struct {
 // everything that is wrong, and carries the exit code for it. fragments are those of
 // --fragment.
 func (p *program) prepare(ctx context.Context, from config.Options, fragments []string) (*config.Config, *ready, error) {
-	r := &ready{times: map[int][]time.Time{}}
+	r := &ready{times: map[int][]decode.Request{}}
 	from.Check = func(c *config.Config) []config.PartError {
 		return slices.Concat(r.findSource(ctx, c, fragments, p.stdin), r.findSinks(ctx, c))
 	}
@@ -151,7 +150,7 @@ func (r *ready) chain(ctx context.Context, region string) (aws.Config, error) {
 // fill puts what was read into the settings of a run.
 func (r *ready) fill(c *config.Config) {
 	for i, at := range r.times {
-		c.Sinks[i].Sample.At, c.Sinks[i].Sample.File = at, ""
+		c.Sinks[i].Sample.Asked, c.Sinks[i].Sample.File = at, ""
 	}
 }
 
@@ -169,7 +168,7 @@ func (r *ready) checkCredentials(ctx context.Context, c *config.Config) error {
 }
 
 // readTimes reads a file of times.
-func readTimes(path string) ([]time.Time, error) {
+func readTimes(path string) ([]decode.Request, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ type stages struct {
 	pool    *decode.Pool
 	outputs []decode.Output
 	sinks   []pipeline.Sink
+	counted []counted // the same sinks
 	closers []func() error
 	outages outages
 }
@@ -156,11 +157,11 @@ func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Log
 		if err != nil {
 			return fmt.Errorf("open sink %s: %w", s.Name, err)
 		}
-		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Log: log})
+		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Config: c.Pictures(s), Log: log})
 		if err != nil {
 			return err
 		}
-		st.sinks = append(st.sinks, out)
+		st.sinks, st.counted = append(st.sinks, out), append(st.counted, out)
 		st.outputs = append(st.outputs, s.Output())
 	}
 	return nil
@@ -206,10 +207,7 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 // run carries one stream through the stages. Once draining is over nothing more is
 // read of it.
 func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline.Options) (pipeline.Summary, error) {
-	nothing := noSummary()
-	for _, s := range st.sinks {
-		nothing.FramesWritten[s.Name()] = 0
-	}
+	nothing := pipeline.Summary{}
 	planner, err := st.pool.Stream(st.outputs)
 	if err != nil {
 		return nothing, err
