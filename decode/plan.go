@@ -45,6 +45,9 @@ type plan struct {
 	// done counts who is done with such a plan: the planner that has made it, and who gave it up.
 	done *atomic.Int32
 
+	// hold counts who needs the fragment's media.
+	hold *hold
+
 	// blocks are those of the video track.
 	blocks []media.Block
 	pics   []picture
@@ -183,7 +186,7 @@ func newPlanner(skip SkipFrame, outputs []Output) *planner {
 func (p *planner) plan(f *media.Fragment) *plan {
 	p.stream = f.Stream
 	p.fragments++
-	pl := &plan{}
+	pl := &plan{hold: newHold(f.Recycle)}
 	pl.track, pl.hasVideo = f.VideoTrack()
 	reader, packets := p.frames(pl, f)
 	if len(pl.frames) == 0 { // it decides nothing, and its place is needed for what does

@@ -155,7 +155,7 @@ func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []lead) er
 			return !f.leads || f.group != l.plan.frames[l.from].group
 		}
 		feed := feeder{
-			worker: w, codec: c.codec, plan: &pl, mkv: l.fragment.MKV, byStream: true, base: c.base,
+			worker: w, codec: c.codec, plan: &pl, mkv: l.mkv, byStream: true, base: c.base,
 			got: func(k int, f frame) error {
 				own, _ := f.damage()
 				c.tainted = c.tainted || own && matters(k)
