@@ -21,7 +21,7 @@ import (
 
 // describe writes one answer of Next as one line:
 //
-//	NUMBER cut=CUT[+1] t=TIMECODE [TRACK k|d MILLISECONDS ...] TAG=VALUE ...
+//	NUMBER cut=CUT[+1] t=TIMECODE [TRACK k|d MILLISECONDS ...] TAG=VALUE ... damage: DAMAGE
 //	gap NUMBER lost=FRAMES: REASON
 //	syntax|large|CLASS: ERROR
 func describe(f *media.Fragment, err error) string {
@@ -65,6 +65,9 @@ func describeFragment(f *media.Fragment) string {
 	}
 	if t, _ := f.VideoTrack(); t.Encoded {
 		line += " encoded"
+	}
+	if f.Damage != "" {
+		line += " damage: " + f.Damage
 	}
 	return line
 }
