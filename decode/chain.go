@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -17,13 +18,14 @@ import (
 //     before, so that from then on one decoder goes on from fragment to fragment.
 //
 // Where the decoder of the fragment before is not at hand, a new one is led up to the
-// fragment: it decodes once more what came since the last entry.
+// fragment: it decodes once more what came since the last entry. That is kept for every stream,
+// since a fragment may begin in the middle of a group after thousands that did not.
 
 const (
-	// A planner keeps fragments to lead up with until it has seen this many in a row that
-	// start with an IDR picture, which is what streams do.
+	// Where key frames alone are wanted, nothing is kept for the next fragment once this many in a row
+	// started with an IDR picture.
 	closedStarts = 2
-	// chainEnds is how many of them end a chain.
+	// chainEnds is how many fragments in a row that start with an IDR picture end a chain.
 	chainEnds = 8
 	// The limits of what is kept to lead up with, for each stream.
 	maxLeadBytes     = 64 << 20
@@ -43,6 +45,17 @@ type chainPlan struct {
 	next *link
 }
 
+// letLeads lets go of the fragments to lead up with.
+func (pl *plan) letLeads() {
+	if pl.chain == nil {
+		return
+	}
+	for _, l := range pl.chain.lead {
+		l.plan.hold.drop()
+	}
+	pl.chain.lead = nil
+}
+
 // idle says that there is nothing to do: there are frames, and neither an output nor a
 // later fragment wants any.
 func (pl *plan) idle() bool { return len(pl.frames) > 0 && pl.samples == 0 && pl.next() == nil }
@@ -57,37 +70,53 @@ func (pl *plan) next() *link {
 
 // lead is a fragment that is decoded again, from one of its packets on.
 type lead struct {
-	fragment *media.Fragment
-	plan     *plan
-	from     int
+	mkv []byte
+	// plan has no chain: fragments do not keep those before them.
+	plan *plan
+	from int
 }
 
 // past is what a planner knows of the fragments before the next one.
 type past struct {
 	// stream is the codec data of the last fragment: other codec data has no past.
 	stream string
-	// clean says that a decoder which has seen the last fragments has all that the next
+	// clean: a decoder which has seen the last fragments has all that the next
 	// one can refer to.
 	clean bool
+	// open is the last entry, if pictures that lead it may still come; nil if not.
+	open *openEntry
 	// link is the last fragment's, when its decoder is there to go on.
 	link *link
-	// lead are the fragments since the last entry, as long as they may be needed.
+	// lead are the fragments since the last entry that nothing leads any more, as long as
+	// they may be needed.
 	lead      []lead
 	leadBytes int
 	// closed counts the last fragments in a row that started with an IDR picture.
 	closed int
-	// chained says that the stream has fragments without an entry.
+	// chained: the stream has fragments without an entry.
 	chained bool
+}
+
+// openEntry is an entry whose leading pictures may stand in the next fragment.
+type openEntry struct {
+	at time.Time // of its capture
+	// clean: what those pictures may refer to is there.
+	clean bool
 }
 
 // forget drops what is known: the next fragment does not follow on the last one.
 func (h *past) forget() {
 	h.unlink(nil)
 	h.dropLead()
-	h.clean = false
+	h.clean, h.open = false, nil
 }
 
-func (h *past) dropLead() { h.lead, h.leadBytes = nil, 0 }
+func (h *past) dropLead() {
+	for _, l := range h.lead {
+		l.plan.hold.drop()
+	}
+	h.lead, h.leadBytes = nil, 0
+}
 
 // unlink puts another link in the place of the last one, whose decoder nobody wants.
 func (h *past) unlink(next *link) {
@@ -109,26 +138,31 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 		return
 	}
 	pl.refresh = pl.findRefresh()
-	h.begins(pl.pics[0].entry, p.onlyKeys && pl.keysAlone())
-	// libav's HEVC decoder cannot give its last pictures out and go on: it is led up anew.
-	goesOn := pl.track.CodecID == codecAVC
-	needsPast := pl.feed(p.skip, h.chained && goesOn, refs)
-	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0))
+	alone := p.onlyKeys && pl.keysAlone()
+	h.begins(pl.pics[0].entry, alone)
+	needsPast := pl.feed(p.skip, h.chained, refs)
+	pl.leadsBefore(h.open)
+	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0), h.open)
 	// A chain may have nothing to do with a fragment of which nothing is wanted.
-	if needsPast && pl.samples > 0 || h.chained && goesOn {
+	if needsPast && pl.samples > 0 || h.chained {
 		pl.chain = &chainPlan{}
+		// The decoder goes on with fragments whose codec data does not hold the sets in force.
+		pl.form.useByteStream(pl.begin)
 		if needsPast && h.link != nil {
 			pl.chain.after, h.link = h.link, nil
 		} else if needsPast {
 			pl.chain.lead = slices.Clone(h.lead)
+			for _, l := range pl.chain.lead {
+				l.plan.hold.take()
+			}
 		}
-		if goesOn && pl.wholeFed() {
+		if pl.wholeFed() {
 			pl.chain.next = newLink()
 		}
 	}
 	pl.allowFast(p.outputs)
 	h.unlink(pl.next())
-	h.remember(pl, f)
+	h.remember(pl, f, alone)
 	if f.Cut {
 		h.forget()
 	}
@@ -137,8 +171,8 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 // keysAlone says whether each key frame refers to no other picture. Those of a gradual
 // refresh do.
 func (pl *plan) keysAlone() bool {
-	for k, b := range pl.blocks {
-		if b.Key && !pl.pics[k].intra {
+	for k, f := range pl.frames {
+		if f.info.Key && !pl.pics[k].intra {
 			return false
 		}
 	}
@@ -161,31 +195,75 @@ func (h *past) begins(starts entry, alone bool) {
 	}
 }
 
-// remember keeps what the next fragment may need of this one.
-func (h *past) remember(pl *plan, f *media.Fragment) {
-	entry := len(pl.pics) - 1
-	for entry >= 0 && pl.pics[entry].entry == entryNone {
-		entry--
-	}
+// remember keeps what the next fragment may need of this one. alone reports that what was wanted of this
+// one refers to no other picture.
+func (h *past) remember(pl *plan, f *media.Fragment, alone bool) {
+	entry, settled := pl.lastEntry()
+	h.noteOpen(pl, entry, settled)
 	h.clean = h.clean || entry >= 0 || pl.refresh.done >= 0
+	from := 0
 	switch {
-	case h.link != nil || h.closed >= closedStarts:
+	case h.link != nil || alone && h.closed >= closedStarts:
 		h.dropLead()
 		return
-	case entry >= 0:
+	case settled >= 0:
 		h.dropLead()
-	case len(h.lead) == 0: // what came before is not there
+		from = settled
+	case len(h.lead) == 0 && entry < 0: // what came before is not there
 		return
+	case len(h.lead) == 0:
+		from = entry
 	}
-	h.lead = append(h.lead, lead{f, pl, max(entry, 0)})
+	kept := &plan{track: pl.track, frames: pl.frames, blocks: pl.blocks, lengthSize: pl.lengthSize, hold: pl.hold}
+	pl.hold.take()
+	h.lead = append(h.lead, lead{f.MKV, kept, from})
 	if h.leadBytes += len(f.MKV) + frameBytes*len(pl.frames); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {
 		h.dropLead()
 	}
 }
 
-// keeps says whether a fragment is one to lead up with, now or later.
-func (h *past) keeps(f *media.Fragment) bool {
-	return slices.ContainsFunc(h.lead, func(l lead) bool { return l.fragment == f })
+// lastEntry returns the last entry of the fragment, and the last one that no later picture leads; -1 for none.
+func (pl *plan) lastEntry() (entry, settled int) {
+	entry, settled = -1, -1
+	trails := false // a picture after the entry does not lead it
+	for k := len(pl.pics) - 1; k >= 0; k-- {
+		switch pl.pics[k].entry {
+		case entryNone:
+			trails = trails || !pl.frames[k].leads
+			continue
+		case entryOpen:
+		case entryClosed:
+			trails = true
+		}
+		entry = max(entry, k)
+		if trails {
+			return entry, k
+		}
+	}
+	return entry, settled
+}
+
+// noteOpen notes whether pictures may still come that lead the last entry.
+func (h *past) noteOpen(pl *plan, entry, settled int) {
+	trails := slices.ContainsFunc(pl.frames, func(f plannedFrame) bool { return !f.leads })
+	switch {
+	case entry >= 0 && entry != settled:
+		clean := h.clean || entry > 0 && settled >= 0
+		h.open = &openEntry{pl.frames[entry].info.ProducerTime, clean}
+	case entry >= 0 || trails:
+		h.open = nil
+	}
+}
+
+// leadsBefore notes which pictures lead an entry of the fragment before.
+func (pl *plan) leadsBefore(open *openEntry) {
+	for k := range pl.frames {
+		f := &pl.frames[k]
+		if open == nil || pl.pics[k].entry != entryNone || !f.info.ProducerTime.Before(open.at) {
+			return
+		}
+		f.leads = true
+	}
 }
 
 // wholeFed says whether all pictures that others may refer to are fed.
@@ -198,10 +276,14 @@ func (pl *plan) wholeFed() bool {
 	return true
 }
 
-// markBroken marks the pictures that may refer to what is not there. broken says that
-// what precedes the fragment is not.
-func (pl *plan) markBroken(broken bool) {
+// markBroken marks the pictures that may refer to what is not there: broken reports that
+// what precedes the fragment is not, open is an entry before it.
+func (pl *plan) markBroken(broken bool, open *openEntry) {
 	if !broken {
+		for k := range pl.frames {
+			f := &pl.frames[k]
+			f.broken = f.broken || open != nil && !open.clean && f.leads && f.group == 0 && pl.pics[0].entry == entryNone
+		}
 		return
 	}
 	for k := range pl.frames {
@@ -229,7 +311,7 @@ func (pl *plan) findRefresh() refresh {
 			break
 		}
 		recovery := pic.recovery
-		if recovery == noRecovery && pic.intra && pl.blocks[k].Key {
+		if recovery == noRecovery && pic.intra && pl.frames[k].info.Key {
 			recovery = 0 // the stream says no more than that it is a key frame
 		}
 		if r.from < 0 && recovery >= 0 {

@@ -4,6 +4,7 @@
 #include <libavutil/frame.h>
 #include <libavutil/log.h>
 #include <libavutil/mem.h>
+#include <string.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #include <stdint.h>
@@ -32,6 +33,15 @@ int kvsf_ask_delayed(void *codec_context)
 		err = avcodec_send_packet(codec_context, p);
 	av_packet_free(&p);
 	return err;
+}
+
+/* Keeps H.264's decoder from putting pictures in order: it holds one back, always, and is asked for it after
+ * each packet. With none held back it would drop pictures that are shown before one that is out already. */
+void kvsf_no_order(void *codec_context)
+{
+	AVCodecContext *c = codec_context;
+	if (c->codec_id == AV_CODEC_ID_H264)
+		c->has_b_frames = 1;
 }
 
 void kvsf_leave_out(void *codec_context, int loop_filter, int concealment)
@@ -84,12 +94,32 @@ __attribute__((constructor)) static void keep_memory(void)
 }
 #endif
 
-/* The number of errors that this thread has logged since it was last asked. */
-int kvsf_complaints(void)
+/* Decodes a copy of the data as one packet, and counts the errors that libav logs on the way. Length prefixes
+ * of the given size, 3 or 4 bytes, become start codes. */
+int kvsf_decode(void *codec_context, const uint8_t *data, int size, int64_t pts, int prefix, int *complaints_out)
 {
-	int n = complaints;
+	AVPacket *p = av_packet_alloc();
+	int err = p ? av_new_packet(p, size) : AVERROR(ENOMEM);
+	*complaints_out = 0;
+	if (err < 0) {
+		av_packet_free(&p);
+		return err;
+	}
+	memcpy(p->data, data, size);
+	p->pts = pts;
+	for (int64_t at = 0; prefix && at + prefix <= size;) {
+		uint32_t n = 0;
+		for (int i = 0; i < prefix; i++) {
+			n = n << 8 | p->data[at + i];
+			p->data[at + i] = i == prefix - 1;
+		}
+		at += prefix + (int64_t)n;
+	}
 	complaints = 0;
-	return n;
+	err = avcodec_send_packet(codec_context, p);
+	*complaints_out = complaints;
+	av_packet_free(&p);
+	return err;
 }
 
 /* Says whether libav had to guess a part of the picture: 1 that it had to conceal damage, 2

@@ -2,12 +2,15 @@
 #ifndef KVSFRAMES_CODEC_H
 #define KVSFRAMES_CODEC_H
 
+#include <stdint.h>
+
 void kvsf_flush(void *codec_context);
 void kvsf_drop_extradata(void *codec_context);
+void kvsf_no_order(void *codec_context);
+int kvsf_decode(void *codec_context, const uint8_t *data, int size, int64_t pts, int prefix, int *complaints);
 int kvsf_ask_delayed(void *codec_context);
 void kvsf_leave_out(void *codec_context, int loop_filter, int concealment);
 void kvsf_listen(void);
-int kvsf_complaints(void);
 int kvsf_damage(const void *frame);
 
 #endif

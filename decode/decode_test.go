@@ -452,9 +452,7 @@ func TestRefusedFragmentsSayWhy(t *testing.T) {
 	}{
 		"a codec that is not decoded": {with(func(f *media.Fragment) { f.Tracks[0].CodecID = "V_VP9" }), `"V_VP9"`},
 		"a picture above max_pixels":  {with(func(f *media.Fragment) { f.Tracks[0].Width = 97 }), "max_pixels is 6144"},
-		"no video track":              {with(func(f *media.Fragment) { f.Tracks = nil }), "no video"},
-		"no blocks":                   {with(func(f *media.Fragment) { f.Blocks = nil }), "no video"},
-		"bytes that are no MKV":       {with(func(f *media.Fragment) { f.MKV = make([]byte, len(f.MKV)) }), "open fragment"},
+		"bytes that are no video":     {with(func(f *media.Fragment) { f.MKV = make([]byte, len(f.MKV)) }), "decode: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, outcomes := decodeAll(t, stream(t, p, everyFrame()), []*media.Fragment{c.fragment})
@@ -469,6 +467,31 @@ func TestRefusedFragmentsSayWhy(t *testing.T) {
 	images, outcomes := decodeAll(t, stream(t, small, everyFrame()), []*media.Fragment{hidden})
 	if len(images[0]) != 0 || len(outcomes[0].Gaps) != 1 {
 		t.Errorf("a hidden size passed: %d images, %+v", len(images[0]), outcomes[0])
+	}
+}
+
+func TestAStreamWithoutVideoIsReportedOnce(t *testing.T) {
+	clip := fragments(t, "testdata/small.mkv")[0]
+	audio, silent := *clip, *clip
+	audio.Tracks, silent.Blocks = nil, nil
+	for name, c := range map[string]struct {
+		fragments []*media.Fragment
+		gaps      int
+	}{
+		"none at all":       {[]*media.Fragment{&audio, &silent, &audio}, 1},
+		"between the video": {[]*media.Fragment{&audio, clip, &silent, clip}, 0},
+		"nothing":           {nil, 0},
+	} {
+		s := stream(t, newTestPool(t, nil), everyFrame())
+		for _, f := range c.fragments {
+			if out, err := s.Plan(f)(t.Context(), func(media.Image) error { return nil }); err != nil || len(out.Gaps) > 0 {
+				t.Errorf("%s: %+v, error %v", name, out, err)
+			}
+		}
+		gaps := s.End()
+		if len(gaps) != c.gaps || c.gaps == 1 && gaps[0].Reason != media.GapNoVideo {
+			t.Errorf("%s: gaps %+v at the end, want %d", name, gaps, c.gaps)
+		}
 	}
 }
 

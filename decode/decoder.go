@@ -8,12 +8,10 @@ package decode
 import "C"
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"runtime"
 	"strconv"
+	"unsafe"
 
 	"github.com/asticode/go-astiav"
 
@@ -24,15 +22,11 @@ import (
 // again. A decoder holds the pictures of one stream's reference buffer.
 const keptDecoders = 4
 
-// maxDelay is the most pictures that a decoder holds back to put them in order (the size
-// of the decoded picture buffer in H.264, A.3.1, and H.265, A.4.2).
-const maxDelay = 16
-
 // decoderKey is everything that a decoder depends on: equal codec data gives an
-// equal decoder.
+// equal decoder. No stream gets the decoder of another.
 type decoderKey struct {
-	codecID, codecPrivate, inBand string
-	width, height                 int
+	stream, codecID, codecPrivate, inBand string
+	width, height                         int
 	// track holds what frames inherit from the container.
 	track facts
 }
@@ -50,15 +44,22 @@ func supported(t media.Track) error {
 }
 
 // openDecoder opens a single-threaded decoder: fragments are decoded side by
-// side, each by one, which beats several threads on one fragment.
-func openDecoder(s *astiav.Stream, form packetForm, maxPixels int64) (codec, error) {
-	c := astiav.FindDecoder(s.CodecParameters().CodecID())
+// side, each by one, which beats several threads on one fragment. s is what libavformat knows of the
+// track, nil if nothing.
+func openDecoder(codecID string, s *astiav.Stream, form packetForm, maxPixels int64) (codec, error) {
+	id := astiav.CodecIDH264
+	if codecID == codecHEVC {
+		id = astiav.CodecIDHevc
+	}
+	c := astiav.FindDecoder(id)
 	if c == nil {
 		return codec{}, errUnsupported
 	}
 	set := func(ctx *astiav.CodecContext) error {
-		if err := s.CodecParameters().ToCodecContext(ctx); err != nil {
-			return err
+		if s != nil && s.CodecParameters().CodecID() == id {
+			if err := s.CodecParameters().ToCodecContext(ctx); err != nil {
+				return err
+			}
 		}
 		if string(ctx.ExtraData()) == form.codecData {
 			return nil
@@ -66,31 +67,33 @@ func openDecoder(s *astiav.Stream, form packetForm, maxPixels int64) (codec, err
 		C.kvsf_drop_extradata(ctx.UnsafePointer()) // SetExtraData leaves it as it is when there is none to set
 		return ctx.SetExtraData([]byte(form.codecData))
 	}
-	return openCodec(c, set, map[string]string{
+	opened, err := openCodec(c, set, map[string]string{
 		"threads":    "1",
 		"max_pixels": strconv.FormatInt(maxPixels, 10),
-		// A stream that does not tell its reorder depth is taken at the depth of
-		// its level. By default libav guesses one and drops the frames that
-		// prove the guess wrong.
-		"strict": "strict",
 		// Pictures that miss a reference come out, marked, instead of not at all; the
 		// crop may begin at any pixel.
 		"flags": "+output_corrupt+unaligned",
 	})
+	if err == nil {
+		C.kvsf_no_order(opened.UnsafePointer())
+	}
+	return opened, err
 }
 
 // By itself libav writes to standard error; what it would say reaches the user as errors, gaps
 // and marks.
 func init() { C.kvsf_listen() }
 
-// sendPacket decodes a packet and says whether libav found anything wrong with it. A single-threaded
-// decoder works on the thread that calls it.
-func (c codec) sendPacket(p packet) (complains bool, err error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	C.kvsf_complaints() // of whoever used the thread before
-	err = c.SendPacket(p.Packet)
-	return C.kvsf_complaints() > 0, err
+// decode sends data as one packet with a timestamp, and reports whether libav found anything wrong with
+// it. A single-threaded decoder works on the thread that calls it. Of length prefixes of size bytes, 3 or 4, start codes
+// are made; 0 leaves the data as it is.
+func (c codec) decode(data []byte, at int64, size int) (complains bool, err error) {
+	var complaints C.int
+	n := C.kvsf_decode(c.UnsafePointer(), (*C.uint8_t)(unsafe.SliceData(data)), C.int(len(data)), C.int64_t(at), C.int(size), &complaints)
+	if n < 0 {
+		err = astiav.Error(n)
+	}
+	return complaints > 0, err
 }
 
 // leaveOut makes the decoder leave out the loop filter, and concealing what is missing, or not.
@@ -98,46 +101,16 @@ func (c codec) leaveOut(loopFilter, concealment bool) {
 	C.kvsf_leave_out(c.UnsafePointer(), cint(loopFilter), cint(concealment))
 }
 
-// flush makes a drained decoder ready for the next fragment.
+// flush makes a decoder ready for a fragment that needs no other.
 func (c codec) flush() { C.kvsf_flush(c.UnsafePointer()) }
 
-// askDelayed asks a decoder for a picture that it holds back.
+// askDelayed asks an H.264 decoder for a picture that it holds back to put pictures in order.
 func (c codec) askDelayed() error {
 	if n := C.kvsf_ask_delayed(c.UnsafePointer()); n < 0 {
-		return fmt.Errorf("drain decoder: %w", astiav.Error(n))
+		return fmt.Errorf("ask decoder: %w", astiav.Error(n))
 	}
 	return nil
 }
-
-// useStartCodes turns the packet's length prefixes of four bytes into start codes.
-func (p packet) useStartCodes() error {
-	data := p.Data()
-	for at := 0; at+4 <= len(data); {
-		n := int(binary.BigEndian.Uint32(data[at:]))
-		copy(data[at:], "\x00\x00\x00\x01")
-		at += 4 + n
-	}
-	return p.replace(data)
-}
-
-// replace puts other data in the place of the packet's.
-func (p packet) replace(data []byte) error {
-	size := len(data)
-	p.Unref()
-	if err := p.FromData(append(data, make([]byte, inputPadding)...)); err != nil {
-		return fmt.Errorf("rewrite packet: %w", err)
-	}
-	p.SetSize(size)
-	return nil
-}
-
-// errMisread says that packets and blocks do not go together any more, so that nothing that
-// comes out would be what it is taken for.
-var errMisread = errors.New("libav does not find the block, since the fragment is damaged before it")
-
-// inputPadding is the number of bytes that libav may read past the end of a packet
-// (AV_INPUT_BUFFER_PADDING_SIZE).
-const inputPadding = 64
 
 // damage says what libav had to guess: lost data of the picture itself, and pictures
 // that it refers to.
@@ -155,12 +128,15 @@ type continuous struct {
 	tainted bool
 }
 
-// feeder takes the packets of one fragment through a decoder.
+// feeder takes the packets of one fragment through a decoder. Each packet is a frame, and the decoder is
+// kept from putting frames in order, so that each comes out with its packet or never.
 type feeder struct {
 	worker *worker
 	codec  codec
-	demux  *demuxer
 	plan   *plan
+	// mkv is the fragment's media, byStream that the decoder was opened for a byte stream.
+	mkv      []byte
+	byStream bool
 	// base is the timestamp of the fragment's first packet.
 	base int64
 	// got is called for each frame that comes out, with the packet it came from. The frame is
@@ -177,19 +153,8 @@ type feeder struct {
 
 // feed hands the planned packets from one on to the decoder.
 func (d *feeder) feed(from int) error {
-	w := d.worker
-	defer w.packet.Unref()
-	for k, last := 0, d.plan.lastFed(); k <= last; k++ {
-		if err := d.demux.next(w.packet); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = errors.New("the fragment ends before its last frame")
-			}
-			return d.failed(k, err)
-		}
-		if w.packet.Size() != d.plan.blocks[k].Size && !d.plan.track.Encoded {
-			return d.failed(k, errMisread)
-		}
-		if k < from || !d.plan.frames[k].feed {
+	for k, last := from, d.plan.lastFed(); k <= last; k++ {
+		if !d.plan.frames[k].feed {
 			continue
 		}
 		if err := d.send(k); err != nil {
@@ -202,23 +167,14 @@ func (d *feeder) feed(from int) error {
 // send decodes one packet. The timestamp tells which packet a frame came from: libav
 // carries it through and does not use it.
 func (d *feeder) send(k int) error {
-	p := d.worker.packet
-	complains := false
-	bare := d.plan.frames[k].bare
-	var err error
-	if bare != nil {
-		err = p.replace(bare)
+	f := &d.plan.frames[k]
+	data, size := d.plan.packet(d.mkv, k), 0
+	if d.byStream {
+		data, size = startCodes(data, d.plan.lengthSize)
 	}
-	if err == nil && d.plan.form.startCodes {
-		err = p.useStartCodes()
-	}
-	p.SetPts(d.base + int64(k))
-	p.SetDts(astiav.NoPtsValue)
-	if err == nil {
-		d.codec.leaveOut(d.plan.frames[k].fast, bare != nil)
-		complains, err = d.codec.sendPacket(p)
-	}
-	if complains && bare == nil && d.suspect != nil {
+	d.codec.leaveOut(f.fast, f.bare != nil)
+	complains, err := d.codec.decode(data, d.base+int64(k), size)
+	if complains && f.bare == nil && d.suspect != nil {
 		d.suspect(k)
 	}
 	if err != nil {
@@ -226,15 +182,43 @@ func (d *feeder) send(k int) error {
 			return err
 		}
 	}
-	if _, err = d.receive(k); err == nil && d.sent != nil {
+	if err = d.receive(k); err == nil && d.sent != nil {
 		err = d.sent(k)
 	}
 	return err
 }
 
-// receive takes all the frames that the decoder has ready, and returns their number. k is
-// the packet that was sent last.
-func (d *feeder) receive(k int) (n int, err error) {
+// startCodes returns a packet whose length prefixes of size bytes are to become start codes, and what is
+// left to do: codec.decode turns prefixes of 3 and 4 bytes in its own copy.
+func startCodes(packet []byte, size int) ([]byte, int) {
+	if size == 0 || size >= len(startCode) {
+		return packet, size
+	}
+	var out []byte
+	eachNAL(packet, size, func(nal []byte) { out = appendNAL(out, 0, nal) })
+	return out, 0
+}
+
+// receive takes the frame of packet k, which was sent last.
+func (d *feeder) receive(k int) error {
+	asked := d.plan.track.CodecID != codecAVC
+	for {
+		switch n, err := d.take(k); {
+		case err != nil:
+			return err
+		case n == 0 && asked:
+			return nil
+		case n == 0:
+			asked = true
+			if err := d.codec.askDelayed(); err != nil {
+				return d.failed(k, err)
+			}
+		}
+	}
+}
+
+// take takes all the frames that the decoder has ready, and returns their number.
+func (d *feeder) take(k int) (n int, err error) {
 	picture := d.worker.picture
 	for {
 		err := d.codec.ReceiveFrame(picture.Frame)
@@ -257,27 +241,4 @@ func (d *feeder) receive(k int) (n int, err error) {
 			return n, err
 		}
 	}
-}
-
-// drain takes the frames that the decoder holds back, after which it is at its end.
-func (d *feeder) drain() error {
-	if err := d.codec.SendPacket(nil); err != nil {
-		return d.failed(len(d.plan.frames)-1, fmt.Errorf("drain decoder: %w", err))
-	}
-	_, err := d.receive(len(d.plan.frames) - 1)
-	return err
-}
-
-// drainSoftly takes the frames that an H.264 decoder holds back, and leaves it able to go on.
-func (d *feeder) drainSoftly() error {
-	last := len(d.plan.frames) - 1
-	for range maxDelay + 1 {
-		if err := d.codec.askDelayed(); err != nil {
-			return d.failed(last, err)
-		}
-		if n, err := d.receive(last); n == 0 || err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -155,7 +155,8 @@ func (pl *plan) allowFast(outputs []Output) {
 func (pl *plan) needed(f *media.Fragment) *media.Fragment {
 	fed := 0
 	if last := pl.lastFed(); last >= 0 {
-		fed = pl.blocks[last].Offset + pl.blocks[last].Size
+		b := pl.blocks[pl.frames[last].last]
+		fed = b.Offset + b.Size
 	} else if !pl.idle() {
 		return f
 	}

@@ -21,8 +21,7 @@ type job struct {
 
 	frames  []frameState // by packet
 	decoded int
-	// fed counts the packets that were sent; drained says that no frame comes any more.
-	fed     int
+	// drained: no frame comes any more.
 	drained bool
 	// passed is the number of packets whose pictures are known to be whole or not, as far
 	// as later pictures may refer to them; taint is what is known of them.
@@ -36,8 +35,8 @@ type job struct {
 
 // frameState is what became of one packet.
 type frameState struct {
-	// sent is the packet's place among those that were sent, from 1.
-	sent int
+	// sent: the packet was decoded.
+	sent bool
 	// out says that its frame came out, damaged that data of it was missing, suspect that this may be.
 	out, damaged, suspect bool
 	// tainted says that a picture which it may refer to is not whole.
@@ -75,10 +74,6 @@ func (j *job) missesPast() {
 // failed notes that libav refused a packet. It returns an error when that ends the run.
 func (j *job) failed(k int, err error) error {
 	s := &j.frames[k]
-	if s.sent == 0 {
-		j.fed++
-		s.sent = j.fed
-	}
 	s.damaged, s.suspect = true, true
 	if s.err == nil {
 		s.err = fmt.Errorf("decode: %w", err)
@@ -171,10 +166,7 @@ func (j *job) image(f frame, o Output, info media.FrameInfo) (media.Image, error
 
 // sent notes that one more packet was sent, and emits the images whose turn has come.
 func (j *job) sent(k int) error {
-	if s := &j.frames[k]; s.sent == 0 {
-		j.fed++
-		s.sent = j.fed
-	}
+	j.frames[k].sent = true
 	return j.release()
 }
 
@@ -192,22 +184,14 @@ func (j *job) finish() error {
 	return j.release()
 }
 
-// resolved says whether it is known what became of a packet: a decoder holds no picture
-// back for longer than maxDelay others.
+// resolved reports whether it is known what became of a packet.
 func (j *job) resolved(k int) bool {
-	s := &j.frames[k]
-	return s.out || j.drained || !j.plan.frames[k].feed || s.sent > 0 && j.fed-s.sent > maxDelay
-}
-
-// known says whether it is known if a picture is whole, as far as later ones may refer to it.
-func (j *job) known(k int) bool {
-	s := &j.frames[k]
-	return j.plan.frames[k].disposable || s.sent > 0 && !s.suspect || j.resolved(k)
+	return j.drained || j.frames[k].sent || !j.plan.frames[k].feed
 }
 
 // release emits, in presentation order, the images of which everything is known.
 func (j *job) release() error {
-	for j.passed < len(j.frames) && j.known(j.passed) {
+	for j.passed < len(j.frames) && j.resolved(j.passed) {
 		j.pass(j.passed)
 		j.passed++
 	}
@@ -241,7 +225,7 @@ func (j *job) pass(k int) {
 	if !planned.feed || planned.disposable || planned.bare != nil {
 		return
 	}
-	lost := s.damaged || s.suspect && !s.out || s.sent == 0
+	lost := s.damaged || s.suspect && !s.out || !s.sent
 	// Where the past is missing libav has to guess, which is not a loss of this picture's data.
 	t.refreshing = t.refreshing && (!lost || planned.broken)
 	bad := lost || s.tainted || planned.broken

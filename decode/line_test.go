@@ -75,12 +75,11 @@ func TestOnlyTheFragmentOfARequestWaits(t *testing.T) {
 		cut     int
 		from    int
 		between func(f media.Fragment) *media.Fragment
-		gaps    int
 	}{
-		"without frames":       {"bframes.mkv", 0, 0, func(f media.Fragment) *media.Fragment { f.Blocks = nil; return &f }, 1},
-		"without a track":      {"bframes.mkv", 0, 0, func(f media.Fragment) *media.Fragment { f.Tracks = nil; return &f }, 1},
-		"out of bounds":        {"bframes.mkv", 0, 0, outOfBounds, 0},
-		"a part of the stream": {"longgop.mkv", 10, 1, outOfBounds, 0},
+		"without frames":       {"bframes.mkv", 0, 0, func(f media.Fragment) *media.Fragment { f.Blocks = nil; return &f }},
+		"without a track":      {"bframes.mkv", 0, 0, func(f media.Fragment) *media.Fragment { f.Tracks = nil; return &f }},
+		"out of bounds":        {"bframes.mkv", 0, 0, outOfBounds},
+		"a part of the stream": {"longgop.mkv", 10, 1, outOfBounds},
 	} {
 		frags := fragments(t, "testdata/"+c.clip)
 		if c.cut > 0 {
@@ -100,7 +99,7 @@ func TestOnlyTheFragmentOfARequestWaits(t *testing.T) {
 			}()
 			for i := range 3 {
 				out, err := s.Plan(c.between(*frags[c.from+i]))(context.Background(), nil) // with a deadlock the test fails
-				if err != nil || len(out.Gaps) != c.gaps {
+				if err != nil || len(out.Gaps) > 0 {
 					t.Errorf("%s: outcome %+v, error %v", name, out, err)
 				}
 			}

@@ -2,7 +2,9 @@ package decode
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"slices"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -57,21 +59,26 @@ type nalReader struct {
 	sets parameterSets
 }
 
-// newNALReader reads the codec data of t. KVS checks neither it nor the form of the
-// packets, so both may be of either form: what the packets look like decides.
-func newNALReader(t media.Track, packets [][]byte) nalReader {
+// newNALReader returns a reader for packets of t, which begin with the parameter sets in begin. KVS checks
+// neither codec data nor the form of the packets, so both may be of either form: what the packets look
+// like decides.
+func newNALReader(t media.Track, begin, packets [][]byte) nalReader {
 	if t.Encoded {
 		return nalReader{} // the payload is not the codec's: nothing can be said
 	}
-	r := nalReader{codec: t.CodecID, sets: newParameterSets(t)}
+	r := nalReader{codec: t.CodecID, sets: newParameterSets(t.CodecID, begin)}
 	r.lengthSize = lengthSize(t)
 	if len(packets) == 0 {
 		return r
 	}
-	switch first := packets[0]; {
-	case r.lengthSize > 0 && !wellFormed(first, r.lengthSize) && startsAnnexB(first):
+	const enough = 16 // one packet may be damaged, or its sizes look like start codes
+	packets = packets[:min(len(packets), enough)]
+	other := func(packet []byte) bool { return !startsAnnexB(packet) }
+	prefixed := func(packet []byte) bool { return wellFormed(packet, cmp.Or(r.lengthSize, 4)) }
+	switch byStream := !slices.ContainsFunc(packets, other); {
+	case r.lengthSize > 0 && byStream && !slices.ContainsFunc(packets, prefixed):
 		r.lengthSize = 0
-	case r.lengthSize == 0 && !startsAnnexB(first) && wellFormed(first, 4):
+	case r.lengthSize == 0 && !byStream && slices.ContainsFunc(packets, prefixed):
 		r.lengthSize = 4
 	}
 	return r
@@ -86,7 +93,8 @@ func lengthSize(t media.Track) int {
 	case t.CodecID == codecAVC && len(p) >= 7 && p[0] == 1:
 		return int(p[4]&3) + 1
 	// ISO/IEC 14496-15, 8.3.3.1: byte 21 of hvcC, low two bits.
-	case t.CodecID == codecHEVC && len(p) >= 23 && p[0] == 1:
+	// Muxers of the time before the standard was finished wrote version 0.
+	case t.CodecID == codecHEVC && len(p) >= 23 && (p[0] == 1 || p[0] == 0 && !startsAnnexB(p)):
 		return int(p[21]&3) + 1
 	}
 	return 0
@@ -117,6 +125,8 @@ const (
 	avcSEI   = 6
 	avcSPS   = 7
 	avcPPS   = 8
+	// What follows is reserved, but for the extensions' slices.
+	avcLastKnown = 21
 )
 
 // avc reads nal_ref_idc and nal_unit_type (ITU-T H.264, 7.3.1), slice types and
@@ -162,6 +172,7 @@ const (
 	hevcLastIRAP  = 23
 	hevcLastVCL   = 31
 	hevcVPS       = 32
+	hevcSPS       = 33
 	hevcPPS       = 34
 	hevcHeaderLen = 2
 )
@@ -283,9 +294,10 @@ func wellFormed(packet []byte, size int) bool {
 
 var startCode = []byte{0, 0, 1}
 
-// startsAnnexB says whether a packet begins with a start code.
+// startsAnnexB reports whether a packet begins with a start code, with any number of zero bytes before it.
 func startsAnnexB(packet []byte) bool {
-	return bytes.HasPrefix(packet, startCode) || len(packet) > 3 && packet[0] == 0 && bytes.HasPrefix(packet[1:], startCode)
+	code := bytes.TrimLeft(packet, "\x00")
+	return len(packet)-len(code) >= 2 && len(code) > 0 && code[0] == 1
 }
 
 // eachAnnexB calls f with the NAL units that follow each start code (ITU-T H.264,

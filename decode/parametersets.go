@@ -7,21 +7,23 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// parameterSets are the distinct parameter sets of a fragment: those of its codec
-// data, and those that its packets bring.
+// parameterSets are the distinct parameter sets of a fragment: those that it begins
+// with, and those that its packets bring.
 type parameterSets struct {
 	seen map[string]bool
+	// begin are those that the fragment begins with.
+	begin [][]byte
 	// inBand are the ones that only packets brought, in order.
 	inBand [][]byte
 	// kinds counts the distinct ones of each NAL unit type.
 	kinds map[byte]int
 }
 
-func newParameterSets(t media.Track) parameterSets {
-	s := parameterSets{seen: map[string]bool{}, kinds: map[byte]int{}}
-	for _, nal := range codecSets(t) {
+func newParameterSets(codecID string, begin [][]byte) parameterSets {
+	s := parameterSets{seen: map[string]bool{}, begin: begin, kinds: map[byte]int{}}
+	for _, nal := range begin {
 		s.seen[string(nal)] = true
-		s.kinds[nalType(t.CodecID, nal)]++
+		s.kinds[nalType(codecID, nal)]++
 	}
 	return s
 }

@@ -18,7 +18,7 @@ type plan struct {
 	// track is the video track; hasVideo is false when there is none.
 	track    media.Track
 	hasVideo bool
-	// frames are the frames of the video track in decode order, one a packet.
+	// frames are the frames of the video track in decode order, one an access unit.
 	frames []plannedFrame
 	// samples is the number of frames that at least one output wants.
 	samples int
@@ -26,6 +26,10 @@ type plan struct {
 	inOrder []int
 	// form is how the packets must be handed to the decoder.
 	form packetForm
+	// lengthSize is the size in bytes of the length prefixes of the packets' NAL units, 0 for start codes.
+	lengthSize int
+	// begin are the parameter sets that the fragment begins with.
+	begin [][]byte
 	// chain is what the fragment has to do with the ones around it; nil when it is
 	// decoded by itself.
 	chain *chainPlan
@@ -34,11 +38,17 @@ type plan struct {
 	// decided is closed when the rest of the plan is made; nil if it is made already. A
 	// request for a time after the last frame is decided by the frame that comes next.
 	decided chan struct{}
+	// refused is why the fragment cannot be decoded, nil if it can.
+	refused error
 	// nothing says that nothing has to be done, whatever is decided; then the rest is the planner's.
 	nothing bool
 	// done counts who is done with such a plan: the planner that has made it, and who gave it up.
 	done *atomic.Int32
 
+	// hold counts who needs the fragment's media.
+	hold *hold
+
+	// blocks are those of the video track.
 	blocks []media.Block
 	pics   []picture
 }
@@ -74,8 +84,8 @@ func (pl *plan) giveUp() {
 type packetForm struct {
 	// codecData is what the decoder gets as codec data.
 	codecData string
-	// startCodes says that length prefixes must be turned into start codes.
-	startCodes bool
+	// byStream: codec data and packets go to the decoder as a byte stream, with start codes.
+	byStream bool
 	// inBand names the parameter sets in the packets, replaced that they take the place of others.
 	inBand   string
 	replaced bool
@@ -84,6 +94,11 @@ type packetForm struct {
 // plannedFrame is one frame of the video track.
 type plannedFrame struct {
 	info media.FrameInfo
+	// last is the frame's last block.
+	last int
+	// packet is decoded in that block's place when it is not nil; with tail, it ends with a NAL unit that
+	// may be a part of a slice, and may be none (see accessUnit).
+	packet, tail []byte
 	// feed says that the packet must go to the decoder.
 	feed bool
 	// bare is fed in the packet's place when it is not nil: no wanted picture refers to this one, and the
@@ -133,6 +148,11 @@ type planner struct {
 	held     held
 	past     past
 	stream   string
+	// sets are the parameter sets at the end of the last fragment, behind the NAL units behind its last picture.
+	sets   setsInForce
+	behind [][]byte
+	// fragments and pictures count what was planned.
+	fragments, pictures int
 }
 
 // held is what waits for the next frame, since that decides about the latest plan.
@@ -165,41 +185,27 @@ func newPlanner(skip SkipFrame, outputs []Output) *planner {
 // the stream, in order.
 func (p *planner) plan(f *media.Fragment) *plan {
 	p.stream = f.Stream
-	pl := &plan{}
+	p.fragments++
+	pl := &plan{hold: newHold(f.Recycle)}
 	pl.track, pl.hasVideo = f.VideoTrack()
-	if !pl.hasVideo {
-		p.lost()
+	reader, packets := p.frames(pl, f)
+	if len(pl.frames) == 0 { // it decides nothing, and its place is needed for what does
+		p.without(f)
 		return pl
 	}
-	var packets [][]byte
-	for _, b := range f.Blocks {
-		if b.Track == pl.track.Number && b.Size > 0 { // a block of no bytes is no frame, and libav passes over it
-			pl.blocks = append(pl.blocks, b)
-			packets = append(packets, f.MKV[b.Offset:b.Offset+b.Size])
-		}
-	}
-	if len(pl.blocks) == 0 { // it decides nothing, and its place is needed for what does
-		p.lost()
-		return pl
-	}
-	// The plan may outlive the fragment's media, of which this is a part.
-	pl.track.CodecPrivate = bytes.Clone(pl.track.CodecPrivate)
-	pl.frames = make([]plannedFrame, len(pl.blocks))
-	order := presentationOrder(pl.blocks)
+	p.pictures += len(pl.frames)
+	order := presentationOrder(pl.frames)
 	for index, k := range order {
-		pl.frames[k].info = frameInfo(f, pl.blocks[k], index)
+		pl.frames[k].info.Index = index
 	}
-	reader := newNALReader(pl.track, packets)
-	pl.pics = reader.pictures(packets)
-	pl.form = formOf(pl.track, &reader)
-	within := p.sample(pl, f, p.candidates(order, pl.blocks, pl.pics))
+	within := p.sample(pl, f, p.candidates(order, pl))
 	if len(within) == 0 && p.mayGoOn(pl) { // it would have to wait for the one that waits
 		p.settle()
 	}
 	p.release(len(within) > 0 || !p.undecided())
 	finish := func() {
 		pl.collect(within)
-		p.link(pl, f, &references{track: pl.track, reader: &reader, packets: packets})
+		p.link(pl, f, &references{track: pl.track, reader: reader, packets: packets})
 	}
 	switch waits := len(p.held.finish) > 0; {
 	case waits: // for a frame, which this fragment does not have
@@ -220,20 +226,96 @@ func (p *planner) plan(f *media.Fragment) *plan {
 	return pl
 }
 
-// formOf says how packets of the form that the reader found are decoded: as they are,
-// when the codec data is of the same form.
-func formOf(t media.Track, r *nalReader) packetForm {
+// frames makes the frames of a fragment's blocks, and returns their packets.
+func (p *planner) frames(pl *plan, f *media.Fragment) (*nalReader, [][]byte) {
+	if !pl.hasVideo {
+		return nil, nil
+	}
+	var payloads [][]byte
+	for _, b := range f.Blocks {
+		if b.Track == pl.track.Number && b.Size > 0 { // a block of no bytes is no frame, and libav passes over it
+			pl.blocks = append(pl.blocks, b)
+			payloads = append(payloads, f.MKV[b.Offset:b.Offset+b.Size])
+		}
+	}
+	// The plan may outlive the fragment's media, of which this is a part.
+	pl.track.CodecPrivate = bytes.Clone(pl.track.CodecPrivate)
+	p.sets.begin(pl.track)
+	begin, changed := p.sets.list(), p.sets.inBand
+	reader := newNALReader(pl.track, begin, payloads)
+	units, behind := reader.assemble(pl.blocks, payloads, p.behind, &p.sets)
+	p.behind = cloneNALs(behind)
+	packets := make([][]byte, len(units))
+	pl.frames = make([]plannedFrame, len(units))
+	for k, u := range units {
+		packets[k] = u.packet
+		pl.frames[k] = plannedFrame{info: frameInfo(f, u), last: u.last, tail: u.tail}
+		if u.made {
+			pl.frames[k].packet = u.packet
+		}
+	}
+	pl.pics = reader.pictures(packets)
+	pl.form, pl.lengthSize, pl.begin = formOf(pl.track, &reader, changed), reader.lengthSize, begin
+	if pl.track.CodecID == codecHEVC && reader.codec != "" && !hasVPS(begin) && !hasVPS(reader.sets.inBand) {
+		pl.refused = errNoVPS
+	}
+	return &reader, packets
+}
+
+// cloneNALs copies what stands behind the last picture of a fragment, as far as it is of a sensible size.
+func cloneNALs(nals [][]byte) [][]byte {
+	const most = 1 << 20
+	var out [][]byte
+	size := 0
+	for _, nal := range nals {
+		if size += len(nal); size > most {
+			break
+		}
+		out = append(out, bytes.Clone(nal))
+	}
+	return out
+}
+
+// without notes a fragment without frames.
+func (p *planner) without(f *media.Fragment) {
+	if f.Cut {
+		p.lost()
+		return
+	}
+	p.release(false)
+}
+
+// formOf returns how packets of the form that the reader found are decoded: as they are, when the codec data
+// is of the same form and holds the parameter sets in force. H.265's sets are always changed (see withoutReordering).
+func formOf(t media.Track, r *nalReader, changed bool) packetForm {
 	form := packetForm{codecData: string(t.CodecPrivate), inBand: r.sets.digest(), replaced: r.sets.replaced()}
-	if told := lengthSize(t); r.codec != "" && told != r.lengthSize {
-		form.codecData = string(annexB(codecSets(t)))
-		form.startCodes = r.lengthSize > 0
+	if told := lengthSize(t); r.codec != "" && (told != r.lengthSize || changed || r.codec == codecHEVC) {
+		form.useByteStream(r.sets.begin)
 	}
 	return form
 }
 
+// useByteStream makes the decoder begin with parameter sets other than those of the codec data.
+func (form *packetForm) useByteStream(sets [][]byte) {
+	form.codecData, form.byStream = string(annexB(sets)), true
+}
+
+// packet returns what is decoded of frame k, in the fragment's media.
+func (pl *plan) packet(mkv []byte, k int) []byte {
+	f := &pl.frames[k]
+	switch b := pl.blocks[f.last]; {
+	case f.bare != nil:
+		return f.bare
+	case f.packet != nil:
+		return f.packet
+	default:
+		return mkv[b.Offset : b.Offset+b.Size]
+	}
+}
+
 // mayGoOn says whether the decoder of a fragment may have to go on to the next although no frame of it is wanted.
 func (p *planner) mayGoOn(pl *plan) bool {
-	return pl.track.CodecID == codecAVC && (p.past.chained || pl.pics[0].entry == entryNone || len(p.held.finish) > 0 && p.held.starts == entryNone)
+	return p.past.chained || pl.pics[0].entry == entryNone || len(p.held.finish) > 0 && p.held.starts == entryNone
 }
 
 // undecided says whether the next frame decides about the latest one.
@@ -285,44 +367,46 @@ func (p *planner) end() []media.Gap {
 	p.release(true)
 	p.past.forget()
 	var gaps []media.Gap
+	if p.fragments > 0 && p.pictures == 0 {
+		gaps = append(gaps, media.Gap{Stream: p.stream, FrameIndex: media.WholeFragment, Reason: media.GapNoVideo, Detail: "there is no video in the stream"})
+	}
 	for _, s := range p.stamps {
 		gaps = append(gaps, s.misses(p.stream)...)
 	}
 	return gaps
 }
 
-// presentationOrder returns the packets' indexes ordered by presentation
+// presentationOrder returns the frames' indexes ordered by presentation
 // timestamp; equal ones keep their order.
-func presentationOrder(blocks []media.Block) []int {
-	order := make([]int, len(blocks))
+func presentationOrder(frames []plannedFrame) []int {
+	order := make([]int, len(frames))
 	for i := range order {
 		order[i] = i
 	}
-	sort.SliceStable(order, func(a, b int) bool { return blocks[order[a]].Time < blocks[order[b]].Time })
+	sort.SliceStable(order, func(a, b int) bool { return frames[order[a]].info.PTS < frames[order[b]].info.PTS })
 	return order
 }
 
-func frameInfo(f *media.Fragment, b media.Block, index int) media.FrameInfo {
+func frameInfo(f *media.Fragment, u accessUnit) media.FrameInfo {
 	info := media.FrameInfo{
 		Stream:         f.Stream,
 		FragmentNumber: f.Number,
-		Index:          index,
-		PTS:            b.Time,
-		ProducerTime:   f.ProducerTime.Add(b.Time),
-		Key:            b.Key,
+		PTS:            u.at,
+		ProducerTime:   f.ProducerTime.Add(u.at),
+		Key:            u.key,
 	}
 	if !f.ServerTime.IsZero() {
-		info.ServerTime = f.ServerTime.Add(b.Time)
+		info.ServerTime = f.ServerTime.Add(u.at)
 	}
 	return info
 }
 
 // candidates returns the frames that samplers may pick, in presentation order: a
 // skip_frame of nonref or nonkey takes the others out of the stream.
-func (p *planner) candidates(order []int, blocks []media.Block, pics []picture) []int {
+func (p *planner) candidates(order []int, pl *plan) []int {
 	var kept []int
 	for _, k := range order {
-		if p.skip == SkipNonRef && pics[k].disposable || p.skip == SkipNonKey && !blocks[k].Key {
+		if p.skip == SkipNonRef && pl.pics[k].disposable || p.skip == SkipNonKey && !pl.frames[k].info.Key {
 			continue
 		}
 		kept = append(kept, k)

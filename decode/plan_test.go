@@ -252,7 +252,7 @@ func TestPicturesOfUnreadablePacketsAreNeeded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			packets := [][]byte{c.packet}
-			reader := newNALReader(c.track, packets)
+			reader := newNALReader(c.track, nil, packets)
 			if got := reader.pictures(packets)[0]; got != c.want {
 				t.Errorf("picture = %+v, want %+v", got, c.want)
 			}
@@ -265,7 +265,7 @@ func TestHEVCPicturesAreDisposableInTheHighestLayerOnly(t *testing.T) {
 	private[0], private[21] = 1, 3
 	nal := func(kind, temporalID byte) []byte { return []byte{0, 0, 0, 3, kind << 1, temporalID + 1, 0x80} }
 	packets := [][]byte{nal(19, 0), nal(1, 0), nal(0, 0), nal(0, 1), nal(1, 1), nal(21, 0)}
-	r := newNALReader(media.Track{CodecID: codecHEVC, CodecPrivate: private}, packets)
+	r := newNALReader(media.Track{CodecID: codecHEVC, CodecPrivate: private}, nil, packets)
 	got := r.pictures(packets)
 	want := []picture{
 		{entry: entryClosed, intra: true, recovery: noRecovery},

@@ -93,15 +93,14 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 // the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.plan(f)
-	recycle := func() {}
+	let := func() {} // go of the fragment's media
 	if pl.decided == nil {
 		whole := f
-		if f.Recycle != nil && !pl.nothing && !s.planner.past.keeps(f) {
-			recycle = f.Recycle
+		if !pl.nothing {
+			let = sync.OnceFunc(pl.hold.drop)
 		}
 		if f = pl.needed(f); f != whole {
-			recycle()
-			recycle = func() {}
+			let()
 		}
 	}
 	var turn *place // a fragment that emits nothing waits for nobody
@@ -117,7 +116,9 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 			pl.giveUp()
 			return media.Outcome{}, err
 		}
+		defer pl.letLeads()
 		if pl.idle() {
+			let()
 			return media.Outcome{}, nil
 		}
 		next := pl.next()
@@ -136,7 +137,7 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 			return media.Outcome{}, err
 		}
 		defer func() { s.pool.idle <- w }()
-		defer recycle()
+		defer let()
 		return w.fragment(ctx, f, pl, before, s.outputs, emit)
 	}
 }

@@ -29,7 +29,7 @@ func (r *references) readSets() bool {
 		return true
 	}
 	r.sps, r.pps = map[uint32]avcSPSHeader{}, map[uint32]avcPPSHeader{}
-	for _, nal := range slices.Concat(codecSets(r.track), r.reader.sets.inBand) {
+	for _, nal := range slices.Concat(r.reader.sets.begin, r.reader.sets.inBand) {
 		switch nal[0] & 0x1f {
 		case avcSPS:
 			if id, s, ok := readSPS(nal); ok {

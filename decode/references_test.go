@@ -89,7 +89,7 @@ func FuzzSliceHeaders(f *testing.F) {
 	f.Fuzz(func(t *testing.T, clip uint, packet []byte) {
 		packets := [][]byte{packet, packet, packet}
 		track := tracks[clip%uint(len(tracks))]
-		reader := newNALReader(track, packets)
+		reader := newNALReader(track, codecSets(track), packets)
 		reader.pictures(packets)
 		frames := make([]plannedFrame, len(packets))
 		refs := references{track: track, reader: &reader, packets: packets}

@@ -4,8 +4,11 @@ import "slices"
 
 // avcSPSHeader is what is read of a sequence parameter set (ITU-T H.264, 7.3.2.1.1).
 type avcSPSHeader struct {
-	// chroma: there are weights for chroma (ChromaArrayType is not 0).
-	chroma bool
+	// chroma: there are weights for chroma (ChromaArrayType is not 0). separate: each colour is
+	// coded like a picture of its own.
+	chroma, separate bool
+	// framesOnly: there are no fields.
+	framesOnly bool
 	// The sizes in bits of frame_num and pic_order_cnt_lsb.
 	frameNumBits, orderBits int
 	orderType               uint32
@@ -33,9 +36,7 @@ func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 134, 135, 138, 139:
 		format := b.ue()
 		s.chroma = format != 0
-		if format == 3 && b.bit() == 1 { // separate_colour_plane_flag
-			return id, s, false
-		}
+		s.separate = format == 3 && b.bit() == 1
 		b.ue() // bit_depth_luma_minus8
 		b.ue() // bit_depth_chroma_minus8
 		b.bit()
@@ -45,16 +46,27 @@ func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 	}
 	s.frameNumBits = int(b.ue()) + 4
 	s.orderType = b.ue()
-	if s.orderType == 0 {
+	switch s.orderType {
+	case 0:
 		s.orderBits = int(b.ue()) + 4
+	case 1:
+		b.bit() // delta_pic_order_always_zero_flag
+		b.se()  // offset_for_non_ref_pic
+		b.se()  // offset_for_top_to_bottom_field
+		for range min(b.ue(), 255) {
+			b.se() // offset_for_ref_frame
+		}
 	}
 	s.references = b.ue()
 	b.bit() // gaps_in_frame_num_value_allowed_flag
 	b.ue()  // pic_width_in_mbs_minus1
 	b.ue()  // pic_height_in_map_units_minus1
-	framesOnly := b.bit() == 1
+	s.framesOnly = b.bit() == 1
+	if b.short { // what is not known may have fields
+		s.framesOnly, s.frameNumBits = false, 0
+	}
 	const mostBits, mostReferences = 16, 16
-	ok = !b.short && framesOnly && s.orderType != 1 && s.frameNumBits <= mostBits && s.orderBits <= mostBits && s.references <= mostReferences
+	ok = !b.short && s.framesOnly && !s.separate && s.orderType != 1 && s.frameNumBits <= mostBits && s.orderBits <= mostBits && s.references <= mostReferences
 	return id, s, ok
 }
 

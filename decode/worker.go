@@ -4,7 +4,6 @@ package decode
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -15,7 +14,6 @@ import (
 type worker struct {
 	config   Config
 	decoders kept[decoderKey, codec]
-	packet   packet
 	picture  frame
 	renderer *renderer
 	encoder  *encoder
@@ -28,16 +26,11 @@ func newWorker(cfg Config) (*worker, error) {
 		renderer: newRenderer(cfg),
 	}
 	var err error
-	if w.packet, err = newPacket(); err != nil {
-		return nil, err
-	}
 	if w.picture, err = newFrame(); err != nil {
-		w.packet.free()
 		return nil, err
 	}
 	if w.encoder, err = newEncoder(); err != nil {
 		w.picture.free()
-		w.packet.free()
 		return nil, err
 	}
 	return w, nil
@@ -48,7 +41,6 @@ func (w *worker) free() {
 	w.renderer.free()
 	w.encoder.free()
 	w.picture.free()
-	w.packet.free()
 }
 
 // fragment decodes, renders and encodes what pl wants of f. before is the decoder that
@@ -56,13 +48,8 @@ func (w *worker) free() {
 // fragment of which nothing is needed.
 func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan, before *continuous, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
 	job := newJob(w, f, pl, outputs, emit)
-	switch {
-	case pl.hasVideo && len(pl.frames) > 0:
-	case f.Cut: // what was cut off is a gap already
+	if len(pl.frames) == 0 { // what was cut off, or a stream without video, is a gap already
 		return media.Outcome{}, nil
-	default:
-		err := job.lose(nil, errors.New("no video in the fragment"))
-		return job.outcome(), err
 	}
 	if err := w.decode(ctx, job, before); err != nil {
 		return job.outcome(), err
@@ -75,17 +62,12 @@ func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan, befo
 // one of the data when that ends the run; what else the data caused is in the job.
 func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	track := j.plan.track
-	var d *demuxer
 	err := supported(track)
 	if pixels := int64(track.Width) * int64(track.Height); err == nil && pixels > w.config.MaxPixels {
 		err = fmt.Errorf("picture of %dx%d pixels is too large, max_pixels is %d", track.Width, track.Height, w.config.MaxPixels)
 	}
 	if err == nil {
-		d, err = newDemuxer(j.fragment.MKV)
-	}
-	if err == nil {
-		defer d.free()
-		w.renderer.track, err = trackFacts(d.video)
+		err = j.plan.refused
 	}
 	if err != nil {
 		if before != nil {
@@ -93,44 +75,44 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 		}
 		return j.lose(j.plan.inOrder, err)
 	}
-	feed := feeder{worker: w, demux: d, plan: j.plan, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
+	d := openHeader(j.fragment, track)
+	defer d.free()
+	w.renderer.track = d.facts()
+	feed := feeder{worker: w, plan: j.plan, mkv: j.fragment.MKV, byStream: j.plan.form.byStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return j.got(k, f)
 	}}
+	open := func() (codec, error) { return openDecoder(track.CodecID, d.video, j.plan.form, w.config.MaxPixels) }
 	if j.plan.chain != nil {
-		return w.decodeChained(ctx, j, &feed, before)
+		return w.decodeChained(ctx, j, &feed, before, open)
 	}
-	return w.decodeAlone(j, &feed)
+	return w.decodeAlone(j, &feed, open)
 }
 
 // decodeAlone decodes a fragment that needs no other, with a decoder that is kept.
-func (w *worker) decodeAlone(j *job, feed *feeder) error {
+func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) error {
 	track, form := j.plan.track, j.plan.form
-	key := decoderKey{track.CodecID, form.codecData, form.inBand, track.Width, track.Height, w.renderer.track}
-	c, err := w.decoders.get(key, func(decoderKey) (codec, error) { return openDecoder(feed.demux.video, form, w.config.MaxPixels) })
+	key := decoderKey{j.fragment.Stream, track.CodecID, form.codecData, form.inBand, track.Width, track.Height, w.renderer.track}
+	c, err := w.decoders.get(key, func(decoderKey) (codec, error) { return open() })
 	if err != nil {
 		return j.lose(j.plan.inOrder, err)
 	}
 	if form.replaced {
 		defer w.decoders.drop(key)
 	}
-	// Drained or not, the next fragment finds the decoder empty.
-	defer c.flush()
+	defer c.flush() // the next fragment finds the decoder empty
 	feed.codec = c
-	if err := feed.feed(0); err != nil {
-		return err
-	}
-	return feed.drain()
+	return feed.feed(0)
 }
 
 // decodeChained decodes a fragment with the decoder of the one before, or with a new one
 // that is led up to it, and hands the decoder on if the next fragment may want it.
-func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous) error {
+func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous, open func() (codec, error)) error {
 	chain := j.plan.chain
 	if c == nil {
-		opened, err := openDecoder(feed.demux.video, j.plan.form, w.config.MaxPixels)
+		opened, err := open()
 		if err != nil {
 			return j.lose(j.plan.inOrder, err)
 		}
@@ -147,11 +129,6 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 	if err == nil {
 		err = feed.feed(0)
 	}
-	if err == nil && chain.next != nil {
-		err = feed.drainSoftly()
-	} else if err == nil {
-		err = feed.drain()
-	}
 	if err != nil || chain.next == nil {
 		c.free()
 		return err
@@ -165,16 +142,12 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 // leadUp decodes the fragments before, whose frames nobody wants.
 func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []lead) error {
 	for _, l := range fragments {
-		d, err := newDemuxer(l.fragment.MKV)
-		if err != nil {
-			c.tainted = true
-			continue
-		}
 		// All that others may refer to is needed, whatever was wanted of the fragment.
 		pl := *l.plan
 		pl.frames = make([]plannedFrame, len(l.plan.frames))
 		for k := range pl.frames {
-			pl.frames[k].feed = !l.plan.frames[k].disposable
+			f := &l.plan.frames[k]
+			pl.frames[k] = plannedFrame{last: f.last, packet: f.packet, feed: !f.disposable}
 		}
 		// What leads the first group misses its references, and nobody needs it.
 		matters := func(k int) bool {
@@ -182,7 +155,7 @@ func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []lead) er
 			return !f.leads || f.group != l.plan.frames[l.from].group
 		}
 		feed := feeder{
-			worker: w, codec: c.codec, demux: d, plan: &pl, base: c.base,
+			worker: w, codec: c.codec, plan: &pl, mkv: l.mkv, byStream: true, base: c.base,
 			got: func(k int, f frame) error {
 				own, _ := f.damage()
 				c.tainted = c.tainted || own && matters(k)
@@ -191,9 +164,7 @@ func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []lead) er
 			suspect: func(k int) { c.tainted = c.tainted || pl.track.CodecID == codecHEVC && matters(k) },
 			failed:  func(int, error) error { c.tainted = true; return nil },
 		}
-		err = feed.feed(l.from)
-		d.free()
-		if err != nil {
+		if err := feed.feed(l.from); err != nil {
 			return err
 		}
 		c.base += int64(len(pl.frames))

@@ -1,0 +1,107 @@
+//go:build cgo
+
+package decode
+
+import (
+	"errors"
+	"io"
+
+	"github.com/asticode/go-astiav"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// ioBufferSize is how much of a fragment libavformat asks for at a time, in bytes.
+const ioBufferSize = 16 << 10
+
+// header is what libavformat reads of a fragment's track: the colours, shape and orientation of the
+// picture that the container states. The blocks are those of media.Fragment.
+type header struct {
+	format *astiav.FormatContext
+	io     *astiav.IOContext
+	// video is the track; nil where libavformat does not find it, and nothing is known.
+	video *astiav.Stream
+}
+
+// openHeader opens a fragment, which must stay as it is until free. It does not call
+// avformat_find_stream_info: decoding to find out what a Matroska header states costs more than many a fragment.
+func openHeader(f *media.Fragment, track media.Track) *header {
+	h, pos := &header{}, 0
+	read := func(b []byte) (int, error) {
+		n := copy(b, f.MKV[pos:])
+		pos += n
+		if n == 0 {
+			return 0, io.EOF
+		}
+		return n, nil
+	}
+	if h.open(read) != nil {
+		return h
+	}
+	place := 0 // of the track among the video tracks
+	for _, t := range f.Tracks {
+		if t.Number == track.Number {
+			break
+		}
+		if t.Type == media.TrackVideo {
+			place++
+		}
+	}
+	for _, s := range h.format.Streams() {
+		if s.CodecParameters().MediaType() != astiav.MediaTypeVideo {
+			continue
+		}
+		if place == 0 {
+			h.video = s
+			break
+		}
+		place--
+	}
+	return h
+}
+
+func (h *header) open(read astiav.IOContextReadFunc) (err error) {
+	matroska := astiav.FindInputFormat("matroska")
+	if matroska == nil {
+		return errors.New("libavformat was built without its Matroska demuxer")
+	}
+	if h.io, err = astiav.AllocIOContext(ioBufferSize, false, read, nil, nil); err != nil {
+		return err
+	}
+	openObjects.Add(1)
+	if h.format = astiav.AllocFormatContext(); h.format == nil {
+		return errNoMemory
+	}
+	openObjects.Add(1)
+	h.format.SetPb(h.io)
+	if err := h.format.OpenInput("", matroska, nil); err != nil {
+		// libavformat has freed the context itself.
+		openObjects.Add(-1)
+		h.format = nil
+		return err
+	}
+	return nil
+}
+
+// facts returns what the track states. The zero value states nothing.
+func (h *header) facts() facts {
+	if h.video == nil {
+		return facts{}
+	}
+	known, err := trackFacts(h.video)
+	if err != nil {
+		return facts{}
+	}
+	return known
+}
+
+func (h *header) free() {
+	if h.format != nil {
+		h.format.CloseInput()
+		openObjects.Add(-1)
+	}
+	if h.io != nil {
+		h.io.Free()
+		openObjects.Add(-1)
+	}
+}

@@ -1,0 +1,107 @@
+package decode
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// setsInForce are the parameter sets that a stream has brought so far and not replaced. A
+// fragment may rely on those of the fragments before it, so each fragment's decoder begins with them.
+type setsInForce struct {
+	codecID, codecData string
+	sets               map[setKey][]byte
+	// extra are the other NAL units of the codec data, such as SEI.
+	extra [][]byte
+	// inBand reports whether packets brought sets that the codec data lacks.
+	inBand bool
+}
+
+// setKey names a parameter set: another one of the same type and id takes its place.
+type setKey struct {
+	kind byte
+	id   uint32
+}
+
+// maxSetsInForce is the most parameter sets that are kept: 16 VPS, 32 SPS and 256 PPS have ids
+// of their own (ITU-T H.264, 7.4.2; ITU-T H.265, 7.4.3).
+const maxSetsInForce = 304
+
+// begin makes the codec data of a fragment count, if it is not that of the fragment before.
+func (s *setsInForce) begin(t media.Track) {
+	if s.sets != nil && t.CodecID == s.codecID && string(t.CodecPrivate) == s.codecData {
+		return
+	}
+	*s = setsInForce{codecID: t.CodecID, codecData: string(t.CodecPrivate), sets: map[setKey][]byte{}}
+	for _, nal := range codecSets(t) {
+		nal = bytes.Clone(nal)
+		if nalType(t.CodecID, nal) == hevcSPS && t.CodecID == codecHEVC {
+			nal = withoutReordering(nal)
+		}
+		if key, ok := setKeyOf(t.CodecID, nal); ok {
+			s.sets[key] = nal
+		} else {
+			s.extra = append(s.extra, nal)
+		}
+	}
+}
+
+// put makes a set of a packet count.
+func (s *setsInForce) put(nal []byte) {
+	key, ok := setKeyOf(s.codecID, nal)
+	if !ok || bytes.Equal(s.sets[key], nal) || len(s.sets) >= maxSetsInForce {
+		return
+	}
+	s.sets[key] = bytes.Clone(nal)
+	s.inBand = true
+}
+
+// list returns the sets in an order in which each refers to earlier ones alone.
+func (s *setsInForce) list() [][]byte {
+	keys := slices.SortedFunc(maps.Keys(s.sets), func(a, b setKey) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id))
+	})
+	out := make([][]byte, 0, len(keys)+len(s.extra))
+	for _, k := range keys {
+		out = append(out, s.sets[k])
+	}
+	return append(out, s.extra...)
+}
+
+// setKeyOf returns what names a parameter set, and false for other NAL units.
+func setKeyOf(codecID string, nal []byte) (setKey, bool) {
+	key := setKey{kind: nalType(codecID, nal)}
+	var b bitReader
+	switch {
+	case codecID == codecAVC && key.kind == avcSPS:
+		const levels = 3 // bytes: profile, constraints, level
+		b = bitsOf(nal[1:])
+		b.bits(8 * levels)
+	case codecID == codecAVC && key.kind == avcPPS:
+		b = bitsOf(nal[1:])
+	case codecID == codecHEVC && len(nal) > hevcHeaderLen && key.kind == hevcVPS:
+		key.id = uint32(nal[hevcHeaderLen] >> 4)
+		return key, true
+	case codecID == codecHEVC && len(nal) > hevcHeaderLen && key.kind == hevcSPS:
+		b = bitReader{data: unescape(nal[hevcHeaderLen:], maxHEVCLevels)}
+		b.hevcLevels()
+	case codecID == codecHEVC && len(nal) > hevcHeaderLen && key.kind == hevcPPS:
+		b = bitsOf(nal[hevcHeaderLen:])
+	default:
+		return key, false
+	}
+	key.id = b.ue()
+	return key, !b.short
+}
+
+// errNoVPS is why H.265 without a video parameter set is not decoded.
+var errNoVPS = errors.New("the video parameter set (VPS) is missing, in the codec data and in the packets")
+
+// hasVPS reports whether one of the sets is a video parameter set.
+func hasVPS(sets [][]byte) bool {
+	return slices.ContainsFunc(sets, func(nal []byte) bool { return nalType(codecHEVC, nal) == hevcVPS })
+}
