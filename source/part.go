@@ -247,6 +247,9 @@ func (s *Splitter) emit(p *part) {
 	f := p.fragment(s.stream, h)
 	f.VideoTrackNumber = video
 	f, err := s.normalise(f, h)
+	if size := int64(len(p.mkv)); err == nil && size > s.max {
+		err = tooLarge("fragment size", size, s.max) // a header that was lost has made it longer
+	}
 	if err != nil {
 		s.ready = append(s.ready, result{err: s.gap(p.name(), err, p.videoBlocks(video))})
 		return

@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
-	"github.com/kvsframes/kvsframes/media"
 )
 
 // Damage shows where the walk from element to element meets something that makes no
@@ -247,7 +246,9 @@ func (s *Splitter) endHole(end int64) {
 	cause := &DamageError{From: h.from, To: end, Err: h.cause}
 	if p != nil {
 		p.mkv = p.mkv[:min(p.whole, len(p.mkv))]
-		p.hurt(cause)
+		if p.hurt(cause); errors.Is(cause, ErrTooLarge) && p.bad == nil {
+			p.bad = cause // most of it is whole, and not wanted
+		}
 	}
 	switch {
 	case p != nil && (len(p.blocks) > 0 || p.bad != nil):
@@ -293,5 +294,3 @@ func (e *DamageError) Error() string {
 
 // Unwrap returns the cause.
 func (e *DamageError) Unwrap() error { return e.Err }
-
-var _ = media.GapDamaged

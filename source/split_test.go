@@ -207,7 +207,7 @@ func TestAFragmentAboveTheCapIsRefused(t *testing.T) {
 		t.Errorf("at the cap: %q", describeAll(got))
 	}
 	got := readAll(t, bytes.NewReader(payload), SplitConfig{MaxFragmentSize: Size(size - 1)})
-	if len(got) != 1 || !errors.Is(got[0].err, ErrTooLarge) {
+	if len(got) != 2 || !errors.Is(got[0].err, ErrTooLarge) || !errors.Is(got[1].err, ErrTooLarge) {
 		t.Errorf("above the cap: %q", describeAll(got))
 	}
 }

@@ -54,6 +54,8 @@ type chunkTags struct {
 	token            string
 	user             []media.Tag
 	failure          *ErrorTag
+	// bad is the first thing that makes no sense in them.
+	bad error
 	// cut is what was left out of them because it is above its bound, for a warning.
 	cut string
 }
@@ -134,11 +136,9 @@ func (s *Splitter) readTags(h ebml.Header) error {
 	offset, raw := s.last.offset, s.last.data
 	t := noTags()
 	if err := t.add(payload); err != nil {
-		bad := &err // of a plain file
-		if d.part != nil {
-			bad = &d.part.bad
+		if err := s.doubt(&t.bad, offset, err); err != nil {
+			return err
 		}
-		return s.doubt(bad, offset, err)
 	}
 	s.last = lastElement{} // it holds together, so that its size is right
 	if t.cut != "" {
@@ -172,6 +172,9 @@ func (s *Splitter) takeTags(t chunkTags, n int) {
 		p.whole = len(p.mkv)
 	}
 	p.tags.merge(t)
+	if p.bad == nil {
+		p.bad = t.bad
+	}
 	if p.hasCluster && p.tags.token != "" {
 		s.finishChunk()
 	}

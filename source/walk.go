@@ -247,6 +247,8 @@ func (s *Splitter) readInCluster() error {
 		return nil
 	case !isClusterChild(h):
 		return s.syntax("element %#x of size %d inside a Cluster", h.ID, h.Size)
+	case h.Size > s.max:
+		return s.syntax("element %#x size (%d) is above that of a whole fragment, %d", h.ID, h.Size, s.max)
 	}
 	if end := d.clusterEnd; end != ebml.UnknownSize && offset+int64(h.Len)+h.Size > end {
 		if err := s.overrun(h); err != nil {
