@@ -222,6 +222,16 @@ func (l *Live) hangUp() {
 func (l *Live) take(f *media.Fragment, err error) {
 	var gap *media.GapError
 	switch {
+	case err == nil && f.Damage != "" && !l.seen(f.Number) && l.trouble.again(f.Number, anywhere):
+		// What came may have been spoiled on the way, and be whole when it is read again.
+		l.release()
+		l.log.Warn("fragment is damaged, it is read again", "fragment", f.Number, "error", f.Damage)
+		l.remember(f)
+		l.hangUp()
+		l.rest()
+	case err == nil && f.Damage != "":
+		l.release()
+		l.accept(f)
 	case err == nil:
 		l.release()
 		if f.Cut || f.ContinuationToken == "" {
