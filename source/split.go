@@ -140,6 +140,8 @@ type document struct {
 	// cluster may join.
 	plain   bool
 	waiting *part
+	// tagged says that Tags have come; of a plain document they are those of the file.
+	tagged bool
 	// tagsBehind says that the tags of a fragment stand behind its cluster.
 	tagsBehind bool
 	// orphans are finished parts that wait for Tracks, in orphaned bytes.

@@ -145,12 +145,14 @@ func (s *Splitter) readTags(h ebml.Header) error {
 		s.warn("tags", "tags are cut to what KVS takes: "+t.cut, "fragment", cmp.Or(t.number, s.number()))
 	}
 	s.recording = s.recording || t.number != ""
-	if d.plain {
-		if t.kvs() {
-			s.turnRecording(t, raw)
-		}
+	switch {
+	case d.plain && t.kvs():
+		s.turnRecording(t, raw)
+		return nil
+	case d.plain:
 		return nil
 	}
+	d.tagged = true
 	s.takeTags(t, len(raw))
 	return nil
 }
@@ -161,7 +163,9 @@ func (s *Splitter) takeTags(t chunkTags, n int) {
 	d := &s.doc
 	p := d.part
 	other := t.number != "" && p.tags.number != "" && t.number != p.tags.number
-	if other || p.hasCluster && t.opens() && !d.tagsBehind {
+	switch {
+	case d.tagsBehind && !other:
+	case other, p.hasCluster && (t.opens() || t.bad != nil), p.bad != nil && t.opens():
 		at := len(p.mkv) - n
 		raw := slices.Clone(p.mkv[at:])
 		p.mkv, p.whole = p.mkv[:at], at
@@ -182,7 +186,7 @@ func (s *Splitter) takeTags(t chunkTags, n int) {
 
 // turnRecording is called when the tags of KVS follow a Cluster that had none before it.
 // Either all tags of the document stand behind their Clusters, or those of its first
-// fragment are lost.
+// fragment are lost; then something is left of them.
 func (s *Splitter) turnRecording(t chunkTags, raw []byte) {
 	d := &s.doc
 	p := d.waiting
@@ -190,7 +194,7 @@ func (s *Splitter) turnRecording(t chunkTags, raw []byte) {
 	s.recording = true
 	first := p != nil && p.number == fmt.Sprintf("%06d", s.clusters-1) && !d.hurt
 	switch {
-	case first && t.number != "" && !d.counted:
+	case first && t.number != "" && !d.counted && !d.tagged:
 		d.tagsBehind = true
 		s.clusters--
 		p.number = ""

@@ -85,9 +85,12 @@ func (s *Splitter) readSegment() error {
 // readInSegment reads one child of the Segment, or finds its end.
 func (s *Splitter) readInSegment() error {
 	d := &s.doc
-	if s.in.Offset() == d.segmentEnd {
+	switch offset := s.in.Offset(); {
+	case offset == d.segmentEnd:
 		s.endSegment()
 		return nil
+	case offset > d.segmentEnd:
+		d.segmentEnd = ebml.UnknownSize // it is too small
 	}
 	h, err := s.peek()
 	switch {
@@ -190,7 +193,7 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	switch {
 	case d.plain:
 	case d.part.hasCluster || d.part.tags.number != "" || d.tagsBehind:
-	case s.strict || s.recording:
+	case s.strict || s.recording || d.part.tags.kvs():
 		spoil(&d.part.bad, s.in.Offset(), errNoNumber)
 	default:
 		d.plain = true
@@ -290,6 +293,7 @@ func (s *Splitter) overrun(h ebml.Header) error {
 	if sound {
 		return s.syntax("element %#x size (%d) runs past the end of its Cluster, %d left", h.ID, h.Size, int64(len(inside)-h.Len))
 	}
+	d.part.hurt(s.syntax("the Cluster goes on behind its end"))
 	d.clusterEnd = ebml.UnknownSize
 	return nil
 }
