@@ -21,6 +21,11 @@ encode bframes.mkv -f lavfi -i "$moving" -c:v libx264 -threads 1 -preset medium 
 encode hevc.mkv -f lavfi -i "$moving" -c:v libx265 -threads 1 -preset medium -g 25 -keyint_min 25 -pix_fmt yuv420p -crf 34 \
 	-x265-params "scenecut=0:open-gop=0:pools=none:frame-threads=1:log-level=error:info=0"
 # Another size, so other codec data.
+# No B pictures, and B pictures that no other refers to.
+encode no-b.mkv -f lavfi -i "$moving" -frames:v 40 -c:v libx264 -threads 1 -preset medium -bf 0 -g 16 -keyint_min 16 \
+	-x264-params "scenecut=0" -pix_fmt yuv420p -crf 34
+encode flat-b.mkv -f lavfi -i "$moving" -frames:v 40 -c:v libx264 -threads 1 -preset medium -bf 3 -g 16 -keyint_min 16 \
+	-x264-params "scenecut=0:b-pyramid=none:b-adapt=0" -pix_fmt yuv420p -crf 34
 encode small.mkv -f lavfi -i "testsrc2=s=96x64:r=10:d=1" -c:v libx264 -threads 1 -bf 0 -g 10 -pix_fmt yuv420p -crf 30
 # Fragments that need the ones before them: open groups of pictures, gradual refresh without
 # key pictures, and one group that is longer than a fragment (tests cut it).
@@ -44,6 +49,17 @@ lists lists-pyramid.mkv "ref=1:bframes=3:b-adapt=0:b-pyramid=normal:weightp=1"
 lists lists-slices.mkv "ref=5:bframes=7:b-adapt=0:b-pyramid=normal:weightp=2:slices=3:direct=temporal:mixed-refs=1:8x8dct=1"
 lists lists-strict.mkv "ref=2:bframes=5:b-adapt=0:b-pyramid=strict:cabac=0:direct=temporal:weightb=1"
 lists lists-forward.mkv "ref=4:bframes=0:weightp=2:mixed-refs=1"
+# The same of H.265: reference picture sets of many kinds, several slices, and
+# open groups; with entry points of wavefronts, and without the loop filters.
+hevc_lists() { # output, x265 settings
+	local group=1980
+	encode "$1" -f lavfi -i "$fading" -c:v libx265 -threads 1 -g 50 -keyint_min 50 -pix_fmt yuv420p -crf 36 \
+		-x265-params "scenecut=0:frame-threads=1:log-level=error:info=0:ctu=16:$2"
+}
+hevc_lists hevc-pyramid.mkv "pools=1:open-gop=0:ref=5:bframes=8:b-adapt=0:b-pyramid=1:weightb=1:slices=3"
+hevc_lists hevc-forward.mkv "pools=none:open-gop=0:ref=4:bframes=0:weightp=1:no-sao=1:no-deblock=1"
+hevc_lists hevc-wavefronts.mkv "pools=1:wpp=1:open-gop=0:ref=3:bframes=3:b-adapt=0:temporal-layers=1"
+hevc_lists hevc-lists-open.mkv "pools=none:open-gop=1:ref=4:bframes=5:b-adapt=0:b-pyramid=1:keyint=25:min-keyint=25"
 # Four slices a picture, so that a part of one can be lost.
 encode slices.mkv -f lavfi -i "testsrc2=s=160x96:r=25:d=2" -c:v libx264 -threads 1 -preset medium -bf 2 -g 25 \
 	-x264-params "scenecut=0:slices=4" -pix_fmt yuv420p -crf 32

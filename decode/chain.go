@@ -95,6 +95,7 @@ type past struct {
 	closed int
 	// chained: the stream has fragments without an entry.
 	chained bool
+	lost    lostFrames
 }
 
 // openEntry is an entry whose leading pictures may stand in the next fragment.
@@ -108,7 +109,7 @@ type openEntry struct {
 func (h *past) forget() {
 	h.unlink(nil)
 	h.dropLead()
-	h.clean, h.open = false, nil
+	h.clean, h.open, h.lost = false, nil, lostFrames{}
 }
 
 func (h *past) dropLead() {
@@ -141,8 +142,13 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 	alone := p.onlyKeys && pl.keysAlone()
 	h.begins(pl.pics[0].entry, alone)
 	needsPast := pl.feed(p.skip, h.chained, refs)
+	// What leads an open entry may stand in the next fragment: a decoder at hand goes on over it.
+	needsPast = needsPast || h.chained && h.link != nil && pl.pics[0].entry == entryOpen
 	pl.leadsBefore(h.open)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0), h.open)
+	if !p.onlyKeys {
+		h.lost.mark(pl, refs)
+	}
 	// A chain may have nothing to do with a fragment of which nothing is wanted.
 	if needsPast && pl.samples > 0 || h.chained {
 		pl.chain = &chainPlan{}

@@ -69,8 +69,8 @@ func (pl *plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bo
 				f.feed = !f.disposable
 			}
 		}
-		if skip != SkipNone && g.entry == entryClosed && !g.whole && pl.feedsUnwanted(g) {
-			refs.bare(pl.frames, g.start, g.last)
+		if skip != SkipNone && !g.alone && pl.feedsUnwanted(g) {
+			refs.bare(pl.frames, g)
 		}
 	}
 	pl.feedSets()

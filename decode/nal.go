@@ -174,6 +174,8 @@ const (
 	hevcVPS       = 32
 	hevcSPS       = 33
 	hevcPPS       = 34
+	hevcEOS       = 36 // end of sequence
+	hevcEOB       = 37 // end of bitstream
 	hevcHeaderLen = 2
 )
 

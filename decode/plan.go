@@ -460,5 +460,5 @@ func (pl *plan) collect(within []int) {
 // wanted says whether a frame lies within its fragment's bounds.
 func wanted(f *media.Fragment, info media.FrameInfo) bool {
 	at := info.At(f.Clock)
-	return !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))
+	return !f.Unwanted && !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))
 }

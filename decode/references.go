@@ -7,41 +7,117 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// references reads from the slice headers of a fragment's H.264 pictures which pictures each may
-// refer to: often fewer than all that nal_ref_idc would allow. It knows what
-// encoders of frames use; of anything else (fields, long-term references, gaps in frame_num,
-// more than one picture in a packet) it says that it does not know.
+// references reads from the slice headers of a fragment's pictures which pictures each may
+// refer to: often fewer than all that nal_ref_idc, or a reference picture set, would allow. It knows what
+// encoders of frames use; of anything else (fields, long-term references of H.264, gaps in frame_num,
+// layers, more than one picture in a packet) it tells that it does not know.
 type references struct {
 	track   media.Track
 	reader  *nalReader
 	packets [][]byte
 	// The parameter sets, read when they are needed first.
-	sps map[uint32]avcSPSHeader
-	pps map[uint32]avcPPSHeader
+	read    bool
+	sps     map[uint32]avcSPSHeader
+	pps     map[uint32]avcPPSHeader
+	hevcSPS map[uint32]*hevcSPSHeader
+	hevcPPS map[uint32]*hevcPPSHeader
+}
+
+// history is what pictures may refer to while they are decoded one after the other.
+type history interface {
+	// add takes the packet of the next picture. It returns the earlier packets that the picture
+	// refers to, and one to feed in its place when nothing refers to it: its slice headers alone. ok is false when
+	// the references are not known.
+	add(k int, packet []byte) (refers []int, bare []byte, ok bool)
+	// kept returns the packets that a later picture may refer to.
+	kept() []int
+}
+
+// history returns a new one for a group of pictures that begins with an entry, or nil where the slice headers cannot be read.
+func (r *references) history(e entry) history {
+	if !r.readSets() {
+		return nil
+	}
+	if r.reader.codec == codecHEVC {
+		return &hevcHistory{references: r, pictures: hevcPictures{open: e != entryClosed}}
+	}
+	return &avcHistory{references: r, pictures: decodedPictures{open: e != entryClosed}}
 }
 
 // readSets returns false where the slice headers cannot be read.
 func (r *references) readSets() bool {
-	if r.reader.codec != codecAVC || r.reader.sets.replaced() {
+	if r.reader.codec == "" || r.reader.sets.replaced() {
 		return false
 	}
-	if r.sps != nil {
+	if r.read {
 		return true
 	}
+	r.read = true
 	r.sps, r.pps = map[uint32]avcSPSHeader{}, map[uint32]avcPPSHeader{}
+	r.hevcSPS, r.hevcPPS = map[uint32]*hevcSPSHeader{}, map[uint32]*hevcPPSHeader{}
 	for _, nal := range slices.Concat(r.reader.sets.begin, r.reader.sets.inBand) {
-		switch nal[0] & 0x1f {
-		case avcSPS:
-			if id, s, ok := readSPS(nal); ok {
-				r.sps[id] = s
-			}
-		case avcPPS:
-			if id, s, ok := readPPS(nal); ok {
-				r.pps[id] = s
-			}
-		}
+		r.readSet(nal)
 	}
 	return true
+}
+
+// readSet reads a parameter set. One that cannot be read is left out, so that slices which need it cannot be read either.
+func (r *references) readSet(nal []byte) {
+	if r.reader.codec == codecHEVC {
+		switch nalType(codecHEVC, nal) {
+		case hevcSPS:
+			if id, s, ok := readHEVCSPS(nal); ok {
+				r.hevcSPS[id] = &s
+			}
+		case hevcPPS:
+			if id, p, ok := readHEVCPPS(nal); ok {
+				r.hevcPPS[id] = &p
+			}
+		}
+		return
+	}
+	switch nalType(codecAVC, nal) {
+	case avcSPS:
+		if id, s, ok := readSPS(nal); ok {
+			r.sps[id] = s
+		}
+	case avcPPS:
+		if id, p, ok := readPPS(nal); ok {
+			r.pps[id] = p
+		}
+	}
+}
+
+// bare leaves out the data of the pictures of a group that no wanted one needs, nor one after the group
+// where that is whole: their headers alone keep a decoder's references in order.
+func (r *references) bare(frames []plannedFrame, g group) {
+	h := r.history(g.entry)
+	if h == nil {
+		return
+	}
+	refers := make([][]int, g.last+1)
+	bare := make([][]byte, g.last+1)
+	for k := g.start; k <= g.last; k++ {
+		var ok bool
+		if refers[k], bare[k], ok = h.add(k, r.packets[k]); !ok {
+			return
+		}
+	}
+	needed := make([]bool, g.last+1)
+	if g.whole {
+		for _, k := range h.kept() {
+			needed[k] = true
+		}
+	}
+	for k := g.last; k >= g.start; k-- {
+		if !needed[k] && len(frames[k].outputs) == 0 {
+			frames[k].bare = bare[k]
+			continue
+		}
+		for _, to := range refers[k] {
+			needed[to] = true
+		}
+	}
 }
 
 // refPicture is a picture that is marked "used for short-term reference" (ITU-T H.264, 8.2.5).
@@ -51,32 +127,26 @@ type refPicture struct {
 	order    int32 // PicOrderCnt
 }
 
-// bare leaves out the data of the pictures of a group, from an IDR picture up to last, that no wanted
-// one needs: their headers alone keep a decoder's references in order.
-func (r *references) bare(frames []plannedFrame, start, last int) {
-	if !r.readSets() {
-		return
+// avcHistory is the history of H.264.
+type avcHistory struct {
+	*references
+	pictures decodedPictures
+}
+
+func (h *avcHistory) add(k int, packet []byte) (refers []int, bare []byte, ok bool) {
+	headers, bare, ok := h.slices(packet)
+	if !ok || !h.pictures.add(k, headers) {
+		return nil, nil, false
 	}
-	var d decodedPictures
-	refers := make([][]int, last+1)
-	bare := make([][]byte, last+1)
-	for k := start; k <= last; k++ {
-		slices, packet, ok := r.slices(r.packets[k])
-		if !ok || !d.add(k, slices, k == start) {
-			return
-		}
-		refers[k], bare[k] = d.refers, packet
+	return h.pictures.refers, bare, true
+}
+
+func (h *avcHistory) kept() []int {
+	var packets []int
+	for _, r := range h.pictures.marked {
+		packets = append(packets, r.packet)
 	}
-	needed := make([]bool, last+1)
-	for k := last; k >= start; k-- {
-		if !needed[k] && len(frames[k].outputs) == 0 {
-			frames[k].bare = bare[k]
-			continue
-		}
-		for _, to := range refers[k] {
-			needed[to] = true
-		}
-	}
+	return packets
 }
 
 // slices returns the headers of a packet's slices, and a packet that holds all of it but the
@@ -102,7 +172,11 @@ func (r *references) slices(packet []byte) (headers []avcSliceHeader, bare []byt
 
 // decodedPictures are the references that are there while a group is decoded.
 type decodedPictures struct {
-	marked []refPicture
+	// open: the group does not begin with an IDR picture. What precedes it may be marked too: a reference to it is none to a
+	// picture of the group.
+	open, begun bool
+	firstOrder  int32 // of the group's first picture
+	marked      []refPicture
 	// The picture order count's and the frame number's last values (8.2.1).
 	orderMSB, orderLSB int32
 	numOffset, lastNum int32
@@ -112,19 +186,26 @@ type decodedPictures struct {
 }
 
 // add takes the next picture. It returns false when its references are not known.
-func (d *decodedPictures) add(packet int, slices []avcSliceHeader, first bool) bool {
+func (d *decodedPictures) add(packet int, slices []avcSliceHeader) bool {
 	h := &slices[0]
-	if h.idr != first || !h.first {
+	if h.idr == (d.begun || d.open) || !h.first {
 		return false
 	}
-	if !h.idr && h.frameNum != (d.lastReferred+1)%h.maxNum() {
+	first := !d.begun
+	if first && d.open {
+		d.orderLSB, d.lastNum = h.orderLSB, h.frameNum
+	}
+	if !first && h.frameNum != (d.lastReferred+1)%h.maxNum() {
 		return false // a gap
 	}
 	order := d.order(h)
+	if first {
+		d.begun, d.firstOrder = true, order
+	}
 	d.refers = nil
 	for i := range slices {
 		s := &slices[i]
-		if s.first != (i == 0) || s.frameNum != h.frameNum || s.referred != h.referred || s.idr != h.idr || s.sps != h.sps {
+		if s.first != (i == 0) || s.frameNum != h.frameNum || s.referred != h.referred || s.idr != h.idr || s.sps != h.sps || s.longTerm {
 			return false
 		}
 		if !d.refer(s, order) {
@@ -172,6 +253,12 @@ func (d *decodedPictures) order(h *avcSliceHeader) int32 {
 
 // refer adds the entries of a slice's reference lists to what the picture refers to.
 func (d *decodedPictures) refer(h *avcSliceHeader, order int32) bool {
+	if d.open && order < d.firstOrder { // pictures that precede the group stand in its lists, where is not known
+		for _, r := range d.marked {
+			d.referTo(r)
+		}
+		return true
+	}
 	for l, list := range d.initial(h, order) {
 		if len(list) == 0 {
 			return false
@@ -182,12 +269,16 @@ func (d *decodedPictures) refer(h *avcSliceHeader, order int32) bool {
 			return false
 		}
 		for _, r := range list {
-			if !slices.Contains(d.refers, r.packet) {
-				d.refers = append(d.refers, r.packet)
-			}
+			d.referTo(r)
 		}
 	}
 	return true
+}
+
+func (d *decodedPictures) referTo(r refPicture) {
+	if !slices.Contains(d.refers, r.packet) {
+		d.refers = append(d.refers, r.packet)
+	}
 }
 
 // initial returns the reference lists before they are modified (8.2.4.2.1 and 8.2.4.2.3).
@@ -250,10 +341,12 @@ func (d *decodedPictures) mark(h *avcSliceHeader, r refPicture) bool {
 		for _, difference := range h.unmarked {
 			wanted := h.frameNum - difference
 			at := slices.IndexFunc(d.marked, func(r refPicture) bool { return h.number(r) == wanted })
-			if at < 0 {
+			switch {
+			case at >= 0:
+				d.marked = slices.Delete(d.marked, at, at+1)
+			case !d.open:
 				return false
 			}
-			d.marked = slices.Delete(d.marked, at, at+1)
 		}
 	case len(d.marked) >= most:
 		oldest := 0

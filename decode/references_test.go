@@ -76,7 +76,10 @@ func TestReferencesThatAreNotKnownAreAllNeeded(t *testing.T) {
 
 // FuzzSliceHeaders reads any packet with the parameter sets of a clip.
 func FuzzSliceHeaders(f *testing.F) {
-	clips := []string{"lists-pyramid.mkv", "lists-slices.mkv", "lists-strict.mkv", "lists-forward.mkv", "interlaced.mkv"}
+	clips := []string{
+		"lists-pyramid.mkv", "lists-slices.mkv", "lists-strict.mkv", "lists-forward.mkv", "interlaced.mkv",
+		"hevc-pyramid.mkv", "hevc-forward.mkv", "hevc-wavefronts.mkv", "hevc-lists-open.mkv",
+	}
 	var tracks []media.Track
 	for n, name := range clips {
 		frag := fragments(f, "testdata/"+name)[0]
@@ -93,13 +96,13 @@ func FuzzSliceHeaders(f *testing.F) {
 		reader.pictures(packets)
 		frames := make([]plannedFrame, len(packets))
 		refs := references{track: track, reader: &reader, packets: packets}
-		refs.bare(frames, 0, len(frames)-1)
+		refs.bare(frames, group{last: len(frames) - 1, entry: entryClosed})
 		for k, p := range frames {
 			if p.bare == nil {
 				continue
 			}
-			if headers, _, ok := refs.slices(p.bare); !ok {
-				t.Errorf("the headers of packet %d cannot be read again: %v", k, headers)
+			if _, _, ok := refs.history(entryClosed).add(k, p.bare); !ok {
+				t.Errorf("the headers of packet %d cannot be read again", k)
 			}
 		}
 	})

@@ -12,8 +12,9 @@ type avcSPSHeader struct {
 	// The sizes in bits of frame_num and pic_order_cnt_lsb.
 	frameNumBits, orderBits int
 	orderType               uint32
-	// references is max_num_ref_frames.
+	// references is max_num_ref_frames. gaps: frame_num may jump.
 	references uint32
+	gaps       bool
 }
 
 // avcPPSHeader is what is read of a picture parameter set (ITU-T H.264, 7.3.2.2).
@@ -58,9 +59,9 @@ func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 		}
 	}
 	s.references = b.ue()
-	b.bit() // gaps_in_frame_num_value_allowed_flag
-	b.ue()  // pic_width_in_mbs_minus1
-	b.ue()  // pic_height_in_map_units_minus1
+	s.gaps = b.bit() == 1
+	b.ue() // pic_width_in_mbs_minus1
+	b.ue() // pic_height_in_map_units_minus1
 	s.framesOnly = b.bit() == 1
 	if b.short { // what is not known may have fields
 		s.framesOnly, s.frameNumBits = false, 0
@@ -130,6 +131,8 @@ type avcSliceHeader struct {
 	// adaptive says that unmarked, differences of picture numbers, replaces the sliding window.
 	adaptive bool
 	unmarked []int32
+	// longTerm: there is more about long-term references, or about all (reset).
+	longTerm, reset bool
 }
 
 // Kinds of slices (ITU-T H.264, table 7-6).
@@ -156,8 +159,15 @@ func (h *avcSliceHeader) number(r refPicture) int32 {
 // slice reads the header of a slice, and returns the unit with no more than that: its data
 // is such that a decoder which is given it knows at once that it is none.
 func (r *references) slice(nal []byte) (h avcSliceHeader, head []byte, ok bool) {
-	const longest = 2048 // with both weight tables
-	b := bitReader{data: unescape(nal[1:], longest)}
+	const usual, longest = 64, 2048 // the latter with both weight tables
+	if h, head, ok = r.sliceWithin(nal, usual); !ok && len(nal) > usual {
+		h, head, ok = r.sliceWithin(nal, longest)
+	}
+	return h, head, ok
+}
+
+func (r *references) sliceWithin(nal []byte, most int) (h avcSliceHeader, head []byte, ok bool) {
+	b := bitReader{data: unescape(nal[1:], most)}
 	h.idr, h.referred = nal[0]&0x1f == avcIDR, nal[0]&0x60 != 0
 	h.first = b.ue() == 0
 	h.kind = b.ue() % 5
@@ -221,8 +231,13 @@ func (h *avcSliceHeader) lists(b *bitReader, pps avcPPSHeader) bool {
 			if idc == 3 {
 				break
 			}
-			if idc > 1 || b.short || len(h.changes[l]) > maxActive { // long-term references
+			if idc > 2 || b.short || len(h.changes[l]) > maxActive {
 				return false
+			}
+			if idc == 2 {
+				h.longTerm = true
+				b.ue()
+				continue
 			}
 			difference := int32(b.ue()) + 1
 			if idc == 0 {
@@ -265,20 +280,29 @@ func (h *avcSliceHeader) marking(b *bitReader) bool {
 		return true
 	}
 	if h.idr {
-		b.bit()             // no_output_of_prior_pics_flag
-		return b.bit() == 0 // long_term_reference_flag
+		b.bit() // no_output_of_prior_pics_flag
+		h.longTerm = b.bit() == 1
+		return true
 	}
 	if h.adaptive = b.bit() == 1; !h.adaptive {
 		return true
 	}
 	for {
-		switch operation := b.ue(); {
+		operation := b.ue()
+		switch {
 		case operation == 0:
 			return !b.short
-		case operation != 1 || b.short || len(h.unmarked) > maxActive: // long-term references
+		case operation > 6 || b.short || len(h.unmarked) > maxActive:
 			return false
+		case operation == 1:
+			h.unmarked = append(h.unmarked, int32(b.ue())+1)
+			continue
+		case operation == 3:
+			b.ue()
 		}
-		h.unmarked = append(h.unmarked, int32(b.ue())+1)
+		if h.longTerm, h.reset = true, h.reset || operation == 5; operation != 5 {
+			b.ue()
+		}
 	}
 }
 

@@ -1,0 +1,112 @@
+//go:build cgo
+
+package decode
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// referenceClips are encodes whose references are read, of both codecs.
+var referenceClips = []string{
+	"hevc.mkv", "hevc-open.mkv", "hevc-pyramid.mkv", "hevc-forward.mkv", "hevc-wavefronts.mkv", "hevc-lists-open.mkv",
+	"opengop.mkv", "lists-pyramid.mkv", "lists-slices.mkv",
+}
+
+// choices are ways to want some of the frames of a stream, the last of them a few that seeds draw.
+func choices(frags []*media.Fragment) []Sample {
+	all := []Sample{
+		{Type: SampleInterval, Interval: time.Second, Clock: media.ClockProducer},
+		{Type: SampleInterval, Interval: 280 * time.Millisecond, Clock: media.ClockProducer},
+		{Type: SampleStride, N: 2, Clock: media.ClockProducer},
+		{Type: SampleStride, N: 7, Clock: media.ClockProducer},
+	}
+	for seed := range uint64(4) {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		var at []time.Time
+		for _, f := range frags {
+			for _, b := range f.Blocks {
+				if rng.IntN(12) == 0 {
+					at = append(at, f.ProducerTime.Add(b.Time))
+				}
+			}
+		}
+		all = append(all, Sample{Type: SampleTimestamps, At: at, Clock: media.ClockProducer})
+	}
+	return all
+}
+
+// TestEveryChoiceOfFramesGivesThoseOfAFullDecode wants some of the frames, so that only what they refer to is decoded.
+func TestEveryChoiceOfFramesGivesThoseOfAFullDecode(t *testing.T) {
+	for _, name := range referenceClips {
+		t.Run(name, func(t *testing.T) {
+			frags := fragments(t, "testdata/"+name)
+			want := inOrderOfTime(t, frags)
+			pool := newTestPool(t, nil)
+			for c, sample := range choices(frags) {
+				o := everyFrame()
+				o.Sample = sample
+				images, outcomes := decodeAll(t, stream(t, pool, o), frags)
+				n := 0
+				for i := range frags {
+					n += len(images[i])
+					for _, img := range images[i] {
+						if img.Concealed || !bytes.Equal(img.Data, want[i][img.Index]) {
+							t.Errorf("choice %d: fragment %d frame %d differs from a full decode's, or is marked: %t", c, i, img.Index, img.Concealed)
+						}
+					}
+					if len(outcomes[i].Gaps) != 0 {
+						t.Errorf("choice %d: gaps %v", c, outcomes[i].Gaps)
+					}
+				}
+				if n < len(frags) || len(sample.At) > 0 && n != len(sample.At) {
+					t.Errorf("choice %d: %d images of %d fragments, %d times", c, n, len(frags), len(sample.At))
+				}
+			}
+		})
+	}
+}
+
+// TestPicturesThatNoWantedOneNeedsAreNotDecoded counts the pictures that are decoded, and those that would be if
+// nothing were known of references.
+func TestPicturesThatNoWantedOneNeedsAreNotDecoded(t *testing.T) {
+	second := Sample{Type: SampleInterval, Interval: time.Second, Clock: media.ClockProducer}
+	seventh := Sample{Type: SampleStride, N: 7, Clock: media.ClockProducer}
+	for _, c := range []struct {
+		clip           string
+		sample         Sample
+		whole, without int
+	}{
+		{"hevc-pyramid.mkv", second, 16, 54},
+		{"hevc-wavefronts.mkv", second, 32, 56},
+		{"hevc-forward.mkv", second, 52, 52}, // each refers to the one before
+		{"hevc.mkv", seventh, 45, 70},
+		{"hevc-open.mkv", seventh, 54, 90},
+		{"hevc-lists-open.mkv", seventh, 44, 89},
+		{"opengop.mkv", seventh, 58, 91},
+		{"lists-pyramid.mkv", second, 20, 56},
+	} {
+		o := everyFrame()
+		o.Sample = c.sample
+		p := newPlanner(SkipAuto, []Output{o})
+		whole, without := 0, 0
+		for _, f := range fragments(t, "testdata/"+c.clip) {
+			for _, frame := range p.plan(f).frames {
+				if frame.feed {
+					without++
+				}
+				if frame.feed && frame.bare == nil {
+					whole++
+				}
+			}
+		}
+		p.end()
+		if whole != c.whole || without != c.without {
+			t.Errorf("%s: %d pictures are decoded, %d if nothing is known of references; want %d and %d", c.clip, whole, without, c.whole, c.without)
+		}
+	}
+}
