@@ -164,7 +164,7 @@ func (s *Splitter) endWalk(inside, broken bool) {
 	case p == nil: // between two fragments
 	case !begun:
 		// Tags alone are a whole document, anything else is the start of one.
-		if !broken && !p.next && (inside || s.unfinished() || p.tracksAt > 0) {
+		if !broken && (inside || !p.next && (s.unfinished() || p.tracksAt > 0)) {
 			s.ready = append(s.ready, result{err: s.gap("", errCutHead, 0)})
 		}
 	default:

@@ -151,6 +151,9 @@ func (p *part) addBlocks(head blockHead, frames []span, at int, scale int64) err
 func (p *part) spread(tracks []track) {
 	var step time.Duration
 	for _, l := range p.laced {
+		if l.first+l.count > len(p.blocks) {
+			break // its block was damaged
+		}
 		number, at := p.blocks[l.first].Track, p.blocks[l.first].Time
 		var nominal time.Duration
 		for _, t := range tracks {

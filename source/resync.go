@@ -34,11 +34,23 @@ var errEnd = io.EOF
 type lastElement struct {
 	offset int64
 	data   []byte
-	// blocks is the number of blocks before it, apart says that it is in no part.
+	// part is what it is in, nil if it was only read, behind a number of blocks.
+	part   *part
 	blocks int
-	apart  bool
 	// broken says that it is known to make no sense.
 	broken bool
+	// before is the length of the element before it in its part, whose size may be wrong as
+	// well, 0 if there is none; earlier is the number of blocks before that one.
+	before, earlier int
+}
+
+// next returns an element of a part that begins at offset.
+func (e lastElement) next(offset int64, p *part) lastElement {
+	n := lastElement{offset: offset, part: p, blocks: len(p.blocks)}
+	if e.part == p && e.offset+int64(len(e.data)) == offset {
+		n.before, n.earlier = len(e.data), e.blocks
+	}
+	return n
 }
 
 // hole is a stretch of the payload that makes no sense.
@@ -78,18 +90,19 @@ func (s *Splitter) goBack() {
 		}
 		return
 	}
-	if credit := rereads*s.input.bytes.Load() - s.reread; len(last.data) == 0 || int64(len(last.data)) > credit {
-		if last.broken {
-			s.hole.from, s.hole.last = last.offset, last
-		}
+	if last.broken {
+		s.hole.from, s.hole.last = last.offset, last
+	}
+	again := last.data
+	if p := last.part; last.before > 0 {
+		again = p.mkv[len(p.mkv)-len(last.data)-last.before:]
+	}
+	if credit := rereads*s.input.bytes.Load() - s.reread; len(again) == 0 || int64(len(again)) > credit {
 		return
 	}
-	s.reread += int64(len(last.data))
+	s.reread += int64(len(again))
 	s.hole.last = last
-	if last.broken {
-		s.hole.from = last.offset
-	}
-	s.in.Unread(last.data[1:])
+	s.in.Unread(again[1:])
 }
 
 // search looks for the end of a hole in what is there of the input.
@@ -107,7 +120,8 @@ func (s *Splitter) search() error {
 		if n+4 > len(b) {
 			continue
 		}
-		if s.isSync() {
+		last := s.hole.last // which has led here, and would again
+		if (len(last.data) == 0 || s.in.Offset() != last.offset) && s.isSync() {
 			s.resume()
 			return nil
 		}
@@ -236,11 +250,16 @@ func (s *Splitter) endHole(end int64) {
 	s.hole = nil
 	p := d.part
 	if d.hurt = true; end < h.seen || h.last.broken {
-		// The last element was at fault.
+		// The last element was at fault, or the one before it.
+		n, blocks := len(h.last.data), h.last.blocks
 		h.from = min(h.from, h.last.offset)
-		if p != nil && len(h.last.data) > 0 && !h.last.apart {
-			p.whole = min(p.whole, len(p.mkv)-len(h.last.data))
-			p.blocks = p.blocks[:h.last.blocks]
+		if end < h.last.offset {
+			n, blocks = n+h.last.before, h.last.earlier
+			h.from -= int64(h.last.before)
+		}
+		if p != nil && n > 0 && h.last.part == p {
+			p.whole = min(p.whole, len(p.mkv)-n)
+			p.blocks = p.blocks[:blocks]
 		}
 	}
 	cause := &DamageError{From: h.from, To: end, Err: h.cause}
@@ -251,14 +270,16 @@ func (s *Splitter) endHole(end int64) {
 		}
 	}
 	switch {
-	case p != nil && (len(p.blocks) > 0 || p.bad != nil):
-		if d.plain {
-			s.finishPart(p)
-			d.part = nil
-		} else {
-			s.finishChunk()
-		}
+	case p != nil && d.plain && len(p.blocks) > 0 && p.bad == nil:
+		s.finishPart(p)
+		d.part = nil
 		s.flushWaiting()
+	case p != nil && d.plain && p.bad != nil:
+		s.flushWaiting()
+		d.waiting, d.part = p, nil
+		s.flushWaiting()
+	case p != nil && (len(p.blocks) > 0 || p.bad != nil):
+		s.finishChunk()
 	default:
 		s.flushWaiting()
 		number := s.number()

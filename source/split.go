@@ -301,7 +301,7 @@ func (s *Splitter) keep(h ebml.Header) ([]byte, error) {
 	}
 	s.makeRoom(int64(h.Len) + h.Size)
 	at := len(p.mkv)
-	s.last = lastElement{offset: s.in.Offset(), blocks: len(p.blocks)}
+	s.last = s.last.next(s.in.Offset(), p)
 	var err error
 	p.mkv, err = s.in.Append(p.mkv, int64(h.Len)+h.Size)
 	s.last.data = p.mkv[at:]
@@ -339,7 +339,7 @@ func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
 	if cap(s.aside) > usual {
 		s.aside = nil
 	}
-	s.last = lastElement{offset: s.in.Offset(), apart: true}
+	s.last = lastElement{offset: s.in.Offset()}
 	var err error
 	s.aside, err = s.in.Append(s.aside[:0], size)
 	s.last.data = s.aside

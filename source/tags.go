@@ -218,8 +218,11 @@ func (t *chunkTags) add(payload []byte) error {
 		if err != nil {
 			return fmt.Errorf("tags: %w", err)
 		}
-		if e.ID != ebml.IDTag {
+		if e.ID == ebml.IDVoid || e.ID == ebml.IDCRC32 {
 			continue
+		}
+		if e.ID != ebml.IDTag {
+			return fmt.Errorf("tags: element %#x", e.ID)
 		}
 		if err := t.addTag(e.Data); err != nil {
 			return err
@@ -236,7 +239,11 @@ func (t *chunkTags) addTag(tag []byte) error {
 		if err != nil {
 			return fmt.Errorf("tag: %w", err)
 		}
-		if e.ID == ebml.IDTargets {
+		switch e.ID {
+		case ebml.IDVoid, ebml.IDCRC32, ebml.IDSimpleTag:
+		default:
+			return fmt.Errorf("tag: element %#x", e.ID)
+		case ebml.IDTargets:
 			targeted = true
 			if elsewhere, err = namesPart(e.Data); err != nil {
 				return fmt.Errorf("tag targets: %w", err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
@@ -254,6 +255,9 @@ func parseTrack(entry ebml.Element) (track, error) {
 		if err != nil {
 			return t, err
 		}
+	}
+	if strings.HasPrefix(t.CodecID, "V_") {
+		t.Type = media.TrackVideo // whatever damage has made of it
 	}
 	if t.CodecID == codecVFW {
 		t.vfw, _ = unwrapVFW(private)

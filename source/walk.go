@@ -205,6 +205,11 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 		s.lookUpTracks()
 	}
 	p := d.part
+	if h.Size > s.max {
+		// Its blocks show how large it is, up to the cap.
+		p.hurt(s.syntax("the Cluster's size (%d) is above that of a whole fragment, %d", h.Size, s.max))
+		h.Size = ebml.UnknownSize
+	}
 	if err := s.fits(int64(h.Len) + max(h.Size, 0)); err != nil {
 		return err
 	}
@@ -280,7 +285,7 @@ func (s *Splitter) overrun(h ebml.Header) error {
 	if err := s.fits(int64(h.Len) + h.Size); err != nil {
 		return err
 	}
-	s.last = lastElement{offset: s.in.Offset(), blocks: len(d.part.blocks)}
+	s.last = s.last.next(s.in.Offset(), d.part)
 	inside, err := s.in.Append(nil, d.clusterEnd-s.in.Offset())
 	if err != nil {
 		d.part.mkv = append(d.part.mkv, inside...)
@@ -334,11 +339,12 @@ func (s *Splitter) addClusterElement(id uint32, payload []byte, at int) error {
 	default:
 		return nil
 	}
-	if head.track != 0 && len(h.list) > 0 {
+	if len(h.list) > 0 {
 		i := slices.IndexFunc(h.list, func(t track) bool { return t.Number == head.track })
 		switch {
-		case i < 0:
+		case i < 0 && err == nil:
 			return errors.New("block of a track that is not there")
+		case i < 0:
 		case err != nil && h.list[i].Type != media.TrackVideo:
 			return nil
 		}
