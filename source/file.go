@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,12 +38,17 @@ type Input struct {
 //
 // Paths that name nothing, a file named twice, and two files that would give
 // the same stream name are errors, joined, each a *media.FieldError.
-func Files(cfg Config, stdin io.Reader) ([]Input, error) {
+//
+// Warnings about what the files hold go to log.
+func Files(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
 	paths, err := expand(cfg.Paths)
 	if err != nil {
 		return nil, err
 	}
-	split := SplitConfig{Stream: cfg.Stream, MaxFragmentSize: cfg.MaxFragmentSize}
+	split := SplitConfig{
+		Stream: cfg.Stream, MaxFragmentSize: cfg.MaxFragmentSize,
+		Track: cfg.Track, StartTime: cfg.StartTime, Log: log,
+	}
 	if cfg.Stream != "" {
 		return []Input{fileInput(paths, stdin, split)}, nil
 	}

@@ -19,6 +19,34 @@ import (
 // start time (SplitConfig.StartTime). The tags of the file are not about any fragment
 // and are left out.
 
+// StartTime is the instant of timestamp zero of plain MKV files; the zero value, auto, is the
+// file's own (DateUTC), or else the Unix epoch.
+type StartTime struct{ time.Time }
+
+// UnmarshalText reads a time as RFC 3339 writes it, or auto.
+func (t *StartTime) UnmarshalText(text []byte) error {
+	if string(text) == "auto" {
+		*t = StartTime{}
+		return nil
+	}
+	if err := t.Time.UnmarshalText(text); err != nil {
+		return fmt.Errorf("%q is not a time: write auto or a time such as 2026-11-01T00:00:00Z", text)
+	}
+	t.Time = t.UTC()
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (t StartTime) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// String returns auto, or the time.
+func (t StartTime) String() string {
+	if t.IsZero() {
+		return "auto"
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
 // beginPlainPart begins a fragment with the next Cluster.
 func (s *Splitter) beginPlainPart() {
 	s.doc.part = &part{number: fmt.Sprintf("%06d", s.clusters), tags: noTags()}
@@ -58,7 +86,7 @@ func (s *Splitter) flushWaiting() {
 func (s *Splitter) startTime() time.Time {
 	switch h := &s.doc.head; {
 	case !s.cfg.StartTime.IsZero():
-		return s.cfg.StartTime.UTC()
+		return s.cfg.StartTime.Time
 	case !h.date.IsZero():
 		return h.date
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"sync/atomic"
-	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
 	"github.com/kvsframes/kvsframes/media"
@@ -36,7 +35,7 @@ type SplitConfig struct {
 	Track Track
 	// StartTime is the instant of timestamp zero of plain MKV files; the zero time means the
 	// file's own (DateUTC), or else the Unix epoch.
-	StartTime time.Time
+	StartTime StartTime
 	// Log receives warnings about what the payload holds; nil discards them.
 	Log *slog.Logger
 }

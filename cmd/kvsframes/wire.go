@@ -104,7 +104,7 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, fragments []
 		if len(fragments) > 0 {
 			return &settingsError{part: "source", err: &media.FieldError{Path: "type", Problem: "--fragment reads fragments of a KVS stream"}}
 		}
-		inputs, err := source.Files(c.Source, stdin)
+		inputs, err := source.Files(c.Source, stdin, log)
 		if err != nil {
 			return &settingsError{part: "source", err: err}
 		}
