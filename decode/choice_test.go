@@ -27,15 +27,15 @@ func choices(frags []*media.Fragment) []Sample {
 	}
 	for seed := range uint64(4) {
 		rng := rand.New(rand.NewPCG(seed, 9))
-		var at []time.Time
+		var asked []Request
 		for _, f := range frags {
 			for _, b := range f.Blocks {
 				if rng.IntN(12) == 0 {
-					at = append(at, f.ProducerTime.Add(b.Time))
+					asked = append(asked, Request{Time: f.ProducerTime.Add(b.Time)})
 				}
 			}
 		}
-		all = append(all, Sample{Type: SampleTimestamps, At: at, Clock: media.ClockProducer})
+		all = append(all, Sample{Type: SampleTimestamps, Asked: asked, Clock: media.ClockProducer})
 	}
 	return all
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -14,7 +13,7 @@ import (
 // planOf plans a fragment of which one frame is wanted, the one that packet k holds.
 func planOf(f *media.Fragment, k int) (*plan, Output) {
 	o := everyFrame()
-	o.Sample = Sample{Type: SampleTimestamps, At: []time.Time{f.ProducerTime.Add(f.Blocks[k].Time)}, Clock: media.ClockProducer}
+	o.Sample = Sample{Type: SampleTimestamps, Asked: []Request{{Time: f.ProducerTime.Add(f.Blocks[k].Time)}}, Clock: media.ClockProducer}
 	p := newPlanner(SkipAuto, []Output{o})
 	pl := p.plan(f)
 	p.end()

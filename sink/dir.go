@@ -1,10 +1,12 @@
 package sink
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -65,6 +67,47 @@ func (d *Dir) Put(ctx context.Context, key string, body []byte, opts PutOptions)
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	return nil
+}
+
+// Holds implements Store: it compares every byte.
+func (d *Dir) Holds(ctx context.Context, key string, body []byte) (bool, error) {
+	if err := checkFileKey(key); err != nil {
+		return false, err
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	file, err := d.root.Open(key)
+	if err != nil {
+		return false, fmt.Errorf("look at %s: %w", key, err)
+	}
+	same, err := holds(file, body)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return false, fmt.Errorf("look at %s: %w", key, err)
+	}
+	return same, nil
+}
+
+// holds reports whether a file has these bytes and no others.
+func holds(file *os.File, body []byte) (bool, error) {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(body)) {
+		return false, err
+	}
+	buffer := make([]byte, min(len(body), 64<<10))
+	for len(body) > 0 {
+		n, err := file.Read(buffer)
+		switch {
+		case errors.Is(err, io.EOF): // it has shrunk
+			return false, nil
+		case err != nil:
+			return false, err
+		case n > len(body) || !bytes.Equal(buffer[:n], body[:n]):
+			return false, nil
+		}
+		body = body[n:]
+	}
+	return true, nil
 }
 
 func checkFileKey(key string) error {

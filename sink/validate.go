@@ -153,6 +153,7 @@ func (d Destination) checkFile(p *problems) {
 		{"region", d.Region != ""},
 		{"endpoint_url", d.EndpointURL != ""},
 		{"force_path_style", d.ForcePathStyle},
+		{"checksum", d.Checksum != defaults.Checksum && d.Checksum != ""},
 		{"storage_class", d.StorageClass != defaults.StorageClass && d.StorageClass != ""},
 		{"server_side_encryption.type", d.ServerSideEncryption.Type != ""},
 		{"server_side_encryption.kms_key_id", d.ServerSideEncryption.KMSKeyID != ""},
@@ -174,6 +175,7 @@ func (d Destination) checkS3(p *problems) {
 	checkBucket(p, d.Bucket)
 	checkPrefix(p, d.Prefix)
 	checkEndpoint(p, d.EndpointURL)
+	oneOf(p, "destination.checksum", d.Checksum, ChecksumCRC32, ChecksumNone)
 	// Other servers than Amazon's have classes of their own.
 	if d.EndpointURL == "" {
 		oneOf(p, "destination.storage_class", d.StorageClass, storageClasses...)

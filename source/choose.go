@@ -112,13 +112,11 @@ func (c *choice) rank(t track, blocks []media.Block) int {
 	if slices.ContainsFunc(blocks, func(b media.Block) bool { return b.Track == t.Number && b.Size > 0 }) {
 		rank |= hasBlocks
 	}
-	if decodable(t) {
+	if decodable(t.Track) || t.vfw != "" {
 		rank |= isDecodable
 	}
 	return rank
 }
 
 // decodable reports whether a track's codec is one that can be decoded.
-func decodable(t track) bool {
-	return t.CodecID == codecAVC || t.CodecID == codecHEVC || t.vfw != ""
-}
+func decodable(t media.Track) bool { return t.CodecID == codecAVC || t.CodecID == codecHEVC }

@@ -201,12 +201,16 @@ func (p *part) fragment(stream string, h *head) *media.Fragment {
 		Damage:            p.damage,
 		Timecode:          p.first,
 		Blocks:            p.blocks,
+		TimeScale:         time.Duration(h.scale),
 		MKV:               p.mkv,
 	}
 	// Growing leaves room at the end; fragments wait in queues that are
 	// budgeted by the bytes that they hold.
 	if cap(f.MKV)-len(f.MKV) > len(f.MKV)/2 {
 		f.MKV = bytes.Clone(f.MKV)
+	}
+	if p.number == "" {
+		f.TimeScale = max(f.TimeScale, time.Millisecond) // that of the clocks
 	}
 	for i := range f.Blocks {
 		f.Blocks[i].Time -= p.first

@@ -105,18 +105,32 @@ func (p *program) execute(args []string) int {
 	return p.report(cmd, err)
 }
 
-// report says what went wrong and returns the exit code for it.
-func (p *program) report(cmd *cobra.Command, err error) int {
-	if err == nil {
+// exitCode returns the exit code of an error that ends the program.
+func exitCode(err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
 		return exitDone
+	case errors.As(err, &exit):
+		return exit.code
 	}
-	code := exitFailed
+	return exitFailed
+}
+
+// said returns what there is to say of an error that ends the program; nil when its code says all.
+func said(err error) error {
 	var exit *exitError
 	if errors.As(err, &exit) {
-		code = exit.code
-		if err = exit.err; err == nil {
-			return code
-		}
+		return exit.err
+	}
+	return err
+}
+
+// report says what went wrong and returns the exit code for it.
+func (p *program) report(cmd *cobra.Command, err error) int {
+	code := exitCode(err)
+	if err = said(err); err == nil {
+		return code
 	}
 	var problems config.Problems
 	if errors.As(err, &problems) {

@@ -64,7 +64,7 @@ func TestExitCodesOfWhatStartsNothing(t *testing.T) {
 		{"a run with wrong settings", []string{"run", bad}, exitConfig, "", bad + ":2:19: sinks[0].qualty: unknown key (did you mean quality?)\n"},
 		{"a run with a wrong flag", []string{"run", good, "--set", "sinks.a.quality=0"}, exitConfig, "", "--set sinks.a.quality: sinks[0].quality: 0 is not within 1..100\n"},
 		{"settings that are not there", []string{"run", "none.yaml"}, exitConfig, "", "kvsframes: read settings: open none.yaml: no such file or directory\n"},
-		{"a summary that has no place", []string{"run", good, "--summary", "none/s.json"}, exitFailed, "", "kvsframes: write summary: stat none: no such file or directory\n"},
+		{"a summary that has no place", []string{"run", good, "--summary", "none/s.json"}, exitUsage, "", "kvsframes: write summary: make a file in none: no such file or directory\nSee `kvsframes run --help`.\n"},
 		{"a file to inspect that is not there", []string{"inspect", "none/cam.mkv"}, exitFailed, "", "kvsframes: inspect: open none/cam.mkv: no such file or directory\n"},
 		{"a start for files alone", []string{"inspect", "--start", "EARLIEST", demo}, exitUsage, "", "kvsframes: --start is for streams, and all that is named are files\nSee `kvsframes inspect --help`.\n"},
 		{"a recording without a file to go to", []string{"record", "cam"}, exitUsage, "", "kvsframes: name the file to write with --output\nSee `kvsframes record --help`.\n"},

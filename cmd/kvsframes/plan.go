@@ -117,7 +117,7 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 
 // planFiles plans the files of the settings.
 func (p *program) planFiles(ctx context.Context, c *config.Config) ([]*streamPlan, error) {
-	inputs, err := source.Files(c.Source, p.stdin)
+	inputs, err := source.Files(c.Source, p.stdin, p.toolLogger(slog.LevelWarn))
 	if err != nil {
 		return nil, &settingsError{part: "source", err: err}
 	}
@@ -143,6 +143,7 @@ func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c source.Co
 	if err != nil {
 		return err
 	}
+	src = source.WithVideo(src, c.Track)
 	src = source.WithTags(src, c.FragmentTags)
 	src = source.WithEnd(src, source.End{Timestamp: c.End.Timestamp, Duration: c.End.Duration, Fragments: c.End.Fragments}, c.EndClock())
 	err = eachFragment(func() (*media.Fragment, error) { return src.Next(ctx) }, func(f *media.Fragment) error {

@@ -36,6 +36,7 @@ type stages struct {
 	pool    *decode.Pool
 	outputs []decode.Output
 	sinks   []pipeline.Sink
+	counted []counted // the same sinks
 	closers []func() error
 	outages outages
 }
@@ -85,7 +86,7 @@ func readTimes(c *config.Config) error {
 		if err != nil {
 			return wrong(err)
 		}
-		sample.At, err = decode.ReadTimes(f)
+		sample.Asked, err = decode.ReadTimes(f)
 		if closeErr := f.Close(); err == nil {
 			err = closeErr
 		}
@@ -218,11 +219,11 @@ func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Log
 		if err != nil {
 			return fmt.Errorf("open sink %s: %w", s.Name, err)
 		}
-		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Log: log})
+		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Config: c.Pictures(s), Log: log})
 		if err != nil {
 			return err
 		}
-		st.sinks = append(st.sinks, out)
+		st.sinks, st.counted = append(st.sinks, out), append(st.counted, out)
 		st.outputs = append(st.outputs, s.Output())
 	}
 	return nil
@@ -268,10 +269,7 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 // run carries one stream through the stages. Once draining is over nothing more is
 // read of it.
 func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline.Options) (pipeline.Summary, error) {
-	nothing := noSummary()
-	for _, s := range st.sinks {
-		nothing.FramesWritten[s.Name()] = 0
-	}
+	nothing := pipeline.Summary{}
 	planner, err := st.pool.Stream(st.outputs)
 	if err != nil {
 		return nothing, err
@@ -286,6 +284,7 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 	if st.source.Type == source.TypeFile { // streams see to it themselves
 		src = source.Once(src)
 	}
+	src = source.WithVideo(src, st.source.Track)
 	src = source.WithTags(src, st.source.FragmentTags)
 	src = source.WithEnd(src, st.source.End, st.source.EndClock())
 	defer st.outages.watch(in.Stream, src)()

@@ -68,19 +68,9 @@ func (k *key) wants() string {
 		return "auto or a time such as 2026-11-01T00:00:00Z"
 	case kindTexts:
 		return "a list of text"
-	case kindTimes:
-		return "a list of times such as [2026-11-01T00:00:00Z]"
 	default:
 		return "text"
 	}
-}
-
-// wantsEntry is what one entry of a list is.
-func (k *key) wantsEntry() string {
-	if k.kind == kindTimes {
-		return "a time such as 2026-11-01T00:00:00Z"
-	}
-	return "text"
 }
 
 func readInt(n *node, loose bool) (any, error) {
@@ -163,7 +153,7 @@ func (k *key) readChoice(text string) error {
 }
 
 // isList says whether the value is a list, whose entries are text.
-func (k *key) isList() bool { return k.kind == kindTexts || k.kind == kindTimes }
+func (k *key) isList() bool { return k.kind == kindTexts }
 
 // entryError is what is wrong with one entry of a list.
 type entryError struct {
@@ -196,10 +186,6 @@ func (k *key) readList(n *node, loose bool) (any, error) {
 func (k *key) readEntry(item *node) error {
 	if item.shape != shapeText && item.shape != shapeNumber {
 		return fmt.Errorf("want text, not %s", item.shape)
-	}
-	if k.kind == kindTimes {
-		_, err := parseTime(item.text)
-		return err
 	}
 	return nil
 }
