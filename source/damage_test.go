@@ -274,6 +274,24 @@ func TestABrokenBlockOfAnotherTrackCostsNothing(t *testing.T) {
 	}
 }
 
+func TestOtherFormatsAreNamed(t *testing.T) {
+	ts := make([]byte, 400)
+	ts[0], ts[188] = 0x47, 0x47
+	for name, payload := range map[string][]byte{
+		"MP4":                             []byte("\x00\x00\x00\x20ftypisom\x00\x00\x02\x00"),
+		"MPEG-TS":                         ts,
+		"FLV":                             []byte("FLV\x01\x05\x00\x00\x00\x09"),
+		"AVI":                             []byte("RIFF\x00\x00\x10\x00AVI LIST"),
+		"a bare stream of H.264 or H.265": {0, 0, 0, 1, 0x67, 0x64},
+	} {
+		got := readAll(t, bytes.NewReader(payload), SplitConfig{})
+		var split *SplitError
+		if len(got) != 1 || !errors.As(got[0].err, &split) || !strings.Contains(split.Error(), name+" and not Matroska: ffmpeg -i") {
+			t.Errorf("%s: got %q", name, describeAll(got))
+		}
+	}
+}
+
 // An input of nothing but damage, each piece of which has swallowed all that follows.
 func TestReadingAgainIsBounded(t *testing.T) {
 	greedy := cat(open(ebml.IDCluster), number(ebml.IDTimestamp, 0), ebml.AppendHeader(nil, ebml.IDSimpleBlock, 1<<20))

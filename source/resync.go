@@ -66,18 +66,40 @@ type hole struct {
 
 // damaged begins to search for the end of the damage that the walk has met.
 func (s *Splitter) damaged(cause error) {
-	if s.chunks == 0 && s.hole == nil && s.hopeless() {
-		s.err = &SplitError{Where: s.where(), Err: cause}
-		return
+	if s.chunks == 0 {
+		name := s.format()
+		if name != "" {
+			cause = s.syntax("this is %s and not Matroska: ffmpeg -i FILE -c copy FILE.mkv makes of it what can be read", name)
+		}
+		if name != "" || s.strict { // which is asked for again
+			s.err = &SplitError{Where: s.where(), Err: cause}
+			return
+		}
 	}
 	s.hole = &hole{from: s.in.Offset(), seen: s.in.Offset(), cause: cause}
 	s.goBack()
 	s.state = inHole
 }
 
-// hopeless reports whether a payload that begins with damage is not even searched: a
-// live one, which is asked for again, and a file of another kind.
-func (s *Splitter) hopeless() bool { return s.strict }
+// format names what a payload is that does not begin as Matroska does, "" if that is not known.
+func (s *Splitter) format() string {
+	const packet = 188 // of MPEG-TS, in bytes
+	b, _ := s.in.Ahead(packet + 1)
+	switch {
+	case s.in.Offset() > 0:
+	case len(b) > 8 && string(b[4:8]) == "ftyp":
+		return "MP4"
+	case len(b) > packet && b[0] == 0x47 && b[packet] == 0x47:
+		return "MPEG-TS"
+	case bytes.HasPrefix(b, []byte("FLV\x01")):
+		return "FLV"
+	case len(b) > 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "AVI ":
+		return "AVI"
+	case bytes.HasPrefix(b, []byte{0, 0, 1}), bytes.HasPrefix(b, []byte{0, 0, 0, 1}):
+		return "a bare stream of H.264 or H.265"
+	}
+	return ""
+}
 
 // goBack makes the search begin inside the last element, if that may be at fault. The
 // number of bytes that are read again is bounded.
