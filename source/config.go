@@ -129,10 +129,15 @@ type Config struct {
 	// MaxFragmentSize is the largest fragment that is taken into memory, bytes.
 	MaxFragmentSize Size `mapstructure:"max_fragment_size"`
 
+	// Track is the video track whose frames are wanted.
+	Track Track `mapstructure:"track"`
+
 	// Paths are files, globs, or "-" for standard input.
 	Paths []string `mapstructure:"paths"`
 	// Stream overrides the stream name of a file source.
 	Stream string `mapstructure:"stream"`
+	// StartTime is the instant of timestamp zero of plain MKV files.
+	StartTime StartTime `mapstructure:"start_time"`
 }
 
 // DefaultConfig returns the settings of a source that says only its streams.

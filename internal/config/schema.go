@@ -18,6 +18,9 @@ const (
 	kindRate
 	kindColor
 	kindTexts
+	kindTimes
+	kindTrack
+	kindStart
 )
 
 // key is one key of the contract that holds a value.
@@ -98,6 +101,7 @@ var (
 		{path: "version", kind: kindInt},
 
 		{path: "source.type", kind: kindChoice, values: []string{"kvs", "file"}},
+		{path: "source.track", kind: kindTrack},
 		{path: "source.fragment_tags", kind: kindTexts, optional: true, pairs: true},
 		{path: "source.streams", kind: kindTexts, optional: true, named: [2]string{"stream", "as"}, selector: "source.type", needs: []string{"kvs"}},
 		{path: "source.profile", unavailable: true, instead: useProfile},
@@ -119,6 +123,7 @@ var (
 		{path: "source.max_fragment_size", kind: kindSize},
 		{path: "source.paths", kind: kindTexts, optional: true, selector: "source.type", needs: []string{"file"}},
 		{path: "source.stream", kind: kindText, optional: true, selector: "source.type", needs: []string{"file"}},
+		{path: "source.start_time", kind: kindStart, selector: "source.type", needs: []string{"file"}},
 
 		{path: "decode.workers", kind: kindInt},
 		{path: "decode.isolation", unavailable: true},
