@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // asProgram makes the test binary the program itself, for tests of real processes.
@@ -15,6 +16,12 @@ const asProgram = "TEST_BINARY_IS_KVSFRAMES"
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
+	}
+	// The region is the first thing that a stream needs; there is no role to ask for.
+	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(m.Run())
 }
@@ -26,9 +33,14 @@ const demo = "../../testdata/demo.mkv"
 // newProgram returns a program that talks into buffers.
 func newProgram(stdin io.Reader, environ ...string) (p *program, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	clock := time.Now()
 	return &program{
 		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ,
 		signals: make(chan os.Signal), release: func() {},
+		now: func() time.Time { // every signal counts
+			clock = clock.Add(secondAfter)
+			return clock
+		},
 	}, stdout, stderr
 }
 
