@@ -23,12 +23,13 @@ const tempPrefix = ".kvsframes-tmp-"
 //
 // A file is written under a name of its own beside its final place and then
 // renamed, so that it is there whole or not at all. A process that is killed may
-// leave such a file behind; its name starts with ".kvsframes-tmp-", nothing reads
-// it, and it can be deleted when no program writes there. The store does not look
-// for leftovers itself: another program may be writing at the same time.
+// leave such a file behind; its name starts with ".kvsframes-tmp-", and nothing reads
+// it. When the store first writes to a folder it removes those that are older than an hour
+// there: younger ones may be those of another program that is writing at the same time.
 type Dir struct {
 	root  *os.Root
 	fsync bool
+	swept sweeper
 }
 
 var _ Store = (*Dir)(nil)
@@ -131,6 +132,7 @@ func (d *Dir) put(ctx context.Context, key string, body []byte, ifAbsent bool) e
 	if err != nil {
 		return err
 	}
+	d.sweep(ctx, path.Dir(key), file)
 	err = write(file, body, d.fsync)
 	if err == nil {
 		err = ctx.Err()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // asProgram makes the test binary the program itself, for tests of real processes.
@@ -32,9 +33,14 @@ const demo = "../../testdata/demo.mkv"
 // newProgram returns a program that talks into buffers.
 func newProgram(stdin io.Reader, environ ...string) (p *program, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	clock := time.Now()
 	return &program{
 		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ,
 		signals: make(chan os.Signal), release: func() {},
+		now: func() time.Time { // every signal counts
+			clock = clock.Add(secondAfter)
+			return clock
+		},
 	}, stdout, stderr
 }
 

@@ -15,7 +15,9 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/sink"
 )
 
 // runSummary is the file that --summary writes, as the contract has it. Pointers are keys that
@@ -308,5 +310,42 @@ func TestTheSummaryIsKeptUpToDate(t *testing.T) {
 	s := parseSummary(t, read(t, file))
 	if s.Status != "running" || s.Streams["cam"].Status != "running" || s.Sinks["thumbs"].Status != "failed" || s.Sinks["thumbs"].Error != "write to sink thumbs: disk full" {
 		t.Errorf("later the summary is %+v", s)
+	}
+}
+
+// docs/records.md describes every key of the records and of the summary.
+func TestTheDocumentationNamesEveryKey(t *testing.T) {
+	text := string(read(t, "../../docs/records.md"))
+	var named func(from string, value any)
+	named = func(from string, value any) {
+		switch value := value.(type) {
+		case map[string]any:
+			for key, v := range value {
+				if !strings.Contains(text, "`"+key+"`") {
+					t.Errorf("docs/records.md lacks `%s` of %s", key, from)
+				}
+				named(from, v)
+			}
+		case []any:
+			for _, v := range value {
+				named(from, v)
+			}
+		}
+	}
+	stream := pipeline.NewAccount().Summary()
+	stream.GapList = append(stream.GapList, media.Gap{})
+	for from, record := range map[string]any{
+		"the manifest": sink.ManifestRecord{Tags: []media.Tag{{}}, Scores: []media.Score{{}}},
+		"the summary":  summary{}, "a stream": stream, "a sink": sinkSummary{},
+	} {
+		data, err := json.Marshal(record)
+		var value any
+		if err == nil {
+			err = json.Unmarshal(data, &value)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		named(from, value)
 	}
 }

@@ -47,7 +47,8 @@ func openSummary(ctx context.Context, name string, stdout io.Writer) (*summaryFi
 		}
 		return &summaryFile{path: path}, nil
 	}
-	once, err := openOnce(ctx, name)
+	// Opening a named pipe waits for its reader.
+	once, err := within(ctx, func() (*os.File, error) { return os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0) })
 	if err != nil {
 		return nil, fmt.Errorf("write summary: %w", err)
 	}
@@ -63,26 +64,6 @@ func isStandardFile(info fs.FileInfo) bool {
 		}
 	}
 	return false
-}
-
-// openOnce opens what is there for writing at its end. Opening a named pipe waits for its reader; when
-// ctx ends first, that wait is left to the end of the process.
-func openOnce(ctx context.Context, name string) (io.WriteCloser, error) {
-	type opened struct {
-		file *os.File
-		err  error
-	}
-	done := make(chan opened, 1)
-	go func() {
-		file, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
-		done <- opened{file, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case o := <-done:
-		return o.file, o.err
-	}
 }
 
 // unclosed is a writer that outlives the summary.

@@ -36,10 +36,12 @@ func (c *Config) Pictures(s Sink) string {
 	return digest(strings.Join(lines, "\n"))
 }
 
-// Digest returns 8 hex digits that stand for all settings in force.
+// Digest returns 8 hex digits that stand for all settings in force, by their values.
 func (c *Config) Digest() (string, error) {
+	values := *c
+	values.shown = nil
 	var text strings.Builder
-	if err := c.Print(&text); err != nil {
+	if err := values.Print(&text); err != nil {
 		return "", err
 	}
 	return digest(text.String()), nil
@@ -60,7 +62,7 @@ func digestLines(keys []key, values, defaults map[string]any, prefix string) []s
 		case k.selector != "" && !slices.Contains(k.needs, fmt.Sprint(values[k.selector])):
 		case slices.ContainsFunc(withoutPictures, func(p string) bool { return k.path == p || strings.HasSuffix(p, ".") && strings.HasPrefix(k.path, p) }):
 		default:
-			lines = append(lines, k.path+": "+(&printer{}).value("", value))
+			lines = append(lines, k.path+": "+(&printer{}).value(k.path, value))
 		}
 	}
 	return lines

@@ -38,7 +38,7 @@ func TestPicturesStandsForWhatPicturesAndNamesDependOn(t *testing.T) {
 		"width":              {func(_ *Config, s *Sink) { s.Resize.Width = 320 }, false},
 		"path":               {func(_ *Config, s *Sink) { s.Path = "{fragment_number}/{frame_index}" }, false},
 		"times": {func(_ *Config, s *Sink) {
-			s.Sample.Type, s.Sample.At = decode.SampleTimestamps, []string{"1970-01-01T00:00:01Z"}
+			s.Sample.Type, s.Sample.At = decode.SampleTimestamps, []string{"2026-01-01T00:00:00Z"}
 		}, false},
 	} {
 		c, s := base()
