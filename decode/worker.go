@@ -13,7 +13,9 @@ import (
 // what the next fragment can use again.
 type worker struct {
 	config   Config
-	decoders kept[decoderKey, codec]
+	decoders kept[decoderKey, keptDecoder]
+	// room is what the fragment at work has for a decoder.
+	room     *room
 	picture  frame
 	renderer *renderer
 	encoder  *encoder
@@ -22,7 +24,7 @@ type worker struct {
 func newWorker(cfg Config) (*worker, error) {
 	w := &worker{
 		config:   cfg,
-		decoders: kept[decoderKey, codec]{limit: keptDecoders},
+		decoders: kept[decoderKey, keptDecoder]{limit: keptDecoders},
 		renderer: newRenderer(cfg),
 	}
 	var err error
@@ -95,15 +97,22 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) error {
 	track, form := j.plan.track, j.plan.form
 	key := decoderKey{j.fragment.Stream, track.CodecID, form.codecData, form.inBand, track.Width, track.Height, w.renderer.track}
-	c, err := w.decoders.get(key, func(decoderKey) (codec, error) { return open() })
+	c, err := w.decoders.get(key, func(decoderKey) (keptDecoder, error) {
+		opened, err := open()
+		if err != nil {
+			return keptDecoder{}, err
+		}
+		return keptDecoder{opened, w.room.pass()}, nil
+	})
 	if err != nil {
 		return j.lose(j.plan.inOrder, err)
 	}
+	w.room.free() // one that was kept has room already
 	if form.replaced {
 		defer w.decoders.drop(key)
 	}
 	defer c.flush() // the next fragment finds the decoder empty
-	feed.codec = c
+	feed.codec = c.codec
 	return feed.feed(0)
 }
 
@@ -116,7 +125,7 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 		if err != nil {
 			return j.lose(j.plan.inOrder, err)
 		}
-		c = &continuous{codec: opened}
+		c = &continuous{codec: opened, room: w.room.pass()}
 		if chain.after != nil { // the decoder was lost on its way
 			j.missesPast()
 		}
