@@ -21,6 +21,8 @@ type job struct {
 
 	frames  []frameState // by packet
 	decoded int
+	// used: the decoder has decoded something else before; doubtful: something is wrong with what it gives.
+	used, doubtful bool
 	// drained: no frame comes any more.
 	drained bool
 	// passed is the number of packets whose pictures are known to be whole or not, as far
@@ -41,6 +43,8 @@ type frameState struct {
 	out, damaged, suspect bool
 	// tainted says that a picture which it may refer to is not whole.
 	tainted bool
+	// emitted: its turn is over.
+	emitted bool
 	// err is why there is no image, or the first reason.
 	err    error
 	images []media.Image
@@ -59,6 +63,9 @@ var (
 	errNoPicture = errors.New("the decoder gave no picture")
 	errConcealed = reason(media.GapConcealed, errors.New("data or a reference is missing, and concealed is drop"))
 	errTorn      = errors.New("the picture is damaged")
+
+	// errDoubtful ends the decoding by a decoder that was used before.
+	errDoubtful = errors.New("the fragment is damaged, and the decoder is not new")
 )
 
 func newJob(w *worker, f *media.Fragment, pl *plan, outputs []Output, emit func(media.Image) error) *job {
@@ -71,8 +78,30 @@ func (j *job) missesPast() {
 	j.taint.own = j.plan.pics[0].entry == entryNone
 }
 
+// doubt notes that something is wrong. What libav makes of damage depends on what its memory holds, so from then on only what a new
+// decoder gives is of use; what was emitted is, since nothing was wrong with it.
+func (j *job) doubt() error {
+	j.doubtful = true
+	if j.used {
+		return errDoubtful
+	}
+	return nil
+}
+
+// again begins anew, for a new decoder, behind what was emitted.
+func (j *job) again() {
+	for k := range j.frames {
+		j.frames[k] = frameState{emitted: j.frames[k].emitted}
+	}
+	j.used, j.doubtful = false, false
+	j.decoded, j.passed, j.taint = 0, 0, taint{}
+}
+
 // failed notes that libav refused a packet. It returns an error when that ends the run.
 func (j *job) failed(k int, err error) error {
+	if err := j.doubt(); err != nil {
+		return err
+	}
 	s := &j.frames[k]
 	s.damaged, s.suspect = true, true
 	if s.err == nil {
@@ -130,9 +159,14 @@ func (j *job) got(k int, f frame) error {
 	}
 	j.decoded++
 	own, referred := f.damage()
+	if own || referred || s.suspect {
+		if err := j.doubt(); err != nil {
+			return err
+		}
+	}
 	s.damaged = s.damaged || own || referred && !j.plan.pics[k].intra
 	planned := &j.plan.frames[k]
-	if len(planned.outputs) == 0 {
+	if len(planned.outputs) == 0 || s.emitted {
 		return nil
 	}
 	if own {
@@ -174,16 +208,22 @@ func (j *job) image(f frame, o Output, info media.FrameInfo) (media.Image, error
 
 // sent notes that one more packet was sent, and emits the images whose turn has come.
 func (j *job) sent(k int) error {
-	j.frames[k].sent = true
+	s := &j.frames[k]
+	s.sent = true
+	if s.suspect || !s.out && j.plan.frames[k].bare == nil {
+		if err := j.doubt(); err != nil {
+			return err
+		}
+	}
 	return j.release()
 }
 
 // suspect notes that something may be wrong with a packet. H.264's decoder says of a picture that
 // comes out whether it had to conceal anything; H.265's does not.
-func (j *job) suspect(k int) {
+func (j *job) suspect(k int, v verdict) {
 	s := &j.frames[k]
 	s.suspect = true
-	s.damaged = s.damaged || j.plan.track.CodecID == codecHEVC && !j.plan.frames[k].broken
+	s.damaged = s.damaged || v.uncovered || j.plan.track.CodecID == codecHEVC && !j.plan.frames[k].broken
 }
 
 // finish emits what is left, when no frame comes any more.
@@ -275,7 +315,7 @@ func (j *job) emitFrame(k int) error {
 		j.concealed++
 	}
 	images := s.images
-	s.images = nil
+	s.images, s.emitted = nil, true
 	for _, img := range images {
 		img.Concealed = concealed
 		if err := j.emit(img); err != nil {

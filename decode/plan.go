@@ -90,6 +90,8 @@ type packetForm struct {
 	// inBand names the parameter sets in the packets, replaced that they take the place of others.
 	inBand   string
 	replaced bool
+	// blocks is what the pictures consist of.
+	blocks blocks
 }
 
 // plannedFrame is one frame of the video track.
@@ -291,6 +293,7 @@ func (p *planner) without(f *media.Fragment) {
 // is of the same form and holds the parameter sets in force. H.265's sets are always changed (see withoutReordering).
 func formOf(t media.Track, r *nalReader, changed bool) packetForm {
 	form := packetForm{codecData: string(t.CodecPrivate), inBand: r.sets.digest(), replaced: r.sets.replaced()}
+	form.blocks = blocksOf(t.CodecID, r.sets.begin, r.sets.inBand)
 	if told := lengthSize(t); r.codec != "" && (told != r.lengthSize || changed || r.codec == codecHEVC) {
 		form.useByteStream(r.sets.begin)
 	}

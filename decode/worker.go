@@ -4,6 +4,7 @@ package decode
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -93,27 +94,38 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	return w.decodeAlone(j, &feed, open)
 }
 
-// decodeAlone decodes a fragment that needs no other, with a decoder that is kept.
+// decodeAlone decodes a fragment that needs no other, with a decoder that is kept while nothing is wrong. A decoder that was
+// used before does not decode damage: there the fragment is decoded again, by a new one, so that what
+// comes of it is always the same.
 func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) error {
 	track, form := j.plan.track, j.plan.form
 	key := decoderKey{j.fragment.Stream, track.CodecID, form.codecData, form.inBand, track.Width, track.Height, w.renderer.track}
-	c, err := w.decoders.get(key, func(decoderKey) (keptDecoder, error) {
-		opened, err := open()
+	for j.used = true; ; {
+		c, err := w.decoders.get(key, func(decoderKey) (keptDecoder, error) {
+			j.used = false
+			opened, err := open()
+			if err != nil {
+				return keptDecoder{}, err
+			}
+			return keptDecoder{opened, w.room.pass()}, nil
+		})
 		if err != nil {
-			return keptDecoder{}, err
+			return j.lose(j.plan.inOrder, err)
 		}
-		return keptDecoder{opened, w.room.pass()}, nil
-	})
-	if err != nil {
-		return j.lose(j.plan.inOrder, err)
+		w.room.free() // one that was kept has room already
+		feed.codec = c.codec
+		err = feed.feed(0)
+		if j.doubtful || form.replaced {
+			*w.room = *c.room.pass() // for the one that decodes the fragment again
+			w.decoders.drop(key)
+		} else {
+			c.flush() // the next fragment finds the decoder empty
+		}
+		if !errors.Is(err, errDoubtful) {
+			return err
+		}
+		j.again()
 	}
-	w.room.free() // one that was kept has room already
-	if form.replaced {
-		defer w.decoders.drop(key)
-	}
-	defer c.flush() // the next fragment finds the decoder empty
-	feed.codec = c.codec
-	return feed.feed(0)
 }
 
 // decodeChained decodes a fragment with the decoder of the one before, or with a new one
@@ -170,8 +182,10 @@ func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []lead) er
 				c.tainted = c.tainted || own && matters(k)
 				return ctx.Err()
 			},
-			suspect: func(k int) { c.tainted = c.tainted || pl.track.CodecID == codecHEVC && matters(k) },
-			failed:  func(int, error) error { c.tainted = true; return nil },
+			suspect: func(k int, v verdict) {
+				c.tainted = c.tainted || (v.uncovered || pl.track.CodecID == codecHEVC) && matters(k)
+			},
+			failed: func(int, error) error { c.tainted = true; return nil },
 		}
 		if err := feed.feed(l.from); err != nil {
 			return err

@@ -213,6 +213,10 @@ type Record struct {
 	Concealed bool
 	Answers   []time.Time
 	Label     string
+	// Skipped reports whether an object of that key was there already and was left as it is, so
+	// that the image was not written. The object then holds the image all the same, byte for
+	// byte, unless Differs is set: in that case the record says nothing of it.
+	Skipped, Differs bool
 	// Tags are the tags of the fragment.
 	Tags []Tag
 }

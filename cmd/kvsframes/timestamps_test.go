@@ -49,8 +49,8 @@ func TestEveryTimeIsAnsweredByAFrameOrANamedMiss(t *testing.T) {
 			}
 			s := readSummary(t, summary)["cam"]
 			var misses []string
-			for _, g := range s.Gaps {
-				misses = append(misses, g.FragmentNumber+g.Reason)
+			for _, g := range s.GapList {
+				misses = append(misses, g.FragmentNumber+g.Detail)
 			}
 			want := []string{"sink train: no frame within 500ms of 2026-01-01T11:59:00Z", "sink train: no frame within 500ms of 2026-01-01T12:00:14.461Z"}
 			if s.Fragments != 7 || s.FramesWritten["train"] != 3 || !slices.Equal(misses, want) {

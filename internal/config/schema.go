@@ -204,6 +204,7 @@ var (
 		{path: "destination.region", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.endpoint_url", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.force_path_style", kind: kindBool, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.checksum", kind: kindChoice, values: []string{"crc32", "none"}, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.storage_class", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.server_side_encryption.type", kind: kindChoice, values: []string{"", "AES256", "aws:kms"}, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.server_side_encryption.kms_key_id", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
