@@ -112,10 +112,11 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 		if err != nil {
 			return j.lose(j.plan.inOrder, err)
 		}
-		w.room.free() // one that was kept has room already, and hands it on to a new one
+		w.room.free() // one that was kept has room already
 		feed.codec = c.codec
 		err = feed.feed(0)
 		if j.doubtful || form.replaced {
+			*w.room = *c.room.pass() // for the one that decodes the fragment again
 			w.decoders.drop(key)
 		} else {
 			c.flush() // the next fragment finds the decoder empty
