@@ -21,6 +21,11 @@ encode bframes.mkv -f lavfi -i "$moving" -c:v libx264 -threads 1 -preset medium 
 encode hevc.mkv -f lavfi -i "$moving" -c:v libx265 -threads 1 -preset medium -g 25 -keyint_min 25 -pix_fmt yuv420p -crf 34 \
 	-x265-params "scenecut=0:open-gop=0:pools=none:frame-threads=1:log-level=error:info=0"
 # Another size, so other codec data.
+# No B pictures, and B pictures that no other refers to.
+encode no-b.mkv -f lavfi -i "$moving" -frames:v 40 -c:v libx264 -threads 1 -preset medium -bf 0 -g 16 -keyint_min 16 \
+	-x264-params "scenecut=0" -pix_fmt yuv420p -crf 34
+encode flat-b.mkv -f lavfi -i "$moving" -frames:v 40 -c:v libx264 -threads 1 -preset medium -bf 3 -g 16 -keyint_min 16 \
+	-x264-params "scenecut=0:b-pyramid=none:b-adapt=0" -pix_fmt yuv420p -crf 34
 encode small.mkv -f lavfi -i "testsrc2=s=96x64:r=10:d=1" -c:v libx264 -threads 1 -bf 0 -g 10 -pix_fmt yuv420p -crf 30
 # Fragments that need the ones before them: open groups of pictures, gradual refresh without
 # key pictures, and one group that is longer than a fragment (tests cut it).

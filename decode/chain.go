@@ -142,6 +142,8 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 	alone := p.onlyKeys && pl.keysAlone()
 	h.begins(pl.pics[0].entry, alone)
 	needsPast := pl.feed(p.skip, h.chained, refs)
+	// What leads an open entry may stand in the next fragment: a decoder at hand goes on over it.
+	needsPast = needsPast || h.chained && h.link != nil && pl.pics[0].entry == entryOpen
 	pl.leadsBefore(h.open)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0), h.open)
 	if alone {

@@ -96,6 +96,9 @@ func (j *job) lose(packets []int, err error) error {
 	}
 	j.next = len(j.plan.inOrder)
 	g := j.gap(media.WholeFragment, len(packets), err.Error()+j.unanswered(packets...))
+	if errors.Is(err, errTooManyReferences) {
+		g.Reason = media.GapUnsupported
+	}
 	j.gaps = append(j.gaps, g)
 	if j.worker.config.OnError == OnErrorFail {
 		return fmt.Errorf("decode %s: %w", g, errDamaged)

@@ -259,6 +259,9 @@ func (p *planner) frames(pl *plan, f *media.Fragment) (*nalReader, [][]byte) {
 	if pl.track.CodecID == codecHEVC && reader.codec != "" && !hasVPS(begin) && !hasVPS(reader.sets.inBand) {
 		pl.refused = errNoVPS
 	}
+	if pl.refused == nil {
+		pl.refused = tooManyReferences(reader.codec, slices.Concat(begin, reader.sets.inBand))
+	}
 	return &reader, packets
 }
 
@@ -460,5 +463,5 @@ func (pl *plan) collect(within []int) {
 // wanted says whether a frame lies within its fragment's bounds.
 func wanted(f *media.Fragment, info media.FrameInfo) bool {
 	at := info.At(f.Clock)
-	return !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))
+	return !f.Unwanted && !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))
 }

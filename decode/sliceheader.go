@@ -4,6 +4,10 @@ import "slices"
 
 // avcSPSHeader is what is read of a sequence parameter set (ITU-T H.264, 7.3.2.1.1).
 type avcSPSHeader struct {
+	size pictureSize // nothing where the set cannot be read
+	// level is level_idc: ten times the level's number. lowLevel is constraint_set3_flag, which makes 1b of level 1.1.
+	level    uint32
+	lowLevel bool
 	// chroma: there are weights for chroma (ChromaArrayType is not 0). separate: each colour is
 	// coded like a picture of its own.
 	chroma, separate bool
@@ -30,16 +34,19 @@ type avcPPSHeader struct {
 func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 	b := bitReader{data: unescape(nal[1:], len(nal))}
 	profile := b.bits(8)
-	b.bits(16) // constraint flags, level_idc
+	b.bits(3) // constraint flags
+	s.lowLevel = b.bit() == 1
+	b.bits(4)
+	s.level = b.bits(8)
 	id = b.ue()
 	s.chroma = true
+	s.size = pictureSize{chroma: 1, depth: 8}
 	switch profile {
 	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 134, 135, 138, 139:
 		format := b.ue()
 		s.chroma = format != 0
 		s.separate = format == 3 && b.bit() == 1
-		b.ue() // bit_depth_luma_minus8
-		b.ue() // bit_depth_chroma_minus8
+		s.size.chroma, s.size.depth = format, max(b.ue(), b.ue())+8
 		b.bit()
 		if b.bit() == 1 {
 			b.scalingLists(format)
@@ -60,11 +67,12 @@ func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 	}
 	s.references = b.ue()
 	s.gaps = b.bit() == 1
-	b.ue() // pic_width_in_mbs_minus1
-	b.ue() // pic_height_in_map_units_minus1
-	s.framesOnly = b.bit() == 1
+	s.size.width, s.size.height = (b.ue()+1)*avcBlock, (b.ue()+1)*avcBlock
+	if s.framesOnly = b.bit() == 1; !s.framesOnly {
+		s.size.height *= 2
+	}
 	if b.short { // what is not known may have fields
-		s.framesOnly, s.frameNumBits = false, 0
+		s.framesOnly, s.frameNumBits, s.size = false, 0, pictureSize{}
 	}
 	const mostBits, mostReferences = 16, 16
 	ok = !b.short && s.framesOnly && !s.separate && s.orderType != 1 && s.frameNumBits <= mostBits && s.orderBits <= mostBits && s.references <= mostReferences

@@ -47,6 +47,9 @@ type Fragment struct {
 	From, Until time.Time
 	// Clock is the clock of From and Until.
 	Clock Clock
+	// Unwanted says that no frame of the fragment is wanted. It is handed on all the same,
+	// since frames of later ones may refer to its.
+	Unwanted bool
 	// Timecode is the timecode of the fragment's (first) cluster. It says where
 	// the blocks lie on the MKV's own time line and nothing about the clocks.
 	Timecode time.Duration

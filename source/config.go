@@ -115,7 +115,11 @@ func (s Size) String() string {
 type Config struct {
 	Type Type `mapstructure:"type"`
 
-	// Streams are names or ARNs of KVS streams.
+	// FragmentTags are what the tags of a fragment must have to be wanted, as NAME=VALUE.
+	FragmentTags []string `mapstructure:"fragment_tags"`
+
+	// Streams are names or ARNs of KVS streams, or NAME=STREAM for one that is to have
+	// another name.
 	Streams       []string      `mapstructure:"streams"`
 	Region        string        `mapstructure:"region"`
 	EndpointURL   string        `mapstructure:"endpoint_url"`

@@ -74,7 +74,7 @@ func TestAGapInTimeSaysFromWhenToWhen(t *testing.T) {
 		_, err := l.Next(t.Context())
 		var gap *media.GapError
 		want := media.Gap{
-			Stream: "cam", FrameIndex: media.WholeFragment,
+			Stream: "cam", FrameIndex: media.WholeFragment, Reason: media.GapOutage,
 			Detail: "no media from 2026-03-04T05:06:08.000Z to 2026-03-04T05:07:07.000Z, before fragment " + num(2) +
 				": the service was out of reach in between, so that media may have been lost",
 		}

@@ -255,6 +255,9 @@ func (c *Crossing) BytesRead() int64 {
 	return c.before + c.current.BytesRead()
 }
 
+// Reach is that of the archive or the live stream, whichever is read.
+func (c *Crossing) Reach() Reach { return ReachOf(c.source()) }
+
 // Reconnects is the number of sessions that the live stream has opened after its first.
 func (c *Crossing) Reconnects() int { return reconnects(c.source()) }
 

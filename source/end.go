@@ -23,14 +23,15 @@ func (c Config) EndClock() media.Clock {
 // WithEnd returns a Source that yields the fragments of s until a limit of e is
 // reached, then closes s and returns io.EOF. Its own Close closes s too.
 //
-// Fragments counts the fragments that were handed on, not those lost. Timestamp
+// Fragments counts the wanted fragments that were handed on, not those lost. Timestamp
 // ends the stream before the first fragment that starts at or after it, Duration
-// before the first that starts that long or longer after the first one, both on
+// before the first that starts that long or longer after the first wanted one, both on
 // clock; a fragment that the end lies in is handed on with its Until set.
 // GetMedia has no end of its own, so each of them shows only when the fragment
 // after it arrives. IdleTimeout ends it when no fragment and no byte has come for
 // that long while Next was waiting; a fragment that the stream had broken off in is
-// handed on then, as far as it came.
+// handed on then, as far as it came. Only silence of a stream that answers counts: one
+// that has not answered for so long ends with an error.
 func WithEnd(s Source, e End, clock media.Clock) Source {
 	if e.Timestamp.IsZero() && e.Duration <= 0 && e.Fragments <= 0 && e.IdleTimeout <= 0 {
 		return s
@@ -63,6 +64,9 @@ func (s *ending) Next(ctx context.Context) (*media.Fragment, error) {
 		s.finish()
 		return nil, s.over
 	}
+	if f.Unwanted {
+		return s.bounded(f), nil
+	}
 	if s.count++; s.count == s.end.Fragments {
 		// The connection is given back at once: the next fragment is not wanted.
 		s.finish()
@@ -91,12 +95,16 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	}
 	waiting, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := watchIdle(s.Source, s.end.IdleTimeout, func() { cancel(errIdle) })
+	var outage error
+	watch := watchIdle(s.Source, s.end.IdleTimeout, func(why error) { outage = why; cancel(errIdle) })
 	defer watch.stop()
 	f, err := s.Source.Next(waiting)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errIdle) {
 		rest := unfinished(s.Source)
 		s.finish()
+		if outage != nil {
+			s.over = fmt.Errorf("nothing has come for %v and the stream does not answer: %w", s.end.IdleTimeout, outage)
+		}
 		if rest != nil {
 			return rest, nil
 		}
@@ -120,32 +128,41 @@ var errIdle = errors.New("source is idle")
 type idleWatch struct {
 	source  Source
 	timeout time.Duration
-	idle    func()
+	idle    func(outage error)
 	mu      sync.Mutex
 	timer   *time.Timer
 	bytes   int64
+	// quiet is since when nothing has come.
+	quiet time.Time
 }
 
-// watchIdle calls idle once no byte has come from s for the timeout.
-func watchIdle(s Source, timeout time.Duration, idle func()) *idleWatch {
-	w := &idleWatch{source: s, timeout: timeout, idle: idle, bytes: s.BytesRead()}
+// watchIdle calls idle once no byte has come from s for the timeout although its service
+// answers, or with an error once that has not answered for as long.
+func watchIdle(s Source, timeout time.Duration, idle func(outage error)) *idleWatch {
+	w := &idleWatch{source: s, timeout: timeout, idle: idle, bytes: s.BytesRead(), quiet: time.Now()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(timeout, w.check)
 	return w
 }
 
-// check is called when the timeout is over.
+// check is called when the timeout may be over.
 func (w *idleWatch) check() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	bytes := w.source.BytesRead()
-	if bytes == w.bytes {
-		w.idle()
+	now, bytes, reach := time.Now(), w.source.BytesRead(), ReachOf(w.source)
+	if bytes != w.bytes {
+		w.bytes, w.quiet = bytes, now
+	}
+	since, tag := reach.Since, (*ErrorTag)(nil)
+	if w.quiet.After(since) && !errors.As(reach.Err, &tag) { // a tag is bytes, too
+		since = w.quiet
+	}
+	if left := w.timeout - now.Sub(since); left > 0 {
+		w.timer.Reset(left)
 		return
 	}
-	w.bytes = bytes
-	w.timer.Reset(w.timeout)
+	w.idle(reach.Err)
 }
 
 // stop ends the watch. A check that is under way may still call idle.
@@ -154,6 +171,9 @@ func (w *idleWatch) stop() {
 	defer w.mu.Unlock()
 	w.timer.Stop()
 }
+
+// Reach is the source's.
+func (s *ending) Reach() Reach { return ReachOf(s.Source) }
 
 // Reconnects is the number of times that the source has opened its stream again.
 func (s *ending) Reconnects() int { return reconnects(s.Source) }

@@ -152,7 +152,7 @@ func newGap(stream, number string, err error, lost int) error {
 			Stream:         stream,
 			FragmentNumber: number,
 			FrameIndex:     media.WholeFragment,
-			Reason:         media.GapDamaged,
+			Reason:         GapReason(err),
 			Detail:         err.Error(),
 			FramesLost:     lost,
 		},

@@ -119,11 +119,14 @@ type trouble struct {
 
 // again says whether it is worth reading again, after a fragment ended or made no
 // sense at a place: the number of bytes that the session had brought, or anywhere.
-func (t *trouble) again(number string, place int64) bool {
+func (t *trouble) again(number string, place int64) bool { return t.within(maxSame, number, place) }
+
+// within is again with a limit of its own for the same place.
+func (t *trouble) within(limit int, number string, place int64) bool {
 	if t.number != number || t.place != place {
 		t.number, t.place, t.same = number, place, 0
 	}
 	t.same++
 	t.total++
-	return t.same < maxSame && t.total < maxAgain
+	return t.same < limit && t.total < maxAgain
 }

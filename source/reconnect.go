@@ -38,7 +38,7 @@ type LiveConfig struct {
 //
 // Every fragment is handed on once and in order. A session starts after the last
 // fragment that was handed on, by its number, and numbers that are not greater are
-// dropped. What the session before did not bring whole is read again: a fragment
+// dropped, or are gaps when they come with other media than before. What the session before did not bring whole is read again: a fragment
 // that ended early, made no sense or answered with an error that may pass. Only
 // when that happens three times at the same place, the fragment is handed on as
 // far as it goes (Cut), or becomes a gap, and reading goes on after it.
@@ -48,7 +48,7 @@ type LiveConfig struct {
 // asking for NOW again would lose what came in between.
 //
 // After a session that brought something the next one is opened at once, otherwise
-// after a delay that grows from 1 s to 30 s; never are there more than 4 calls in a
+// after a delay that grows from 1 s to 30 s, and so it is after an error tag; never are there more than 4 calls in a
 // second. Which errors are tried again, for how long, and which end the stream is in
 // the table of verdicts.
 //
@@ -68,6 +68,7 @@ type Live struct {
 	calls  limiter
 
 	reconnects, pauses atomic.Int64
+	reach              Reaching
 	life               context.Context // a signal to end, not the context of a call
 	end                context.CancelFunc
 	mu                 sync.Mutex
@@ -82,6 +83,7 @@ type Live struct {
 	position
 	trouble trouble
 	clock   continuity
+	recent  recent
 	// held is a fragment that may go on in the next session: it is handed on when
 	// more follows it in this one.
 	held *media.Fragment
@@ -95,6 +97,8 @@ type Live struct {
 	// refresh and delay are for the next call.
 	refresh bool
 	delay   time.Duration
+	// refused says that the last call was.
+	refused bool
 	// fruitless is the number of sessions and calls in a row that brought nothing.
 	fruitless int
 	// failing is the error that came the last times, and how often.
@@ -169,6 +173,7 @@ func (l *Live) connect(ctx context.Context) {
 	case err != nil:
 		l.log.Debug("session refused", "start", start.Type, "error", err)
 		l.failed(err)
+		l.refused = true
 		l.rest()
 	default:
 		l.adopt(session, start)
@@ -181,6 +186,10 @@ func (l *Live) adopt(session Source, start StartSelector) {
 		return
 	}
 	l.refresh, l.flowed, l.delay = false, false, 0
+	if l.refused { // what has failed inside a session is judged by what this one brings
+		l.refused = false
+		l.reach.Back()
+	}
 	if l.opened {
 		l.reconnects.Add(1)
 		l.log.Debug("stream opened again", "start", start.Type, "after", l.last)
@@ -250,6 +259,10 @@ func (l *Live) release() {
 // accept hands on a fragment, unless it has been.
 func (l *Live) accept(f *media.Fragment) {
 	if l.seen(f.Number) {
+		if _, other := l.recent.compare(f); other {
+			l.lose(f.Number, errConflict)
+			return
+		}
 		l.log.Debug("fragment dropped, it was read before", "fragment", f.Number, "after", l.last)
 		return
 	}
@@ -259,18 +272,19 @@ func (l *Live) accept(f *media.Fragment) {
 	from, how := l.clock.follow(f)
 	switch {
 	case how == jumpAhead && l.unsure:
-		l.lose("", fmt.Errorf("no media from %s to %s, before fragment %s: the service was out of reach in between, so that media may have been lost",
-			stamp(from), stamp(f.ProducerTime), f.Number))
+		l.lose("", fmt.Errorf("no media from %s to %s, before fragment %s: %w", stamp(from), stamp(f.ProducerTime), f.Number, errOutage))
 	case how == jumpAhead:
 		l.pauses.Add(1)
 		l.log.Info("producer has paused", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
 	case how == jumpBack:
 		l.log.Debug("producer's clock went back", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
 	}
+	l.recent.note(f)
 	l.ready = append(l.ready, result{fragment: f})
 	l.advance(f.Number)
 	l.lastServer = f.ServerTime
 	l.unsure, l.idle = false, false
+	l.reach.Back()
 }
 
 // stamp writes a time for people, to the millisecond.
@@ -310,11 +324,16 @@ func (l *Live) sessionOver(err error) {
 			l.accept(held)
 		}
 	}
+	var tag *ErrorTag
 	if errors.Is(err, io.EOF) {
 		l.failing.what = ""
+		l.reach.Back()
 		l.ended()
 	} else {
 		l.failed(err)
+	}
+	if errors.As(err, &tag) {
+		l.flowed = false // an error of the service is waited out, whatever came before it
 	}
 	if l.over != nil && held != nil {
 		l.accept(held) // there is no session that could bring the rest
@@ -341,6 +360,10 @@ func (l *Live) rest() {
 	l.delay = backoff(l.fruitless)
 	l.fruitless++
 }
+
+// Reach is how the stream stands with the service. An error counts until a session is open
+// again, or brings something if it came inside one.
+func (l *Live) Reach() Reach { return l.reach.Reach() }
 
 // Reconnects is the number of sessions that were opened after the first one.
 func (l *Live) Reconnects() int { return int(l.reconnects.Load()) }

@@ -13,6 +13,9 @@ const (
 	// maxSame is how often a fragment may end at the same byte of a session, or
 	// make no sense.
 	maxSame = 3
+	// maxInternal is how often a fragment may meet with an error of the service itself:
+	// the pauses in between add up to some minutes.
+	maxInternal = 10
 	// maxAgain is how often one fragment may end early wherever that is.
 	maxAgain = 30
 	// maxUnopened is how often in a row the service may not be reached before
@@ -41,12 +44,14 @@ func (l *Live) takeGap(gap *media.GapError) {
 	case absent && !l.flowed && (number == "" || l.seen(number)):
 		// It is about the fragment after which the session was to start.
 		l.unsure = true
+		l.reach.Lost(gap)
 		l.elsewhere(gap)
 		l.hangUp()
 		l.rest()
 	case number != "" && l.seen(number):
 	case !absent && l.trouble.again(number, anywhere):
 		l.log.Warn("fragment makes no sense, it is read again", "fragment", number, "error", gap.Err)
+		l.reach.Lost(gap)
 		l.hangUp()
 		l.rest()
 	case number != "":
@@ -62,6 +67,7 @@ func (l *Live) takeGap(gap *media.GapError) {
 // failed decides what becomes of the stream after a session or a call that failed.
 func (l *Live) failed(err error) {
 	l.unsure = true
+	l.reach.Lost(err)
 	v := Judge(err)
 	l.refresh = l.refresh || v.Refresh
 	if l.refusesPosition(err) {
@@ -104,7 +110,7 @@ func (l *Live) fail(err error, v Verdict) {
 func (l *Live) unreadable(err error, v Verdict) bool {
 	var split *SplitError
 	var tag *ErrorTag
-	number, again := fragmentOf(err), true
+	number, again, limit := fragmentOf(err), true, maxSame
 	switch {
 	case errors.As(err, &split):
 	case errors.As(err, &tag) && v.Class == ClassRetry && v.Tries == 0 && number != "":
@@ -117,8 +123,11 @@ func (l *Live) unreadable(err error, v Verdict) bool {
 	if v.Class == ClassGap { // it is as large as it is
 		again = number == ""
 	}
+	if v.Internal {
+		limit = maxInternal
+	}
 	switch {
-	case again && l.trouble.again(number, anywhere):
+	case again && l.trouble.within(limit, number, anywhere):
 		l.log.Warn("fragment cannot be read, it is tried again", "fragment", number, "after", l.last, "error", err)
 	case number != "":
 		l.lose(number, err)
@@ -156,7 +165,7 @@ func (l *Live) elsewhere(err error) {
 		l.log.Warn("the service does not find the last fragment, reading goes on by its time", "after", l.last, "error", err)
 	case l.last != "":
 		l.byTime, l.byEarliest = false, true
-		l.lose(l.last, fmt.Errorf("the fragment to go on after is not there any more, what followed it may be lost: %w", err))
+		l.lose(l.last, fmt.Errorf("%w: %w", errMissing, err))
 	default:
 		l.log.Warn("the service does not take the moment at which reading began, reading goes on where the stream is now", "error", err)
 	}

@@ -115,6 +115,9 @@ func (s *script) Dial(ctx context.Context, start StartSelector, refresh bool) (S
 	if err, ok := answer.(error); ok {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // asked for once: who gets a session closes it
+	}
 	for _, p := range s.open {
 		if !p.closed {
 			s.t.Error("a session is opened while another one is open")
@@ -126,7 +129,7 @@ func (s *script) Dial(ctx context.Context, start StartSelector, refresh bool) (S
 	}
 	p := &playing{steps: steps, opened: epoch.Add(time.Minute), gone: make(chan struct{})}
 	s.open = append(s.open, p)
-	return p, ctx.Err()
+	return p, nil
 }
 
 // starts describes where the sessions were to start.

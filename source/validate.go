@@ -63,6 +63,11 @@ func (c Config) Validate() error {
 		p.add("type", "%q is not a source type: write kvs or file", c.Type)
 	}
 	c.validateEnd(&p)
+	for i, pair := range c.FragmentTags {
+		if name, _, ok := strings.Cut(pair, "="); !ok || name == "" {
+			p.add(fmt.Sprintf("fragment_tags[%d]", i), "%.140q is not the name of a tag and its value: write {NAME: VALUE}", pair)
+		}
+	}
 	if c.MaxFragmentSize < minFragmentCap || c.MaxFragmentSize > maxFragmentCap {
 		p.add("max_fragment_size", "%v is out of range, %v to %v", c.MaxFragmentSize, minFragmentCap, maxFragmentCap)
 	}
@@ -78,7 +83,7 @@ func (c Config) validateStreams(p *problems) {
 	for i, s := range c.Streams {
 		key := fmt.Sprintf("streams[%d]", i)
 		name, ok := StreamName(s)
-		if IsPattern(s) {
+		if IsPattern(s) && !strings.Contains(s, "=") {
 			name, ok = s, isName(strings.NewReplacer("*", "x", "?", "x").Replace(s))
 		}
 		if !ok {
@@ -93,13 +98,28 @@ func (c Config) validateStreams(p *problems) {
 	}
 }
 
-// StreamName returns the name of a stream that is given by name or by ARN, and
-// false when it is neither.
-func StreamName(nameOrARN string) (string, bool) {
+// StreamName returns the name of a stream that is given by name or by ARN, or as an entry
+// of `streams` that gives it another name, and false when it is none of these.
+func StreamName(entry string) (string, bool) {
+	as, nameOrARN, named := strings.Cut(entry, "=")
+	if named {
+		_, ok := StreamName(nameOrARN)
+		return as, ok && isName(as) && !strings.Contains(nameOrARN, "=")
+	}
+	nameOrARN = entry
 	if m := arnPattern().FindStringSubmatch(nameOrARN); m != nil {
 		return m[1], len(nameOrARN) <= maxARN && isName(m[1])
 	}
 	return nameOrARN, isName(nameOrARN)
+}
+
+// StreamTarget returns the name or the ARN of the stream that an entry of `streams` stands
+// for.
+func StreamTarget(entry string) string {
+	if _, nameOrARN, named := strings.Cut(entry, "="); named {
+		return nameOrARN
+	}
+	return entry
 }
 
 // validateKVS checks the other keys of a KVS source.

@@ -3,6 +3,8 @@ package source
 import (
 	"errors"
 	"strconv"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // Class says what a reader should do about an error.
@@ -29,6 +31,9 @@ type Verdict struct {
 	// Refresh says that the next call wants a fresh data endpoint and fresh
 	// credentials.
 	Refresh bool
+	// Internal marks an error of the service itself, which tells nothing about the
+	// fragment that it came with.
+	Internal bool
 	// Hint says what a person can do about it; it may be empty.
 	Hint string
 }
@@ -78,9 +83,9 @@ var verdicts = map[string]Verdict{
 	"InternalFailure":                     {Class: ClassRetry},
 	"ServiceUnavailable":                  {Class: ClassRetry},
 
-	"3000": {Class: ClassRetry}, // fragment not found, which often passes
-	"3002": {Class: ClassRetry}, // error writing to the stream
-	"4000": {Class: ClassGap},   // the requested fragment was not found
+	"3000": {Class: ClassRetry},                 // fragment not found, which often passes
+	"3002": {Class: ClassRetry, Internal: true}, // error writing to the stream
+	"4000": {Class: ClassGap},                   // the requested fragment was not found
 	"4500": {Class: ClassFatal, Hint: "allow the reader kms:Decrypt on the stream's KMS key"},
 	"4501": {Class: ClassFatal, Hint: "enable the stream's KMS key"},
 	"4502": {Class: ClassFatal, Hint: hintKey},
@@ -88,7 +93,7 @@ var verdicts = map[string]Verdict{
 	"4504": {Class: ClassFatal, Hint: hintKey},
 	"4505": {Class: ClassFatal, Hint: hintKey},
 	"4506": {Class: ClassFatal, Hint: "the stream's KMS key is gone; give the stream another one"},
-	"5000": {Class: ClassRetry}, // internal error
+	"5000": {Class: ClassRetry, Internal: true}, // internal error
 }
 
 // What is made of errors that the table does not name.
@@ -145,5 +150,27 @@ func (e *ErrorTag) verdict() Verdict {
 	if e.ID >= 4000 && e.ID < 5000 {
 		return Verdict{Class: ClassFatal}
 	}
-	return Verdict{Class: ClassRetry}
+	return Verdict{Class: ClassRetry, Internal: e.ID >= 5000}
+}
+
+// What a gap is that was no error of the payload.
+var (
+	errOutage  = errors.New("the service was out of reach in between, so that media may have been lost")
+	errMissing = errors.New("the fragment to go on after is not there any more, what followed it may be lost")
+)
+
+// GapReason returns the kind of gap that an error makes.
+func GapReason(err error) media.GapReason {
+	var tag *ErrorTag
+	switch {
+	case errors.Is(err, errConflict):
+		return media.GapConflict
+	case errors.Is(err, errOutage):
+		return media.GapOutage
+	case errors.Is(err, errMissing), errors.As(err, &tag) && (tag.ID == 3000 || tag.ID == 4000):
+		return media.GapMissing
+	case errors.As(err, &tag):
+		return media.GapSource
+	}
+	return media.GapDamaged
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -17,8 +19,11 @@ const listEvery = time.Minute
 type fleet struct {
 	// run carries one stream to its end.
 	run func(source.Input) result
-	// list returns the streams that match the patterns now; nil without patterns.
-	list func(context.Context) ([]source.Input, error)
+	// list looks the patterns up; nil without patterns.
+	list func(context.Context) listing
+	// finite says that every stream has an end, so that a pattern that matches nothing
+	// is an error; otherwise such streams are waited for.
+	finite bool
 	// every is the time between two listings.
 	every time.Duration
 	log   *slog.Logger
@@ -31,9 +36,14 @@ type fleet struct {
 
 // listing is what one look-up of the patterns came to.
 type listing struct {
-	inputs []source.Input
-	err    error
+	// inputs are the streams that match, unmatched the patterns that no stream matches.
+	inputs    []source.Input
+	unmatched []source.Pattern
+	err       error
 }
+
+// errNoMatch is why a pattern is a failure.
+var errNoMatch = errors.New("no stream matches the pattern")
 
 // sail runs the given streams and all that join, and returns how each one ended. It
 // returns when none is running: with patterns, not before one has run or draining
@@ -46,15 +56,17 @@ func (f *fleet) sail(draining context.Context, inputs []source.Input) []result {
 	defer lookups.Wait()
 	defer cancel()
 	found := f.lookUp(listing, &lookups)
+	first := true
 	for f.running > 0 || found != nil && len(f.results) == 0 && draining.Err() == nil {
 		select {
 		case r := <-f.ended:
 			f.running--
 			f.results = append(f.results, r)
 		case l := <-found:
-			if l.err != nil && listing.Err() == nil {
-				f.log.Warn("streams could not be listed", "error", l.err)
+			if listing.Err() == nil {
+				f.note(l, first)
 			}
+			first = false
 			f.launch(l.inputs)
 		case <-draining.Done():
 			draining = context.WithoutCancel(draining) // once is enough
@@ -62,6 +74,28 @@ func (f *fleet) sail(draining context.Context, inputs []source.Input) []result {
 		}
 	}
 	return f.results
+}
+
+// note tells what a look-up has not found. Where all streams have an end, what is not there
+// at first will not be.
+func (f *fleet) note(l listing, first bool) {
+	failed := f.finite && first
+	if l.err != nil {
+		f.log.Warn("streams could not be listed", "error", l.err)
+	}
+	for _, p := range l.unmatched {
+		if failed {
+			f.log.Error("stream failed", "stream", p, "error", errNoMatch)
+			f.results = append(f.results, result{stream: string(p), summary: noSummary(), err: errNoMatch})
+		} else {
+			f.log.Warn("no stream matches the pattern", "pattern", p)
+		}
+	}
+}
+
+// noSummary is the summary of a stream that was not read.
+func noSummary() pipeline.Summary {
+	return pipeline.Summary{FramesWritten: map[string]int{}, Gaps: []pipeline.Gap{}}
 }
 
 // launch starts the streams that are not known yet.
@@ -87,11 +121,11 @@ func (f *fleet) lookUp(ctx context.Context, lookups *sync.WaitGroup) <-chan list
 		ticker := time.NewTicker(f.every)
 		defer ticker.Stop()
 		for {
-			inputs, err := f.list(ctx)
+			l := f.list(ctx)
 			select {
 			case <-ctx.Done():
 				return
-			case found <- listing{inputs, err}:
+			case found <- l:
 			}
 			select {
 			case <-ctx.Done():

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,14 +38,14 @@ func TestAFleetTakesInStreamsThatAreNew(t *testing.T) {
 				<-draining.Done()
 				return result{stream: in.Stream}
 			},
-			list: func(context.Context) ([]source.Input, error) {
+			list: func(context.Context) listing {
 				switch calls++; calls {
 				case 1:
-					return inputs("cam-1"), nil
+					return listing{inputs: inputs("cam-1")}
 				case 2:
-					return nil, errors.New("throttled")
+					return listing{err: errors.New("throttled")}
 				default:
-					return inputs("cam-1", "cam-2"), nil
+					return listing{inputs: inputs("cam-1", "cam-2")}
 				}
 			},
 			every: time.Minute,
@@ -72,11 +74,11 @@ func TestAFleetEndsWhenAllStreamsHaveEnded(t *testing.T) {
 		// Patterns that match nothing yet are waited for; then the run ends with its streams.
 		calls := 0
 		f.results = nil
-		f.list = func(context.Context) ([]source.Input, error) {
+		f.list = func(context.Context) listing {
 			if calls++; calls < 4 {
-				return nil, nil
+				return listing{unmatched: []source.Pattern{"l*"}}
 			}
-			return inputs("late"), nil
+			return listing{inputs: inputs("late")}
 		}
 		start := time.Now()
 		if got := ran(f.sail(t.Context(), nil)); !slices.Equal(got, []string{"late"}) || time.Since(start) != 3*time.Minute {
@@ -88,10 +90,60 @@ func TestAFleetEndsWhenAllStreamsHaveEnded(t *testing.T) {
 func TestAFleetThatWaitsForItsFirstStreamEndsWithADrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		draining, drain := context.WithCancel(t.Context())
-		f := &fleet{list: func(context.Context) ([]source.Input, error) { return nil, nil }, every: time.Minute, log: slog.New(slog.DiscardHandler)}
+		f := &fleet{list: func(context.Context) listing { return listing{} }, every: time.Minute, log: slog.New(slog.DiscardHandler)}
 		time.AfterFunc(time.Hour, drain)
 		if got := f.sail(draining, nil); len(got) != 0 {
 			t.Errorf("ran %v", ran(got))
+		}
+	})
+}
+
+func TestAPatternThatMatchesNothingIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		finite bool
+		want   []string
+		failed int
+		warned int
+	}{
+		"live":    {false, []string{"cam-1"}, 0, 3},
+		"archive": {true, []string{"cam-1", "door-*"}, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				f := &fleet{
+					run: func(in source.Input) result {
+						time.Sleep(2*time.Minute + time.Second) // as long as a stream runs
+						return result{stream: in.Stream}
+					},
+					list: func(context.Context) listing {
+						return listing{inputs: inputs("cam-1"), unmatched: []source.Pattern{"door-*"}}
+					},
+					finite: c.finite, every: time.Minute, log: slog.New(slog.NewTextHandler(&log, nil)),
+				}
+				results := f.sail(t.Context(), nil)
+				failed := 0
+				for _, r := range results {
+					if errors.Is(r.err, errNoMatch) {
+						failed++
+					}
+				}
+				if got := ran(results); !slices.Equal(got, c.want) || failed != c.failed {
+					t.Errorf("ran %v, %d failed", got, failed)
+				}
+				if warned := strings.Count(log.String(), "level=WARN"); warned != c.warned {
+					t.Errorf("%d warnings:\n%s", warned, &log)
+				}
+			})
+		})
+	}
+	t.Run("nothing at all", func(t *testing.T) {
+		f := &fleet{
+			list:   func(context.Context) listing { return listing{unmatched: []source.Pattern{"a*"}} },
+			finite: true, every: time.Hour, log: slog.New(slog.DiscardHandler),
+		}
+		if results := f.sail(t.Context(), nil); verdict(results, false) == nil {
+			t.Errorf("ran %v", results)
 		}
 	})
 }

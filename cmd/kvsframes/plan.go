@@ -143,9 +143,12 @@ func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c source.Co
 	if err != nil {
 		return err
 	}
+	src = source.WithTags(src, c.FragmentTags)
 	src = source.WithEnd(src, source.End{Timestamp: c.End.Timestamp, Duration: c.End.Duration, Fragments: c.End.Fragments}, c.EndClock())
 	err = eachFragment(func() (*media.Fragment, error) { return src.Next(ctx) }, func(f *media.Fragment) error {
-		sp.add(pieceOfFile(f))
+		if !f.Unwanted {
+			sp.add(pieceOfFile(f))
+		}
 		return nil
 	}, func(string, string) { sp.Gaps++ })
 	sp.Bytes = src.BytesRead()
@@ -199,6 +202,9 @@ func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]strin
 		if err != nil {
 			return nil, err
 		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("list streams %s: %w", entry, errNoMatch)
+		}
 		for _, name := range names {
 			add(name)
 		}
@@ -210,7 +216,7 @@ func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]strin
 func (sp *streamPlan) readArchive(ctx context.Context, cfg aws.Config, nameOrARN string, c source.Config, rate decode.Rate, log *slog.Logger) error {
 	within := kvs.RangeOf(c)
 	archive, err := kvs.NewArchive(cfg, kvs.ArchiveConfig{
-		Stream: nameOrARN, EndpointURL: c.EndpointURL, Range: within, MaxFragmentSize: c.MaxFragmentSize,
+		Stream: source.StreamTarget(nameOrARN), EndpointURL: c.EndpointURL, Range: within, MaxFragmentSize: c.MaxFragmentSize,
 	}, log)
 	if err != nil {
 		return err

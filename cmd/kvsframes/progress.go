@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -66,7 +67,7 @@ func (s *screen) draw(line string) {
 }
 
 // progress shows how far the run is until it is finished.
-func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pipeline.Meter, screen *screen, log *slog.Logger) {
+func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pipeline.Meter, down *outages, screen *screen, log *slog.Logger) {
 	mode := c.Service.Progress
 	if mode == config.Off || mode == config.Auto && !p.terminal {
 		return
@@ -86,36 +87,40 @@ func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pi
 		case now := <-ticker.C:
 			fps := rate.at(now, meter.FramesDecoded.Load())
 			if p.terminal {
-				screen.draw(progressLine(c.Sinks, meter, fps))
+				screen.draw(progressLine(c.Sinks, meter, fps, down.text(now)))
 			} else {
-				log.Info("progress", progressFields(c.Sinks, meter, fps)...)
+				log.Info("progress", progressFields(c.Sinks, meter, fps, down.text(now))...)
 			}
 		}
 	}
 }
 
-func progressLine(sinks []config.Sink, m *pipeline.Meter, fps float64) string {
+func progressLine(sinks []config.Sink, m *pipeline.Meter, fps float64, outage string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d fragments, %d frames", m.Fragments.Load(), m.FramesDecoded.Load())
 	for _, s := range sinks {
 		fmt.Fprintf(&b, ", %s %d", s.Name, m.FramesWritten(s.Name))
 	}
-	fmt.Fprintf(&b, " | %.0f frames/s | %s | lag %s", fps, byteCount(m.BytesRead.Load()), lag(m))
+	fmt.Fprintf(&b, " | %.0f frames/s | %s | %s", fps, byteCount(m.BytesRead.Load()), cmp.Or(outage, "lag "+lag(m).String()))
 	if gaps := m.Gaps.Load(); gaps > 0 {
 		fmt.Fprintf(&b, " | %d gaps", gaps)
 	}
 	return b.String()
 }
 
-func progressFields(sinks []config.Sink, m *pipeline.Meter, fps float64) []any {
+func progressFields(sinks []config.Sink, m *pipeline.Meter, fps float64, outage string) []any {
 	var written []any
 	for _, s := range sinks {
 		written = append(written, s.Name, m.FramesWritten(s.Name))
 	}
-	return []any{
+	fields := []any{
 		"fragments", m.Fragments.Load(), "frames_decoded", m.FramesDecoded.Load(), slog.Group("frames_written", written...),
 		"frames_per_s", fps, "bytes_read", m.BytesRead.Load(), "lag_ms", m.MillisBehind.Load(), "gaps", m.Gaps.Load(),
 	}
+	if outage != "" {
+		fields = append(fields, "outage", outage)
+	}
+	return fields
 }
 
 func lag(m *pipeline.Meter) time.Duration {

@@ -56,11 +56,14 @@ func TestProgressLine(t *testing.T) {
 	m.MillisBehind.Store(1500)
 	sinks := []config.Sink{{Name: "thumbs"}}
 	const want = "3 fragments, 90 frames, thumbs 0 | 12 frames/s | 1.2 MB | lag 1.5s"
-	if got := progressLine(sinks, m, 12.4); got != want {
+	if got := progressLine(sinks, m, 12.4, ""); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := progressLine(sinks, m, 12.4, "out of reach for 12s: connection refused"), "3 fragments, 90 frames, thumbs 0 | 12 frames/s | 1.2 MB | out of reach for 12s: connection refused"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	m.Gaps.Store(2)
-	if got := progressLine(sinks, m, 12.4); got != want+" | 2 gaps" {
+	if got := progressLine(sinks, m, 12.4, ""); got != want+" | 2 gaps" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -127,13 +127,15 @@ func (p *program) runStreams(ctx, draining context.Context, st *stages, c *confi
 	finished := make(chan struct{})
 	var aside sync.WaitGroup
 	aside.Go(func() { limitDrain(draining, finished, c.Service.ShutdownTimeout, log, abort) })
-	aside.Go(func() { p.progress(finished, c, meter, screen, log) })
+	aside.Go(func() { p.progress(finished, c, meter, &st.outages, screen, log) })
 
 	f := &fleet{
 		run:   func(in source.Input) result { return runStream(ctx, draining, st, in, meter, log) },
 		list:  st.list,
 		every: listEvery,
 		log:   log,
+
+		finite: c.Source.Mode == source.ModeArchive,
 	}
 	results := f.sail(draining, st.inputs)
 	close(finished)

@@ -29,14 +29,15 @@ import (
 type stages struct {
 	source source.Config
 	inputs []source.Input
-	// list returns the streams that match the patterns now; nil without patterns.
-	list func(context.Context) ([]source.Input, error)
+	// list looks the patterns up; nil without patterns.
+	list func(context.Context) listing
 	// many says that there may be several streams.
 	many    bool
 	pool    *decode.Pool
 	outputs []decode.Output
 	sinks   []pipeline.Sink
 	closers []func() error
+	outages outages
 }
 
 // settingsError is an error of settings that shows only when what they name is
@@ -133,22 +134,23 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, fragments []
 		st.inputs = append(st.inputs, stream(cfg, c.Source, entry, fragments, log))
 	}
 	if len(patterns) > 0 {
-		st.list = func(ctx context.Context) ([]source.Input, error) { return list(ctx, cfg, c.Source, patterns, log) }
+		st.list = func(ctx context.Context) listing { return list(ctx, cfg, c.Source, patterns, log) }
 	}
 	return nil
 }
 
-// stream is one KVS stream, by name or ARN, in the mode of the settings. With
+// stream is one KVS stream, an entry of source.streams, in the mode of the settings. With
 // fragments it is those of its archive and no others.
-func stream(cfg aws.Config, c source.Config, nameOrARN string, fragments []string, log *slog.Logger) source.Input {
-	name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
+func stream(cfg aws.Config, c source.Config, entry string, fragments []string, log *slog.Logger) source.Input {
+	name, _ := source.StreamName(entry) // the settings hold valid ones alone
 	archive := func(after source.Place) (source.Source, error) {
 		within := kvs.RangeOf(c)
 		if after.Number != "" {
 			within.After = after
 		}
 		return kvs.NewArchive(cfg, kvs.ArchiveConfig{
-			Stream:          nameOrARN,
+			Stream:          source.StreamTarget(entry),
+			As:              name,
 			EndpointURL:     c.EndpointURL,
 			Range:           within,
 			Fragments:       fragments,
@@ -165,7 +167,8 @@ func stream(cfg aws.Config, c source.Config, nameOrARN string, fragments []strin
 			return archive(source.Place{})
 		}
 		dialer, err := kvs.NewStream(cfg, kvs.Config{
-			Stream:          nameOrARN,
+			Stream:          source.StreamTarget(entry),
+			As:              name,
 			EndpointURL:     c.EndpointURL,
 			MaxFragmentSize: c.MaxFragmentSize,
 		}, log)
@@ -180,18 +183,21 @@ func stream(cfg aws.Config, c source.Config, nameOrARN string, fragments []strin
 }
 
 // list looks up the streams that match the patterns now.
-func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []source.Pattern, log *slog.Logger) ([]source.Input, error) {
-	var inputs []source.Input
+func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []source.Pattern, log *slog.Logger) (l listing) {
 	for _, p := range patterns {
 		names, err := kvs.ListStreams(ctx, cfg, c.EndpointURL, p)
 		if err != nil {
-			return inputs, err
+			l.err = err
+			return l
+		}
+		if len(names) == 0 {
+			l.unmatched = append(l.unmatched, p)
 		}
 		for _, name := range names {
-			inputs = append(inputs, stream(cfg, c, name, nil, log))
+			l.inputs = append(l.inputs, stream(cfg, c, name, nil, log))
 		}
 	}
-	return inputs, nil
+	return l
 }
 
 // checkStreams holds the sinks' paths against there being several streams, which
@@ -262,7 +268,7 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 // run carries one stream through the stages. Once draining is over nothing more is
 // read of it.
 func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline.Options) (pipeline.Summary, error) {
-	nothing := pipeline.Summary{FramesWritten: map[string]int{}, Gaps: []pipeline.Gap{}}
+	nothing := noSummary()
 	for _, s := range st.sinks {
 		nothing.FramesWritten[s.Name()] = 0
 	}
@@ -277,13 +283,22 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 		}
 		return nothing, err
 	}
+	if st.source.Type == source.TypeFile { // streams see to it themselves
+		src = source.Once(src)
+	}
+	src = source.WithTags(src, st.source.FragmentTags)
 	src = source.WithEnd(src, st.source.End, st.source.EndClock())
-	return pipeline.Run(ctx, pipeline.Stream{
+	defer st.outages.watch(in.Stream, src)()
+	sum, err := pipeline.Run(ctx, pipeline.Stream{
 		Name:    in.Stream,
 		Source:  pipeline.Until(draining, src),
 		Planner: planner,
 		Sinks:   st.sinks,
 	}, o)
+	if n := source.Unwanted(src); n > 0 {
+		o.Log.Info("fragments passed over, their tags are others", "stream", in.Stream, "fragments", n)
+	}
+	return sum, err
 }
 
 // close gives back what wire opened, in reverse order.

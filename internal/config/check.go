@@ -27,9 +27,37 @@ func (l *loader) decode() *Config {
 		}
 		given, ok := s.effective("destination.if_exists")
 		out.OverwriteExplicit = ok && given.value == string(sink.IfExistsOverwrite)
+		if from, ok := s.from("sample.file"); ok && from == layerFile {
+			out.TimesFolder = l.folder
+		}
 		c.Sinks = append(c.Sinks, out)
 	}
+	c.shown, c.secrets = l.shown(), l.secrets
 	return &c
+}
+
+// shown returns the values in force that hold references, as the file has them, by the
+// full paths of their keys and, for lists, of their entries.
+func (l *loader) shown() map[string]string {
+	shown := map[string]string{}
+	collect := func(prefix string, p *part, ls layers) {
+		for _, k := range p.keys {
+			s, _ := ls.effective(k.path)
+			if s.shown != "" {
+				shown[join(prefix, k.path)] = s.shown
+			}
+			for i, item := range s.itemsShown {
+				if item != "" {
+					shown[fmt.Sprintf("%s[%d]", join(prefix, k.path), i)] = item
+				}
+			}
+		}
+	}
+	collect("", fileKeys, l.file)
+	for i, s := range l.sinks {
+		collect(sinkPath(i), sinkKeys, s.layers)
+	}
+	return shown
 }
 
 // defaults returns what a sink has where the layers say nothing: its type decides
@@ -94,7 +122,7 @@ func (l *loader) checkSelectors(prefix string, p *part, ls layers, defaults any)
 		selected := ls.text(k.selector, fmt.Sprint(base[k.selector]))
 		if !slices.Contains(k.needs, selected) {
 			name := k.selector[strings.LastIndexByte(k.selector, '.')+1:]
-			l.report(join(prefix, k.path), fmt.Sprintf("belongs to %s %s, and the %s is %s", name, strings.Join(k.needs, " or "), name, selected))
+			l.report(join(prefix, k.path), fmt.Sprintf("belongs to %s %s, and the %s is %s%s", name, strings.Join(k.needs, " or "), name, selected, p.alike(k, selected)))
 		}
 	}
 }
@@ -131,13 +159,19 @@ func (l *loader) report(path, message string) {
 	if selector := selectorOf(path); selector != "" && l.hasProblem(selector) {
 		return
 	}
-	l.add(l.place(path), path, "%s", message)
+	l.add(l.place(path), path, "%s", l.hide(path, message))
 }
 
 func (l *loader) hasProblem(path string) bool {
-	return slices.ContainsFunc(l.problems, func(p Problem) bool {
-		return p.Key != "" && (within(path, p.Key) || within(p.Key, path))
-	})
+	if l.around[path] {
+		return true
+	}
+	for at := path; at != ""; at = parent(at) {
+		if l.bad[at] {
+			return true
+		}
+	}
+	return false
 }
 
 // selectorOf returns the full path of the key that decides what the key at path
@@ -176,15 +210,31 @@ func (l *loader) find(path string) (setting, bool) {
 		at := strings.LastIndexByte(list, '[')
 		s, _ := l.find(list[:at])
 		if entry, err := strconv.Atoi(list[at+1:]); err == nil && entry < len(s.items) {
-			return setting{at: s.items[entry]}, true
+			one := setting{at: s.items[entry]}
+			if texts, ok := s.value.([]any); ok && len(texts) == len(s.items) {
+				one.value = texts[entry]
+			}
+			if s.itemsShown != nil {
+				one.shown = s.itemsShown[entry]
+			}
+			return one, true
 		}
 	}
-	for i, s := range l.sinks {
-		if rest, ok := strings.CutPrefix(path, sinkPath(i)+"."); ok {
-			return s.effective(rest)
-		}
+	if i, rest, ok := sinkOf(path); ok && i < len(l.sinks) {
+		return l.sinks[i].effective(rest)
 	}
 	return l.file.effective(path)
+}
+
+// sinkOf takes the path of a key of a sink apart.
+func sinkOf(path string) (index int, rest string, ok bool) {
+	number, ok := strings.CutPrefix(path, "sinks[")
+	if !ok {
+		return 0, "", false
+	}
+	number, rest, ok = strings.Cut(number, "].")
+	index, err := strconv.Atoi(number)
+	return index, rest, ok && err == nil && index >= 0
 }
 
 // parent cuts the last name or index off a path.

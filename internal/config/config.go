@@ -22,6 +22,7 @@
 package config
 
 import (
+	"path/filepath"
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
@@ -41,6 +42,11 @@ type Config struct {
 	Sinks      []Sink        `mapstructure:"-"` // merged one by one, see load.go
 	Checkpoint Checkpoint    `mapstructure:"checkpoint"`
 	Service    Service       `mapstructure:"service"`
+
+	// shown are values that came from references, as the file has them, by full path;
+	// secrets is what messages must not say.
+	shown   map[string]string `mapstructure:"-"`
+	secrets secrets           `mapstructure:"-"`
 }
 
 // SinkType is the kind of a sink.
@@ -68,9 +74,20 @@ type Sink struct {
 	Destination sink.Destination   `mapstructure:"destination"`
 	Manifest    sink.Manifest      `mapstructure:"manifest"`
 
+	// TimesFolder is the folder that a relative Sample.File is below: that of the settings
+	// file when it stands there, else "", the working directory.
+	TimesFolder string `mapstructure:"-"`
 	// OverwriteExplicit says that if_exists: overwrite was written out and is not
 	// just the default (see sink.Config).
 	OverwriteExplicit bool `mapstructure:"-"`
+}
+
+// TimesFile returns the path of Sample.File, "" when there is none.
+func (s Sink) TimesFile() string {
+	if s.Sample.File == "" || filepath.IsAbs(s.Sample.File) {
+		return s.Sample.File
+	}
+	return filepath.Join(s.TimesFolder, s.Sample.File)
 }
 
 // Output returns what the sink asks of the decode stage.

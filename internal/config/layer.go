@@ -17,6 +17,10 @@ type setting struct {
 	at    position
 	// items are the places of a list's entries.
 	items []position
+	// shown is the value as the file has it, "" when it holds no reference; itemsShown are
+	// those of a list's entries, nil when none does.
+	shown      string
+	itemsShown []string
 }
 
 // layer holds what one of the file, the environment or the flags says of one
@@ -51,12 +55,20 @@ func newLayers() layers { return layers{{}, {}, {}} }
 
 // effective returns what the highest layer says of path.
 func (ls layers) effective(path string) (setting, bool) {
-	for i := len(ls) - 1; i >= 0; i-- {
-		if s, ok := ls[i][path]; ok {
-			return s, true
-		}
+	if i, ok := ls.from(path); ok {
+		return ls[i][path], true
 	}
 	return setting{}, false
+}
+
+// from returns the highest layer that says anything of path.
+func (ls layers) from(path string) (layer int, ok bool) {
+	for i := len(ls) - 1; i >= 0; i-- {
+		if _, ok := ls[i][path]; ok {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // text returns the effective text of path, or fallback.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -20,11 +21,31 @@ type Options struct {
 	Environ []string
 	// Set are flags, KEY=VALUE.
 	Set []string
+	// Check, if it is not nil, looks at what the settings name outside of themselves, such
+	// as files. It is called once, with settings in which defaults stand in for what
+	// is wrong, and what it finds is reported with the rest.
+	Check func(*Config) []PartError
 }
+
+// PartError is what is wrong with one part of the settings: *media.FieldError, joined
+// where there are several.
+type PartError struct {
+	// Part is the path of the part, such as source or sinks[1]; keys are below it.
+	Part string
+	Err  error
+}
+
+// Error implements error.
+func (e *PartError) Error() string { return e.Part + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *PartError) Unwrap() error { return e.Err }
 
 // loader is one call of Load.
 type loader struct {
-	path        string
+	path string
+	// folder is the one that the file lies in, "" when it is no file.
+	folder      string
 	env         map[string]string
 	interpolate bool
 	problems    Problems
@@ -33,6 +54,10 @@ type loader struct {
 	sinks []sinkLayers
 	// places are where keys stand that hold other keys, by full path.
 	places map[string]position
+	// secrets are the values of references.
+	secrets secrets
+	// bad are the keys that have a problem, and around the paths that they lie below.
+	bad, around map[string]bool
 }
 
 // sinkLayers is what the layers say of one sink.
@@ -53,6 +78,11 @@ func Load(o Options) (*Config, error) {
 	}
 	c := l.decode()
 	l.check(c)
+	if o.Check != nil {
+		for _, e := range o.Check(c) {
+			l.checkPart(e.Part, e.Err)
+		}
+	}
 	if len(l.problems) > 0 {
 		return nil, l.problems.sorted(o.Path)
 	}
@@ -65,13 +95,18 @@ func (o Options) layers() (l *loader, ok bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	l = &loader{path: o.Path, env: environment(o.Environ), file: newLayers(), places: map[string]position{}}
+	l = newLoader(o)
+	if o.Reader == nil {
+		l.folder = filepath.Dir(o.Path)
+	}
 	if len(data) > MaxFileSize {
 		l.add(position{file: o.Path}, "", "the file is larger than %d bytes", MaxFileSize)
 		return l, false, nil
 	}
 	root, problems := parseYAML(o.Path, data)
-	l.problems = append(l.problems, problems...)
+	for _, p := range problems {
+		l.note(p)
+	}
 	if root != nil {
 		l.readFile(root)
 	}
@@ -108,13 +143,27 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
-func (l *loader) lookUp(name string) (string, bool) {
-	value, ok := l.env[name]
-	return value, ok
+func newLoader(o Options) *loader {
+	return &loader{
+		path: o.Path, env: environment(o.Environ), file: newLayers(), places: map[string]position{},
+		bad: map[string]bool{}, around: map[string]bool{},
+	}
 }
 
 func (l *loader) add(at position, key, format string, args ...any) {
-	l.problems = append(l.problems, Problem{File: at.file, Line: at.line, Column: at.column, Key: key, Message: fmt.Sprintf(format, args...)})
+	l.note(Problem{File: at.file, Line: at.line, Column: at.column, Key: key, Message: fmt.Sprintf(format, args...)})
+}
+
+// note keeps a problem, and remembers what it concerns.
+func (l *loader) note(p Problem) {
+	l.problems = append(l.problems, p)
+	if p.Key == "" || l.bad[p.Key] {
+		return
+	}
+	l.bad[p.Key] = true
+	for at := p.Key; at != ""; at = parent(at) {
+		l.around[at] = true
+	}
 }
 
 // readFile sorts the values of the file into layers.
@@ -143,7 +192,7 @@ func (l *loader) readSinks(n *node) {
 		return
 	}
 	if n.shape != shapeList {
-		l.add(n.at, "sinks", "want a list of sinks, not %s", n.shape)
+		l.add(n.at, "sinks", "want a list of sinks, not %s: begin each with `- name:`", n.shape)
 		return
 	}
 	for i, item := range n.items {
@@ -186,7 +235,7 @@ func (l *loader) mapping(s scope, n *node, path string) {
 			l.mapping(s, f.value, at)
 		case f.value.shape == shapeNull: // a mapping whose keys are all commented out
 		default:
-			l.add(f.value.at, full, "want a mapping of keys, not %s", f.value.shape)
+			l.add(f.value.at, full, "want a mapping of keys, not %s%s", f.value.shape, mappingHint(s.part, at, f.value))
 		}
 	}
 }
@@ -194,12 +243,13 @@ func (l *loader) mapping(s scope, n *node, path string) {
 // leaf reads the value of one key.
 func (l *loader) leaf(s scope, k *key, n *node) {
 	full := join(s.prefix, k.path)
+	n = k.simple(n)
 	if n.refused || slices.ContainsFunc(n.items, func(item *node) bool { return item.refused }) {
 		return
 	}
 	if k.unavailable {
 		if n.shape == shapeMapping && len(n.fields) > 0 || n.shape == shapeList || n.text != "" {
-			l.add(n.at, full, "is not available in this version")
+			l.add(n.at, full, "is not available in this version%s", k.instead)
 		}
 		return
 	}
@@ -208,7 +258,7 @@ func (l *loader) leaf(s scope, k *key, n *node) {
 		l.refuse(n, full, err)
 		return
 	}
-	s.to[k.path] = newSetting(value, n)
+	s.to[k.path] = value
 }
 
 // refuse reports what is wrong with the value n of a key, at the entry if it is one of a list.
@@ -230,92 +280,83 @@ func newSetting(value any, n *node) setting {
 }
 
 // value replaces references, where the layer has any, and reads the value.
-func (l *loader) value(k *key, n *node) (any, error) {
-	if !l.interpolate {
-		return k.read(n, false)
+func (l *loader) value(k *key, n *node) (setting, error) {
+	if n.shape == shapeText && k.isList() && l.interpolate {
+		one := &node{at: n.at, shape: shapeList, items: []*node{n}}
+		s, err := l.value(k, one)
+		var e *entryError
+		if errors.As(err, &e) {
+			err = e.err
+		}
+		return s, err
 	}
-	switch n.shape {
-	case shapeText:
-		text, changed, err := interpolate(n.text, l.lookUp)
-		if err != nil {
-			return nil, err
-		}
-		if changed && k.isList() {
-			return nil, errors.New("want " + k.wants() + ": a reference stands for one entry, not for the list")
-		}
-		return k.read(&node{at: n.at, shape: shapeText, text: text}, changed)
-	case shapeList:
+	if !l.interpolate || n.shape != shapeText && n.shape != shapeList {
+		value, err := k.read(n, false)
+		return newSetting(value, n), err
+	}
+	if n.shape == shapeList {
 		return l.list(k, n)
 	}
-	return k.read(n, false)
+	text, changed, err := l.replace(k, n.text)
+	if err != nil {
+		return setting{}, err
+	}
+	value, err := k.read(&node{at: n.at, shape: shapeText, text: text}, changed)
+	if err != nil && changed {
+		err = unfit(n.text, k.wants())
+	}
+	s := newSetting(value, n)
+	if changed {
+		s.shown = n.text
+	}
+	return s, err
 }
 
-func (l *loader) list(k *key, n *node) (any, error) {
+// unfit says of a value that holds references that it is wrong, and not what it is.
+func unfit(shown, wants string) error {
+	return fmt.Errorf("what %s stands for does not fit: want %s", shown, wants)
+}
+
+// replace replaces the references in a text of the file. Where any text is a value,
+// theirs are secrets from then on.
+func (l *loader) replace(k *key, text string) (out string, changed bool, err error) {
+	free := k.kind == kindText || k.kind == kindTexts
+	out, changed, err = interpolate(text, func(name string) (string, bool) {
+		value, ok := l.env[name]
+		if free {
+			l.secrets.add(value, "${"+name+"}")
+		}
+		return value, ok
+	})
+	if free && changed && err == nil {
+		l.secrets.add(out, text)
+	}
+	return out, changed, err
+}
+
+func (l *loader) list(k *key, n *node) (setting, error) {
 	copied := *n
 	copied.items = make([]*node, len(n.items))
+	shown := make([]string, len(n.items))
+	hidden := false
 	for i, item := range n.items {
-		text, _, err := interpolate(item.text, l.lookUp)
+		text, changed, err := l.replace(k, item.text)
 		if err != nil {
-			return nil, &entryError{i, err}
+			return setting{}, &entryError{i, err}
+		}
+		if changed {
+			shown[i], hidden = item.text, true
 		}
 		copied.items[i] = &node{at: item.at, shape: item.shape, text: text}
 	}
-	return k.read(&copied, false)
-}
-
-// unknownKey says of a key that is not in the schema what may have been meant.
-func unknownKey(s scope, path, name string) string {
-	if c, ok := nearest(name, siblings(s, path)); ok {
-		return "unknown key (did you mean " + c + "?)"
+	value, err := k.read(&copied, false)
+	var e *entryError
+	if errors.As(err, &e) && shown[e.index] != "" {
+		err = &entryError{e.index, unfit(shown[e.index], k.wantsEntry())}
 	}
-	var places []string
-	for _, where := range []scope{s, {part: fileKeys}, {part: sinkKeys, prefix: "sinks[]"}} {
-		for _, p := range where.part.places(name) {
-			if full := join(where.prefix, p); len(places) < 3 && !containsPlace(places, full) {
-				places = append(places, full)
-			}
-		}
+	s := newSetting(value, n)
+	if hidden {
+		s.itemsShown = shown
 	}
-	if len(places) == 0 {
-		return "unknown key"
-	}
-	return "does not belong here (did you mean " + strings.Join(places, " or ") + "?)"
-}
-
-// siblings are the keys that could stand next to one at path.
-func siblings(s scope, path string) []string {
-	names := s.part.children(path)
-	if s.part == fileKeys && path == "" {
-		names = append(names, "sinks")
-	}
-	return names
-}
-
-// places returns the paths of all keys and mappings of that name.
-func (p *part) places(name string) []string {
-	var out []string
-	for _, k := range p.keys {
-		if k.path == name || strings.HasSuffix(k.path, "."+name) {
-			out = append(out, k.path)
-		}
-		if i := strings.Index("."+k.path+".", "."+name+"."); i >= 0 && p.mappings[k.path[:min(len(k.path), i+len(name))]] {
-			if m := k.path[:i+len(name)]; !containsPlace(out, m) {
-				out = append(out, m)
-			}
-		}
-	}
-	return out
-}
-
-// containsPlace says whether the list has path, be it under the pattern sinks[]
-// or under a sink of its own.
-func containsPlace(list []string, path string) bool {
-	_, tail, isSink := strings.Cut(path, "].")
-	for _, p := range list {
-		_, other, ok := strings.Cut(p, "].")
-		if p == path || ok && isSink && other == tail {
-			return true
-		}
-	}
-	return false
+	return s, err
 }

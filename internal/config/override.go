@@ -120,7 +120,7 @@ func (l *loader) readFlags(flags []string) {
 		}
 		t, problem := l.findFlag(path)
 		if problem != "" {
-			l.add(at, "", "%s", problem)
+			l.add(at, "", "%s", l.hide("", problem))
 			continue
 		}
 		l.override(t, value, at)
@@ -161,6 +161,9 @@ func (l *loader) findKey(p *part, index int, path string) (target, string) {
 	s := scope{part: p}
 	if index >= 0 {
 		s.prefix = sinkPath(index)
+	}
+	if places := placesOf(s, name); len(places) > 0 && !isCredential(name) {
+		return target{}, "does not belong here (did you mean " + strings.Join(places, " or ") + "?)"
 	}
 	return target{}, unknownKey(s, parent, name)
 }

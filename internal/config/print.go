@@ -19,17 +19,17 @@ var bareText = sync.OnceValue(func() *regexp.Regexp {
 
 // Print writes the settings as YAML, in the order of the contract: every key that
 // has a value and means something next to the others. Load reads the same Config
-// from it. It holds no secrets, because no key of the contract takes any.
+// from it. A value that came from ${VAR} is printed as it stands in the file.
 func (c *Config) Print(w io.Writer) error {
-	p := &printer{}
+	p := &printer{shown: c.shown}
 	values := flatten(fileKeys, *c)
 	at := slices.IndexFunc(fileKeys.keys, func(k key) bool { return strings.HasPrefix(k.path, "checkpoint.") })
 	p.part(fileKeys.keys[:at], values, flatten(fileKeys, Default()), "")
 	p.out.WriteString("sinks:\n")
-	for _, s := range c.Sinks {
-		p.sink(s)
+	for i, s := range c.Sinks {
+		p.sink(s, sinkPath(i))
 	}
-	p.open = nil
+	p.open, p.prefix = nil, ""
 	p.part(fileKeys.keys[at:], values, flatten(fileKeys, Default()), "")
 	if _, err := io.WriteString(w, p.out.String()); err != nil {
 		return fmt.Errorf("print settings: %w", err)
@@ -42,9 +42,12 @@ type printer struct {
 	out strings.Builder
 	// open are the mappings that the last key stands in.
 	open []string
+	// shown stands for values (see Config), by full paths; prefix is that of the part.
+	shown  map[string]string
+	prefix string
 }
 
-func (p *printer) sink(s Sink) {
+func (p *printer) sink(s Sink, prefix string) {
 	values := flatten(sinkKeys, s)
 	if !s.OverwriteExplicit {
 		delete(values, "destination.if_exists") // a written default differs from one that is not written
@@ -52,13 +55,9 @@ func (p *printer) sink(s Sink) {
 			values["destination.if_exists"] = string(s.Destination.IfExists)
 		}
 	}
-	p.open = nil
-	before := p.out.Len()
-	p.part(sinkKeys.keys, values, flatten(sinkKeys, DefaultSink(s.Type)), "    ")
-	entry := p.out.String()[before:]
-	rest := p.out.String()[:before]
-	p.out.Reset()
-	p.out.WriteString(rest + "  - " + strings.TrimPrefix(entry, "    "))
+	one := &printer{shown: p.shown, prefix: prefix}
+	one.part(sinkKeys.keys, values, flatten(sinkKeys, DefaultSink(s.Type)), "    ")
+	p.out.WriteString("  - " + strings.TrimPrefix(one.out.String(), "    "))
 }
 
 func (p *printer) part(keys []key, values, defaults map[string]any, indent string) {
@@ -86,17 +85,23 @@ func (p *printer) key(path string, value any, indent string) {
 		p.open = append(slices.Clone(p.open), m)
 	}
 	p.open = slices.Clone(mappings)
-	fmt.Fprintf(&p.out, "%s%s%s: %s\n", indent, strings.Repeat("  ", len(mappings)), name, yamlValue(value))
+	fmt.Fprintf(&p.out, "%s%s%s: %s\n", indent, strings.Repeat("  ", len(mappings)), name, p.value(join(p.prefix, path), value))
 }
 
-func yamlValue(value any) string {
+// value writes the value of the key at a full path.
+func (p *printer) value(path string, value any) string {
+	if shown := p.shown[path]; shown != "" {
+		return quote(shown)
+	}
 	switch value := value.(type) {
 	case string:
 		return yamlText(value)
 	case []any:
 		items := make([]string, len(value))
 		for i, item := range value {
-			items[i] = yamlText(fmt.Sprint(item))
+			if items[i] = yamlText(fmt.Sprint(item)); p.shown[fmt.Sprintf("%s[%d]", path, i)] != "" {
+				items[i] = quote(p.shown[fmt.Sprintf("%s[%d]", path, i)])
+			}
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	}
@@ -113,10 +118,15 @@ func yamlText(text string) string {
 			return text
 		}
 	}
+	return quote(strings.ReplaceAll(text, "${", "$${"))
+}
+
+// quote writes text in double quotes.
+func quote(text string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(strings.ReplaceAll(text, "${", "$${")); err != nil {
+	if err := e.Encode(text); err != nil {
 		panic("config: " + err.Error()) // text can always be encoded
 	}
 	return strings.TrimSuffix(b.String(), "\n")

@@ -34,7 +34,7 @@ func (p Problem) String() string {
 		b.WriteString(p.Key + ": ")
 	}
 	b.WriteString(p.Message)
-	return b.String()
+	return strings.ReplaceAll(b.String(), "\n", `\n`)
 }
 
 // Problems is everything that is wrong with the settings, as one error.
@@ -82,9 +82,9 @@ func (ps Problems) sorted(path string) Problems {
 func Fields(o Options, part string, err error) Problems {
 	l, _, readErr := o.layers()
 	if readErr != nil { // it was there a moment ago: go without places
-		l = &loader{path: o.Path, file: newLayers()}
+		l = newLoader(o)
 	}
-	l.problems = nil
+	l.problems, l.bad, l.around = nil, map[string]bool{}, map[string]bool{}
 	l.checkPart(part, err)
 	return l.problems.sorted(o.Path)
 }

@@ -31,8 +31,15 @@ type key struct {
 	values, later []string
 	// optional says that the zero value means "not set" and is no default.
 	optional bool
+	// pairs says that the list may be written as a mapping, whose entries are NAME=VALUE.
+	pairs bool
+	// named are two keys that an entry of the list may have, whose entry is then the value
+	// of the second, =, and that of the first.
+	named [2]string
 	// unavailable says that this version knows the key and nothing of what it does.
 	unavailable bool
+	// instead says what to do without an unavailable key.
+	instead string
 	// selector names the key that decides whether this one means anything, and
 	// with which of its values it does.
 	selector string
@@ -84,13 +91,18 @@ func (p *part) children(path string) []string {
 	return names
 }
 
+const useProfile = ": name the profile, with its role if it has one, in AWS_PROFILE"
+
 // The two parts of the contract. The order is that of pipeline.yaml and of Print.
 var (
 	fileKeys = newPart([]key{
 		{path: "version", kind: kindInt},
 
 		{path: "source.type", kind: kindChoice, values: []string{"kvs", "file"}},
-		{path: "source.streams", kind: kindTexts, optional: true, selector: "source.type", needs: []string{"kvs"}},
+		{path: "source.fragment_tags", kind: kindTexts, optional: true, pairs: true},
+		{path: "source.streams", kind: kindTexts, optional: true, named: [2]string{"stream", "as"}, selector: "source.type", needs: []string{"kvs"}},
+		{path: "source.profile", unavailable: true, instead: useProfile},
+		{path: "source.role_arn", unavailable: true, instead: useProfile},
 		{path: "source.region", kind: kindText, selector: "source.type", needs: []string{"kvs"}},
 		{path: "source.endpoint_url", kind: kindText, selector: "source.type", needs: []string{"kvs"}},
 		{path: "source.mode", kind: kindChoice, values: []string{"live", "archive", "auto"}, selector: "source.type", needs: []string{"kvs"}},
@@ -104,11 +116,13 @@ var (
 		{path: "source.end.duration", kind: kindDuration, optional: true},
 		{path: "source.end.fragments", kind: kindInt, optional: true},
 		{path: "source.end.idle_timeout", kind: kindDuration, optional: true},
+		{path: "source.deliver", unavailable: true},
 		{path: "source.max_fragment_size", kind: kindSize},
 		{path: "source.paths", kind: kindTexts, optional: true, selector: "source.type", needs: []string{"file"}},
 		{path: "source.stream", kind: kindText, optional: true, selector: "source.type", needs: []string{"file"}},
 
 		{path: "decode.workers", kind: kindInt},
+		{path: "decode.isolation", unavailable: true},
 		{path: "decode.skip_frame", kind: kindChoice, values: []string{"auto", "none", "nonref", "nonkey"}},
 		{path: "decode.on_error", kind: kindChoice, values: []string{"skip", "fail"}},
 		{path: "decode.max_pixels", kind: kindInt},
@@ -119,19 +133,32 @@ var (
 
 		{path: "checkpoint.type", kind: kindChoice, values: []string{"auto", "none"}, later: []string{"file", "s3"}},
 		{path: "checkpoint.path", kind: kindText},
+		{path: "checkpoint.every", unavailable: true},
+		{path: "checkpoint.bucket", unavailable: true},
+		{path: "checkpoint.prefix", unavailable: true},
+		{path: "checkpoint.region", unavailable: true},
+		{path: "checkpoint.profile", unavailable: true, instead: useProfile},
+		{path: "checkpoint.role_arn", unavailable: true, instead: useProfile},
+		{path: "checkpoint.endpoint_url", unavailable: true},
+		{path: "checkpoint.force_path_style", unavailable: true},
+
+		{path: "lag.max", unavailable: true},
+		{path: "lag.action", unavailable: true},
 
 		{path: "service.http", kind: kindText, unavailable: true},
 		{path: "service.log.level", kind: kindChoice, values: []string{"debug", "info", "warn", "error"}},
 		{path: "service.log.format", kind: kindChoice, values: []string{"auto", "text", "json"}},
 		{path: "service.progress", kind: kindChoice, values: []string{"auto", "on", "off"}},
 		{path: "service.shutdown_timeout", kind: kindDuration},
+
+		{path: "fleet", unavailable: true},
 	})
 
 	sinkKeys = newPart([]key{
 		{path: "name", kind: kindText, optional: true},
-		{path: "type", kind: kindChoice, values: []string{"image", "raw"}, later: []string{"webdataset", "sprite"}},
+		{path: "type", kind: kindChoice, values: []string{"image", "raw"}, later: []string{"webdataset", "parquet", "batch", "sprite"}},
 
-		{path: "sample.type", kind: kindChoice, values: []string{"all", "keyframes", "stride", "interval", "timestamps"}, later: []string{"scene", "best"}},
+		{path: "sample.type", kind: kindChoice, values: []string{"all", "keyframes", "stride", "interval", "timestamps"}, later: []string{"uniform", "scene", "best"}},
 		{path: "sample.n", kind: kindInt, optional: true, selector: "sample.type", needs: []string{"stride"}},
 		{path: "sample.interval", kind: kindDuration, optional: true, selector: "sample.type", needs: []string{"interval"}},
 		{path: "sample.fps", kind: kindRate, optional: true, selector: "sample.type", needs: []string{"interval"}},
@@ -158,13 +185,21 @@ var (
 		{path: "pixel_format", kind: kindChoice, values: []string{"rgb24", "bgr24", "gray", "nv12", "yuv420p"}, optional: true, selector: "type", needs: []string{"raw"}},
 		{path: "exif", kind: kindBool, selector: "type", needs: []string{"image"}},
 		{path: "fast", kind: kindBool, selector: "type", needs: []string{"image"}},
+		{path: "layout", unavailable: true},
+		{path: "normalize", unavailable: true},
+		{path: "group.every", unavailable: true},
+		{path: "group.count", unavailable: true},
+		{path: "group.size", unavailable: true},
+		{path: "columns", unavailable: true},
 		{path: "path", kind: kindText},
 
-		{path: "destination.type", kind: kindChoice, values: []string{"file", "s3"}, later: []string{"stdout"}},
+		{path: "destination.type", kind: kindChoice, values: []string{"file", "s3"}, later: []string{"stdout", "exec"}},
 		{path: "destination.directory", kind: kindText, selector: "destination.type", needs: []string{"file"}},
 		{path: "destination.fsync", kind: kindBool, selector: "destination.type", needs: []string{"file"}},
 		{path: "destination.bucket", kind: kindText, optional: true, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.prefix", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.profile", unavailable: true, instead: useProfile},
+		{path: "destination.role_arn", unavailable: true, instead: useProfile},
 		{path: "destination.region", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.endpoint_url", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.force_path_style", kind: kindBool, selector: "destination.type", needs: []string{"s3"}},
@@ -174,9 +209,20 @@ var (
 		{path: "destination.metadata", kind: kindChoice, values: []string{"none", "kvs", "full"}, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.if_exists", kind: kindChoice, values: []string{"overwrite", "skip", "fail"}},
 		{path: "destination.max_in_flight", kind: kindInt},
+		{path: "destination.timeout", unavailable: true},
+		{path: "destination.retry_for", unavailable: true},
+		{path: "destination.tags", unavailable: true},
+		{path: "destination.keep.age", unavailable: true},
+		{path: "destination.keep.size", unavailable: true},
+		{path: "destination.command", unavailable: true},
+		{path: "destination.ack", unavailable: true},
+		{path: "destination.restart", unavailable: true},
 
 		{path: "manifest.format", kind: kindChoice, values: []string{"none", "jsonl"}, later: []string{"parquet"}},
+		{path: "manifest.every", unavailable: true},
 		{path: "manifest.path", kind: kindText},
+
+		{path: "ledger.path", unavailable: true},
 	})
 )
 

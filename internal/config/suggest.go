@@ -14,12 +14,19 @@ func nearest(word string, candidates []string) (string, bool) {
 	}
 	best, bestDistance := "", max(1, len(word)/3)+1
 	for _, c := range candidates {
+		if plainWord(word) == plainWord(c) { // maxPixels, max-pixels
+			return c, true
+		}
 		d := distance(strings.ToLower(word), strings.ToLower(c))
 		if d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}
 	return best, best != ""
+}
+
+func plainWord(word string) string {
+	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(word))
 }
 
 // distance is the number of single-character edits (insert, delete, replace, swap

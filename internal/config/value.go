@@ -26,6 +26,9 @@ func (k *key) read(n *node, loose bool) (any, error) {
 	if k.isList() {
 		return k.readList(n, loose)
 	}
+	if n.shape == shapeMapping && len(n.fields) == 1 && n.fields[0].value.shape == shapeNull {
+		return nil, fmt.Errorf("want %s, not a mapping (quote text that begins with {, as in \"{%s}\")", k.wants(), n.fields[0].key)
+	}
 	if n.shape == shapeList || n.shape == shapeMapping {
 		return nil, fmt.Errorf("want %s, not %s", k.wants(), n.shape)
 	}
@@ -68,6 +71,14 @@ func (k *key) wants() string {
 	}
 }
 
+// wantsEntry is what one entry of a list is.
+func (k *key) wantsEntry() string {
+	if k.kind == kindTimes {
+		return "a time such as 2026-11-01T00:00:00Z"
+	}
+	return "text"
+}
+
 func readInt(n *node, loose bool) (any, error) {
 	if n.shape != shapeNumber && !loose {
 		return nil, fmt.Errorf("want a whole number, not %s (%q)", n.shape, short(n.text))
@@ -103,7 +114,9 @@ func (k *key) readText(text string) (any, error) {
 	case kindChoice:
 		err = k.readChoice(text)
 	case kindDuration:
-		_, err = parseDuration(text)
+		if _, err = parseDuration(text); err != nil && k.path == "sample.interval" {
+			err = fmt.Errorf("%w (frames per second are written as fps: 5)", err)
+		}
 	case kindSize:
 		if bareNumber().MatchString(text) {
 			return nil, fmt.Errorf("%s has no unit: write a size such as 64MiB", text)
@@ -113,6 +126,9 @@ func (k *key) readText(text string) (any, error) {
 	case kindTime:
 		_, err = parseTime(text)
 	case kindRate:
+		if _, err := parseDuration(text); err == nil && !bareNumber().MatchString(text) {
+			return nil, fmt.Errorf("%s is a duration: write interval: %[1]s, or frames per second here", text)
+		}
 		var r decode.Rate
 		err = r.UnmarshalText([]byte(text))
 	case kindColor:
@@ -129,7 +145,11 @@ func (k *key) readChoice(text string) error {
 	if slices.Contains(k.later, text) {
 		return fmt.Errorf("%q is not available in this version: want %s", text, list(k.values))
 	}
-	return fmt.Errorf("%q is not one of %s%s", short(text), list(k.values), didYouMean(text, slices.Concat(k.values, k.later)))
+	hint := didYouMean(text, slices.Concat(k.values, k.later))
+	if hint == "" {
+		hint = k.elsewhere(text)
+	}
+	return fmt.Errorf("%q is not one of %s%s", short(text), list(k.values), hint)
 }
 
 // isList says whether the value is a list, whose entries are text.
@@ -145,24 +165,33 @@ func (e *entryError) Error() string { return fmt.Sprintf("entry %d: %v", e.index
 
 func (k *key) readList(n *node, loose bool) (any, error) {
 	items := n.items
-	if loose && n.shape == shapeText {
+	switch {
+	case n.shape == shapeText && loose:
 		items = splitList(n)
-	} else if n.shape != shapeList {
+	case n.shape == shapeText || n.shape == shapeNumber: // one entry needs no brackets
+		items = []*node{n}
+	case n.shape != shapeList:
 		return nil, fmt.Errorf("want %s, not %s", k.wants(), n.shape)
 	}
 	texts := []any{}
 	for i, item := range items {
-		if item.shape != shapeText && item.shape != shapeNumber {
-			return nil, &entryError{i, fmt.Errorf("want text, not %s", item.shape)}
-		}
-		if k.kind == kindTimes {
-			if _, err := parseTime(item.text); err != nil {
-				return nil, &entryError{i, err}
-			}
+		if err := k.readEntry(item); err != nil {
+			return nil, &entryError{i, err}
 		}
 		texts = append(texts, item.text)
 	}
 	return texts, nil
+}
+
+func (k *key) readEntry(item *node) error {
+	if item.shape != shapeText && item.shape != shapeNumber {
+		return fmt.Errorf("want text, not %s", item.shape)
+	}
+	if k.kind == kindTimes {
+		_, err := parseTime(item.text)
+		return err
+	}
+	return nil
 }
 
 // splitList reads a,b as the environment and the flags write a list.

@@ -78,6 +78,7 @@ func (n *node) field(key string) *field {
 // reader turns the parser's tree into nodes.
 type reader struct {
 	file     string
+	data     []byte
 	anchors  map[string]*node
 	nodes    int
 	problems Problems
@@ -85,7 +86,7 @@ type reader struct {
 
 // parseYAML reads one document. Without any problem the result is not nil.
 func parseYAML(file string, data []byte) (*node, Problems) {
-	r := &reader{file: file, anchors: map[string]*node{}}
+	r := &reader{file: file, data: data, anchors: map[string]*node{}}
 	tokens := lexer.Tokenize(string(data))
 	if len(tokens) > maxTokens {
 		r.add(position{file: file}, "", "the file has %d YAML tokens, the maximum is %d", len(tokens), maxTokens)
@@ -109,6 +110,9 @@ func (r *reader) syntax(err error) {
 	var detail yaml.Error
 	if errors.As(err, &detail) {
 		at, message = r.at(detail.GetToken()), detail.GetMessage()
+	}
+	if hint := syntaxHint(r.data, at.line, at.column, message); hint != "" {
+		message = hint
 	}
 	r.add(at, "", "not valid YAML: %s", message)
 }

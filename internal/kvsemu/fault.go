@@ -33,6 +33,7 @@ const (
 	// FaultMissing takes away the fragment with the number Fragment, or each with
 	// the probability P: GetMediaForFragmentList answers with an error chunk to the
 	// first Tries requests for it, 0 being all; ListFragments and GetMedia leave it out.
+	// With Code the call is refused as a whole, with that code.
 	FaultMissing FaultKind = "missing"
 	// FaultThrottle refuses with ClientLimitExceededException.
 	FaultThrottle FaultKind = "throttle"

@@ -69,7 +69,7 @@ var faultForms = map[FaultKind]faultForm{
 	FaultMissing: {
 		help: "take fragments away, from the first requests for them or from all",
 		ops:  []string{opGetMediaForFragmentList}, more: []string{opListFragments, opGetMedia},
-		keys: []string{"fragment", "tries"}, untriggered: true, check: checkMissing,
+		keys: []string{"fragment", "tries", "code"}, untriggered: true, check: checkMissing,
 	},
 	FaultThrottle:    {help: "refuse with ClientLimitExceededException", ops: allOps},
 	FaultConnections: {help: "refuse with ConnectionLimitExceededException", ops: payloadOps, more: []string{opPutMedia}},
@@ -119,6 +119,9 @@ func checkMissing(f Fault) error {
 	}
 	if f.Tries != 0 && f.Op != "" && f.Op != opGetMediaForFragmentList {
 		return fmt.Errorf("tries has no meaning with op=%s", f.Op)
+	}
+	if f.Code != "" && f.Op != "" && f.Op != opGetMediaForFragmentList {
+		return fmt.Errorf("code has no meaning with op=%s", f.Op)
 	}
 	return nil
 }

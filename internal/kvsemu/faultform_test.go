@@ -60,6 +60,7 @@ func TestBadFaultsAreRefusedWithAHint(t *testing.T) {
 		"missing:nth=1":               `takes no "nth"`,
 		"missing:fragment=x":          "neither * nor a fragment number",
 		"missing:op=GetMedia,tries=1": "no meaning",
+		"missing:op=GetMedia,code=X":  "no meaning",
 		"token:code=Expired":          "neither NotAuthorizedException nor ExpiredTokenException",
 		"http:status=200":             "not between 400 and 599",
 	} {

@@ -296,12 +296,32 @@ func (s *Server) lacks(x *exchange, number string) bool {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	for _, a := range x.plan.missing {
-		if a.takes(x, number) {
+		if a.Code == "" && a.takes(x, number) {
 			s.fireLocked(a, x)
 			return true
 		}
 	}
 	return false
+}
+
+// refusesList returns the refusal of a list of fragments of which a fault has taken one away.
+func (s *Server) refusesList(x *exchange, numbers []string) *apiError {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	for _, a := range x.plan.missing {
+		for _, number := range numbers {
+			if a.Code == "" || !a.takes(x, number) {
+				continue
+			}
+			s.fireLocked(a, x)
+			status := http.StatusBadRequest
+			if a.Code == "ResourceNotFoundException" {
+				status = http.StatusNotFound
+			}
+			return &apiError{status: status, code: a.Code, message: "the fault " + a.label()}
+		}
+	}
+	return nil
 }
 
 // takes says whether the fault takes a fragment away this time.

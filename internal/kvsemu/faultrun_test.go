@@ -191,6 +191,17 @@ func TestAFragmentIsMissingUntilItWasAskedForOften(t *testing.T) {
 	}
 }
 
+func TestAListIsRefusedForOneOfItsFragments(t *testing.T) {
+	e, _, _ := disturbed(t, 3, Options{}, "missing:code=ResourceNotFoundException,fragment="+syntheticNumber(1))
+	all, rest := fragmentList(syntheticNumber(0), syntheticNumber(1)), fragmentList(syntheticNumber(0), syntheticNumber(2))
+	if resp := all.send(t, e.url); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("a list with the fragment: status %d", resp.StatusCode)
+	}
+	if resp := rest.send(t, e.url); resp.StatusCode != http.StatusOK {
+		t.Errorf("a list without it: status %d", resp.StatusCode)
+	}
+}
+
 func TestFragmentsAreLeftOutOfListsAndSessions(t *testing.T) {
 	e, chunks, _ := disturbed(t, 3, Options{}, "missing:op=ListFragments,fragment="+syntheticNumber(1), "missing:op=GetMedia,fragment="+syntheticNumber(0))
 	fragments, _ := listAll(t, archiveClient(e.url), "cam", 10, epoch, epoch.Add(time.Hour))

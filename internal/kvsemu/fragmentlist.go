@@ -36,6 +36,9 @@ func (s *Server) getMediaForFragmentList(x *exchange) error {
 	if s.foreign(x.st, in.Fragments, found) {
 		return errInvalidArgument("Fragment numbers are invalid")
 	}
+	if refusal := s.refusesList(x, in.Fragments); refusal != nil {
+		return refusal
+	}
 	release, refusal := x.st.limits.connect(x.op.name)
 	if refusal != nil {
 		return refusal

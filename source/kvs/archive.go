@@ -22,6 +22,8 @@ type ArchiveConfig struct {
 	// Stream is the name or the ARN of the stream. The region of an ARN goes
 	// before the region of the AWS configuration.
 	Stream string
+	// As is the name that the stream goes by; "" is its own.
+	As string
 	// EndpointURL is the control plane's endpoint; "" is the region's own.
 	EndpointURL string
 	// Range says which fragments are read.
@@ -56,6 +58,11 @@ type Range struct {
 	// After is the fragment after which reading starts, if it has a number. Where its
 	// clocks are not known they are looked up.
 	After source.Place
+	// Fragments and Length end the reading after so many fragments, and before the first
+	// one that begins so long or longer after the first; lost ones do not count. 0 is no
+	// such end. Onward, one fragment beyond the length is read.
+	Fragments int
+	Length    time.Duration
 	// Onward reads what GetMedia would, from the first fragment of the range on: all
 	// that came after it, by number, whatever the producer's clock says. It ends
 	// shortly before the newest fragment, where the listing is sure to be complete.
@@ -87,12 +94,18 @@ func DefaultArchiveConfig() ArchiveConfig {
 
 // RangeOf returns the range that the settings of a source name. mode auto reads onward.
 func RangeOf(c source.Config) Range {
+	if len(c.FragmentTags) > 0 { // the listing does not tell tags
+		c.End.Fragments, c.End.Duration = 0, 0
+	}
 	return Range{
 		Start:  c.StartSelector.Timestamp,
 		End:    c.End.Timestamp,
 		Clock:  c.EndClock(),
 		After:  source.Place{Number: c.StartSelector.AfterFragmentNumber},
 		Onward: c.Mode == source.ModeAuto,
+
+		Fragments: c.End.Fragments,
+		Length:    c.End.Duration,
 	}
 }
 
@@ -177,10 +190,18 @@ type Archive struct {
 	// media and lists hold back the calls, room bounds what is asked for ahead.
 	media, lists *points
 	room         *budget
+	quota        *quota
 	slots        chan struct{}
 	bytes        atomic.Int64
 	// reached says that the service has answered once.
 	reached atomic.Bool
+	reach   source.Reaching
+	// refused counts the fragments in a row that were refused one by one.
+	refused atomic.Int64
+	// waiting says that Next is, heard when it began to, the service has last sent
+	// something or a pause of this reader ends, in nanoseconds since 1970.
+	waiting atomic.Bool
+	heard   atomic.Int64
 
 	life    context.Context // a signal to end, not the context of a call
 	end     context.CancelFunc
@@ -207,6 +228,7 @@ func NewArchive(awsCfg aws.Config, cfg ArchiveConfig, log *slog.Logger) (*Archiv
 	if err != nil {
 		return nil, err
 	}
+	id = id.as(cfg.As)
 	awsCfg = awsCfg.Copy()
 	if awsCfg.Region, err = regionFor(id, awsCfg); err != nil {
 		return nil, fmt.Errorf("open archive of stream %s: %w", id.name, err)
@@ -221,8 +243,12 @@ func NewArchive(awsCfg aws.Config, cfg ArchiveConfig, log *slog.Logger) (*Archiv
 		media: newPoints(mediaRate, mediaBurst),
 		lists: newPoints(listRate, listBurst),
 		room:  newBudget(int64(cfg.MaxInFlight)),
+		quota: &quota{},
 		slots: make(chan struct{}, cfg.Connections),
 		order: make(chan *batch, maxReady),
+	}
+	if len(cfg.Fragments) == 0 {
+		a.quota = newQuota(cfg.Range)
 	}
 	a.life, a.end = context.WithCancel(context.Background())
 	return a, nil
@@ -242,6 +268,9 @@ func (a *Archive) begin() {
 // Next implements source.Source. After the error of a cancelled ctx it may be called again.
 func (a *Archive) Next(ctx context.Context) (*media.Fragment, error) {
 	a.begin()
+	a.hear(time.Now())
+	a.waiting.Store(true)
+	defer a.waiting.Store(false)
 	for {
 		switch {
 		case a.over != nil:
@@ -299,6 +328,27 @@ func (a *Archive) trim(r answer) *media.Fragment {
 func (a *Archive) finish(err error) {
 	a.over = err
 	a.end()
+}
+
+// errSilent is why an archive is out of reach that has not refused anything.
+var errSilent = errors.New("no answer")
+
+// Reach is how the archive stands with the service, which owes an answer until all of the
+// range has come: silence is as bad as an error.
+func (a *Archive) Reach() source.Reach {
+	r := a.reach.Reach()
+	if r.Err == nil && a.waiting.Load() {
+		return source.Reach{Since: time.Unix(0, a.heard.Load()), Err: errSilent}
+	}
+	return r
+}
+
+// hear notes that nothing more was to be expected from the service until then.
+func (a *Archive) hear(until time.Time) {
+	at := until.UnixNano()
+	for old := a.heard.Load(); old < at && !a.heard.CompareAndSwap(old, at); {
+		old = a.heard.Load()
+	}
 }
 
 // BytesRead implements source.Source. What was read twice counts twice.

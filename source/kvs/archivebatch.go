@@ -16,6 +16,12 @@ import (
 const (
 	// maxAbsent is how often for one that the archive does not have.
 	maxAbsent = 5
+	// maxInternal is how often for one with which the service reports an error of its own:
+	// the pauses in between add up to more than a minute.
+	maxInternal = 10
+	// maxRefused is how many calls for one fragment alone may be refused in a row: then it
+	// is the stream that is not there.
+	maxRefused = 1000
 	// maxSame is how often for one that ends early at the same place, or makes no
 	// sense; maxCut for one that ends early wherever that is.
 	maxSame = 3
@@ -62,6 +68,8 @@ type batch struct {
 	// out has room for all answers; sent is how many are in it already.
 	out  chan answer
 	sent int
+	// counted says that the quota counts the fragments.
+	counted bool
 	// cut is the fragment that the last call has ended in.
 	cut *media.Fragment
 }
@@ -103,6 +111,9 @@ func (b *batch) finish(w *wanted, r answer) {
 		}
 	}
 	w.answer, w.done, w.told = r, true, true
+	if b.counted {
+		b.a.quota.settle(w.number, r.fragment == nil)
+	}
 	for ; b.sent < len(b.items) && b.items[b.sent].done; b.sent++ {
 		b.out <- b.items[b.sent].answer
 		b.items[b.sent].answer = answer{}
@@ -117,7 +128,10 @@ func (b *batch) lose(w *wanted, why string, cause error) {
 		gap.Err, gap.Gap.FramesLost = inner.Err, inner.Gap.FramesLost
 	}
 	gap.Gap.Stream, gap.Gap.FragmentNumber = b.a.id.name, w.number
-	gap.Gap.FrameIndex = media.WholeFragment
+	gap.Gap.FrameIndex, gap.Gap.Reason = media.WholeFragment, source.GapReason(cause)
+	if errors.Is(cause, errSkipped) || refusesFragments(cause) {
+		gap.Gap.Reason = media.GapMissing
+	}
 	gap.Gap.Detail = fmt.Sprintf("%s: %v", why, gap.Err)
 	b.finish(w, answer{err: gap})
 }
@@ -148,6 +162,8 @@ func (b *batch) take(f *media.Fragment) {
 	case f.Cut:
 		b.cut = f
 	default:
+		b.a.answered()
+		b.a.refused.Store(0)
 		b.finish(w, answer{fragment: f})
 	}
 }
@@ -160,12 +176,16 @@ func (b *batch) report(w *wanted, cause error) error {
 	v := source.Judge(cause)
 	var tag *source.ErrorTag
 	absent := errors.As(cause, &tag) || errors.Is(cause, errSkipped)
-	limit, why := maxSame, "it makes no sense"
+	limit, why, first := maxSame, "it makes no sense", b.a.pace.absent
 	switch {
+	case refusesFragments(cause):
+		why = "the service refuses it"
 	case errors.Is(cause, source.ErrTooLarge):
 		limit, why = 1, "it is above max_fragment_size"
 	case absent && v.Class == source.ClassFatal:
 		return b.a.fatal(cause, v)
+	case v.Internal:
+		limit, why, first = maxInternal, "the service cannot read it", b.a.pace.retry
 	case absent:
 		limit, why = maxAbsent, "the archive does not have it"
 	}
@@ -182,7 +202,12 @@ func (b *batch) report(w *wanted, cause error) error {
 		b.lose(w, why, cause)
 		return nil
 	}
-	w.due = time.Now().Add(backoff(b.a.pace.absent, w.tries-1, b.a.pace.most))
+	w.due = time.Now().Add(backoff(first, w.tries-1, b.a.pace.most))
+	if v.Internal {
+		b.a.reach.Lost(cause)
+	} else {
+		b.a.hear(w.due)
+	}
 	b.a.log.Debug("fragment is asked for again", "fragment", w.number, "tries", w.tries, "error", cause)
 	return nil
 }
@@ -301,6 +326,8 @@ func (a *Archive) fetch(ctx context.Context, b *batch, numbers []string, t *trie
 		return err
 	case b.settled() > before:
 		*t = tries{}
+	case refusesFragments(r.err):
+		return a.split(ctx, b, numbers, t, r.err)
 	}
 	if r.err == nil || errors.Is(r.err, io.EOF) {
 		if b.progressed(numbers) {
@@ -315,6 +342,29 @@ func (a *Archive) fetch(ctx context.Context, b *batch, numbers []string, t *trie
 		return nil
 	}
 	return a.again(ctx, t, r)
+}
+
+// refusesFragments says whether a call was refused for one of the fragments that it has
+// asked for, without saying which.
+func refusesFragments(err error) bool {
+	var refused *Error
+	return errors.As(err, &refused) && refused.Operation == "GetMediaForFragmentList" &&
+		(refused.Code == codeInvalid || refused.Code == "ResourceNotFoundException")
+}
+
+// split asks for the halves of what was refused together, so that all is read that is
+// there. What is refused alone is not.
+func (a *Archive) split(ctx context.Context, b *batch, numbers []string, t *tries, refused error) error {
+	if n := len(numbers); n > 1 {
+		if err := a.fetch(ctx, b, numbers[:n/2], t); err != nil {
+			return err
+		}
+		return a.fetch(ctx, b, numbers[n/2:], t)
+	}
+	if a.refused.Add(1) > maxRefused {
+		return a.fatal(refused, source.Verdict{})
+	}
+	return b.report(b.item(numbers[0]), refused)
 }
 
 // settled is the number of fragments of which nothing more is wanted.
@@ -338,7 +388,7 @@ func (b *batch) progressed(asked []string) bool {
 // err ends the reading.
 func (a *Archive) read(ctx context.Context, b *batch, numbers []string) (refused failure, err error) {
 	refused = failure{plane: &a.api.media, points: a.media}
-	d, endpoint, err := a.api.getMedia(ctx, numbers, func(n int) { a.bytes.Add(int64(n)) })
+	d, endpoint, err := a.api.getMedia(ctx, numbers, func(n int) { a.bytes.Add(int64(n)); a.hear(time.Now()) })
 	refused.endpoint = endpoint
 	if err != nil {
 		refused.err = err

@@ -1,12 +1,15 @@
 package kvs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,6 +161,131 @@ func TestAFragmentThatTheArchiveDoesNotHaveIsANamedGap(t *testing.T) {
 	}
 }
 
+func TestARefusedListIsSplitUntilAllIsReadThatIsThere(t *testing.T) {
+	for _, code := range []string{"ResourceNotFoundException", "InvalidArgumentException"} {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := store(120, ago(120))
+				want := row(0, 119)
+				var faults []kvsemu.Fault
+				for _, n := range []int{0, 17, 18, 77, 119} {
+					want[n] = fmt.Sprint("GAP ", n)
+					faults = append(faults, kvsemu.Fault{Kind: kvsemu.FaultMissing, Fragment: number(n), Code: code})
+				}
+				b := newBubble(t, kvsemu.Options{}, s.recording, faults...)
+				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				if _, told := drain(t, a); !slices.Equal(told, want) {
+					t.Errorf("got %v", told)
+				}
+				checkPoints(t, b)
+				if n := len(b.Calls(mediaOp, "cam")); n > 150 {
+					t.Errorf("%d calls", n)
+				}
+			})
+		})
+	}
+}
+
+func TestAListThatIsRefusedForEverIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(maxRefused, ago(maxRefused))
+		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 404, Code: "ResourceNotFoundException"})
+		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+		for range maxRefused {
+			if _, err := a.Next(t.Context()); err != nil && !errors.As(err, new(*media.GapError)) {
+				if !strings.Contains(err.Error(), "ResourceNotFoundException") {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+		}
+		t.Error("every fragment is a gap")
+	})
+}
+
+// tokenless refuses page tokens, the first ones or all.
+type tokenless struct {
+	next    http.Handler
+	times   int
+	refused atomic.Int64
+}
+
+func (h *tokenless) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err == nil && bytes.Contains(body, []byte(`"NextToken"`)) && (h.times == 0 || int(h.refused.Load()) < h.times) {
+		h.refused.Add(1)
+		w.Header().Set("X-Amzn-Errortype", "InvalidArgumentException")
+		http.Error(w, `{"Message": "NextToken is not valid"}`, http.StatusBadRequest)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	h.next.ServeHTTP(w, r)
+}
+
+func TestARefusedPageIsListedAnotherWay(t *testing.T) {
+	const n = 3000
+	for name, times := range map[string]int{"once": 1, "always": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				// Four pages of one hour.
+				s := store(n, time.Now().Add(-3*time.Hour).Truncate(time.Hour).Add(time.Minute))
+				e := kvsemu.New(kvsemu.Options{})
+				if err := e.AddRecording("cam", bytes.NewReader(s.recording)); err != nil {
+					t.Fatal(err)
+				}
+				h := &tokenless{next: e.Handler(), times: times}
+				b := &bubble{e, serveMemory(t, h)}
+				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin, End: s.begin.Add(n * time.Second)}})
+				i := 0
+				for f, err := range a.List(t.Context()) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if f.Number != number(i) {
+						t.Fatalf("fragment %d is %s", i, place(f.Number))
+					}
+					i++
+				}
+				if i != n || h.refused.Load() == 0 {
+					t.Errorf("%d fragments, %d tokens refused", i, h.refused.Load())
+				}
+			})
+		})
+	}
+}
+
+func TestAnArchiveThatDoesNotAnswerIsNotAtItsEnd(t *testing.T) {
+	for name, fault := range map[string]kvsemu.Fault{
+		"throttles":         {Kind: kvsemu.FaultThrottle, Op: mediaOp},
+		"a server failing":  {Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 503},
+		"lists that fail":   {Kind: kvsemu.FaultHTTP, Op: "ListFragments", Status: 503},
+		"connections stall": {Kind: kvsemu.FaultStall, Op: mediaOp, Bytes: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := store(20, ago(20))
+				b := newBubble(t, kvsemu.Options{}, s.recording, fault)
+				src := source.WithEnd(b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}}), source.End{IdleTimeout: 20 * time.Second}, media.ClockProducer)
+				_, err := src.Next(t.Context())
+				if err == nil || errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "does not answer") {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestFragmentsThatComeLateAreNoSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store(3, ago(3))
+		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: mediaOp, Fragment: number(1)})
+		src := source.WithEnd(b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}}), source.End{IdleTimeout: time.Second}, media.ClockProducer)
+		if _, told := drain(t, src); !slices.Equal(told, []string{"0", "GAP 1", "2"}) {
+			t.Errorf("got %v", told)
+		}
+	})
+}
+
 func TestTheReasonOfAGapSaysWhatKVSSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(3, ago(3))
@@ -269,7 +397,7 @@ func TestWhatCameBeforeARefusalIsHandedOn(t *testing.T) {
 		for i := range 100 {
 			f, err := a.Next(t.Context())
 			if i == 10 {
-				if err := b.SetFaults([]kvsemu.Fault{{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 404, Code: "ResourceNotFoundException"}}); err != nil {
+				if err := b.SetFaults([]kvsemu.Fault{{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 400, Code: "MissingAuthenticationTokenException"}}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -277,7 +405,7 @@ func TestWhatCameBeforeARefusalIsHandedOn(t *testing.T) {
 				checkArchived(t, []*media.Fragment{f}, s, i, i)
 				continue
 			}
-			if i <= 10 || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+			if i <= 10 || !strings.Contains(err.Error(), "MissingAuthenticationTokenException") {
 				t.Errorf("fragment %d: %v", i, err)
 			}
 			return

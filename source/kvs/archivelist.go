@@ -63,6 +63,10 @@ type lister struct {
 	span    time.Duration
 	// full is the end of a window that held too much to be listed at once.
 	full time.Time
+	// headless says that at may lie long before the first fragment.
+	headless bool
+	// listed is what the search for the first fragment has listed, when that is all.
+	listed []ArchivedFragment
 	// keep says which fragments of the windows are wanted.
 	keep func(ArchivedFragment) bool
 	// first is the number of the fragment that the start lies in, onward by the
@@ -79,14 +83,19 @@ func (l *lister) straddles(f ArchivedFragment) bool { return l.first == "" || f.
 func (a *Archive) List(ctx context.Context) iter.Seq2[ArchivedFragment, error] {
 	return func(yield func(ArchivedFragment, error) bool) {
 		l, err := a.list(ctx)
+		empty := true
 		for err == nil {
 			var window []ArchivedFragment
 			window, err = l.next(ctx)
 			for _, f := range window {
+				empty = false
 				if !yield(f, nil) {
 					return
 				}
 			}
+		}
+		if errors.Is(err, io.EOF) && empty {
+			a.reportNothing(ctx)
 		}
 		if !errors.Is(err, io.EOF) {
 			yield(ArchivedFragment{}, err)
@@ -129,11 +138,12 @@ func (a *Archive) bounded(r Range) *lister {
 	l := &lister{a: a, clock: r.Clock, at: time.Unix(0, 0), end: r.End, span: period}
 	after := r.After
 	known := ArchivedFragment{Number: after.Number, ProducerTime: after.ProducerTime, ServerTime: after.ServerTime}
+	l.headless = r.Start.IsZero()
 	if !r.Start.IsZero() {
 		l.at = r.Start.Add(-longestFragment)
 	}
 	if t := known.at(r.Clock); !t.IsZero() && t.Truncate(period).After(l.at) {
-		l.at = t.Truncate(period)
+		l.at, l.headless = t.Truncate(period), false
 	}
 	l.keep = func(f ArchivedFragment) bool {
 		at := f.at(r.Clock)
@@ -173,7 +183,7 @@ func (a *Archive) onward(ctx context.Context, r Range, now time.Time) (*lister, 
 	first := firstOf(window, r.Start)
 	server.Start = time.Time{}
 	l := a.bounded(server)
-	l.at, l.first = first.ServerTime.Truncate(time.Second), first.Number
+	l.at, l.first, l.headless = first.ServerTime.Truncate(time.Second), first.Number, false
 	l.keep = func(f ArchivedFragment) bool { return source.CompareNumbers(f.Number, first.Number) >= 0 }
 	return l, nil
 }
@@ -205,11 +215,19 @@ func compareInOrder(clock media.Clock) func(f, g ArchivedFragment) int {
 // next lists the next window that has something. Windows end with a period, so that the
 // order does not depend on where they begin.
 func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
-	for l.at.Before(l.end) {
-		to := l.windowEnd()
-		found, whole, err := l.window(ctx, to)
-		if err != nil {
+	if l.headless {
+		if err := l.findHead(ctx); err != nil {
 			return nil, err
+		}
+	}
+	for l.at.Before(l.end) {
+		to, found, whole := l.end, l.listed, true
+		if l.listed = nil; found == nil {
+			var err error
+			to = l.windowEnd()
+			if found, whole, err = l.window(ctx, l.at, to); err != nil {
+				return nil, err
+			}
 		}
 		if !whole {
 			l.full, l.span = to, max(period, (to.Sub(l.at)/2).Truncate(period))
@@ -244,24 +262,48 @@ func (l *lister) windowEnd() time.Time {
 	return to
 }
 
-// window lists what begins from l.at on and before to, in the order in which it comes. A
-// window that takes several calls and could be shorter is given up: it is not whole.
-func (l *lister) window(ctx context.Context, to time.Time) (found []ArchivedFragment, whole bool, err error) {
-	call := page{clock: l.clock, from: l.at, to: to}
+// window lists what begins from a moment on and before another, in the order in which it
+// comes. A window that takes several calls and could be shorter is given up after the first: it is not whole.
+func (l *lister) window(ctx context.Context, from, to time.Time) (found []ArchivedFragment, whole bool, err error) {
+	call := page{clock: l.clock, from: from, to: to}
 	for {
 		next, err := l.page(ctx, call, &found)
 		switch {
+		case call.token != nil && refusesToken(err) && to.Sub(from) > time.Second:
+			found, err = l.halves(ctx, from, to, err)
+			return found, true, err
 		case err != nil:
 			return nil, false, err
 		case next == nil:
 			return found, true, nil
-		case to.Sub(l.at) > period:
-			return nil, false, nil
+		case to.Sub(from) > period:
+			return found, false, nil
 		case len(found) > maxWindow:
-			return nil, false, fmt.Errorf("list fragments of stream %s from %v on: one hour holds more than %d", l.a.id.name, l.at, maxWindow)
+			return nil, false, fmt.Errorf("list fragments of stream %s from %v on: one hour holds more than %d", l.a.id.name, from, maxWindow)
 		}
 		call.token = next
 	}
+}
+
+// refusesToken says whether a call was refused for what it asks for, which is where the
+// page before has ended.
+func refusesToken(err error) bool {
+	var refused *Error
+	return errors.As(err, &refused) && (refused.Code == codeInvalid || refused.Code == "ResourceNotFoundException")
+}
+
+// halves lists both halves of a window whose listing was refused to go on: they need fewer
+// pages, and in the end none but the first. The order of pages means nothing, so that there
+// is no other way to go on.
+func (l *lister) halves(ctx context.Context, from, to time.Time, refused error) ([]ArchivedFragment, error) {
+	l.a.log.Debug("listing does not go on, its range is listed by halves", "from", from, "to", to, "error", refused)
+	middle := from.Add(to.Sub(from) / 2)
+	all, _, err := l.window(ctx, from, middle)
+	if err != nil {
+		return nil, err
+	}
+	rest, _, err := l.window(ctx, middle, to)
+	return append(all, rest...), err
 }
 
 // page makes one call, as often as it takes.
@@ -274,7 +316,7 @@ func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment)
 		}
 		out, endpoint, err := a.api.listFragments(ctx, call)
 		if err == nil {
-			a.reached.Store(true)
+			a.answered()
 			a.lists.served()
 			for _, f := range out.Fragments {
 				info := ArchivedFragment{
@@ -285,11 +327,14 @@ func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment)
 					Bytes:        max(0, f.FragmentSizeInBytes),
 				}
 				// The range of a call includes its end.
-				if at := info.at(l.clock); isNumber(info.Number) && !at.Before(l.at) && at.Before(call.to) {
+				if at := info.at(l.clock); isNumber(info.Number) && !at.Before(call.from) && at.Before(call.to) {
 					*found = append(*found, info)
 				}
 			}
 			return out.NextToken, nil
+		}
+		if call.token != nil && refusesToken(err) {
+			return nil, err // who goes on by token knows another way
 		}
 		if err := a.again(ctx, &tries, failure{err, &a.api.list, endpoint, a.lists}); err != nil {
 			return nil, err

@@ -20,10 +20,10 @@ const maxUnreached = 5
 
 // hints say what a person can do about a refusal, where source.Hint does not.
 var hints = map[string]string{
-	source.CodeNoRetention:     "the stream keeps no data; set a data retention period, and read what is ingested from then on",
-	"NotAuthorizedException":   "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
-	"AccessDeniedException":    "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
-	"InvalidArgumentException": "fragment numbers must be of this stream",
+	source.CodeNoRetention:   "the stream keeps no data; set a data retention period, and read what is ingested from then on",
+	"NotAuthorizedException": "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
+	"AccessDeniedException":  "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
+	codeInvalid:              "fragment numbers must be of this stream",
 }
 
 // listing is one window on its way to the fetching.
@@ -37,7 +37,9 @@ type listing struct {
 func (a *Archive) schedule(ctx context.Context) {
 	defer close(a.order)
 	windows := make(chan listing)
-	a.workers.Go(func() { a.listAll(ctx, windows) })
+	listing, enough := context.WithCancel(ctx)
+	defer enough()
+	a.workers.Go(func() { a.listAll(listing, windows) })
 	for w := range windows {
 		if w.err != nil {
 			failed := a.newBatch(nil, w.straddles)
@@ -47,11 +49,17 @@ func (a *Archive) schedule(ctx context.Context) {
 			return
 		}
 		for len(w.fragments) > 0 {
-			n, bytes := a.cutBatch(w.fragments)
+			most, err := a.quota.room(ctx, w.fragments[:min(len(w.fragments), a.cfg.BatchSize)])
+			if err != nil || most == 0 {
+				return
+			}
+			n, bytes := a.cutBatch(w.fragments[:most])
 			if a.room.acquire(ctx, bytes) != nil {
 				return
 			}
+			a.quota.ask(w.fragments[:n])
 			b := a.newBatch(w.fragments[:n], w.straddles)
+			b.counted = true
 			w.fragments = w.fragments[n:]
 			if !a.push(ctx, b) {
 				return
@@ -89,11 +97,14 @@ func (a *Archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 func (a *Archive) listAll(ctx context.Context, out chan<- listing) {
 	defer close(out)
 	l, err := a.list(ctx)
-	for {
+	for empty := true; ; empty = false {
 		next := listing{err: err, straddles: func(ArchivedFragment) bool { return false }}
 		if err == nil {
 			next.straddles = l.straddles
 			next.fragments, next.err = l.next(ctx)
+		}
+		if errors.Is(next.err, io.EOF) && empty {
+			a.reportNothing(ctx)
 		}
 		if errors.Is(next.err, io.EOF) || ctx.Err() != nil {
 			return
@@ -130,17 +141,27 @@ func (a *Archive) lookUp(ctx context.Context, number string) (source.Place, erro
 	b.items[0].cost = 0
 	a.work(ctx, b)
 	r, ok := <-b.out
+	var refused *Error
 	a.room.release(r.cost)
 	switch {
 	case !ok:
 		return source.Place{}, ctx.Err()
 	case r.fatal:
 		return source.Place{}, r.err
+	case errors.As(r.err, &refused) && refused.Code == codeInvalid:
+		return source.Place{}, a.fatal(refused, source.Verdict{})
 	case r.err != nil:
 		a.log.Warn("the fragment to go on after is not there any more, reading goes on from the oldest one", "fragment", number, "error", r.err)
 		return source.Place{Number: number}, nil
 	}
 	return source.Place{Number: number, ProducerTime: r.fragment.ProducerTime, ServerTime: r.fragment.ServerTime}, nil
+}
+
+// answered notes that the service does what it should.
+func (a *Archive) answered() {
+	a.reached.Store(true)
+	a.hear(time.Now())
+	a.reach.Back()
 }
 
 // tries counts calls that have failed in the same way in a row.
@@ -187,6 +208,7 @@ func (a *Archive) again(ctx context.Context, t *tries, r failure) error {
 	if v.Class != source.ClassRetry || limit > 0 && t.times > limit {
 		return a.fatal(r.err, v)
 	}
+	a.reach.Lost(r.err)
 	a.log.Warn("call is made again after an error", "times", t.times, "error", r.err)
 	if kind == throttled {
 		r.points.throttled(a.pace)

@@ -25,6 +25,8 @@ type Config struct {
 	// Stream is the name or the ARN of the stream. The region of an ARN goes
 	// before the region of the AWS configuration.
 	Stream string
+	// As is the name that the stream goes by; "" is its own.
+	As string
 	// EndpointURL is the control plane's endpoint; "" is the region's own.
 	EndpointURL string
 	// Start says where the session starts.
@@ -106,8 +108,8 @@ func (c Config) withDefaults() Config {
 
 // streamID names a stream as the API takes it: by name or by ARN.
 type streamID struct {
-	// name is the stream's name, which is a part of its ARN, too.
-	name string
+	// name is what the stream goes by, own its own name, which is a part of its ARN, too.
+	name, own string
 	// arn and region are empty when the stream was given by its name.
 	arn, region string
 }
@@ -128,10 +130,10 @@ const maxName = 256
 
 func parseStream(s string) (streamID, error) {
 	if len(s) <= maxName && streamName().MatchString(s) {
-		return streamID{name: s}, nil
+		return streamID{name: s, own: s}, nil
 	}
 	if m := streamARN().FindStringSubmatch(s); m != nil && len(s) <= maxARN {
-		return streamID{name: m[2], arn: s, region: m[1]}, nil
+		return streamID{name: m[2], own: m[2], arn: s, region: m[1]}, nil
 	}
 	return streamID{}, fmt.Errorf("parse stream %q: neither a name nor an ARN", s)
 }
@@ -141,7 +143,15 @@ func (s streamID) nameParam() *string {
 	if s.arn != "" {
 		return nil
 	}
-	return aws.String(s.name)
+	return aws.String(s.own)
+}
+
+// as gives the stream another name to go by, unless it is empty.
+func (s streamID) as(name string) streamID {
+	if name != "" {
+		s.name = name
+	}
+	return s
 }
 
 func (s streamID) arnParam() *string {

@@ -18,6 +18,9 @@ import (
 // retry it by itself, as its status is 400.
 const throttled = "ClientLimitExceededException"
 
+// codeInvalid is the code of a call that asks for something that cannot be.
+const codeInvalid = "InvalidArgumentException"
+
 // dataEndpoint returns the base URL at which GetMedia of the stream is served.
 func dataEndpoint(ctx context.Context, awsCfg aws.Config, id streamID, endpointURL string) (*url.URL, error) {
 	client := kinesisvideo.NewFromConfig(awsCfg, controlPlane(endpointURL))

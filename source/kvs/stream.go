@@ -45,6 +45,7 @@ func NewStream(awsCfg aws.Config, cfg Config, log *slog.Logger) (*Stream, error)
 	if err != nil {
 		return nil, err
 	}
+	id = id.as(cfg.As)
 	awsCfg = awsCfg.Copy()
 	if awsCfg.Region, err = regionFor(id, awsCfg); err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", id.name, err)

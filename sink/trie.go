@@ -1,0 +1,259 @@
+package sink
+
+// element is one byte of a key, or any number of them.
+type element struct {
+	bytes  byteSet
+	repeat bool
+	name   bool // part of a value that can be anything
+}
+
+type byteSet [4]uint64
+
+func (s *byteSet) add(chars string) {
+	for i := range len(chars) {
+		s[chars[i]>>6] |= 1 << (chars[i] & 63)
+	}
+}
+
+func (s *byteSet) meets(other *byteSet) bool {
+	for i := range s {
+		if s[i]&other[i] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// separator stands between the segments of a key. No other element has its byte.
+var separator = literal(nil, "/")[0]
+
+func literal(to []element, text string) []element {
+	for i := range len(text) {
+		var e element
+		e.bytes.add(text[i : i+1])
+		to = append(to, e)
+	}
+	return to
+}
+
+// wildcard appends one or more bytes of chars, or of any kind but a separator.
+func wildcard(to []element, chars string) []element {
+	var e element
+	if e.bytes.add(chars); chars == "" {
+		e.name = true
+		e.bytes = byteSet{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
+		for i := range e.bytes {
+			e.bytes[i] &^= separator.bytes[i]
+		}
+	}
+	more := e
+	more.repeat = true
+	return append(to, e, more)
+}
+
+// none is the index of no pattern.
+const none = -1
+
+// keyspace holds the patterns of one place so that what many have in common is compared
+// once. Searching it costs what a pattern shares with those that are there, and not their
+// number: names that differ part ways at their first letter.
+type keyspace struct {
+	all *trieNode
+	// byDepth are the patterns by their number of segments: only equally many can be equal.
+	byDepth map[int]*trieNode
+}
+
+// trieNode stands behind one element of the patterns that begin alike.
+type trieNode struct {
+	element element
+	// first is the first pattern through here, end the first one that ends here, or none.
+	first, end int
+	// literals are the nodes behind one byte, wild those behind any other element.
+	literals map[element]*trieNode
+	wild     []*trieNode
+}
+
+func newKeyspace() *keyspace { return &keyspace{all: newRoot(), byDepth: map[int]*trieNode{}} }
+
+func newRoot() *trieNode { return &trieNode{first: none, end: none} }
+
+// depth is the number of separators of a pattern.
+func depth(pattern []element) int {
+	n := 0
+	for _, e := range pattern {
+		if e == separator {
+			n++
+		}
+	}
+	return n
+}
+
+// insert adds a pattern under an index above all before.
+func (k *keyspace) insert(pattern []element, index int) {
+	d := depth(pattern)
+	if k.byDepth[d] == nil {
+		k.byDepth[d] = newRoot()
+	}
+	k.byDepth[d].insert(pattern, index)
+	k.all.insert(pattern, index)
+}
+
+// meets returns the first pattern that can give the same key as this one or a key of
+// which one is a folder of the other, or none.
+func (k *keyspace) meets(pattern []element) (first int, folder bool) {
+	literal := literalOf(pattern)
+	same := search{pattern: pattern, literal: literal, anyName: true, best: none, seen: map[place]bool{}}
+	if root := k.byDepth[depth(pattern)]; root != nil {
+		same.from(root, 0)
+	}
+	inside := search{pattern: pattern, literal: literal, folder: true, best: none, seen: map[place]bool{}}
+	inside.from(k.all, 0)
+	if inside.best != none && (same.best == none || inside.best < same.best) {
+		return inside.best, true
+	}
+	return same.best, false
+}
+
+func (n *trieNode) insert(pattern []element, index int) {
+	for _, e := range pattern {
+		next := n.child(e)
+		if next == nil {
+			next = &trieNode{element: e, first: index, end: none}
+			n.adopt(next)
+		}
+		n = next
+	}
+	if n.end == none {
+		n.end = index
+	}
+}
+
+func (n *trieNode) child(e element) *trieNode {
+	if found := n.literals[e]; found != nil {
+		return found
+	}
+	for _, w := range n.wild {
+		if w.element == e {
+			return w
+		}
+	}
+	return nil
+}
+
+func (n *trieNode) adopt(child *trieNode) {
+	if !child.element.isLiteral() {
+		n.wild = append(n.wild, child)
+		return
+	}
+	if n.literals == nil {
+		n.literals = map[element]*trieNode{}
+	}
+	n.literals[child.element] = child
+}
+
+// isLiteral reports whether e is one certain byte.
+func (e element) isLiteral() bool {
+	count := 0
+	for _, word := range e.bytes {
+		for ; word != 0; word &= word - 1 {
+			count++
+		}
+	}
+	return count == 1 && !e.repeat
+}
+
+func literalOf(pattern []element) []bool {
+	out := make([]bool, len(pattern))
+	for i, e := range pattern {
+		out[i] = e.isLiteral()
+	}
+	return out
+}
+
+// search walks a pattern and a trie side by side, over pairs of places.
+type search struct {
+	pattern []element
+	literal []bool // by place in the pattern
+	// folder looks for keys that are folders of others, not for equal ones. anyName is
+	// unset for them: a name is taken to be made of nothing that a literal or a number is.
+	folder, anyName bool
+	best            int
+	// seen are the places from which there are several ways on.
+	seen map[place]bool
+}
+
+type place struct {
+	node *trieNode
+	at   int
+}
+
+// from goes on behind a node and before an element of the pattern.
+func (s *search) from(n *trieNode, at int) {
+	if s.best != none && n.first >= s.best {
+		return
+	}
+	repeats := at < len(s.pattern) && s.pattern[at].repeat
+	if repeats || n.element.repeat {
+		if here := (place{n, at}); s.seen[here] {
+			return
+		} else {
+			s.seen[here] = true
+		}
+	}
+	s.end(n, at)
+	for _, w := range n.wild {
+		if w.element.repeat {
+			s.from(w, at)
+		}
+	}
+	if at == len(s.pattern) {
+		return
+	}
+	next := at + 1
+	if repeats {
+		s.from(n, next)
+		next = at
+	}
+	if n.element.repeat && s.fits(n, at) {
+		s.from(n, next)
+	}
+	for _, w := range n.wild {
+		if !w.element.repeat && s.fits(w, at) {
+			s.from(w, next)
+		}
+	}
+	if s.literal[at] {
+		if l := n.literals[s.pattern[at]]; l != nil {
+			s.from(l, next)
+		}
+		return
+	}
+	for _, l := range n.literals {
+		if s.fits(l, at) {
+			s.from(l, next)
+		}
+	}
+}
+
+func (s *search) fits(n *trieNode, at int) bool {
+	e := &s.pattern[at]
+	return e.bytes.meets(&n.element.bytes) && (s.anyName || e.name == n.element.name)
+}
+
+// end notes what is found where the pattern or one of the trie ends.
+func (s *search) end(n *trieNode, at int) {
+	found := none
+	switch {
+	case !s.folder && at == len(s.pattern):
+		found = n.end
+	case s.folder && at == len(s.pattern):
+		if below := n.literals[separator]; below != nil {
+			found = below.first
+		}
+	case s.folder && s.pattern[at] == separator:
+		found = n.end
+	}
+	if found != none && (s.best == none || found < s.best) {
+		s.best = found
+	}
+}

@@ -1,0 +1,133 @@
+package kvs
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// quota holds back fragments that lie beyond the end of the reading, so that none is asked
+// for that nobody takes. Those that turn out to be lost do not count. The zero value has no
+// end.
+type quota struct {
+	// fragments and length are the ends, 0 is none; length is counted on clock from the
+	// first fragment that comes. past lets the first one beyond the length come, too.
+	fragments int
+	length    time.Duration
+	clock     media.Clock
+	past      bool
+
+	mu sync.Mutex
+	// asked are the fragments that were asked for and not lost, open those of them of
+	// which nothing has come yet.
+	asked, open int
+	// early are the first ones, up to the one that the length is counted from.
+	early []early
+	fixed bool
+	// beyond says that the one beyond the length was asked for.
+	beyond bool
+	// change has a token when something has been settled.
+	change chan struct{}
+}
+
+// early is a fragment that the length may be counted from.
+type early struct {
+	number string
+	at     time.Time
+	came   bool
+}
+
+func newQuota(r Range) *quota {
+	return &quota{fragments: r.Fragments, length: r.Length, clock: r.Clock, past: r.Onward, change: make(chan struct{}, 1)}
+}
+
+// room returns how many fragments of a row may be asked for now. It waits until there is
+// one, or returns 0 when the end has been reached.
+func (q *quota) room(ctx context.Context, row []ArchivedFragment) (int, error) {
+	for {
+		n, open := q.count(row)
+		if n > 0 || open == 0 {
+			return n, nil
+		}
+		select {
+		case <-q.change:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+func (q *quota) count(row []ArchivedFragment) (n, open int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.fragments > 0 {
+		row = row[:min(len(row), max(0, q.fragments-q.asked))]
+	}
+	if q.length == 0 {
+		return len(row), q.open
+	}
+	first := time.Time{}
+	if len(q.early) > 0 {
+		first = q.early[0].at
+	}
+	for _, f := range row {
+		if first.IsZero() {
+			first = f.at(q.clock)
+		}
+		if f.at(q.clock).Sub(first) >= q.length {
+			if q.past && !q.beyond {
+				n++
+			}
+			break
+		}
+		n++
+	}
+	if q.beyond {
+		n = 0
+	}
+	return n, q.open
+}
+
+// ask notes that fragments are asked for.
+func (q *quota) ask(row []ArchivedFragment) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asked += len(row)
+	q.open += len(row)
+	for _, f := range row {
+		if q.length == 0 {
+			break
+		}
+		if !q.fixed {
+			q.early = append(q.early, early{number: f.Number, at: f.at(q.clock)})
+		}
+		q.beyond = q.beyond || f.at(q.clock).Sub(q.early[0].at) >= q.length
+	}
+}
+
+// settle notes that a fragment has come or is lost.
+func (q *quota) settle(number string, lost bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.open--
+	if lost {
+		q.asked--
+	}
+	for i := range q.early {
+		if !q.fixed && q.early[i].number == number {
+			if q.early[i].came = !lost; lost {
+				q.early = append(q.early[:i], q.early[i+1:]...)
+			}
+			break
+		}
+	}
+	if len(q.early) > 0 && q.early[0].came {
+		q.early, q.fixed = q.early[:1:1], true
+	}
+	select {
+	case q.change <- struct{}{}:
+	default:
+	}
+}

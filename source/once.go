@@ -1,0 +1,98 @@
+package source
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"hash/maphash"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// maxRecent is how many fragments back a number is known to have come.
+const maxRecent = 1024
+
+// errConflict is the cause of a gap where a number has come with other media before.
+var errConflict = errors.New("the fragment's number has come before, with other media: only the first is kept")
+
+// recent remembers the media of the last fragments, as a digest for each number.
+type recent struct {
+	seed    maphash.Seed
+	digests map[string]uint64
+	// order is the ring of the numbers, the oldest at next.
+	order []string
+	next  int
+}
+
+// note remembers a fragment that is handed on. One that was cut may come again whole.
+func (r *recent) note(f *media.Fragment) {
+	if f.Cut || f.Number == "" {
+		return
+	}
+	if r.digests == nil {
+		r.seed, r.digests = maphash.MakeSeed(), map[string]uint64{}
+	}
+	if len(r.order) < maxRecent {
+		r.order = append(r.order, f.Number)
+	} else {
+		delete(r.digests, r.order[r.next])
+		r.order[r.next] = f.Number
+		r.next = (r.next + 1) % maxRecent
+	}
+	r.digests[f.Number] = r.digest(f)
+}
+
+// compare says whether the number of a fragment is known, and if so whether it came with
+// other media. Of a fragment that is cut nothing can be said.
+func (r *recent) compare(f *media.Fragment) (known, other bool) {
+	digest, known := r.digests[f.Number]
+	known = known && !f.Cut
+	return known, known && digest != r.digest(f)
+}
+
+// digest tells the media of fragments apart: tracks, times and payloads of their blocks.
+// Tags are left out, as they are different in each session.
+func (r *recent) digest(f *media.Fragment) uint64 {
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	var head [25]byte
+	for _, b := range f.Blocks {
+		binary.LittleEndian.PutUint64(head[0:], b.Track)
+		binary.LittleEndian.PutUint64(head[8:], uint64(b.Time))
+		binary.LittleEndian.PutUint64(head[16:], uint64(b.Size))
+		if head[24] = 0; b.Key {
+			head[24] = 1
+		}
+		_, _ = h.Write(head[:]) // never fails (package hash/maphash)
+		_, _ = h.Write(f.MKV[b.Offset : b.Offset+b.Size])
+	}
+	return h.Sum64()
+}
+
+// Once returns a Source that yields each fragment of s once. One whose number has come
+// before, among the last thousand or so, is dropped when it has the same media, and a gap
+// when it has not: its images would take the place of the first one's.
+func Once(s Source) Source { return &once{Source: s} }
+
+// once is a Source without repetitions.
+type once struct {
+	Source
+	recent recent
+}
+
+// Next implements Source.
+func (s *once) Next(ctx context.Context) (*media.Fragment, error) {
+	for {
+		f, err := s.Source.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch known, other := s.recent.compare(f); {
+		case other:
+			return nil, newGap(f.Stream, f.Number, errConflict, 0)
+		case !known:
+			s.recent.note(f)
+			return f, nil
+		}
+	}
+}

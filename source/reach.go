@@ -1,0 +1,90 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Reach is how a source stands with the service that it reads: whether that answers, and
+// since when.
+type Reach struct {
+	// Since is when it began to be so; zero when it has been so from the start.
+	Since time.Time
+	// Err is the last error of a service that does not answer as it should; nil when it
+	// does.
+	Err error
+}
+
+// ReachOf returns how a source stands with its service. A source that has none, such as a
+// file, is always within reach. It may be called while Next is waiting.
+func ReachOf(s any) Reach {
+	if r, ok := s.(interface{ Reach() Reach }); ok {
+		return r.Reach()
+	}
+	return Reach{}
+}
+
+// brief is how long an outage lasts that is not worth telling.
+const brief = 3 * time.Second
+
+// Trouble describes an outage in a few words, such as "out of reach for 12s: connection
+// refused"; it is empty when the service answers, or has not for a moment alone.
+func (r Reach) Trouble(now time.Time) string {
+	length := now.Sub(r.Since).Truncate(time.Second)
+	if r.Err == nil || length < brief {
+		return ""
+	}
+	return fmt.Sprintf("out of reach for %v: %s", length, cause(r.Err))
+}
+
+// cause returns the innermost part of an error that tells what has happened.
+func cause(err error) string {
+	var tag *ErrorTag
+	var coded interface{ ErrorCode() string }
+	switch {
+	case errors.As(err, &tag) && tag.Code != "":
+		return tag.Code
+	case errors.As(err, &tag):
+		return fmt.Sprintf("error %d", tag.ID)
+	case errors.As(err, &coded):
+		return coded.ErrorCode()
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err.Error()
+}
+
+// Reaching keeps a Reach for a source. The zero value is within reach. It is used by several goroutines.
+type Reaching struct {
+	mu  sync.Mutex
+	now Reach
+}
+
+// Reach returns how things stand.
+func (r *Reaching) Reach() Reach {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+// Lost notes an error of the service.
+func (r *Reaching) Lost(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now.Err == nil {
+		r.now.Since = time.Now()
+	}
+	r.now.Err = err
+}
+
+// Back notes that the service has answered.
+func (r *Reaching) Back() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now.Err != nil {
+		r.now = Reach{Since: time.Now()}
+	}
+}

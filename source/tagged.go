@@ -1,0 +1,76 @@
+package source
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// WithTags returns a Source of the fragments of s of which only those are wanted whose own
+// tags have all of these values, each as NAME=VALUE. The others are handed on as Unwanted.
+// Where a name repeats in a fragment, any of its values counts.
+func WithTags(s Source, tags []string) Source {
+	if len(tags) == 0 {
+		return s
+	}
+	t := &tagged{Source: s}
+	for _, pair := range tags {
+		name, value, _ := strings.Cut(pair, "=")
+		t.tags = append(t.tags, media.Tag{Name: name, Value: value})
+	}
+	return t
+}
+
+// tagged is a Source that looks at tags.
+type tagged struct {
+	Source
+	tags     []media.Tag
+	unwanted atomic.Int64
+}
+
+// Next implements Source.
+func (s *tagged) Next(ctx context.Context) (*media.Fragment, error) {
+	f, err := s.Source.Next(ctx)
+	if err != nil || s.wants(f) {
+		return f, err
+	}
+	s.unwanted.Add(1)
+	skipped := *f
+	skipped.Unwanted = true
+	return &skipped, nil
+}
+
+func (s *tagged) wants(f *media.Fragment) bool {
+	for _, want := range s.tags {
+		found := false
+		for _, tag := range f.Tags {
+			found = found || tag == want
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// Unwanted is the number of fragments that had other tags.
+func (s *tagged) Unwanted() int { return int(s.unwanted.Load()) }
+
+// Reach, Unfinished, Reconnects and Pauses are the source's.
+func (s *tagged) Reach() Reach                { return ReachOf(s.Source) }
+func (s *tagged) Unfinished() *media.Fragment { return unfinished(s.Source) }
+func (s *tagged) Reconnects() int             { return reconnects(s.Source) }
+func (s *tagged) Pauses() int                 { return pauses(s.Source) }
+
+// Unwanted returns how many fragments of a source had other tags than those that are wanted.
+func Unwanted(s Source) int {
+	if e, ok := s.(*ending); ok {
+		s = e.Source
+	}
+	if t, ok := s.(*tagged); ok {
+		return t.Unwanted()
+	}
+	return 0
+}
