@@ -8,6 +8,9 @@ SHELL := /bin/bash
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
+# What make soak runs, and from which seed: a new one if it is empty.
+SOAK_TESTS ?= Damage|AnotherStream|Cut
+SEED ?=
 
 # The program is one static, position-independent file with read-only relocations; with the libav of the machine it is dynamic.
 # Packed, the static file's 75,000 relocations are 27 kB to read at each start instead of 1.8 MB.
@@ -23,7 +26,7 @@ endif
 TOOL = CGO_ENABLED=0 go -C tools tool -n
 WITH_S3_SERVER = server=$$($(TOOL) versitygw); KVSFRAMES_VERSITYGW=$$server
 
-.PHONY: help build demo test race lint format fuzz bench clean setup setup-test setup-lint setup-bench
+.PHONY: help build demo test race soak lint format fuzz bench clean setup setup-test setup-lint setup-bench
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -43,6 +46,10 @@ test: setup-test ## Run every test.
 race: setup-test ## Run every test under the race detector.
 	@$(WITH_S3_SERVER) build/env.sh go test -race ./...
 	@echo "make race: every test passed under the race detector"
+
+soak: setup-test ## Run the tests that try many cases by chance with all of their cases: SEED=n repeats a run.
+	@KVSFRAMES_SOAK=1 KVSFRAMES_SEED=$(SEED) build/env.sh go test -timeout 6h -count=1 -v -run "$(SOAK_TESTS)" ./decode ./cmd/kvsframes
+	@echo "make soak: every test passed"
 
 lint: setup-lint ## Check formatting, imports, sizes, comments, go.mod and the build without cgo.
 	@build/lint.sh

@@ -64,6 +64,16 @@ hevc_lists hevc-lists-open.mkv "pools=none:open-gop=1:ref=1:bframes=5:b-adapt=0:
 # Four slices a picture, so that a part of one can be lost.
 encode slices.mkv -f lavfi -i "testsrc2=s=160x96:r=25:d=2" -c:v libx264 -threads 1 -preset medium -bf 2 -g 25 \
 	-x264-params "scenecut=0:slices=4" -pix_fmt yuv420p -crf 32
+# Two cameras of the same make: other pictures, equal codec data, three or four slices a picture.
+cameras() { # codec, its settings, encoder arguments...
+	local codec=$1 settings=$2 scene
+	shift 2
+	for scene in "$codec-cam-a.mkv null" "$codec-cam-b.mkv negate,vflip"; do
+		encode "${scene% *}" -f lavfi -i "testsrc2=s=160x96:r=12:d=2" -vf "${scene#* }" -preset medium -g 12 -keyint_min 12 -pix_fmt yuv420p -crf 34 "$@" "$settings"
+	done
+}
+cameras avc "scenecut=0:slices=4" -c:v libx264 -threads 1 -bf 2 -x264-params
+cameras hevc "slices=3:ctu=16:pools=1:frame-threads=1:scenecut=0:open-gop=0:log-level=error:info=0" -c:v libx265 -x265-params
 # Eight patches of known colours, 32 pixels wide.
 patches=""
 inputs=""
@@ -130,6 +140,8 @@ encode odd.mkv -f lavfi -i "$moving" -vf scale=161:91,setsar=1 -frames:v 2 -thre
 scrolling="testsrc2=s=192x128:r=50:d=0.2,scroll=h=0.03"
 encode interlaced.mkv -f lavfi -i "$scrolling" -vf "tinterlace=interleave_top,setfield=tff" -frames:v 4 -threads 1 -c:v libx264 -qp 12 -flags +ildct+ilme -x264-params tff=1 -bf 0 -pix_fmt yuv420p
 encode interlaced-bff.mkv -f lavfi -i "$scrolling" -vf "tinterlace=interleave_bottom,setfield=bff" -frames:v 4 -threads 1 -c:v libx264 -qp 12 -flags +ildct+ilme -x264-params bff=1 -bf 0 -pix_fmt yuv420p
+# The same fields as H.265 has them: each a picture of its own, half as high.
+encode hevc-fields.mkv -f lavfi -i "$scrolling" -vf "tinterlace=interleave_top,setfield=tff,separatefields" -frames:v 4 -threads 1 -c:v libx265 -qp 12 -x265-params "log-level=none:pools=none:interlace=tff:bframes=0" -pix_fmt yuv420p
 encode progressive.mkv -f lavfi -i "$scrolling" -vf "select=not(mod(n\,2)),setpts=N/25/TB" -r 25 -frames:v 4 -threads 1 -c:v libx264 -qp 12 -bf 0 -pix_fmt yuv420p
 
 # The demo: a camera that goes from 640x360 to 1280x720 after eight seconds.

@@ -256,7 +256,7 @@ func TestADecoderIsFreedWhenAPlanIsGivenUpBeforeItIsMade(t *testing.T) {
 	o := everyFrame()
 	o.Sample = Sample{Type: SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Second}
 	for _, f := range frags { // a moment after each fragment's last frame
-		o.Sample.At = append(o.Sample.At, f.ProducerTime.Add(f.Blocks[len(f.Blocks)-1].Time+time.Millisecond))
+		o.Sample.Asked = append(o.Sample.Asked, Request{Time: f.ProducerTime.Add(f.Blocks[len(f.Blocks)-1].Time + time.Millisecond)})
 	}
 	before := openObjects.Load()
 	p, err := NewPool(DefaultConfig(), slog.New(slog.DiscardHandler))

@@ -1,9 +1,11 @@
 #include "codec.h"
+#include "coverage.h"
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/frame.h>
 #include <libavutil/log.h>
 #include <libavutil/mem.h>
+#include <limits.h>
 #include <string.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -51,13 +53,16 @@ void kvsf_leave_out(void *codec_context, int loop_filter, int concealment)
 	c->error_concealment = concealment ? 0 : FF_EC_GUESS_MVS | FF_EC_DEBLOCK;
 }
 
+enum { HEVC_NAL_VPS = 32 }; /* below it: slices */
+
 /* libav writes what it finds wrong to a log and often tells it in no other way. */
 static _Thread_local int complaints;
 
 static void on_log(void *object, int level, const char *format, va_list arguments)
 {
-	(void)object, (void)format, (void)arguments;
-	if (level <= AV_LOG_ERROR)
+	static const char refused[] = "Skipping invalid undecodable NALU"; /* of H.265; its type follows */
+	(void)object;
+	if (level <= AV_LOG_ERROR || level <= AV_LOG_WARNING && !strncmp(format, refused, sizeof(refused) - 1) && va_arg(arguments, int) < HEVC_NAL_VPS)
 		complaints++;
 }
 
@@ -94,30 +99,87 @@ __attribute__((constructor)) static void keep_memory(void)
 }
 #endif
 
-/* Decodes a copy of the data as one packet, and counts the errors that libav logs on the way. Length prefixes
- * of the given size, 3 or 4 bytes, become start codes. */
-int kvsf_decode(void *codec_context, const uint8_t *data, int size, int64_t pts, int prefix, int *complaints_out)
+/* Behind the slices of H.265 stand ones. Of a whole slice nothing behind its end is read. One that was cut reads on in
+ * them, where arithmetic decoding finds an end or an error very soon: what is missing of the picture stays uncovered. Without
+ * them it would go on in the next unit, or in zeros, and take that for the picture. */
+enum { ONES = 1024 };
+
+static const uint8_t start_code[] = {0, 0, 0, 1};
+
+typedef struct {
+	const uint8_t *data;
+	int size;
+} unit;
+
+static int find_start_code(const uint8_t *data, int size, int at)
 {
+	for (; at + 3 <= size; at += data[at + 2] > 1 ? 3 : 1)
+		if (!data[at] && !data[at + 1] && data[at + 2] == 1)
+			return at;
+	return size;
+}
+
+/* next_unit reads the NAL unit from at on, and returns where the next one begins; -1 if there is none. */
+static int next_unit(const uint8_t *data, int size, int form, int at, unit *out)
+{
+	if (form == KVSF_START_CODES) {
+		int from = find_start_code(data, size, at) + 3, to = find_start_code(data, size, from);
+		if (from > size)
+			return -1;
+		at = to;
+		while (to > from && !data[to - 1])
+			to--;
+		*out = (unit){data + from, to - from};
+		return at;
+	}
+	uint32_t n = 0;
+	if (at + form > size)
+		return -1;
+	for (int i = 0; i < form; i++)
+		n = n << 8 | data[at++];
+	*out = (unit){data + at, (int)FFMIN(n, (uint32_t)(size - at))};
+	return at + out->size;
+}
+
+/* lay_out writes the data as a byte stream, with ones behind the slices of H.265, and returns its size. It only counts if to is NULL. */
+static int64_t lay_out(uint8_t *to, const uint8_t *data, int size, int form, int hevc)
+{
+	int64_t n = 0;
+	unit u;
+	for (int at = 0; (at = next_unit(data, size, form, at, &u)) >= 0;) {
+		int ones = hevc && u.size > 0 && (u.data[0] >> 1 & 0x3f) < HEVC_NAL_VPS ? ONES : 0;
+		if (to) {
+			memcpy(to + n, start_code, sizeof(start_code));
+			memcpy(to + n + sizeof(start_code), u.data, u.size);
+			memset(to + n + sizeof(start_code) + u.size, 0xff, ones);
+		}
+		n += (int)sizeof(start_code) + u.size + ones;
+	}
+	return n;
+}
+
+/* Decodes a copy of the data as one packet, which becomes a byte stream unless its form is KVSF_AS_IT_IS. */
+int kvsf_decode(void *codec_context, const uint8_t *data, int size, int64_t pts, int form, kvsf_verdict *verdict)
+{
+	AVCodecContext *c = codec_context;
+	int hevc = c->codec_id == AV_CODEC_ID_HEVC, changes = form > 0 || form == KVSF_START_CODES && hevc;
+	int64_t n = changes ? lay_out(NULL, data, size, form, hevc) : size;
 	AVPacket *p = av_packet_alloc();
-	int err = p ? av_new_packet(p, size) : AVERROR(ENOMEM);
-	*complaints_out = 0;
+	int err = !p ? AVERROR(ENOMEM) : n > INT_MAX - AV_INPUT_BUFFER_PADDING_SIZE ? AVERROR(EINVAL) : av_new_packet(p, (int)n);
+	*verdict = (kvsf_verdict){0};
 	if (err < 0) {
 		av_packet_free(&p);
 		return err;
 	}
-	memcpy(p->data, data, size);
+	if (changes)
+		lay_out(p->data, data, size, form, hevc);
+	else
+		memcpy(p->data, data, size);
 	p->pts = pts;
-	for (int64_t at = 0; prefix && at + prefix <= size;) {
-		uint32_t n = 0;
-		for (int i = 0; i < prefix; i++) {
-			n = n << 8 | p->data[at + i];
-			p->data[at + i] = i == prefix - 1;
-		}
-		at += prefix + (int64_t)n;
-	}
 	complaints = 0;
-	err = avcodec_send_packet(codec_context, p);
-	*complaints_out = complaints;
+	err = avcodec_send_packet(c, p);
+	verdict->complaints = complaints;
+	verdict->uncovered = kvsf_fill_uncovered(c);
 	av_packet_free(&p);
 	return err;
 }

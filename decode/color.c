@@ -89,6 +89,18 @@ INLINE void rgb_row(uint8_t *restrict r, uint8_t *restrict g, uint8_t *restrict 
 	}
 }
 
+/* Where both chromas go into all three, all weights are below 2. */
+INLINE void mixed_rgb_row(uint8_t *restrict r, uint8_t *restrict g, uint8_t *restrict b, const uint8_t *restrict y, const uint8_t *restrict u,
+			  const uint8_t *restrict v, int n, const kvsf_rgb *m)
+{
+	for (int i = 0; i < n; i++) {
+		int16_t cu = u[i] - 128, cv = v[i] - 128, l = gained(y[i], m->y_gain, m->base);
+		r[i] = level((int16_t)(l + weigh(cu, m->r_from_u) + weigh(cv, m->r_from_v)));
+		g[i] = level((int16_t)(l + weigh(cu, m->g_from_u) + weigh(cv, m->g_from_v)));
+		b[i] = level((int16_t)(l + weigh(cu, m->b_from_u) + weigh(cv, m->b_from_v)));
+	}
+}
+
 INLINE void pack_row(uint8_t *restrict d, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c, int n)
 {
 	for (int i = 0; i < n; i++) {
@@ -103,7 +115,11 @@ INLINE void rgb_body(kvsf_plane *d, const kvsf_plane *s, const kvsf_rgb *m, int 
 	const int n = s[0].w;
 	uint8_t *r = scratch, *g = r + n, *b = g + n;
 	for (ptrdiff_t y = 0; y < s[0].h; y++) {
-		rgb_row(r, g, b, s[0].data + y * s[0].stride, s[1].data + y * s[1].stride, s[2].data + y * s[2].stride, n, m);
+		const uint8_t *luma = s[0].data + y * s[0].stride, *u = s[1].data + y * s[1].stride, *v = s[2].data + y * s[2].stride;
+		if (m->mixed)
+			mixed_rgb_row(r, g, b, luma, u, v, n, m);
+		else
+			rgb_row(r, g, b, luma, u, v, n, m);
 		pack_row(d->data + y * d->stride, bgr ? b : r, g, bgr ? r : b, n);
 	}
 }

@@ -12,14 +12,27 @@ type colorimetry struct {
 // CCIR 601, 256 levels).
 var jfif = colorimetry{matrix: MatrixBT601, full: true}
 
+// Matrices that no setting names, and that streams are tagged with (ITU-T H.273, table 4).
+const (
+	matrixFCC   Matrix = "fcc"
+	matrix240M  Matrix = "smpte240m"
+	matrixYCgCo Matrix = "ycgco"
+)
+
 // luma returns the weights of red and blue in luma (ITU-R BT.601-7 2.5.1, BT.709-6
-// 3.2, BT.2020-2 table 4).
+// 3.2, BT.2020-2 table 4, ITU-T H.273 8.3).
 func (c colorimetry) luma() (kr, kb float64) {
 	switch c.matrix {
 	case MatrixBT709:
 		return 0.2126, 0.0722
 	case MatrixBT2020:
 		return 0.2627, 0.0593
+	case matrix240M:
+		return 0.212, 0.087
+	case matrixFCC:
+		return 0.30, 0.11
+	case matrixYCgCo:
+		return 0.25, 0.25
 	default:
 		return 0.299, 0.114
 	}
@@ -38,13 +51,13 @@ func (c colorimetry) ycc(rgb RGB) [3]uint8 {
 	kr, kb := c.luma()
 	r, g, b := float64(rgb[0])/255, float64(rgb[1])/255, float64(rgb[2])/255
 	y := kr*r + (1-kr-kb)*g + kb*b
+	u, v := (b-y)/(2*(1-kb)), (r-y)/(2*(1-kr))
+	if c.matrix == matrixYCgCo {
+		u, v = g-y, (r-b)/2
+	}
 	black, luma, chroma := c.levels()
 	level := func(v float64) uint8 { return uint8(math.Round(min(max(v, 0), 255))) }
-	return [3]uint8{
-		level(black + luma*y),
-		level(128 + chroma*(b-y)/(2*(1-kb))),
-		level(128 + chroma*(r-y)/(2*(1-kr))),
-	}
+	return [3]uint8{level(black + luma*y), level(128 + chroma*u), level(128 + chroma*v)}
 }
 
 // yuvMatrix turns YCbCr of one colorimetry into another's. Grey stays grey in both, so
@@ -79,22 +92,23 @@ func base(f float64) int16 {
 	return int16(math.Round((f-128)*(1<<levelBits) + 1<<(levelBits-1) + 0.5))
 }
 
-// chroma returns what a unit of Cb adds to blue, and of Cr to red, and what each adds to green.
-func (c colorimetry) chroma() (blue, red, greenU, greenV float64) {
+// chroma returns what a unit of the first chroma (Cb, or Cg) and of the second adds to red, green and blue.
+func (c colorimetry) chroma() [2][3]float64 {
+	if c.matrix == matrixYCgCo {
+		return [2][3]float64{{-1, 1, -1}, {1, 0, -1}}
+	}
 	kr, kb := c.luma()
-	blue, red = 2*(1-kb), 2*(1-kr)
+	blue, red := 2*(1-kb), 2*(1-kr)
 	kg := 1 - kr - kb
-	return blue, red, -kb / kg * blue, -kr / kg * red
+	return [2][3]float64{{0, -kb / kg * blue, blue}, {red, -kr / kg * red, 0}}
 }
 
 // conversion returns the matrix that turns from into to.
 func conversion(from, to colorimetry) yuvMatrix {
 	tr, tb := to.luma()
-	// Red, green and blue per unit of the old chroma at luma 0, then the new luma and chroma.
-	blue, red, greenU, greenV := from.chroma()
-	rgb := [2][3]float64{{0, greenU, blue}, {red, greenV, 0}}
+	// The new luma and chroma per unit of the old chroma at luma 0.
 	var y, u, v [2]float64
-	for i, c := range rgb {
+	for i, c := range from.chroma() {
 		y[i] = tr*c[0] + (1-tr-tb)*c[1] + tb*c[2]
 		u[i] = (c[2] - y[i]) / (2 * (1 - tb))
 		v[i] = (c[0] - y[i]) / (2 * (1 - tr))
@@ -113,18 +127,27 @@ func conversion(from, to colorimetry) yuvMatrix {
 }
 
 // rgbMatrix turns YCbCr into RGB, in the same fixed point. Of the weights of v in red and of
-// u in blue, which are 1 to 3, it holds what is above 1.
+// u in blue, which are 1 to 3, it holds what is above 1, unless it is mixed: then both
+// chromas go into all three, with weights below 2 (YCgCo).
 type rgbMatrix struct {
 	yGain                                uint16
 	base, rFromV, gFromU, gFromV, bFromU int16
+	mixed                                bool
+	rFromU, bFromV                       int16
 }
 
 func (c colorimetry) toRGB() rgbMatrix {
-	blue, red, greenU, greenV := c.chroma()
+	per := c.chroma()
 	black, luma, chroma := c.levels()
-	return rgbMatrix{
+	m := rgbMatrix{
 		yGain: gain(255 / luma), base: base(-black * 255 / luma),
-		rFromV: weight(255/chroma*red - 1), gFromU: weight(255 / chroma * greenU),
-		gFromV: weight(255 / chroma * greenV), bFromU: weight(255/chroma*blue - 1),
+		gFromU: weight(255 / chroma * per[0][1]), gFromV: weight(255 / chroma * per[1][1]),
+		rFromU: weight(255 / chroma * per[0][0]), bFromV: weight(255 / chroma * per[1][2]),
 	}
+	over := 1.0
+	if m.mixed = m.rFromU != 0 || m.bFromV != 0; m.mixed {
+		over = 0
+	}
+	m.rFromV, m.bFromU = weight(255/chroma*per[1][0]-over), weight(255/chroma*per[0][2]-over)
+	return m
 }

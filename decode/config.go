@@ -112,6 +112,17 @@ const (
 	SampleStride     SampleType = "stride"
 	SampleInterval   SampleType = "interval"
 	SampleTimestamps SampleType = "timestamps"
+	SampleIndices    SampleType = "indices"
+)
+
+// Pick says which frame answers a request for an instant.
+type Pick string
+
+// The values of pick: the frame nearest to the instant, or the one that is on screen then, which
+// is the last one at or before it.
+const (
+	PickNearest Pick = "nearest"
+	PickShown   Pick = "shown"
 )
 
 // Sample says which frames a sink asks for.
@@ -123,12 +134,16 @@ type Sample struct {
 	// per second. One of the two is set for type interval.
 	Interval time.Duration `mapstructure:"interval"`
 	Rate     Rate          `mapstructure:"fps"`
-	// At are the instants of type timestamps, in any order; File is a file that holds
-	// them (see ReadTimes), for whoever puts the stages together to read into At.
-	At   []time.Time `mapstructure:"at"`
-	File string      `mapstructure:"file"`
-	// Tolerance is the largest distance of an instant and the frame that answers it.
+	// At are the instants of type timestamps (see ParseTime), in any order, or the frames of type
+	// indices, counted from 0. File is a file of instants (see ReadTimes), for whoever puts
+	// the stages together to read into Asked.
+	At    []string  `mapstructure:"at"`
+	File  string    `mapstructure:"file"`
+	Asked []Request `mapstructure:"-"`
+	// Tolerance is the largest distance of an instant and the frame that answers it. Pick says
+	// which does; empty is PickNearest.
 	Tolerance time.Duration `mapstructure:"tolerance"`
+	Pick      Pick          `mapstructure:"pick"`
 	Clock     media.Clock   `mapstructure:"clock"`
 }
 

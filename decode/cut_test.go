@@ -5,7 +5,6 @@ package decode
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"testing"
@@ -22,9 +21,7 @@ var cutClips = []string{"no-b.mkv", "flat-b.mkv", "bframes.mkv", "opengop.mkv", 
 // TestEveryFrameIsExactWhereverTheStreamIsCut cuts streams in two at each packet, and into fragments of few
 // packets. Every frame must be what libav gives for the stream in one piece. A sample is played unless soaking.
 func TestEveryFrameIsExactWhereverTheStreamIsCut(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	rng := seeded(t)
 	for _, clip := range cutClips {
 		whole := fragments(t, "testdata/"+clip)
 		n := 0

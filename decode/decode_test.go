@@ -87,7 +87,7 @@ func TestSkippingNeverChangesAPicture(t *testing.T) {
 					}
 					track, _ := frags[i].VideoTrack()
 					var want []media.Image
-					for k, picked := range picks.pick(seen, track.DefaultDuration) {
+					for k, picked := range picks.pick(seen, timing{nominal: track.DefaultDuration}) {
 						if picked {
 							want = append(want, all[i][k])
 						}
@@ -420,7 +420,7 @@ func TestDamageIsAGapAndTheNextFragmentIsWhole(t *testing.T) {
 func TestTimesWhoseFrameIsDamagedAreNamed(t *testing.T) {
 	f := fragments(t, "testdata/bframes.mkv")[1]
 	o := everyFrame()
-	o.Sample = Sample{Type: SampleTimestamps, At: []time.Time{f.ProducerTime, f.ProducerTime.Add(time.Millisecond)}, Tolerance: time.Second, Clock: media.ClockProducer}
+	o.Sample = Sample{Type: SampleTimestamps, Asked: []Request{{Time: f.ProducerTime}, {Time: f.ProducerTime.Add(time.Millisecond)}}, Tolerance: time.Second, Clock: media.ClockProducer}
 	_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{damaged(f, 0, len(f.Blocks))})
 	want := "; no frame for " + instant(f.ProducerTime) + ", " + instant(f.ProducerTime.Add(time.Millisecond))
 	if g := outcomes[0].Gaps; len(g) != 1 || !strings.HasSuffix(g[0].Detail, want) || g[0].FramesLost != 1 {

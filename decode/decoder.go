@@ -4,6 +4,7 @@ package decode
 
 /*
 #include "codec.h"
+#include "coverage.h"
 */
 import "C"
 
@@ -32,10 +33,16 @@ type decoderKey struct {
 }
 
 // errUnsupported says that a codec is none of those that are decoded.
-var errUnsupported = errors.New("codec is not supported")
+var errUnsupported = reason(media.GapUnsupported, errors.New("codec is not supported"))
+
+// errEncrypted says that nobody but who has the key can decode a track.
+var errEncrypted = reason(media.GapUnsupported, errors.New("the track is encrypted (Matroska ContentEncryption)"))
 
 // supported returns nil for the codecs that this build decodes.
 func supported(t media.Track) error {
+	if t.Encrypted {
+		return errEncrypted
+	}
 	switch t.CodecID {
 	case codecAVC, codecHEVC:
 		return nil
@@ -84,16 +91,34 @@ func openDecoder(codecID string, s *astiav.Stream, form packetForm, maxPixels in
 // and marks.
 func init() { C.kvsf_listen() }
 
-// decode sends data as one packet with a timestamp, and reports whether libav found anything wrong with
-// it. A single-threaded decoder works on the thread that calls it. Of length prefixes of size bytes, 3 or 4, start codes
-// are made; 0 leaves the data as it is.
-func (c codec) decode(data []byte, at int64, size int) (complains bool, err error) {
-	var complaints C.int
-	n := C.kvsf_decode(c.UnsafePointer(), (*C.uint8_t)(unsafe.SliceData(data)), C.int(len(data)), C.int64_t(at), C.int(size), &complaints)
+// asItIs is the form of packets that are of the same form as the codec data. All others are made a byte stream:
+// their form is the size of their length prefixes, 3 or 4 bytes, or 0 for start codes.
+const asItIs = C.KVSF_AS_IT_IS
+
+// verdict is what a packet came to. complains: libav found something wrong; uncovered: nothing was
+// decoded of parts of the picture, which are grey.
+type verdict struct{ complains, uncovered bool }
+
+// decode sends data as one packet of a form with a timestamp.
+func (c codec) decode(data []byte, at int64, form int) (verdict, error) {
+	var v C.kvsf_verdict
+	n := C.kvsf_decode(c.UnsafePointer(), (*C.uint8_t)(unsafe.SliceData(data)), C.int(len(data)), C.int64_t(at), C.int(form), &v)
+	var err error
 	if n < 0 {
 		err = astiav.Error(n)
 	}
-	return complaints > 0, err
+	return verdict{complains: v.complaints > 0, uncovered: v.uncovered > 0}, err
+}
+
+// watch makes the decoder find out which blocks of its pictures are decoded.
+func (c codec) watch(b blocks) error {
+	if b.side == 0 {
+		return nil
+	}
+	if n := C.kvsf_watch(c.UnsafePointer(), C.int(b.side), cint(b.fields)); n < 0 {
+		return astiav.Error(n)
+	}
+	return nil
 }
 
 // leaveOut makes the decoder leave out the loop filter, and concealing what is missing, or not.
@@ -144,15 +169,17 @@ type feeder struct {
 	// goes on unless they return an error.
 	got    func(k int, f frame) error
 	failed func(k int, err error) error
-	// suspect, if it is there, is called with a packet that libav finds something wrong with,
-	// before what comes out is taken.
-	suspect func(k int)
+	// suspect is called with a packet that something is wrong with, before what comes out is taken.
+	suspect func(k int, v verdict)
 	// sent, if it is there, is called with a packet that was sent, when what came out was taken.
 	sent func(k int) error
 }
 
 // feed hands the planned packets from one on to the decoder.
 func (d *feeder) feed(from int) error {
+	if err := d.codec.watch(d.plan.form.blocks); err != nil {
+		return d.failed(from, err)
+	}
 	for k, last := from, d.plan.lastFed(); k <= last; k++ {
 		if !d.plan.frames[k].feed {
 			continue
@@ -168,14 +195,14 @@ func (d *feeder) feed(from int) error {
 // carries it through and does not use it.
 func (d *feeder) send(k int) error {
 	f := &d.plan.frames[k]
-	data, size := d.plan.packet(d.mkv, k), 0
+	data, form := d.plan.packet(d.mkv, k), asItIs
 	if d.byStream {
-		data, size = startCodes(data, d.plan.lengthSize)
+		data, form = startCodes(data, d.plan.lengthSize)
 	}
 	d.codec.leaveOut(f.fast, f.bare != nil)
-	complains, err := d.codec.decode(data, d.base+int64(k), size)
-	if complains && f.bare == nil && d.suspect != nil {
-		d.suspect(k)
+	v, err := d.codec.decode(data, d.base+int64(k), form)
+	if v != (verdict{}) && f.bare == nil {
+		d.suspect(k, v)
 	}
 	if err != nil {
 		if err := d.failed(k, err); err != nil {
@@ -188,9 +215,9 @@ func (d *feeder) send(k int) error {
 	return err
 }
 
-// startCodes returns a packet whose length prefixes of size bytes are to become start codes, and what is
-// left to do: codec.decode turns prefixes of 3 and 4 bytes in its own copy.
-func startCodes(packet []byte, size int) ([]byte, int) {
+// startCodes returns a packet with length prefixes of size bytes in a form that codec.decode makes
+// a byte stream of, and that form.
+func startCodes(packet []byte, size int) (data []byte, form int) {
 	if size == 0 || size >= len(startCode) {
 		return packet, size
 	}

@@ -3,9 +3,12 @@
 package decode
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/asticode/go-astiav"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // decoded describes a decoded frame in plain terms.
@@ -21,6 +24,8 @@ type decoded struct {
 	chromaLeft bool
 	// view is the part of the frame that is shown.
 	view rect
+	// lines is the height of the frame: twice that of a picture which is one field.
+	lines int
 	// w and h are the size of the view in square pixels, before it is turned.
 	w, h        int
 	orientation orientation
@@ -42,6 +47,38 @@ const (
 	transferHLG = 18
 )
 
+// strangeMatrices are those whose colours do not follow from luma and chroma by one matrix for every picture.
+var strangeMatrices = map[astiav.ColorSpace]string{
+	astiav.ColorSpaceBt2020Cl:        "BT.2020 with constant luminance",
+	astiav.ColorSpaceChromaDerivedCl: "chroma-derived with constant luminance",
+	astiav.ColorSpaceSmpte2085:       "SMPTE ST 2085, Y'D'zD'x",
+	astiav.ColorSpaceIctcp:           "BT.2100, ICtCp",
+	colorSpaceIPTC2:                  "SMPTE ST 2128, IPT-C2",
+	colorSpaceYCgCoRe:                "YCgCo-Re",
+	colorSpaceYCgCoRo:                "YCgCo-Ro",
+}
+
+// What go-astiav does not name (ITU-T H.273, table 4).
+const (
+	colorSpaceIPTC2   astiav.ColorSpace = 15
+	colorSpaceYCgCoRe astiav.ColorSpace = 16
+	colorSpaceYCgCoRo astiav.ColorSpace = 17
+)
+
+// refused returns an error that names what would come out in wrong colours.
+func refused(transfer int, space astiav.ColorSpace) error {
+	switch transfer {
+	case transferPQ:
+		return errors.New("frame is HDR (PQ, SMPTE ST 2084) and is not tone-mapped: an image has 8 bits of standard range")
+	case transferHLG:
+		return errors.New("frame is HDR (HLG, ARIB STD-B67) and is not tone-mapped: an image has 8 bits of standard range")
+	}
+	if name, ok := strangeMatrices[space]; ok {
+		return fmt.Errorf("frame has the colour matrix %d (%s), which is not converted", space, name)
+	}
+	return nil
+}
+
 // describe reads the frame's tags, those of its track, and the settings for what is not tagged.
 func (r *renderer) describe(f frame) (decoded, error) {
 	s := decoded{frame: f, format: f.PixelFormat()}
@@ -50,15 +87,17 @@ func (r *renderer) describe(f frame) (decoded, error) {
 		return s, fmt.Errorf("frame of %dx%d pixels is too large, the largest side is %d", w, h, MaxSide)
 	}
 	said := f.facts()
-	switch said.transfer {
-	case transferPQ:
-		return s, fmt.Errorf("frame is HDR (PQ, SMPTE ST 2084) and is not tone-mapped: an image has 8 bits of standard range")
-	case transferHLG:
-		return s, fmt.Errorf("frame is HDR (HLG, ARIB STD-B67) and is not tone-mapped: an image has 8 bits of standard range")
+	if err := refused(int(said.transfer), f.ColorSpace()); err != nil {
+		return s, reason(media.GapUnsupported, err)
 	}
-	s.color = colorimetry{matrix: r.matrix(f.ColorSpace(), h), full: r.fullRange(f)}
+	lone := said.interlaced != 0 && r.fieldPictures
+	s.lines = h
+	if lone {
+		s.lines = 2 * h
+	}
+	s.color = colorimetry{matrix: r.matrix(f.ColorSpace(), astiav.ColorPrimaries(said.primaries), s.lines), full: r.fullRange(f)}
 	s.place(said, r.track, w, h)
-	if said.interlaced != 0 && r.config.Deinterlace != DeinterlaceOff {
+	if lone || said.interlaced != 0 && r.config.Deinterlace != DeinterlaceOff {
 		s.field = bottomField
 		if said.top_first != 0 {
 			s.field = topField
@@ -73,12 +112,26 @@ func (r *renderer) describe(f frame) (decoded, error) {
 		s.format = astiav.PixelFormatYuv444P
 	}
 	if said.planes == 0 {
-		return s, r.planar(&s, w, h)
+		if err := r.planar(&s, w, h); err != nil {
+			return s, err
+		}
+	} else {
+		s.planes, s.depth = planesOf(f, int(said.planes)), int(said.depth)
+		s.chromaX, s.chromaY = int(said.log2_chroma_w), int(said.log2_chroma_h)
+		s.chromaLeft = said.chroma_left != 0
 	}
-	s.planes, s.depth = planesOf(f, int(said.planes)), int(said.depth)
-	s.chromaX, s.chromaY = int(said.log2_chroma_w), int(said.log2_chroma_h)
-	s.chromaLeft = said.chroma_left != 0
+	if lone {
+		s.interlace()
+	}
 	return s, nil
+}
+
+// interlace makes of a field's lines those of a frame, of which only they are there.
+func (s *decoded) interlace() {
+	for i, p := range s.planes {
+		s.planes[i] = interlaced(p, s.field == bottomField)
+	}
+	s.view.y, s.view.h, s.h = 2*s.view.y, 2*s.view.h, 2*s.h
 }
 
 // place notes what is shown of the frame, at which size, and which side is up. What the
@@ -130,14 +183,29 @@ func (r *renderer) fullRange(f frame) bool {
 	return r.config.Color.UntaggedRange == RangeFull
 }
 
-func (r *renderer) matrix(tag astiav.ColorSpace, height int) Matrix {
+// matrix returns the matrix of a frame's tags. What cannot be is not believed, nor reserved values: the
+// matrix of RGB, since libav gives RGB as such, and one that primaries are to tell which tell none.
+func (r *renderer) matrix(tag astiav.ColorSpace, primaries astiav.ColorPrimaries, height int) Matrix {
 	switch tag {
 	case astiav.ColorSpaceBt709:
 		return MatrixBT709
-	case astiav.ColorSpaceBt470Bg, astiav.ColorSpaceSmpte170M, astiav.ColorSpaceFcc:
+	case astiav.ColorSpaceBt470Bg, astiav.ColorSpaceSmpte170M:
 		return MatrixBT601
-	case astiav.ColorSpaceBt2020Ncl, astiav.ColorSpaceBt2020Cl:
+	case astiav.ColorSpaceFcc:
+		return matrixFCC
+	case astiav.ColorSpaceSmpte240M:
+		return matrix240M
+	case astiav.ColorSpaceYcgco:
+		return matrixYCgCo
+	case astiav.ColorSpaceBt2020Ncl:
 		return MatrixBT2020
+	case astiav.ColorSpaceChromaDerivedNcl:
+		switch primaries {
+		case astiav.ColorPrimariesBt709:
+			return MatrixBT709
+		case astiav.ColorPrimariesBt2020:
+			return MatrixBT2020
+		}
 	}
 	switch m := r.config.Color.UntaggedMatrix; {
 	case m != MatrixAuto:

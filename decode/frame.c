@@ -36,6 +36,7 @@ void kvsf_frame_facts(const void *frame, kvsf_facts *out)
 		.interlaced = !!(f->flags & AV_FRAME_FLAG_INTERLACED),
 		.top_first = !!(f->flags & AV_FRAME_FLAG_TOP_FIELD_FIRST),
 		.transfer = f->color_trc,
+		.primaries = f->color_primaries,
 		.chroma_left = f->chroma_location == AVCHROMA_LOC_LEFT || f->chroma_location == AVCHROMA_LOC_UNSPECIFIED ||
 			       f->chroma_location == AVCHROMA_LOC_TOPLEFT,
 	};

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asticode/go-astiav"
 
+	"github.com/kvsframes/kvsframes/decode/decodetest"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -93,5 +94,41 @@ func TestProgressivePicturesAreLeftAlone(t *testing.T) {
 	a, b := frameOf(t, "progressive.mkv", 1, DefaultConfig(), everyFrame()), frameOf(t, "progressive.mkv", 1, off, everyFrame())
 	if !bytes.Equal(a.Data, b.Data) {
 		t.Error("deinterlace changes a progressive picture")
+	}
+}
+
+// TestFieldsThatArePicturesHaveTheShapeOfTheFrame has H.265, which codes each field as a picture: every line
+// of it is shown, where it belongs in the frame.
+func TestFieldsThatArePicturesHaveTheShapeOfTheFrame(t *testing.T) {
+	const clip, w, h = "hevc-fields.mkv", 192, 128
+	fields := decodetest.Frames(t, fragments(t, "testdata/"+clip)[0].MKV)
+	if len(fields) != 4 || len(fields[0]) != w*h/2*3/2 {
+		t.Fatalf("%d fields", len(fields))
+	}
+	off := DefaultConfig()
+	off.Deinterlace = DeinterlaceOff
+	for k, field := range fields {
+		for _, cfg := range []Config{DefaultConfig(), off} {
+			img := frameOf(t, clip, k, cfg, rawOf(PixelYUV420P, Resize{}))
+			if img.Width != w || img.Height != h || len(img.Data) != w*h*3/2 {
+				t.Fatalf("field %d is %dx%d", k, img.Width, img.Height)
+			}
+			for y := range h / 2 {
+				line := 2*y + k%2 // the top field is first
+				if !bytes.Equal(img.Data[line*w:(line+1)*w], field[y*w:(y+1)*w]) {
+					t.Fatalf("line %d of field %d is not line %d of the frame", y, k, line)
+				}
+			}
+		}
+	}
+	// As the first fields of whole frames are.
+	for _, resize := range []Resize{{}, {Width: 150}, {Width: 96}, {Width: 64}} {
+		for k := range 2 {
+			o := rawOf(PixelRGB24, resize)
+			got, want := frameOf(t, clip, 2*k, DefaultConfig(), o), frameOf(t, "progressive.mkv", k, DefaultConfig(), o)
+			if got.Width != want.Width || got.Height != want.Height || psnr(got.Data, want.Data) < 23 {
+				t.Errorf("field %d at width %d: %dx%d, %.1f dB", 2*k, resize.Width, got.Width, got.Height, psnr(got.Data, want.Data))
+			}
+		}
 	}
 }

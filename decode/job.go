@@ -21,6 +21,8 @@ type job struct {
 
 	frames  []frameState // by packet
 	decoded int
+	// used: the decoder has decoded something else before; doubtful: something is wrong with what it gives.
+	used, doubtful bool
 	// drained: no frame comes any more.
 	drained bool
 	// passed is the number of packets whose pictures are known to be whole or not, as far
@@ -41,6 +43,8 @@ type frameState struct {
 	out, damaged, suspect bool
 	// tainted says that a picture which it may refer to is not whole.
 	tainted bool
+	// emitted: its turn is over.
+	emitted bool
 	// err is why there is no image, or the first reason.
 	err    error
 	images []media.Image
@@ -57,8 +61,11 @@ type taint struct {
 
 var (
 	errNoPicture = errors.New("the decoder gave no picture")
-	errConcealed = errors.New("data or a reference is missing, and concealed is drop")
+	errConcealed = reason(media.GapConcealed, errors.New("data or a reference is missing, and concealed is drop"))
 	errTorn      = errors.New("the picture is damaged")
+
+	// errDoubtful ends the decoding by a decoder that was used before.
+	errDoubtful = errors.New("the fragment is damaged, and the decoder is not new")
 )
 
 func newJob(w *worker, f *media.Fragment, pl *plan, outputs []Output, emit func(media.Image) error) *job {
@@ -71,8 +78,30 @@ func (j *job) missesPast() {
 	j.taint.own = j.plan.pics[0].entry == entryNone
 }
 
+// doubt notes that something is wrong. What libav makes of damage depends on what its memory holds, so from then on only what a new
+// decoder gives is of use; what was emitted is, since nothing was wrong with it.
+func (j *job) doubt() error {
+	j.doubtful = true
+	if j.used {
+		return errDoubtful
+	}
+	return nil
+}
+
+// again begins anew, for a new decoder, behind what was emitted.
+func (j *job) again() {
+	for k := range j.frames {
+		j.frames[k] = frameState{emitted: j.frames[k].emitted}
+	}
+	j.used, j.doubtful = false, false
+	j.decoded, j.passed, j.taint = 0, 0, taint{}
+}
+
 // failed notes that libav refused a packet. It returns an error when that ends the run.
 func (j *job) failed(k int, err error) error {
+	if err := j.doubt(); err != nil {
+		return err
+	}
 	s := &j.frames[k]
 	s.damaged, s.suspect = true, true
 	if s.err == nil {
@@ -86,7 +115,7 @@ func (j *job) fatal(k int, err error) error {
 	if j.worker.config.OnError != OnErrorFail {
 		return nil
 	}
-	return fmt.Errorf("decode %s: %w", j.gap(j.plan.frames[k].info.Index, 1, err.Error()), errDamaged)
+	return fmt.Errorf("decode %s: %w", j.gap(&j.plan.frames[k].info, 1, err, nil), errDamaged)
 }
 
 // lose notes that a whole fragment gives nothing, for one reason.
@@ -95,10 +124,7 @@ func (j *job) lose(packets []int, err error) error {
 		j.frames[k].err = err
 	}
 	j.next = len(j.plan.inOrder)
-	g := j.gap(media.WholeFragment, len(packets), err.Error()+j.unanswered(packets...))
-	if errors.Is(err, errTooManyReferences) {
-		g.Reason = media.GapUnsupported
-	}
+	g := j.gap(nil, len(packets), err, j.unanswered(packets...))
 	j.gaps = append(j.gaps, g)
 	if j.worker.config.OnError == OnErrorFail {
 		return fmt.Errorf("decode %s: %w", g, errDamaged)
@@ -106,11 +132,19 @@ func (j *job) lose(packets []int, err error) error {
 	return nil
 }
 
-func (j *job) gap(index, lost int, reason string) media.Gap {
-	return media.Gap{
-		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number,
-		FrameIndex: index, Reason: media.GapDamaged, Detail: reason, FramesLost: lost,
+// gap is one of the fragment, from the given frame on or as a whole, that leaves requests unanswered.
+func (j *job) gap(first *media.FrameInfo, lost int, err error, unanswered []time.Time) media.Gap {
+	g := media.Gap{
+		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number, ProducerTime: j.fragment.ProducerTime,
+		FrameIndex: media.WholeFragment, FramesLost: lost, AskedFor: unanswered, Reason: reasonOf(err), Detail: err.Error(),
 	}
+	if first != nil {
+		g.FrameIndex, g.ProducerTime = first.Index, first.ProducerTime
+	}
+	if len(unanswered) > 0 {
+		g.Detail += "; no frame for " + named(unanswered)
+	}
+	return g
 }
 
 // got renders and encodes one decoded frame for each output that wants it.
@@ -125,9 +159,14 @@ func (j *job) got(k int, f frame) error {
 	}
 	j.decoded++
 	own, referred := f.damage()
+	if own || referred || s.suspect {
+		if err := j.doubt(); err != nil {
+			return err
+		}
+	}
 	s.damaged = s.damaged || own || referred && !j.plan.pics[k].intra
 	planned := &j.plan.frames[k]
-	if len(planned.outputs) == 0 {
+	if len(planned.outputs) == 0 || s.emitted {
 		return nil
 	}
 	if own {
@@ -146,7 +185,7 @@ func (j *job) got(k int, f frame) error {
 			s.err = fmt.Errorf("for sink %s: %w", o.Sink, err)
 			continue
 		}
-		img.Answers = a.answers
+		img.Answers, img.Label = a.answer()
 		s.images = append(s.images, img)
 	}
 	return nil
@@ -169,16 +208,22 @@ func (j *job) image(f frame, o Output, info media.FrameInfo) (media.Image, error
 
 // sent notes that one more packet was sent, and emits the images whose turn has come.
 func (j *job) sent(k int) error {
-	j.frames[k].sent = true
+	s := &j.frames[k]
+	s.sent = true
+	if s.suspect || !s.out && j.plan.frames[k].bare == nil {
+		if err := j.doubt(); err != nil {
+			return err
+		}
+	}
 	return j.release()
 }
 
 // suspect notes that something may be wrong with a packet. H.264's decoder says of a picture that
 // comes out whether it had to conceal anything; H.265's does not.
-func (j *job) suspect(k int) {
+func (j *job) suspect(k int, v verdict) {
 	s := &j.frames[k]
 	s.suspect = true
-	s.damaged = s.damaged || j.plan.track.CodecID == codecHEVC && !j.plan.frames[k].broken
+	s.damaged = s.damaged || v.uncovered || j.plan.track.CodecID == codecHEVC && !j.plan.frames[k].broken
 }
 
 // finish emits what is left, when no frame comes any more.
@@ -261,7 +306,7 @@ func (j *job) emitFrame(k int) error {
 		s.err = nil // what libav refused of it is concealed
 	}
 	if s.err != nil {
-		j.miss(planned.info.Index, s.err.Error()+j.unanswered(k))
+		j.miss(k, s.err)
 		if err := j.fatal(k, s.err); err != nil {
 			return err
 		}
@@ -270,7 +315,7 @@ func (j *job) emitFrame(k int) error {
 		j.concealed++
 	}
 	images := s.images
-	s.images = nil
+	s.images, s.emitted = nil, true
 	for _, img := range images {
 		img.Concealed = concealed
 		if err := j.emit(img); err != nil {
@@ -280,29 +325,27 @@ func (j *job) emitFrame(k int) error {
 	return nil
 }
 
-// unanswered names the times that lost frames would have answered.
-func (j *job) unanswered(packets ...int) string {
-	var times []time.Time
+// unanswered returns the times that lost frames would have answered.
+func (j *job) unanswered(packets ...int) (times []time.Time) {
 	for _, k := range packets {
 		for _, a := range j.plan.frames[k].outputs {
-			times = append(times, a.answers...)
+			at, _ := a.answer()
+			times = append(times, at...)
 		}
 	}
-	if len(times) == 0 {
-		return ""
-	}
-	return "; no frame for " + named(times)
+	return times
 }
 
 // miss notes a lost frame: in one gap with its neighbours that were lost for the same reason.
-func (j *job) miss(index int, reason string) {
+func (j *job) miss(k int, err error) {
+	g := j.gap(&j.plan.frames[k].info, 1, err, j.unanswered(k))
 	if n := len(j.gaps) - 1; n >= 0 {
-		if g := &j.gaps[n]; g.FrameIndex+g.FramesLost == index && g.Detail == reason {
-			g.FramesLost++
+		if last := &j.gaps[n]; last.FrameIndex+last.FramesLost == g.FrameIndex && last.Detail == g.Detail {
+			last.FramesLost++
 			return
 		}
 	}
-	j.gaps = append(j.gaps, j.gap(index, 1, reason))
+	j.gaps = append(j.gaps, g)
 }
 
 // outcome counts what came out, and names what did not.

@@ -9,6 +9,7 @@ package decode
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libswscale/swscale.h>
+#include "coverage.h"
 #include "picture.h"
 */
 import "C"
@@ -123,6 +124,7 @@ func openCodec(c *astiav.Codec, set func(*astiav.CodecContext) error, options ma
 
 func (c codec) free() {
 	if c.CodecContext != nil {
+		C.kvsf_unwatch(c.UnsafePointer())
 		c.CodecContext.Free()
 		openObjects.Add(-1)
 	}

@@ -89,7 +89,7 @@ func TestOnlyTheFragmentOfARequestWaits(t *testing.T) {
 			o := everyFrame()
 			o.Sample = Sample{Type: SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Minute}
 			last := len(frags[0].Blocks) - 1
-			o.Sample.At = []time.Time{frags[0].ProducerTime.Add(frags[0].Blocks[last].Time + time.Millisecond)}
+			o.Sample.Asked = []Request{{Time: frags[0].ProducerTime.Add(frags[0].Blocks[last].Time + time.Millisecond)}}
 			s := stream(t, newTestPool(t, nil), o)
 			first := s.Plan(frags[0])
 			images, ended := 0, make(chan error)

@@ -45,6 +45,16 @@ func lines(p plane, first int) plane {
 	return p
 }
 
+// interlaced is the plane of a frame that has the lines of p as one of its fields, and nothing in between.
+func interlaced(p plane, second bool) plane {
+	p.stride /= 2
+	p.h *= 2
+	if second {
+		p.data = (*C.uint8_t)(unsafe.Add(unsafe.Pointer(p.data), -int(p.stride)))
+	}
+	return p
+}
+
 // facts is what a frame or its track says about its picture, beyond size and colours.
 type facts = C.kvsf_facts
 
@@ -173,6 +183,7 @@ func (s *scratch) toRGB(dst plane, src planes, m rgbMatrix, bgr bool) {
 	c := C.kvsf_rgb{
 		y_gain: C.uint16_t(m.yGain), base: C.int16_t(m.base), r_from_v: C.int16_t(m.rFromV),
 		g_from_u: C.int16_t(m.gFromU), g_from_v: C.int16_t(m.gFromV), b_from_u: C.int16_t(m.bFromU),
+		mixed: cint(m.mixed), r_from_u: C.int16_t(m.rFromU), b_from_v: C.int16_t(m.bFromV),
 	}
 	C.kvsf_to_rgb(&dst, &src[0], &c, cint(bgr), (*C.uint8_t)(s.bytes(3*int(dst.w))))
 }

@@ -18,7 +18,7 @@ typedef struct {
 	int sar_num, sar_den;
 	int interlaced, top_first;
 	int oriented, swap, flip_x, flip_y; /* swap rows for columns first, then mirror */
-	int transfer;                       /* AVCOL_TRC_* */
+	int transfer, primaries;            /* AVCOL_TRC_*, AVCOL_PRI_* */
 	int chroma_left;
 	int planes, depth, log2_chroma_w, log2_chroma_h; /* planes is 0 for layouts that only libswscale reads */
 	uint32_t crop[4];                                /* top, bottom, left, right; of tracks */
@@ -61,6 +61,8 @@ typedef struct {
 typedef struct {
 	uint16_t y_gain;
 	int16_t base, r_from_v, g_from_u, g_from_v, b_from_u;
+	int mixed;
+	int16_t r_from_u, b_from_v;
 } kvsf_rgb;
 void kvsf_convert(kvsf_plane *d, const kvsf_plane *s, const kvsf_matrix *m, int16_t *scratch);
 void kvsf_stretch(kvsf_plane *d, const kvsf_plane *s, uint16_t gain, int16_t base);

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // pictureSize is the size of a track's pictures, as its sequence parameter set tells it.
@@ -152,7 +154,7 @@ func hevcPicturesOf(h hevcSPSHeader) int64 {
 }
 
 // errTooManyReferences is why a stream is not decoded that asks for more memory than its level allows.
-var errTooManyReferences = errors.New("too many reference pictures")
+var errTooManyReferences = reason(media.GapUnsupported, errors.New("too many reference pictures"))
 
 // tooManyReferences returns an error if one of the sequence parameter sets among NAL units asks for more reference pictures
 // than its level allows: the memory for them is not taken.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sort"
 	"sync/atomic"
-	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -89,6 +88,8 @@ type packetForm struct {
 	// inBand names the parameter sets in the packets, replaced that they take the place of others.
 	inBand   string
 	replaced bool
+	// blocks is what the pictures consist of.
+	blocks blocks
 }
 
 // plannedFrame is one frame of the video track.
@@ -124,11 +125,11 @@ type asked struct {
 	// output is its index.
 	output int
 	// answers are the requests that the frame answers, for type timestamps.
-	answers []time.Time
+	answers []stampRequest
 }
 
 // ask notes that an output wants the frame, as the answer to some request.
-func (f *plannedFrame) ask(output int, answers ...time.Time) {
+func (f *plannedFrame) ask(output int, answers ...stampRequest) {
 	i, found := slices.BinarySearchFunc(f.outputs, output, func(a asked, o int) int { return cmp.Compare(a.output, o) })
 	if !found {
 		f.outputs = slices.Insert(f.outputs, i, asked{output: output})
@@ -292,6 +293,7 @@ func (p *planner) without(f *media.Fragment) {
 // is of the same form and holds the parameter sets in force. H.265's sets are always changed (see withoutReordering).
 func formOf(t media.Track, r *nalReader, changed bool) packetForm {
 	form := packetForm{codecData: string(t.CodecPrivate), inBand: r.sets.digest(), replaced: r.sets.replaced()}
+	form.blocks = blocksOf(t.CodecID, r.sets.begin, r.sets.inBand)
 	if told := lengthSize(t); r.codec != "" && (told != r.lengthSize || changed || r.codec == codecHEVC) {
 		form.useByteStream(r.sets.begin)
 	}
@@ -376,6 +378,11 @@ func (p *planner) end() []media.Gap {
 	for _, s := range p.stamps {
 		gaps = append(gaps, s.misses(p.stream)...)
 	}
+	for o, s := range p.samplers {
+		if s, ok := s.(*indexSampler); ok {
+			gaps = append(gaps, s.misses(p.stream, p.outputs[o].Sink)...)
+		}
+	}
 	return gaps
 }
 
@@ -435,7 +442,7 @@ func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) (within []int)
 			info := pl.frames[k].info
 			seen[i] = candidate{at: info.At(p.outputs[o].Sample.Clock), key: info.Key}
 		}
-		for i, picked := range s.pick(seen, pl.track.DefaultDuration) {
+		for i, picked := range s.pick(seen, timing{pl.track.DefaultDuration, f.TimeScale}) {
 			if frame := &pl.frames[shown[i]]; picked && wanted(f, frame.info) {
 				frame.ask(o)
 			}
@@ -444,7 +451,7 @@ func (p *planner) sample(pl *plan, f *media.Fragment, kept []int) (within []int)
 	for _, s := range p.stamps {
 		for _, k := range within {
 			frame := &pl.frames[k]
-			s.see(frame, frame.info.At(p.outputs[s.output].Sample.Clock))
+			s.see(frame, frame.info.At(p.outputs[s.output].Sample.Clock), f.TimeScale)
 		}
 	}
 	return within

@@ -56,7 +56,7 @@ func TestSamplersPick(t *testing.T) {
 			s := newSampler(c.sample)
 			for i, frames := range c.frags {
 				var got []int
-				for k, picked := range s.pick(frames, c.nominal) {
+				for k, picked := range s.pick(frames, timing{nominal: c.nominal}) {
 					if picked {
 						got = append(got, k)
 					}
@@ -89,7 +89,7 @@ func TestIntervalPicksTheSameFramesFromAnyStart(t *testing.T) {
 		run := func(from int) (picked []int64) {
 			s := newSampler(sample)
 			for _, f := range frags[from:] {
-				for k, ok := range s.pick(f, 33366666*time.Nanosecond) {
+				for k, ok := range s.pick(f, timing{33366666 * time.Nanosecond, time.Millisecond}) {
 					if ok {
 						picked = append(picked, f[k].at.UnixMilli())
 					}
@@ -312,9 +312,12 @@ func TestGeometry(t *testing.T) {
 // TestConversionAgreesWithTheDefinition turns RGB colours into YCbCr of one kind,
 // converts, and compares with YCbCr of the other kind.
 func TestConversionAgreesWithTheDefinition(t *testing.T) {
-	kinds := []colorimetry{{MatrixBT601, false}, {MatrixBT601, true}, {MatrixBT709, false}, {MatrixBT709, true}, {MatrixBT2020, false}}
+	kinds := []colorimetry{{MatrixBT601, false}, {MatrixBT601, true}, {MatrixBT709, false}, {MatrixBT709, true}, {MatrixBT2020, false}, {matrix240M, false}, {matrixFCC, false}, {matrixYCgCo, false}, {matrixYCgCo, true}}
 	for _, from := range kinds {
 		for _, to := range kinds {
+			if to.matrix == matrixYCgCo && from.matrix != matrixYCgCo { // no image is in its terms
+				continue
+			}
 			m := conversion(from, to)
 			for c := 0; c < 1<<24; c += 0x0b0d0f {
 				rgb := RGB{uint8(c >> 16), uint8(c >> 8), uint8(c)}
@@ -366,12 +369,18 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 		"interval and fps":       {sample(Sample{Type: SampleInterval, Interval: time.Second, Rate: Rate{1, 1}, Clock: media.ClockProducer}), []string{"sample.fps"}},
 		"fps of a stride":        {sample(Sample{Type: SampleStride, N: 1, Rate: Rate{1, 1}, Clock: media.ClockProducer}), []string{"sample.fps"}},
 		"an interval too short":  {sample(Sample{Type: SampleInterval, Interval: time.Microsecond, Clock: media.ClockProducer}), []string{"sample.interval"}},
-		"times":                  {sample(Sample{Type: SampleTimestamps, At: times(1), Clock: media.ClockServer}), nil},
+		"times":                  {sample(Sample{Type: SampleTimestamps, At: []string{"0.001"}, Clock: media.ClockServer}), nil},
 		"a file of times":        {sample(Sample{Type: SampleTimestamps, File: "x", Clock: media.ClockServer}), nil},
 		"no times":               {sample(Sample{Type: SampleTimestamps, Clock: media.ClockProducer}), []string{"sample.at"}},
-		"times and a file":       {sample(Sample{Type: SampleTimestamps, At: times(1), File: "x", Clock: media.ClockProducer}), []string{"sample.file"}},
-		"a tolerance below 0":    {sample(Sample{Type: SampleTimestamps, At: times(1), Tolerance: -1, Clock: media.ClockProducer}), []string{"sample.tolerance"}},
-		"times of a stride":      {sample(Sample{Type: SampleStride, N: 1, At: times(1), Clock: media.ClockProducer}), []string{"sample.at"}},
+		"times and a file":       {sample(Sample{Type: SampleTimestamps, At: []string{"0.001"}, File: "x", Clock: media.ClockProducer}), []string{"sample.file"}},
+		"no time, and one":       {sample(Sample{Type: SampleTimestamps, At: []string{"1", "noon"}, Clock: media.ClockProducer}), []string{"sample.at[1]"}},
+		"an unknown pick":        {sample(Sample{Type: SampleTimestamps, At: []string{"1"}, Pick: "first", Clock: media.ClockProducer}), []string{"sample.pick"}},
+		"indices":                {sample(Sample{Type: SampleIndices, At: []string{"0", "30"}, Clock: media.ClockProducer}), nil},
+		"indices below 0":        {sample(Sample{Type: SampleIndices, At: []string{"-1", "1.5", "9223372036854775807"}, Clock: media.ClockProducer}), []string{"sample.at[0]", "sample.at[1]", "sample.at[2]"}},
+		"no indices":             {sample(Sample{Type: SampleIndices, Clock: media.ClockProducer}), []string{"sample.at"}},
+		"a file of indices":      {sample(Sample{Type: SampleIndices, At: []string{"1"}, File: "x", Clock: media.ClockProducer}), []string{"sample.file"}},
+		"a tolerance below 0":    {sample(Sample{Type: SampleTimestamps, At: []string{"0.001"}, Tolerance: -1, Clock: media.ClockProducer}), []string{"sample.tolerance"}},
+		"times of a stride":      {sample(Sample{Type: SampleStride, N: 1, At: []string{"0.001"}, Clock: media.ClockProducer}), []string{"sample.at"}},
 		"quality":                {Output{Sample: Sample{Type: SampleAll, Clock: media.ClockServer}, Resize: Resize{Fit: FitPad}, Format: FormatJPEG, Quality: 101}, []string{"quality"}},
 		"size, fit and format":   {Output{Sample: Sample{Type: SampleAll, Clock: media.ClockServer}, Resize: Resize{Width: -1, Height: 70000, Fit: "squeeze"}, Format: "bmp"}, []string{"resize.width", "resize.height", "resize.fit", "format"}},
 		"clock and pixel format": {Output{Sample: Sample{Type: SampleAll, Clock: "wall"}, Resize: Resize{Fit: FitPad}, Format: FormatNone, PixelFormat: "yuyv"}, []string{"sample.clock", "pixel_format"}},

@@ -30,9 +30,25 @@ func still(ms ...int) *media.Fragment {
 	return gop(ms, headers)
 }
 
+// requestsAt asks for instants at the given milliseconds.
+func requestsAt(ms ...float64) []Request {
+	var rs []Request
+	for _, t := range times(ms...) {
+		rs = append(rs, Request{Time: t})
+	}
+	return rs
+}
+
 // nearest asks for times with a tolerance of 100 ms.
 func nearest(ms ...float64) Sample {
-	return Sample{Type: SampleTimestamps, At: times(ms...), Tolerance: 100 * time.Millisecond}
+	return Sample{Type: SampleTimestamps, Asked: requestsAt(ms...), Tolerance: 100 * time.Millisecond}
+}
+
+// shown asks for the frames on screen at times, with a tolerance of 100 ms.
+func shown(ms ...float64) Sample {
+	s := nearest(ms...)
+	s.Pick = PickShown
+	return s
 }
 
 // answersOf returns what a plan answers, a word each frame: index=request,request in milliseconds.
@@ -41,7 +57,8 @@ func answersOf(pl *plan) string {
 	for _, k := range pl.inOrder {
 		for _, a := range pl.frames[k].outputs {
 			var ms []string
-			for _, t := range a.answers {
+			at, _ := a.answer()
+			for _, t := range at {
 				ms = append(ms, fmt.Sprint(float64(t.UnixMicro())/1000))
 			}
 			words = append(words, fmt.Sprintf("%d=%s", pl.frames[k].info.Index, strings.Join(ms, ",")))
@@ -63,12 +80,13 @@ func TestTimestampsPickTheNearestFrame(t *testing.T) {
 		"the earlier one at a tie":                    {nearest(60), []*media.Fragment{still(0, 40, 80)}, []string{"1=60"}, ""},
 		"before the first frame":                      {nearest(899, 900), []*media.Fragment{still(1000)}, []string{"0=900"}, "0.899"},
 		"after the last frame":                        {nearest(1100, 1100.001), []*media.Fragment{still(1000)}, []string{"0=1100"}, "1.100001"},
-		"in no order, and twice":                      {nearest(80, 0, 80), []*media.Fragment{still(0, 40, 80)}, []string{"0=0 2=80"}, ""},
-		"several for one frame":                       {nearest(30, 40, 50), []*media.Fragment{still(0, 40, 80)}, []string{"1=30,40,50"}, ""},
+		"in no order, and twice":                      {nearest(80, 0, 80), []*media.Fragment{still(0, 40, 80)}, []string{"0=0 2=80,80"}, ""},
+		"several for one frame, as asked":             {nearest(50, 30, 40, 30), []*media.Fragment{still(0, 40, 80)}, []string{"1=50,30,40,30"}, ""},
+		"twice, and no frame":                         {nearest(500, 500), []*media.Fragment{still(0)}, []string{""}, "0.5 0.5"},
 		"of equal times the first at a request":       {nearest(40), []*media.Fragment{still(0, 40, 40, 40)}, []string{"1=40"}, ""},
 		"of equal times the first after a request":    {nearest(30), []*media.Fragment{still(0, 40, 40, 40)}, []string{"1=30"}, ""},
 		"of equal times the last before a request":    {nearest(45), []*media.Fragment{still(0, 40, 40, 40, 80)}, []string{"3=45"}, ""},
-		"no tolerance":                                {Sample{Type: SampleTimestamps, At: times(0, 39, 40)}, []*media.Fragment{still(0, 40)}, []string{"0=0 1=40"}, "0.039"},
+		"no tolerance":                                {Sample{Type: SampleTimestamps, Asked: requestsAt(0, 39, 40)}, []*media.Fragment{still(0, 40)}, []string{"0=0 1=40"}, "0.039"},
 		"between fragments, nearer to the one":        {nearest(1040), []*media.Fragment{still(1000), still(1100)}, []string{"0=1040", ""}, ""},
 		"between fragments, nearer to the other":      {nearest(1060), []*media.Fragment{still(1000), still(1100)}, []string{"", "0=1060"}, ""},
 		"between fragments that are far apart":        {nearest(1100, 1101, 1899, 1900), []*media.Fragment{still(1000), still(2000)}, []string{"0=1100", "0=1900"}, "1.101 1.899"},
@@ -94,8 +112,8 @@ func TestTimestampsPickTheNearestFrame(t *testing.T) {
 				}
 				at, ok := strings.CutPrefix(g.Detail, "sink s: no frame within "+c.sample.Tolerance.String()+" of ")
 				parsed, err := time.Parse(time.RFC3339, at)
-				if !ok || err != nil {
-					t.Fatalf("gap %q", g.Detail)
+				if !ok || err != nil || g.Reason != media.GapNoFrame || g.Sink != "s" || len(g.AskedFor) != 1 || !g.AskedFor[0].Equal(parsed) {
+					t.Fatalf("gap %+v", g)
 				}
 				misses = append(misses, fmt.Sprint(float64(parsed.UnixMicro())/1e6))
 			}
@@ -232,28 +250,157 @@ func TestFramesOutOfBoundsAnswerNothing(t *testing.T) {
 }
 
 func TestVeryManyMissesAreNamedUpToALimit(t *testing.T) {
-	var at []time.Time
+	var asked []Request
 	for i := range maxNamedMisses + 7 {
-		at = append(at, time.Unix(int64(i), 0))
+		asked = append(asked, Request{Time: time.Unix(int64(i), 0)})
 	}
-	p := newPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Type: SampleTimestamps, At: at, Tolerance: time.Millisecond}}})
+	p := newPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Type: SampleTimestamps, Asked: asked, Tolerance: time.Millisecond}}})
 	gaps := p.end()
 	want := "sink s: no frame within 1ms of 7 more times from 1970-01-01T02:46:40Z to 1970-01-01T02:46:46Z"
-	if len(gaps) != maxNamedMisses+1 || gaps[len(gaps)-1].Detail != want {
-		t.Errorf("%d gaps, the last %q", len(gaps), gaps[len(gaps)-1].Detail)
+	if len(gaps) != maxNamedMisses+1 || gaps[len(gaps)-1].Detail != want || len(gaps[len(gaps)-1].AskedFor) != 7 {
+		t.Errorf("%d gaps, the last %q", len(gaps), gaps[len(gaps)-1])
+	}
+}
+
+// TestTheFrameThatIsShown asks for what is on screen, as torchcodec's get_frames_played_at does.
+func TestTheFrameThatIsShown(t *testing.T) {
+	unit := func(f *media.Fragment, unit time.Duration) *media.Fragment {
+		f.TimeScale = unit
+		return f
+	}
+	for name, c := range map[string]struct {
+		sample Sample
+		frags  []*media.Fragment
+		want   []string // by fragment
+		misses []time.Time
+	}{
+		"the last at or before":                    {shown(0, 39.999, 40, 79), []*media.Fragment{still(0, 40, 80)}, []string{"0=0,39.999 1=40,79"}, nil},
+		"before the first":                         {shown(-1, 0), []*media.Fragment{still(0, 40)}, []string{"0=0"}, times(-1)},
+		"after the last":                           {shown(140, 141), []*media.Fragment{still(0, 40)}, []string{"1=140"}, times(141)},
+		"in a hole":                                {shown(100, 101, 999), []*media.Fragment{still(0, 1000)}, []string{"0=100"}, times(101, 999)},
+		"of equal times the last":                  {shown(40, 45), []*media.Fragment{still(0, 40, 40, 80)}, []string{"2=40,45"}, nil},
+		"between fragments":                        {shown(1099, 1100), []*media.Fragment{still(1000), still(1100)}, []string{"0=1099", "0=1100"}, nil},
+		"of equal times in two fragments the last": {shown(1010), []*media.Fragment{still(1000), still(1000)}, []string{"", "0=1010"}, nil},
+		"a clock that goes back":                   {shown(1050, 20), []*media.Fragment{still(1000), still(0)}, []string{"0=1050", "0=20"}, nil},
+		// 33 ms stand for 33.333, 67 for 66.667.
+		"half a unit early":                  {shown(33.333, 66.667, 66.499, 66.5), []*media.Fragment{unit(still(0, 33, 67, 100), time.Millisecond)}, []string{"1=33.333,66.499 2=66.667,66.5"}, nil},
+		"half a unit before the first":       {shown(66.5, 66.499), []*media.Fragment{unit(still(67, 100), time.Millisecond)}, []string{"0=66.5"}, times(66.499)},
+		"a unit makes the tolerance no less": {shown(100, 167), []*media.Fragment{unit(still(0, 67), time.Millisecond)}, []string{"1=100,167"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlanner(SkipAuto, []Output{{Sink: "s", Sample: c.sample}})
+			var plans []*plan
+			for _, f := range c.frags {
+				plans = append(plans, p.plan(f))
+			}
+			var misses []time.Time
+			for _, g := range p.end() {
+				misses = append(misses, g.AskedFor...)
+			}
+			for i, pl := range plans {
+				if got := answersOf(pl); got != c.want[i] {
+					t.Errorf("fragment %d answers %q, want %q", i, got, c.want[i])
+				}
+			}
+			if !slices.EqualFunc(misses, c.misses, time.Time.Equal) {
+				t.Errorf("misses %v, want %v", misses, c.misses)
+			}
+		})
+	}
+}
+
+func TestLabelsOfAnImageAreThoseOfItsRequests(t *testing.T) {
+	at := times(40)[0]
+	for want, labels := range map[string][]string{"": {"", ""}, "a": {"", "a", "a"}, "b,a c": {"b", "a c", "b"}} {
+		var asked []Request
+		for _, label := range labels {
+			asked = append(asked, Request{at, label})
+		}
+		p := newPlanner(SkipAuto, []Output{{Sample: Sample{Type: SampleTimestamps, Asked: asked}}})
+		pl := p.plan(still(0, 40))
+		p.end()
+		if answers, got := pl.frames[1].outputs[0].answer(); got != want || len(answers) != len(labels) {
+			t.Errorf("labels %q give %q for %v, want %q", labels, got, answers, want)
+		}
+	}
+}
+
+func TestIndicesCountTheFramesOfARun(t *testing.T) {
+	p := newPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Type: SampleIndices, At: []string{"7", "0", "3", "9", "3", "4"}}}})
+	bounded := still(0, 40, 80, 120)
+	bounded.From, bounded.Clock = time.UnixMilli(40), media.ClockProducer
+	var got []string
+	for _, f := range []*media.Fragment{bounded, still(160, 200), still(240, 280)} {
+		pl := p.plan(f)
+		for _, k := range pl.inOrder {
+			got = append(got, fmt.Sprint(pl.frames[k].info.ProducerTime.UnixMilli()))
+		}
+	}
+	if want := []string{"40", "160", "200"}; !slices.Equal(got, want) {
+		t.Errorf("frames at %v, want %v", got, want)
+	}
+	var misses []string
+	for _, g := range p.end() {
+		if g.Reason != media.GapNoFrame || g.Sink != "s" {
+			t.Errorf("gap %+v", g)
+		}
+		misses = append(misses, g.Detail)
+	}
+	if want := []string{"sink s: no frame 7: there are 7", "sink s: no frame 9: there are 7"}; !slices.Equal(misses, want) {
+		t.Errorf("misses %q, want %q", misses, want)
+	}
+}
+
+func TestVeryManyIndicesThatAreNotThereAreNamedUpToALimit(t *testing.T) {
+	s := Sample{Type: SampleIndices}
+	for i := range maxNamedMisses + 7 {
+		s.At = append(s.At, fmt.Sprint(i))
+	}
+	gaps := newPlanner(SkipAuto, []Output{{Sink: "s", Sample: s}}).end()
+	want := "sink s: no frame for 7 more indices from 10000 to 10006: there are 0"
+	if len(gaps) != maxNamedMisses+1 || gaps[maxNamedMisses].Detail != want {
+		t.Errorf("%d gaps, the last %+v", len(gaps), gaps[len(gaps)-1])
+	}
+}
+
+func TestParseTime(t *testing.T) {
+	for text, want := range map[string]time.Time{
+		"2026-11-01T01:00:00.25+01:00": time.UnixMilli(1793491200250),
+		"1793491200":                   time.UnixMilli(1793491200000),
+		"1793491200.000000001":         time.Unix(1793491200, 1),
+		"1793491200250":                time.UnixMilli(1793491200250),
+		"1793491200250.5":              time.UnixMicro(1793491200250500),
+		"0":                            time.Unix(0, 0),
+		"1.5":                          time.UnixMilli(1500),
+		"01":                           time.Unix(1, 0),
+		"99999999999":                  time.Unix(99999999999, 0),
+	} {
+		if got, err := ParseTime(text); err != nil || !got.Equal(want) || got.Location() != time.UTC {
+			t.Errorf("%s: %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{
+		"", "noon", "-1", "+1", "1.", ".5", "1e9", "1_000", "0x10", "179349120000", "17934912000000", "1793491200.0000000001",
+		"1793491200250.0000001", "1793491200250.", "179349120025x", "1.2.3", "2026-11-01", "2026-11-01T00:00:00", "NaN", "\u0661",
+	} {
+		if got, err := ParseTime(text); err == nil {
+			t.Errorf("%q is %v", text, got)
+		}
 	}
 }
 
 func TestReadTimes(t *testing.T) {
-	got, err := ReadTimes(strings.NewReader("# alarms\r\n\n 2026-11-01T00:00:00Z \r\n2026-11-01T00:00:00.25+01:00\n2026-11-01T00:00:00Z"))
-	if want := times(1793491200000, 1793487600250, 1793491200000); err != nil || !slices.Equal(got, want) {
+	got, err := ReadTimes(strings.NewReader("\ufeff1793491200 first\r\n# alarms\r\n\n 2026-11-01T00:00:00Z \r\n" +
+		"2026-11-01T00:00:00.25+01:00\tdoor \u00e9  open\n1793491200000   7"))
+	want := []Request{{times(1793491200000)[0], "first"}, {times(1793491200000)[0], ""}, {times(1793487600250)[0], "door \u00e9  open"}, {times(1793491200000)[0], "7"}}
+	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v, want %v", got, err, want)
 	}
 	for text, want := range map[string]string{
 		"":                                  "holds no time",
 		"# nothing\n":                       "holds no time",
-		"2026-11-01T00:00:00Z\n\nnoon\n":    `line 3: "noon" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z`,
-		"2026-11-01T00:00:00Z 2\n":          `line 1: "2026-11-01T00:00:00Z 2" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z`,
+		"2026-11-01T00:00:00Z\n\nnoon\n":    `line 3: "noon" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or seconds or milliseconds since the Unix epoch`,
+		"2026-11-01 00:00:00Z\n":            `line 1: "2026-11-01" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or seconds or milliseconds since the Unix epoch`,
 		"\n#" + strings.Repeat("x", 5000):   "line 2: is longer than 4096 bytes",
 		strings.Repeat("#\n", 32<<20) + "2": "is larger than 67108864 bytes",
 	} {

@@ -76,11 +76,12 @@ func (r *renderer) scalePlane(src decoded, p int, dst plane, x, y axis) (plane, 
 		if fy := y.field(second).reduced(); x.shrinks() && fy.shrinks() {
 			return dst, r.shrink(dst, lines(pl, int(src.field-topField)), src, x, fy)
 		}
-		f, err := r.picture("field", src.frame.Width(), src.frame.Height(), src.format)
+		f, err := r.picture("field", src.frame.Width(), src.lines, src.format)
 		if err != nil {
 			return plane{}, err
 		}
 		whole := planesOf(f, p+1)[p]
+		pl.h = min(pl.h, whole.h)
 		oneField(whole, pl, second, src.depth)
 		pl = whole
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,7 +81,7 @@ func (o Output) Validate() error {
 }
 
 func (s Sample) check(p *problems) {
-	oneOf(p, "sample.type", s.Type, SampleAll, SampleKeyframes, SampleStride, SampleInterval, SampleTimestamps)
+	oneOf(p, "sample.type", s.Type, SampleAll, SampleKeyframes, SampleStride, SampleInterval, SampleTimestamps, SampleIndices)
 	if s.Type == SampleStride && (s.N < 1 || s.N > math.MaxInt32) {
 		p.add("sample.n", "a stride needs n, 1 or more")
 	}
@@ -112,19 +113,65 @@ func (s Sample) checkGrid(p *problems) {
 }
 
 func (s Sample) checkTimes(p *problems) {
-	switch {
-	case s.Type != SampleTimestamps && len(s.At) > 0:
-		p.add("sample.at", "belongs to type timestamps, not %s", s.Type)
-	case s.Type != SampleTimestamps && s.File != "":
+	entry := func(i int) string { return fmt.Sprintf("sample.at[%d]", i) }
+	if s.Type != SampleTimestamps && (s.File != "" || len(s.Asked) > 0) {
 		p.add("sample.file", "belongs to type timestamps, not %s", s.Type)
-	case s.Type != SampleTimestamps:
-	case len(s.At) > 0 && s.File != "":
-		p.add("sample.file", "and sample.at exclude each other")
-	case len(s.At) == 0 && s.File == "":
-		p.add("sample.at", "type timestamps needs at (a list of times) or file")
-	case s.Tolerance < 0:
-		p.add("sample.tolerance", "%s is below 0", s.Tolerance)
 	}
+	switch s.Type {
+	case SampleTimestamps:
+		for i, text := range s.At {
+			if _, err := ParseTime(text); err != nil {
+				p.add(entry(i), "%v", err)
+			}
+		}
+		switch {
+		case len(s.At) > 0 && s.File != "":
+			p.add("sample.file", "and sample.at exclude each other")
+		case len(s.At)+len(s.Asked) == 0 && s.File == "":
+			p.add("sample.at", "type timestamps needs at (a list of times) or file")
+		case s.Tolerance < 0:
+			p.add("sample.tolerance", "%s is below 0", s.Tolerance)
+		}
+		if s.Pick != "" {
+			oneOf(p, "sample.pick", s.Pick, PickNearest, PickShown)
+		}
+	case SampleIndices:
+		for i, text := range s.At {
+			if _, err := parseIndex(text); err != nil {
+				p.add(entry(i), "%v", err)
+			}
+		}
+		if len(s.At) == 0 {
+			p.add("sample.at", "type indices needs at (a list of frames, the first is 0)")
+		}
+	default:
+		if len(s.At) > 0 {
+			p.add("sample.at", "belongs to type timestamps or indices, not %s", s.Type)
+		}
+	}
+}
+
+// parseIndex reads the place of a frame.
+func parseIndex(text string) (int64, error) {
+	i, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || i < 0 || i == math.MaxInt64 {
+		return 0, fmt.Errorf("%.60q is not the index of a frame: write a whole number from 0 on", text)
+	}
+	return i, nil
+}
+
+// Indices returns the frames that a sampler of type indices asks for, in order and each once.
+func (s Sample) Indices() (at []int64) {
+	if s.Type != SampleIndices {
+		return nil
+	}
+	for _, text := range s.At {
+		if i, err := parseIndex(text); err == nil { // Validate reports the others
+			at = append(at, i)
+		}
+	}
+	slices.Sort(at)
+	return slices.Compact(at)
 }
 
 func (r Resize) check(p *problems) {

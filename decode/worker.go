@@ -4,6 +4,7 @@ package decode
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -64,7 +65,7 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	track := j.plan.track
 	err := supported(track)
 	if pixels := int64(track.Width) * int64(track.Height); err == nil && pixels > w.config.MaxPixels {
-		err = fmt.Errorf("picture of %dx%d pixels is too large, max_pixels is %d", track.Width, track.Height, w.config.MaxPixels)
+		err = reason(media.GapUnsupported, fmt.Errorf("picture of %dx%d pixels is too large, max_pixels is %d", track.Width, track.Height, w.config.MaxPixels))
 	}
 	if err == nil {
 		err = j.plan.refused
@@ -77,7 +78,7 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	}
 	d := openHeader(j.fragment, track)
 	defer d.free()
-	w.renderer.track = d.facts()
+	w.renderer.track, w.renderer.fieldPictures = d.facts(), track.CodecID == codecHEVC
 	feed := feeder{worker: w, plan: j.plan, mkv: j.fragment.MKV, byStream: j.plan.form.byStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -91,20 +92,32 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	return w.decodeAlone(j, &feed, open)
 }
 
-// decodeAlone decodes a fragment that needs no other, with a decoder that is kept.
+// decodeAlone decodes a fragment that needs no other, with a decoder that is kept while nothing is wrong. A decoder that was
+// used before does not decode damage: there the fragment is decoded again, by a new one, so that what
+// comes of it is always the same.
 func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) error {
 	track, form := j.plan.track, j.plan.form
 	key := decoderKey{j.fragment.Stream, track.CodecID, form.codecData, form.inBand, track.Width, track.Height, w.renderer.track}
-	c, err := w.decoders.get(key, func(decoderKey) (codec, error) { return open() })
-	if err != nil {
-		return j.lose(j.plan.inOrder, err)
+	for j.used = true; ; {
+		c, err := w.decoders.get(key, func(decoderKey) (codec, error) {
+			j.used = false
+			return open()
+		})
+		if err != nil {
+			return j.lose(j.plan.inOrder, err)
+		}
+		feed.codec = c
+		err = feed.feed(0)
+		if j.doubtful || form.replaced {
+			w.decoders.drop(key)
+		} else {
+			c.flush() // the next fragment finds the decoder empty
+		}
+		if !errors.Is(err, errDoubtful) {
+			return err
+		}
+		j.again()
 	}
-	if form.replaced {
-		defer w.decoders.drop(key)
-	}
-	defer c.flush() // the next fragment finds the decoder empty
-	feed.codec = c
-	return feed.feed(0)
 }
 
 // decodeChained decodes a fragment with the decoder of the one before, or with a new one
@@ -161,8 +174,10 @@ func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []lead) er
 				c.tainted = c.tainted || own && matters(k)
 				return ctx.Err()
 			},
-			suspect: func(k int) { c.tainted = c.tainted || pl.track.CodecID == codecHEVC && matters(k) },
-			failed:  func(int, error) error { c.tainted = true; return nil },
+			suspect: func(k int, v verdict) {
+				c.tainted = c.tainted || (v.uncovered || pl.track.CodecID == codecHEVC) && matters(k)
+			},
+			failed: func(int, error) error { c.tainted = true; return nil },
 		}
 		if err := feed.feed(l.from); err != nil {
 			return err

@@ -53,6 +53,10 @@ type Fragment struct {
 	// Timecode is the timecode of the fragment's (first) cluster. It says where
 	// the blocks lie on the MKV's own time line and nothing about the clocks.
 	Timecode time.Duration
+	// TimeScale is the step in which the times of the blocks are told, which stand for any instant
+	// within half a step: Matroska's TimestampScale, and a millisecond at least where the
+	// clocks of KVS place the fragment. It is 0 when the times are exact.
+	TimeScale time.Duration
 	// Tracks are the tracks of the MKV header, in its order.
 	Tracks []Track
 	// Blocks are the blocks of all tracks, in file order (decode order).
@@ -106,6 +110,8 @@ type Track struct {
 	// Encoded says that the payloads are compressed or encrypted at the Matroska
 	// level (ContentEncodings), so that their first bytes are not the codec's.
 	Encoded bool
+	// Encrypted says that the payloads are encrypted at the Matroska level.
+	Encrypted bool
 }
 
 // Block is one SimpleBlock or Block of a fragment.
@@ -207,6 +213,10 @@ type Record struct {
 	Concealed bool
 	Answers   []time.Time
 	Label     string
+	// Skipped reports whether an object of that key was there already and was left as it is, so
+	// that the image was not written. The object then holds the image all the same, byte for
+	// byte, unless Differs is set: in that case the record says nothing of it.
+	Skipped, Differs bool
 	// Tags are the tags of the fragment.
 	Tags []Tag
 }

@@ -27,6 +27,8 @@ type Options struct {
 	Log *slog.Logger
 	// Meter counts along; nil is none.
 	Meter *Meter
+	// Account is where the run's summary comes about; nil is one of the run's own.
+	Account *Account
 	// FragmentsInFlight is the number of fragments that are decoded or wait for
 	// it; below 2 is 2, since one may wait for the next.
 	FragmentsInFlight int
@@ -41,6 +43,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Meter == nil {
 		o.Meter = &Meter{}
+	}
+	if o.Account == nil {
+		o.Account = NewAccount()
 	}
 	o.FragmentsInFlight = max(o.FragmentsInFlight, 2)
 	if o.FragmentBytes < 1 {
@@ -82,12 +87,11 @@ func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 	if err == nil {
 		err = readErr
 	}
-	r.summary.BytesRead = s.Source.BytesRead()
-	r.summary.Reconnects, r.summary.Pauses = reconnects(s.Source), pauses(s.Source)
+	r.Account.source(s.Source)
 	if closeErr := s.Source.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("close source: %w", closeErr)
 	}
-	return r.summary, err
+	return r.Account.Summary(), err
 }
 
 // run is one run of one stream.
@@ -101,7 +105,6 @@ type run struct {
 	uncommitted chan *item // from deliver to commit
 	writes      []chan struct{}
 	sinks       map[string]int
-	summary     Summary
 }
 
 // item is one fragment on its way, or the gap that is there instead of one.
@@ -126,12 +129,11 @@ func newRun(s Stream, o Options) *run {
 		order:       make(chan *item, maxUncommitted),
 		uncommitted: make(chan *item, maxUncommitted),
 		sinks:       map[string]int{},
-		summary:     Summary{FramesWritten: map[string]int{}, Gaps: []Gap{}},
 	}
 	for i, sink := range s.Sinks {
 		r.sinks[sink.Name()] = i
 		r.writes = append(r.writes, make(chan struct{}, max(1, sink.MaxInFlight())))
-		r.summary.FramesWritten[sink.Name()] = 0
+		r.Account.images(sink.Name(), 0, 0)
 	}
 	return r
 }
@@ -151,6 +153,7 @@ func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 		before := r.Source.BytesRead()
 		it, err := r.next(ctx)
 		r.Meter.BytesRead.Add(r.Source.BytesRead() - before)
+		r.Account.source(r.Source)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -225,6 +228,7 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 		<-r.fragments
 		return
 	}
+	r.Account.begin(it.fragment)
 	work := r.Planner.Plan(it.fragment)
 	size := int64(len(it.fragment.MKV))
 	// The plan holds on to as much of the media as it needs.
@@ -294,12 +298,14 @@ func (r *run) write(ctx context.Context, group *errgroup.Group, it *item, img me
 		defer r.backlog.release(&it.lane, int64(len(img.Data)))
 		written, err := r.Sinks[i].Write(ctx, img)
 		if err != nil {
-			err = fmt.Errorf("write to sink %s: %w", img.Sink, err)
+			err = &SinkError{Sink: img.Sink, Op: "write to sink " + img.Sink, Err: err}
 			it.failedOnce.Do(func() { it.failed = err })
 			return err
 		}
 		*record = written
-		r.Meter.sink(img.Sink).Add(1)
+		if !written.Skipped {
+			r.Meter.sink(img.Sink).Add(1)
+		}
 		return nil
 	})
 	return nil
@@ -330,26 +336,30 @@ func (r *run) commit(ctx context.Context) error {
 func (r *run) commitItem(ctx context.Context, it *item) error {
 	for i, sink := range r.Sinks {
 		records := make([]media.Record, len(it.records[i]))
+		skipped := 0
 		for n, record := range it.records[i] {
 			records[n] = *record
+			if record.Skipped {
+				skipped++
+			}
 		}
 		if len(records) == 0 {
 			continue
 		}
 		if err := sink.Commit(ctx, it.fragment, records); err != nil {
-			return fmt.Errorf("commit fragment %s to sink %s: %w", it.fragment.Number, sink.Name(), err)
+			return &SinkError{Sink: sink.Name(), Op: fmt.Sprintf("commit fragment %s to sink %s", it.fragment.Number, sink.Name()), Err: err}
 		}
-		r.summary.FramesWritten[sink.Name()] += len(records)
+		r.Account.images(sink.Name(), len(records)-skipped, skipped)
 	}
 	gaps := append(it.gaps, it.lane.outcome.Gaps...)
 	for i, g := range gaps {
 		if i == maxLoggedGaps {
-			r.Log.Warn("more gaps: the summary names them", "stream", r.Name, "gaps", len(gaps)-i)
+			r.Log.Warn("more gaps: the summary counts them", "stream", r.Name, "gaps", len(gaps)-i)
 			break
 		}
-		r.Log.Warn("gap", "stream", r.Name, "fragment", g.FragmentNumber, "frames_lost", g.FramesLost, "reason", reason(g))
+		r.Log.Warn("gap", "stream", r.Name, "fragment", g.FragmentNumber, "from_frame", g.FrameIndex, "frames_lost", g.FramesLost, "reason", g.Reason, "detail", g.Detail)
 	}
-	r.summary.add(it.fragment, it.lane.outcome, gaps)
+	r.Account.commit(it.fragment, it.lane.outcome, gaps)
 	r.Meter.Gaps.Add(int64(len(gaps)))
 	if it.fragment != nil {
 		r.Meter.Fragments.Add(1)
@@ -393,50 +403,4 @@ func (g *byteGate) wait(ctx context.Context) error {
 		case <-g.change:
 		}
 	}
-}
-
-// reconnects returns how often a source has opened its stream again; sources that never
-// do need not say so.
-func reconnects(s Source) int {
-	if r, ok := s.(interface{ Reconnects() int }); ok {
-		return r.Reconnects()
-	}
-	return 0
-}
-
-// pauses returns how often the producer of a source's stream has paused.
-func pauses(s Source) int {
-	if p, ok := s.(interface{ Pauses() int }); ok {
-		return p.Pauses()
-	}
-	return 0
-}
-
-// Until returns a source that ends cleanly once stop is done: what was read until
-// then is finished, and nothing more is read.
-func Until(stop context.Context, s Source) Source { return &until{Source: s, stop: stop} }
-
-type until struct {
-	Source
-	stop context.Context // a signal to end, not the context of a call
-}
-
-// Reconnects returns what the source says.
-func (u *until) Reconnects() int { return reconnects(u.Source) }
-
-// Pauses returns what the source says.
-func (u *until) Pauses() int { return pauses(u.Source) }
-
-func (u *until) Next(ctx context.Context) (*media.Fragment, error) {
-	if u.stop.Err() != nil {
-		return nil, io.EOF
-	}
-	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(u.stop, cancel)()
-	f, err := u.Source.Next(reading)
-	if err != nil && ctx.Err() == nil && u.stop.Err() != nil {
-		return nil, io.EOF
-	}
-	return f, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -167,7 +168,7 @@ func TestRunCommitsEveryFragmentInOrderAndOnlyWhatIsDurable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Fragments != 50 || got.FramesDecoded != 250 || got.FramesWritten["a"] != 250 || got.FramesWritten["b"] != 250 ||
-		got.BytesRead != 5000 || got.LastFragmentNumber != "000049" || len(got.Gaps) != 0 {
+		got.BytesRead != 5000 || got.FirstFragmentNumber != "000000" || got.LastFragmentNumber != "000049" || got.Gaps != 0 || got.Undelivered != (Undelivered{}) {
 		t.Errorf("summary = %+v", got)
 	}
 	for _, l := range []*ledger{a, b} {
@@ -214,7 +215,7 @@ func TestRunNotesALostFragmentAndGoesOn(t *testing.T) {
 	lost := &media.GapError{Gap: media.Gap{Stream: "cam", FragmentNumber: "000003", FrameIndex: media.WholeFragment, Detail: "not found"}, Err: errors.New("4000")}
 	src := &script{n: 6, fail: map[int]error{3: lost}}
 	got, err := Run(t.Context(), Stream{Name: "cam", Source: src, Planner: &fan{images: 1, size: 1, sinks: []string{"a"}}, Sinks: []Sink{newLedger("a")}}, quiet())
-	if err != nil || got.Fragments != 5 || len(got.Gaps) != 1 || got.Gaps[0] != (Gap{"000003", "not found", 0}) {
+	if err != nil || got.Fragments != 5 || got.Gaps != 1 || !reflect.DeepEqual(got.GapList, []media.Gap{lost.Gap}) {
 		t.Errorf("summary = %+v, error = %v", got, err)
 	}
 }
@@ -242,6 +243,13 @@ func TestRunStopsAtOnceWhenAStageFails(t *testing.T) {
 			}
 			if got.Fragments > 20 {
 				t.Errorf("%d fragments were committed after the failure", got.Fragments)
+			}
+			// What was read and not committed is named, up to the last one.
+			if u := got.Undelivered; u.Fragments < 1 || u.From != fmt.Sprintf("%06d", got.Fragments) || u.To != fmt.Sprintf("%06d", got.Fragments+u.Fragments-1) {
+				t.Errorf("undelivered are %+v after %d fragments", u, got.Fragments)
+			}
+			if sinkErr := (*SinkError)(nil); errors.As(err, &sinkErr) != (name == "writing") || sinkErr != nil && sinkErr.Sink != "a" {
+				t.Errorf("the error %v blames %+v", err, sinkErr)
 			}
 		})
 	}
@@ -280,6 +288,59 @@ func TestUntilDrainsWhatWasRead(t *testing.T) {
 	}
 	if src.closed != 1 {
 		t.Error("source was not closed")
+	}
+}
+
+// skipping is a sink that finds every other image there already.
+type skipping struct{ *ledger }
+
+func (s skipping) Write(ctx context.Context, img media.Image) (media.Record, error) {
+	r, err := s.ledger.Write(ctx, img)
+	r.Skipped = img.Index%2 == 1
+	return r, err
+}
+
+func TestWhatWasThereAlreadyIsCountedApart(t *testing.T) {
+	o := quiet()
+	o.Meter, o.Account = &Meter{}, NewAccount("a")
+	got, err := Run(t.Context(), Stream{Source: &script{n: 3}, Planner: &fan{images: 5, size: 1, sinks: []string{"a"}}, Sinks: []Sink{skipping{newLedger("a")}}}, o)
+	if err != nil || got.FramesWritten["a"] != 9 || got.FramesSkipped["a"] != 6 || o.Meter.FramesWritten("a") != 9 {
+		t.Errorf("summary = %+v, error = %v", got, err)
+	}
+}
+
+func TestAnAccountNamesTheFirstGapsAndCountsAll(t *testing.T) {
+	a := NewAccount("x", "y")
+	for i := range MaxListedGaps + 500 {
+		a.commit(nil, media.Outcome{}, []media.Gap{{FrameIndex: 2 * i}, {FrameIndex: 2*i + 1}})
+	}
+	s := a.Summary()
+	if s.Gaps != 2*MaxListedGaps+1000 || len(s.GapList) != MaxListedGaps || s.GapList[MaxListedGaps-1].FrameIndex != MaxListedGaps-1 {
+		t.Errorf("%d gaps, %d named", s.Gaps, len(s.GapList))
+	}
+	if s.Status != StatusRunning || len(s.FramesWritten) != 2 || len(s.FramesSkipped) != 2 {
+		t.Errorf("summary = %+v", s)
+	}
+}
+
+func TestAnAccountKnowsWhatIsOnItsWay(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	a := NewAccount()
+	fragments := []*media.Fragment{{Number: "1", ProducerTime: at}, {Number: "2", ProducerTime: at.Add(time.Second)}, {Number: "3"}}
+	for _, f := range fragments {
+		a.begin(f)
+	}
+	a.commit(fragments[0], media.Outcome{}, nil)
+	early := a.Summary()
+	if want := (Undelivered{From: "2", To: "3", Fragments: 2}); early.Undelivered != want {
+		t.Errorf("undelivered are %+v, want %+v", early.Undelivered, want)
+	}
+	a.commit(fragments[1], media.Outcome{}, nil)
+	a.End(StatusFailed, errors.New("no such bucket"))
+	s := a.Summary()
+	if s.FirstFragmentNumber != "1" || s.FirstProducerTimestamp != "2026-01-02T03:04:05.000Z" || s.LastFragmentNumber != "2" ||
+		s.LastProducerTimestamp != "2026-01-02T03:04:06.000Z" || s.Status != StatusFailed || s.Error != "no such bucket" || early.Fragments != 1 {
+		t.Errorf("summary = %+v", s)
 	}
 }
 

@@ -19,6 +19,15 @@ const (
 	IfExistsFail      IfExists = "fail"
 )
 
+// Checksum says which checksum an S3 object is put with, for the server to check.
+type Checksum string
+
+// The values of checksum. None is for servers that refuse the headers.
+const (
+	ChecksumCRC32 Checksum = "crc32"
+	ChecksumNone  Checksum = "none"
+)
+
 // MetadataSet says which user metadata an S3 object carries.
 type MetadataSet string
 
@@ -51,6 +60,7 @@ type Destination struct {
 	Region               string      `mapstructure:"region"`
 	EndpointURL          string      `mapstructure:"endpoint_url"`
 	ForcePathStyle       bool        `mapstructure:"force_path_style"`
+	Checksum             Checksum    `mapstructure:"checksum"`
 	StorageClass         string      `mapstructure:"storage_class"`
 	ServerSideEncryption Encryption  `mapstructure:"server_side_encryption"`
 	Metadata             MetadataSet `mapstructure:"metadata"`
@@ -101,6 +111,7 @@ func DefaultConfig() Config {
 		Destination: Destination{
 			Type:         DestinationFile,
 			Directory:    "out",
+			Checksum:     ChecksumCRC32,
 			StorageClass: "STANDARD",
 			Metadata:     MetadataKVS,
 			IfExists:     IfExistsOverwrite,

@@ -1,10 +1,12 @@
 package sink
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -21,12 +23,13 @@ const tempPrefix = ".kvsframes-tmp-"
 //
 // A file is written under a name of its own beside its final place and then
 // renamed, so that it is there whole or not at all. A process that is killed may
-// leave such a file behind; its name starts with ".kvsframes-tmp-", nothing reads
-// it, and it can be deleted when no program writes there. The store does not look
-// for leftovers itself: another program may be writing at the same time.
+// leave such a file behind; its name starts with ".kvsframes-tmp-", and nothing reads
+// it. When the store first writes to a folder it removes those that are older than an hour
+// there: younger ones may be those of another program that is writing at the same time.
 type Dir struct {
 	root  *os.Root
 	fsync bool
+	swept sweeper
 }
 
 var _ Store = (*Dir)(nil)
@@ -67,6 +70,47 @@ func (d *Dir) Put(ctx context.Context, key string, body []byte, opts PutOptions)
 	return nil
 }
 
+// Holds implements Store: it compares every byte.
+func (d *Dir) Holds(ctx context.Context, key string, body []byte) (bool, error) {
+	if err := checkFileKey(key); err != nil {
+		return false, err
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	file, err := d.root.Open(key)
+	if err != nil {
+		return false, fmt.Errorf("look at %s: %w", key, err)
+	}
+	same, err := holds(file, body)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return false, fmt.Errorf("look at %s: %w", key, err)
+	}
+	return same, nil
+}
+
+// holds reports whether a file has these bytes and no others.
+func holds(file *os.File, body []byte) (bool, error) {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(body)) {
+		return false, err
+	}
+	buffer := make([]byte, min(len(body), 64<<10))
+	for len(body) > 0 {
+		n, err := file.Read(buffer)
+		switch {
+		case errors.Is(err, io.EOF): // it has shrunk
+			return false, nil
+		case err != nil:
+			return false, err
+		case n > len(body) || !bytes.Equal(buffer[:n], body[:n]):
+			return false, nil
+		}
+		body = body[n:]
+	}
+	return true, nil
+}
+
 func checkFileKey(key string) error {
 	if err := CheckKey(key); err != nil {
 		return err
@@ -88,6 +132,7 @@ func (d *Dir) put(ctx context.Context, key string, body []byte, ifAbsent bool) e
 	if err != nil {
 		return err
 	}
+	d.sweep(ctx, path.Dir(key), file)
 	err = write(file, body, d.fsync)
 	if err == nil {
 		err = ctx.Err()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/storetest"
@@ -172,4 +173,53 @@ func TestADirectoryThatCannotBeMadeIsAnError(t *testing.T) {
 	if _, err := sink.OpenDir(filepath.Join(file, "out"), false); err == nil {
 		t.Error("a directory below a file was opened")
 	}
+}
+
+func TestLeftoversOfEarlierRunsAreSweptWhereTheStoreWrites(t *testing.T) {
+	const name = ".kvsframes-tmp-ABCDEFGHIJKLMNOPQRSTUVWX23"
+	root := t.TempDir()
+	now := time.Now()
+	leave := func(file string, age time.Duration) {
+		file = filepath.Join(root, file)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte("half a pic"), 0o600), os.Chtimes(file, now, now.Add(-age))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave("cam/"+name, 2*time.Hour)
+	leave("cam/"+name+"YOUNG", 50*time.Minute)
+	leave("cam/.kvsframes-tmp-notes", 1000*time.Hour) // not of our making
+	leave("cam/"+name+".jpg", 1000*time.Hour)
+	leave("cam/old.jpg", 1000*time.Hour)
+	leave("cam/sub/"+name, 2*time.Hour) // nothing is written there
+	leave("other/"+name, 2*time.Hour)
+	if err := os.MkdirAll(filepath.Join(root, "cam", name+"FOLDER"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(filepath.Join(root, "cam", name+"FOLDER"), now, now.Add(-1000*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	dir := openDir(t, root, false)
+	put := func(key string) {
+		t.Helper()
+		if err := dir.Put(t.Context(), key, []byte("picture"), sink.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(want ...string) {
+		t.Helper()
+		slices.Sort(want)
+		if got, err := files(root); err != nil || !slices.Equal(got, want) {
+			t.Errorf("there are %q, want %q (%v)", got, want, err)
+		}
+	}
+	put("cam/1.jpg")
+	stay := []string{"cam/" + name + "YOUNG", "cam/.kvsframes-tmp-notes", "cam/" + name + ".jpg", "cam/old.jpg", "cam/sub/" + name, "other/" + name}
+	check(append(stay, "cam/1.jpg")...)
+	if info, err := os.Stat(filepath.Join(root, "cam", name+"FOLDER")); err != nil || !info.IsDir() {
+		t.Errorf("a folder was swept: %v", err)
+	}
+	// A folder is looked at once.
+	leave("cam/"+name, 2*time.Hour)
+	put("cam/2.jpg")
+	check(append(stay, "cam/1.jpg", "cam/2.jpg", "cam/"+name)...)
 }

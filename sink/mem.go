@@ -47,6 +47,15 @@ func (m *Mem) Put(ctx context.Context, key string, body []byte, opts PutOptions)
 	return nil
 }
 
+// Holds implements Store.
+func (m *Mem) Holds(ctx context.Context, key string, body []byte) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	object, err := m.Get(key)
+	return err == nil && bytes.Equal(object.Body, body), err
+}
+
 // Get returns an object, or an error that is fs.ErrNotExist. The object is
 // shared: do not change it.
 func (m *Mem) Get(key string) (Object, error) {

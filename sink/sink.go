@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -18,6 +21,9 @@ import (
 type Options struct {
 	// RunID is the value of {run_id}; it is needed when a path has that token.
 	RunID string
+	// Config goes into every record: 8 hex digits that stand for all settings that the
+	// pictures and their names depend on.
+	Config string
 	// Log gets what happens to single objects, at level debug. Nil is silent.
 	Log *slog.Logger
 }
@@ -28,10 +34,13 @@ type Sink struct {
 	config   Config
 	store    Store
 	runID    string
+	digest   string // see Options.Config
 	log      *slog.Logger
 	path     *Template
 	manifest *Template // nil: no manifest
 	slots    chan struct{}
+
+	objects, bytes atomic.Int64
 }
 
 // New returns a sink that writes to store. The caller closes the store, if it has
@@ -40,7 +49,7 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("set up sink %q: %w", config.Name, err)
 	}
-	s := &Sink{config: config, store: store, runID: opts.RunID, log: opts.Log}
+	s := &Sink{config: config, store: store, runID: opts.RunID, digest: opts.Config, log: opts.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -74,10 +83,24 @@ func (s *Sink) MaxInFlight() int {
 	return s.config.Destination.MaxInFlight
 }
 
+// Written returns the number of objects that the sink has put, manifest parts too, and
+// the sum of their sizes in bytes.
+func (s *Sink) Written() (objects, bytes int64) { return s.objects.Load(), s.bytes.Load() }
+
+// put puts an object and counts it.
+func (s *Sink) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
+	err := s.store.Put(ctx, key, body, opts)
+	if err == nil {
+		s.objects.Add(1)
+		s.bytes.Add(int64(len(body)))
+	}
+	return err
+}
+
 // Write stores an image under its key and returns the record that says so. When
 // an object of that key is there already, if_exists decides: overwrite replaces
-// it, skip takes it for the image (the record's size and digest are nevertheless
-// those of img.Data), and fail returns an error that is ErrExist.
+// it, fail returns an error that is ErrExist, and skip looks at it and leaves it alone: the
+// record is marked as Skipped, and as Differs unless the object holds just this image.
 //
 // Write neither keeps nor changes img.Data. An error means that there is no
 // record, not that there is no object.
@@ -89,25 +112,11 @@ func (s *Sink) Write(ctx context.Context, img media.Image) (media.Record, error)
 	}
 	defer func() { <-s.slots }()
 
-	key := s.path.Image(img, s.runID)
-	err := s.store.Put(ctx, key, img.Data, PutOptions{
-		ContentType: img.ContentType,
-		Metadata:    metadata(s.config.Destination.Metadata, img, s.runID),
-		IfAbsent:    s.config.Destination.IfExists != IfExistsOverwrite,
-	})
-	switch {
-	case err == nil:
-		s.log.DebugContext(ctx, "wrote image", "key", key, "bytes", len(img.Data))
-	case s.config.Destination.IfExists == IfExistsSkip && errors.Is(err, ErrExist):
-		s.log.DebugContext(ctx, "image is there already", "key", key)
-	default:
-		return media.Record{}, fmt.Errorf("write image: %w", err)
-	}
 	sum := sha256.Sum256(img.Data)
-	return media.Record{
+	record := media.Record{
 		FrameInfo: img.FrameInfo,
 		Sink:      s.config.Name,
-		Key:       key,
+		Key:       s.path.Image(img, s.runID),
 		Format:    img.Format,
 		Width:     img.Width,
 		Height:    img.Height,
@@ -115,31 +124,71 @@ func (s *Sink) Write(ctx context.Context, img media.Image) (media.Record, error)
 		SHA256:    hex.EncodeToString(sum[:]),
 		Concealed: img.Concealed,
 		Answers:   img.Answers,
+		Label:     img.Label,
 		Tags:      img.Tags,
-	}, nil
+	}
+	err := s.place(ctx, &record, img)
+	if err != nil {
+		return media.Record{}, fmt.Errorf("write image: %w", err)
+	}
+	s.log.DebugContext(ctx, "wrote image", "key", record.Key, "bytes", len(img.Data), "skipped", record.Skipped, "differs", record.Differs)
+	return record, nil
 }
 
-// Commit writes the manifest part of a fragment whose images are all durable. No
-// record, or a sink without manifest: no part. A part that is there already is
-// replaced, because the new one says what this run asked for; with if_exists:
-// fail it is an error that is ErrExist.
+// maxVanished is how often an object may be there when it is written and gone when it is looked at.
+const maxVanished = 3
+
+// place puts an image, or notes in its record what is there instead.
+func (s *Sink) place(ctx context.Context, record *media.Record, img media.Image) error {
+	opts := PutOptions{
+		ContentType: img.ContentType,
+		Metadata:    metadata(s.config.Destination.Metadata, img, s.runID),
+		IfAbsent:    s.config.Destination.IfExists != IfExistsOverwrite,
+	}
+	var err error
+	for range maxVanished {
+		err = s.put(ctx, record.Key, img.Data, opts)
+		if s.config.Destination.IfExists != IfExistsSkip || !errors.Is(err, ErrExist) {
+			return err
+		}
+		var same bool
+		same, err = s.store.Holds(ctx, record.Key, img.Data)
+		if !errors.Is(err, fs.ErrNotExist) {
+			record.Skipped, record.Differs = true, !same
+			return err
+		}
+	}
+	return err
+}
+
+// Commit writes the manifest part of a fragment whose images are all durable, a line for
+// each record that does not differ from its object. No line, or a sink without manifest: no
+// part. A part that is there already is replaced, because the new one says what this run asked for,
+// unless an object differs: then it may be the part of that object, and stays. With if_exists:
+// fail a part that is there is an error that is ErrExist.
 func (s *Sink) Commit(ctx context.Context, f *media.Fragment, records []media.Record) error {
-	if s.manifest == nil || len(records) == 0 {
+	whole := slices.DeleteFunc(slices.Clone(records), func(r media.Record) bool { return r.Differs })
+	if s.manifest == nil || len(whole) == 0 {
 		return nil
 	}
-	part, err := encodePart(records)
+	part, err := encodePart(whole, s.digest)
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
 	key := s.manifest.Part(f, s.config.Name, s.runID)
-	err = s.store.Put(ctx, key, part, PutOptions{
+	partial := len(whole) < len(records)
+	err = s.put(ctx, key, part, PutOptions{
 		ContentType: partContentType,
-		IfAbsent:    s.config.Destination.IfExists == IfExistsFail,
+		IfAbsent:    partial || s.config.Destination.IfExists == IfExistsFail,
 	})
+	if partial && errors.Is(err, ErrExist) {
+		s.log.WarnContext(ctx, "left a manifest part as it was: it may name objects that were there already and differ", "key", key, "records", len(whole))
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	s.log.DebugContext(ctx, "wrote manifest", "key", key, "records", len(records))
+	s.log.DebugContext(ctx, "wrote manifest", "key", key, "records", len(whole))
 	return nil
 }
 

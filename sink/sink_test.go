@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ func newSink(t *testing.T, store sink.Store, change func(c *sink.Config)) *sink.
 	if change != nil {
 		change(&c)
 	}
-	s, err := sink.New(c, store, sink.Options{RunID: "run-7"})
+	s, err := sink.New(c, store, sink.Options{RunID: "run-7", Config: "0a1b2c3d"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestMetadataOfImages(t *testing.T) {
 	for set, want := range map[sink.MetadataSet]map[string]string{sink.MetadataNone: nil, sink.MetadataKVS: kvs, sink.MetadataFull: full} {
 		store := sink.NewMem()
 		s := newSink(t, store, func(c *sink.Config) {
-			c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "b", set
+			c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "bbb", set
 		})
 		img := picture()
 		img.Stream = "tür 100%"
@@ -110,7 +111,7 @@ func TestMetadataLeavesOutAnUnknownClockAndStaysWithinTwoKilobytes(t *testing.T)
 	store := sink.NewMem()
 	s := newSink(t, store, func(c *sink.Config) {
 		c.Name = strings.Repeat("n", 64)
-		c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "b", sink.MetadataFull
+		c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "bbb", sink.MetadataFull
 	})
 	img := picture()
 	img.ServerTime = time.Time{}
@@ -152,8 +153,100 @@ func TestWhatIsThereAlready(t *testing.T) {
 			t.Errorf("%s: write gave %v, want %v", test.ifExists, err, test.err)
 		}
 		wantObject(t, store, pictureKey, test.want)
-		if err == nil && (record.Key != pictureKey || record.Bytes != 6) {
-			t.Errorf("%s: record is %+v, want the image's own size", test.ifExists, record)
+		if skipped := test.ifExists == sink.IfExistsSkip; err == nil && (record.Key != pictureKey || record.Skipped != skipped || record.Differs != skipped) {
+			t.Errorf("%s: record is %+v", test.ifExists, record)
+		}
+	}
+}
+
+// A record never tells of an object that is another than the image.
+func TestSkippedObjectsAreRecordedOnlyWhenTheyAreTheImage(t *testing.T) {
+	const part = "front-door/manifest/thumbs/" + fragmentNumber + ".jsonl"
+	other := picture()
+	other.Index = 43
+	otherKey := strings.Replace(pictureKey, "_000042", "_000043", 1)
+	for _, test := range []struct {
+		name      string
+		there     map[string]string
+		want      []string // the keys of the part's lines
+		untouched bool     // the part that was there
+		skipped   int
+		objects   int64
+	}{
+		{"nothing is there", nil, []string{pictureKey, otherKey}, false, 0, 3},
+		{"the same image", map[string]string{pictureKey: "pixels", part: "{}"}, []string{pictureKey, otherKey}, false, 1, 2},
+		{"another image of that size", map[string]string{pictureKey: "pixel5"}, []string{otherKey}, false, 1, 2},
+		{"another image and its part", map[string]string{pictureKey: "older", part: "{}"}, nil, true, 1, 1},
+		{"other images alone", map[string]string{pictureKey: "older", otherKey: "older"}, nil, false, 2, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := sink.NewMem()
+			for key, body := range test.there {
+				if err := store.Put(t.Context(), key, []byte(body), sink.PutOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := newSink(t, store, func(c *sink.Config) { c.Destination.IfExists = sink.IfExistsSkip })
+			records := []media.Record{write(t, s, picture()), write(t, s, other)}
+			skipped := 0
+			for _, r := range records {
+				if r.Skipped {
+					skipped++
+				}
+			}
+			if err := s.Commit(t.Context(), fragment(), records); err != nil {
+				t.Fatal(err)
+			}
+			if objects, _ := s.Written(); objects != test.objects || skipped != test.skipped {
+				t.Errorf("%d objects written, %d skipped", objects, skipped)
+			}
+			var lines []string
+			object, err := store.Get(part)
+			if test.untouched {
+				if string(object.Body) != "{}" {
+					t.Errorf("the part became %s", object.Body)
+				}
+				return
+			}
+			for line := range strings.Lines(string(object.Body)) {
+				var r sink.ManifestRecord
+				if err := json.Unmarshal([]byte(line), &r); err != nil {
+					t.Fatal(err)
+				}
+				lines = append(lines, r.Key)
+			}
+			if !slices.Equal(lines, test.want) || (err == nil) != (len(test.want) > 0) {
+				t.Errorf("the part names %q, want %q (%v)", lines, test.want, err)
+			}
+		})
+	}
+}
+
+// fleeting is a store that refuses to replace objects, so many times, of which none is there when
+// somebody looks.
+type fleeting struct {
+	*sink.Mem
+	times int
+}
+
+func (f *fleeting) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
+	if f.times > 0 {
+		f.times--
+		return sink.ErrExist
+	}
+	return f.Mem.Put(ctx, key, body, opts)
+}
+
+func TestAnObjectThatGoesMeanwhileIsNotTakenForTheImage(t *testing.T) {
+	for times, want := range map[int]error{1: nil, 2: nil, 9: fs.ErrNotExist} {
+		store := &fleeting{Mem: sink.NewMem(), times: times}
+		s := newSink(t, store, func(c *sink.Config) { c.Destination.IfExists = sink.IfExistsSkip })
+		record, err := s.Write(t.Context(), picture())
+		if !errors.Is(err, want) || record.Skipped {
+			t.Errorf("gone %d times: record %+v, error %v", times, record, err)
+		}
+		if want == nil {
+			wantObject(t, store.Mem, pictureKey, "pixels")
 		}
 	}
 }
@@ -185,7 +278,7 @@ func TestManifestLines(t *testing.T) {
 	second.FrameInfo.Key = false
 	second.Index, second.PTS, second.ServerTime = 43, 1433_999*time.Microsecond, time.Time{}
 	second.ProducerTime = second.ProducerTime.In(time.FixedZone("", -7200)).Add(34 * time.Millisecond)
-	second.Tags, second.Data = nil, nil
+	second.Tags, second.Data, second.Concealed, second.Label = nil, nil, true, "goal"
 	second.Answers = []time.Time{second.ProducerTime.Truncate(time.Second), second.ProducerTime.Truncate(time.Second).Add(1500 * time.Microsecond)}
 	records := []media.Record{write(t, s, second), write(t, s, picture())} // in the wrong order on purpose
 	before := slices.Clone(records)
@@ -196,15 +289,15 @@ func TestManifestLines(t *testing.T) {
 		t.Error("commit changed the caller's records")
 	}
 	want := `{"stream":"front-door","fragment_number":"` + fragmentNumber + `","frame_index":42,` +
-		`"producer_timestamp":"2026-03-04T05:06:07.089Z","server_timestamp":"2026-03-04T05:06:08.089Z","pts_ms":1400,"keyframe":true,` +
-		`"width":640,"height":360,"sink":"thumbs","key":"` + pictureKey + `","format":"jpeg","bytes":6,` +
-		`"sha256":"6ec9c2b0eb14010746c8bce8939303b382344b296206612eb8a907a37b2b2f37",` +
-		`"tags":[{"name":"site","value":"a"},{"name":"site","value":"<b>"}]}` + "\n" +
+		`"producer_timestamp":"2026-03-04T05:06:07.089Z","server_timestamp":"2026-03-04T05:06:08.089Z","pts_ms":1400,"keyframe":true,"concealed":false,` +
+		`"width":640,"height":360,"sink":"thumbs","key":"` + pictureKey + `","format":"jpeg","shape":[],"bytes":6,` +
+		`"sha256":"6ec9c2b0eb14010746c8bce8939303b382344b296206612eb8a907a37b2b2f37","answers":[],` +
+		`"tags":[{"name":"site","value":"a"},{"name":"site","value":"<b>"}],"label":"","scores":[],"config":"0a1b2c3d"}` + "\n" +
 		`{"stream":"front-door","fragment_number":"` + fragmentNumber + `","frame_index":43,` +
-		`"producer_timestamp":"2026-03-04T05:06:07.123Z","pts_ms":1433,"keyframe":false,` +
-		`"width":640,"height":360,"sink":"thumbs","key":"front-door/20260304T050607_123Z_` + fragmentNumber + `_000043.jpg","format":"jpeg","bytes":0,` +
+		`"producer_timestamp":"2026-03-04T05:06:07.123Z","server_timestamp":"","pts_ms":1433,"keyframe":false,"concealed":true,` +
+		`"width":640,"height":360,"sink":"thumbs","key":"front-door/20260304T050607_123Z_` + fragmentNumber + `_000043.jpg","format":"jpeg","shape":[],"bytes":0,` +
 		`"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",` +
-		`"answers":["2026-03-04T05:06:07.000Z","2026-03-04T05:06:07.0015Z"]}` + "\n"
+		`"answers":["2026-03-04T05:06:07.000Z","2026-03-04T05:06:07.0015Z"],"tags":[],"label":"goal","scores":[],"config":"0a1b2c3d"}` + "\n"
 	object := wantObject(t, store, "front-door/manifest/thumbs/"+fragmentNumber+".jsonl", want)
 	if object.ContentType != "application/x-ndjson" || object.Metadata != nil {
 		t.Errorf("the part is %q with %v", object.ContentType, object.Metadata)
@@ -212,6 +305,47 @@ func TestManifestLines(t *testing.T) {
 	var back sink.ManifestRecord
 	if err := json.Unmarshal(object.Body[:strings.IndexByte(string(object.Body), '\n')], &back); err != nil || back.FrameIndex != 42 {
 		t.Errorf("the first line reads as %+v (%v)", back, err)
+	}
+}
+
+func TestShapesOfImages(t *testing.T) {
+	for _, test := range []struct {
+		format        string
+		width, height int
+		bytes         int
+		want          []int
+	}{
+		{"jpeg", 640, 360, 999, []int{}},
+		{"png", 640, 360, 999, []int{}},
+		{"rgb24", 640, 360, 691200, []int{360, 640, 3}},
+		{"bgr24", 3, 5, 45, []int{5, 3, 3}},
+		{"gray", 3, 5, 15, []int{5, 3, 1}},
+		{"nv12", 640, 360, 345600, []int{540, 640}},
+		{"yuv420p", 640, 360, 345600, []int{540, 640}},
+		{"yuv420p", 3, 5, 27, []int{27}},
+	} {
+		store := sink.NewMem()
+		s := newSink(t, store, nil)
+		img := picture()
+		img.Format, img.Width, img.Height, img.Data = test.format, test.width, test.height, make([]byte, test.bytes)
+		if err := s.Commit(t.Context(), fragment(), []media.Record{write(t, s, img)}); err != nil {
+			t.Fatal(err)
+		}
+		part, err := store.Get("front-door/manifest/thumbs/" + fragmentNumber + ".jsonl")
+		var got sink.ManifestRecord
+		if err == nil {
+			err = json.Unmarshal(part.Body, &got)
+		}
+		if err != nil || got.Shape == nil || !slices.Equal(got.Shape, test.want) {
+			t.Errorf("%s of %dx%d: shape %v, want %v (%v)", test.format, test.width, test.height, got.Shape, test.want, err)
+		}
+		size := 1
+		for _, n := range got.Shape {
+			size *= n
+		}
+		if len(got.Shape) > 0 && size != test.bytes {
+			t.Errorf("%s of %dx%d: shape %v does not hold its %d bytes", test.format, test.width, test.height, got.Shape, test.bytes)
+		}
 	}
 }
 

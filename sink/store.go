@@ -43,6 +43,10 @@ type Store interface {
 	// not keep or change body. Several goroutines may call it at once, for the same key too:
 	// one of the bodies is then the object.
 	Put(ctx context.Context, key string, body []byte, opts PutOptions) error
+	// Holds reports whether the object of key is body, byte for byte or by size and
+	// checksum. It is false where the store cannot tell. No object of key gives an error
+	// that is fs.ErrNotExist.
+	Holds(ctx context.Context, key string, body []byte) (bool, error)
 }
 
 // CheckKey returns an error that is ErrKey unless key is relative, has no empty

@@ -264,6 +264,9 @@ func (c *Crossing) Reconnects() int { return reconnects(c.source()) }
 // Unfinished is the live stream's (see Live.Unfinished).
 func (c *Crossing) Unfinished() *media.Fragment { return unfinished(c.source()) }
 
+// Inside is the live stream's (see Live.Inside).
+func (c *Crossing) Inside() error { return inside(c.source()) }
+
 // Pauses is the number of times that the producer of the live stream was seen to have
 // paused.
 func (c *Crossing) Pauses() int { return pauses(c.source()) }

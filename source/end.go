@@ -100,13 +100,16 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	defer watch.stop()
 	f, err := s.Source.Next(waiting)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errIdle) {
-		rest := unfinished(s.Source)
+		rest, cut := unfinished(s.Source), inside(s.Source)
 		s.finish()
 		if outage != nil {
 			s.over = fmt.Errorf("nothing has come for %v and the stream does not answer: %w", s.end.IdleTimeout, outage)
 		}
-		if rest != nil {
+		switch {
+		case rest != nil:
 			return rest, nil
+		case cut != nil:
+			return nil, cut
 		}
 		return nil, s.over
 	}
@@ -117,6 +120,14 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 func unfinished(s Source) *media.Fragment {
 	if u, ok := s.(interface{ Unfinished() *media.Fragment }); ok {
 		return u.Unfinished()
+	}
+	return nil
+}
+
+// inside returns the gap of a fragment that was coming in when a source was given up.
+func inside(s Source) error {
+	if i, ok := s.(interface{ Inside() error }); ok {
+		return i.Inside()
 	}
 	return nil
 }

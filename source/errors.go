@@ -60,7 +60,7 @@ func (e *ErrorTag) Error() string {
 	text := fmt.Sprintf("stream reports error %d", e.ID)
 	for _, part := range []string{e.Code, e.Message} {
 		if part != "" {
-			text += " " + part
+			text += fmt.Sprintf(" %.500s", part)
 		}
 	}
 	if e.FragmentNumber != "" {

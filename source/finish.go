@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
 )
@@ -45,6 +46,7 @@ func (s *Splitter) finishChunk() {
 	case p.number != "" && (failure == nil || len(p.blocks) > 0):
 		if f := s.emit(p); f != nil {
 			f.ProducerTime, f.ServerTime = d.tags.producer, d.tags.server
+			f.TimeScale = max(f.TimeScale, time.Millisecond) // that of the clocks
 			f.ContinuationToken, f.MillisBehindNow = d.tags.token, d.tags.behind
 			f.Tags = d.tags.user
 		}

@@ -134,6 +134,7 @@ func (s *Splitter) emit(p *part) *media.Fragment {
 	}
 	s.expect = len(p.mkv) + len(p.mkv)/4
 	f := p.fragment(s.stream, s.doc.tracks)
+	f.TimeScale = time.Duration(s.doc.scale)
 	s.recycle(f)
 	s.ready = append(s.ready, result{fragment: f})
 	return f

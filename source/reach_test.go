@@ -58,6 +58,8 @@ func TestAnOutageIsNoEndOfAStream(t *testing.T) {
 		{"throttles", []any{frags(1, 2)}, coded("ClientLimitExceededException"), "1, 2", "ClientLimitExceededException"},
 		{"error tags", []any{frags(1, 2)}, play(tag(3)), "1, 2", "INTERNAL_ERROR"},
 		{"a fragment that makes no sense", []any{frags(1, 2), play(badContent(3))}, refused, "1, 2", "connection refused"},
+		{"silence inside a fragment", []any{play(frag(1), 50, time.Hour)}, nil, "1, gap", ""},
+		{"silence between fragments", []any{play(frag(1), time.Hour)}, nil, "1", ""},
 		{"an outage that has passed", []any{frags(1, 2), refused, refused, frags(3, 3), refused}, nil, "1, 2, 3", ""},
 		{"a fragment that was cut when the outage began", []any{play(frag(1), cutFrag(2, 50))}, refused, "1, CUT 2", "connection refused"},
 	} {

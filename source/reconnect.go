@@ -97,6 +97,10 @@ type Live struct {
 	// refresh and delay are for the next call.
 	refresh bool
 	delay   time.Duration
+	// taken is how many bytes the session's fragments have; -1 when it brought something
+	// else, too. inside says that reading was given up when more had come than that.
+	taken  int64
+	inside bool
 	// refused says that the last call was.
 	refused bool
 	// fruitless is the number of sessions and calls in a row that brought nothing.
@@ -136,6 +140,9 @@ func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 		case l.over != nil:
 			return nil, l.over
 		case ctx.Err() != nil:
+			if s := l.current(); s != nil {
+				l.inside = l.taken >= 0 && s.BytesRead() > l.taken
+			}
 			l.hangUp()
 			return nil, fmt.Errorf("read stream %s: %w", l.cfg.Stream, ctx.Err())
 		}
@@ -186,6 +193,7 @@ func (l *Live) adopt(session Source, start StartSelector) {
 		return
 	}
 	l.refresh, l.flowed, l.delay = false, false, 0
+	l.taken, l.inside = 0, false
 	if l.refused { // what has failed inside a session is judged by what this one brings
 		l.refused = false
 		l.reach.Back()
@@ -230,6 +238,11 @@ func (l *Live) hangUp() {
 // take sorts what a session has brought.
 func (l *Live) take(f *media.Fragment, err error) {
 	var gap *media.GapError
+	if err != nil {
+		l.taken = -1
+	} else if l.taken >= 0 {
+		l.taken += int64(len(f.MKV))
+	}
 	switch {
 	case err == nil:
 		l.release()
@@ -310,6 +323,15 @@ func (l *Live) lose(number string, cause error) {
 // again, as far as it came; nil when there is none. Whoever ends the stream takes it
 // from here, so that it is not lost in silence. It is of the goroutine that calls Next.
 func (l *Live) Unfinished() *media.Fragment { return l.begun }
+
+// Inside returns the gap of a fragment that was coming in when reading was given up; nil
+// when none was.
+func (l *Live) Inside() error {
+	if !l.inside {
+		return nil
+	}
+	return newGap(l.cfg.Stream, "", errSilent, 0)
+}
 
 // sessionOver is called when the session has ended with err.
 func (l *Live) sessionOver(err error) {

@@ -284,7 +284,7 @@ func TestAStreamIsNotIdleWhileBytesCome(t *testing.T) {
 		d := &script{t: t, answers: []any{play(frag(1), 8*s, 100, 8*s, 100, 8*s, frag(2), 8*s, 100, time.Hour)}}
 		e := WithEnd(Reconnect(d, LiveConfig{Stream: "cam", Start: fromEarliest}, log), End{IdleTimeout: 10 * s}, media.ClockProducer)
 		begin := time.Now()
-		if got := strings.Join(read(t, e, time.Hour), ", "); got != "1, 2, EOF" {
+		if got := strings.Join(read(t, e, time.Hour), ", "); got != "1, 2, gap, EOF" {
 			t.Errorf("got %s", got)
 		}
 		if took := time.Since(begin); took != 44*s {

@@ -187,6 +187,23 @@ func TestAFragmentOfAPlainFileIsADocumentWithItsHeader(t *testing.T) {
 	}
 }
 
+// TestAFragmentTellsItsTimeScale has units that are coarser and finer than the clocks of KVS.
+func TestAFragmentTellsItsTimeScale(t *testing.T) {
+	tracks := element(ebml.IDTracks, videoEntry(1))
+	for scale, want := range map[uint64][2]time.Duration{ // of a file, of a chunk
+		1_000_000:  {time.Millisecond, time.Millisecond},
+		20_833:     {20_833, time.Millisecond},
+		40_000_000: {40 * time.Millisecond, 40 * time.Millisecond},
+	} {
+		head := cat(segment(), info(scale), tracks)
+		for i, payload := range [][]byte{cat(head, cluster(1, key(0))), cat(head, opening("7"), cluster(1, key(0)), closing("7"))} {
+			if got := readAll(t, bytes.NewReader(payload), SplitConfig{})[0].fragment.TimeScale; got != want[i] {
+				t.Errorf("scale %d ns, payload %d: %s, want %s", scale, i, got, want[i])
+			}
+		}
+	}
+}
+
 func TestJoinedClustersStayUnderTheCap(t *testing.T) {
 	head := cat(segment(), header())
 	file := slices.Concat(head, cluster(0, key(0)), cluster(1, delta(0)), cluster(2, delta(0)))

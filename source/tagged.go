@@ -58,7 +58,8 @@ func (s *tagged) wants(f *media.Fragment) bool {
 // Unwanted is the number of fragments that had other tags.
 func (s *tagged) Unwanted() int { return int(s.unwanted.Load()) }
 
-// Reach, Unfinished, Reconnects and Pauses are the source's.
+// Inside, Reach, Unfinished, Reconnects and Pauses are the source's.
+func (s *tagged) Inside() error               { return inside(s.Source) }
 func (s *tagged) Reach() Reach                { return ReachOf(s.Source) }
 func (s *tagged) Unfinished() *media.Fragment { return unfinished(s.Source) }
 func (s *tagged) Reconnects() int             { return reconnects(s.Source) }

@@ -156,6 +156,7 @@ func (e *ErrorTag) verdict() Verdict {
 // What a gap is that was no error of the payload.
 var (
 	errOutage  = errors.New("the service was out of reach in between, so that media may have been lost")
+	errSilent  = errors.New("the stream fell silent inside a fragment")
 	errMissing = errors.New("the fragment to go on after is not there any more, what followed it may be lost")
 )
 
@@ -165,6 +166,8 @@ func GapReason(err error) media.GapReason {
 	switch {
 	case errors.Is(err, errConflict):
 		return media.GapConflict
+	case errors.Is(err, errSilent):
+		return media.GapCut
 	case errors.Is(err, errOutage):
 		return media.GapOutage
 	case errors.Is(err, errMissing), errors.As(err, &tag) && (tag.ID == 3000 || tag.ID == 4000):

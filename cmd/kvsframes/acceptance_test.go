@@ -76,13 +76,13 @@ func replay(t *testing.T, path string, want replayed) {
 	folder := t.TempDir()
 	s := runTo(fmt.Sprintf("{directory: %q}", folder))
 	lost := 0
-	for _, g := range s.Gaps {
+	for _, g := range s.GapList {
 		lost += g.FramesLost
-		if g.FragmentNumber == "" || g.Reason == "" {
+		if g.FragmentNumber == "" || g.Reason == "" || g.Detail == "" || g.Stream != "cam" {
 			t.Errorf("a gap without number or reason: %+v", g)
 		}
 	}
-	if s.Fragments != want.fragments || s.FramesWritten["raw"] != want.frames || len(s.Gaps) != want.gaps || lost != want.lost {
+	if s.Fragments != want.fragments || s.FramesWritten["raw"] != want.frames || s.Gaps != want.gaps || lost != want.lost {
 		t.Errorf("summary %+v, want %+v", s, want)
 	}
 	first := digests(t, folder)

@@ -72,7 +72,7 @@ func TestARangeIsTrimmedToTheFrame(t *testing.T) {
 
 func TestRunReadsTheFragmentsThatAreNamed(t *testing.T) {
 	s, got := runDemo(t, "end: {timestamp: 2020-01-01T00:00:00Z}", "--fragment", demoFragment(2), "--fragment", demoFragment(5))
-	if s.Fragments != 2 || s.LastFragmentNumber != demoFragment(5) || len(got) != 4+2 {
+	if s.Fragments != 2 || s.Last != demoFragment(5) || len(got) != 4+2 {
 		t.Errorf("%+v, %d files", s, len(got))
 	}
 	for name, c := range map[string]struct {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -19,6 +18,8 @@ const listEvery = time.Minute
 type fleet struct {
 	// run carries one stream to its end.
 	run func(source.Input) result
+	// missing notes a stream that cannot be run.
+	missing func(stream string, err error) result
 	// list looks the patterns up; nil without patterns.
 	list func(context.Context) listing
 	// finite says that every stream has an end, so that a pattern that matches nothing
@@ -86,16 +87,11 @@ func (f *fleet) note(l listing, first bool) {
 	for _, p := range l.unmatched {
 		if failed {
 			f.log.Error("stream failed", "stream", p, "error", errNoMatch)
-			f.results = append(f.results, result{stream: string(p), summary: noSummary(), err: errNoMatch})
+			f.results = append(f.results, f.missing(string(p), errNoMatch))
 		} else {
 			f.log.Warn("no stream matches the pattern", "pattern", p)
 		}
 	}
-}
-
-// noSummary is the summary of a stream that was not read.
-func noSummary() pipeline.Summary {
-	return pipeline.Summary{FramesWritten: map[string]int{}, Gaps: []pipeline.Gap{}}
 }
 
 // launch starts the streams that are not known yet.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -112,6 +113,7 @@ func TestAPatternThatMatchesNothingIsTold(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
 				f := &fleet{
+					missing: failedStream,
 					run: func(in source.Input) result {
 						time.Sleep(2*time.Minute + time.Second) // as long as a stream runs
 						return result{stream: in.Stream}
@@ -139,11 +141,14 @@ func TestAPatternThatMatchesNothingIsTold(t *testing.T) {
 	}
 	t.Run("nothing at all", func(t *testing.T) {
 		f := &fleet{
-			list:   func(context.Context) listing { return listing{unmatched: []source.Pattern{"a*"}} },
-			finite: true, every: time.Hour, log: slog.New(slog.DiscardHandler),
+			list:    func(context.Context) listing { return listing{unmatched: []source.Pattern{"a*"}} },
+			missing: failedStream, finite: true, every: time.Hour, log: slog.New(slog.DiscardHandler),
 		}
-		if results := f.sail(t.Context(), nil); verdict(results, false) == nil {
+		results := f.sail(t.Context(), nil)
+		if status, err := verdict(results, false, exitGaps); status != pipeline.StatusFailed || err == nil {
 			t.Errorf("ran %v", results)
 		}
 	})
 }
+
+func failedStream(stream string, err error) result { return result{stream: stream, err: err} }

@@ -71,12 +71,12 @@ func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags
 		if reports[kind] = append(reports[kind], *r); asJSON {
 			continue
 		}
-		if err := r.print(p.stdout); err != nil {
+		if err := r.print(cleanWriter{p.stdout}); err != nil {
 			return fmt.Errorf("print report: %w", err)
 		}
 	}
 	if asJSON {
-		e := json.NewEncoder(p.stdout)
+		e := json.NewEncoder(cleanWriter{p.stdout})
 		e.SetIndent("", "  ")
 		if err := e.Encode(reports); err != nil {
 			return fmt.Errorf("print report: %w", err)
@@ -125,7 +125,7 @@ func (p *program) inspect(ctx, draining context.Context, i inspection) (*report,
 	if i.stream {
 		return p.inspectStream(ctx, draining, i)
 	}
-	return p.inspectFile(i.name, source.SplitConfig{MaxFragmentSize: i.source.MaxFragmentSize})
+	return p.inspectFile(draining, i.name, source.SplitConfig{MaxFragmentSize: i.source.MaxFragmentSize})
 }
 
 func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*report, error) {
@@ -145,12 +145,12 @@ func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*r
 	return r, nil
 }
 
-// inspectFile reports a recording.
-func (p *program) inspectFile(path string, cfg source.SplitConfig) (*report, error) {
+// inspectFile reports a recording as far as it could be read when draining is over.
+func (p *program) inspectFile(draining context.Context, path string, cfg source.SplitConfig) (*report, error) {
 	cfg.Stream = parseRecording(path).stream
 	in := p.stdin
 	if path != source.StandardInput {
-		f, err := os.Open(path)
+		f, err := within(draining, func() (*os.File, error) { return os.Open(path) })
 		if err != nil {
 			return nil, fmt.Errorf("inspect: %w", err)
 		}
@@ -159,8 +159,16 @@ func (p *program) inspectFile(path string, cfg source.SplitConfig) (*report, err
 	}
 	r := &report{File: path, Fragments: []fragmentReport{}, Gaps: []gapReport{}}
 	s := source.NewSplitter(in, cfg)
-	err := r.read(func() (*media.Fragment, error) { return past(s.Next()) })
-	r.Totals.Bytes = s.BytesRead()
+	err := r.read(func() (*media.Fragment, error) {
+		return within(draining, func() (*media.Fragment, error) { return past(s.Next()) })
+	})
+	if draining.Err() == nil { // else the splitter may still read
+		r.Totals.Bytes = s.BytesRead()
+	} else {
+		for _, f := range r.Fragments {
+			r.Totals.Bytes += int64(f.Bytes)
+		}
+	}
 	if err != nil {
 		return r, fmt.Errorf("inspect %s: %w", path, err)
 	}

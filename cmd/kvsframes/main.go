@@ -10,7 +10,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,8 +38,8 @@ Exit codes:
   3    done, but with gaps: fragments or frames that could not be delivered,
        each named in the summary
   78   wrong settings; nothing has been started
-  130  interrupted, after what was under way was finished; a second interrupt
-       ends at once`
+  130  interrupted, after what was under way was finished; another one,
+       a second later or more, ends at once`
 
 // program is what a command may use of the process that it runs in.
 type program struct {
@@ -48,6 +50,13 @@ type program struct {
 	signals <-chan os.Signal
 	// release gives signals back to the system.
 	release func()
+	// watched tells that a command takes the signals from now on; see execute.
+	watched func()
+	now     func() time.Time
+	// redact takes values that no message may have out of one; nil before settings are read.
+	redact func(string) string
+	// width returns the number of columns of the terminal, 0 when it is not known.
+	width func() int
 	// terminal says that standard error is one.
 	terminal bool
 }
@@ -82,11 +91,11 @@ func main() {
 		ballast = make([]byte, ballastSize)
 		debug.SetGCPercent(gcPercent)
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	terminal := isTerminal(os.Stderr)
+	signals := listenForSignals(terminal)
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		environ: os.Environ(), terminal: isTerminal(os.Stderr),
+		environ: os.Environ(), terminal: terminal, now: time.Now, width: func() int { return widthOf(os.Stderr) },
 		signals: signals, release: func() { signal.Stop(signals) },
 	}
 	code := p.execute(os.Args[1:])
@@ -94,36 +103,83 @@ func main() {
 	os.Exit(code)
 }
 
-// execute runs one command line and returns the exit code.
+// listenForSignals returns the requests to stop. A terminal that is closed is one, for a program that shows itself
+// there; elsewhere SIGHUP does nothing, and under nohup it is not heard at all.
+func listenForSignals(terminal bool) chan os.Signal {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	switch {
+	case signal.Ignored(syscall.SIGHUP):
+	case terminal:
+		signal.Notify(signals, syscall.SIGHUP)
+	default:
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
+	return signals
+}
+
+// execute runs one command line and returns the exit code. As long as no command watches the signals
+// there is nothing to finish, and the first one ends the program, whatever it waits for.
 func (p *program) execute(args []string) int {
+	p.stderr = cleanWriter{p.stderr}
 	root := p.newRootCommand()
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	cmd, err := root.ExecuteC()
-	return p.report(cmd, err)
+	watched := make(chan struct{})
+	p.watched = sync.OnceFunc(func() { close(watched) })
+	code := make(chan int, 1)
+	go func() { code <- p.report(root.ExecuteC()) }()
+	select {
+	case c := <-code:
+		return c
+	case <-watched:
+		return <-code
+	case <-p.signals:
+		fmt.Fprintf(p.stderr, "kvsframes: %v\n", errDraining)
+		return exitInterrupted
+	}
+}
+
+// exitCode returns the exit code of an error that ends the program.
+func exitCode(err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	return exitFailed
+}
+
+// said returns what there is to say of an error that ends the program; nil when its code says all.
+func said(err error) error {
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit.err
+	}
+	return err
 }
 
 // report says what went wrong and returns the exit code for it.
 func (p *program) report(cmd *cobra.Command, err error) int {
-	if err == nil {
-		return exitDone
-	}
-	code := exitFailed
-	var exit *exitError
-	if errors.As(err, &exit) {
-		code = exit.code
-		if err = exit.err; err == nil {
-			return code
-		}
+	code := exitCode(err)
+	if err = said(err); err == nil {
+		return code
 	}
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		fmt.Fprintln(p.stderr, problems)
 		return code
 	}
-	fmt.Fprintf(p.stderr, "kvsframes: %v\n", err)
+	for _, line := range errorLines(err) {
+		if p.redact != nil {
+			line = p.redact(line)
+		}
+		fmt.Fprintf(p.stderr, "kvsframes: %s\n", line)
+	}
 	if code == exitUsage {
 		fmt.Fprintf(p.stderr, "See `%s --help`.\n", cmd.CommandPath())
 	}

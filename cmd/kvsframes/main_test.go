@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // asProgram makes the test binary the program itself, for tests of real processes.
@@ -15,6 +16,12 @@ const asProgram = "TEST_BINARY_IS_KVSFRAMES"
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
+	}
+	// The region is the first thing that a stream needs; there is no role to ask for.
+	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(m.Run())
 }
@@ -26,9 +33,14 @@ const demo = "../../testdata/demo.mkv"
 // newProgram returns a program that talks into buffers.
 func newProgram(stdin io.Reader, environ ...string) (p *program, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	clock := time.Now()
 	return &program{
 		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ,
 		signals: make(chan os.Signal), release: func() {},
+		now: func() time.Time { // every signal counts
+			clock = clock.Add(secondAfter)
+			return clock
+		},
 	}, stdout, stderr
 }
 
@@ -64,7 +76,7 @@ func TestExitCodesOfWhatStartsNothing(t *testing.T) {
 		{"a run with wrong settings", []string{"run", bad}, exitConfig, "", bad + ":2:19: sinks[0].qualty: unknown key (did you mean quality?)\n"},
 		{"a run with a wrong flag", []string{"run", good, "--set", "sinks.a.quality=0"}, exitConfig, "", "--set sinks.a.quality: sinks[0].quality: 0 is not within 1..100\n"},
 		{"settings that are not there", []string{"run", "none.yaml"}, exitConfig, "", "kvsframes: read settings: open none.yaml: no such file or directory\n"},
-		{"a summary that has no place", []string{"run", good, "--summary", "none/s.json"}, exitFailed, "", "kvsframes: write summary: stat none: no such file or directory\n"},
+		{"a summary that has no place", []string{"run", good, "--summary", "none/s.json"}, exitUsage, "", "kvsframes: write summary: make a file in none: no such file or directory\nSee `kvsframes run --help`.\n"},
 		{"a file to inspect that is not there", []string{"inspect", "none/cam.mkv"}, exitFailed, "", "kvsframes: inspect: open none/cam.mkv: no such file or directory\n"},
 		{"a start for files alone", []string{"inspect", "--start", "EARLIEST", demo}, exitUsage, "", "kvsframes: --start is for streams, and all that is named are files\nSee `kvsframes inspect --help`.\n"},
 		{"a recording without a file to go to", []string{"record", "cam"}, exitUsage, "", "kvsframes: name the file to write with --output\nSee `kvsframes record --help`.\n"},

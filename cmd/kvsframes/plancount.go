@@ -61,8 +61,9 @@ type sinkPlan struct {
 	sample   decode.Sample
 	nonkey   bool
 	manifest bool
-	seen     int64 // frames that a stride has counted
+	seen     int64 // frames that a stride or a list of indices has counted
 	requests []request
+	indices  []int64
 	ended    time.Time // where the last piece did
 }
 
@@ -74,13 +75,12 @@ type request struct {
 
 // requestsOf returns the times that a sampler asks for, in order, each once.
 func requestsOf(s decode.Sample) []request {
-	at := slices.Clone(s.At)
-	slices.SortFunc(at, time.Time.Compare)
 	var rs []request
-	for _, t := range slices.CompactFunc(at, time.Time.Equal) {
-		rs = append(rs, request{at: t})
+	for _, r := range s.Requests() {
+		rs = append(rs, request{at: r.Time})
 	}
-	return rs
+	slices.SortFunc(rs, func(a, b request) int { return a.at.Compare(b.at) })
+	return slices.CompactFunc(rs, func(a, b request) bool { return a.at.Equal(b.at) })
 }
 
 // newStreamPlan returns the plan of reading nothing.
@@ -92,6 +92,7 @@ func newStreamPlan(name string, c *config.Config) *streamPlan {
 			sample: s.Sample, nonkey: c.Decode.SkipFrame == decode.SkipNonKey,
 			manifest: s.Manifest.Format != sink.ManifestNone,
 			requests: requestsOf(s.Sample),
+			indices:  s.Sample.Indices(),
 		}
 		sp.order = append(sp.order, s.Name)
 	}
@@ -228,6 +229,11 @@ func (s *sinkPlan) add(p piece) {
 	case decode.SampleInterval:
 		from := p.at(s.sample.Clock)
 		images = s.estimate(gridPoints(s.sample, from, from.Add(p.length)), p)
+	case decode.SampleIndices:
+		if p.frames != unknown {
+			images = s.placed(s.seen, s.seen+p.frames)
+			s.seen += p.frames
+		}
 	case decode.SampleTimestamps:
 		if images = 0; p.length > 0 {
 			images = s.estimate(s.answered(p), p)
@@ -239,6 +245,16 @@ func (s *sinkPlan) add(p piece) {
 	if s.manifest && images > 0 {
 		addTo(&s.Objects, 1)
 	}
+}
+
+// placed counts the indices that are asked for, each once, from one on and before another.
+func (s *sinkPlan) placed(from, until int64) (n int64) {
+	for _, i := range s.indices {
+		if from <= i && i < until {
+			n++
+		}
+	}
+	return n
 }
 
 // at returns the instant of the piece's start.
@@ -262,7 +278,11 @@ func (s *sinkPlan) estimate(instants int64, p piece) int64 {
 // before it, and those that lie a little after the piece before it and not so near to this one.
 func (s *sinkPlan) answered(p piece) int64 {
 	from := p.at(s.sample.Clock)
-	n := s.count(from.Add(-s.sample.Tolerance), from.Add(p.length)) + s.rest()
+	begins := from
+	if s.sample.Pick != decode.PickShown {
+		begins = from.Add(-s.sample.Tolerance)
+	}
+	n := s.count(begins, from.Add(p.length)) + s.rest()
 	s.ended = from.Add(p.length)
 	return n
 }

@@ -20,7 +20,7 @@ const standardOutput = "-"
 
 func (p *program) newRecordCommand() *cobra.Command {
 	var out string
-	var force bool
+	var force, remux bool
 	cmd := &cobra.Command{
 		Use:   "record STREAM -o FILE",
 		Short: "Saves a live stream as it arrives",
@@ -30,12 +30,17 @@ file. It grows by whole fragments and can be read meanwhile.
 
 Recording goes on until a limit is reached or an interrupt comes, over as many
 sessions as it takes. Each fragment is saved once. A fragment that cannot be had
-whole is left out and counted as a gap.`,
+whole is left out and counted as a gap.
+
+With --remux the file is one that players play: one Matroska document with times that
+go on. It does not say fragment numbers, clocks and tags any more. Where codec or size
+of the picture change it ends, with an error that names the fragment.`,
 		Args: checkArgs(cobra.ExactArgs(1)),
 	}
 	live := addLive(cmd, source.End{})
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the `FILE` to write; - is standard output")
 	cmd.Flags().BoolVar(&force, "force", false, "replace a file that is there, once the first fragment has come")
+	cmd.Flags().BoolVar(&remux, "remux", false, "write one Matroska file that players play, in place of the payload")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if out == "" {
 			return usage(errors.New("name the file to write with --output"))
@@ -44,15 +49,18 @@ whole is left out and counted as a gap.`,
 		if err != nil {
 			return err
 		}
-		return p.runRecord(cmd.Context(), c, out, force)
+		t := &tape{out: p.stdout, log: p.toolLogger(slog.LevelInfo)}
+		if remux {
+			t.remux = &source.Remuxer{}
+		}
+		return p.runRecord(cmd.Context(), c, t, out, force)
 	}
 	return cmd
 }
 
-func (p *program) runRecord(ctx context.Context, c source.Config, out string, force bool) error {
+func (p *program) runRecord(ctx context.Context, c source.Config, t *tape, out string, force bool) error {
 	ctx, draining, stop := p.watch(ctx)
 	defer stop()
-	t := &tape{out: p.stdout, log: p.toolLogger(slog.LevelInfo)}
 	if out != standardOutput {
 		var err error
 		if t.file, t.fresh, err = createTape(out, force); err != nil {
@@ -102,6 +110,8 @@ type tape struct {
 	file  *os.File
 	fresh bool
 	log   *slog.Logger
+	// remux makes one document of the fragments; nil keeps them as they come.
+	remux *source.Remuxer
 
 	fragments, gaps int
 	bytes           int64
@@ -141,11 +151,18 @@ func (t *tape) write(f *media.Fragment) error {
 			return err
 		}
 	}
-	if _, err := t.out.Write(f.MKV); err != nil {
+	data := f.MKV
+	if t.remux != nil {
+		var err error
+		if data, err = t.remux.Append(nil, f); err != nil {
+			return err
+		}
+	}
+	if _, err := t.out.Write(data); err != nil {
 		return errors.Join(fmt.Errorf("write fragment %s: %w", f.Number, err), t.truncate())
 	}
 	t.fragments++
-	t.bytes += int64(len(f.MKV))
+	t.bytes += int64(len(data))
 	if t.fragments == 1 {
 		t.log.Info("first fragment saved", "fragment", f.Number, "producer_time", f.ProducerTime)
 	}

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,92 +20,124 @@ import (
 // errShutdown is why a run ends whose drain has taken too long.
 var errShutdown = errors.New("service.shutdown_timeout is over")
 
+// runOptions are what the command line of run says.
+type runOptions struct {
+	file      string
+	set       []string
+	fragments []string
+	summary   string
+	// gapsCode is the exit code of a run that is done, but with gaps.
+	gapsCode int
+}
+
 func (p *program) newRunCommand() *cobra.Command {
-	var set, fragments []string
-	var summary string
+	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "run [pipeline.yaml]",
 		Short: "Reads the streams and writes their images",
 		Long: `Reads the streams of the settings side by side and writes their images, until
 every stream has ended. The first interrupt stops the reading and finishes what is
-under way, the second one ends at once. Progress and a summary go to standard error.
+under way, another one, a second later or more, ends at once. Progress and a summary
+go to standard error.
 
 With --fragment it reads just the fragments of these numbers, such as a notification
 names them, from the archive of the one stream; start_selector, end and mode do not count then.`,
 		Args: checkArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, n := range fragments {
-				if !source.IsFragmentNumber(n) {
-					return usage(fmt.Errorf("--fragment %q is not a fragment number", n))
-				}
+			o.file = fileOf(args)
+			if err := o.check(); err != nil {
+				return usage(err)
 			}
-			return p.runRun(cmd.Context(), fileOf(args), set, fragments, summary)
+			return p.runRun(cmd.Context(), o)
 		},
 	}
-	addSet(cmd, &set)
-	cmd.Flags().StringSliceVar(&fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (again, or with commas, for more)")
-	cmd.Flags().StringVar(&summary, "summary", "", "write the summary to this file, as JSON")
+	addSet(cmd, &o.set)
+	cmd.Flags().StringSliceVar(&o.fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (again, or with commas, for more)")
+	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output,\nwhich like devices and pipes gets it at the end alone")
+	cmd.Flags().IntVar(&o.gapsCode, "gaps-exit-code", exitGaps, "the exit code `N` of a run that is done, but with gaps")
 	return cmd
 }
 
-func (p *program) runRun(ctx context.Context, file string, set, fragments []string, summaryFile string) error {
-	from := p.options(file, set)
-	c, err := p.loadSettings(from)
-	if err != nil {
-		return err
+func (o runOptions) check() error {
+	for _, n := range o.fragments {
+		if !source.IsFragmentNumber(n) {
+			return fmt.Errorf("--fragment %q is not a fragment number", n)
+		}
 	}
-	if err := checkFolder(summaryFile); err != nil {
-		return err
-	}
-	screen := &screen{out: p.stderr}
-	log := newLogger(screen, c.Service.Log, p.terminal)
-	ctx, draining, stop := p.watch(ctx)
-	defer stop()
-
-	st, err := wire(draining, c, fragments, p.stdin, log)
-	if err != nil {
-		return p.refused(draining, from, err)
-	}
-	start := time.Now()
-	results, err := p.runStreams(ctx, draining, st, c, screen, log)
-	if closeErr := st.close(); err == nil {
-		err = closeErr
-	}
-	sum := newSummary(results, time.Since(start))
-	sum.print(screen)
-	if summaryFile != "" {
-		err = errors.Join(err, sum.write(summaryFile))
-	}
-	if err != nil {
-		return err
-	}
-	return verdict(results, interrupted(draining))
-}
-
-// checkFolder finds out before a run whether there is a place for its summary.
-func checkFolder(file string) error {
-	if file == "" {
-		return nil
-	}
-	info, err := os.Stat(filepath.Dir(file))
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is not a folder", filepath.Dir(file))
-	}
-	if err != nil {
-		return fmt.Errorf("write summary: %w", err)
+	if o.gapsCode < 0 || o.gapsCode > 255 {
+		return fmt.Errorf("--gaps-exit-code %d is not within 0..255", o.gapsCode)
 	}
 	return nil
 }
 
-// refused says why a run did not start. Settings that turn out to be wrong only
-// when files are looked for are wrong settings as well.
-func (p *program) refused(draining context.Context, from config.Options, err error) error {
+func (p *program) runRun(ctx context.Context, o runOptions) error {
+	ctx, draining, stop := p.watch(ctx)
+	defer stop()
+	c, r, err := p.prepare(draining, p.options(o.file, o.set), o.fragments)
+	if err != nil {
+		return refused(draining, err)
+	}
+	j, err := newJournal(c)
+	if err != nil {
+		return err
+	}
+	out, err := openSummary(draining, o.summary, p.stdout)
+	if err == nil {
+		err = out.begin(j.summary())
+	}
+	switch {
+	case err != nil && interrupted(draining):
+		return &exitError{code: exitInterrupted, err: errDraining}
+	case err != nil:
+		return usage(err)
+	}
+	status, err := p.carry(ctx, draining, c, r, o, j, out)
+	if late := out.finish(j.close(status, exitCode(err), err)); late != nil {
+		return &exitError{code: exitFailed, err: errors.Join(said(err), late)}
+	}
+	return err
+}
+
+// carry runs the streams and keeps the summary up to date meanwhile. It returns how the run ended.
+func (p *program) carry(ctx, draining context.Context, c *config.Config, r *ready, o runOptions, j *journal, out *summaryFile) (pipeline.Status, error) {
+	screen := p.newScreen()
+	log := newLogger(screen, c.Service.Log, p.terminal)
+	st, err := wire(draining, c, r, o.fragments, log)
+	if err != nil {
+		err = refused(draining, err)
+		if interrupted(draining) {
+			return pipeline.StatusInterrupted, err
+		}
+		return pipeline.StatusFailed, err
+	}
+	j.count(st.counted)
+	finished := make(chan struct{})
+	var aside sync.WaitGroup
+	aside.Go(func() {
+		ticker := time.NewTicker(rewriteEvery)
+		defer ticker.Stop()
+		out.keep(finished, ticker.C, j.summary, log)
+	})
+	results, err := p.runStreams(ctx, draining, st, c, j, screen, log)
+	close(finished)
+	aside.Wait()
+	if closeErr := st.close(); err == nil {
+		err = closeErr
+	}
+	j.summary().print(screen)
+	if err != nil {
+		if errors.Is(err, errAborted) {
+			return pipeline.StatusInterrupted, err
+		}
+		return pipeline.StatusFailed, err
+	}
+	return verdict(results, interrupted(draining), o.gapsCode)
+}
+
+// refused is why a run did not start.
+func refused(draining context.Context, err error) error {
 	if interrupted(draining) {
 		return &exitError{code: exitInterrupted, err: errDraining}
-	}
-	var wrong *settingsError
-	if errors.As(err, &wrong) {
-		return &exitError{code: exitConfig, err: config.Fields(from, wrong.part, wrong.err)}
 	}
 	return err
 }
@@ -120,7 +151,7 @@ type result struct {
 
 // runStreams runs all streams side by side. One that fails leaves the others
 // alone. Its error concerns the run as a whole.
-func (p *program) runStreams(ctx, draining context.Context, st *stages, c *config.Config, screen *screen, log *slog.Logger) ([]result, error) {
+func (p *program) runStreams(ctx, draining context.Context, st *stages, c *config.Config, j *journal, screen *screen, log *slog.Logger) ([]result, error) {
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
 	meter := &pipeline.Meter{}
@@ -130,7 +161,12 @@ func (p *program) runStreams(ctx, draining context.Context, st *stages, c *confi
 	aside.Go(func() { p.progress(finished, c, meter, &st.outages, screen, log) })
 
 	f := &fleet{
-		run:   func(in source.Input) result { return runStream(ctx, draining, st, in, meter, log) },
+		run: func(in source.Input) result { return runStream(ctx, draining, st, in, j, meter, log) },
+		missing: func(stream string, err error) result {
+			account := j.open(stream)
+			account.End(pipeline.StatusFailed, err)
+			return result{stream: stream, summary: account.Summary(), err: err}
+		},
 		list:  st.list,
 		every: listEvery,
 		log:   log,
@@ -149,17 +185,31 @@ func (p *program) runStreams(ctx, draining context.Context, st *stages, c *confi
 	return results, nil
 }
 
-func runStream(ctx, draining context.Context, st *stages, in source.Input, meter *pipeline.Meter, log *slog.Logger) result {
-	summary, err := st.run(ctx, draining, in, st.bounds(pipeline.Options{Log: log, Meter: meter}))
+func runStream(ctx, draining context.Context, st *stages, in source.Input, j *journal, meter *pipeline.Meter, log *slog.Logger) result {
+	account := j.open(in.Stream)
+	summary, err := st.run(ctx, draining, in, st.bounds(pipeline.Options{Log: log, Meter: meter, Account: account}))
 	log = log.With("stream", in.Stream)
+	status := pipeline.StatusComplete
 	switch {
 	case err == nil:
-		log.Info("stream ended", "fragments", summary.Fragments, "gaps", len(summary.Gaps))
+		log.Info("stream ended", "fragments", summary.Fragments, "gaps", summary.Gaps)
+		if interrupted(draining) {
+			status = pipeline.StatusInterrupted
+		} else if summary.Gaps > 0 {
+			status = pipeline.StatusGaps
+		}
+	case errors.Is(context.Cause(ctx), errAborted):
+		log.Warn("stream given up", "error", err)
+		status, err = pipeline.StatusInterrupted, errAborted
 	case ctx.Err() != nil:
 		log.Warn("stream given up", "error", err)
+		status, err = pipeline.StatusFailed, context.Cause(ctx)
 	default:
 		log.Error("stream failed", "error", err)
+		status = pipeline.StatusFailed
+		j.blame(err)
 	}
+	account.End(status, err)
 	return result{stream: in.Stream, summary: summary, err: err}
 }
 
@@ -183,24 +233,24 @@ func limitDrain(draining context.Context, finished <-chan struct{}, timeout time
 	}
 }
 
-// verdict is the exit code of a run whose streams have all come to an end.
-func verdict(results []result, interrupted bool) error {
+// verdict is how a run ended whose streams have all come to an end, and its exit code.
+func verdict(results []result, interrupted bool, gapsCode int) (pipeline.Status, error) {
 	gaps, failed := 0, 0
 	for _, r := range results {
-		gaps += len(r.summary.Gaps)
+		gaps += r.summary.Gaps
 		if r.err != nil {
 			failed++
 		}
 	}
 	switch {
 	case failed > 0:
-		return fmt.Errorf("%d of %d streams failed", failed, len(results))
+		return pipeline.StatusFailed, fmt.Errorf("%d of %d streams failed", failed, len(results))
 	case interrupted:
-		return &exitError{code: exitInterrupted}
+		return pipeline.StatusInterrupted, &exitError{code: exitInterrupted}
 	case gaps > 0:
-		return &exitError{code: exitGaps}
+		return pipeline.StatusGaps, &exitError{code: gapsCode}
 	}
-	return nil
+	return pipeline.StatusComplete, nil
 }
 
 // newLogger returns the logger that the settings ask for.
@@ -209,9 +259,17 @@ func newLogger(w io.Writer, c config.Log, terminal bool) *slog.Logger {
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		level = slog.LevelInfo // the settings allow no other names than the four of slog
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: plainErrors}
 	if c.Format == config.LogText || c.Format == config.LogAuto && terminal {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// plainErrors logs an error as its cause, in one line.
+func plainErrors(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(strings.Join(errorLines(err), "; "))
+	}
+	return a
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,38 +41,6 @@ func read(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-// readSummary reads the file that --summary writes, and takes no key that the
-// contract does not have.
-func readSummary(t *testing.T, path string) map[string]streamSummary {
-	t.Helper()
-	var s struct {
-		Streams map[string]streamSummary `json:"streams"`
-		Elapsed *float64                 `json:"elapsed_s"`
-	}
-	d := json.NewDecoder(bytes.NewReader(read(t, path)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil || s.Elapsed == nil {
-		t.Fatalf("summary: %v", err)
-	}
-	return s.Streams
-}
-
-type streamSummary struct {
-	Fragments     int            `json:"fragments"`
-	FramesDecoded int            `json:"frames_decoded"`
-	Concealed     int            `json:"frames_concealed"`
-	FramesWritten map[string]int `json:"frames_written"`
-	BytesRead     int64          `json:"bytes_read"`
-	Gaps          []struct {
-		FragmentNumber string `json:"fragment_number"`
-		Reason         string `json:"reason"`
-		FramesLost     int    `json:"frames_lost"`
-	} `json:"gaps"`
-	Reconnects         int    `json:"reconnects"`
-	Pauses             int    `json:"pauses"`
-	LastFragmentNumber string `json:"last_fragment_number"`
 }
 
 // sinkOf is a sink of the file destination below a folder.
@@ -119,8 +86,8 @@ func TestRunReadsStreamsAndTellsHowTheyEnded(t *testing.T) {
 			}
 			gaps := map[string]int{}
 			for name, s := range readSummary(t, summaryFile) {
-				gaps[name] = len(s.Gaps)
-				if _, ok := s.FramesWritten["thumbs"]; !ok || s.Gaps == nil {
+				gaps[name] = s.Gaps
+				if _, ok := s.FramesWritten["thumbs"]; !ok || s.GapList == nil {
 					t.Errorf("%s: incomplete: %+v", name, s)
 				}
 			}
@@ -183,20 +150,26 @@ func TestInterruptDrains(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said []string
+	manifests := 0
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		said = append(said, lines.Text())
-		if strings.Contains(lines.Text(), `"wrote manifest"`) {
-			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		if !strings.Contains(lines.Text(), `"wrote manifest"`) {
+			continue
+		}
+		// Standard error is no terminal, so that SIGHUP is nothing; and GNU timeout sends its signal twice.
+		for _, s := range [][]os.Signal{{syscall.SIGHUP}, {syscall.SIGTERM, syscall.SIGINT}}[min(manifests, 1)] {
+			if err := cmd.Process.Signal(s); err != nil {
 				t.Fatal(err)
 			}
 		}
+		manifests++
 	}
 	_ = cmd.Wait() // the code says it
 	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
 		t.Fatalf("code %d:\n%s", code, strings.Join(said, "\n"))
 	}
 	s := readSummary(t, summaryFile)["cam"]
-	if s.Fragments < 1 || s.Fragments > 6 || len(s.Gaps) > 0 || s.FramesWritten["thumbs"] != 2*s.Fragments || len(images(t, out)) != 2*s.Fragments {
+	if s.Status != "interrupted" || s.Fragments < 2 || s.Fragments > 6 || s.Gaps > 0 || s.FramesWritten["thumbs"] != 2*s.Fragments || len(images(t, out)) != 2*s.Fragments {
 		t.Errorf("summary %+v, %d images", s, len(images(t, out)))
 	}
 }
@@ -249,27 +222,6 @@ service: {shutdown_timeout: `+test.timeout+`}
 				t.Errorf("code %d, want %d:\n%s", got, test.code, stderr)
 			}
 		})
-	}
-}
-
-func TestASummaryIsWrittenWholeOrNotAtAll(t *testing.T) {
-	folder := t.TempDir()
-	file := filepath.Join(folder, "summary.json")
-	if err := os.WriteFile(file, []byte("the one before"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := newSummary([]result{{stream: "cam"}}, 0).write(file); err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := readSummary(t, file)["cam"]; !ok {
-		t.Error("the summary lacks the stream")
-	}
-	if err := newSummary(nil, 0).write(folder); err == nil {
-		t.Error("a folder was replaced")
-	}
-	entries, err := os.ReadDir(folder)
-	if err != nil || len(entries) != 1 {
-		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }
 

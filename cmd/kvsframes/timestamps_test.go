@@ -22,7 +22,7 @@ func stampsOf(folder, sample string) string {
 const (
 	stampsAt = "at: [2026-01-01T12:00:03.361Z, 2026-01-01T12:00:03.37Z, 2026-01-01T12:00:05.99Z, 2026-01-01T12:00:14.459Z, " +
 		"2026-01-01T11:59:00Z, 2026-01-01T13:00:14.461+01:00]"
-	stampsFile = "# what the loader asks for\n2026-01-01T12:00:14.459Z\n2026-01-01T12:00:03.361Z\n\n2026-01-01T12:00:03.37Z\n" +
+	stampsFile = "# what the loader asks for\n2026-01-01T12:00:14.459Z\n2026-01-01T12:00:03.361Z\n\n1767268803370 door\n" +
 		"2026-01-01T13:00:05.99+01:00\n2026-01-01T11:59:00Z\n2026-01-01T12:00:14.461Z\n"
 )
 
@@ -49,8 +49,8 @@ func TestEveryTimeIsAnsweredByAFrameOrANamedMiss(t *testing.T) {
 			}
 			s := readSummary(t, summary)["cam"]
 			var misses []string
-			for _, g := range s.Gaps {
-				misses = append(misses, g.FragmentNumber+g.Reason)
+			for _, g := range s.GapList {
+				misses = append(misses, g.FragmentNumber+g.Detail)
 			}
 			want := []string{"sink train: no frame within 500ms of 2026-01-01T11:59:00Z", "sink train: no frame within 500ms of 2026-01-01T12:00:14.461Z"}
 			if s.Fragments != 7 || s.FramesWritten["train"] != 3 || !slices.Equal(misses, want) {

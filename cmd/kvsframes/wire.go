@@ -6,16 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/config"
-	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
@@ -36,27 +33,19 @@ type stages struct {
 	pool    *decode.Pool
 	outputs []decode.Output
 	sinks   []pipeline.Sink
+	counted []counted // the same sinks
 	closers []func() error
 	outages outages
 }
 
-// settingsError is an error of settings that shows only when what they name is
-// looked for. part is the part of the settings that err's key paths start at.
-type settingsError struct {
-	part string
-	err  error
-}
-
-func (e *settingsError) Error() string { return fmt.Sprintf("%s: %v", e.part, e.err) }
-func (e *settingsError) Unwrap() error { return e.err }
-
 // wire opens everything that the streams share. fragments, if there are any, are what
 // is read of the one stream. ctx bounds the opening alone.
-func wire(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader, log *slog.Logger) (*stages, error) {
+func wire(ctx context.Context, c *config.Config, r *ready, fragments []string, log *slog.Logger) (*stages, error) {
 	st := &stages{source: c.Source}
-	err := readTimes(c)
+	r.fill(c)
+	err := r.checkCredentials(ctx, c)
 	if err == nil {
-		err = st.openInputs(ctx, c, fragments, stdin, log)
+		err = st.openInputs(ctx, c, r, fragments, log)
 	}
 	if err == nil {
 		err = st.openSinks(ctx, c, log)
@@ -71,56 +60,17 @@ func wire(ctx context.Context, c *config.Config, fragments []string, stdin io.Re
 	return st, nil
 }
 
-// readTimes reads the files of times that sinks name, into the settings.
-func readTimes(c *config.Config) error {
-	for i := range c.Sinks {
-		sample := &c.Sinks[i].Sample
-		if sample.File == "" {
-			continue
-		}
-		wrong := func(err error) error {
-			return &settingsError{part: fmt.Sprintf("sinks[%d]", i), err: &media.FieldError{Path: "sample.file", Problem: err.Error()}}
-		}
-		f, err := os.Open(sample.File)
-		if err != nil {
-			return wrong(err)
-		}
-		sample.At, err = decode.ReadTimes(f)
-		if closeErr := f.Close(); err == nil {
-			err = closeErr
-		}
-		if err != nil {
-			return wrong(fmt.Errorf("%s: %w", sample.File, err))
-		}
-		sample.File = ""
-	}
-	return nil
-}
-
 // openInputs finds the streams. Those of patterns are found when the run has begun,
 // and again and again (see fleet).
-func (st *stages) openInputs(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader, log *slog.Logger) error {
+func (st *stages) openInputs(ctx context.Context, c *config.Config, r *ready, fragments []string, log *slog.Logger) error {
 	if c.Source.Type == source.TypeFile {
-		if len(fragments) > 0 {
-			return &settingsError{part: "source", err: &media.FieldError{Path: "type", Problem: "--fragment reads fragments of a KVS stream"}}
-		}
-		inputs, err := source.Files(c.Source, stdin)
-		if err != nil {
-			return &settingsError{part: "source", err: err}
-		}
-		st.inputs = inputs
-		if st.many = len(inputs) > 1; st.many {
-			return checkStreams(c.Sinks)
-		}
+		st.inputs, st.many = r.inputs, len(r.inputs) > 1
 		return nil
-	}
-	if len(fragments) > 0 && c.Source.Many() {
-		return &settingsError{part: "source", err: &media.FieldError{Path: "streams", Problem: "--fragment reads fragments of one stream: name that one alone"}}
 	}
 	if len(fragments) > 0 {
 		st.source.End = source.End{}
 	}
-	cfg, err := kvs.LoadAWS(ctx, c.Source.Region)
+	cfg, err := r.chain(ctx, c.Source.Region)
 	if err != nil {
 		return err
 	}
@@ -200,17 +150,6 @@ func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []sourc
 	return l
 }
 
-// checkStreams holds the sinks' paths against there being several streams, which
-// files show only when they are found.
-func checkStreams(sinks []config.Sink) error {
-	for i, s := range sinks {
-		if err := s.SinkConfig().CheckStreams(); err != nil {
-			return &settingsError{part: fmt.Sprintf("sinks[%d]", i), err: err}
-		}
-	}
-	return nil
-}
-
 func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	run := runID(time.Now())
 	for _, s := range c.Sinks {
@@ -218,11 +157,11 @@ func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Log
 		if err != nil {
 			return fmt.Errorf("open sink %s: %w", s.Name, err)
 		}
-		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Log: log})
+		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Config: c.Pictures(s), Log: log})
 		if err != nil {
 			return err
 		}
-		st.sinks = append(st.sinks, out)
+		st.sinks, st.counted = append(st.sinks, out), append(st.counted, out)
 		st.outputs = append(st.outputs, s.Output())
 	}
 	return nil
@@ -268,10 +207,7 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 // run carries one stream through the stages. Once draining is over nothing more is
 // read of it.
 func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline.Options) (pipeline.Summary, error) {
-	nothing := noSummary()
-	for _, s := range st.sinks {
-		nothing.FramesWritten[s.Name()] = 0
-	}
+	nothing := pipeline.Summary{}
 	planner, err := st.pool.Stream(st.outputs)
 	if err != nil {
 		return nothing, err

@@ -11,6 +11,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // decode merges the layers. Values that were refused are in no layer, so that the
@@ -86,14 +87,15 @@ func (l *loader) check(c *Config) {
 	configs := make([]sink.Config, len(c.Sinks))
 	for i, s := range c.Sinks {
 		configs[i] = s.SinkConfig()
-		l.checkSink(i, s, configs[i], c.Source.Many())
+		l.checkSink(i, s, configs[i], c.Source)
 	}
 	for _, err := range sink.Conflicts(configs) {
 		l.checkPart("sinks", err)
 	}
 }
 
-func (l *loader) checkSink(i int, s Sink, c sink.Config, many bool) {
+func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Config) {
+	endless := from.Type == source.TypeKVS && from.Mode != source.ModeArchive
 	prefix := sinkPath(i)
 	if s.Name == "" {
 		l.report(prefix+".name", "is missing: every sink needs a name of its own")
@@ -103,9 +105,12 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, many bool) {
 		s.Format = decode.Format(forms[0]) // what is wrong with the rest is said as well
 	}
 	l.checkSelectors(prefix, sinkKeys, l.sinks[i].layers, l.sinks[i].defaults())
+	if s.Sample.Type == decode.SampleIndices && endless {
+		l.report(prefix+".sample.type", "indices are counted from the start of a file or a range: they need source.type file or source.mode archive")
+	}
 	l.checkPart(prefix, s.Output().Validate())
 	l.checkPart(prefix, c.Validate())
-	if many {
+	if from.Many() {
 		l.checkPart(prefix, c.CheckStreams())
 	}
 }

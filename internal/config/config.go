@@ -192,7 +192,7 @@ func DefaultSink(t SinkType) Sink {
 	c := sink.DefaultConfig()
 	s := Sink{
 		Type:        t,
-		Sample:      decode.Sample{Type: decode.SampleInterval, Interval: 10 * time.Second, Tolerance: decode.DefaultTolerance, Clock: media.ClockProducer},
+		Sample:      decode.Sample{Type: decode.SampleInterval, Interval: 10 * time.Second, Tolerance: decode.DefaultTolerance, Pick: decode.PickNearest, Clock: media.ClockProducer},
 		Resize:      decode.Resize{Fit: decode.FitContain},
 		Format:      decode.FormatJPEG,
 		Quality:     80,

@@ -201,12 +201,6 @@ func plain(v reflect.Value) any {
 	switch value := v.Interface().(type) {
 	case time.Duration:
 		return value.String()
-	case []time.Time:
-		texts := make([]any, len(value))
-		for i, t := range value {
-			texts[i] = t.Format(time.RFC3339Nano)
-		}
-		return texts
 	case encoding.TextMarshaler:
 		text, err := value.MarshalText()
 		if err != nil {

@@ -352,7 +352,7 @@ func (l *loader) list(k *key, n *node) (setting, error) {
 	value, err := k.read(&copied, false)
 	var e *entryError
 	if errors.As(err, &e) && shown[e.index] != "" {
-		err = &entryError{e.index, unfit(shown[e.index], k.wantsEntry())}
+		err = &entryError{e.index, unfit(shown[e.index], "text")}
 	}
 	s := newSetting(value, n)
 	if hidden {

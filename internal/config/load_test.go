@@ -98,7 +98,6 @@ func TestEveryKeyHasAVariableAndAFlag(t *testing.T) {
 	values := map[kind]string{
 		kindInt: "7", kindBool: "true", kindDuration: "7s", kindSize: "7MiB", kindTime: "2026-11-01T00:00:00Z",
 		kindRate: "7", kindColor: "#070707", kindTexts: "a,b", kindText: "seven",
-		kindTimes: "2026-11-01T00:00:00Z, 2026-11-01T00:00:01+02:00",
 	}
 	value := func(k key) string {
 		if k.kind == kindChoice {
@@ -180,10 +179,10 @@ sinks:
 		{"a number of a sink by index", thumbs.Quality, 90},
 		{"keys of one mapping one by one", [2]int{thumbs.Resize.Width, thumbs.Resize.Height}, [2]int{64, 48}},
 		{"true or false", thumbs.Resize.Upscale, true},
-		{"a mapping of a sink by name", thumbs.Sample, decode.Sample{Type: decode.SampleStride, N: 5, Tolerance: decode.DefaultTolerance, Clock: media.ClockProducer}},
+		{"a mapping of a sink by name", thumbs.Sample, decode.Sample{Type: decode.SampleStride, N: 5, Tolerance: decode.DefaultTolerance, Pick: decode.PickNearest, Clock: media.ClockProducer}},
 		{"a choice by index", raw.PixelFormat, decode.PixelNV12},
 		{"a name with a dot", raw.Destination.Directory, "raw"},
-		{"times", stamps.Sample.At, []time.Time{time.UnixMilli(1793491200000).UTC(), time.UnixMilli(1793487600500).UTC()}},
+		{"times", stamps.Sample.At, []string{"2026-11-01T00:00:00Z", "2026-11-01T00:00:00.5+01:00"}},
 		{"a colour", raw.Resize.Background, decode.RGB{0x10, 0x20, 0x30}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -217,8 +216,8 @@ func TestProblemsOfOverridesNameTheirSource(t *testing.T) {
 		{"a flag of a sink that is not there", "", "sinks.3.quality=3", "--set sinks.3.quality: there is no sinks[3]: the file has 1"},
 		{"a flag for all sinks", "", "sinks=[]", "--set sinks: name a sink and its key, such as sinks.0.quality or sinks.thumbs.quality"},
 		{"a flag value of the wrong type", "", "decode.workers=many", "--set decode.workers: decode.workers: \"many\" is not a whole number"},
-		{"one of the times of a variable", "KVSFRAMES_SINKS_0_SAMPLE_AT=2026-11-01T00:00:00Z, noon", "", "environment KVSFRAMES_SINKS_0_SAMPLE_AT: sinks[0].sample.at: entry 1: \"noon\" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z"},
-		{"one of the times of a flag", "", "sinks.0.sample.at=[2026-11-01T00:00:00Z, noon]", "--set sinks.0.sample.at: sinks[0].sample.at[1]: \"noon\" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z"},
+		{"one of the times of a variable", "KVSFRAMES_SINKS_0_SAMPLE={type: timestamps, at: [1793491200, noon]}", "", "environment KVSFRAMES_SINKS_0_SAMPLE: sinks[0].sample.at[1]: \"noon\" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or seconds or milliseconds since the Unix epoch"},
+		{"one of the times of a flag", "", "sinks.0.sample={type: timestamps, at: [2026-11-01T00:00:00Z, noon]}", "--set sinks.0.sample: sinks[0].sample.at[1]: \"noon\" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or seconds or milliseconds since the Unix epoch"},
 		{"a flag for what is not there yet", "", "service.http=:9090", "--set service.http: service.http: is not available in this version"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -18,7 +18,6 @@ const (
 	kindRate
 	kindColor
 	kindTexts
-	kindTimes
 )
 
 // key is one key of the contract that holds a value.
@@ -158,13 +157,14 @@ var (
 		{path: "name", kind: kindText, optional: true},
 		{path: "type", kind: kindChoice, values: []string{"image", "raw"}, later: []string{"webdataset", "parquet", "batch", "sprite"}},
 
-		{path: "sample.type", kind: kindChoice, values: []string{"all", "keyframes", "stride", "interval", "timestamps"}, later: []string{"uniform", "scene", "best"}},
+		{path: "sample.type", kind: kindChoice, values: []string{"all", "keyframes", "stride", "interval", "timestamps", "indices"}, later: []string{"uniform", "scene", "best"}},
 		{path: "sample.n", kind: kindInt, optional: true, selector: "sample.type", needs: []string{"stride"}},
 		{path: "sample.interval", kind: kindDuration, optional: true, selector: "sample.type", needs: []string{"interval"}},
 		{path: "sample.fps", kind: kindRate, optional: true, selector: "sample.type", needs: []string{"interval"}},
-		{path: "sample.at", kind: kindTimes, optional: true, selector: "sample.type", needs: []string{"timestamps"}},
+		{path: "sample.at", kind: kindTexts, optional: true, selector: "sample.type", needs: []string{"timestamps", "indices"}},
 		{path: "sample.file", kind: kindText, optional: true, selector: "sample.type", needs: []string{"timestamps"}},
 		{path: "sample.tolerance", kind: kindDuration, selector: "sample.type", needs: []string{"timestamps"}},
+		{path: "sample.pick", kind: kindChoice, values: []string{"nearest", "shown"}, selector: "sample.type", needs: []string{"timestamps"}},
 		{path: "sample.clock", kind: kindChoice, values: []string{"producer", "server"}},
 		{path: "sample.threshold", kind: kindInt, unavailable: true},
 		{path: "sample.min_gap", kind: kindDuration, unavailable: true},
@@ -203,6 +203,7 @@ var (
 		{path: "destination.region", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.endpoint_url", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.force_path_style", kind: kindBool, selector: "destination.type", needs: []string{"s3"}},
+		{path: "destination.checksum", kind: kindChoice, values: []string{"crc32", "none"}, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.storage_class", kind: kindText, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.server_side_encryption.type", kind: kindChoice, values: []string{"", "AES256", "aws:kms"}, selector: "destination.type", needs: []string{"s3"}},
 		{path: "destination.server_side_encryption.kms_key_id", kind: kindText, selector: "destination.type", needs: []string{"s3"}},

@@ -64,19 +64,9 @@ func (k *key) wants() string {
 		return "a colour such as \"#000000\""
 	case kindTexts:
 		return "a list of text"
-	case kindTimes:
-		return "a list of times such as [2026-11-01T00:00:00Z]"
 	default:
 		return "text"
 	}
-}
-
-// wantsEntry is what one entry of a list is.
-func (k *key) wantsEntry() string {
-	if k.kind == kindTimes {
-		return "a time such as 2026-11-01T00:00:00Z"
-	}
-	return "text"
 }
 
 func readInt(n *node, loose bool) (any, error) {
@@ -153,7 +143,7 @@ func (k *key) readChoice(text string) error {
 }
 
 // isList says whether the value is a list, whose entries are text.
-func (k *key) isList() bool { return k.kind == kindTexts || k.kind == kindTimes }
+func (k *key) isList() bool { return k.kind == kindTexts }
 
 // entryError is what is wrong with one entry of a list.
 type entryError struct {
@@ -175,23 +165,12 @@ func (k *key) readList(n *node, loose bool) (any, error) {
 	}
 	texts := []any{}
 	for i, item := range items {
-		if err := k.readEntry(item); err != nil {
-			return nil, &entryError{i, err}
+		if item.shape != shapeText && item.shape != shapeNumber {
+			return nil, &entryError{i, fmt.Errorf("want text, not %s", item.shape)}
 		}
 		texts = append(texts, item.text)
 	}
 	return texts, nil
-}
-
-func (k *key) readEntry(item *node) error {
-	if item.shape != shapeText && item.shape != shapeNumber {
-		return fmt.Errorf("want text, not %s", item.shape)
-	}
-	if k.kind == kindTimes {
-		_, err := parseTime(item.text)
-		return err
-	}
-	return nil
 }
 
 // splitList reads a,b as the environment and the flags write a list.

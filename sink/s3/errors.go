@@ -17,12 +17,9 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// errForbidden marks answers of status 403.
-var errForbidden = errors.New("access denied")
-
 // Error is a request that S3 refused or that did not reach it.
 type Error struct {
-	// Op is what was being done: open or put.
+	// Op is what was being done: open, put or look at.
 	Op string
 	// Bucket and Key name the object; Key, with the prefix, is empty for open.
 	Bucket, Key string
@@ -48,6 +45,8 @@ func (e *Error) Error() string {
 	switch {
 	case e.Status == 0:
 		fmt.Fprintf(&b, ": %v", e.cause())
+	case e.Code == "" && e.Status < http.StatusMultipleChoices:
+		fmt.Fprintf(&b, ": %v", e.cause())
 	case e.Code == "":
 		fmt.Fprintf(&b, ": HTTP %d %s", e.Status, http.StatusText(e.Status))
 	case e.Message == "":
@@ -69,6 +68,10 @@ func (e *Error) cause() error {
 	var send *smithyhttp.RequestSendError
 	if errors.As(e.Err, &send) {
 		return send.Err
+	}
+	var operation *smithy.OperationError
+	if errors.Is(e.Err, errReceipt) && errors.As(e.Err, &operation) {
+		return operation.Err
 	}
 	return e.Err
 }
@@ -101,8 +104,6 @@ func (e *Error) classify(answer *awshttp.ResponseError) {
 	case e.Code == "ObjectParentIsFile" || e.Code == "ExistingObjectIsDirectory":
 		// Servers that keep objects in files.
 		e.Err = fmt.Errorf("%w: %w", sink.ErrKeyConflict, e.Err)
-	case e.Status == http.StatusForbidden:
-		e.Err = fmt.Errorf("%w: %w", errForbidden, e.Err)
 	case e.Op == "open" && e.Status == http.StatusNotFound:
 		e.Hint = "there is no such bucket"
 	case e.Status == http.StatusMovedPermanently:

@@ -8,12 +8,14 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/s3"
 )
 
 // proxy stands between the store and the server. Requests of objects take the
@@ -89,6 +91,16 @@ func answer(status int, code string) fault {
 	}
 }
 
+// lie answers as if all was done, with these headers, and keeps the request from the server.
+func lie(headers ...string) fault {
+	return func(_ *proxy, w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+	}
+}
+
 // cut ends the connection after a part of the body, before the server has it.
 func cut(_ *proxy, w http.ResponseWriter, r *http.Request) {
 	_, _ = io.CopyN(io.Discard, r.Body, 1000)
@@ -118,6 +130,18 @@ func TestPutSurvivesFaultsThatPass(t *testing.T) {
 		{"the answer to a conditional put is lost", []fault{lose}, true},
 		{"a conditional put is cut and then its answer lost", []fault{cut, lose}, true},
 		{"another conditional put is under way", []fault{answer(409, "ConditionalRequestConflict")}, true},
+		{"another operation is under way", []fault{answer(409, "OperationAborted")}, false},
+		{"the body was damaged on its way", []fault{answer(400, "BadDigest")}, false},
+		{"the body was damaged, and the signature tells", []fault{answer(400, "XAmzContentSHA256Mismatch")}, false},
+		{"the body came in part", []fault{answer(400, "IncompleteBody")}, false},
+		{"too many requests", []fault{answer(429, "TooManyRequests")}, false},
+		{"too many requests, without a code that is known", []fault{answer(429, "Busy")}, false},
+		{"the token has expired", []fault{answer(400, "ExpiredToken")}, false},
+		{"the bucket is not known everywhere yet", []fault{answer(307, "TemporaryRedirect")}, false},
+		{"a gateway is away", []fault{answer(502, "")}, false},
+		{"an answer without a receipt", []fault{lie()}, false},
+		{"a receipt for other bytes", []fault{lie("ETag", `"0"`, "X-Amz-Checksum-Crc32", "AAAAAA==")}, false},
+		{"a conditional put without a receipt", []fault{lie()}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel() // most of the time is waiting between attempts
@@ -138,6 +162,89 @@ func TestPutSurvivesFaultsThatPass(t *testing.T) {
 				t.Errorf("the object has %d bytes (%v), want the %d put", len(got), err, len(want))
 			}
 		})
+	}
+}
+
+// An answer that is lost, or is no receipt, is none, even the last one.
+func TestAnAnswerWithoutAReceiptIsAnError(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	t.Setenv("AWS_MAX_ATTEMPTS", "2")
+	p, endpoint := newProxy(t, server)
+	d := destination(t, server)
+	d.EndpointURL = endpoint
+	store := open(t, d)
+	p.plan(lie(), lie(), lie())
+	err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{})
+	var refused *s3.Error
+	if !errors.As(err, &refused) || !refused.Passing() || !strings.Contains(err.Error(), "neither ETag nor checksum") {
+		t.Errorf("put gave %v", err)
+	}
+	if requests, _ := p.seen(); len(requests) != 2 {
+		t.Errorf("%d requests were sent, AWS_MAX_ATTEMPTS is 2", len(requests))
+	}
+}
+
+func TestTheEnvironmentSetsTheRetries(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	p, endpoint := newProxy(t, server)
+	d := destination(t, server)
+	d.EndpointURL = endpoint
+	for _, test := range []struct {
+		mode, attempts string
+		want           int
+	}{{"standard", "1", 1}, {"adaptive", "2", 2}, {"", "3", 3}} {
+		t.Setenv("AWS_RETRY_MODE", test.mode)
+		t.Setenv("AWS_MAX_ATTEMPTS", test.attempts)
+		store := open(t, d)
+		p.plan(answer(503, "SlowDown"), answer(503, "SlowDown"), answer(503, "SlowDown"), answer(503, "SlowDown"))
+		if err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{}); err == nil {
+			t.Error("a put that was refused gave no error")
+		}
+		if requests, _ := p.seen(); len(requests) != test.want {
+			t.Errorf("mode %q: %d requests were sent, want %d", test.mode, len(requests), test.want)
+		}
+	}
+	t.Setenv("AWS_RETRY_MODE", "sometimes")
+	if _, err := s3.Open(t.Context(), d); err == nil || !strings.Contains(err.Error(), "sometimes") {
+		t.Errorf("a mode that is none gave %v", err)
+	}
+}
+
+func TestCredentialsThatHaveExpiredAreRenewed(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	given := 0
+	chain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		given++
+		_, _ = fmt.Fprintf(w, `{"AccessKeyId": %q, "SecretAccessKey": %q, "Token": "token-%d", "Expiration": "2999-01-01T00:00:00Z"}`, server.AccessKey, server.SecretKey, given)
+	}))
+	t.Cleanup(chain.Close)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", chain.URL)
+	var tokens []string
+	script := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // the server of the tests knows no tokens
+		switch {
+		case r.Method != http.MethodPut:
+			return
+		case len(tokens) == 0:
+			answer(400, "ExpiredToken")(nil, w, r)
+		default:
+			lie("ETag", `"0"`)(nil, w, r)
+		}
+		tokens = append(tokens, r.Header.Get("X-Amz-Security-Token"))
+	}))
+	t.Cleanup(script.Close)
+	d := destination(t, server)
+	d.EndpointURL = script.URL
+	store := open(t, d)
+	if err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(tokens, []string{"token-1", "token-2"}) {
+		t.Errorf("the requests carried %q", tokens)
 	}
 }
 

@@ -76,6 +76,66 @@ func TestARefusedQuestionForTheBucketDoesNotEndTheRun(t *testing.T) {
 	}
 }
 
+func TestAServerThatDoesNotKnowTheQuestionForTheBucketCanBeWrittenTo(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	p, _ := newProxy(t, server)
+	for _, status := range []int{http.StatusMethodNotAllowed, http.StatusNotImplemented} {
+		deaf := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				w.WriteHeader(status)
+				return
+			}
+			p.ServeHTTP(w, r)
+		}))
+		t.Cleanup(deaf.Close)
+		d := destination(t, server)
+		d.EndpointURL = deaf.URL
+		store := open(t, d)
+		if err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{}); err != nil {
+			t.Errorf("status %d: %v", status, err)
+		}
+		// What is there cannot be told either, and is not taken for the same.
+		if same, err := store.Holds(t.Context(), "a.jpg", body(100)); same || err != nil {
+			t.Errorf("status %d: holds gave %t, %v", status, same, err)
+		}
+	}
+}
+
+func TestAChecksumIsSentUnlessSomebodyWantsNone(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	p, endpoint := newProxy(t, server)
+	for _, test := range []struct {
+		checksum sink.Checksum
+		variable string
+		want     bool
+	}{{sink.ChecksumCRC32, "", true}, {sink.ChecksumCRC32, "when_supported", true}, {sink.ChecksumNone, "", false}, {sink.ChecksumCRC32, "when_required", false}} {
+		t.Setenv("AWS_REQUEST_CHECKSUM_CALCULATION", test.variable)
+		d := destination(t, server)
+		d.EndpointURL, d.Checksum = endpoint, test.checksum
+		store := open(t, d)
+		p.plan()
+		if err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		requests, _ := p.seen()
+		sent := false
+		for name := range requests[0].Header {
+			sent = sent || strings.Contains(strings.ToLower(name), "checksum") || name == "X-Amz-Trailer"
+		}
+		if sent != test.want {
+			t.Errorf("checksum %s, variable %q: the request has %v", test.checksum, test.variable, requests[0].Header)
+		}
+		// Without a checksum the ETag tells what an object holds.
+		for size, want := range map[int]bool{100: true, 110: false} {
+			if same, err := store.Holds(t.Context(), "a.jpg", body(size)); err != nil || same != want {
+				t.Errorf("checksum %s: holds %d bytes: %t, %v", test.checksum, size, same, err)
+			}
+		}
+	}
+}
+
 func TestErrorsNameWhatWasRefused(t *testing.T) {
 	server := s3test.Start(t)
 	server.Setenv(t)

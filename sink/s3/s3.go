@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/logging"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/kvsframes/kvsframes/sink"
 )
@@ -44,11 +43,13 @@ const (
 )
 
 // Store is a sink.Store that puts each object with one PutObject request, with a
-// CRC32 that the server checks.
+// CRC32 that the server checks unless the destination wants none. An answer without receipt
+// (ETag or checksum), or with that of other bytes, does not count: the request is repeated.
 type Store struct {
 	client      *s3.Client
 	destination sink.Destination
 	prefix      string // empty, or with a slash at its end
+	checksum    bool   // objects get one
 }
 
 var _ sink.Store = (*Store)(nil)
@@ -56,66 +57,95 @@ var _ sink.Store = (*Store)(nil)
 // Open returns a store for a destination of type s3. Credentials, and the region
 // when the destination names none, come from the AWS chain. It asks once for the
 // bucket, so that a wrong name, region or endpoint ends a run before it starts;
-// a refusal of that question (HTTP 403) is no error, because s3:PutObject alone
+// a refusal of that question (HTTP 403, 405 or 501) is no error, because s3:PutObject alone
 // is enough to work.
 func Open(ctx context.Context, d sink.Destination) (*Store, error) {
-	client, err := newClient(ctx, d)
+	client, checksum, err := newClient(ctx, d)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", d.Bucket, err)
 	}
-	s := &Store{client: client, destination: d}
+	s := &Store{client: client, destination: d, checksum: checksum}
 	if prefix := strings.TrimSuffix(d.Prefix, "/"); prefix != "" {
 		s.prefix = prefix + "/"
 	}
 	_, err = client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &d.Bucket}, func(o *s3.Options) {
-		o.RetryMaxAttempts = openAttempts
+		if o.RetryMaxAttempts == 0 {
+			o.RetryMaxAttempts = openAttempts
+		}
+		o.APIOptions = append(o.APIOptions, s.eachAttempt(&attempts{}))
 	})
 	if err != nil {
-		if err := s.explain(ctx, "open", "", err); !errors.Is(err, errForbidden) {
+		if err := s.explain(ctx, "open", "", err); !unasked(err) {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-func newClient(ctx context.Context, d sink.Destination) (*s3.Client, error) {
+// unasked reports whether a server refused to answer a question, rather than to do what it was about:
+// one may put what one may not ask for, and some servers do not know the question.
+func unasked(err error) bool {
+	var refused *Error
+	if !errors.As(err, &refused) {
+		return false
+	}
+	switch refused.Status {
+	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// newClient returns a client as the AWS chain and its environment (AWS_MAX_ATTEMPTS, AWS_RETRY_MODE,
+// AWS_REQUEST_CHECKSUM_CALCULATION) ask for it. checksum reports whether objects get one.
+func newClient(ctx context.Context, d sink.Destination) (client *s3.Client, checksum bool, err error) {
 	loaded, err := config.LoadDefaultConfig(ctx,
 		config.WithRegion(d.Region),
 		config.WithLogger(logging.Nop{}),
 		config.WithHTTPClient(httpClient(d.MaxInFlight)),
-		config.WithRetryer(newRetryer),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("load AWS configuration: %w", err)
+		return nil, false, fmt.Errorf("load AWS configuration: %w", err)
 	}
 	if loaded.Region == "" {
 		if d.EndpointURL == "" {
-			return nil, errors.New("no region: set destination.region, AWS_REGION or a profile with one")
+			return nil, false, errors.New("no region: set destination.region, AWS_REGION or a profile with one")
 		}
 		loaded.Region = defaultRegion
 	}
-	return s3.NewFromConfig(loaded, func(o *s3.Options) {
+	checksum = d.Checksum != sink.ChecksumNone && loaded.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired
+	client = s3.NewFromConfig(loaded, func(o *s3.Options) {
 		if d.EndpointURL != "" {
 			o.BaseEndpoint = &d.EndpointURL
 		}
 		o.UsePathStyle = d.ForcePathStyle
+		o.Retryer = newRetryer(loaded.RetryMode)
 		o.DisableLogOutputChecksumValidationSkipped = true
-	}), nil
+		if !checksum {
+			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		}
+	})
+	return client, checksum, nil
 }
 
-// newRetryer is the SDK's standard one, but for its token bucket: that gives up
+// newRetryer is the SDK's, but for its token bucket: that gives up
 // after some hundred retries of all requests together, and when a server asks to
 // slow down, slowing down is right. What bounds the load is max_in_flight.
-func newRetryer() aws.Retryer {
-	standard := retry.NewStandard(func(o *retry.StandardOptions) {
+func newRetryer(mode aws.RetryMode) aws.Retryer {
+	standard := func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
 		o.MaxBackoff = maxBackoff
 		o.RateLimiter = ratelimit.None
-	})
-	// S3 answers so when another conditional write of the key is under way
-	// (Amazon S3 User Guide, How to prevent object overwrites with conditional
-	// writes), and wants the request again.
-	return retry.AddWithErrorCodes(standard, "ConditionalRequestConflict")
+		o.Retryables = []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			return aws.BoolTernary(judge(err).passes)
+		})}
+	}
+	if mode == aws.RetryModeAdaptive {
+		return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+			o.StandardOptions = append(o.StandardOptions, standard)
+		})
+	}
+	return retry.NewStandard(standard)
 }
 
 func httpClient(maxInFlight int) *awshttp.BuildableClient {
@@ -138,16 +168,20 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutO
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	attempts := 0
+	tried := attempts{body: body}
 	_, err := s.client.PutObject(ctx, s.request(full, body, opts), func(o *s3.Options) {
-		o.APIOptions = append(o.APIOptions, countAttempts(&attempts))
+		o.APIOptions = append(o.APIOptions, s.eachAttempt(&tried))
 	})
 	if err == nil {
 		return nil
 	}
 	err = s.explain(ctx, "put", full, err)
-	if opts.IfAbsent && errors.Is(err, sink.ErrExist) && attempts > 1 && s.isOurs(ctx, full, body) {
-		return nil
+	if opts.IfAbsent && errors.Is(err, sink.ErrExist) && tried.n > 1 {
+		// When the answer to a conditional put is lost, the repeated put finds the object of
+		// the first one and is refused; that is a success.
+		if ours, _ := s.Holds(ctx, key, body); ours {
+			return nil
+		}
 	}
 	return err
 }
@@ -157,10 +191,12 @@ func (s *Store) request(key string, body []byte, opts sink.PutOptions) *s3.PutOb
 		Bucket: &s.destination.Bucket,
 		Key:    &key,
 		// The client reads the body again for each attempt, which takes a Seeker.
-		Body:              bytes.NewReader(body),
-		ContentLength:     aws.Int64(int64(len(body))),
-		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
-		Metadata:          opts.Metadata,
+		Body:          bytes.NewReader(body),
+		ContentLength: aws.Int64(int64(len(body))),
+		Metadata:      opts.Metadata,
+	}
+	if s.checksum {
+		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
 	}
 	if opts.ContentType != "" {
 		in.ContentType = &opts.ContentType
@@ -179,29 +215,4 @@ func (s *Store) request(key string, body []byte, opts sink.PutOptions) *s3.PutOb
 		}
 	}
 	return in
-}
-
-// countAttempts adds a step behind the one that repeats requests.
-func countAttempts(n *int) func(*middleware.Stack) error {
-	return func(stack *middleware.Stack) error {
-		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("kvsframesCountAttempts",
-			func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-				*n++
-				return next.HandleFinalize(ctx, in)
-			}), "Retry", middleware.After)
-	}
-}
-
-// isOurs says whether the object that is there already has just this body. When
-// the answer to a conditional put is lost, the repeated put finds the object of
-// the first one and is refused; that is a success. A question that gets no answer
-// counts as no.
-func (s *Store) isOurs(ctx context.Context, key string, body []byte) bool {
-	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: &s.destination.Bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled,
-	})
-	if err != nil || aws.ToInt64(head.ContentLength) != int64(len(body)) {
-		return false
-	}
-	return aws.ToString(head.ChecksumCRC32) == crc32Base64(body)
 }

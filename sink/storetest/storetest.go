@@ -48,6 +48,7 @@ func Run(t *testing.T, open Open) {
 		{"keys that could leave the destination are refused", badKeys},
 		{"the body is neither changed nor kept", bodyIsTheCallers},
 		{"if absent refuses to replace", ifAbsent},
+		{"what an object holds can be asked", holds},
 		{"a race of if absent has one winner", ifAbsentRace},
 		{"puts of different keys at once do not mix", differentKeysAtOnce},
 		{"puts of one key at once never mix bodies", sameKeyAtOnce},
@@ -206,6 +207,38 @@ func ifAbsentRace(t *testing.T, h Harness) {
 			t.Fatalf("round %d: nobody won", round)
 		}
 		wantBody(t, h, key, pattern(winner, 10_000+winner))
+	}
+}
+
+func holds(t *testing.T, h Harness) {
+	put(t, h, "a/1.jpg", pattern(1, 100_000))
+	put(t, h, "empty", nil)
+	almost := pattern(1, 100_000)
+	almost[99_999]++
+	for _, test := range []struct {
+		key  string
+		body []byte
+		want bool
+	}{
+		{"a/1.jpg", pattern(1, 100_000), true},
+		{"a/1.jpg", almost, false},
+		{"a/1.jpg", pattern(1, 99_999), false},
+		{"a/1.jpg", append(pattern(1, 100_000), 0), false},
+		{"a/1.jpg", nil, false},
+		{"empty", nil, true},
+		{"empty", []byte{0}, false},
+	} {
+		if got, err := h.Store.Holds(t.Context(), test.key, test.body); err != nil || got != test.want {
+			t.Errorf("%q holds %d bytes: %t, %v, want %t", test.key, len(test.body), got, err, test.want)
+		}
+	}
+	if got, err := h.Store.Holds(t.Context(), "a/2.jpg", nil); got || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is not there gave %t, %v, want fs.ErrNotExist", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := h.Store.Holds(ctx, "empty", nil); got || !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled context gave %t, %v", got, err)
 	}
 }
 

@@ -72,7 +72,7 @@ func newArchiveAPI(awsCfg aws.Config, id streamID, cfg ArchiveConfig) *archiveAP
 	api.idle = idle
 	api.client = kinesisvideoarchivedmedia.NewFromConfig(awsCfg, func(o *kinesisvideoarchivedmedia.Options) {
 		o.AppID = userAgentID(o.AppID)
-		o.HTTPClient = client
+		o.HTTPClient = bounded(client)
 		o.Retryer = aws.NopRetryer{}
 	})
 	return api
@@ -201,7 +201,7 @@ func (p *archiveAPI) getDataEndpoint(ctx context.Context, operation controltypes
 		err = errors.New("not an http or https URL")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read data endpoint %q of stream %s: %w", aws.ToString(out.DataEndpoint), p.id.name, err)
+		return nil, fmt.Errorf("read data endpoint %.300q of stream %s: %w", aws.ToString(out.DataEndpoint), p.id.name, unwrapURL(err))
 	}
 	return u, nil
 }

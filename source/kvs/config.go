@@ -4,6 +4,7 @@
 package kvs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,7 +109,7 @@ func (c Config) withDefaults() Config {
 
 // streamID names a stream as the API takes it: by name or by ARN.
 type streamID struct {
-	// name is what the stream goes by, own its own name, which is a part of its ARN, too.
+	// name is what the stream goes by, own its own name where that is another one.
 	name, own string
 	// arn and region are empty when the stream was given by its name.
 	arn, region string
@@ -130,10 +131,10 @@ const maxName = 256
 
 func parseStream(s string) (streamID, error) {
 	if len(s) <= maxName && streamName().MatchString(s) {
-		return streamID{name: s, own: s}, nil
+		return streamID{name: s}, nil
 	}
 	if m := streamARN().FindStringSubmatch(s); m != nil && len(s) <= maxARN {
-		return streamID{name: m[2], own: m[2], arn: s, region: m[1]}, nil
+		return streamID{name: m[2], arn: s, region: m[1]}, nil
 	}
 	return streamID{}, fmt.Errorf("parse stream %q: neither a name nor an ARN", s)
 }
@@ -143,13 +144,13 @@ func (s streamID) nameParam() *string {
 	if s.arn != "" {
 		return nil
 	}
-	return aws.String(s.own)
+	return aws.String(cmp.Or(s.own, s.name))
 }
 
 // as gives the stream another name to go by, unless it is empty.
 func (s streamID) as(name string) streamID {
-	if name != "" {
-		s.name = name
+	if name != "" && name != s.name {
+		s.name, s.own = name, s.name
 	}
 	return s
 }

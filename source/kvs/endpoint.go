@@ -40,9 +40,18 @@ func dataEndpoint(ctx context.Context, awsCfg aws.Config, id streamID, endpointU
 		err = errors.New("not an http or https URL")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read data endpoint %q of stream %s: %w", aws.ToString(out.DataEndpoint), id.name, err)
+		return nil, fmt.Errorf("read data endpoint %.300q of stream %s: %w", aws.ToString(out.DataEndpoint), id.name, unwrapURL(err))
 	}
 	return u, nil
+}
+
+// unwrapURL returns what is wrong with a URL without the URL, which may be of any length.
+func unwrapURL(err error) error {
+	var wrong *url.Error
+	if errors.As(err, &wrong) {
+		return wrong.Err
+	}
+	return err
 }
 
 // withoutKeepAlive has the client end its connections with the call: the next one is
@@ -67,7 +76,7 @@ func controlPlane(endpointURL string) func(*kinesisvideo.Options) {
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 		}
 		o.AppID = userAgentID(o.AppID)
-		o.HTTPClient = withoutKeepAlive(o.HTTPClient)
+		o.HTTPClient = bounded(withoutKeepAlive(o.HTTPClient))
 		o.Retryer = retry.AddWithErrorCodes(o.Retryer, throttled)
 	}
 }

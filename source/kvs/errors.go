@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"unicode"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
@@ -72,16 +73,43 @@ func describe(operation string, id streamID, err error) error {
 	if !errors.As(err, &api) {
 		return fmt.Errorf("call %s of stream %s: %w", operation, id.name, err)
 	}
-	e := &Error{Stream: id.name, Operation: operation, Code: api.ErrorCode(), Message: api.ErrorMessage(), Err: err}
+	e := &Error{
+		Stream: id.name, Operation: operation, Err: err,
+		Code: printable(api.ErrorCode(), maxCode), Message: printable(api.ErrorMessage(), maxMessage),
+	}
 	var status interface{ HTTPStatusCode() int }
 	if errors.As(err, &status) {
 		e.Status = status.HTTPStatusCode()
 	}
 	var request interface{ ServiceRequestID() string }
 	if errors.As(err, &request) {
-		e.RequestID = request.ServiceRequestID()
+		e.RequestID = printable(request.ServiceRequestID(), maxCode)
 	}
 	return e
+}
+
+// The longest parts of an answer that are repeated in an error, in characters.
+const (
+	maxCode    = 128
+	maxMessage = 500
+)
+
+// printable returns text that came from the network as one line for a terminal, cut to a
+// number of characters.
+func printable(text string, most int) string {
+	count := 0
+	for i := range text {
+		if count++; count > most {
+			text = text[:i] + "..."
+			break
+		}
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // errorInstead is an API error that was found in what the SDK could not read.

@@ -74,8 +74,8 @@ func objects(t *testing.T, s source.Source) map[string][sha256.Size]byte {
 		t.Fatal(err)
 	}
 	summary, err := pipeline.Run(t.Context(), pipeline.Stream{Name: "cam", Source: s, Planner: planner, Sinks: []pipeline.Sink{out}}, pipeline.Options{Log: quiet})
-	if err != nil || len(summary.Gaps) > 0 {
-		t.Fatalf("error %v, gaps %v", err, summary.Gaps)
+	if err != nil || summary.Gaps > 0 {
+		t.Fatalf("error %v, gaps %v", err, summary.GapList)
 	}
 	found := map[string][sha256.Size]byte{}
 	for _, key := range stored.Keys() {

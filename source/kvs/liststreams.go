@@ -38,7 +38,8 @@ func ListStreams(ctx context.Context, awsCfg aws.Config, endpointURL string, pat
 			return nil, fmt.Errorf("list streams %s: %w", pattern, errors.Join(ctx.Err(), err))
 		}
 		for _, s := range out.StreamInfoList {
-			if name := aws.ToString(s.StreamName); pattern.Match(name) {
+			name := aws.ToString(s.StreamName)
+			if plain, ok := source.StreamName(name); ok && plain == name && pattern.Match(name) {
 				names = append(names, name)
 			}
 		}

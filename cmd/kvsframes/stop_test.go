@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/kvsemu"
+)
+
+// startProgram starts the program as a process of its own. Its standard error is a buffer, or
+// what errors names.
+func startProgram(t *testing.T, stdin io.Reader, errors *os.File, args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
+	t.Helper()
+	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	cmd = exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
+	if errors != nil {
+		cmd.Stderr = errors
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, stdout, stderr
+}
+
+// Nothing has begun that could be finished: the settings are not even there.
+func TestASignalEndsWhatWaitsForItsSettings(t *testing.T) {
+	for _, command := range []string{"validate", "run"} {
+		pipe := filepath.Join(t.TempDir(), "pipeline.yaml")
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd, _, stderr := startProgram(t, nil, nil, command, pipe)
+		writer, err := os.OpenFile(pipe, os.O_WRONLY, 0) // waits until the program reads
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // the code says it
+		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || stderr.String() != "kvsframes: interrupted\n" {
+			t.Errorf("%s: code %d, said %q", command, code, stderr)
+		}
+		if err := writer.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAnInterruptEndsAnInspectionOfStandardInput(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	cmd, stdout, stderr := startProgram(t, reader, nil, "inspect", "-")
+	if _, err := writer.Write(read(t, demo)); err != nil { // more than a pipe holds: the program has read most of it
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // the code says it
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(stdout.String(), "\ntotal: ") || stderr.Len() > 0 {
+		t.Errorf("code %d, stderr %q:\n%s", code, stderr, stdout)
+	}
+}
+
+// stuckRun starts a run whose drain never ends by itself, and waits until it writes.
+func stuckRun(t *testing.T, timeout string, errors *os.File) (cmd *exec.Cmd, stderr *bytes.Buffer) {
+	t.Helper()
+	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": read(t, demo)})
+	store, puts := stuck(t)
+	file := settings(t, `
+source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: "`+url+`"}
+sinks: [{name: thumbs, destination: {type: s3, bucket: b, endpoint_url: "`+store+`", force_path_style: true}}]
+service: {shutdown_timeout: `+timeout+`}
+`)
+	cmd, _, stderr = startProgram(t, nil, errors, "run", file)
+	<-puts
+	return cmd, stderr
+}
+
+func TestASecondInterruptLaterOnEndsAtOnce(t *testing.T) {
+	cmd, stderr := stuckRun(t, "1h", nil)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // the code says it
+	}()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	sent := 0
+	for running := true; running; {
+		select {
+		case <-ended:
+			running = false
+		case <-again.C:
+			_ = cmd.Process.Signal(os.Interrupt) // it may be gone by now
+			sent++
+		}
+	}
+	// The first one that counts after the first one comes a second later.
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.HasSuffix(stderr.String(), "kvsframes: interrupted twice\n") || sent < 3 {
+		t.Errorf("code %d after %d signals:\n%s", code, sent, stderr)
+	}
+}
+
+func TestAClosedTerminalDrains(t *testing.T) {
+	device, err := os.OpenFile("/dev/zero", os.O_WRONLY, 0) // a character device, as terminals are
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	cmd, _ := stuckRun(t, "1ms", device)
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // the code says it
+	if code := cmd.ProcessState.ExitCode(); code != exitFailed {
+		t.Errorf("code %d, want that of a drain that took too long", code)
+	}
+}
+
+func TestASignalWithinASecondIsTheFirstOneAgain(t *testing.T) {
+	signals := make(chan os.Signal)
+	now := time.Now()
+	p := &program{signals: signals, now: func() time.Time { return now }}
+	var calls []string
+	ended, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		p.await(ended, func() { calls = append(calls, "first") }, func() { calls = append(calls, "second at "+now.String()) })
+	}()
+	signals <- os.Interrupt
+	signals <- os.Interrupt // received when the one before is dealt with
+	signals <- os.Interrupt
+	close(ended)
+	<-gone
+	if len(calls) != 1 || calls[0] != "first" {
+		t.Errorf("three signals at once gave %q", calls)
+	}
+}

@@ -1,0 +1,84 @@
+//go:build cgo
+
+package decode
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// TestALostSliceOfH265MarksAllThatItReaches leaves out each slice of each picture in turn. Nothing of what was in the decoder's
+// memory shows in its place.
+func TestALostSliceOfH265MarksAllThatItReaches(t *testing.T) {
+	frags := fragments(t, "testdata/hevc-cam-a.mkv")
+	clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
+	for k, nals := range packetsOf(frags[1]) {
+		for n, nal := range nals {
+			if !isSlice(codecHEVC, nal) {
+				continue
+			}
+			p := packetsOf(frags[1])
+			if p[k] = slices.Delete(p[k], n, n+1); len(p[k]) == 0 || !hasSlice(p[k]) {
+				continue // then the frame is lost
+			}
+			bad := p.fragment(t, frags[1], 0)
+			pl := newPlanner(SkipAuto, []Output{everyFrame()}).plan(frags[1])
+			images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{frags[0], bad})
+			marked := checkUnmarked(t, images[1], dataOf(clean[1]))
+			for _, index := range reached(pl, k) {
+				if lost := len(images[1]) < len(clean[1]); !lost && !slices.Contains(marked, index) {
+					t.Errorf("packet %d without slice %d: frame %d is not marked, %+v", k, n, index, outcomes[1])
+				}
+			}
+		}
+	}
+}
+
+func hasSlice(nals [][]byte) bool {
+	return slices.ContainsFunc(nals, func(nal []byte) bool { return isSlice(codecHEVC, nal) })
+}
+
+// TestASliceOfH265ThatIsCutIsNoticed cuts each slice of a fragment in its middle. What stands behind the cut would be taken
+// for the picture, if a decoder read on in it.
+func TestASliceOfH265ThatIsCutIsNoticed(t *testing.T) {
+	frags := fragments(t, "testdata/hevc-cam-a.mkv")
+	clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags[:1])
+	index := newPlanner(SkipAuto, nil).plan(frags[0]).frames
+	cut, noticed := 0, 0
+	for k, nals := range packetsOf(frags[0]) {
+		for n, nal := range nals {
+			const head = 16
+			if !isSlice(codecHEVC, nal) || len(nal) < 3*head {
+				continue
+			}
+			p := packetsOf(frags[0])
+			p[k][n] = nal[:(head+len(nal))/2]
+			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{p.fragment(t, frags[0], 0)})
+			cut++
+			at := slices.IndexFunc(images[0], func(img media.Image) bool { return img.Index == index[k].info.Index })
+			if at < 0 || images[0][at].Concealed || bytes.Equal(images[0][at].Data, clean[0][index[k].info.Index].Data) {
+				noticed++
+			}
+		}
+	}
+	t.Logf("%d of %d are noticed", noticed, cut)
+	// In the smallest slices the end of the picture comes before it shows that the data is at its end.
+	if cut < 12 || noticed < cut*9/10 {
+		t.Errorf("%d of %d slices that were cut are noticed", noticed, cut)
+	}
+}
+
+// TestBlocksOfSequences reads the sizes of coding tree blocks of clips that x265 made with them.
+func TestBlocksOfSequences(t *testing.T) {
+	for clip, want := range map[string]blocks{
+		"hevc.mkv": {64, false}, "hevc-cam-a.mkv": {16, false}, "bframes.mkv": {}, "interlaced.mkv": {16, true},
+	} {
+		f := fragments(t, "testdata/"+clip)[0]
+		if got := newPlanner(SkipAuto, nil).plan(f).form.blocks; got != want {
+			t.Errorf("%s has blocks %+v, want %+v", clip, got, want)
+		}
+	}
+}

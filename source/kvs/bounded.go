@@ -1,0 +1,56 @@
+package kvs
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// maxAnswer caps the body of an answer that is no media, in bytes: a page of 10,000 streams
+// has some 5 MB.
+const maxAnswer = 32 << 20
+
+// boundedClient caps what the SDK reads of an answer, which it takes into memory whatever
+// its size is. Media is read by the splitter, which has bounds of its own.
+type boundedClient struct{ aws.HTTPClient }
+
+// bounded returns a client with the bounds.
+func bounded(client aws.HTTPClient) aws.HTTPClient { return boundedClient{client} }
+
+// Do implements aws.HTTPClient.
+func (c boundedClient) Do(req *http.Request) (*http.Response, error) {
+	resp, err := c.HTTPClient.Do(req)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.StatusCode/100 != 2:
+		resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxErrorBody}
+	case !strings.HasSuffix(req.URL.Path, "/getMediaForFragmentList"):
+		resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxAnswer, tell: true}
+	}
+	return resp, nil
+}
+
+// cappedBody ends after so many bytes: with an error when that is to be told, as if it were
+// whole otherwise, since the beginning of a refusal says enough.
+type cappedBody struct {
+	io.ReadCloser
+	left int64
+	tell bool
+}
+
+// Read implements io.Reader.
+func (b *cappedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		if b.tell {
+			return 0, fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
+		}
+		return 0, io.EOF
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}

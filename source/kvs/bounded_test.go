@@ -1,0 +1,118 @@
+package kvs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvsframes/kvsframes/internal/kvsemu"
+)
+
+// endless answers one path with what does not end by itself; sent counts the bytes of it.
+type endless struct {
+	next   http.Handler
+	path   string
+	status int
+	head   string
+	sent   int64
+}
+
+func (h *endless) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != h.path {
+		h.next.ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+	w.WriteHeader(h.status)
+	_, err := io.WriteString(w, h.head)
+	for row := bytes.Repeat([]byte(` x\u001b[2J`), 1000); err == nil && h.sent < 1<<30; h.sent += int64(len(row)) {
+		_, err = w.Write(row)
+	}
+}
+
+func TestAnswersWithoutAnEndAreCut(t *testing.T) {
+	for _, c := range []struct {
+		path   string
+		status int
+		head   string
+		most   int64
+		want   string
+	}{
+		{"/listFragments", http.StatusForbidden, `{"Message": "`, 8 << 20, "StatusCode: 403"},
+		{"/listFragments", http.StatusOK, `{"Fragments": [], "NextToken": "`, maxAnswer + 8<<20, "the answer is larger than 33554432 bytes"},
+		{"/getDataEndpoint", http.StatusForbidden, `{"Message": "`, 8 << 20, "StatusCode: 403"},
+		{"/getMediaForFragmentList", http.StatusForbidden, `{"Message": "`, 8 << 20, "StatusCode: 403"},
+	} {
+		t.Run(fmt.Sprint(c.path, " ", c.status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := store(3, ago(3))
+				e := kvsemu.New(kvsemu.Options{})
+				if err := e.AddRecording("cam", bytes.NewReader(s.recording)); err != nil {
+					t.Fatal(err)
+				}
+				h := &endless{next: e.Handler(), path: c.path, status: c.status, head: c.head}
+				a := (&bubble{e, serveMemory(t, h)}).archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				_, _, err := a.api.listFragments(ctx, page{clock: "producer", from: s.begin, to: s.begin})
+				if c.path == "/getMediaForFragmentList" {
+					_, _, err = a.api.getMedia(ctx, []string{number(0)}, func(int) {})
+				}
+				if err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 2000 {
+					t.Fatalf("got %.3000v", err)
+				}
+				if i := strings.IndexFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+					t.Errorf("%q", err)
+				}
+				if h.sent > c.most {
+					t.Errorf("%d bytes were read", h.sent)
+				}
+			})
+		})
+	}
+}
+
+func TestARefusalIsOneLine(t *testing.T) {
+	text := strings.Repeat("é\x1b\n", 1000)
+	if got, want := printable(text, 4), "é  é..."; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := printable("plain", maxCode); got != "plain" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNamesThatAreNoneAreNotListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := serveMemory(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"StreamInfoList": [{"StreamName": "cam-1"}, {"StreamName": "cam-/../x"}, {"StreamName": "cam-\u001b[2J"}, {"StreamName": "cam-=x"}, {"StreamName": "`+"cam-"+strings.Repeat("x", 300)+`"}]}`)
+		}))
+		names, err := ListStreams(t.Context(), net.aws(), memoryURL, "cam-*")
+		if err != nil || !slices.Equal(names, []string{"cam-1"}) {
+			t.Errorf("got %q, %v", names, err)
+		}
+	})
+}
+
+func TestAClientOfOnesOwnIsBoundedToo(t *testing.T) {
+	broken := errors.New("broken")
+	client := bounded(doer(func(*http.Request) (*http.Response, error) { return nil, broken }))
+	if _, err := client.Do(&http.Request{}); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	_ = aws.HTTPClient(client)
+}
+
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
