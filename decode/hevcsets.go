@@ -8,10 +8,10 @@ import (
 
 // hevcSPSHeader is what is read of a sequence parameter set (ITU-T H.265, 7.3.2.2).
 type hevcSPSHeader struct {
-	size    pictureSize
-	level   uint32 // general_level_idc: 30 times the level's number
-	planes  bool   // separate_colour_plane_flag
-	ctbBits int    // log2 of the size of a coding tree block
+	size    pictureSize // nothing where the set cannot be read
+	level   uint32      // general_level_idc: 30 times the level's number
+	planes  bool        // separate_colour_plane_flag
+	ctbBits int         // log2 of the size of a coding tree block
 	// orderBits is the size in bits of slice_pic_order_cnt_lsb.
 	orderBits int
 	// pictures is the most that the decoded picture buffer holds, the current one included.
@@ -95,6 +95,9 @@ func readHEVCSPS(nal []byte) (id uint32, s hevcSPSHeader, ok bool) {
 		s.pictures = b.ue() + 1
 		b.ue() // sps_max_num_reorder_pics
 		b.ue() // sps_max_latency_increase_plus1
+	}
+	if b.short {
+		s.size = pictureSize{}
 	}
 	least := b.ue() + 3
 	s.ctbBits = int(least + b.ue())

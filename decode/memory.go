@@ -8,48 +8,14 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// heldBesides is how many pictures a decoder holds besides those of its buffer: the one at work
-// and the one on its way out.
-const heldBesides = 2
-
-// unknownPictures is what the buffer may hold where no parameter set tells it (H.264, A.3.1; H.265, A.4.2).
-const unknownPictures = 16
-
-// footprint estimates what a decoder of a track takes in bytes, of the largest of its sequence parameter sets.
+// footprint estimates what a decoder of a track takes in bytes, of the largest of its sequence parameter sets. Where none
+// tells it, that is the most that there can be.
 func footprint(t media.Track, sets [][]byte) int64 {
-	most := pictureSize{uint32(max(0, t.Width)), uint32(max(0, t.Height)), 8, 1}.bytes() * (unknownPictures + heldBesides)
-	told := int64(0)
-	for _, nal := range sets {
-		var size pictureSize
-		pictures := uint32(unknownPictures)
-		switch kind := nalType(t.CodecID, nal); {
-		case t.CodecID == codecAVC && kind == avcSPS:
-			_, s, _ := readSPS(nal)
-			size, pictures = s.size, s.references
-		case t.CodecID == codecHEVC && kind == hevcSPS:
-			_, s, _ := readHEVCSPS(nal)
-			size, pictures = s.size, s.pictures
-		default:
-			continue
-		}
-		if size.sane() {
-			told = max(told, size.bytes()*(int64(min(pictures, unknownPictures))+heldBesides))
-		}
-	}
-	if told > 0 {
+	if told := decoderMemory(t.CodecID, sets); told > 0 {
 		return told
 	}
-	return most
-}
-
-// bytes returns the size of a decoded picture.
-func (s pictureSize) bytes() int64 {
-	samples := int64(s.width) * int64(s.height)
-	samples += samples * [4]int64{0, 1, 2, 4}[s.chroma&3] / 2
-	if s.depth > 8 {
-		samples *= 2
-	}
-	return samples
+	size := pictureSize{uint32(max(0, t.Width)), uint32(max(0, t.Height)), 8, 1}
+	return (maxPictures + picturesBeside) * size.bytes(t.CodecID)
 }
 
 // memory is what all decoders of a pool may take together, by estimate. A fragment enters before it waits for a

@@ -263,6 +263,9 @@ func (p *planner) frames(pl *plan, f *media.Fragment) (*nalReader, [][]byte) {
 	if pl.track.CodecID == codecHEVC && reader.codec != "" && !hasVPS(begin) && !hasVPS(reader.sets.inBand) {
 		pl.refused = errNoVPS
 	}
+	if pl.refused == nil {
+		pl.refused = tooManyReferences(reader.codec, slices.Concat(begin, reader.sets.inBand))
+	}
 	return &reader, packets
 }
 

@@ -5,6 +5,7 @@ package decode
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -70,6 +71,18 @@ func TestReferencesThatAreNotKnownAreAllNeeded(t *testing.T) {
 				t.Errorf("packet %d is fed without its data although %d is lost: a gap in frame_num", k, lost)
 			}
 		}
+	}
+}
+
+// TestAStreamWithTooManyReferencesIsAGap gives a fragment the sequence parameter set of another stream.
+func TestAStreamWithTooManyReferencesIsAGap(t *testing.T) {
+	f := *fragments(t, "testdata/small.mkv")[0]
+	f.Tracks = slices.Clone(f.Tracks)
+	f.Tracks[0].CodecPrivate = annexB([][]byte{avcSet(62, 16, 480, 270)})
+	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{&f})
+	gaps := outcomes[0].Gaps
+	if len(images[0]) != 0 || len(gaps) != 1 || gaps[0].Reason != media.GapUnsupported || !strings.Contains(gaps[0].Detail, "16 reference pictures of 7680x4320") {
+		t.Errorf("%d images, gaps %+v", len(images[0]), gaps)
 	}
 }
 

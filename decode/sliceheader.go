@@ -4,6 +4,10 @@ import "slices"
 
 // avcSPSHeader is what is read of a sequence parameter set (ITU-T H.264, 7.3.2.1.1).
 type avcSPSHeader struct {
+	size pictureSize // nothing where the set cannot be read
+	// level is level_idc: ten times the level's number. lowLevel is constraint_set3_flag, which makes 1b of level 1.1.
+	level    uint32
+	lowLevel bool
 	// chroma: there are weights for chroma (ChromaArrayType is not 0). separate: each colour is
 	// coded like a picture of its own.
 	chroma, separate bool
@@ -31,7 +35,10 @@ type avcPPSHeader struct {
 func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 	b := bitReader{data: unescape(nal[1:], len(nal))}
 	profile := b.bits(8)
-	b.bits(16) // constraint flags, level_idc
+	b.bits(3) // constraint flags
+	s.lowLevel = b.bit() == 1
+	b.bits(4)
+	s.level = b.bits(8)
 	id = b.ue()
 	s.chroma, s.size.chroma, s.size.depth = true, 1, 8
 	switch profile {
@@ -66,7 +73,7 @@ func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 		s.size.height *= 2
 	}
 	if b.short { // what is not known may have fields
-		s.framesOnly, s.frameNumBits = false, 0
+		s.framesOnly, s.frameNumBits, s.size = false, 0, pictureSize{}
 	}
 	const mostBits, mostReferences = 16, 16
 	ok = !b.short && s.framesOnly && !s.separate && s.orderType != 1 && s.frameNumBits <= mostBits && s.orderBits <= mostBits && s.references <= mostReferences
