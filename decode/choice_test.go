@@ -5,6 +5,8 @@ package decode
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,5 +110,16 @@ func TestPicturesThatNoWantedOneNeedsAreNotDecoded(t *testing.T) {
 		if whole != c.whole || without != c.without {
 			t.Errorf("%s: %d pictures are decoded, %d if nothing is known of references; want %d and %d", c.clip, whole, without, c.whole, c.without)
 		}
+	}
+}
+
+func TestAnEncryptedTrackIsRefusedByName(t *testing.T) {
+	f := *fragments(t, "testdata/small.mkv")[0]
+	f.Tracks = slices.Clone(f.Tracks)
+	f.Tracks[0].Encrypted, f.Tracks[0].Encoded = true, true
+	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{&f})
+	g := outcomes[0].Gaps
+	if len(images[0]) != 0 || len(g) != 1 || g[0].Reason != media.GapUnsupported || !strings.Contains(g[0].Detail, "encrypted") {
+		t.Errorf("%d images, gaps %+v", len(images[0]), g)
 	}
 }

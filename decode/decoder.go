@@ -33,10 +33,16 @@ type decoderKey struct {
 }
 
 // errUnsupported says that a codec is none of those that are decoded.
-var errUnsupported = errors.New("codec is not supported")
+var errUnsupported = reason(media.GapUnsupported, errors.New("codec is not supported"))
+
+// errEncrypted says that nobody but who has the key can decode a track.
+var errEncrypted = reason(media.GapUnsupported, errors.New("the track is encrypted (Matroska ContentEncryption)"))
 
 // supported returns nil for the codecs that this build decodes.
 func supported(t media.Track) error {
+	if t.Encrypted {
+		return errEncrypted
+	}
 	switch t.CodecID {
 	case codecAVC, codecHEVC:
 		return nil

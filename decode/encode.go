@@ -49,7 +49,7 @@ func (e *encoder) encode(t target, o Output, f media.FrameInfo) (media.Image, er
 func (e *encoder) jpeg(t target, o Output, f media.FrameInfo) ([]byte, error) {
 	var segments []byte
 	if o.EXIF {
-		segments = exifSegment(f)
+		segments = exifSegment(f, t.w, t.h)
 	}
 	q := quantisersAt(o.Quality)
 	return e.jpegs.encode(t.frame, t.color, &q, segments)
@@ -59,7 +59,7 @@ func (e *encoder) png(t target, o Output, f media.FrameInfo) ([]byte, error) {
 	// The primaries of BT.709 are sRGB's; what its transfer differs by, screens and JPEGs ignore, too.
 	chunks := appendChunk(nil, "sRGB", []byte{0})
 	if o.EXIF {
-		chunks = appendChunk(chunks, "eXIf", exifBody(f))
+		chunks = appendChunk(chunks, "eXIf", exifBody(f, t.w, t.h, false))
 	}
 	return e.pngs.encode(t.frame, chunks)
 }

@@ -301,7 +301,7 @@ func TestPNGsTellTimeStreamAndFragment(t *testing.T) {
 		chunks[string(b[4:8])] = b[8 : 8+n]
 		b = b[12+n:]
 	}
-	if !bytes.Equal(chunks["eXIf"], exifBody(img.FrameInfo)) || !bytes.HasPrefix(chunks["eXIf"], []byte("II*\x00")) {
+	if !bytes.Equal(chunks["eXIf"], exifBody(img.FrameInfo, img.Width, img.Height, false)) || !bytes.HasPrefix(chunks["eXIf"], []byte("II*\x00")) {
 		t.Errorf("eXIf = %q", chunks["eXIf"])
 	}
 	if !bytes.Equal(chunks["sRGB"], []byte{0}) {

@@ -1,8 +1,14 @@
 package decode
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -10,20 +16,34 @@ import (
 // Tags and types of Exif 2.32 (CIPA DC-008-2019, 4.6).
 const (
 	tagDescription         = 0x010e
+	tagXResolution         = 0x011a
+	tagYResolution         = 0x011b
+	tagResolutionUnit      = 0x0128
 	tagSoftware            = 0x0131
+	tagYCbCrPositioning    = 0x0213
 	tagExifIFD             = 0x8769
 	tagExifVersion         = 0x9000
 	tagDateTimeOriginal    = 0x9003
 	tagDateTimeDigitized   = 0x9004
+	tagComponents          = 0x9101
 	tagOffsetTimeOriginal  = 0x9011
 	tagOffsetTimeDigitized = 0x9012
 	tagSubSecOriginal      = 0x9291
 	tagSubSecDigitized     = 0x9292
+	tagFlashpixVersion     = 0xa000
+	tagColorSpace          = 0xa001
+	tagPixelXDimension     = 0xa002
+	tagPixelYDimension     = 0xa003
 
 	typeASCII     = 2
+	typeShort     = 3
 	typeLong      = 4
+	typeRational  = 5
 	typeUndefined = 7
 )
+
+// exifSizes are the sizes of one value of each type, in bytes.
+var exifSizes = map[uint16]int{typeASCII: 1, typeShort: 2, typeLong: 4, typeRational: 8, typeUndefined: 1}
 
 // exifEntry is one field of an image file directory.
 type exifEntry struct {
@@ -35,19 +55,34 @@ func ascii(tag uint16, s string) exifEntry {
 	return exifEntry{tag, typeASCII, append([]byte(s), 0)}
 }
 
-// exifSegment returns a JPEG's APP1 segment of one frame.
-func exifSegment(f media.FrameInfo) []byte {
-	body := exifBody(f)
+func short(tag uint16, v int) exifEntry {
+	return exifEntry{tag, typeShort, binary.LittleEndian.AppendUint16(nil, uint16(v))}
+}
+
+func long(tag uint16, v int) exifEntry {
+	return exifEntry{tag, typeLong, binary.LittleEndian.AppendUint32(nil, uint32(v))}
+}
+
+// whole is a rational without a fraction.
+func whole(tag uint16, v int) exifEntry {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(v))
+	return exifEntry{tag, typeRational, binary.LittleEndian.AppendUint32(b, 1)}
+}
+
+// exifSegment returns the APP1 segment of a JPEG of w x h pixels.
+func exifSegment(f media.FrameInfo, w, h int) []byte {
+	body := exifBody(f, w, h, true)
 	segment := make([]byte, 0, 10+len(body))
 	segment = append(segment, 0xff, 0xe1)
 	segment = binary.BigEndian.AppendUint16(segment, uint16(2+6+len(body)))
 	return append(append(segment, "Exif\x00\x00"...), body...)
 }
 
-// exifBody returns the Exif fields of one frame as a TIFF file: the producer's
+// exifBody returns the Exif fields of one frame, in an image of w x h pixels, as a TIFF file: the producer's
 // time as the original, the server's as the digitized time, both in UTC, and stream,
-// fragment and frame as JSON in the description.
-func exifBody(f media.FrameInfo) []byte {
+// fragment and frame as JSON in the description. The rest is what the standard asks of every file
+// (Exif 2.32, 4.6.8), and of compressed ones if it is a JPEG.
+func exifBody(f media.FrameInfo, w, h int, jpeg bool) []byte {
 	const date, second = "2006:01:02 15:04:05", "000"
 	description, err := json.Marshal(struct {
 		Stream   string `json:"stream"`
@@ -74,13 +109,39 @@ func exifBody(f media.FrameInfo) []byte {
 			ascii(tagSubSecDigitized, server.Format("." + second)[1:]),
 		}
 	}
-	main := []exifEntry{
-		ascii(tagDescription, string(description)),
-		ascii(tagSoftware, "kvsframes"),
-		{tagExifIFD, typeLong, nil},
+	const sRGB = 1
+	if jpeg {
+		exif = append(exif, exifEntry{tagComponents, typeUndefined, []byte{1, 2, 3, 0}}) // Y, Cb, Cr
 	}
+	exif = append(exif,
+		exifEntry{tagFlashpixVersion, typeUndefined, []byte("0100")}, short(tagColorSpace, sRGB),
+		long(tagPixelXDimension, w), long(tagPixelYDimension, h))
+	const inches, dotsPerInch, centered = 2, 72, 1
+	main := []exifEntry{
+		ascii(tagDescription, asciiJSON(description)),
+		whole(tagXResolution, dotsPerInch), whole(tagYResolution, dotsPerInch), short(tagResolutionUnit, inches),
+		ascii(tagSoftware, "kvsframes"),
+	}
+	if jpeg {
+		main = append(main, short(tagYCbCrPositioning, centered))
+	}
+	main = append(main, exifEntry{tagExifIFD, typeLong, nil})
+	slices.SortFunc(exif, func(a, b exifEntry) int { return cmp.Compare(a.tag, b.tag) })
 	const header = 8
 	return appendDirectory([]byte("II*\x00\x08\x00\x00\x00"), header, main, exif)
+}
+
+// asciiJSON escapes what is not ASCII, since Exif's text is (4.6.2).
+func asciiJSON(text []byte) string {
+	var b strings.Builder
+	for _, unit := range utf16.Encode([]rune(string(text))) {
+		if unit < utf8.RuneSelf {
+			b.WriteByte(byte(unit))
+		} else {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // appendDirectory appends a directory that starts at offset, its values, and the
@@ -100,7 +161,7 @@ func appendDirectory(dst []byte, offset int, entries, sub []exifEntry) []byte {
 			dst = order.AppendUint32(dst, 0)
 			continue
 		}
-		dst = order.AppendUint32(dst, uint32(len(e.value)))
+		dst = order.AppendUint32(dst, uint32(len(e.value)/exifSizes[e.kind]))
 		if len(e.value) <= 4 {
 			dst = append(dst, append(e.value, 0, 0, 0, 0)[:4]...)
 			continue

@@ -31,10 +31,10 @@ type renderer struct {
 	// fieldPictures says that a frame which libav calls interlaced is one field: H.265 codes each as a
 	// picture of its own (pic_struct of its timing SEI), and frames of two fields are not told apart.
 	fieldPictures bool
-	areas    kept[areaKey, areaPlan]
-	scalers  kept[scalerKey, scaler]
-	pictures kept[pictureKey, frame]
-	scratch  scratch
+	areas         kept[areaKey, areaPlan]
+	scalers       kept[scalerKey, scaler]
+	pictures      kept[pictureKey, frame]
+	scratch       scratch
 }
 
 func newRenderer(cfg Config) *renderer {

@@ -65,7 +65,7 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	track := j.plan.track
 	err := supported(track)
 	if pixels := int64(track.Width) * int64(track.Height); err == nil && pixels > w.config.MaxPixels {
-		err = fmt.Errorf("picture of %dx%d pixels is too large, max_pixels is %d", track.Width, track.Height, w.config.MaxPixels)
+		err = reason(media.GapUnsupported, fmt.Errorf("picture of %dx%d pixels is too large, max_pixels is %d", track.Width, track.Height, w.config.MaxPixels))
 	}
 	if err == nil {
 		err = j.plan.refused

@@ -82,7 +82,7 @@ func TestBadConfigs(t *testing.T) {
 		{"things to come", "", func(c *sink.Config) { c.Manifest.Format, c.Destination.Type = "parquet", "stdout" }, []string{
 			"manifest.format: parquet is not available in this version", "destination.type: stdout is not available in this version",
 		}},
-		{"spelling", "b", func(c *sink.Config) {
+		{"spelling", "bbb", func(c *sink.Config) {
 			c.Manifest.Format, c.Destination.IfExists, c.Destination.StorageClass, c.Destination.Metadata = "json", "replace", "STANDARD-IA", "ful"
 		}, []string{
 			`manifest.format: "json" is not one of none, jsonl (did you mean jsonl?)`,
@@ -109,26 +109,29 @@ func TestBadConfigs(t *testing.T) {
 			"destination.server_side_encryption.kms_key_id: belongs to type s3, and the type is file",
 			"destination.metadata: belongs to type s3, and the type is file",
 		}},
-		{"keys of a file for s3", "b", func(c *sink.Config) { c.Destination.Directory, c.Destination.Fsync = "elsewhere", true }, []string{
+		{"keys of a file for s3", "bbb", func(c *sink.Config) { c.Destination.Directory, c.Destination.Fsync = "elsewhere", true }, []string{
 			"destination.directory: belongs to type file, and the type is s3", "destination.fsync: belongs to type file, and the type is s3",
 		}},
-		{"no bucket", "b", func(c *sink.Config) { c.Destination.Bucket = "" }, []string{"destination.bucket: is needed for type s3"}},
+		{"no bucket", "bbb", func(c *sink.Config) { c.Destination.Bucket = "" }, []string{"destination.bucket: is needed for type s3"}},
+		{"a bucket with capitals", "My_Bucket", func(*sink.Config) {}, []string{`destination.bucket: "My_Bucket" is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends`}},
+		{"a bucket like an address", "10.0.0.1", func(*sink.Config) {}, []string{`destination.bucket: "10.0.0.1" is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends`}},
+		{"a short bucket", "ab", func(*sink.Config) {}, []string{`destination.bucket: "ab" is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends`}},
 		{"a bucket as a URL", "s3://b/p", func(*sink.Config) {}, []string{`destination.bucket: "s3://b/p" is a URL; give the name alone, and what follows it as prefix`}},
 		{"a bucket with a prefix", "b/p", func(*sink.Config) {}, []string{`destination.bucket: "b/p" is no bucket name`}},
-		{"a prefix from the root", "b", func(c *sink.Config) { c.Destination.Prefix = "/p" }, []string{`destination.prefix: key is not valid: "/p" has an empty segment`}},
-		{"a prefix of nothing", "b", func(c *sink.Config) { c.Destination.Prefix = "/" }, []string{`destination.prefix: key is not valid: "" has an empty segment`}},
-		{"an endpoint without scheme", "b", func(c *sink.Config) { c.Destination.EndpointURL = "localhost:9000" }, []string{
+		{"a prefix from the root", "bbb", func(c *sink.Config) { c.Destination.Prefix = "/p" }, []string{`destination.prefix: key is not valid: "/p" has an empty segment`}},
+		{"a prefix of nothing", "bbb", func(c *sink.Config) { c.Destination.Prefix = "/" }, []string{`destination.prefix: key is not valid: "" has an empty segment`}},
+		{"an endpoint without scheme", "bbb", func(c *sink.Config) { c.Destination.EndpointURL = "localhost:9000" }, []string{
 			`destination.endpoint_url: "localhost:9000" is no URL such as https://s3.example.com`,
 		}},
-		{"an endpoint with a password", "b", func(c *sink.Config) { c.Destination.EndpointURL = "http://a:b@h" }, []string{
+		{"an endpoint with a password", "bbb", func(c *sink.Config) { c.Destination.EndpointURL = "http://a:b@h" }, []string{
 			"destination.endpoint_url: has a user name; credentials come from the AWS chain",
 		}},
-		{"a KMS key without KMS", "b", func(c *sink.Config) {
+		{"a KMS key without KMS", "bbb", func(c *sink.Config) {
 			c.Destination.ServerSideEncryption = sink.Encryption{Type: "AES256", KMSKeyID: "k"}
 		}, []string{
 			"destination.server_side_encryption.kms_key_id: belongs to type aws:kms",
 		}},
-		{"an unknown encryption", "b", func(c *sink.Config) { c.Destination.ServerSideEncryption.Type = "kms" }, []string{
+		{"an unknown encryption", "bbb", func(c *sink.Config) { c.Destination.ServerSideEncryption.Type = "kms" }, []string{
 			`destination.server_side_encryption.type: "kms" is not one of AES256, aws:kms`,
 		}},
 	} {
@@ -149,12 +152,14 @@ func TestConfigsThatAreFine(t *testing.T) {
 	for name, change := range map[string]func(c *sink.Config){
 		"one file that is replaced on purpose": func(c *sink.Config) { c.Path, c.OverwriteExplicit = "latest.jpg", true },
 		"a bad manifest path that is not used": func(c *sink.Config) { c.Manifest = sink.Manifest{Format: sink.ManifestNone, Path: "/"} },
-		"a prefix with a slash at its end":     func(c *sink.Config) { *c = inBucket("a", "b"); c.Destination.Prefix = "p/q/" },
+		"a prefix with a slash at its end":     func(c *sink.Config) { *c = inBucket("a", "bbb"); c.Destination.Prefix = "p/q/" },
 		"an access point in place of a bucket": func(c *sink.Config) { *c = inBucket("a", "arn:aws:s3:eu-west-1:123456789012:accesspoint/video") },
 		"another server's own storage class": func(c *sink.Config) {
-			*c = inBucket("a", "b")
+			*c = inBucket("a", "bbb")
 			c.Destination.EndpointURL, c.Destination.StorageClass = "http://h:1/x", "COLD"
 		},
+		"an old bucket, by path":                func(c *sink.Config) { *c = inBucket("a", "Old_Bucket"); c.Destination.ForcePathStyle = true },
+		"a bucket of another server":            func(c *sink.Config) { *c = inBucket("a", "B_"); c.Destination.EndpointURL = "http://h:1" },
 		"a directory above the working one":     func(c *sink.Config) { c.Destination.Directory = "../out" },
 		"a path whose frames have other places": func(c *sink.Config) { c.Path = "{hash2}/{fragment_number}/{frame_index}.{ext}" },
 	} {

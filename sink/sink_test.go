@@ -96,7 +96,7 @@ func TestMetadataOfImages(t *testing.T) {
 	for set, want := range map[sink.MetadataSet]map[string]string{sink.MetadataNone: nil, sink.MetadataKVS: kvs, sink.MetadataFull: full} {
 		store := sink.NewMem()
 		s := newSink(t, store, func(c *sink.Config) {
-			c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "b", set
+			c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "bbb", set
 		})
 		img := picture()
 		img.Stream = "tür 100%"
@@ -111,7 +111,7 @@ func TestMetadataLeavesOutAnUnknownClockAndStaysWithinTwoKilobytes(t *testing.T)
 	store := sink.NewMem()
 	s := newSink(t, store, func(c *sink.Config) {
 		c.Name = strings.Repeat("n", 64)
-		c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "b", sink.MetadataFull
+		c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "bbb", sink.MetadataFull
 	})
 	img := picture()
 	img.ServerTime = time.Time{}

@@ -172,7 +172,7 @@ func (d Destination) checkS3(p *problems) {
 	if d.Fsync {
 		p.add("destination.fsync", "belongs to type file, and the type is s3")
 	}
-	checkBucket(p, d.Bucket)
+	checkBucket(p, d)
 	checkPrefix(p, d.Prefix)
 	checkEndpoint(p, d.EndpointURL)
 	oneOf(p, "destination.checksum", d.Checksum, ChecksumCRC32, ChecksumNone)
@@ -194,10 +194,18 @@ func (d Destination) checkS3(p *problems) {
 
 func notGraphic(r rune) bool { return r == ' ' || r > unicode.MaxASCII || !unicode.IsPrint(r) }
 
-// checkBucket leaves the finer rules to the server: they differ between S3's
-// kinds of bucket, and between servers.
-func checkBucket(p *problems, bucket string) {
+// bucketName is what Amazon lets a bucket be called (Amazon S3 User Guide, General purpose
+// bucket naming rules), in 3 to 63 bytes; dotted numbers are an address and no name.
+var (
+	bucketName    = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
+	bucketAddress = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`)
+)
+
+// checkBucket holds a name of Amazon to its rules. Other servers have rules of their own,
+// and so had Amazon once for the buckets that are still reached by path.
+func checkBucket(p *problems, d Destination) {
 	const path = "destination.bucket"
+	bucket := d.Bucket
 	switch {
 	case bucket == "":
 		p.add(path, "is needed for type s3")
@@ -206,6 +214,9 @@ func checkBucket(p *problems, bucket string) {
 	case strings.HasPrefix(bucket, "arn:"):
 	case strings.Contains(bucket, "/") || strings.ContainsFunc(bucket, notGraphic):
 		p.add(path, "%q is no bucket name", bucket)
+	case d.EndpointURL == "" && !d.ForcePathStyle && (len(bucket) < 3 || len(bucket) > 63 || !bucketName.MatchString(bucket) ||
+		bucketAddress.MatchString(bucket) || strings.Contains(bucket, "..")):
+		p.add(path, "%q is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends", bucket)
 	}
 }
 

@@ -71,12 +71,12 @@ func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags
 		if reports[kind] = append(reports[kind], *r); asJSON {
 			continue
 		}
-		if err := r.print(p.stdout); err != nil {
+		if err := r.print(cleanWriter{p.stdout}); err != nil {
 			return fmt.Errorf("print report: %w", err)
 		}
 	}
 	if asJSON {
-		e := json.NewEncoder(p.stdout)
+		e := json.NewEncoder(cleanWriter{p.stdout})
 		e.SetIndent("", "  ")
 		if err := e.Encode(reports); err != nil {
 			return fmt.Errorf("print report: %w", err)

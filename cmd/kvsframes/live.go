@@ -81,6 +81,9 @@ func (l *liveFlags) settings(nameOrARN string) (source.Config, error) {
 // caller closes it.
 func openLive(draining context.Context, c source.Config, log *slog.Logger) (source.Source, error) {
 	cfg, err := kvs.LoadAWS(draining, c.Region)
+	if err == nil {
+		err = haveCredentials(draining, cfg)
+	}
 	if err != nil {
 		return nil, err
 	}

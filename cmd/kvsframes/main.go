@@ -53,6 +53,10 @@ type program struct {
 	// watched tells that a command takes the signals from now on; see execute.
 	watched func()
 	now     func() time.Time
+	// redact takes values that no message may have out of one; nil before settings are read.
+	redact func(string) string
+	// width returns the number of columns of the terminal, 0 when it is not known.
+	width func() int
 	// terminal says that standard error is one.
 	terminal bool
 }
@@ -91,7 +95,7 @@ func main() {
 	signals := listenForSignals(terminal)
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		environ: os.Environ(), terminal: terminal, now: time.Now,
+		environ: os.Environ(), terminal: terminal, now: time.Now, width: func() int { return widthOf(os.Stderr) },
 		signals: signals, release: func() { signal.Stop(signals) },
 	}
 	code := p.execute(os.Args[1:])
@@ -117,6 +121,7 @@ func listenForSignals(terminal bool) chan os.Signal {
 // execute runs one command line and returns the exit code. As long as no command watches the signals
 // there is nothing to finish, and the first one ends the program, whatever it waits for.
 func (p *program) execute(args []string) int {
+	p.stderr = cleanWriter{p.stderr}
 	root := p.newRootCommand()
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
@@ -169,7 +174,12 @@ func (p *program) report(cmd *cobra.Command, err error) int {
 		fmt.Fprintln(p.stderr, problems)
 		return code
 	}
-	fmt.Fprintf(p.stderr, "kvsframes: %v\n", err)
+	for _, line := range errorLines(err) {
+		if p.redact != nil {
+			line = p.redact(line)
+		}
+		fmt.Fprintf(p.stderr, "kvsframes: %s\n", line)
+	}
 	if code == exitUsage {
 		fmt.Fprintf(p.stderr, "See `%s --help`.\n", cmd.CommandPath())
 	}

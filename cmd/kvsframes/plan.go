@@ -80,34 +80,32 @@ idle_timeout.`,
 
 func (p *program) runPlan(ctx context.Context, file string, flags planFlags) error {
 	from := p.options(file, flags.set)
-	c, err := p.loadSettings(from)
+	_, draining, stop := p.watch(ctx)
+	defer stop()
+	c, ready, err := p.prepare(draining, from, nil)
 	if err != nil {
-		return err
+		return refused(draining, err)
 	}
 	if c.Source.Type == source.TypeKVS && c.Source.Mode == source.ModeLive {
 		return usage(errors.New("source.mode is live: a live stream has no end to plan for; try --set source.mode=archive"))
 	}
-	_, draining, stop := p.watch(ctx)
-	defer stop()
+	ready.fill(c)
 	var plans []*streamPlan
-	if err = readTimes(c); err != nil {
-		return p.refused(draining, from, err)
-	}
 	if c.Source.Type == source.TypeFile {
-		plans, err = p.planFiles(draining, c)
+		plans, err = planFiles(draining, c, ready.inputs)
 	} else {
-		plans, err = planStreams(draining, c, flags, p.toolLogger(slog.LevelWarn))
+		plans, err = planStreams(draining, c, ready, flags, p.toolLogger(slog.LevelWarn))
 	}
 	if err != nil {
-		return p.refused(draining, from, err)
+		return refused(draining, err)
 	}
 	doc := newPlanDocument(c, plans)
 	if flags.json {
-		e := json.NewEncoder(p.stdout)
+		e := json.NewEncoder(cleanWriter{p.stdout})
 		e.SetIndent("", "  ")
 		err = e.Encode(doc)
 	} else {
-		err = doc.print(p.stdout)
+		err = doc.print(cleanWriter{p.stdout})
 	}
 	if err != nil {
 		return fmt.Errorf("print plan: %w", err)
@@ -116,16 +114,7 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 }
 
 // planFiles plans the files of the settings.
-func (p *program) planFiles(ctx context.Context, c *config.Config) ([]*streamPlan, error) {
-	inputs, err := source.Files(c.Source, p.stdin, p.toolLogger(slog.LevelWarn))
-	if err != nil {
-		return nil, &settingsError{part: "source", err: err}
-	}
-	if len(inputs) > 1 {
-		if err := checkStreams(c.Sinks); err != nil {
-			return nil, err
-		}
-	}
+func planFiles(ctx context.Context, c *config.Config, inputs []source.Input) ([]*streamPlan, error) {
 	var plans []*streamPlan
 	for _, in := range inputs {
 		sp := newStreamPlan(in.Stream, c)
@@ -160,8 +149,11 @@ func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c source.Co
 }
 
 // planStreams plans the archives of the settings' streams.
-func planStreams(ctx context.Context, c *config.Config, flags planFlags, log *slog.Logger) ([]*streamPlan, error) {
-	cfg, err := kvs.LoadAWS(ctx, c.Source.Region)
+func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlags, log *slog.Logger) ([]*streamPlan, error) {
+	cfg, err := r.chain(ctx, c.Source.Region)
+	if err == nil {
+		err = haveCredentials(ctx, cfg)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/pipeline"
@@ -35,17 +38,28 @@ type screen struct {
 	line string
 }
 
+// newScreen returns standard error for log lines and progress. What is written to it is
+// cleaned; what is drawn commands the terminal.
+func (p *program) newScreen() *screen {
+	out := p.stderr
+	if w, ok := out.(cleanWriter); ok {
+		out = w.to
+	}
+	return &screen{out: out}
+}
+
 // Write implements io.Writer: it puts whole lines above the line of progress.
 func (s *screen) Write(text []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	out := cleanWriter{s.out}
 	if s.line == "" {
-		return s.out.Write(text)
+		return out.Write(text)
 	}
 	if _, err := io.WriteString(s.out, eraseLine); err != nil {
 		return 0, err
 	}
-	n, err := s.out.Write(text)
+	n, err := out.Write(text)
 	if err == nil {
 		_, err = io.WriteString(s.out, s.line)
 	}
@@ -87,7 +101,7 @@ func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pi
 		case now := <-ticker.C:
 			fps := rate.at(now, meter.FramesDecoded.Load())
 			if p.terminal {
-				screen.draw(progressLine(c.Sinks, meter, fps, down.text(now)))
+				screen.draw(progressLine(c.Sinks, meter, fps, p.columns(), down.text(now)))
 			} else {
 				log.Info("progress", progressFields(c.Sinks, meter, fps, down.text(now))...)
 			}
@@ -95,17 +109,73 @@ func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pi
 	}
 }
 
-func progressLine(sinks []config.Sink, m *pipeline.Meter, fps float64, outage string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d fragments, %d frames", m.Fragments.Load(), m.FramesDecoded.Load())
-	for _, s := range sinks {
-		fmt.Fprintf(&b, ", %s %d", s.Name, m.FramesWritten(s.Name))
+// defaultColumns is the width of a terminal that does not tell its own.
+const defaultColumns = 80
+
+// columns returns how many columns a line may take.
+func (p *program) columns() int {
+	if p.width != nil {
+		if n := p.width(); n > 0 {
+			return n
+		}
 	}
-	fmt.Fprintf(&b, " | %.0f frames/s | %s | %s", fps, byteCount(m.BytesRead.Load()), cmp.Or(outage, "lag "+lag(m).String()))
+	return defaultColumns
+}
+
+// widthOf returns the number of columns of a terminal, 0 when it does not tell.
+func widthOf(f *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
+}
+
+// Names in a line of progress, and how many of them.
+const (
+	maxNameColumns = 24
+	maxNamedSinks  = 3
+)
+
+// progressLine is the line of progress in at most so many columns. What a person has to
+// know comes first, since the end may be cut: gaps, and the outage or else the lag, and
+// then how far the run is.
+func progressLine(sinks []config.Sink, m *pipeline.Meter, fps float64, width int, outage string) string {
+	var parts []string
 	if gaps := m.Gaps.Load(); gaps > 0 {
-		fmt.Fprintf(&b, " | %d gaps", gaps)
+		parts = append(parts, fmt.Sprintf("%d gaps", gaps))
 	}
-	return b.String()
+	parts = append(parts,
+		cmp.Or(outage, "lag "+lag(m).String()),
+		perSecond(fps),
+		fmt.Sprintf("%d fragments, %d frames", m.Fragments.Load(), m.FramesDecoded.Load()),
+		imagesOf(sinks, m),
+		byteCount(m.BytesRead.Load()),
+	)
+	return cut(cleaned(oneLine(strings.Join(parts, " | "))), width)
+}
+
+// perSecond is a rate of frames; a slow one is not none.
+func perSecond(fps float64) string {
+	if fps > 0 && fps < 9.95 {
+		return fmt.Sprintf("%.1f frames/s", max(fps, 0.1))
+	}
+	return fmt.Sprintf("%.0f frames/s", fps)
+}
+
+// imagesOf tells what each sink has, or all of them together when there are many.
+func imagesOf(sinks []config.Sink, m *pipeline.Meter) string {
+	var each []string
+	var total int64
+	for _, s := range sinks {
+		n := m.FramesWritten(s.Name)
+		total += n
+		each = append(each, fmt.Sprintf("%s %d", cut(s.Name, maxNameColumns), n))
+	}
+	if len(sinks) > maxNamedSinks {
+		return fmt.Sprintf("%d sinks %d", len(sinks), total)
+	}
+	return strings.Join(each, ", ")
 }
 
 func progressFields(sinks []config.Sink, m *pipeline.Meter, fps float64, outage string) []any {
@@ -127,7 +197,8 @@ func lag(m *pipeline.Meter) time.Duration {
 	return time.Duration(m.MillisBehind.Load()) * time.Millisecond
 }
 
-// rate measures frames per second over about the last two seconds.
+// rate measures frames per second over about the last ten seconds, in which a fragment of a
+// slow stream is likely to end.
 type rate struct{ points []ratePoint }
 
 type ratePoint struct {
@@ -135,7 +206,7 @@ type ratePoint struct {
 	count int64
 }
 
-const rateWindow = 2 * time.Second
+const rateWindow = 10 * time.Second
 
 func newRate(start time.Time) *rate { return &rate{points: []ratePoint{{at: start}}} }
 

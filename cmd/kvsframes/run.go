@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,12 +71,12 @@ func (o runOptions) check() error {
 }
 
 func (p *program) runRun(ctx context.Context, o runOptions) error {
-	c, err := p.loadSettings(p.options(o.file, o.set))
-	if err != nil {
-		return err
-	}
 	ctx, draining, stop := p.watch(ctx)
 	defer stop()
+	c, r, err := p.prepare(draining, p.options(o.file, o.set), o.fragments)
+	if err != nil {
+		return refused(draining, err)
+	}
 	j, err := newJournal(c)
 	if err != nil {
 		return err
@@ -90,7 +91,7 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	case err != nil:
 		return usage(err)
 	}
-	status, err := p.carry(ctx, draining, c, o, j, out)
+	status, err := p.carry(ctx, draining, c, r, o, j, out)
 	if late := out.finish(j.close(status, exitCode(err), err)); late != nil {
 		return &exitError{code: exitFailed, err: errors.Join(said(err), late)}
 	}
@@ -98,12 +99,12 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 }
 
 // carry runs the streams and keeps the summary up to date meanwhile. It returns how the run ended.
-func (p *program) carry(ctx, draining context.Context, c *config.Config, o runOptions, j *journal, out *summaryFile) (pipeline.Status, error) {
-	screen := &screen{out: p.stderr}
+func (p *program) carry(ctx, draining context.Context, c *config.Config, r *ready, o runOptions, j *journal, out *summaryFile) (pipeline.Status, error) {
+	screen := p.newScreen()
 	log := newLogger(screen, c.Service.Log, p.terminal)
-	st, err := wire(draining, c, o.fragments, p.stdin, log)
+	st, err := wire(draining, c, r, o.fragments, log)
 	if err != nil {
-		err = p.refused(draining, p.options(o.file, o.set), err)
+		err = refused(draining, err)
 		if interrupted(draining) {
 			return pipeline.StatusInterrupted, err
 		}
@@ -133,15 +134,10 @@ func (p *program) carry(ctx, draining context.Context, c *config.Config, o runOp
 	return verdict(results, interrupted(draining), o.gapsCode)
 }
 
-// refused says why a run did not start. Settings that turn out to be wrong only
-// when files are looked for are wrong settings as well.
-func (p *program) refused(draining context.Context, from config.Options, err error) error {
+// refused is why a run did not start.
+func refused(draining context.Context, err error) error {
 	if interrupted(draining) {
 		return &exitError{code: exitInterrupted, err: errDraining}
-	}
-	var wrong *settingsError
-	if errors.As(err, &wrong) {
-		return &exitError{code: exitConfig, err: config.Fields(from, wrong.part, wrong.err)}
 	}
 	return err
 }
@@ -263,9 +259,17 @@ func newLogger(w io.Writer, c config.Log, terminal bool) *slog.Logger {
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		level = slog.LevelInfo // the settings allow no other names than the four of slog
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: plainErrors}
 	if c.Format == config.LogText || c.Format == config.LogAuto && terminal {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// plainErrors logs an error as its cause, in one line.
+func plainErrors(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(strings.Join(errorLines(err), "; "))
+	}
+	return a
 }

@@ -26,12 +26,3 @@ func fileOf(args []string) string {
 func (p *program) options(file string, set []string) config.Options {
 	return config.Options{Path: file, Environ: p.environ, Set: set}
 }
-
-// loadSettings reads the settings. Its error carries the exit code for wrong ones.
-func (p *program) loadSettings(o config.Options) (*config.Config, error) {
-	c, err := config.Load(o)
-	if err != nil {
-		return nil, &exitError{code: exitConfig, err: err}
-	}
-	return c, nil
-}

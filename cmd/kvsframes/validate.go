@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,11 +14,12 @@ func (p *program) newValidateCommand() *cobra.Command {
 		Use:   "validate [pipeline.yaml]",
 		Short: "Reports everything that is wrong with the settings",
 		Long: `Reports everything that is wrong with the settings, each with its place in the
-file, and starts nothing. --print shows the settings that are in force, after
+file, and with what they name: files, directories, the AWS region. It finds all
+that run finds before it starts, and starts nothing. --print shows the settings that are in force, after
 defaults, file, environment and flags.`,
 		Args: checkArgs(cobra.MaximumNArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return p.runValidate(fileOf(args), set, show)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.runValidate(cmd.Context(), fileOf(args), set, show)
 		},
 	}
 	addSet(cmd, &set)
@@ -25,14 +27,17 @@ defaults, file, environment and flags.`,
 	return cmd
 }
 
-func (p *program) runValidate(file string, set []string, show bool) error {
-	c, err := p.loadSettings(p.options(file, set))
+func (p *program) runValidate(ctx context.Context, file string, set []string, show bool) error {
+	_, draining, stop := p.watch(ctx)
+	defer stop()
+	c, _, err := p.prepare(draining, p.options(file, set), nil)
 	if err != nil {
-		return err
+		return refused(draining, err)
 	}
+	out := cleanWriter{p.stdout}
 	if show {
-		return c.Print(p.stdout)
+		return c.Print(out)
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s: ok\n", file)
+	_, err = fmt.Fprintf(out, "%s: ok\n", file)
 	return err
 }

@@ -6,16 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/config"
-	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
@@ -41,23 +38,14 @@ type stages struct {
 	outages outages
 }
 
-// settingsError is an error of settings that shows only when what they name is
-// looked for. part is the part of the settings that err's key paths start at.
-type settingsError struct {
-	part string
-	err  error
-}
-
-func (e *settingsError) Error() string { return fmt.Sprintf("%s: %v", e.part, e.err) }
-func (e *settingsError) Unwrap() error { return e.err }
-
 // wire opens everything that the streams share. fragments, if there are any, are what
 // is read of the one stream. ctx bounds the opening alone.
-func wire(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader, log *slog.Logger) (*stages, error) {
+func wire(ctx context.Context, c *config.Config, r *ready, fragments []string, log *slog.Logger) (*stages, error) {
 	st := &stages{source: c.Source}
-	err := readTimes(c)
+	r.fill(c)
+	err := r.checkCredentials(ctx, c)
 	if err == nil {
-		err = st.openInputs(ctx, c, fragments, stdin, log)
+		err = st.openInputs(ctx, c, r, fragments, log)
 	}
 	if err == nil {
 		err = st.openSinks(ctx, c, log)
@@ -72,56 +60,17 @@ func wire(ctx context.Context, c *config.Config, fragments []string, stdin io.Re
 	return st, nil
 }
 
-// readTimes reads the files of times that sinks name, into the settings.
-func readTimes(c *config.Config) error {
-	for i := range c.Sinks {
-		sample := &c.Sinks[i].Sample
-		if sample.File == "" {
-			continue
-		}
-		wrong := func(err error) error {
-			return &settingsError{part: fmt.Sprintf("sinks[%d]", i), err: &media.FieldError{Path: "sample.file", Problem: err.Error()}}
-		}
-		f, err := os.Open(sample.File)
-		if err != nil {
-			return wrong(err)
-		}
-		sample.Asked, err = decode.ReadTimes(f)
-		if closeErr := f.Close(); err == nil {
-			err = closeErr
-		}
-		if err != nil {
-			return wrong(fmt.Errorf("%s: %w", sample.File, err))
-		}
-		sample.File = ""
-	}
-	return nil
-}
-
 // openInputs finds the streams. Those of patterns are found when the run has begun,
 // and again and again (see fleet).
-func (st *stages) openInputs(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader, log *slog.Logger) error {
+func (st *stages) openInputs(ctx context.Context, c *config.Config, r *ready, fragments []string, log *slog.Logger) error {
 	if c.Source.Type == source.TypeFile {
-		if len(fragments) > 0 {
-			return &settingsError{part: "source", err: &media.FieldError{Path: "type", Problem: "--fragment reads fragments of a KVS stream"}}
-		}
-		inputs, err := source.Files(c.Source, stdin, log)
-		if err != nil {
-			return &settingsError{part: "source", err: err}
-		}
-		st.inputs = inputs
-		if st.many = len(inputs) > 1; st.many {
-			return checkStreams(c.Sinks)
-		}
+		st.inputs, st.many = r.inputs, len(r.inputs) > 1
 		return nil
-	}
-	if len(fragments) > 0 && c.Source.Many() {
-		return &settingsError{part: "source", err: &media.FieldError{Path: "streams", Problem: "--fragment reads fragments of one stream: name that one alone"}}
 	}
 	if len(fragments) > 0 {
 		st.source.End = source.End{}
 	}
-	cfg, err := kvs.LoadAWS(ctx, c.Source.Region)
+	cfg, err := r.chain(ctx, c.Source.Region)
 	if err != nil {
 		return err
 	}
@@ -199,17 +148,6 @@ func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []sourc
 		}
 	}
 	return l
-}
-
-// checkStreams holds the sinks' paths against there being several streams, which
-// files show only when they are found.
-func checkStreams(sinks []config.Sink) error {
-	for i, s := range sinks {
-		if err := s.SinkConfig().CheckStreams(); err != nil {
-			return &settingsError{part: fmt.Sprintf("sinks[%d]", i), err: err}
-		}
-	}
-	return nil
 }
 
 func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Logger) error {

@@ -74,17 +74,3 @@ func (ps Problems) sorted(path string) Problems {
 	})
 	return slices.Compact(out)
 }
-
-// Fields turns what a package says of a part of the settings after they are loaded
-// (joined *media.FieldError, see media.FieldError) into Problems with the places where the
-// values were written. part is the path of that part, such as source or sinks[1]; the
-// settings are read once more from where Load had them.
-func Fields(o Options, part string, err error) Problems {
-	l, _, readErr := o.layers()
-	if readErr != nil { // it was there a moment ago: go without places
-		l = newLoader(o)
-	}
-	l.problems, l.bad, l.around = nil, map[string]bool{}, map[string]bool{}
-	l.checkPart(part, err)
-	return l.problems.sorted(o.Path)
-}

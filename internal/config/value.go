@@ -175,19 +175,12 @@ func (k *key) readList(n *node, loose bool) (any, error) {
 	}
 	texts := []any{}
 	for i, item := range items {
-		if err := k.readEntry(item); err != nil {
-			return nil, &entryError{i, err}
+		if item.shape != shapeText && item.shape != shapeNumber {
+			return nil, &entryError{i, fmt.Errorf("want text, not %s", item.shape)}
 		}
 		texts = append(texts, item.text)
 	}
 	return texts, nil
-}
-
-func (k *key) readEntry(item *node) error {
-	if item.shape != shapeText && item.shape != shapeNumber {
-		return fmt.Errorf("want text, not %s", item.shape)
-	}
-	return nil
 }
 
 // splitList reads a,b as the environment and the flags write a list.

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/kvs"
+)
+
+// ready is what a run takes from outside of its settings before it starts: what they
+// name is there, and can be used. validate looks for the same, by the same code.
+type ready struct {
+	// times are the requests of the sinks that have a file of them, by sink.
+	times map[int][]decode.Request
+	// inputs are the recordings of a file source.
+	inputs []source.Input
+	// aws is the AWS chain, if anything needs it.
+	aws *aws.Config
+	err error // of loading it
+	// log gets the warnings about recordings when they are read.
+	log *slog.Logger
+}
+
+// prepare reads the settings and looks for all that a run needs. Its error names
+// everything that is wrong, and carries the exit code for it. fragments are those of
+// --fragment.
+func (p *program) prepare(ctx context.Context, from config.Options, fragments []string) (*config.Config, *ready, error) {
+	r := &ready{times: map[int][]decode.Request{}, log: p.toolLogger(slog.LevelWarn)}
+	from.Check = func(c *config.Config) []config.PartError {
+		return slices.Concat(r.findSource(ctx, c, fragments, p.stdin), r.findSinks(ctx, c))
+	}
+	c, err := config.Load(from)
+	if err != nil {
+		return nil, nil, &exitError{code: exitConfig, err: err}
+	}
+	p.redact = c.Redact
+	return c, r, nil
+}
+
+// wrong is one thing that is wrong with a key.
+func wrong(part, key, format string, args ...any) config.PartError {
+	return config.PartError{Part: part, Err: &media.FieldError{Path: key, Problem: fmt.Sprintf(format, args...)}}
+}
+
+func sinkPart(i int) string { return fmt.Sprintf("sinks[%d]", i) }
+
+func (r *ready) findSource(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader) []config.PartError {
+	if c.Source.Type == source.TypeFile {
+		return r.findFiles(c, fragments, stdin)
+	}
+	var found []config.PartError
+	if len(fragments) > 0 && c.Source.Many() {
+		found = append(found, wrong("source", "streams", "--fragment reads fragments of one stream: name that one alone"))
+	}
+	chain, err := r.chain(ctx, c.Source.Region)
+	switch {
+	case err != nil:
+		found = append(found, wrong("source", "region", "%v", err))
+	case strings.TrimSpace(chain.Region) == "" && slices.ContainsFunc(c.Source.Streams, isNoARN):
+		found = append(found, wrong("source", "region", "no AWS region is set: set source.region, AWS_REGION, or the region of the profile"))
+	}
+	return found
+}
+
+// isNoARN reports whether a stream is given without its region.
+func isNoARN(stream string) bool { return !strings.HasPrefix(source.StreamTarget(stream), "arn:") }
+
+func (r *ready) findFiles(c *config.Config, fragments []string, stdin io.Reader) []config.PartError {
+	var found []config.PartError
+	if len(fragments) > 0 {
+		found = append(found, wrong("source", "type", "--fragment reads fragments of a KVS stream"))
+	}
+	inputs, err := source.Files(c.Source, stdin, r.log)
+	if err != nil {
+		return append(found, config.PartError{Part: "source", Err: err})
+	}
+	if r.inputs = inputs; len(inputs) < 2 {
+		return found
+	}
+	for i, s := range c.Sinks {
+		if err := s.SinkConfig().CheckStreams(); err != nil {
+			found = append(found, config.PartError{Part: sinkPart(i), Err: err})
+		}
+	}
+	return found
+}
+
+func (r *ready) findSinks(ctx context.Context, c *config.Config) []config.PartError {
+	var found []config.PartError
+	for i, s := range c.Sinks {
+		if file := s.TimesFile(); file != "" && s.Sample.Type == decode.SampleTimestamps {
+			times, err := readTimes(file)
+			if err != nil {
+				found = append(found, wrong(sinkPart(i), "sample.file", "%v", err))
+			}
+			r.times[i] = times
+		}
+		switch d := s.Destination; d.Type {
+		case sink.DestinationS3:
+			if d.Region != "" || d.EndpointURL != "" {
+				continue
+			}
+			chain, err := r.chain(ctx, "")
+			if err != nil {
+				found = append(found, wrong(sinkPart(i), "destination.region", "%v", err))
+			} else if chain.Region == "" {
+				found = append(found, wrong(sinkPart(i), "destination.region", "no AWS region is set: set destination.region, AWS_REGION, or the region of the profile"))
+			}
+		case sink.DestinationFile:
+			if d.Directory == "" {
+				continue // said by the settings themselves
+			}
+			if err := checkDirectory(d.Directory); err != nil {
+				found = append(found, wrong(sinkPart(i), "destination.directory", "%v", err))
+			}
+		}
+	}
+	return found
+}
+
+// chain returns the AWS chain, in a region of its own or in that of the settings.
+func (r *ready) chain(ctx context.Context, region string) (aws.Config, error) {
+	if r.aws == nil && r.err == nil {
+		cfg, err := kvs.LoadAWS(ctx, "")
+		r.aws, r.err = &cfg, err
+	}
+	if r.err != nil {
+		return aws.Config{}, r.err
+	}
+	cfg := r.aws.Copy()
+	if region != "" {
+		cfg.Region = region
+	}
+	return cfg, nil
+}
+
+// fill puts what was read into the settings of a run.
+func (r *ready) fill(c *config.Config) {
+	for i, at := range r.times {
+		c.Sinks[i].Sample.Asked, c.Sinks[i].Sample.File = at, ""
+	}
+}
+
+// checkCredentials finds out whether a run has the credentials that it needs.
+func (r *ready) checkCredentials(ctx context.Context, c *config.Config) error {
+	toS3 := slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { return s.Destination.Type == sink.DestinationS3 })
+	if c.Source.Type != source.TypeKVS && !toS3 {
+		return nil
+	}
+	chain, err := r.chain(ctx, "")
+	if err != nil {
+		return err
+	}
+	return haveCredentials(ctx, chain)
+}
+
+// readTimes reads a file of times.
+func readTimes(path string) ([]decode.Request, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	times, err := decode.ReadTimes(f)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return times, nil
+}
+
+// Modes of access(2).
+const (
+	mayExecute = 1
+	mayWrite   = 2
+)
+
+// checkDirectory finds out whether files can be made in a directory, or in the nearest
+// one above it when it is not there yet. It makes nothing.
+func checkDirectory(directory string) error {
+	for at := filepath.Clean(directory); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
+			if _, err := os.Lstat(at); err == nil {
+				return fmt.Errorf("%s is a link to what is not there", at)
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", at)
+		}
+		if err := syscall.Access(at, mayWrite|mayExecute); err != nil {
+			return fmt.Errorf("%s cannot be written: %w", at, err)
+		}
+		return nil
+	}
+}
+
+// haveCredentials finds out whether the AWS chain gives any credentials, so that their lack
+// is told at once and not after every request has been tried again and again.
+func haveCredentials(ctx context.Context, cfg aws.Config) error {
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role (%w)", err)
+	}
+	return nil
+}

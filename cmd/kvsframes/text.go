@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// This file is the border between what others have written (names, tags, keys, errors of
+// SDKs) and the terminal.
+
+// cleaned returns text without characters that command a terminal: control characters
+// but for line ends and tabs, those that turn the direction of text, and bytes that are
+// no text. They are shown as JSON escapes them, so that JSON stays as it is.
+func cleaned(text string) string {
+	if !strings.ContainsFunc(text, commands) {
+		return text
+	}
+	var out strings.Builder
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&out, `\ufffd`)
+		case commands(r):
+			fmt.Fprintf(&out, `\u%04x`, r)
+		default:
+			out.WriteRune(r)
+		}
+		i += size
+	}
+	return out.String()
+}
+
+// commands reports whether a character does something else than show itself.
+func commands(r rune) bool {
+	return unicode.IsControl(r) && r != '\n' && r != '\t' || r == utf8.RuneError || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// cleanWriter cleans what is written to a terminal, whole characters at a time.
+type cleanWriter struct{ to io.Writer }
+
+// Write implements io.Writer.
+func (w cleanWriter) Write(text []byte) (int, error) {
+	if _, err := w.to.Write([]byte(cleaned(string(text)))); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// What the AWS SDK wraps around the cause of an error.
+var (
+	sdkStatus   = regexp.MustCompile(`https? response error StatusCode: (\d+), RequestID: [^,]*,( HostID: [^,]*,)? ?`)
+	sdkWrapping = regexp.MustCompile(`operation error [^:,]+: [^:,]+, |exceeded maximum number of attempts, \d+, |request send failed, |` +
+		`[A-Z][a-z]+ "https?://[^"]*": |failed to refresh cached credentials, |canceled, `)
+	sdkSigning = regexp.MustCompile(`get identity: get credentials: `)
+)
+
+// sdkCause takes away what the AWS SDK wraps around the cause of an error. Other text stays
+// as it is.
+func sdkCause(text string) string {
+	if !strings.Contains(text, "operation error ") && !strings.Contains(text, "get credentials: ") && !strings.Contains(text, "cached credentials, ") {
+		return text
+	}
+	text = sdkStatus.ReplaceAllStringFunc(text, func(found string) string {
+		if status := sdkStatus.FindStringSubmatch(found)[1]; status != "0" {
+			return "HTTP " + status + ", "
+		}
+		return ""
+	})
+	text = sdkSigning.ReplaceAllString(text, "no AWS credentials: ")
+	return sdkWrapping.ReplaceAllString(text, "")
+}
+
+// errorLines returns what an error says, a line for each of the errors that it joins.
+func errorLines(err error) []string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
+		var lines []string
+		for _, e := range joined.Unwrap() {
+			lines = append(lines, errorLines(e)...)
+		}
+		return lines
+	}
+	return []string{oneLine(sdkCause(err.Error()))}
+}
+
+// oneLine joins the lines of a text.
+func oneLine(text string) string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(lines, "; ")
+}
+
+// columns returns how many columns of a terminal a character takes: two for the wide ones
+// of East Asia and for pictures (Unicode Standard Annex 11), none for marks.
+func columns(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana, unicode.Bopomofo, unicode.Yi),
+		r >= 0x3000 && r <= 0x303e, r >= 0xff00 && r <= 0xff60, r >= 0xffe0 && r <= 0xffe6,
+		r >= 0x1f300 && r <= 0x1faff, r >= 0x20000 && r <= 0x3fffd:
+		return 2
+	}
+	return 1
+}
+
+// cut shortens text to a number of columns, and marks it when something is missing.
+func cut(text string, width int) string {
+	used, end := 0, 0
+	for i, r := range text {
+		used += columns(r)
+		if used > width {
+			return text[:end] + "…"
+		}
+		if used < width {
+			end = i + utf8.RuneLen(r)
+		}
+	}
+	return text
+}
