@@ -130,6 +130,7 @@ var (
 		{path: "decode.skip_frame", kind: kindChoice, values: []string{"auto", "none", "nonref", "nonkey"}},
 		{path: "decode.on_error", kind: kindChoice, values: []string{"skip", "fail"}},
 		{path: "decode.max_pixels", kind: kindInt},
+		{path: "decode.max_memory", kind: kindSize},
 		{path: "decode.concealed", kind: kindChoice, values: []string{"keep", "drop"}},
 		{path: "decode.deinterlace", kind: kindChoice, values: []string{"auto", "off"}},
 		{path: "decode.color.untagged_matrix", kind: kindChoice, values: []string{"auto", "bt601", "bt709", "bt2020"}},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -115,7 +116,7 @@ func (k *key) readText(text string) (any, error) {
 		if bareNumber().MatchString(text) {
 			return nil, fmt.Errorf("%s has no unit: write a size such as 64MiB", text)
 		}
-		var s source.Size
+		var s media.Size
 		err = s.UnmarshalText([]byte(text))
 	case kindTime:
 		_, err = parseTime(text)
