@@ -288,7 +288,7 @@ func (s *Splitter) endHole(end int64) {
 	if p != nil {
 		p.mkv = p.mkv[:min(p.whole, len(p.mkv))]
 		if p.hurt(cause); errors.Is(cause, ErrTooLarge) && p.bad == nil {
-			p.bad = cause // most of it is whole, and not wanted
+			p.bad, p.blocks = cause, nil // most of it is whole, and not wanted
 		}
 	}
 	switch {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 var bareNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[+-]?[0-9]+([.][0-9]*)?$`) })

@@ -251,6 +251,17 @@ func (d *document) tag(name string) string {
 	return ""
 }
 
+// numbers counts the fragment numbers that the tags tell.
+func (d *document) numbers() int {
+	n := 0
+	for _, t := range d.tags {
+		if t.Name == tagFragmentNumber {
+			n++
+		}
+	}
+	return n
+}
+
 // length estimates how long the document's first track plays: from its first to
 // its last block, and one mean distance more. It is at least a millisecond.
 func (d *document) length() time.Duration {

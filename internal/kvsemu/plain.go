@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -26,6 +27,9 @@ func plainChunks(data []byte, epoch time.Time) ([]*chunk, error) {
 		f, err := split.Next()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if gap := (*media.GapError)(nil); errors.As(err, &gap) {
+			continue // the rest of the file is there all the same
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read fragment %d: %w", len(chunks), err)

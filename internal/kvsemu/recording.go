@@ -1,11 +1,17 @@
 package kvsemu
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // AddFile adds a stream that serves the file at path (see AddRecording).
@@ -22,7 +28,8 @@ func (s *Server) AddFile(name, path string) error {
 // served byte for byte as it is, cut at chunk boundaries alone; a last chunk that
 // is cut short is served so, and the connection closed after it. A plain MKV file
 // becomes a stream with one chunk for each fragment that source.Splitter makes of
-// it. The whole recording is held in memory. A name that is taken is an error.
+// it. So does a recording that is damaged, or merged under one header, as far as it can be read.
+// The whole recording is held in memory. A name that is taken is an error.
 func (s *Server) AddRecording(name string, r io.Reader) error {
 	if err := s.addRecording(name, r); err != nil {
 		return fmt.Errorf("add stream %s: %w", name, err)
@@ -42,8 +49,17 @@ func (s *Server) addRecording(name string, r io.Reader) error {
 		return fmt.Errorf("recording is too big, maximum is %d bytes", s.opts.MaxRecording)
 	}
 	chunks, recorded, err := readChunks(data)
-	if err != nil {
+	if len(data) == 0 {
 		return err
+	}
+	if err != nil || merged(chunks) { // damaged, or under one header
+		split, splitErr := splitChunks(data)
+		if splitErr != nil {
+			return errors.Join(err, splitErr)
+		}
+		if recorded = len(split) > 0; recorded {
+			chunks = split
+		}
 	}
 	if !recorded {
 		if chunks, err = plainChunks(data, s.opts.Epoch); err != nil {
@@ -83,6 +99,7 @@ func readChunks(data []byte) (chunks []*chunk, recorded bool, err error) {
 		c.producer, _ = parseStamp(d.tag(tagProducerTime))
 		c.server, _ = parseStamp(d.tag(tagServerTime))
 		recorded = recorded || c.number != ""
+		c.merged = d.numbers() > 1
 		chunks = append(chunks, c)
 		at = end
 	}
@@ -90,6 +107,41 @@ func readChunks(data []byte) (chunks []*chunk, recorded bool, err error) {
 		return nil, false, errors.New("the recording is empty")
 	}
 	return chunks, recorded, nil
+}
+
+// merged reports whether a chunk holds several fragments.
+func merged(chunks []*chunk) bool {
+	return slices.ContainsFunc(chunks, func(c *chunk) bool { return c.merged })
+}
+
+// splitChunks makes a chunk of each fragment that can be read of a recording that is damaged or merged,
+// none when no fragment has a number of KVS.
+func splitChunks(data []byte) ([]*chunk, error) {
+	split := source.NewSplitter(bytes.NewReader(data), source.SplitConfig{MaxFragmentSize: maxPlainFragment})
+	var chunks []*chunk
+	for {
+		f, err := split.Next()
+		var gap *media.GapError
+		var tag *source.ErrorTag
+		switch {
+		case errors.Is(err, io.EOF):
+			return chunks, nil
+		case errors.As(err, &gap), errors.As(err, &tag):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("read fragment %d: %w", len(chunks), err)
+		case f.ServerTime.IsZero():
+			continue // of a plain file
+		}
+		d, err := readDocument(f.MKV)
+		if err != nil {
+			return nil, fmt.Errorf("read fragment %s: %w", f.Number, err)
+		}
+		chunks = append(chunks, &chunk{
+			number: f.Number, token: cmp.Or(f.ContinuationToken, f.Number), closing: f.ContinuationToken == "",
+			producer: f.ProducerTime, server: f.ServerTime, length: d.length(), data: f.MKV, tail: d.tail,
+		})
+	}
 }
 
 // maxPause is the longest pause between two chunks that PaceRealtime keeps: the

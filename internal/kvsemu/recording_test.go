@@ -291,7 +291,6 @@ func TestBadRecordingsAreRefused(t *testing.T) {
 	}{
 		{"empty", "cam", strings.NewReader(""), "empty"},
 		{"no Matroska", "cam", strings.NewReader("RIFF????WAVE"), "not Matroska"},
-		{"rubbish after a chunk", "cam", io.MultiReader(bytes.NewReader(payload), strings.NewReader("\x00\x00\x00")), "invalid element id"},
 		{"too big", "cam", bytes.NewReader(make([]byte, 2<<20)), "too big"},
 		{"read error", "cam", iotest.ErrReader(io.ErrClosedPipe), "closed pipe"},
 		{"name with a slash", "a/b", bytes.NewReader(payload), "characters"},
@@ -371,5 +370,31 @@ func TestStampsHaveThreeDecimals(t *testing.T) {
 	}
 	if got := formatStamp(time.UnixMilli(1511852109007)); got != "1511852109.007" {
 		t.Errorf("stamp is %s", got)
+	}
+}
+
+func TestAllFragmentsOfADamagedOrMergedRecordingAreServed(t *testing.T) {
+	at := time.UnixMilli(1_700_000_000_000)
+	one := func(n string) []byte {
+		return AppendChunk(nil, Chunk{
+			FragmentNumber: n, ProducerTime: at, ServerTime: at, ContinuationToken: n,
+			Tracks: []media.Track{{Number: 1, Type: media.TrackVideo, CodecID: "V_MPEG4/ISO/AVC"}},
+			Blocks: []Block{{Track: 1, Key: true, Data: []byte("picture")}},
+		})
+	}
+	first, second, third := one("1"), one("2"), one("3")
+	body := bytes.Index(second, []byte{0x12, 0x54, 0xC3, 0x67}) // the first Tags
+	for name, recording := range map[string][]byte{
+		"damaged": slices.Concat(first, []byte("\x00\x00 no Matroska"), second, third),
+		"merged":  slices.Concat(first, second[body:], third[body:]),
+	} {
+		data, err := splitChunks(recording)
+		if err != nil || len(data) != 3 || data[2].number != "3" || data[2].token != "3" {
+			t.Errorf("%s: %d chunks, %v", name, len(data), err)
+		}
+		s := New(Options{})
+		if err := s.AddRecording("cam", bytes.NewReader(recording)); err != nil || len(s.lookup("cam").chunks) != 3 {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -55,6 +55,8 @@ type chunk struct {
 	tail span
 	// cut says that the chunk ends in its middle.
 	cut bool
+	// merged says that it holds several fragments under one header.
+	merged bool
 }
 
 // span is a range of bytes.
