@@ -49,6 +49,7 @@ lists lists-pyramid.mkv "ref=1:bframes=3:b-adapt=0:b-pyramid=normal:weightp=1"
 lists lists-slices.mkv "ref=5:bframes=7:b-adapt=0:b-pyramid=normal:weightp=2:slices=3:direct=temporal:mixed-refs=1:8x8dct=1"
 lists lists-strict.mkv "ref=2:bframes=5:b-adapt=0:b-pyramid=strict:cabac=0:direct=temporal:weightb=1"
 lists lists-forward.mkv "ref=4:bframes=0:weightp=2:mixed-refs=1"
+lists lists-open.mkv "ref=1:bframes=3:b-adapt=0:b-pyramid=normal:open-gop=1:keyint=25:min-keyint=25"
 # The same of H.265: reference picture sets of many kinds, several slices, and
 # open groups; with entry points of wavefronts, and without the loop filters.
 hevc_lists() { # output, x265 settings
@@ -58,8 +59,8 @@ hevc_lists() { # output, x265 settings
 }
 hevc_lists hevc-pyramid.mkv "pools=1:open-gop=0:ref=5:bframes=8:b-adapt=0:b-pyramid=1:weightb=1:slices=3"
 hevc_lists hevc-forward.mkv "pools=none:open-gop=0:ref=4:bframes=0:weightp=1:no-sao=1:no-deblock=1"
-hevc_lists hevc-wavefronts.mkv "pools=1:wpp=1:open-gop=0:ref=3:bframes=3:b-adapt=0:temporal-layers=1"
-hevc_lists hevc-lists-open.mkv "pools=none:open-gop=1:ref=4:bframes=5:b-adapt=0:b-pyramid=1:keyint=25:min-keyint=25"
+hevc_lists hevc-wavefronts.mkv "pools=1:wpp=1:open-gop=0:ref=1:bframes=3:b-adapt=0:temporal-layers=1"
+hevc_lists hevc-lists-open.mkv "pools=none:open-gop=1:ref=1:bframes=5:b-adapt=0:b-pyramid=1:keyint=25:min-keyint=25"
 # Four slices a picture, so that a part of one can be lost.
 encode slices.mkv -f lavfi -i "testsrc2=s=160x96:r=25:d=2" -c:v libx264 -threads 1 -preset medium -bf 2 -g 25 \
 	-x264-params "scenecut=0:slices=4" -pix_fmt yuv420p -crf 32

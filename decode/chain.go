@@ -146,7 +146,9 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 	needsPast = needsPast || h.chained && h.link != nil && pl.pics[0].entry == entryOpen
 	pl.leadsBefore(h.open)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0), h.open)
-	if !p.onlyKeys {
+	if alone {
+		h.lost = lostFrames{}
+	} else {
 		h.lost.mark(pl, refs)
 	}
 	// A chain may have nothing to do with a fragment of which nothing is wanted.

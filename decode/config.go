@@ -84,7 +84,9 @@ type Config struct {
 	SkipFrame SkipFrame `mapstructure:"skip_frame"`
 	OnError   OnError   `mapstructure:"on_error"`
 	// MaxPixels is the largest width x height that is decoded.
-	MaxPixels   int64       `mapstructure:"max_pixels"`
+	MaxPixels int64 `mapstructure:"max_pixels"`
+	// MaxMemory is what all decoders may take together, by an estimate of their pictures; one that takes more runs alone.
+	MaxMemory   media.Size  `mapstructure:"max_memory"`
 	Concealed   Concealed   `mapstructure:"concealed"`
 	Deinterlace Deinterlace `mapstructure:"deinterlace"`
 	Color       Color       `mapstructure:"color"`
@@ -96,6 +98,7 @@ func DefaultConfig() Config {
 		SkipFrame:   SkipAuto,
 		OnError:     OnErrorSkip,
 		MaxPixels:   33177600,
+		MaxMemory:   1 << 30,
 		Concealed:   ConcealedKeep,
 		Deinterlace: DeinterlaceAuto,
 		Color:       Color{UntaggedMatrix: MatrixAuto, UntaggedRange: RangeLimited},

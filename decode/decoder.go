@@ -148,9 +148,26 @@ func (f frame) damage() (own, referred bool) {
 // on, so that what an earlier fragment left behind is not taken for a frame of the next.
 type continuous struct {
 	codec
+	room *room
 	base int64
 	// tainted says that a picture which the next fragment may refer to is not whole.
 	tainted bool
+}
+
+func (c *continuous) free() {
+	c.codec.free()
+	c.room.free()
+}
+
+// keptDecoder is a decoder and the room that it takes.
+type keptDecoder struct {
+	codec
+	room *room
+}
+
+func (d keptDecoder) free() {
+	d.codec.free()
+	d.room.free()
 }
 
 // feeder takes the packets of one fragment through a decoder. Each packet is a frame, and the decoder is

@@ -31,6 +31,15 @@ func (c *kept[K, V]) get(key K, open func(K) (V, error)) (V, error) {
 	return v, err
 }
 
+// dropOldest frees the least recently used object, and reports whether there was one.
+func (c *kept[K, V]) dropOldest() bool {
+	if len(c.entries) == 0 {
+		return false
+	}
+	c.drop(c.entries[0].key)
+	return true
+}
+
 // drop frees the object of key, if there is one.
 func (c *kept[K, V]) drop(key K) {
 	for i, e := range c.entries {

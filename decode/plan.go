@@ -37,6 +37,8 @@ type plan struct {
 	// decided is closed when the rest of the plan is made; nil if it is made already. A
 	// request for a time after the last frame is decided by the frame that comes next.
 	decided chan struct{}
+	// footprint is an estimate of what the decoder takes, in bytes.
+	footprint int64
 	// refused is why the fragment cannot be decoded, nil if it can.
 	refused error
 	// nothing says that nothing has to be done, whatever is decided; then the rest is the planner's.
@@ -256,6 +258,7 @@ func (p *planner) frames(pl *plan, f *media.Fragment) (*nalReader, [][]byte) {
 		}
 	}
 	pl.pics = reader.pictures(packets)
+	pl.footprint = footprint(pl.track, slices.Concat(begin, reader.sets.inBand))
 	pl.form, pl.lengthSize, pl.begin = formOf(pl.track, &reader, changed), reader.lengthSize, begin
 	if pl.track.CodecID == codecHEVC && reader.codec != "" && !hasVPS(begin) && !hasVPS(reader.sets.inBand) {
 		pl.refused = errNoVPS

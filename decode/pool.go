@@ -19,6 +19,7 @@ type Pool struct {
 	config Config
 	log    *slog.Logger
 	idle   chan *worker
+	memory memory
 
 	mu sync.Mutex
 	// streams are those that have not ended: they may hold a decoder.
@@ -33,7 +34,7 @@ func NewPool(cfg Config, log *slog.Logger) (*Pool, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{config: cfg, log: log, idle: make(chan *worker, cfg.Workers), streams: map[*Stream]struct{}{}}
+	p := &Pool{config: cfg, log: log, idle: make(chan *worker, cfg.Workers), memory: memory{limit: int64(cfg.MaxMemory)}, streams: map[*Stream]struct{}{}}
 	for range cfg.Workers {
 		w, err := newWorker(cfg)
 		if err != nil {
@@ -129,31 +130,61 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		if err != nil {
 			return media.Outcome{}, err
 		}
-		w, err := s.worker(ctx, turn)
+		size := pl.footprint
+		if before != nil {
+			size = 0 // its room came with it
+		}
+		w, room, err := s.worker(ctx, turn, size)
 		if err != nil {
 			if before != nil {
 				before.free()
 			}
 			return media.Outcome{}, err
 		}
+		defer s.pool.memory.leave()
+		defer room.free()
 		defer func() { s.pool.idle <- w }()
 		defer let()
+		w.room = room
 		return w.fragment(ctx, f, pl, before, s.outputs, emit)
 	}
 }
 
-// worker waits for the fragment's turn, and for a free worker, which the caller gives back.
-func (s *Stream) worker(ctx context.Context, turn *place) (*worker, error) {
+// worker waits for the fragment's turn, for room for its decoder, and for a free worker, all of which the caller gives back.
+func (s *Stream) worker(ctx context.Context, turn *place, size int64) (*worker, *room, error) {
 	if err := turn.wait(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	room, err := s.pool.memory.enter(ctx, size, s.pool.dropKept)
+	if err != nil {
+		return nil, nil, err
 	}
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		room.free()
+		s.pool.memory.leave()
+		return nil, nil, ctx.Err()
 	case w := <-s.pool.idle:
 		s.line.leave(turn)
-		return w, nil
+		return w, room, nil
 	}
+}
+
+// dropKept frees a decoder that an idle worker keeps, and reports whether there was one.
+func (p *Pool) dropKept() bool {
+	for range cap(p.idle) {
+		select {
+		case w := <-p.idle:
+			dropped := w.decoders.dropOldest()
+			p.idle <- w
+			if dropped {
+				return true
+			}
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // before waits for the decoder that goes on with the fragment; nil when there is none.

@@ -15,6 +15,7 @@ type avcSPSHeader struct {
 	// references is max_num_ref_frames. gaps: frame_num may jump.
 	references uint32
 	gaps       bool
+	size       pictureSize
 }
 
 // avcPPSHeader is what is read of a picture parameter set (ITU-T H.264, 7.3.2.2).
@@ -32,14 +33,13 @@ func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 	profile := b.bits(8)
 	b.bits(16) // constraint flags, level_idc
 	id = b.ue()
-	s.chroma = true
+	s.chroma, s.size.chroma, s.size.depth = true, 1, 8
 	switch profile {
 	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 134, 135, 138, 139:
 		format := b.ue()
-		s.chroma = format != 0
+		s.chroma, s.size.chroma = format != 0, format
 		s.separate = format == 3 && b.bit() == 1
-		b.ue() // bit_depth_luma_minus8
-		b.ue() // bit_depth_chroma_minus8
+		s.size.depth = max(b.ue(), b.ue()) + 8
 		b.bit()
 		if b.bit() == 1 {
 			b.scalingLists(format)
@@ -60,9 +60,11 @@ func readSPS(nal []byte) (id uint32, s avcSPSHeader, ok bool) {
 	}
 	s.references = b.ue()
 	s.gaps = b.bit() == 1
-	b.ue() // pic_width_in_mbs_minus1
-	b.ue() // pic_height_in_map_units_minus1
-	s.framesOnly = b.bit() == 1
+	const macroblock, mostSide = 16, 1 << 16
+	s.size.width, s.size.height = macroblock*(min(b.ue(), mostSide)+1), macroblock*(min(b.ue(), mostSide)+1)
+	if s.framesOnly = b.bit() == 1; !s.framesOnly {
+		s.size.height *= 2
+	}
 	if b.short { // what is not known may have fields
 		s.framesOnly, s.frameNumBits = false, 0
 	}

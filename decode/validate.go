@@ -53,6 +53,9 @@ func (c Config) Validate() error {
 	if c.MaxPixels < 1 || c.MaxPixels > math.MaxInt32 {
 		p.add("max_pixels", "%d is not within 1..%d", c.MaxPixels, math.MaxInt32)
 	}
+	if c.MaxMemory < 1 {
+		p.add("max_memory", "%s is not above 0", c.MaxMemory)
+	}
 	oneOf(&p, "concealed", c.Concealed, ConcealedKeep, ConcealedDrop)
 	oneOf(&p, "deinterlace", c.Deinterlace, DeinterlaceAuto, DeinterlaceOff)
 	oneOf(&p, "color.untagged_matrix", c.Color.UntaggedMatrix, MatrixAuto, MatrixBT601, MatrixBT709, MatrixBT2020)

@@ -14,7 +14,9 @@ import (
 // what the next fragment can use again.
 type worker struct {
 	config   Config
-	decoders kept[decoderKey, codec]
+	decoders kept[decoderKey, keptDecoder]
+	// room is what the fragment at work has for a decoder.
+	room     *room
 	picture  frame
 	renderer *renderer
 	encoder  *encoder
@@ -23,7 +25,7 @@ type worker struct {
 func newWorker(cfg Config) (*worker, error) {
 	w := &worker{
 		config:   cfg,
-		decoders: kept[decoderKey, codec]{limit: keptDecoders},
+		decoders: kept[decoderKey, keptDecoder]{limit: keptDecoders},
 		renderer: newRenderer(cfg),
 	}
 	var err error
@@ -99,14 +101,19 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 	track, form := j.plan.track, j.plan.form
 	key := decoderKey{j.fragment.Stream, track.CodecID, form.codecData, form.inBand, track.Width, track.Height, w.renderer.track}
 	for j.used = true; ; {
-		c, err := w.decoders.get(key, func(decoderKey) (codec, error) {
+		c, err := w.decoders.get(key, func(decoderKey) (keptDecoder, error) {
 			j.used = false
-			return open()
+			opened, err := open()
+			if err != nil {
+				return keptDecoder{}, err
+			}
+			return keptDecoder{opened, w.room.pass()}, nil
 		})
 		if err != nil {
 			return j.lose(j.plan.inOrder, err)
 		}
-		feed.codec = c
+		w.room.free() // one that was kept has room already, and hands it on to a new one
+		feed.codec = c.codec
 		err = feed.feed(0)
 		if j.doubtful || form.replaced {
 			w.decoders.drop(key)
@@ -129,7 +136,7 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 		if err != nil {
 			return j.lose(j.plan.inOrder, err)
 		}
-		c = &continuous{codec: opened}
+		c = &continuous{codec: opened, room: w.room.pass()}
 		if chain.after != nil { // the decoder was lost on its way
 			j.missesPast()
 		}

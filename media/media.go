@@ -41,6 +41,10 @@ type Fragment struct {
 	// CutBlock says that the payload ended inside a block of the video track,
 	// which is lost. It is set only together with Cut.
 	CutBlock bool
+	// Damage tells what ended the fragment before its end, and which bytes of the payload
+	// are lost with it, when that was damage inside the payload. It is empty otherwise, and
+	// set only together with Cut.
+	Damage string
 	// From and Until bound the frames that are wanted, by capture time: from From
 	// on and before Until, on the clock that Clock names. A zero time is no bound.
 	// A source sets them where a range begins or ends inside the fragment.
@@ -59,6 +63,9 @@ type Fragment struct {
 	TimeScale time.Duration
 	// Tracks are the tracks of the MKV header, in its order.
 	Tracks []Track
+	// VideoTrackNumber is the number of the video track whose frames are wanted; 0 is the
+	// first one.
+	VideoTrackNumber uint64
 	// Blocks are the blocks of all tracks, in file order (decode order).
 	Blocks []Block
 	// MKV is the fragment as a complete Matroska document.
@@ -107,11 +114,14 @@ type Track struct {
 	Width, Height int
 	// DefaultDuration is the nominal duration of one frame, 0 when untold.
 	DefaultDuration time.Duration
-	// Encoded says that the payloads are compressed or encrypted at the Matroska
-	// level (ContentEncodings), so that their first bytes are not the codec's.
+	// Encoded reports whether the payloads are compressed or encrypted at the Matroska
+	// level (ContentEncodings), so that their first bytes are not the codec's. Sources undo
+	// compression where they can.
 	Encoded bool
-	// Encrypted says that the payloads are encrypted at the Matroska level.
+	// Encrypted reports whether the payloads are encrypted.
 	Encrypted bool
+	// Disabled reports whether the track is marked as not to be used (FlagEnabled).
+	Disabled bool
 }
 
 // Block is one SimpleBlock or Block of a fragment.
@@ -127,10 +137,10 @@ type Block struct {
 	Offset, Size int
 }
 
-// VideoTrack returns the first video track, and false if there is none.
+// VideoTrack returns the video track that VideoTrackNumber names, and false if there is none.
 func (f *Fragment) VideoTrack() (Track, bool) {
 	for _, t := range f.Tracks {
-		if t.Type == TrackVideo {
+		if t.Type == TrackVideo && (f.VideoTrackNumber == 0 || f.VideoTrackNumber == t.Number) {
 			return t, true
 		}
 	}

@@ -212,6 +212,9 @@ func (r *run) next(ctx context.Context) (*item, error) {
 		if f.CutBlock {
 			g.FramesLost = 1
 		}
+		if f.Damage != "" {
+			g.Reason, g.Detail = media.GapDamaged, f.Damage
+		}
 		it.gaps = append(it.gaps, g)
 	}
 	if f.MillisBehindNow >= 0 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
-	"github.com/kvsframes/kvsframes/media"
 )
 
 // maxBlocks bounds the blocks of one fragment: with lacing one byte of input can
@@ -23,6 +22,11 @@ type blockHead struct {
 	// time is in timestamp units, from the cluster's timestamp.
 	time  int16
 	flags byte
+	key   bool
+	// duration is in timestamp units too, 0 when it is not told.
+	duration uint64
+	// at is where the block's data begins in its element, in bytes.
+	at int
 }
 
 const (
@@ -140,37 +144,44 @@ func ebmlSizes(data []byte, sizes []int) (int, error) {
 	return at, nil
 }
 
-// groupBlock finds the Block in the payload of a BlockGroup and says whether it
-// is a key frame, which is one that refers to no other.
-func groupBlock(group []byte) (block ebml.Element, key bool, err error) {
-	key = true
+// parseGroup reads the Block in the payload of a BlockGroup. It is a key frame if it refers
+// to no other.
+func parseGroup(group []byte) (head blockHead, frames []span, err error) {
+	var block ebml.Element
+	var duration uint64
+	key := true
 	for e, err := range ebml.Elements(group) {
 		if err != nil {
-			return block, false, fmt.Errorf("block group: %w", err)
+			return head, nil, fmt.Errorf("block group: %w", err)
 		}
 		switch e.ID {
 		case ebml.IDBlock:
 			block = e
 		case ebml.IDReferenceBlock:
 			key = false
+		case ebml.IDBlockDuration:
+			if duration, err = ebml.Uint(e.Data); err != nil {
+				return head, nil, fmt.Errorf("block duration: %w", err)
+			}
 		}
 	}
 	if block.Data == nil {
-		return block, false, errors.New("block group without a block")
+		return head, nil, errors.New("block group without a block")
 	}
-	return block, key, nil
+	head, frames, err = parseBlock(block.Data)
+	head.at, head.key, head.duration = block.Offset, key, duration
+	return head, frames, err
 }
 
 // cutsVideo says whether the unfinished element that the input ended with is a
 // block of the video track. When the input ended before the track number, it is
 // so if there is no other track.
-func cutsVideo(partial []byte, tracks []track) bool {
+func cutsVideo(partial []byte, video uint64, tracks []track) bool {
 	header, err := ebml.ParseHeader(partial)
 	if err != nil || header.ID != ebml.IDSimpleBlock && header.ID != ebml.IDBlockGroup {
 		return false
 	}
-	video, found := videoTrack(tracks)
-	if !found {
+	if video == 0 {
 		return false
 	}
 	body := partial[header.Len:]
@@ -200,14 +211,4 @@ func cutBlock(group []byte) []byte {
 		}
 		group = group[header.Size:]
 	}
-}
-
-// videoTrack returns the number of the first video track.
-func videoTrack(tracks []track) (uint64, bool) {
-	for _, t := range tracks {
-		if t.Type == media.TrackVideo {
-			return t.Number, true
-		}
-	}
-	return 0, false
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,12 +38,20 @@ type Input struct {
 //
 // Paths that name nothing, a file named twice, and two files that would give
 // the same stream name are errors, joined, each a *media.FieldError.
-func Files(cfg Config, stdin io.Reader) ([]Input, error) {
+//
+// Warnings about what the files hold go to log.
+func Files(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
 	paths, err := expand(cfg.Paths)
 	if err != nil {
 		return nil, err
 	}
-	split := SplitConfig{Stream: cfg.Stream, MaxFragmentSize: cfg.MaxFragmentSize}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	split := SplitConfig{
+		Stream: cfg.Stream, MaxFragmentSize: cfg.MaxFragmentSize,
+		Track: cfg.Track, StartTime: cfg.StartTime, Log: log,
+	}
 	if cfg.Stream != "" {
 		return []Input{fileInput(paths, stdin, split)}, nil
 	}
@@ -171,7 +180,8 @@ type fileSource struct {
 	// Only the goroutine at work uses these.
 	paths    []filePath
 	path     string
-	clusters int // of the plain files that are finished
+	clusters int  // of the plain files that are finished
+	any      bool // something has come of the file
 
 	mu     sync.Mutex
 	split  *Splitter
@@ -243,6 +253,7 @@ func (s *fileSource) next() (*media.Fragment, error) {
 		var tag *ErrorTag
 		switch {
 		case err == nil || errors.As(err, &gap):
+			s.any = true
 			return f, err
 		case errors.As(err, &tag):
 			// Asking again is no use: what a recording lacks stays lost.
@@ -308,6 +319,12 @@ func (s *fileSource) begin(path string, input io.Reader, file *os.File) (*Splitt
 func (s *fileSource) finish() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.split.BytesRead() == 0 {
+		s.cfg.Log.Warn("the file is empty", "stream", s.cfg.Stream, "path", s.path)
+	} else if !s.any {
+		s.cfg.Log.Warn("the file has no fragment", "stream", s.cfg.Stream, "path", s.path, "bytes", s.split.BytesRead())
+	}
+	s.any = false
 	s.before += s.split.BytesRead()
 	s.clusters = s.split.clusters
 	file := s.file

@@ -64,7 +64,7 @@ func plainFile() []byte {
 func TestEachFileIsAStream(t *testing.T) {
 	dir := folder(t, map[string][]byte{"b.mkv": chunk("7"), "a.mkv": plainFile(), "sub/.hidden": nil, "odd[1].mkv": chunk("9")})
 	paths := []string{filepath.Join(dir, "odd[1].mkv"), "-", filepath.Join(dir, "?.mkv"), filepath.Join(dir, "sub", ".hidden")}
-	inputs, err := Files(Config{Paths: paths}, bytes.NewReader(chunk("8")))
+	inputs, err := Files(Config{Paths: paths}, bytes.NewReader(chunk("8")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestEachFileIsAStream(t *testing.T) {
 func TestFilesOfOneStreamFollowEachOther(t *testing.T) {
 	lost := cat(segment(), tags(aws("ERROR_ID", "3000"), aws("FRAGMENT_NUMBER", "8")))
 	dir := folder(t, map[string][]byte{"1.mkv": plainFile(), "2.mkv": plainFile(), "0.mkv": cat(chunk("7"), lost)})
-	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil)
+	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil, nil)
 	if err != nil || len(inputs) != 1 || inputs[0].Stream != "cam" {
 		t.Fatalf("inputs %+v, %v", inputs, err)
 	}
@@ -107,7 +107,7 @@ func TestFilesOfOneStreamFollowEachOther(t *testing.T) {
 
 func TestFileSourceCountsTheBytesOfAllFiles(t *testing.T) {
 	dir := folder(t, map[string][]byte{"1.mkv": plainFile(), "2.mkv": chunk("7")})
-	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil)
+	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestPathsThatCannotWorkAreErrors(t *testing.T) {
 		{"several problems", []string{in("x"), in("y")}, []string{"paths[0]: stat", "paths[1]: stat"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Files(Config{Paths: c.paths}, nil)
+			_, err := Files(Config{Paths: c.paths}, nil, nil)
 			checkProblems(t, err, c.want)
 		})
 	}
@@ -170,7 +170,7 @@ func checkProblems(t *testing.T, err error, want []string) {
 
 func TestABrokenFileIsNamed(t *testing.T) {
 	dir := folder(t, map[string][]byte{"a.mkv": []byte("no video")})
-	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "a.mkv")}}, nil)
+	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "a.mkv")}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestABrokenFileIsNamed(t *testing.T) {
 // blocked returns a source that waits for ever for bytes.
 func blocked(t *testing.T, cfg Config, stdin io.Reader) Source {
 	t.Helper()
-	inputs, err := Files(cfg, stdin)
+	inputs, err := Files(cfg, stdin, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/ebml"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -17,45 +16,56 @@ import (
 // size, Info and Tracks of the file, and the Clusters; seek tables, tags and
 // attachments are left out. Its number is the ordinal of its first Cluster in
 // the whole input, its producer time the Cluster's timestamp counted from the
-// Unix epoch. The tags of the file are not about any fragment and are left out.
+// start time (SplitConfig.StartTime). The tags of the file are not about any fragment
+// and are left out.
 
-// turnPlain makes the document a plain one, before its first Cluster.
-func (s *Splitter) turnPlain() error {
-	d := &s.doc
-	if d.badHead != nil {
-		return d.badHead
+// StartTime is the instant of timestamp zero of plain MKV files; the zero value, auto, is the
+// file's own (DateUTC), or else the Unix epoch.
+type StartTime struct{ time.Time }
+
+// UnmarshalText reads a time as RFC 3339 writes it, or auto.
+func (t *StartTime) UnmarshalText(text []byte) error {
+	if string(text) == "auto" {
+		*t = StartTime{}
+		return nil
 	}
-	d.plain = true
-	from := d.part.mkv
-	head := slices.Clone(from[d.header.at : d.header.at+d.header.len])
-	head = ebml.AppendHeader(head, ebml.IDSegment, ebml.UnknownSize)
-	head = append(head, from[d.info.at:d.info.at+d.info.len]...)
-	for i := range d.tracks {
-		d.tracks[i].privateAt += len(head) - d.tracksAt.at
+	if err := t.Time.UnmarshalText(text); err != nil {
+		return fmt.Errorf("%q is not a time: write auto or a time such as 2026-11-01T00:00:00Z", text)
 	}
-	d.head = append(head, from[d.tracksAt.at:d.tracksAt.at+d.tracksAt.len]...)
+	t.Time = t.UTC()
 	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (t StartTime) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// String returns auto, or the time.
+func (t StartTime) String() string {
+	if t.IsZero() {
+		return "auto"
+	}
+	return t.Format(time.RFC3339Nano)
 }
 
 // beginPlainPart begins a fragment with the next Cluster.
 func (s *Splitter) beginPlainPart() {
-	d := &s.doc
-	d.part = &part{
-		mkv:    append(s.spared(), d.head...),
-		whole:  len(d.head),
-		number: fmt.Sprintf("%06d", s.clusters),
-	}
+	s.doc.part = &part{number: fmt.Sprintf("%06d", s.clusters), tags: noTags()}
+	s.doc.part.begin(s.spared(), &s.doc.head)
 	s.clusters++
 }
 
-// endPlainPart decides, after a Cluster, which fragment it belongs to.
-func (s *Splitter) endPlainPart() {
+// finishPart decides, after a Cluster of a plain document, which fragment it belongs to.
+func (s *Splitter) finishPart(p *part) {
 	d := &s.doc
-	if d.waiting != nil && !d.part.startsAtKey(d.tracks) && d.waiting.join(d.part, len(d.head), s.max) {
+	if s.orphan(p) {
+		return
+	}
+	video := s.choice.of(d.head.list, p.blocks)
+	if d.waiting != nil && !p.startsAtKey(video) && d.waiting.join(p, s.max) {
 		return
 	}
 	s.flushWaiting()
-	d.waiting = d.part
+	d.waiting = p
 }
 
 // flushWaiting hands on the fragment that waited for the next Cluster.
@@ -65,9 +75,23 @@ func (s *Splitter) flushWaiting() {
 		return
 	}
 	s.doc.waiting = nil
-	if f := s.emit(p); f != nil {
-		f.ProducerTime = time.Unix(0, int64(p.first)).UTC()
+	if p.bad == nil {
+		p.bad = s.doc.head.bad
 	}
+	p.tags.producer = s.startTime().Add(p.first)
+	s.emit(p)
+}
+
+// startTime is the instant of timestamp zero of a plain document.
+func (s *Splitter) startTime() time.Time {
+	switch h := &s.doc.head; {
+	case !s.cfg.StartTime.IsZero():
+		return s.cfg.StartTime.Time
+	case !h.date.IsZero():
+		return h.date
+	}
+	s.warn("start time", "the file does not tell when it was recorded: times begin in 1970; set source.start_time")
+	return time.Unix(0, 0).UTC()
 }
 
 // endPlainInput hands on what is whole when the input has ended. A file whose
@@ -75,30 +99,38 @@ func (s *Splitter) flushWaiting() {
 func (s *Splitter) endPlainInput(inside bool) {
 	d := &s.doc
 	cut := inside || s.unfinished()
-	if s.state == inCluster {
-		d.part.cutOff(d.tracks)
-		s.endPlainPart()
-		d.waiting.cutBlock = d.part.cutBlock
+	if p := d.part; s.state == inCluster && p != nil {
+		p.cutOff(s.choice.of(d.head.list, p.blocks), d.head.list)
+		cutBlock := p.cutBlock
+		s.finishPart(p)
+		if d.waiting != nil {
+			d.waiting.cutBlock = cutBlock
+		}
 	}
-	d.waiting.cut = cut
-	s.flushWaiting()
+	if d.waiting != nil {
+		d.waiting.cut = d.waiting.cut || cut
+	}
+	d.part = nil
+	s.finishDocument()
 }
 
-// startsAtKey says whether the first video block is a key frame.
-func (p *part) startsAtKey(tracks []track) bool {
-	video, _ := videoTrack(tracks)
+// startsAtKey reports whether the first video block is a key frame.
+func (p *part) startsAtKey(video uint64) bool {
 	i := slices.IndexFunc(p.blocks, func(b media.Block) bool { return b.Track == video })
 	return i >= 0 && p.blocks[i].Key
 }
 
-// join appends the Clusters of q, which follow its first head bytes, unless the
-// caps forbid it.
-func (p *part) join(q *part, head int, limit int64) bool {
-	if int64(len(p.mkv)+len(q.mkv)-head) > limit || len(p.blocks)+len(q.blocks) > maxBlocks {
+// join appends the Clusters of q, which follow its header, unless the caps forbid it.
+func (p *part) join(q *part, limit int64) bool {
+	if int64(len(p.mkv)+len(q.mkv)-q.body) > limit || len(p.blocks)+len(q.blocks) > maxBlocks {
 		return false
 	}
-	moved := len(p.mkv) - head
-	p.mkv = append(p.mkv, q.mkv[head:]...)
+	moved := len(p.mkv) - q.body
+	for _, l := range q.laced {
+		l.first += len(p.blocks)
+		p.laced = append(p.laced, l)
+	}
+	p.mkv = append(p.mkv, q.mkv[q.body:]...)
 	p.whole = len(p.mkv)
 	for _, b := range q.blocks {
 		b.Offset += moved
@@ -110,5 +142,6 @@ func (p *part) join(q *part, head int, limit int64) bool {
 	if p.bad == nil {
 		p.bad = q.bad
 	}
+	p.cut, p.damage = q.cut, q.damage
 	return true
 }

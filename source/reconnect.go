@@ -244,6 +244,16 @@ func (l *Live) take(f *media.Fragment, err error) {
 		l.taken += int64(len(f.MKV))
 	}
 	switch {
+	case err == nil && f.Damage != "" && !l.seen(f.Number) && l.trouble.again(f.Number, anywhere):
+		// What came may have been spoiled on the way, and be whole when it is read again.
+		l.release()
+		l.log.Warn("fragment is damaged, it is read again", "fragment", f.Number, "error", f.Damage)
+		l.remember(f)
+		l.hangUp()
+		l.rest()
+	case err == nil && f.Damage != "":
+		l.release()
+		l.accept(f)
 	case err == nil:
 		l.release()
 		if f.Cut || f.ContinuationToken == "" {

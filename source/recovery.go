@@ -49,7 +49,7 @@ func (l *Live) takeGap(gap *media.GapError) {
 		l.hangUp()
 		l.rest()
 	case number != "" && l.seen(number):
-	case !absent && l.trouble.again(number, anywhere):
+	case !absent && !errors.Is(gap, ErrTooLarge) && l.trouble.again(number, anywhere):
 		l.log.Warn("fragment makes no sense, it is read again", "fragment", number, "error", gap.Err)
 		l.reach.Lost(gap)
 		l.hangUp()

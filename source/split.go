@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
@@ -26,13 +27,23 @@ type SplitConfig struct {
 	Chunks bool
 	// Size is the number of bytes that the payload has for certain, 0 if that is not known.
 	// The memory for a Cluster inside of it is taken in one piece, and used again when a
-	// fragment is given back (media.Fragment.Recycle).
+	// fragment is given back (media.Fragment.Recycle). Where the payload is an io.ReaderAt
+	// as well, Tracks behind the Clusters are looked up in it.
 	Size int64
+	// Track is the number of the video track that is wanted, 0 for the first one that can
+	// be decoded (see Config.Track).
+	Track Track
+	// StartTime is the instant of timestamp zero of plain MKV files; the zero time means the
+	// file's own (DateUTC), or else the Unix epoch.
+	StartTime StartTime
+	// Log receives warnings about what the payload holds; nil discards them.
+	Log *slog.Logger
 }
 
 // Splitter cuts a payload into fragments while it arrives. It walks from element
-// to element by their declared sizes and never searches for a pattern of bytes,
-// which could also occur inside a picture.
+// to element by their declared sizes and does not search for a pattern of bytes,
+// which could also occur inside a picture, unless the walk has met damage (see
+// resync.go).
 //
 // A GetMedia payload is a row of small Matroska documents, the chunks:
 //
@@ -48,10 +59,19 @@ type SplitConfig struct {
 // One chunk is one fragment, and its MKV is the chunk, byte for byte. A chunk
 // ends with the Tags that hold its continuation token, so that a live fragment
 // need not wait for the next one; without a token it ends where the next chunk
-// or the end of the payload is. What follows the token is skipped.
+// or the end of the payload is.
 //
-// A document whose first Cluster comes before any fragment number is a plain
-// MKV file: see plain.go for its fragments, and SplitConfig.Chunks.
+// Where recordings were merged, one header stands before Tags and Clusters that
+// alternate. A fragment then ends with its continuation token too, or else where
+// Tags with the number of another one follow its Cluster, and begins with the
+// header's EBML header, Info and Tracks. Tags without a number belong to the
+// fragment before them, unless that has its token. A document whose first Cluster
+// comes before its number is a plain MKV file (see plain.go, and
+// SplitConfig.Chunks), unless Tags with a number follow: then each Cluster begins
+// a fragment and the Tags behind it belong to it.
+//
+// Sizes of a Segment are not relied on, and those of Clusters only as far as their
+// blocks bear them out.
 //
 // Memory is taken for bytes that arrived or are certain to, for the fragment at
 // work or for the one before it, never for bytes that were only declared.
@@ -59,21 +79,32 @@ type Splitter struct {
 	stream string
 	max    int64
 	strict bool // SplitConfig.Chunks
+	cfg    SplitConfig
+	log    *slog.Logger
 	input  *meter
 	in     *ebml.Reader
 	state  state
 	doc    document
 	// chunks counts documents and clusters the clusters of plain ones, both from
-	// the start of the input.
+	// the start of the input. recording says that a fragment number has come.
 	chunks, clusters int
+	recording        bool
 	// expect is the memory that the next fragment may take before its bytes have
 	// arrived: a little more than the last one had.
 	expect int
 	// size is SplitConfig.Size; spare holds the memory of a fragment that was given back.
 	size  int64
 	spare chan []byte
-	ready []result
-	err   error
+	// last is the latest element, hole what is being searched for an end.
+	last  lastElement
+	hole  *hole
+	aside []byte // see readAside
+	// reread is the number of bytes that may be read a second time (see goBack).
+	reread int64
+	warned map[string]bool
+	choice choice
+	ready  []result
+	err    error
 	// whole says that the input ended cleanly, and not inside an element of known size.
 	whole bool
 }
@@ -92,30 +123,31 @@ const (
 	beforeSegment              // a Segment is due
 	inSegment                  // a child of the Segment is due
 	inCluster                  // a child of a Cluster is due
-	afterToken                 // the chunk is finished, the next EBML header is not there yet
+	inHole                     // damage is searched for an element at which reading can go on
 )
 
 // document is what is known of the EBML document that is being read.
 type document struct {
 	// segmentEnd and clusterEnd are input offsets, or ebml.UnknownSize.
 	segmentEnd, clusterEnd int64
-	// part is the fragment that is being put together. It begins with the
-	// header of the document.
+	segmentStart           int64 // the offset of its first child
+	head                   head
+	// part is the fragment that is being put together, nil between two. The first
+	// one begins with the header of the document as it stands.
 	part *part
-	// header, info and tracks are places in part.mkv, until the first Cluster.
-	header, info, tracksAt span
-	scale                  int64
-	tracks                 []track
-	tags                   chunkTags
-	hasCluster             bool
-	// badHead is the first thing that makes no sense in Info or Tracks.
-	badHead error
-
-	// plain says that this is no chunk of KVS; head is what each of its
-	// fragments begins with, waiting the one that the next cluster may join.
+	// plain says that this is no payload of KVS; waiting is the fragment that the next
+	// cluster may join.
 	plain   bool
-	head    []byte
 	waiting *part
+	// tagged says that Tags have come; of a plain document they are those of the file.
+	tagged bool
+	// tagsBehind says that the tags of a fragment stand behind its cluster.
+	tagsBehind bool
+	// orphans are finished parts that wait for Tracks, in orphaned bytes.
+	orphans  []*part
+	orphaned int64
+	// hurt says that bytes of the document are lost, counted that a fragment of it was handed on.
+	hurt, counted bool
 }
 
 // meter counts what is read of the input and keeps why reading ended.
@@ -140,10 +172,14 @@ func NewSplitter(r io.Reader, cfg SplitConfig) *Splitter {
 	if cfg.MaxFragmentSize == 0 {
 		cfg.MaxFragmentSize = defaultFragmentSize
 	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	input := &meter{in: r}
 	return &Splitter{
-		stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), strict: cfg.Chunks,
+		stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), strict: cfg.Chunks, cfg: cfg, log: cfg.Log,
 		input: input, in: ebml.NewReader(input), size: cfg.Size, spare: make(chan []byte, 1),
+		warned: map[string]bool{}, choice: choice{wanted: uint64(cfg.Track)},
 	}
 }
 
@@ -162,11 +198,16 @@ func (s *Splitter) EndedWhole() bool { return s.whole }
 // blocks and says Cut. When reading fails, the fragment that was being read
 // comes first, cut, and the error after it.
 //
-// Three kinds of error leave the stream readable, so that Next can be called on:
+// Damage costs what it has touched. Reading goes on at the next element that makes
+// sense; the fragment that it lies in comes as far as it was read, Cut, with the
+// range of lost bytes in its Damage, or where nothing of it can be used, that is a
+// *media.GapError.
+//
+// Two kinds of error leave the stream readable, so that Next can be called on:
 // a *media.GapError for a fragment that is lost (its content makes no sense, or
 // KVS reports that it cannot be read), and an *ErrorTag of another class than
-// ClassGap. A *SyntaxError outside of a GapError, and an error that is
-// ErrTooLarge, end the stream, as do errors of reading; Next then repeats them.
+// ClassGap. A *SplitError ends a payload of which nothing makes sense, as do
+// errors of reading; Next then repeats them.
 func (s *Splitter) Next() (*media.Fragment, error) {
 	for len(s.ready) == 0 {
 		if s.err != nil {
@@ -192,16 +233,14 @@ func (s *Splitter) step() {
 		err = s.readInSegment()
 	case inCluster:
 		err = s.readInCluster()
-	case afterToken:
-		err = s.readAfterToken()
+	case inHole:
+		err = s.search()
 	}
 	var syntax *SyntaxError
 	switch {
 	case err == nil:
 	case errors.As(err, &syntax) || errors.Is(err, ErrTooLarge):
-		failure := &SplitError{Where: s.where(), FragmentNumber: s.number(), Err: err}
-		s.flushWaiting()
-		s.err = failure
+		s.damaged(err)
 	default:
 		s.endInput(err)
 	}
@@ -221,13 +260,18 @@ func (s *Splitter) where() string {
 
 // number is the number of the fragment that is being put together, if known.
 func (s *Splitter) number() string {
-	if s.state == atDocument || s.state == afterToken {
+	if s.doc.part == nil {
 		return ""
 	}
-	if s.doc.plain {
-		return s.doc.part.number
+	return s.doc.part.name()
+}
+
+// warn logs something once for each subject.
+func (s *Splitter) warn(subject, message string, args ...any) {
+	if !s.warned[subject] {
+		s.warned[subject] = true
+		s.log.Warn(message, append([]any{"stream", s.stream}, args...)...)
 	}
-	return s.doc.tags.number
 }
 
 // syntax returns a SyntaxError about the next element.
@@ -244,20 +288,6 @@ func (s *Splitter) peek() (ebml.Header, error) {
 	return h, err
 }
 
-// child returns the next header inside a parent that ends at end. Sizes that
-// the parent cannot hold and unknown sizes of other elements than Clusters are
-// errors.
-func (s *Splitter) child(end int64) (ebml.Header, error) {
-	h, err := s.peek()
-	if err != nil || end == ebml.UnknownSize {
-		return h, err
-	}
-	if left := end - s.in.Offset() - int64(h.Len); left < 0 || h.Size > left {
-		return h, s.syntax("element %#x size (%d) runs past the end of its parent, %d left", h.ID, h.Size, left)
-	}
-	return h, nil
-}
-
 // keep reads an element whole into the fragment and returns its payload, which
 // is valid until the next call. It checks the size first.
 func (s *Splitter) keep(h ebml.Header) ([]byte, error) {
@@ -269,13 +299,16 @@ func (s *Splitter) keep(h ebml.Header) ([]byte, error) {
 		return nil, err
 	}
 	s.makeRoom(int64(h.Len) + h.Size)
-	start := len(p.mkv) + h.Len
+	at := len(p.mkv)
+	s.last = s.last.next(s.in.Offset(), p)
 	var err error
-	if p.mkv, err = s.in.Append(p.mkv, int64(h.Len)+h.Size); err != nil {
+	p.mkv, err = s.in.Append(p.mkv, int64(h.Len)+h.Size)
+	s.last.data = p.mkv[at:]
+	if err != nil {
 		return nil, err
 	}
 	p.whole = len(p.mkv)
-	return p.mkv[start:], nil
+	return p.mkv[at+h.Len:], nil
 }
 
 // fits returns an error when more bytes would make the fragment too big.
@@ -286,21 +319,56 @@ func (s *Splitter) fits(more int64) error {
 	return nil
 }
 
-// skip reads an element whole and forgets it.
-func (s *Splitter) skip(h ebml.Header) error {
-	if h.Size == ebml.UnknownSize {
-		return s.syntax("element %#x of unknown size", h.ID)
+// readAside reads an element whole that is no part of a fragment, and returns its
+// payload, which is valid until the next call. One that is above the cap and surely inside
+// the input is passed over without being held; its payload is nil.
+func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
+	size := int64(h.Len) + h.Size
+	switch {
+	case h.Size == ebml.UnknownSize:
+		return nil, s.syntax("element %#x of unknown size", h.ID)
+	case size > s.max && s.in.Offset()+size <= s.size:
+		s.last = lastElement{}
+		return nil, s.in.Skip(size)
+	case size > s.max:
+		// A live reader must not wait for the end of something that no producer sends.
+		return nil, tooLarge("size of an element between fragments", size, s.max)
 	}
-	return s.in.Skip(int64(h.Len) + h.Size)
+	const usual = 64 << 10
+	if cap(s.aside) > usual {
+		s.aside = nil
+	}
+	s.last = lastElement{offset: s.in.Offset()}
+	var err error
+	s.aside, err = s.in.Append(s.aside[:0], size)
+	s.last.data = s.aside
+	if err != nil {
+		return nil, err
+	}
+	return s.aside[h.Len:], nil
 }
 
-// isSegmentChild says whether an element belongs directly into a Segment, and so
+// isSegmentChild reports whether an element belongs directly into a Segment, and so
 // ends a Cluster of unknown size.
 func isSegmentChild(id uint32) bool {
 	switch id {
 	case ebml.IDSeekHead, ebml.IDInfo, ebml.IDTracks, ebml.IDCluster, ebml.IDCues,
 		ebml.IDAttachments, ebml.IDChapters, ebml.IDTags:
 		return true
+	}
+	return false
+}
+
+// isClusterChild reports whether an element belongs directly into a Cluster, with a size
+// that it can have.
+func isClusterChild(h ebml.Header) bool {
+	switch h.ID {
+	case ebml.IDSimpleBlock, ebml.IDBlockGroup, ebml.IDVoid, ebml.IDSilentTracks:
+		return h.Size != ebml.UnknownSize
+	case ebml.IDTimestamp, ebml.IDPosition, ebml.IDPrevSize:
+		return h.Size >= 0 && h.Size <= 8
+	case ebml.IDCRC32:
+		return h.Size == 4
 	}
 	return false
 }

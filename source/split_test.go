@@ -21,7 +21,7 @@ import (
 
 // describe writes one answer of Next as one line:
 //
-//	NUMBER cut=CUT[+1] t=TIMECODE [TRACK k|d MILLISECONDS ...] TAG=VALUE ...
+//	NUMBER cut=CUT[+1] t=TIMECODE [TRACK k|d MILLISECONDS ...] TAG=VALUE ... damage: DAMAGE
 //	gap NUMBER lost=FRAMES: REASON
 //	syntax|large|CLASS: ERROR
 func describe(f *media.Fragment, err error) string {
@@ -65,6 +65,9 @@ func describeFragment(f *media.Fragment) string {
 	}
 	if t, _ := f.VideoTrack(); t.Encoded {
 		line += " encoded"
+	}
+	if f.Damage != "" {
+		line += " damage: " + f.Damage
 	}
 	return line
 }
@@ -221,7 +224,7 @@ func TestAFragmentAboveTheCapIsRefused(t *testing.T) {
 		t.Errorf("at the cap: %q", describeAll(got))
 	}
 	got := readAll(t, bytes.NewReader(payload), SplitConfig{MaxFragmentSize: Size(size - 1)})
-	if len(got) != 1 || !errors.Is(got[0].err, ErrTooLarge) {
+	if len(got) != 2 || !errors.Is(got[0].err, ErrTooLarge) || !errors.Is(got[1].err, ErrTooLarge) {
 		t.Errorf("above the cap: %q", describeAll(got))
 	}
 }

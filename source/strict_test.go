@@ -15,7 +15,7 @@ func TestAChunkOfKVSHasANumberAndItsTimes(t *testing.T) {
 		want    []string
 	}{
 		{"all there", cat(segment(), header(), tags(number, server, producer), media, closing("7")), []string{"7 cut=0 t=1s [1k0 1d33]"}},
-		{"no number", cat(segment(), header(), tags(server, producer), media, closing("7"), chunk("8")), []string{"gap  lost=0: at byte 200: the chunk has no fragment number", "8 cut=0 t=1s [1k0 1d33]"}},
+		{"no number", cat(segment(), header(), tags(server, producer), media, closing("7"), chunk("8")), []string{"gap  lost=2: at byte 200: the chunk has no fragment number", "8 cut=0 t=1s [1k0 1d33]"}},
 		{"no server time", cat(segment(), header(), tags(number, producer), media, closing("7"), chunk("8")), []string{"gap 7 lost=2: at byte 321: the chunk has no producer or no server timestamp", "8 cut=0 t=1s [1k0 1d33]"}},
 		{"no producer time", cat(segment(), header(), tags(number, server), media), []string{"gap 7 lost=2: at byte 221: the chunk has no producer or no server timestamp"}},
 		{"no media", cat(segment(), header(), tags(number)), []string{"7 cut=1 t=0s []"}},

@@ -143,6 +143,9 @@ func (c Config) validateKVS(p *problems) {
 	if c.Stream != "" {
 		p.add("stream", "belongs to type file: a KVS source has streams")
 	}
+	if !c.StartTime.IsZero() {
+		p.add("start_time", "belongs to type file: KVS tells when a fragment was recorded")
+	}
 }
 
 // validateStored checks what reading an archive needs: a start that lies in the past and

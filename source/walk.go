@@ -2,9 +2,11 @@ package source
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // maxEBMLHeader is the largest EBML header that is believed, in bytes. Real ones
@@ -14,29 +16,41 @@ const maxEBMLHeader = 4 << 10
 // readDocument reads an EBML header and begins a document with it.
 func (s *Splitter) readDocument() error {
 	h, err := s.peek()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if h.ID == ebml.IDVoid {
-		return s.skipFiller(h)
-	}
-	if h.ID != ebml.IDEBML {
+	case h.ID == ebml.IDVoid || h.ID == ebml.IDCRC32:
+		_, err := s.readAside(h)
+		return err
+	case h.ID == ebml.IDSegment:
+		s.beginDocument(s.doc.head.ebml)
+		return nil
+	case h.ID != ebml.IDEBML && s.chunks > 0 && isSegmentChild(h.ID):
+		// The Segment does not end where it says.
+		s.doc.segmentEnd = ebml.UnknownSize
+		s.state = inSegment
+		return nil
+	case h.ID != ebml.IDEBML:
 		return s.syntax("element %#x where an EBML header is due", h.ID)
+	case h.Size > maxEBMLHeader:
+		return tooLarge("size of the EBML header", h.Size, maxEBMLHeader)
 	}
+	s.beginDocument(nil)
+	_, err = s.keep(h)
+	s.doc.head.ebml = slices.Clone(s.doc.part.mkv)
+	return err
+}
+
+// beginDocument begins a document with the bytes of its EBML header, or without any yet.
+func (s *Splitter) beginDocument(header []byte) {
 	s.chunks++
 	s.doc = document{
 		segmentEnd: ebml.UnknownSize,
-		scale:      defaultScale,
-		part:       &part{mkv: s.spared()},
-		tags:       chunkTags{behind: -1},
+		head:       head{ebml: header, scale: defaultScale},
+		part:       &part{mkv: append(s.spared(), header...), tags: noTags()},
 	}
+	s.doc.part.whole = len(s.doc.part.mkv)
 	s.state = beforeSegment
-	if h.Size > maxEBMLHeader {
-		return tooLarge("size of the EBML header", h.Size, maxEBMLHeader)
-	}
-	_, err = s.keep(h)
-	s.doc.header = span{0, len(s.doc.part.mkv)}
-	return err
 }
 
 // readSegment reads the header of the Segment.
@@ -59,6 +73,8 @@ func (s *Splitter) readSegment() error {
 		return err
 	}
 	p.whole = len(p.mkv)
+	p.body = p.whole
+	s.doc.segmentStart = s.in.Offset()
 	if h.Size != ebml.UnknownSize {
 		s.doc.segmentEnd = s.in.Offset() + h.Size
 	}
@@ -69,112 +85,131 @@ func (s *Splitter) readSegment() error {
 // readInSegment reads one child of the Segment, or finds its end.
 func (s *Splitter) readInSegment() error {
 	d := &s.doc
-	if s.in.Offset() == d.segmentEnd {
-		s.finishDocument()
-		s.state = atDocument
+	switch offset := s.in.Offset(); {
+	case offset == d.segmentEnd:
+		s.endSegment()
 		return nil
+	case offset > d.segmentEnd:
+		d.segmentEnd = ebml.UnknownSize // it is too small
 	}
-	h, err := s.child(d.segmentEnd)
+	h, err := s.peek()
 	switch {
 	case err != nil:
 		return err
-	case h.ID == ebml.IDEBML && d.segmentEnd == ebml.UnknownSize:
+	case h.ID == ebml.IDEBML || h.ID == ebml.IDSegment:
 		s.finishDocument()
 		s.state = atDocument
 		return nil
-	case h.ID == ebml.IDEBML || h.ID == ebml.IDSegment:
-		return s.syntax("element %#x inside a Segment", h.ID)
 	case h.ID == ebml.IDCluster:
 		return s.beginCluster(h)
-	case d.plain:
-		return s.skip(h)
+	case h.ID == ebml.IDTags:
+		return s.readTags(h)
+	case h.ID == ebml.IDInfo || h.ID == ebml.IDTracks || h.ID == ebml.IDSeekHead:
+		return s.readHead(h)
+	case !isSegmentChild(h.ID) && h.ID != ebml.IDVoid && h.ID != ebml.IDCRC32:
+		return s.syntax("element %#x inside a Segment", h.ID)
+	case d.plain || d.part == nil:
+		_, err := s.readAside(h)
+		return err
 	}
-	return s.readHeadElement(h)
+	_, err = s.keep(h)
+	return err
 }
 
-// readHeadElement keeps a child of the Segment that is no Cluster, and reads it
-// if its meaning is known. What is wrong with its content costs one fragment.
-func (s *Splitter) readHeadElement(h ebml.Header) error {
+// endSegment leaves a Segment where its declared size ends. If it has not held
+// anything yet the size is wrong, as that of a file whose writer never came to fill it in.
+func (s *Splitter) endSegment() {
 	d := &s.doc
-	offset, at := s.in.Offset(), len(d.part.mkv)
-	payload, err := s.keep(h)
-	if err != nil {
+	if d.part != nil && d.part.whole == d.part.body && len(d.head.tracks) == 0 {
+		d.segmentEnd = ebml.UnknownSize
+		return
+	}
+	s.finishDocument()
+	s.state = atDocument
+}
+
+// readHead reads an element of the header. What is wrong with its content costs the
+// fragments that begin with it.
+func (s *Splitter) readHead(h ebml.Header) error {
+	d := &s.doc
+	read, at := s.keep, 0
+	if d.part == nil || d.plain || d.part.hasCluster {
+		read = s.readAside // it is about what follows
+	} else {
+		at = len(d.part.mkv)
+	}
+	payload, err := read(h)
+	if err != nil || payload == nil {
 		return err
 	}
-	place := span{at, len(d.part.mkv) - at}
-	switch {
-	case h.ID == ebml.IDInfo && d.info.len == 0:
-		d.info = place
-		if scale, bad := parseInfo(payload); bad == nil {
-			d.scale = scale
-		} else {
-			err = bad
-		}
-	case h.ID == ebml.IDTracks && d.tracksAt.len == 0:
-		d.tracksAt = place
-		d.tracks, err = parseTracks(payload)
-		for i := range d.tracks {
-			d.tracks[i].privateAt += at + h.Len
-		}
-	case h.ID == ebml.IDTags:
-		if err = d.tags.add(payload); err == nil && d.hasCluster && d.tags.token != "" {
-			s.finishDocument()
-			s.state = afterToken
-		}
-	}
-	switch {
-	case err == nil:
-	case h.ID == ebml.IDTags:
-		spoil(&d.part.bad, offset, err)
+	offset := s.last.offset
+	switch h.ID {
+	case ebml.IDInfo:
+		err = s.setInfo(s.last.data, payload)
+	case ebml.IDTracks:
+		d.partTracks(at)
+		err = s.setTracks(s.last.data, h.Len)
 	default:
-		spoil(&d.badHead, offset, err)
+		d.head.tracksPosition = tracksPosition(payload)
 	}
+	if err == nil {
+		s.last = lastElement{} // it holds together, so that its size is right
+		return nil
+	}
+	return s.doubt(&d.head.bad, offset, err)
+}
+
+// partTracks notes where the Tracks of the part begin that holds the document's header.
+func (d *document) partTracks(at int) {
+	if p := d.part; p != nil && at > 0 && p.tracksAt == 0 {
+		p.tracksAt = at
+	}
+}
+
+// doubt notes in bad what is wrong with the content of the last element, which began at
+// offset, if the sizes hold: something that makes sense must follow it. Otherwise it returns
+// the error, which makes the element damage.
+func (s *Splitter) doubt(bad *error, offset int64, err error) error {
+	h, peeked := s.in.Peek()
+	if peeked == nil && !isSegmentChild(h.ID) && h.ID != ebml.IDEBML && h.ID != ebml.IDSegment && h.ID != ebml.IDVoid ||
+		errors.Is(peeked, ebml.ErrID) || errors.Is(peeked, ebml.ErrSize) {
+		s.last.broken = true
+		return &SyntaxError{Offset: offset, Reason: err.Error()}
+	}
+	s.last = lastElement{}
+	spoil(bad, offset, err)
 	return nil
-}
-
-// readAfterToken skips what stands between the end of a chunk and the next one.
-func (s *Splitter) readAfterToken() error {
-	if s.in.Offset() == s.doc.segmentEnd {
-		s.state = atDocument
-		return nil
-	}
-	h, err := s.child(s.doc.segmentEnd)
-	if err != nil {
-		return err
-	}
-	if h.ID == ebml.IDEBML {
-		s.state = atDocument
-		return nil
-	}
-	return s.skipFiller(h)
-}
-
-// skipFiller skips an element between chunks. It is held to the cap, because a
-// live reader must not wait for the end of something that no producer sends.
-func (s *Splitter) skipFiller(h ebml.Header) error {
-	if h.Size > s.max {
-		return tooLarge("size of an element between chunks", h.Size, s.max)
-	}
-	return s.skip(h)
 }
 
 // beginCluster reads the header of a Cluster.
 func (s *Splitter) beginCluster(h ebml.Header) error {
 	d := &s.doc
-	switch {
-	case d.hasCluster || d.tags.number != "":
-	case s.strict:
-		spoil(&d.badHead, s.in.Offset(), errNoNumber)
-	default:
-		if err := s.turnPlain(); err != nil {
-			return err
-		}
+	if d.tagsBehind && d.part != nil && d.part.hasCluster {
+		s.finishChunk()
 	}
-	d.hasCluster = true
+	if d.part == nil && !d.plain {
+		s.beginPart()
+	}
+	switch {
+	case d.plain:
+	case d.part.hasCluster || d.part.tags.number != "" || d.tagsBehind:
+	case s.strict || s.recording || d.part.tags.kvs():
+		spoil(&d.part.bad, s.in.Offset(), errNoNumber)
+	default:
+		d.plain = true
+	}
 	if d.plain {
 		s.beginPlainPart()
 	}
+	if len(d.head.tracks) == 0 {
+		s.lookUpTracks()
+	}
 	p := d.part
+	if h.Size > s.max {
+		// Its blocks show how large it is, up to the cap.
+		p.hurt(s.syntax("the Cluster's size (%d) is above that of a whole fragment, %d", h.Size, s.max))
+		h.Size = ebml.UnknownSize
+	}
 	if err := s.fits(int64(h.Len) + max(h.Size, 0)); err != nil {
 		return err
 	}
@@ -184,7 +219,8 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	if p.mkv, err = s.in.Append(p.mkv, int64(h.Len)); err != nil {
 		return err
 	}
-	p.timed = false
+	s.last = lastElement{}
+	p.hasCluster, p.timed = true, false
 	d.clusterEnd = ebml.UnknownSize
 	if h.Size != ebml.UnknownSize {
 		d.clusterEnd = s.in.Offset() + h.Size
@@ -193,76 +229,128 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	return nil
 }
 
+// beginPart begins the next fragment of a document that goes on after one.
+func (s *Splitter) beginPart() {
+	s.doc.part = &part{tags: noTags(), next: true}
+	s.doc.part.begin(s.spared(), &s.doc.head)
+}
+
 // readInCluster reads one child of a Cluster, or finds its end.
 func (s *Splitter) readInCluster() error {
 	d := &s.doc
-	if s.in.Offset() == d.clusterEnd || s.in.Offset() == d.segmentEnd {
-		return s.endCluster()
+	offset := s.in.Offset()
+	if offset == d.clusterEnd || d.clusterEnd == ebml.UnknownSize && offset == d.segmentEnd {
+		s.endCluster()
+		return nil
 	}
-	end := d.clusterEnd
-	if end == ebml.UnknownSize {
-		end = d.segmentEnd
-	}
-	h, err := s.child(end)
-	if err != nil {
+	h, err := s.peek()
+	switch {
+	case err != nil:
 		return err
-	}
-	if isSegmentChild(h.ID) || h.ID == ebml.IDEBML || h.ID == ebml.IDSegment {
-		if d.clusterEnd == ebml.UnknownSize {
-			return s.endCluster()
+	case isSegmentChild(h.ID) || h.ID == ebml.IDEBML || h.ID == ebml.IDSegment:
+		if d.clusterEnd != ebml.UnknownSize {
+			d.part.hurt(s.syntax("the Cluster ends %d bytes early", d.clusterEnd-offset))
 		}
-		return s.syntax("element %#x inside a Cluster", h.ID)
+		s.endCluster()
+		return nil
+	case !isClusterChild(h):
+		return s.syntax("element %#x of size %d inside a Cluster", h.ID, h.Size)
+	case h.Size > s.max:
+		return s.syntax("element %#x size (%d) is above that of a whole fragment, %d", h.ID, h.Size, s.max)
 	}
-	offset, at := s.in.Offset(), len(d.part.mkv)
+	if end := d.clusterEnd; end != ebml.UnknownSize && offset+int64(h.Len)+h.Size > end {
+		if err := s.overrun(h); err != nil {
+			return err
+		}
+	}
+	at := len(d.part.mkv)
 	payload, err := s.keep(h)
 	if err != nil {
 		return err
 	}
-	if err := d.addClusterElement(h.ID, payload, at+h.Len); err != nil {
-		spoil(&d.part.bad, offset, err)
+	if err := s.addClusterElement(h.ID, payload, at+h.Len); err != nil {
+		s.last.broken = true
+		if errors.Is(err, ErrTooLarge) {
+			return err
+		}
+		return &SyntaxError{Offset: offset, Reason: err.Error()}
 	}
+	return nil
+}
+
+// overrun decides about an element that runs past the end of its Cluster: one of the
+// two sizes is wrong. What stands where the Cluster should end tells which.
+func (s *Splitter) overrun(h ebml.Header) error {
+	d := &s.doc
+	if err := s.fits(int64(h.Len) + h.Size); err != nil {
+		return err
+	}
+	s.last = s.last.next(s.in.Offset(), d.part)
+	inside, err := s.in.Append(nil, d.clusterEnd-s.in.Offset())
+	if err != nil {
+		d.part.mkv = append(d.part.mkv, inside...)
+		s.last.data = d.part.mkv[d.part.whole:]
+		return err
+	}
+	_, err = s.in.Ahead(1)
+	sound := errors.Is(err, errEnd) || s.isSync()
+	s.in.Unread(inside)
+	if sound {
+		return s.syntax("element %#x size (%d) runs past the end of its Cluster, %d left", h.ID, h.Size, int64(len(inside)-h.Len))
+	}
+	d.part.hurt(s.syntax("the Cluster goes on behind its end"))
+	d.clusterEnd = ebml.UnknownSize
 	return nil
 }
 
 // endCluster leaves a Cluster that is whole.
-func (s *Splitter) endCluster() error {
+func (s *Splitter) endCluster() {
 	s.state = inSegment
 	if s.doc.plain {
-		s.endPlainPart()
+		s.finishPart(s.doc.part)
+		s.doc.part = nil
 	}
-	return nil
 }
 
-// addClusterElement takes a whole child of a Cluster, whose payload begins at at.
-func (d *document) addClusterElement(id uint32, payload []byte, at int) error {
-	p := d.part
+// addClusterElement takes a whole child of a Cluster, whose payload begins at at. Blocks
+// of other tracks than video may be as broken as they like.
+func (s *Splitter) addClusterElement(id uint32, payload []byte, at int) error {
+	p, h := s.doc.part, &s.doc.head
+	var head blockHead
+	var frames []span
+	var err error
 	switch id {
 	case ebml.IDTimestamp:
 		units, err := ebml.Uint(payload)
 		if err != nil {
 			return err
 		}
-		if units > maxTime/uint64(d.scale) {
+		if units > maxTime/uint64(h.scale) {
 			return errors.New("cluster timestamp is out of range")
 		}
-		p.setTimestamp(time.Duration(units) * time.Duration(d.scale))
+		p.setTimestamp(time.Duration(units) * time.Duration(h.scale))
 		return nil
 	case ebml.IDSimpleBlock:
-		head, frames, err := parseBlock(payload)
-		if err != nil {
-			return err
+		if head, frames, err = parseBlock(payload); err == nil {
+			head.key = head.flags&flagKey != 0
 		}
-		return p.addBlocks(head, frames, at, d.scale, head.flags&flagKey != 0)
 	case ebml.IDBlockGroup:
-		block, key, err := groupBlock(payload)
-		if err != nil {
-			return err
-		}
-		head, frames, err := parseBlock(block.Data)
-		if err != nil {
-			return err
-		}
-		return p.addBlocks(head, frames, at+block.Offset, d.scale, key)
+		head, frames, err = parseGroup(payload)
+	default:
+		return nil
 	}
-	return nil
+	if len(h.list) > 0 {
+		i := slices.IndexFunc(h.list, func(t track) bool { return t.Number == head.track })
+		switch {
+		case i < 0 && err == nil:
+			return errors.New("block of a track that is not there")
+		case i < 0:
+		case err != nil && h.list[i].Type != media.TrackVideo:
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return p.addBlocks(head, frames, at, h.scale)
 }

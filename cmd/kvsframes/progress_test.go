@@ -60,7 +60,7 @@ func TestProgressLine(t *testing.T) {
 		t.Errorf("got %q, want %q", got, rest)
 	}
 	m.Gaps.Store(2)
-	if got := progressLine(sinks, m, 12.4, 80, "out of reach for 12s: connection refused"); got != "2 gaps | out of reach for 12s: connection refused | 12 frames/s | 3 fragments, 9…" {
+	if got := progressLine(sinks, m, 12.4, 80, "out of reach for 12s: connection refused"); got != "2 gaps | out of reach for 12s: connection refused | 12 frames/s | 3 fragments, …" {
 		t.Errorf("got %q", got)
 	}
 	const want = "2 gaps | lag 1.5s | 0.5 frames/s | 3…"

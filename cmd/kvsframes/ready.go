@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,7 +39,7 @@ type ready struct {
 func (p *program) prepare(ctx context.Context, from config.Options, fragments []string) (*config.Config, *ready, error) {
 	r := &ready{times: map[int][]decode.Request{}}
 	from.Check = func(c *config.Config) []config.PartError {
-		return slices.Concat(r.findSource(ctx, c, fragments, p.stdin), r.findSinks(ctx, c))
+		return slices.Concat(r.findSource(ctx, c, fragments, p), r.findSinks(ctx, c))
 	}
 	c, err := config.Load(from)
 	if err != nil {
@@ -57,9 +56,9 @@ func wrong(part, key, format string, args ...any) config.PartError {
 
 func sinkPart(i int) string { return fmt.Sprintf("sinks[%d]", i) }
 
-func (r *ready) findSource(ctx context.Context, c *config.Config, fragments []string, stdin io.Reader) []config.PartError {
+func (r *ready) findSource(ctx context.Context, c *config.Config, fragments []string, p *program) []config.PartError {
 	if c.Source.Type == source.TypeFile {
-		return r.findFiles(c, fragments, stdin)
+		return r.findFiles(c, fragments, p)
 	}
 	var found []config.PartError
 	if len(fragments) > 0 && c.Source.Many() {
@@ -78,12 +77,12 @@ func (r *ready) findSource(ctx context.Context, c *config.Config, fragments []st
 // isNoARN reports whether a stream is given without its region.
 func isNoARN(stream string) bool { return !strings.HasPrefix(source.StreamTarget(stream), "arn:") }
 
-func (r *ready) findFiles(c *config.Config, fragments []string, stdin io.Reader) []config.PartError {
+func (r *ready) findFiles(c *config.Config, fragments []string, p *program) []config.PartError {
 	var found []config.PartError
 	if len(fragments) > 0 {
 		found = append(found, wrong("source", "type", "--fragment reads fragments of a KVS stream"))
 	}
-	inputs, err := source.Files(c.Source, stdin)
+	inputs, err := source.Files(c.Source, p.stdin, newLogger(p.stderr, c.Service.Log, p.terminal))
 	if err != nil {
 		return append(found, config.PartError{Part: "source", Err: err})
 	}

@@ -84,10 +84,10 @@ func (r *report) add(f *media.Fragment) {
 	if lag := f.MillisBehindNow; lag >= 0 {
 		fr.LagMS = &lag // not f's own, which would keep its media
 	}
-	length := fr.video(f)
+	first, length := fr.video(f)
 	fr.DurationMS = length.Milliseconds()
 	fr.note(f)
-	r.follow(f, &fr, length)
+	r.follow(f, &fr, first, length)
 
 	r.Fragments = append(r.Fragments, fr)
 	r.Totals.Fragments++
@@ -107,12 +107,13 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-// video fills in what the video track tells, and returns the duration of its
-// frames: from the first to the last, and one frame more at their mean distance.
-func (fr *fragmentReport) video(f *media.Fragment) time.Duration {
+// video fills in what the video track tells, and returns the time of its first frame in
+// presentation order and the duration of its frames: from that to the last, and one frame
+// more at their mean distance.
+func (fr *fragmentReport) video(f *media.Fragment) (first, length time.Duration) {
 	track, ok := f.VideoTrack()
 	fr.Codec, fr.CodecID, fr.Width, fr.Height = codecName(track), track.CodecID, track.Width, track.Height
-	var first, last time.Duration
+	var last time.Duration
 	group := 0
 	for _, b := range f.Blocks {
 		if !ok || b.Track != track.Number {
@@ -139,13 +140,15 @@ func (fr *fragmentReport) video(f *media.Fragment) time.Duration {
 		fr.FrameRate = float64(time.Second/time.Microsecond) / float64(distance/time.Microsecond)
 	}
 	if fr.VideoFrames == 0 {
-		return 0
+		return 0, 0
 	}
-	return last - first + distance
+	return first, last - first + distance
 }
 
 func (fr *fragmentReport) note(f *media.Fragment) {
-	if f.Cut {
+	if f.Damage != "" {
+		fr.Notes = append(fr.Notes, f.Damage)
+	} else if f.Cut {
 		fr.Notes = append(fr.Notes, "cut")
 	}
 	if _, ok := f.VideoTrack(); !ok {
@@ -160,14 +163,15 @@ func (fr *fragmentReport) note(f *media.Fragment) {
 // clockSlack is the distance between two fragments that is taken for jitter.
 const clockSlack = 100 * time.Millisecond
 
-// follow notes where the producer clock does not go on from fragment to fragment.
-func (r *report) follow(f *media.Fragment, fr *fragmentReport, length time.Duration) {
+// follow notes where the producer clock does not go on from fragment to fragment. The first
+// frame may be shown before the fragment's own timecode, in an open group of pictures.
+func (r *report) follow(f *media.Fragment, fr *fragmentReport, first, length time.Duration) {
 	if !r.expected.IsZero() && !f.ProducerTime.IsZero() {
 		slack := clockSlack
 		if fr.FrameRate > 0 {
 			slack = max(slack, time.Duration(2*float64(time.Second)/fr.FrameRate))
 		}
-		switch hole := f.ProducerTime.Sub(r.expected); {
+		switch hole := f.ProducerTime.Add(first).Sub(r.expected); {
 		case hole > slack:
 			fr.Notes = append(fr.Notes, fmt.Sprintf("%s missing before it", hole.Round(time.Millisecond)))
 		case hole < -slack:
@@ -176,7 +180,7 @@ func (r *report) follow(f *media.Fragment, fr *fragmentReport, length time.Durat
 	}
 	r.expected = time.Time{}
 	if length > 0 && !f.ProducerTime.IsZero() {
-		r.expected = f.ProducerTime.Add(length)
+		r.expected = f.ProducerTime.Add(first + length)
 	}
 }
 

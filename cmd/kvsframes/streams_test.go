@@ -80,3 +80,17 @@ sinks: [{name: a, sample: {type: keyframes}, manifest: {format: none}, destinati
 		t.Errorf("images %v, %v:\n%s", images, err, stderr)
 	}
 }
+
+func TestAPatternThatMatchesNothingFailsAnArchive(t *testing.T) {
+	url := faulty(t, read(t, demo))
+	for _, command := range []string{"run", "plan"} {
+		file := settings(t, `
+source: {streams: ["door-*"], endpoint_url: `+url+`, mode: archive, start_selector: {type: EARLIEST}}
+sinks: [{name: a, destination: {directory: `+t.TempDir()+`}}]
+`)
+		p, _, stderr := newProgram(nil)
+		if code := p.execute([]string{command, file}); code != exitFailed || !strings.Contains(stderr.String(), "door-*") || !strings.Contains(stderr.String(), errNoMatch.Error()) {
+			t.Errorf("%s: code %d:\n%s", command, code, stderr)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func (w cleanWriter) Write(text []byte) (int, error) {
 
 // What the AWS SDK wraps around the cause of an error.
 var (
-	sdkStatus   = regexp.MustCompile(`https? response error StatusCode: (\d+), RequestID: [^,]*,( HostID: [^,]*,)? ?`)
+	sdkStatus   = regexp.MustCompile(`https? response error StatusCode: (\d+), (RequestID: [^,]*, ?)?(HostID: [^,]*, ?)?`)
 	sdkWrapping = regexp.MustCompile(`operation error [^:,]+: [^:,]+, |exceeded maximum number of attempts, \d+, |request send failed, |` +
 		`[A-Z][a-z]+ "https?://[^"]*": |failed to refresh cached credentials, |canceled, `)
 	sdkSigning = regexp.MustCompile(`get identity: get credentials: `)

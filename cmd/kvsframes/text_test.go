@@ -63,6 +63,10 @@ func TestErrorsOfTheSDKAreOneLineWithTheCause(t *testing.T) {
 			errors.New("get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, canceled, context canceled"),
 			[]string{"no AWS credentials: no EC2 IMDS role found, context canceled"},
 		},
+		{
+			errors.New("failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, http response error StatusCode: 403, request to EC2 IMDS failed"),
+			[]string{"no EC2 IMDS role found, HTTP 403, request to EC2 IMDS failed"},
+		},
 		{errors.Join(errors.New("one"), fmt.Errorf("two: %w", errors.Join(errors.New("a"), errors.New("b")))), []string{"one", "two: a; b"}},
 		{errors.New("a file, called so"), []string{"a file, called so"}},
 	} {

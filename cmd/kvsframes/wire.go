@@ -222,6 +222,7 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 	if st.source.Type == source.TypeFile { // streams see to it themselves
 		src = source.Once(src)
 	}
+	src = source.WithVideo(src, st.source.Track)
 	src = source.WithTags(src, st.source.FragmentTags)
 	src = source.WithEnd(src, st.source.End, st.source.EndClock())
 	defer st.outages.watch(in.Stream, src)()

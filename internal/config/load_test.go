@@ -98,6 +98,7 @@ func TestEveryKeyHasAVariableAndAFlag(t *testing.T) {
 	values := map[kind]string{
 		kindInt: "7", kindBool: "true", kindDuration: "7s", kindSize: "7MiB", kindTime: "2026-11-01T00:00:00Z",
 		kindRate: "7", kindColor: "#070707", kindTexts: "a,b", kindText: "seven",
+		kindTrack: "7", kindStart: "2026-11-01T00:00:00Z",
 	}
 	value := func(k key) string {
 		if k.kind == kindChoice {

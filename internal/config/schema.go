@@ -18,6 +18,9 @@ const (
 	kindRate
 	kindColor
 	kindTexts
+	kindTimes
+	kindTrack
+	kindStart
 )
 
 // key is one key of the contract that holds a value.
@@ -98,6 +101,7 @@ var (
 		{path: "version", kind: kindInt},
 
 		{path: "source.type", kind: kindChoice, values: []string{"kvs", "file"}},
+		{path: "source.track", kind: kindTrack},
 		{path: "source.fragment_tags", kind: kindTexts, optional: true, pairs: true},
 		{path: "source.streams", kind: kindTexts, optional: true, named: [2]string{"stream", "as"}, selector: "source.type", needs: []string{"kvs"}},
 		{path: "source.profile", unavailable: true, instead: useProfile},
@@ -119,12 +123,14 @@ var (
 		{path: "source.max_fragment_size", kind: kindSize},
 		{path: "source.paths", kind: kindTexts, optional: true, selector: "source.type", needs: []string{"file"}},
 		{path: "source.stream", kind: kindText, optional: true, selector: "source.type", needs: []string{"file"}},
+		{path: "source.start_time", kind: kindStart, selector: "source.type", needs: []string{"file"}},
 
 		{path: "decode.workers", kind: kindInt},
 		{path: "decode.isolation", unavailable: true},
 		{path: "decode.skip_frame", kind: kindChoice, values: []string{"auto", "none", "nonref", "nonkey"}},
 		{path: "decode.on_error", kind: kindChoice, values: []string{"skip", "fail"}},
 		{path: "decode.max_pixels", kind: kindInt},
+		{path: "decode.max_memory", kind: kindSize},
 		{path: "decode.concealed", kind: kindChoice, values: []string{"keep", "drop"}},
 		{path: "decode.deinterlace", kind: kindChoice, values: []string{"auto", "off"}},
 		{path: "decode.color.untagged_matrix", kind: kindChoice, values: []string{"auto", "bt601", "bt709", "bt2020"}},

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 var bareNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[+-]?[0-9]+([.][0-9]*)?$`) })
@@ -62,6 +62,10 @@ func (k *key) wants() string {
 		return "frames per second"
 	case kindColor:
 		return "a colour such as \"#000000\""
+	case kindTrack:
+		return "auto or a track number"
+	case kindStart:
+		return "auto or a time such as 2026-11-01T00:00:00Z"
 	case kindTexts:
 		return "a list of text"
 	default:
@@ -111,10 +115,16 @@ func (k *key) readText(text string) (any, error) {
 		if bareNumber().MatchString(text) {
 			return nil, fmt.Errorf("%s has no unit: write a size such as 64MiB", text)
 		}
-		var s source.Size
+		var s media.Size
 		err = s.UnmarshalText([]byte(text))
 	case kindTime:
 		_, err = parseTime(text)
+	case kindTrack:
+		var t source.Track
+		err = t.UnmarshalText([]byte(text))
+	case kindStart:
+		var t source.StartTime
+		err = t.UnmarshalText([]byte(text))
 	case kindRate:
 		if _, err := parseDuration(text); err == nil && !bareNumber().MatchString(text) {
 			return nil, fmt.Errorf("%s is a duration: write interval: %[1]s, or frames per second here", text)

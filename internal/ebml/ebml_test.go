@@ -195,3 +195,29 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+func TestBytesThatAreTakenBackComeAgain(t *testing.T) {
+	data := make([]byte, 5*bufferSize)
+	for i := range data {
+		data[i] = byte(i / 251)
+	}
+	for _, size := range []int64{1, 12, 1000, bufferSize, 3*bufferSize + 7} {
+		r := NewReader(iotest.HalfReader(bytes.NewReader(data)))
+		if err := r.Skip(100); err != nil {
+			t.Fatal(err)
+		}
+		taken, err := r.Append(nil, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Ahead(5); err != nil {
+			t.Fatal(err)
+		}
+		r.Unread(taken)
+		r.Unread(data[90:100])
+		rest, err := r.Append(nil, int64(len(data)-90))
+		if err != nil || !bytes.Equal(rest, data[90:]) || r.Offset() != int64(len(data)) {
+			t.Errorf("%d bytes taken back: %d come again, %v, at %d", size, len(rest), err, r.Offset())
+		}
+	}
+}

@@ -30,6 +30,7 @@ const (
 // Ids inside Info (RFC 9559, section 5.1.2).
 const (
 	IDTimestampScale uint32 = 0x2AD7B1
+	IDDateUTC        uint32 = 0x4461
 	IDMuxingApp      uint32 = 0x4D80
 	IDWritingApp     uint32 = 0x5741
 )
@@ -40,6 +41,7 @@ const (
 	IDTrackNumber      uint32 = 0xD7
 	IDTrackUID         uint32 = 0x73C5
 	IDTrackType        uint32 = 0x83
+	IDFlagEnabled      uint32 = 0xB9
 	IDDefaultDuration  uint32 = 0x23E383
 	IDCodecID          uint32 = 0x86
 	IDCodecPrivate     uint32 = 0x63A2
@@ -50,11 +52,30 @@ const (
 	IDAudio            uint32 = 0xE1
 )
 
+// Ids inside ContentEncodings (RFC 9559, section 5.1.4.1.31).
+const (
+	IDContentEncoding      uint32 = 0x6240
+	IDContentEncodingOrder uint32 = 0x5031
+	IDContentEncodingScope uint32 = 0x5032
+	IDContentEncodingType  uint32 = 0x5033
+	IDContentCompression   uint32 = 0x5034
+	IDContentCompAlgo      uint32 = 0x4254
+	IDContentCompSettings  uint32 = 0x4255
+)
+
+// Ids inside a SeekHead (RFC 9559, section 5.1.1).
+const (
+	IDSeek         uint32 = 0x4DBB
+	IDSeekID       uint32 = 0x53AB
+	IDSeekPosition uint32 = 0x53AC
+)
+
 // Ids inside a Cluster (RFC 9559, section 5.1.3).
 const (
 	IDTimestamp      uint32 = 0xE7
 	IDPosition       uint32 = 0xA7
 	IDPrevSize       uint32 = 0xAB
+	IDSilentTracks   uint32 = 0x5854
 	IDSimpleBlock    uint32 = 0xA3
 	IDBlockGroup     uint32 = 0xA0
 	IDBlock          uint32 = 0xA1

@@ -1,7 +1,6 @@
 package ebml
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"slices"
@@ -13,18 +12,27 @@ const (
 	bufferSize = 32 << 10
 	// firstGrowth is the least by which a payload's memory grows, in bytes.
 	firstGrowth = 4 << 10
+	// maxEmptyReads is how often in a row an input may return nothing and no error.
+	maxEmptyReads = 100
 )
 
 // Reader reads elements one after the other from a stream of bytes. It takes
 // memory for what has arrived, never for what was declared.
 type Reader struct {
-	in     *bufio.Reader
+	in  io.Reader
+	err error // what the input returned last, which it is not asked for again
+	// buffer holds what was read ahead between next and end. The passed bytes before
+	// next are the ones that were handed out last.
+	buffer            []byte
+	next, end, passed int
+	// unread are bytes that come before those of the input; the last slice is first.
+	unread [][]byte
 	offset int64
 }
 
 // NewReader returns a Reader of in. It reads ahead of what it hands out.
 func NewReader(in io.Reader) *Reader {
-	return &Reader{in: bufio.NewReaderSize(in, bufferSize)}
+	return &Reader{in: in, buffer: make([]byte, bufferSize)}
 }
 
 // Offset is the number of bytes that were handed out or skipped.
@@ -35,8 +43,8 @@ func (r *Reader) Offset() int64 { return r.offset }
 // io.ErrUnexpectedEOF when the input ends inside the header, ErrID or ErrSize
 // when there is none, and otherwise what reading the input returned.
 func (r *Reader) Peek() (Header, error) {
-	for n := 1; n <= maxHeader; n++ {
-		b, err := r.in.Peek(n)
+	for n := 1; n <= maxHeader; {
+		b, err := r.Ahead(n)
 		if len(b) < n {
 			if errors.Is(err, io.EOF) && len(b) > 0 {
 				err = io.ErrUnexpectedEOF
@@ -47,8 +55,56 @@ func (r *Reader) Peek() (Header, error) {
 		if !errors.Is(err, io.ErrUnexpectedEOF) {
 			return h, err
 		}
+		n = len(b) + 1
 	}
 	return Header{}, ErrSize
+}
+
+// Ahead returns what follows without handing it out: at least n bytes, which must not
+// be more than 32 KiB, or what there is and the error that ended it. It waits for no
+// byte beyond the nth. The bytes are valid until the next call of any method.
+func (r *Reader) Ahead(n int) ([]byte, error) {
+	for r.end-r.next < n {
+		if r.next > 0 && r.next+n > len(r.buffer) {
+			r.end = copy(r.buffer, r.buffer[r.next:r.end])
+			r.next, r.passed = 0, 0
+		}
+		got, err := r.read(r.buffer[r.end:])
+		r.end += got
+		if err != nil {
+			return r.buffer[r.next:r.end], err
+		}
+	}
+	return r.buffer[r.next:r.end], nil
+}
+
+// read reads what is unread, then the input. It returns either bytes or an error.
+func (r *Reader) read(p []byte) (int, error) {
+	if last := len(r.unread) - 1; last >= 0 {
+		n := copy(p, r.unread[last])
+		if r.unread[last] = r.unread[last][n:]; len(r.unread[last]) == 0 {
+			r.unread[last] = nil
+			r.unread = r.unread[:last]
+		}
+		return n, nil
+	}
+	for range maxEmptyReads {
+		if r.err != nil {
+			return 0, r.err
+		}
+		var n int
+		if n, r.err = r.in.Read(p); n > 0 {
+			return n, nil
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
+// pass hands out n bytes of the buffer.
+func (r *Reader) pass(n int) {
+	r.next += n
+	r.passed += n
+	r.offset += int64(n)
 }
 
 // Append reads the next n bytes and appends them to dst. When the input ends
@@ -59,10 +115,22 @@ func (r *Reader) Append(dst []byte, n int64) ([]byte, error) {
 		if len(dst) == cap(dst) {
 			dst = slices.Grow(dst, int(min(n, max(firstGrowth, int64(len(dst))))))
 		}
-		room := int(min(n, int64(cap(dst)-len(dst))))
-		got, err := io.ReadFull(r.in, dst[len(dst):len(dst)+room])
+		room := dst[len(dst):min(int64(cap(dst)), int64(len(dst))+n)]
+		var got int
+		var err error
+		switch {
+		case r.end > r.next:
+			got = copy(room, r.buffer[r.next:r.end])
+			r.pass(got)
+		case len(room) >= bufferSize:
+			got, err = r.read(room)
+			r.passed = 0
+			r.offset += int64(got)
+		default:
+			r.next, r.end, r.passed = 0, 0, 0
+			_, err = r.Ahead(1)
+		}
 		dst = dst[:len(dst)+got]
-		r.offset += int64(got)
 		n -= int64(got)
 		if err != nil {
 			return dst, early(err)
@@ -73,9 +141,33 @@ func (r *Reader) Append(dst []byte, n int64) ([]byte, error) {
 
 // Skip reads n bytes and forgets them. Errors are those of Append.
 func (r *Reader) Skip(n int64) error {
-	got, err := io.CopyN(io.Discard, r.in, n)
-	r.offset += got
-	return early(err)
+	for n > 0 {
+		if r.end == r.next {
+			r.next, r.end, r.passed = 0, 0, 0
+			if _, err := r.Ahead(1); err != nil {
+				return early(err)
+			}
+		}
+		got := min(n, int64(r.end-r.next))
+		r.pass(int(got))
+		n -= got
+	}
+	return nil
+}
+
+// Unread takes back b, the bytes that were handed out last, so that they come again.
+func (r *Reader) Unread(b []byte) {
+	r.offset -= int64(len(b))
+	if len(b) <= r.passed {
+		r.next -= len(b)
+		r.passed -= len(b)
+		return
+	}
+	if r.end > r.next {
+		r.unread = append(r.unread, slices.Clone(r.buffer[r.next:r.end]))
+	}
+	r.next, r.end, r.passed = 0, 0, 0
+	r.unread = append(r.unread, slices.Clone(b))
 }
 
 // early turns the end of the input into an end that came too early.

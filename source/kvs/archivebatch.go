@@ -159,6 +159,8 @@ func (b *batch) take(f *media.Fragment) {
 	switch {
 	case w == nil:
 		b.a.log.Debug("fragment dropped, it was not asked for or has come before", "fragment", f.Number)
+	case f.Damage != "":
+		b.damaged(w, f)
 	case f.Cut:
 		b.cut = f
 	default:
@@ -166,6 +168,18 @@ func (b *batch) take(f *media.Fragment) {
 		b.a.refused.Store(0)
 		b.finish(w, answer{fragment: f})
 	}
+}
+
+// damaged takes a fragment that ends early although the answer goes on: as it is when it has come so
+// three times, else it is asked for again.
+func (b *batch) damaged(w *wanted, f *media.Fragment) {
+	w.told = true
+	if w.tries++; w.tries >= maxSame {
+		b.finish(w, answer{fragment: f})
+		return
+	}
+	w.due = time.Now().Add(backoff(b.a.pace.absent, w.tries-1, b.a.pace.most))
+	b.a.log.Debug("fragment is asked for again", "fragment", w.number, "tries", w.tries, "error", f.Damage)
 }
 
 // report notes why a fragment has not come. It returns an error that ends the reading.

@@ -1,0 +1,99 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// maxSilent is the number of fragments after which a stream whose video cannot be decoded is
+// said to be of that kind.
+const maxSilent = 10
+
+// WithVideo returns a Source of the fragments of s with the video track that is wanted: the same
+// one as long as the stream has it. What a stream brings whose video is of a codec that cannot be
+// decoded is handed on as Unwanted, and is one gap, when ten fragments have shown it, or the
+// stream's end has; in a stream of other video, each such fragment is a gap.
+func WithVideo(s Source, wanted Track) Source {
+	return &watched{Source: s, wanted: uint64(wanted)}
+}
+
+// watched is a Source that looks at video tracks.
+type watched struct {
+	Source
+	wanted uint64
+	// chosen is the track of the last fragment that had one.
+	chosen uint64
+	// seen says that there was video that can be decoded; odd are gaps for fragments before it.
+	seen bool
+	odd  []error
+	told bool
+	gaps []error
+}
+
+// Next implements Source.
+func (s *watched) Next(ctx context.Context) (*media.Fragment, error) {
+	if len(s.gaps) > 0 {
+		err := s.gaps[0]
+		s.gaps = s.gaps[1:]
+		return nil, err
+	}
+	f, err := s.Source.Next(ctx)
+	switch {
+	case errors.Is(err, io.EOF) && !s.told && len(s.odd) > 0:
+		s.told = true
+		return nil, s.odd[0]
+	case err != nil:
+		return nil, err
+	}
+	return s.choose(f), nil
+}
+
+// choose returns the fragment with its video track, and notes the gaps that come after it.
+func (s *watched) choose(f *media.Fragment) *media.Fragment {
+	chosen := *f
+	f = &chosen
+	if s.wanted != 0 {
+		f.VideoTrackNumber = s.wanted
+	} else if s.goesOn(f) {
+		f.VideoTrackNumber = s.chosen
+	}
+	track, video := f.VideoTrack()
+	switch {
+	case !video:
+	case decodable(track):
+		s.chosen, s.seen = f.VideoTrackNumber, true
+		if !s.told {
+			s.gaps, s.odd = append(s.gaps, s.odd...), nil
+		}
+	case !s.seen:
+		f.Unwanted = true
+		if s.told {
+			break
+		}
+		s.odd = append(s.odd, newGap(f.Stream, f.Number, fmt.Errorf("video track %d of codec %s %w", track.Number, track.CodecID, errUnsupported), 0))
+		if len(s.odd) == maxSilent {
+			s.gaps, s.told = append(s.gaps, s.odd[0]), true
+		}
+	}
+	return f
+}
+
+// goesOn reports whether a fragment has the track that was chosen last, and can be decoded with it.
+func (s *watched) goesOn(f *media.Fragment) bool {
+	for _, t := range f.Tracks {
+		if s.chosen != 0 && t.Number == s.chosen && t.Type == media.TrackVideo && decodable(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// Reach, Unfinished, Reconnects and Pauses are the source's.
+func (s *watched) Reach() Reach                { return ReachOf(s.Source) }
+func (s *watched) Unfinished() *media.Fragment { return unfinished(s.Source) }
+func (s *watched) Reconnects() int             { return reconnects(s.Source) }
+func (s *watched) Pauses() int                 { return pauses(s.Source) }
