@@ -57,8 +57,8 @@ type content struct {
 	first []byte
 	// foreign: there are units of other layers.
 	foreign bool
-	// clean reports whether the block can be decoded as it stands.
-	clean bool
+	// clean reports whether the block can be decoded as it stands; torn, that it ends with what is no NAL unit.
+	clean, torn bool
 }
 
 // assemble returns the access units of the blocks, and the NAL units behind the last picture, which
@@ -88,7 +88,7 @@ func (a *assembler) add(i int, b media.Block, payload []byte) {
 		c.first, c.tail = c.tail, nil
 		c.nals = append(c.nals, c.first)
 	}
-	if c.first == nil && !c.foreign && slices.ContainsFunc(c.nals, a.reader.unreadable) || len(c.nals) == 0 && !c.foreign {
+	if c.first == nil && !c.foreign && (c.torn || slices.ContainsFunc(c.nals, a.reader.unreadable)) || len(c.nals) == 0 && !c.foreign {
 		// Whatever it was, it is lost.
 		a.field = nil
 		a.units = append(a.units, accessUnit{last: i, at: b.Time, key: b.Key, packet: payload})
@@ -212,7 +212,8 @@ func (r *nalReader) read(payload []byte) content {
 		case n == 0:
 			c.clean = false
 		case n > uint64(len(rest)):
-			c.clean = false
+			const junk = 8 // bytes that muxers leave behind
+			c.clean, c.torn = false, len(rest) > junk
 			if len(rest) > hevcHeaderLen && isSlice(r.codec, rest) {
 				c.tail = rest
 			}

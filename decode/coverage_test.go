@@ -82,3 +82,17 @@ func TestBlocksOfSequences(t *testing.T) {
 		}
 	}
 }
+
+// TestAPictureWhoseSizeIsLostIsAGap zeroes the length of a slice behind a SEI unit: the rest of the block is none
+// of the units that stand beside pictures.
+func TestAPictureWhoseSizeIsLostIsAGap(t *testing.T) {
+	f := *fragments(t, "testdata/bframes.mkv")[0]
+	f.MKV = bytes.Clone(f.MKV)
+	first := f.MKV[f.Blocks[0].Offset : f.Blocks[0].Offset+f.Blocks[0].Size]
+	sei := len(packetsOf(&f)[0][0])
+	clear(first[4+sei : 4+sei+8])
+	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{&f})
+	if g := outcomes[0].Gaps; len(g) == 0 || len(images[0]) != len(f.Blocks)-1 {
+		t.Errorf("%d images of %d, gaps %+v", len(images[0]), len(f.Blocks), g)
+	}
+}
