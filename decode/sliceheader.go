@@ -19,7 +19,6 @@ type avcSPSHeader struct {
 	// references is max_num_ref_frames. gaps: frame_num may jump.
 	references uint32
 	gaps       bool
-	size       pictureSize
 }
 
 // avcPPSHeader is what is read of a picture parameter set (ITU-T H.264, 7.3.2.2).
