@@ -349,7 +349,7 @@ func (m yuvMatrix) apply(ycc [3]uint8) [3]uint8 {
 
 func TestValidateNamesEveryProblem(t *testing.T) {
 	bad := Config{Workers: -1, SkipFrame: "most", OnError: "cry", MaxPixels: 0, Concealed: "hide", Deinterlace: "bob", Color: Color{UntaggedMatrix: "bt470", UntaggedRange: "wide"}}
-	if n := len(problemsOf(bad.Validate())); n != 8 {
+	if n := len(problemsOf(bad.Validate())); n != 9 {
 		t.Errorf("%d problems: %v", n, bad.Validate())
 	}
 	if err := DefaultConfig().Validate(); err != nil {

@@ -181,6 +181,15 @@ func (s *Splitter) doubt(bad *error, offset int64, err error) error {
 	return nil
 }
 
+// makesSense reports whether what follows may stand behind an element of a Cluster, so that its size is right.
+func (s *Splitter) makesSense() bool {
+	h, err := s.in.Peek()
+	if err != nil {
+		return !errors.Is(err, ebml.ErrID) && !errors.Is(err, ebml.ErrSize)
+	}
+	return isClusterChild(h) || isSegmentChild(h.ID) || h.ID == ebml.IDEBML || h.ID == ebml.IDSegment
+}
+
 // beginCluster reads the header of a Cluster.
 func (s *Splitter) beginCluster(h ebml.Header) error {
 	d := &s.doc
@@ -342,6 +351,9 @@ func (s *Splitter) addClusterElement(id uint32, payload []byte, at int) error {
 	if len(h.list) > 0 {
 		i := slices.IndexFunc(h.list, func(t track) bool { return t.Number == head.track })
 		switch {
+		case i < 0 && err == nil && s.makesSense():
+			p.hurt(s.syntax("block of track %d, which is not there", head.track))
+			return nil
 		case i < 0 && err == nil:
 			return errors.New("block of a track that is not there")
 		case i < 0:
