@@ -120,6 +120,9 @@ func (j *job) fatal(k int, err error) error {
 
 // lose notes that a whole fragment gives nothing, for one reason.
 func (j *job) lose(packets []int, err error) error {
+	if len(packets) == 0 { // nothing of it was wanted
+		return nil
+	}
 	for _, k := range packets {
 		j.frames[k].err = err
 	}

@@ -67,6 +67,9 @@ func (s *tagged) Pauses() int                 { return pauses(s.Source) }
 
 // Unwanted returns how many fragments of a source had other tags than those that are wanted.
 func Unwanted(s Source) int {
+	if w, ok := s.(*watched); ok {
+		s = w.Source
+	}
 	if e, ok := s.(*ending); ok {
 		s = e.Source
 	}

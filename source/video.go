@@ -16,7 +16,8 @@ const maxSilent = 10
 // WithVideo returns a Source of the fragments of s with the video track that is wanted: the same
 // one as long as the stream has it. What a stream brings whose video is of a codec that cannot be
 // decoded is handed on as Unwanted, and is one gap, when ten fragments have shown it, or the
-// stream's end has; in a stream of other video, each such fragment is a gap.
+// stream's end has; in a stream of other video, each such fragment is a gap. It goes around what ends
+// the stream (see WithEnd), whose end it must see.
 func WithVideo(s Source, wanted Track) Source {
 	return &watched{Source: s, wanted: uint64(wanted)}
 }
@@ -92,7 +93,8 @@ func (s *watched) goesOn(f *media.Fragment) bool {
 	return false
 }
 
-// Reach, Unfinished, Reconnects and Pauses are the source's.
+// Inside, Reach, Unfinished, Reconnects and Pauses are the source's.
+func (s *watched) Inside() error               { return inside(s.Source) }
 func (s *watched) Reach() Reach                { return ReachOf(s.Source) }
 func (s *watched) Unfinished() *media.Fragment { return unfinished(s.Source) }
 func (s *watched) Reconnects() int             { return reconnects(s.Source) }

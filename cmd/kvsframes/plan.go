@@ -132,9 +132,9 @@ func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c source.Co
 	if err != nil {
 		return err
 	}
-	src = source.WithVideo(src, c.Track)
 	src = source.WithTags(src, c.FragmentTags)
 	src = source.WithEnd(src, source.End{Timestamp: c.End.Timestamp, Duration: c.End.Duration, Fragments: c.End.Fragments}, c.EndClock())
+	src = source.WithVideo(src, c.Track)
 	err = eachFragment(func() (*media.Fragment, error) { return src.Next(ctx) }, func(f *media.Fragment) error {
 		if !f.Unwanted {
 			sp.add(pieceOfFile(f))

@@ -222,9 +222,9 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 	if st.source.Type == source.TypeFile { // streams see to it themselves
 		src = source.Once(src)
 	}
-	src = source.WithVideo(src, st.source.Track)
 	src = source.WithTags(src, st.source.FragmentTags)
 	src = source.WithEnd(src, st.source.End, st.source.EndClock())
+	src = source.WithVideo(src, st.source.Track)
 	defer st.outages.watch(in.Stream, src)()
 	sum, err := pipeline.Run(ctx, pipeline.Stream{
 		Name:    in.Stream,
