@@ -57,9 +57,13 @@ type content struct {
 	first []byte
 	// foreign: there are units of other layers.
 	foreign bool
-	// clean reports whether the block can be decoded as it stands; torn, that it ends with what is no NAL unit.
-	clean, torn bool
+	// clean reports whether the block can be decoded as it stands; torn, that it ends with what is no NAL unit; dropped,
+	// that units were left out which are not what they look like.
+	clean, torn, dropped bool
 }
+
+// noUnit is a NAL unit that no decoder takes (forbidden_zero_bit is set), in the place of what is lost.
+var noUnit = []byte{0x80, 0}
 
 // assemble returns the access units of the blocks, and the NAL units behind the last picture, which
 // belong to the next fragment's first. before are those of the fragment before.
@@ -68,18 +72,20 @@ func (r *nalReader) assemble(blocks []media.Block, payloads, before [][]byte, in
 	for _, nal := range slices.Concat(r.sets.begin, before) {
 		a.readSet(nal)
 	}
-	for i, b := range blocks {
-		a.add(i, b, payloads[i])
+	for i := range blocks {
+		a.add(blocks, i, payloads[i])
 	}
 	return a.units, a.pending
 }
 
-func (a *assembler) add(i int, b media.Block, payload []byte) {
+func (a *assembler) add(blocks []media.Block, i int, payload []byte) {
+	b := blocks[i]
 	if a.reader.codec != codecAVC && a.reader.codec != codecHEVC {
 		a.units = append(a.units, accessUnit{last: i, at: b.Time, key: b.Key, packet: payload})
 		return
 	}
 	c := a.reader.read(payload)
+	c.dropDamaged(a.reader.codec)
 	for _, nal := range c.nals {
 		a.inForce.put(nal)
 		a.readSet(nal)
@@ -88,10 +94,14 @@ func (a *assembler) add(i int, b media.Block, payload []byte) {
 		c.first, c.tail = c.tail, nil
 		c.nals = append(c.nals, c.first)
 	}
-	if c.first == nil && !c.foreign && (c.torn || slices.ContainsFunc(c.nals, a.reader.unreadable)) || len(c.nals) == 0 && !c.foreign {
-		// Whatever it was, it is lost.
+	if c.first == nil && c.isLost(a.reader.codec, beside(blocks, i)) {
 		a.field = nil
-		a.units = append(a.units, accessUnit{last: i, at: b.Time, key: b.Key, packet: payload})
+		u := accessUnit{last: i, at: b.Time, key: b.Key, packet: payload}
+		if !c.torn && (c.dropped || len(c.nals) > 0) { // what it looks like must not reach the decoder
+			u.packet, u.made = nil, true
+			u.append(a.reader.lengthSize, a.believed(c.nals), [][]byte{noUnit})
+		}
+		a.units = append(a.units, u)
 		return
 	}
 	if c.first == nil {
@@ -115,6 +125,37 @@ func (a *assembler) add(i int, b media.Block, payload []byte) {
 	}
 	a.pending, a.field = nil, field
 	a.units = append(a.units, u)
+}
+
+// beside reports whether a block has the time of one of its neighbours: then both belong to one frame.
+func beside(blocks []media.Block, i int) bool {
+	return i > 0 && blocks[i-1].Time == blocks[i].Time || i+1 < len(blocks) && blocks[i+1].Time == blocks[i].Time
+}
+
+// isLost reports whether a block without a picture must have held one: it holds what does not stand beside pictures. What
+// nothing is known of, such as units of extensions, belongs to a picture of the same time, or is what is left of one.
+func (c *content) isLost(codec string, beside bool) bool {
+	worst := believable
+	for _, nal := range c.nals {
+		worst = max(worst, beliefIn(codec, nal))
+	}
+	if c.foreign {
+		worst = max(worst, opaque)
+	}
+	return c.torn || c.dropped || worst == unbelievable || worst == opaque && !beside || len(c.nals) == 0 && !c.foreign
+}
+
+// dropDamaged leaves out the units that would harm other pictures than their own.
+func (c *content) dropDamaged(codec string) {
+	kept := slices.DeleteFunc(c.nals, func(nal []byte) bool { return harms(codec, nal) })
+	if len(kept) < len(c.nals) {
+		c.nals, c.clean, c.dropped = kept, false, true
+	}
+}
+
+// believed returns the NAL units that are what they look like.
+func (a *assembler) believed(nals [][]byte) [][]byte {
+	return slices.DeleteFunc(slices.Clone(nals), func(nal []byte) bool { return beliefIn(a.reader.codec, nal) != believable })
 }
 
 // append adds NAL units to the packet, which is a copy from then on.
@@ -256,14 +297,6 @@ func (c *content) take(codec string) func(nal []byte) {
 		}
 		c.nals = append(c.nals, nal)
 	}
-}
-
-// unreadable reports whether a NAL unit that holds no picture is none that stands beside pictures (ITU-T H.264, table
-// 7-1; ITU-T H.265, table 7-1).
-func (r *nalReader) unreadable(nal []byte) bool {
-	const forbidden = 0x80 // forbidden_zero_bit
-	t := nalType(r.codec, nal)
-	return nal[0]&forbidden != 0 || r.codec == codecAVC && (t == 0 || t > avcLastKnown) || r.codec == codecHEVC && t <= hevcLastVCL
 }
 
 // isSlice reports whether a NAL unit holds a part of a picture (of the base layer, in H.265).

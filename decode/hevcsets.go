@@ -36,6 +36,8 @@ type hevcPPSHeader struct {
 
 	dependent, output, chromaOffsets, chromaOffsetLists, entryPoints, acrossSlices bool
 	deblockingOverride, deblockingOff, lists, extension                            bool
+	// goesOn: where the set should end, something else goes on, so it is none.
+	goesOn bool
 }
 
 // hevcRef is a short-term reference: the difference between its picture order count and that of
@@ -284,6 +286,8 @@ func readHEVCPPS(nal []byte) (id uint32, p hevcPPSHeader, ok bool) {
 			b.bit() // cross_component_prediction_enabled_flag
 			p.chromaOffsetLists = b.bit() == 1
 		}
+	} else {
+		p.goesOn = b.goesOn()
 	}
 	return id, p, !b.short
 }

@@ -237,30 +237,20 @@ func recoveryFrames(nal []byte) int {
 	const recoveryPoint = 6
 	// The sizes before a recovery point may be those of long messages, so all of it is unescaped.
 	rest := unescape(nal[1:], len(nal))
-	number := func() (n int, ok bool) {
-		for len(rest) > 0 {
-			v := rest[0]
-			rest = rest[1:]
-			if n += int(v); v != 0xff {
-				return n, true
-			}
-		}
-		return 0, false
-	}
 	for len(rest) > 1 { // the last byte holds the stop bit
-		kind, ok1 := number()
-		size, ok2 := number()
-		if !ok1 || !ok2 || size > len(rest) {
+		kind, after, ok1 := seiNumber(rest)
+		size, after, ok2 := seiNumber(after)
+		if !ok1 || !ok2 || size > len(after) {
 			return noRecovery
 		}
 		if kind == recoveryPoint {
-			b := bitReader{data: rest[:size]}
+			b := bitReader{data: after[:size]}
 			if n := b.ue(); !b.short {
 				return int(n)
 			}
 			return noRecovery
 		}
-		rest = rest[size:]
+		rest = after[size:]
 	}
 	return noRecovery
 }
@@ -428,4 +418,10 @@ func (b *bitReader) se() int32 {
 		return int32(v/2) + 1
 	}
 	return -int32(v / 2)
+}
+
+// goesOn reports whether more than what muxers leave behind follows on what was read.
+func (b *bitReader) goesOn() bool {
+	const junk = 8 // bytes
+	return len(bytes.TrimRight(b.data, "\x00")) > b.at/8+1+junk
 }

@@ -28,6 +28,8 @@ type avcPPSHeader struct {
 	active [2]uint32
 
 	cabac, orderDelta, weighted, weightedB, deblocking bool
+	// goesOn: where the set should end, something else goes on, so it is none.
+	goesOn bool
 }
 
 // readSPS returns ok only for a set whose slice headers can be read.
@@ -121,6 +123,12 @@ func readPPS(nal []byte) (id uint32, p avcPPSHeader, ok bool) {
 	p.deblocking = b.bit() == 1
 	b.bit() // constrained_intra_pred_flag
 	redundant := b.bit() == 1
+	end := b
+	end.bit()                               // transform_8x8_mode_flag
+	if sliceGroups == 1 && end.bit() == 0 { // pic_scaling_matrix_present_flag
+		end.se() // second_chroma_qp_index_offset
+		p.goesOn = end.goesOn()
+	}
 	return id, p, !b.short && sliceGroups == 1 && !redundant
 }
 
