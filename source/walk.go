@@ -142,7 +142,7 @@ func (s *Splitter) readHead(h ebml.Header) error {
 	if err != nil || payload == nil {
 		return err
 	}
-	offset := s.last.offset
+	offset, before := s.last.offset, d.head
 	switch h.ID {
 	case ebml.IDInfo:
 		err = s.setInfo(s.last.data, payload)
@@ -156,7 +156,20 @@ func (s *Splitter) readHead(h ebml.Header) error {
 		s.last = lastElement{} // it holds together, so that its size is right
 		return nil
 	}
-	return s.doubt(&d.head.bad, offset, err)
+	err = s.doubt(&d.head.bad, offset, err)
+	if err != nil && h.ID == ebml.IDTracks && len(d.head.list) == 0 {
+		d.restoreTracks(&before, at) // they may have swallowed what follows, and better ones may come
+	}
+	return err
+}
+
+// restoreTracks puts back the Tracks that the document had before it read those at at in
+// its part, of which nothing makes sense.
+func (d *document) restoreTracks(before *head, at int) {
+	d.head.tracks, d.head.list = before.tracks, before.list
+	if p := d.part; p != nil && p.tracksAt == at {
+		p.tracksAt = 0
+	}
 }
 
 // partTracks notes where the Tracks of the part begin that holds the document's header.
