@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -42,6 +43,26 @@ func TestTagsAreCutToTheBytesThatKVSTakes(t *testing.T) {
 			const warning = "WARN tags are cut to what KVS takes: a tag's name above 128 bytes or its value above 256"
 			if told := slices.Contains(*lines, warning); told != c.told {
 				t.Errorf("log is %q, a warning in it: %v, want %v", *lines, told, c.told)
+			}
+		})
+	}
+}
+
+func TestTimesFrom1970AreNoticedOnce(t *testing.T) {
+	start := StartTime{time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
+	const warning = "WARN the file does not tell when it was recorded: times begin in 1970; set source.start_time"
+	payload := cat(segment(), header(), cluster(0, key(0)), cluster(1000, key(0)))
+	for name, c := range map[string]struct {
+		start StartTime
+		want  []string
+	}{"no date": {StartTime{}, []string{warning}}, "a start time": {start, nil}} {
+		t.Run(name, func(t *testing.T) {
+			log, lines := newJournal()
+			if got := readAll(t, bytes.NewReader(payload), SplitConfig{StartTime: c.start, Log: log}); len(got) != 2 {
+				t.Errorf("%d fragments, want 2", len(got))
+			}
+			if !slices.Equal(*lines, c.want) {
+				t.Errorf("log is %q, want %q", *lines, c.want)
 			}
 		})
 	}
