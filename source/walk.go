@@ -23,7 +23,11 @@ func (s *Splitter) readDocument() error {
 		_, err := s.readAside(h)
 		return err
 	case h.ID == ebml.IDSegment:
-		s.beginDocument(s.doc.head.ebml)
+		header := s.doc.head.ebml
+		if header == nil {
+			header = defaultHeader()
+		}
+		s.beginDocument(header)
 		return nil
 	case h.ID != ebml.IDEBML && s.chunks > 0 && isSegmentChild(h.ID):
 		// The Segment does not end where it says.
@@ -36,9 +40,11 @@ func (s *Splitter) readDocument() error {
 		return tooLarge("size of the EBML header", h.Size, maxEBMLHeader)
 	}
 	s.beginDocument(nil)
-	_, err = s.keep(h)
+	if _, err = s.keep(h); err != nil {
+		return err // what came of it may be what it has swallowed
+	}
 	s.doc.head.ebml = slices.Clone(s.doc.part.mkv)
-	return err
+	return nil
 }
 
 // beginDocument begins a document with the bytes of its EBML header, or without any yet.
