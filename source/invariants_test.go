@@ -60,9 +60,10 @@ func checkError(t *testing.T, err error) {
 
 // checkFragment checks one fragment by itself.
 func checkFragment(t *testing.T, f *media.Fragment, payload []byte, limit int64) {
-	// A plain file's Segment header may become longer than it was.
-	const segmentHeader = 12
-	if size := len(f.MKV); int64(size) > limit || size > len(payload)+segmentHeader {
+	// A plain file's Segment header may become longer than it was, and a lost EBML header
+	// is made anew.
+	made := maxSegmentHeader + len(defaultHeader())
+	if size := len(f.MKV); int64(size) > limit || size > len(payload)+made {
 		t.Fatalf("MKV of %d bytes from %d, the cap is %d", size, len(payload), limit)
 	}
 	if room := cap(f.MKV) - len(f.MKV); room > len(f.MKV)/4+4096 {

@@ -106,7 +106,7 @@ func (s *Splitter) format() string {
 func (s *Splitter) goBack() {
 	last := s.last
 	s.last = lastElement{}
-	if last.offset+int64(len(last.data)) != s.in.Offset() {
+	if len(last.data) == 0 || last.offset+int64(len(last.data)) != s.in.Offset() {
 		if errors.Is(s.hole.cause, ErrTooLarge) {
 			_ = s.in.Skip(1) // it makes sense, and would be found again
 		}

@@ -192,6 +192,10 @@ func (s *Splitter) turnRecording(t chunkTags, raw []byte) {
 	p := d.waiting
 	d.plain, d.waiting = false, nil
 	s.recording = true
+	for _, q := range d.orphans {
+		spoil(&q.bad, s.in.Offset(), errNoNumber)
+	}
+	s.adopt()
 	first := p != nil && p.number == fmt.Sprintf("%06d", s.clusters-1) && !d.hurt
 	switch {
 	case first && t.number != "" && !d.counted && !d.tagged:

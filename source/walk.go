@@ -23,7 +23,11 @@ func (s *Splitter) readDocument() error {
 		_, err := s.readAside(h)
 		return err
 	case h.ID == ebml.IDSegment:
-		s.beginDocument(s.doc.head.ebml)
+		header := s.doc.head.ebml
+		if header == nil {
+			header = defaultHeader()
+		}
+		s.beginDocument(header)
 		return nil
 	case h.ID != ebml.IDEBML && s.chunks > 0 && isSegmentChild(h.ID):
 		// The Segment does not end where it says.
@@ -36,9 +40,11 @@ func (s *Splitter) readDocument() error {
 		return tooLarge("size of the EBML header", h.Size, maxEBMLHeader)
 	}
 	s.beginDocument(nil)
-	_, err = s.keep(h)
+	if _, err = s.keep(h); err != nil {
+		return err // what came of it may be what it has swallowed
+	}
 	s.doc.head.ebml = slices.Clone(s.doc.part.mkv)
-	return err
+	return nil
 }
 
 // beginDocument begins a document with the bytes of its EBML header, or without any yet.
@@ -142,7 +148,7 @@ func (s *Splitter) readHead(h ebml.Header) error {
 	if err != nil || payload == nil {
 		return err
 	}
-	offset := s.last.offset
+	offset, before := s.last.offset, d.head
 	switch h.ID {
 	case ebml.IDInfo:
 		err = s.setInfo(s.last.data, payload)
@@ -156,7 +162,20 @@ func (s *Splitter) readHead(h ebml.Header) error {
 		s.last = lastElement{} // it holds together, so that its size is right
 		return nil
 	}
-	return s.doubt(&d.head.bad, offset, err)
+	err = s.doubt(&d.head.bad, offset, err)
+	if err != nil && h.ID == ebml.IDTracks && len(d.head.list) == 0 {
+		d.restoreTracks(&before, at) // they may have swallowed what follows, and better ones may come
+	}
+	return err
+}
+
+// restoreTracks puts back the Tracks that the document had before it read those at at in
+// its part, of which nothing makes sense.
+func (d *document) restoreTracks(before *head, at int) {
+	d.head.tracks, d.head.list = before.tracks, before.list
+	if p := d.part; p != nil && p.tracksAt == at {
+		p.tracksAt = 0
+	}
 }
 
 // partTracks notes where the Tracks of the part begin that holds the document's header.

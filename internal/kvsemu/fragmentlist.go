@@ -131,13 +131,5 @@ func (s *Server) sendArchived(x *exchange, number string, c *chunk) error {
 		_, err := x.w.Write(errorChunk(number, notFoundID, ""))
 		return err
 	}
-	head, rest := c.archived()
-	if _, err := x.w.Write(head); err != nil {
-		return err
-	}
-	if len(rest) == 0 {
-		return nil
-	}
-	_, err := x.w.Write(rest)
-	return err
+	return c.writeArchived(x.w)
 }

@@ -137,7 +137,7 @@ func (m *session) send(ctx context.Context, c *chunk) (end bool, err error) {
 }
 
 func (m *session) write(c *chunk) error {
-	if _, err := m.x.w.Write(c.data); err != nil {
+	if err := c.data.writeTo(m.x.w, 0, c.data.len()); err != nil {
 		return err
 	}
 	if !c.closing {

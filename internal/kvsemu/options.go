@@ -52,8 +52,9 @@ type Options struct {
 	// Epoch is the producer time of timecode zero of plain MKV files; zero means
 	// DefaultEpoch.
 	Epoch time.Time
-	// MaxRecording is the largest recording, in bytes, and the most that is kept of
-	// what PutMedia brings to one stream; 0 means DefaultMaxRecording.
+	// MaxRecording is the largest recording that AddRecording takes, in bytes, and the
+	// most that is kept of what PutMedia brings to one stream; 0 means
+	// DefaultMaxRecording. AddFile has no limit.
 	MaxRecording int64
 	// Quotas are the limits of the service that are kept.
 	Quotas Quotas

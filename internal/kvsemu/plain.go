@@ -1,7 +1,6 @@
 package kvsemu
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
 )
 
 // serverDelay is how much later than the producer's the server's clock reads for
@@ -20,8 +18,8 @@ const serverDelay = 250 * time.Millisecond
 const maxPlainFragment = 64 << 20
 
 // plainChunks turns a plain MKV file into the chunks that KVS would make of it.
-func plainChunks(data []byte, epoch time.Time) ([]*chunk, error) {
-	split := source.NewSplitter(bytes.NewReader(data), source.SplitConfig{MaxFragmentSize: maxPlainFragment})
+func plainChunks(r *recording, epoch time.Time) ([]*chunk, error) {
+	split := r.split()
 	var chunks []*chunk
 	for {
 		f, err := split.Next()
@@ -34,9 +32,12 @@ func plainChunks(data []byte, epoch time.Time) ([]*chunk, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read fragment %d: %w", len(chunks), err)
 		}
-		c, err := plainChunk(f.MKV, len(chunks), epoch)
+		c, data, err := plainChunk(f.MKV, len(chunks), epoch)
 		if err != nil {
 			return nil, fmt.Errorf("turn fragment %d into a chunk: %w", len(chunks), err)
+		}
+		if c.data, err = r.rest.add(data); err != nil {
+			return nil, fmt.Errorf("keep fragment %d: %w", len(chunks), err)
 		}
 		chunks = append(chunks, c)
 	}
@@ -48,39 +49,39 @@ func plainChunks(data []byte, epoch time.Time) ([]*chunk, error) {
 
 // plainChunk turns one fragment of a plain MKV file into a chunk: its clusters
 // become one, its payloads stay as they are. The closing tags are left to the
-// moment at which the chunk is sent.
-func plainChunk(mkv []byte, ordinal int, epoch time.Time) (*chunk, error) {
+// moment at which the chunk is sent. The bytes of the chunk are returned beside it.
+func plainChunk(mkv []byte, ordinal int, epoch time.Time) (*chunk, []byte, error) {
 	d, err := readDocument(mkv)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	base := d.timecode.Truncate(time.Millisecond)
 	for i, b := range d.blocks {
 		t := (d.timecode + b.Time).Round(time.Millisecond) - base
 		if t > math.MaxInt16*time.Millisecond || t < math.MinInt16*time.Millisecond {
-			return nil, fmt.Errorf("block %d lies %v from the start of the fragment, maximum is 32.767s: the file has too few key frames", i, t)
+			return nil, nil, fmt.Errorf("block %d lies %v from the start of the fragment, maximum is 32.767s: the file has too few key frames", i, t)
 		}
 		d.blocks[i].Time = t
 	}
 	number := fragmentNumber(ordinal)
 	producer := epoch.Add(base)
 	server := producer.Add(serverDelay)
-	return &chunk{
+	c := &chunk{
 		number:   number,
 		token:    number,
 		producer: producer,
 		server:   server,
 		length:   d.length(),
 		closing:  true,
-		data: AppendChunk(nil, Chunk{
-			FragmentNumber: number,
-			ProducerTime:   producer,
-			ServerTime:     server,
-			RawTracks:      d.rawTracks,
-			Timecode:       base,
-			Blocks:         d.blocks,
-		}),
-	}, nil
+	}
+	return c, AppendChunk(nil, Chunk{
+		FragmentNumber: number,
+		ProducerTime:   producer,
+		ServerTime:     server,
+		RawTracks:      d.rawTracks,
+		Timecode:       base,
+		Blocks:         d.blocks,
+	}), nil
 }
 
 // fragmentNumber returns the number of the nth chunk made of a plain MKV file:

@@ -183,7 +183,7 @@ func (p *producer) end(f *putFragment) {
 	data := append(append([]byte(nil), f.head...), f.leading...)
 	data = appendTags(data, aws.openingTags())
 	data = append(append(data, f.cluster...), f.trailing...)
-	c.data, c.tail = data, span{len(data), len(data)}
+	c.data, c.tail = content{bytes: data}, span{len(data), len(data)}
 	p.x.st.append(c, p.s.opts.Now(), p.s.opts.MaxRecording)
 	p.acknowledge(acknowledgement{EventType: "RECEIVED"})
 	if p.x.archive() == nil {

@@ -14,14 +14,41 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// AddFile adds a stream that serves the file at path (see AddRecording).
+// AddFile adds a stream that serves the file at path (see AddRecording), but holds none of
+// it in memory: a GetMedia payload is read from the file when it is sent, and sessions break
+// once that has changed; the chunks that are made of any other recording are kept in a
+// temporary file without a name.
 func (s *Server) AddFile(name, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
+	if err := s.addFile(name, path); err != nil {
 		return fmt.Errorf("add stream %s: %w", name, err)
 	}
-	defer f.Close() // only read
-	return s.AddRecording(name, f)
+	return nil
+}
+
+func (s *Server) addFile(name, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return errors.Join(err, f.Close())
+	case !info.Mode().IsRegular(): // it can be read but once
+		return errors.Join(s.addStream(name, f), f.Close())
+	}
+	file, err := storeFile(f)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	rest := &onDisk{}
+	switch err := s.addRecording(name, &recording{in: f, size: file.size, file: file, rest: rest}); {
+	case err != nil:
+		return errors.Join(err, f.Close(), rest.close())
+	case rest.file != nil: // every chunk is there
+		return f.Close()
+	}
+	return nil
 }
 
 // AddRecording adds a stream that serves what r holds. A saved GetMedia payload is
@@ -31,16 +58,13 @@ func (s *Server) AddFile(name, path string) error {
 // it. So does a recording that is damaged, or merged under one header, as far as it can be read.
 // The whole recording is held in memory. A name that is taken is an error.
 func (s *Server) AddRecording(name string, r io.Reader) error {
-	if err := s.addRecording(name, r); err != nil {
+	if err := s.addStream(name, r); err != nil {
 		return fmt.Errorf("add stream %s: %w", name, err)
 	}
 	return nil
 }
 
-func (s *Server) addRecording(name string, r io.Reader) error {
-	if !streamNameForm.valid(name) {
-		return fmt.Errorf("the name must be %s", streamNameForm.text)
-	}
+func (s *Server) addStream(name string, r io.Reader) error {
 	data, err := io.ReadAll(io.LimitReader(r, s.opts.MaxRecording+1))
 	if err != nil {
 		return fmt.Errorf("read recording: %w", err)
@@ -48,12 +72,38 @@ func (s *Server) addRecording(name string, r io.Reader) error {
 	if int64(len(data)) > s.opts.MaxRecording {
 		return fmt.Errorf("recording is too big, maximum is %d bytes", s.opts.MaxRecording)
 	}
-	chunks, recorded, err := readChunks(data)
-	if len(data) == 0 {
+	return s.addRecording(name, &recording{in: bytes.NewReader(data), size: int64(len(data)), data: data, rest: inMemory{}})
+}
+
+// recording is what a stream is made of.
+type recording struct {
+	in   io.ReaderAt
+	size int64 // in bytes
+	// data is the recording where it is in memory, file where it is not.
+	data []byte
+	file *storedFile
+	// rest takes the chunks that do not stand in it as they are sent.
+	rest scratch
+}
+
+// part returns the bytes from begin up to end.
+func (r *recording) part(begin, end int64) content {
+	if r.file == nil {
+		return content{bytes: r.data[begin:end:end]}
+	}
+	return content{file: r.file, offset: begin, size: end - begin}
+}
+
+func (s *Server) addRecording(name string, r *recording) error {
+	if !streamNameForm.valid(name) {
+		return fmt.Errorf("the name must be %s", streamNameForm.text)
+	}
+	chunks, recorded, err := readChunks(r)
+	if r.size == 0 {
 		return err
 	}
 	if err != nil || merged(chunks) { // damaged, or under one header
-		split, splitErr := splitChunks(data)
+		split, splitErr := splitChunks(r)
 		if splitErr != nil {
 			return errors.Join(err, splitErr)
 		}
@@ -62,7 +112,7 @@ func (s *Server) addRecording(name string, r io.Reader) error {
 		}
 	}
 	if !recorded {
-		if chunks, err = plainChunks(data, s.opts.Epoch); err != nil {
+		if chunks, err = plainChunks(r, s.opts.Epoch); err != nil {
 			return err
 		}
 	}
@@ -81,18 +131,19 @@ func (s *Server) addRecording(name string, r io.Reader) error {
 
 // readChunks cuts a GetMedia payload into its chunks. recorded is false when no
 // chunk has a fragment number: then it is no such payload.
-func readChunks(data []byte) (chunks []*chunk, recorded bool, err error) {
-	for at := 0; at < len(data); {
-		d, err := readDocument(data[at:])
+func readChunks(r *recording) (chunks []*chunk, recorded bool, err error) {
+	var documents documentReader
+	for at := int64(0); at < r.size; {
+		d, err := documents.at(r, at)
 		if err != nil {
 			return nil, false, fmt.Errorf("read chunk %d at byte %d: %w", len(chunks), at, err)
 		}
-		end := at + d.size
+		end := at + int64(d.size)
 		c := &chunk{
 			number: d.tag(tagFragmentNumber),
 			token:  d.tag(tagToken),
 			length: d.length(),
-			data:   data[at:end:end],
+			data:   r.part(at, end),
 			tail:   d.tail,
 			cut:    d.cut,
 		}
@@ -109,15 +160,62 @@ func readChunks(data []byte) (chunks []*chunk, recorded bool, err error) {
 	return chunks, recorded, nil
 }
 
+// documentReader is the memory through which a recording is read: as much of it as one
+// document takes.
+type documentReader struct{ buffer []byte }
+
+// firstWindow is how much is read for a document at first, in bytes.
+const firstWindow = 1 << 20
+
+// maxElementHeader is the longest header of an element, in bytes (RFC 8794).
+const maxElementHeader = 12
+
+// at reads the document that begins with byte at, whose bytes are valid until the next call. One that
+// is larger than any fragment is an error.
+func (d *documentReader) at(r *recording, at int64) (*document, error) {
+	left := r.size - at
+	for n := min(left, firstWindow); ; n = min(left, 2*n) {
+		b, err := d.read(r, at, int(n))
+		if err != nil {
+			return nil, err
+		}
+		doc, err := readDocument(b)
+		if err != nil || n == left || !doc.cut && len(b)-doc.size >= maxElementHeader {
+			return doc, err
+		}
+		if n >= maxPlainFragment {
+			return nil, fmt.Errorf("it has more than %d bytes", n)
+		}
+	}
+}
+
+// read returns n bytes of a recording.
+func (d *documentReader) read(r *recording, at int64, n int) ([]byte, error) {
+	if r.file == nil {
+		return r.data[at : at+int64(n)], nil
+	}
+	if cap(d.buffer) < n {
+		d.buffer = make([]byte, n)
+	}
+	b := d.buffer[:n]
+	_, err := io.ReadFull(io.NewSectionReader(r.in, at, int64(n)), b)
+	return b, err
+}
+
 // merged reports whether a chunk holds several fragments.
 func merged(chunks []*chunk) bool {
 	return slices.ContainsFunc(chunks, func(c *chunk) bool { return c.merged })
 }
 
+// split returns a splitter of the recording.
+func (r *recording) split() *source.Splitter {
+	return source.NewSplitter(io.NewSectionReader(r.in, 0, r.size), source.SplitConfig{MaxFragmentSize: maxPlainFragment, Size: r.size})
+}
+
 // splitChunks makes a chunk of each fragment that can be read of a recording that is damaged or merged,
 // none when no fragment has a number of KVS.
-func splitChunks(data []byte) ([]*chunk, error) {
-	split := source.NewSplitter(bytes.NewReader(data), source.SplitConfig{MaxFragmentSize: maxPlainFragment})
+func splitChunks(r *recording) ([]*chunk, error) {
+	split := r.split()
 	var chunks []*chunk
 	for {
 		f, err := split.Next()
@@ -137,9 +235,13 @@ func splitChunks(data []byte) ([]*chunk, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read fragment %s: %w", f.Number, err)
 		}
+		data, err := r.rest.add(f.MKV)
+		if err != nil {
+			return nil, fmt.Errorf("keep fragment %s: %w", f.Number, err)
+		}
 		chunks = append(chunks, &chunk{
 			number: f.Number, token: cmp.Or(f.ContinuationToken, f.Number), closing: f.ContinuationToken == "",
-			producer: f.ProducerTime, server: f.ServerTime, length: d.length(), data: f.MKV, tail: d.tail,
+			producer: f.ProducerTime, server: f.ServerTime, length: d.length(), data: data, tail: d.tail,
 		})
 	}
 }

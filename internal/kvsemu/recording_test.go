@@ -64,7 +64,7 @@ func TestRealRecordingsAreServedByteForByte(t *testing.T) {
 			// After chunk i come exactly the bytes that follow it in the file.
 			at := 0
 			for i, chunk := range chunks {
-				at += len(chunk.data)
+				at += int(chunk.data.len())
 				if len(chunk.number) != 47 {
 					t.Fatalf("chunk %d has the number %q", i, chunk.number)
 				}
@@ -97,7 +97,7 @@ func TestTheClocksOfARealRecordingSelectItsChunks(t *testing.T) {
 			resp := getMedia(`{"StartSelectorType":"`+kind+`","StartTimestamp":`+stamp+`}`).send(t, e.url)
 			var want []byte
 			for _, c := range chunks[i:] {
-				want = append(want, c.data...)
+				want = append(want, bytesOf(t, c)...)
 			}
 			if !bytes.Equal(payloadOf(t, resp), want) {
 				t.Errorf("%s %s does not begin at chunk %d", kind, stamp, i)
@@ -109,8 +109,8 @@ func TestTheClocksOfARealRecordingSelectItsChunks(t *testing.T) {
 func TestEveryCutOfARecordingIsServedAsItIs(t *testing.T) {
 	whole, payload := synthetic(2)
 	for n := len(whole[0]) + 1; n < len(payload); n++ {
-		chunks, recorded, err := readChunks(payload[:n])
-		if err != nil || !recorded || len(chunks) != 2 || len(chunks[0].data) != len(whole[0]) {
+		chunks, recorded, err := readChunks(held(payload[:n]))
+		if err != nil || !recorded || len(chunks) != 2 || int(chunks[0].data.len()) != len(whole[0]) {
 			t.Fatalf("cut at %d: %d chunks, %v", n, len(chunks), err)
 		}
 	}
@@ -388,7 +388,7 @@ func TestAllFragmentsOfADamagedOrMergedRecordingAreServed(t *testing.T) {
 		"damaged": slices.Concat(first, []byte("\x00\x00 no Matroska"), second, third),
 		"merged":  slices.Concat(first, second[body:], third[body:]),
 	} {
-		data, err := splitChunks(recording)
+		data, err := splitChunks(held(recording))
 		if err != nil || len(data) != 3 || data[2].number != "3" || data[2].token != "3" {
 			t.Errorf("%s: %d chunks, %v", name, len(data), err)
 		}

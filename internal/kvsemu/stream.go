@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,7 +50,7 @@ type chunk struct {
 	// born is that moment on the clock by which retention ends.
 	born time.Time
 	// data is the chunk as it is sent, save for the closing tags when closing is set.
-	data    []byte
+	data    content
 	closing bool
 	// tail is where the closing tags lie in data; it is empty when they do not.
 	tail span
@@ -62,11 +63,16 @@ type chunk struct {
 // span is a range of bytes.
 type span struct{ begin, end int }
 
-// archived returns the chunk without the closing tags, in two pieces.
-func (c *chunk) archived() (head, rest []byte) { return c.data[:c.tail.begin], c.data[c.tail.end:] }
+// writeArchived writes the chunk without the closing tags.
+func (c *chunk) writeArchived(w io.Writer) error {
+	if err := c.data.writeTo(w, 0, int64(c.tail.begin)); err != nil {
+		return err
+	}
+	return c.data.writeTo(w, int64(c.tail.end), c.data.len())
+}
 
-// archivedSize is the length of what archived returns, in bytes.
-func (c *chunk) archivedSize() int { return len(c.data) - (c.tail.end - c.tail.begin) }
+// archivedSize is the length of what writeArchived writes, in bytes.
+func (c *chunk) archivedSize() int { return int(c.data.len()) - (c.tail.end - c.tail.begin) }
 
 // stored says whether the archive has the chunk. What has no number or is cut short never
 // got there.
@@ -115,7 +121,7 @@ func makeStream(name, region string, about streamAbout, chunks []*chunk) *stream
 	arn := fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/%s/%d", cmp.Or(region, defaultRegion), accountID, name, about.created.UnixMilli())
 	var size int64
 	for _, c := range chunks {
-		size += int64(len(c.data))
+		size += c.data.len()
 	}
 	return &stream{
 		name: name, arn: arn, about: about, chunks: chunks, bytes: size,
@@ -250,10 +256,10 @@ func (st *stream) append(c *chunk, now time.Time, limit int64) {
 		limit = min(limit, bufferBytes)
 	}
 	st.chunks = append(st.chunks, c)
-	st.bytes += int64(len(c.data))
+	st.bytes += c.data.len()
 	_, oldest := st.kept(now)
 	for len(st.chunks) > 1 && (st.first < oldest || st.bytes > limit) {
-		st.bytes -= int64(len(st.chunks[0].data))
+		st.bytes -= st.chunks[0].data.len()
 		st.chunks[0] = nil
 		st.chunks = st.chunks[1:]
 		st.first++
