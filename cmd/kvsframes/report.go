@@ -248,18 +248,18 @@ func fourCC(v uint32) string {
 // print writes the report as a table.
 func (r *report) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s\n", clean(cmp.Or(r.File, r.Stream)))
+	fmt.Fprintf(w, "%s\n", inLine(cmp.Or(r.File, r.Stream)))
 	fmt.Fprintln(t, "FRAGMENT\tPRODUCER\tSERVER\tCODEC\tSIZE\tFRAMES\tKEY\tGOP\tFPS\tDURATION\tBYTES\tTAGS\tNOTES")
 	for _, f := range r.Fragments {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%dx%d\t%d\t%d\t%d\t%.2f\t%s\t%d\t%d\t%s\n",
-			clean(f.FragmentNumber), clock(f.ProducerTime), clock(f.ServerTime), clean(f.Codec), f.Width, f.Height, f.VideoFrames, f.KeyFrames, f.GOPFrames,
-			f.FrameRate, time.Duration(f.DurationMS)*time.Millisecond, f.Bytes, len(f.Tags), strings.Join(f.Notes, ", "))
+			inLine(f.FragmentNumber), clock(f.ProducerTime), clock(f.ServerTime), inLine(f.Codec), f.Width, f.Height, f.VideoFrames, f.KeyFrames, f.GOPFrames,
+			f.FrameRate, time.Duration(f.DurationMS)*time.Millisecond, f.Bytes, len(f.Tags), inLine(strings.Join(f.Notes, ", ")))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	for _, g := range r.Gaps {
-		fmt.Fprintf(w, "gap after fragment %d: %s %s\n", g.After, clean(g.FragmentNumber), clean(g.Reason))
+		fmt.Fprintf(w, "gap after fragment %d: %s %s\n", g.After, inLine(g.FragmentNumber), inLine(oneLine(g.Reason)))
 	}
 	if r.Stream != "" {
 		fmt.Fprintf(w, "lag: %s\n", r.lag())
@@ -286,14 +286,4 @@ func clock(t *time.Time) string {
 		return "-"
 	}
 	return t.Format("2006-01-02T15:04:05.000Z")
-}
-
-// clean makes text from a recording safe for a terminal.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, text)
 }

@@ -170,7 +170,7 @@ func (s summary) print(w io.Writer) {
 }
 
 func printStream(w io.Writer, name string, st pipeline.Summary) {
-	fmt.Fprintf(w, "%s: %d fragments, %d frames decoded, %s read\n", clean(name), st.Fragments, st.FramesDecoded, byteCount(st.BytesRead))
+	fmt.Fprintf(w, "%s: %d fragments, %d frames decoded, %s read\n", inLine(name), st.Fragments, st.FramesDecoded, byteCount(st.BytesRead))
 	for _, sink := range slices.Sorted(maps.Keys(st.FramesWritten)) {
 		skipped := ""
 		if n := st.FramesSkipped[sink]; n > 0 {
@@ -185,16 +185,16 @@ func printStream(w io.Writer, name string, st pipeline.Summary) {
 		fmt.Fprintf(w, "  the producer paused %d times\n", st.Pauses)
 	}
 	for _, g := range st.GapList[:min(len(st.GapList), maxShownGaps)] {
-		fmt.Fprintf(w, "  gap: %s%s (frames lost: %d)\n", place(g), clean(g.Detail), g.FramesLost)
+		fmt.Fprintf(w, "  gap: %s%s (frames lost: %d)\n", place(g), inLine(oneLine(g.Detail)), g.FramesLost)
 	}
 	if more := st.Gaps - maxShownGaps; more > 0 {
 		fmt.Fprintf(w, "  %d more gaps: --summary FILE names the first %d\n", more, pipeline.MaxListedGaps)
 	}
 	if u := st.Undelivered; u.Fragments > 0 {
-		fmt.Fprintf(w, "  %d fragments were read and not delivered, from %s to %s\n", u.Fragments, clean(u.From), clean(u.To))
+		fmt.Fprintf(w, "  %d fragments were read and not delivered, from %s to %s\n", u.Fragments, inLine(u.From), inLine(u.To))
 	}
 	if st.Error != "" {
-		fmt.Fprintf(w, "  %s: %s\n", st.Status, clean(st.Error))
+		fmt.Fprintf(w, "  %s: %s\n", st.Status, inLine(oneLine(st.Error)))
 	}
 }
 
@@ -202,7 +202,7 @@ func printStream(w io.Writer, name string, st pipeline.Summary) {
 func place(g media.Gap) string {
 	text := ""
 	if g.FragmentNumber != "" { // a gap in time lies between fragments
-		text = "fragment " + clean(g.FragmentNumber) + ": "
+		text = "fragment " + inLine(g.FragmentNumber) + ": "
 	}
 	switch {
 	case g.FrameIndex == media.WholeFragment:
