@@ -169,10 +169,20 @@ func (p *program) report(cmd *cobra.Command, err error) int {
 	if err = said(err); err == nil {
 		return code
 	}
+	p.say(err)
+	if code == exitUsage {
+		fmt.Fprintf(p.stderr, "See `%s --help`.\n", cmd.CommandPath())
+	}
+	return code
+}
+
+// say writes what an error says: where settings are wrong, and else a line for each of the
+// errors that it joins.
+func (p *program) say(err error) {
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		fmt.Fprintln(p.stderr, problems)
-		return code
+		return
 	}
 	for _, line := range errorLines(err) {
 		if p.redact != nil {
@@ -180,10 +190,6 @@ func (p *program) report(cmd *cobra.Command, err error) int {
 		}
 		fmt.Fprintf(p.stderr, "kvsframes: %s\n", line)
 	}
-	if code == exitUsage {
-		fmt.Fprintf(p.stderr, "See `%s --help`.\n", cmd.CommandPath())
-	}
-	return code
 }
 
 func (p *program) newRootCommand() *cobra.Command {

@@ -75,7 +75,7 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	defer stop()
 	c, r, err := p.prepare(draining, p.options(o.file, o.set), o.fragments)
 	if err != nil {
-		return refused(draining, err)
+		return p.unstarted(draining, r, o, refused(draining, err))
 	}
 	j, err := newJournal(c)
 	if err != nil {
@@ -96,6 +96,27 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 		return &exitError{code: exitFailed, err: errors.Join(said(err), late)}
 	}
 	return err
+}
+
+// unstarted says why a run did not start, and writes a summary that says so: that of an earlier
+// run must not stand for this one. Its error is the exit code.
+func (p *program) unstarted(draining context.Context, r *ready, o runOptions, why error) error {
+	p.say(said(why))
+	j, err := newJournal(r.settings)
+	if err == nil {
+		var out *summaryFile
+		if out, err = openSummary(draining, o.summary, p.stdout); err == nil {
+			status := pipeline.StatusFailed
+			if interrupted(draining) {
+				status = pipeline.StatusInterrupted
+			}
+			err = out.finish(j.close(status, exitCode(why), why))
+		}
+	}
+	if err != nil && !interrupted(draining) {
+		p.say(err)
+	}
+	return &exitError{code: exitCode(why)}
 }
 
 // carry runs the streams and keeps the summary up to date meanwhile. It returns how the run ended.

@@ -27,7 +27,7 @@ type summary struct {
 	Ended   string  `json:"ended"`
 	Elapsed float64 `json:"elapsed_s"`
 	Version string  `json:"version"`
-	// Config is 8 hex digits that stand for all settings.
+	// Config is 8 hex digits that stand for all settings, "" when they could not be read.
 	Config  string                      `json:"config"`
 	Streams map[string]pipeline.Summary `json:"streams"`
 	Sinks   map[string]sinkSummary      `json:"sinks"`
@@ -65,20 +65,19 @@ type journal struct {
 	broken  map[string]error // the first error of each sink that failed
 }
 
+// newJournal begins the journal of a run. c is nil when its settings could not be read.
 func newJournal(c *config.Config) (*journal, error) {
-	digest, err := c.Digest()
-	if err != nil {
-		return nil, err
-	}
 	j := &journal{started: time.Now(), streams: map[string]*pipeline.Account{}, broken: map[string]error{}}
+	j.end = summary{Status: pipeline.StatusRunning, ExitCode: stillRunning, Started: media.Timestamp(j.started), Version: programVersion()}
+	if c == nil {
+		return j, nil
+	}
 	for _, s := range c.Sinks {
 		j.names = append(j.names, s.Name)
 	}
-	j.end = summary{
-		Status: pipeline.StatusRunning, ExitCode: stillRunning, Started: media.Timestamp(j.started),
-		Version: programVersion(), Config: digest,
-	}
-	return j, nil
+	var err error
+	j.end.Config, err = c.Digest()
+	return j, err
 }
 
 // open begins the account of a stream.
