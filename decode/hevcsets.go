@@ -104,7 +104,7 @@ func readHEVCSPS(nal []byte) (id uint32, s hevcSPSHeader, ok bool) {
 	for range 4 { // sizes and depths of transforms
 		b.ue()
 	}
-	if b.bit() == 1 && b.bit() == 1 {
+	if enabled := b.bit() == 1; enabled && b.bit() == 1 {
 		b.hevcScalingLists()
 	}
 	b.bit() // amp_enabled_flag

@@ -16,7 +16,7 @@ import (
 )
 
 // readIdle reads a scripted stream that ends when it is idle.
-func readIdle(t *testing.T, timeout time.Duration, then any, answers ...any) (got []string, err error, took time.Duration) {
+func readIdle(t *testing.T, timeout time.Duration, then any, answers ...any) (got []string, took time.Duration, err error) {
 	t.Helper()
 	log, _ := newJournal()
 	l := Reconnect(&script{t: t, answers: answers, then: then}, LiveConfig{Stream: "cam", Start: fromEarliest}, log)
@@ -34,7 +34,7 @@ func readIdle(t *testing.T, timeout time.Duration, then any, answers ...any) (go
 		case errors.As(err, &gap):
 			got = append(got, "gap")
 		default:
-			return got, err, time.Since(begin)
+			return got, time.Since(begin), err
 		}
 	}
 }
@@ -65,7 +65,7 @@ func TestAnOutageIsNoEndOfAStream(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				got, err, took := readIdle(t, 20*time.Second, c.then, c.answers...)
+				got, took, err := readIdle(t, 20*time.Second, c.then, c.answers...)
 				if strings.Join(got, ", ") != c.want {
 					t.Errorf("got %v, want %s", got, c.want)
 				}
@@ -84,7 +84,7 @@ func TestSilenceCountsOnlyWhileTheStreamAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttled := coded("ClientLimitExceededException")
 		// Delays of 1, 2 and 4 s at most, and at least 3 s in all: then it answers.
-		got, err, took := readIdle(t, 10*time.Second, nil, frags(1, 1), throttled, throttled, throttled)
+		got, took, err := readIdle(t, 10*time.Second, nil, frags(1, 1), throttled, throttled, throttled)
 		if err != io.EOF || len(got) != 1 || took < 13*time.Second {
 			t.Errorf("got %v and %v after %v", got, err, took)
 		}

@@ -38,7 +38,7 @@ func (r *Remuxer) Append(dst []byte, f *media.Fragment) ([]byte, error) {
 	if count == 0 {
 		return dst, nil
 	}
-	begin := r.last
+	var begin time.Duration
 	switch {
 	case r.tracks == nil:
 		tracks, err := rawTracks(f.MKV)
@@ -47,7 +47,6 @@ func (r *Remuxer) Append(dst []byte, f *media.Fragment) ([]byte, error) {
 		}
 		dst = ebml.AppendElement(appendDocument(dst), ebml.IDTracks, tracks)
 		r.tracks, r.start = copyTracks(f.Tracks), f.ProducerTime.Add(first)
-		begin = 0
 	case !sameTracks(r.tracks, f.Tracks):
 		return dst, fmt.Errorf("remux fragment %s: %w", f.Number, ErrTracksChange)
 	default:

@@ -241,13 +241,13 @@ func (t *chunkTags) addTag(tag []byte) error {
 		}
 		switch e.ID {
 		case ebml.IDVoid, ebml.IDCRC32, ebml.IDSimpleTag:
-		default:
-			return fmt.Errorf("tag: element %#x", e.ID)
 		case ebml.IDTargets:
 			targeted = true
 			if elsewhere, err = namesPart(e.Data); err != nil {
 				return fmt.Errorf("tag targets: %w", err)
 			}
+		default:
+			return fmt.Errorf("tag: element %#x", e.ID)
 		}
 	}
 	if elsewhere {
