@@ -71,7 +71,11 @@ func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags
 		if reports[kind] = append(reports[kind], *r); asJSON {
 			continue
 		}
-		if err := r.print(cleanWriter{p.stdout}); err != nil {
+		width := 0
+		if p.outWidth != nil {
+			width = p.outWidth()
+		}
+		if err := r.print(cleanWriter{p.stdout}, width); err != nil {
 			return fmt.Errorf("print report: %w", err)
 		}
 	}

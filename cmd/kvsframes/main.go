@@ -55,8 +55,9 @@ type program struct {
 	now     func() time.Time
 	// redact takes values that no message may have out of one; nil before settings are read.
 	redact func(string) string
-	// width returns the number of columns of the terminal, 0 when it is not known.
-	width func() int
+	// width returns the number of columns of the terminal, 0 when it is not known, and outWidth
+	// that of standard output, 0 when it is no terminal.
+	width, outWidth func() int
 	// terminal says that standard error is one.
 	terminal bool
 }
@@ -95,7 +96,8 @@ func main() {
 	signals := listenForSignals(terminal)
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		environ: os.Environ(), terminal: terminal, now: time.Now, width: func() int { return widthOf(os.Stderr) },
+		environ: os.Environ(), terminal: terminal, now: time.Now,
+		width: func() int { return widthOf(os.Stderr) }, outWidth: func() int { return widthOf(os.Stdout) },
 		signals: signals, release: func() { signal.Stop(signals) },
 	}
 	code := p.execute(os.Args[1:])

@@ -32,7 +32,7 @@ func TestNamesStayInTheirLine(t *testing.T) {
 	const name, shown = "a\nb\tc\x1bd é", `a\u000ab\u0009c\u001bd é`
 	r := report{File: name, Fragments: []fragmentReport{{FragmentNumber: name, Codec: name, Notes: []string{name}}}, Gaps: []gapReport{{FragmentNumber: name, Reason: "x"}}}
 	var table, sum bytes.Buffer
-	if err := r.print(&table); err != nil {
+	if err := r.print(&table, 0); err != nil {
 		t.Fatal(err)
 	}
 	printStream(&sum, name, pipeline.Summary{Status: pipeline.StatusFailed, Error: "one\ntwo\x1b"})
