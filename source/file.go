@@ -12,8 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -152,7 +151,8 @@ func checkReadable(path string) error {
 	case info.Mode()&fs.ModeSocket != 0:
 		return fmt.Errorf("%s is a socket, not a file", path)
 	case !info.Mode().IsRegular():
-		if err := unix.Access(path, unix.R_OK); err != nil {
+		const mayRead = 4 // of access(2)
+		if err := syscall.Access(path, mayRead); err != nil {
 			return fmt.Errorf("%s cannot be read: %w", path, err)
 		}
 		return nil
