@@ -61,6 +61,8 @@ type keyspace struct {
 	all *trieNode
 	// byDepth are the patterns by their number of segments: only equally many can be equal.
 	byDepth map[int]*trieNode
+	// searches is the number of searches until now.
+	searches uint32
 }
 
 // trieNode stands behind one element of the patterns that begin alike.
@@ -71,6 +73,9 @@ type trieNode struct {
 	// literals are the nodes behind one byte, wild those behind any other element.
 	literals map[element]*trieNode
 	wild     []*trieNode
+	// seen is, by place in a pattern, the last search that went on from here and there. A
+	// wildcard meets thousands of nodes, and a map of pairs would take most of the time.
+	seen []uint32
 }
 
 func newKeyspace() *keyspace { return &keyspace{all: newRoot(), byDepth: map[int]*trieNode{}} }
@@ -102,11 +107,12 @@ func (k *keyspace) insert(pattern []element, index int) {
 // which one is a folder of the other, or none.
 func (k *keyspace) meets(pattern []element) (first int, folder bool) {
 	literal := literalOf(pattern)
-	same := search{pattern: pattern, literal: literal, anyName: true, best: none, seen: map[place]bool{}}
+	k.searches += 2
+	same := search{pattern: pattern, literal: literal, anyName: true, best: none, number: k.searches - 1}
 	if root := k.byDepth[depth(pattern)]; root != nil {
 		same.from(root, 0)
 	}
-	inside := search{pattern: pattern, literal: literal, folder: true, best: none, seen: map[place]bool{}}
+	inside := search{pattern: pattern, literal: literal, folder: true, best: none, number: k.searches}
 	inside.from(k.all, 0)
 	if inside.best != none && (same.best == none || inside.best < same.best) {
 		return inside.best, true
@@ -178,13 +184,7 @@ type search struct {
 	// unset for them: a name is taken to be made of nothing that a literal or a number is.
 	folder, anyName bool
 	best            int
-	// seen are the places from which there are several ways on.
-	seen map[place]bool
-}
-
-type place struct {
-	node *trieNode
-	at   int
+	number          uint32 // of the search, from 1
 }
 
 // from goes on behind a node and before an element of the pattern.
@@ -194,10 +194,8 @@ func (s *search) from(n *trieNode, at int) {
 	}
 	repeats := at < len(s.pattern) && s.pattern[at].repeat
 	if repeats || n.element.repeat {
-		if here := (place{n, at}); s.seen[here] {
+		if n.visited(at, s.number) {
 			return
-		} else {
-			s.seen[here] = true
 		}
 	}
 	s.end(n, at)
@@ -233,6 +231,17 @@ func (s *search) from(n *trieNode, at int) {
 			s.from(l, next)
 		}
 	}
+}
+
+// visited reports whether a search has gone on from here and a place in its pattern, and notes
+// that it does.
+func (n *trieNode) visited(at int, search uint32) bool {
+	if at >= len(n.seen) {
+		n.seen = append(n.seen, make([]uint32, at+1-len(n.seen))...)
+	}
+	before := n.seen[at]
+	n.seen[at] = search
+	return before == search
 }
 
 func (s *search) fits(n *trieNode, at int) bool {

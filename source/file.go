@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -36,8 +37,8 @@ type Input struct {
 // name of one stream, in which the files follow each other in the order of the
 // paths; the fragments of plain files are then numbered through.
 //
-// Paths that name nothing, a file named twice, and two files that would give
-// the same stream name are errors, joined, each a *media.FieldError.
+// Paths that name nothing or what cannot be read, a file named twice, and two files
+// that would give the same stream name are errors, joined, each a *media.FieldError.
 //
 // Warnings about what the files hold go to log.
 func Files(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
@@ -98,6 +99,9 @@ func expand(paths []string) ([]filePath, error) {
 				continue
 			}
 			seen[m] = key
+			if err := checkReadable(m); err != nil {
+				problems = append(problems, &media.FieldError{Path: key, Problem: err.Error()})
+			}
 			files = append(files, filePath{path: m, key: key})
 		}
 	}
@@ -132,6 +136,32 @@ func match(path string) ([]string, error) {
 	}
 	slices.Sort(matches)
 	return matches, nil
+}
+
+// checkReadable finds out whether a file can be read. It opens plain files alone: opening a
+// pipe waits for its writer, and opening a device may do something to it.
+func checkReadable(path string) error {
+	if path == StandardInput {
+		return nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSocket != 0:
+		return fmt.Errorf("%s is a socket, not a file", path)
+	case !info.Mode().IsRegular():
+		const mayRead = 4 // of access(2)
+		if err := syscall.Access(path, mayRead); err != nil {
+			return fmt.Errorf("%s cannot be read: %w", path, err)
+		}
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // checkNames reports files that would give the same stream name, and so the same

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -129,11 +130,17 @@ func TestFileSourceCountsTheBytesOfAllFiles(t *testing.T) {
 func TestPathsThatCannotWorkAreErrors(t *testing.T) {
 	dir := folder(t, map[string][]byte{"a.mkv": nil, "a.webm": nil, "sub/a.mkv": nil})
 	in := func(name string) string { return filepath.Join(dir, name) }
+	listener, err := net.Listen("unix", in("socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
 	for _, c := range []struct {
 		name  string
 		paths []string
 		want  []string
 	}{
+		{"a socket", []string{in("socket")}, []string{"paths[0]: " + in("socket") + " is a socket"}},
 		{"a file that is not there", []string{in("a.mkv"), in("b.mkv")}, []string{"paths[1]: stat " + in("b.mkv")}},
 		{"a glob without a match", []string{in("*.mp4")}, []string{"paths[0]: no file matches " + in("*.mp4")}},
 		{"a glob that is none", []string{in("[")}, []string{"paths[0]: " + in("[") + " is not a valid pattern"}},
@@ -148,6 +155,19 @@ func TestPathsThatCannotWorkAreErrors(t *testing.T) {
 			checkProblems(t, err, c.want)
 		})
 	}
+}
+
+func TestFilesThatMayNotBeReadAreErrors(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	dir := folder(t, map[string][]byte{"a.mkv": nil, "b.mkv": nil})
+	shut, pipe := filepath.Join(dir, "b.mkv"), filepath.Join(dir, "pipe")
+	if err := errors.Join(os.Chmod(shut, 0), syscall.Mkfifo(pipe, 0)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Files(Config{Paths: []string{filepath.Join(dir, "*.mkv"), pipe}}, nil, nil)
+	checkProblems(t, err, []string{"paths[0]: open " + shut + ": permission denied", "paths[1]: " + pipe + " cannot be read"})
 }
 
 // checkProblems checks that err joins FieldErrors that begin as want says.

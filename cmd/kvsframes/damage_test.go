@@ -68,7 +68,7 @@ func TestRunsOverDamageAgreeAndTellOfIt(t *testing.T) {
 	clips := []string{"avc-cam-a", "avc-cam-b", "hevc-cam-a", "hevc-cam-b"}
 	const whole = 24 // frames of each
 	rounds := 6
-	if os.Getenv("KVSFRAMES_SOAK") != "" {
+	if soaking() {
 		rounds = 250
 	}
 	for n := range rounds {

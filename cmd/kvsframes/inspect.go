@@ -24,13 +24,15 @@ func (p *program) newInspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE|STREAM...",
 		Short: "Shows the fragments of a recording or a stream",
-		Long: `Shows the fragments of recordings (saved GetMedia payloads and plain MKV files; -
-is standard input) and of live streams, by name or ARN: numbers, clocks, codec, size,
-frames, tags and gaps, and how far a live stream lags behind its newest fragment.
-Nothing is decoded. An argument is a stream when there is no file of that name.
+		Long: `Shows the fragments of recordings (saved GetMedia payloads and plain MKV files;
+- is standard input) and of live streams, by name or ARN: numbers, clocks,
+codec, size, frames, tags and gaps, and how far a live stream lags behind its
+newest fragment. Nothing is decoded. An argument is a stream when there is no
+file of that name.
 
-A stream is read until one of --fragments, --duration and --idle-timeout ends it, or
-an interrupt does. Like --start, --region and --endpoint-url they are for streams alone.`,
+A stream is read until one of --fragments, --duration and --idle-timeout ends
+it, or an interrupt does. Like --start, --region and --endpoint-url they are for
+streams alone.`,
 		Args: checkArgs(cobra.MinimumNArgs(1)),
 	}
 	live := addLive(cmd, inspectLimits)
@@ -71,7 +73,11 @@ func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags
 		if reports[kind] = append(reports[kind], *r); asJSON {
 			continue
 		}
-		if err := r.print(cleanWriter{p.stdout}); err != nil {
+		width := 0
+		if p.outWidth != nil {
+			width = p.outWidth()
+		}
+		if err := r.print(cleanWriter{p.stdout}, width); err != nil {
 			return fmt.Errorf("print report: %w", err)
 		}
 	}

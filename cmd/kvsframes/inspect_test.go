@@ -37,6 +37,28 @@ func TestInspectShowsEveryFragmentAndTheTotals(t *testing.T) {
 	}
 }
 
+// In a terminal no line of the table runs over into the next, and nothing of it is missing.
+func TestInspectFitsTheTerminal(t *testing.T) {
+	for _, width := range []int{80, 300} {
+		p, stdout, stderr := newProgram(bytes.NewReader(read(t, demo)[:400_000]))
+		p.outWidth = func() int { return width }
+		if code := p.execute([]string{"inspect", "-"}); code != exitDone {
+			t.Fatalf("code %d: %s", code, stderr)
+		}
+		lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+		for _, line := range lines[:len(lines)-1] {
+			if len(line) > width {
+				t.Errorf("%d columns of %d: %s", len(line), width, line)
+			}
+		}
+		for _, want := range []string{demoFragment(5), "2026-01-01T12:00:10.000Z", "H.264 High 5.0", "1280x720", "SERVER", "TAGS", "cut"} {
+			if table := strings.Join(lines[:len(lines)-1], "\n"); !strings.Contains(table, want) {
+				t.Errorf("no %s in\n%s", want, table)
+			}
+		}
+	}
+}
+
 // Chunks are documents of their own, so a recording may lack some, or hold them in
 // another order.
 func TestInspectNotesWhereTheProducerClockJumps(t *testing.T) {

@@ -55,8 +55,9 @@ type program struct {
 	now     func() time.Time
 	// redact takes values that no message may have out of one; nil before settings are read.
 	redact func(string) string
-	// width returns the number of columns of the terminal, 0 when it is not known.
-	width func() int
+	// width returns the number of columns of the terminal, 0 when it is not known, and outWidth
+	// that of standard output, 0 when it is no terminal.
+	width, outWidth func() int
 	// terminal says that standard error is one.
 	terminal bool
 }
@@ -95,7 +96,8 @@ func main() {
 	signals := listenForSignals(terminal)
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		environ: os.Environ(), terminal: terminal, now: time.Now, width: func() int { return widthOf(os.Stderr) },
+		environ: os.Environ(), terminal: terminal, now: time.Now,
+		width: func() int { return widthOf(os.Stderr) }, outWidth: func() int { return widthOf(os.Stdout) },
 		signals: signals, release: func() { signal.Stop(signals) },
 	}
 	code := p.execute(os.Args[1:])
@@ -169,10 +171,20 @@ func (p *program) report(cmd *cobra.Command, err error) int {
 	if err = said(err); err == nil {
 		return code
 	}
+	p.say(err)
+	if code == exitUsage {
+		fmt.Fprintf(p.stderr, "See `%s --help`.\n", cmd.CommandPath())
+	}
+	return code
+}
+
+// say writes what an error says: where settings are wrong, and else a line for each of the
+// errors that it joins.
+func (p *program) say(err error) {
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		fmt.Fprintln(p.stderr, problems)
-		return code
+		return
 	}
 	for _, line := range errorLines(err) {
 		if p.redact != nil {
@@ -180,10 +192,6 @@ func (p *program) report(cmd *cobra.Command, err error) int {
 		}
 		fmt.Fprintf(p.stderr, "kvsframes: %s\n", line)
 	}
-	if code == exitUsage {
-		fmt.Fprintf(p.stderr, "See `%s --help`.\n", cmd.CommandPath())
-	}
-	return code
 }
 
 func (p *program) newRootCommand() *cobra.Command {
@@ -200,6 +208,7 @@ func (p *program) newRootCommand() *cobra.Command {
 		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
 		SuggestionsMinimumDistance: 2,
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", defaultColumns)))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(
 		p.newRunCommand(),

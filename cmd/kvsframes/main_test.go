@@ -133,3 +133,17 @@ func TestVersionNamesLibavAndItsLicence(t *testing.T) {
 		}
 	}
 }
+
+func TestHelpFitsTheTerminal(t *testing.T) {
+	for _, command := range []string{"run", "validate", "plan", "inspect", "record"} {
+		p, stdout, _ := newProgram(nil)
+		if code := p.execute([]string{command, "--help"}); code != exitDone {
+			t.Errorf("%s: code %d", command, code)
+		}
+		for line := range strings.Lines(stdout.String()) {
+			if len(strings.TrimSuffix(line, "\n")) > defaultColumns {
+				t.Errorf("%s: %d columns: %s", command, len(line)-1, line)
+			}
+		}
+	}
+}

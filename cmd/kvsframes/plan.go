@@ -55,9 +55,10 @@ media, bytes, images and objects. It writes nothing and opens no sink.
 
 Of streams (source.mode archive, or auto up to now) the fragments are listed and
 no media is read, so that numbers of images are estimates: intervals are counted
-and times that are asked for from the fragments' times, a fragment is taken to have
-one key frame, and the other samplers need --fps-of-source. The price is an estimate, too: that of
-consuming the bytes of the fragments, 10^9 bytes a GB, without the calls.
+and times that are asked for from the fragments' times, a fragment is taken to
+have one key frame, and the other samplers need --fps-of-source. The price is an
+estimate, too: that of consuming the bytes of the fragments, 10^9 bytes a GB,
+without the calls.
 
 Files are read, and their frames counted; nothing is decoded. Settings without
 archive or files have no end to plan for. The limits of source.end hold, but for

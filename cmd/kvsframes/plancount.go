@@ -397,7 +397,7 @@ func (d *planDocument) print(w io.Writer) error {
 
 func (sp *streamPlan) print(w io.Writer, name string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\n", clean(name))
+	fmt.Fprintf(t, "%s\n", inLine(name))
 	fmt.Fprintf(t, "  fragments\t%d\n", sp.Fragments)
 	if sp.First != nil {
 		fmt.Fprintf(t, "  producer time\t%s to %s\n", clock(sp.First), clock(sp.Last))

@@ -24,6 +24,9 @@ import (
 // ready is what a run takes from outside of its settings before it starts: what they
 // name is there, and can be used. validate looks for the same, by the same code.
 type ready struct {
+	// settings are those that were looked at, with defaults for what is wrong in them; nil
+	// when there are none to look at.
+	settings *config.Config
 	// times are the requests of the sinks that have a file of them, by sink.
 	times map[int][]decode.Request
 	// inputs are the recordings of a file source.
@@ -34,16 +37,17 @@ type ready struct {
 }
 
 // prepare reads the settings and looks for all that a run needs. Its error names
-// everything that is wrong, and carries the exit code for it. fragments are those of
-// --fragment.
+// everything that is wrong, and carries the exit code for it; what was found is returned
+// all the same. fragments are those of --fragment.
 func (p *program) prepare(ctx context.Context, from config.Options, fragments []string) (*config.Config, *ready, error) {
 	r := &ready{times: map[int][]decode.Request{}}
 	from.Check = func(c *config.Config) []config.PartError {
+		r.settings = c
 		return slices.Concat(r.findSource(ctx, c, fragments, p), r.findSinks(ctx, c))
 	}
 	c, err := config.Load(from)
 	if err != nil {
-		return nil, nil, &exitError{code: exitConfig, err: err}
+		return nil, r, &exitError{code: exitConfig, err: err}
 	}
 	p.redact = c.Redact
 	return c, r, nil

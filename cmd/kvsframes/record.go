@@ -32,9 +32,10 @@ Recording goes on until a limit is reached or an interrupt comes, over as many
 sessions as it takes. Each fragment is saved once. A fragment that cannot be had
 whole is left out and counted as a gap.
 
-With --remux the file is one that players play: one Matroska document with times that
-go on. It does not say fragment numbers, clocks and tags any more. Where codec or size
-of the picture change it ends, with an error that names the fragment.`,
+With --remux the file is one that players play: one Matroska document with times
+that go on. It does not say fragment numbers, clocks and tags any more. Where
+codec or size of the picture change it ends, with an error that names the
+fragment.`,
 		Args: checkArgs(cobra.ExactArgs(1)),
 	}
 	live := addLive(cmd, source.End{})

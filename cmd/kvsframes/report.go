@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -245,21 +247,20 @@ func fourCC(v uint32) string {
 	return string(b)
 }
 
-// print writes the report as a table.
-func (r *report) print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s\n", clean(cmp.Or(r.File, r.Stream)))
-	fmt.Fprintln(t, "FRAGMENT\tPRODUCER\tSERVER\tCODEC\tSIZE\tFRAMES\tKEY\tGOP\tFPS\tDURATION\tBYTES\tTAGS\tNOTES")
-	for _, f := range r.Fragments {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%dx%d\t%d\t%d\t%d\t%.2f\t%s\t%d\t%d\t%s\n",
-			clean(f.FragmentNumber), clock(f.ProducerTime), clock(f.ServerTime), clean(f.Codec), f.Width, f.Height, f.VideoFrames, f.KeyFrames, f.GOPFrames,
-			f.FrameRate, time.Duration(f.DurationMS)*time.Millisecond, f.Bytes, len(f.Tags), strings.Join(f.Notes, ", "))
+// print writes the report as a table that fits a terminal of so many columns; 0 is no terminal.
+func (r *report) print(w io.Writer, width int) error {
+	table := r.wide()
+	if width > 0 && slices.ContainsFunc(table, func(line string) bool { return utf8.RuneCountInString(line) > width }) {
+		table = r.narrow()
 	}
-	if err := t.Flush(); err != nil {
-		return err
+	fmt.Fprintf(w, "%s\n", inLine(cmp.Or(r.File, r.Stream)))
+	for _, line := range table {
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
 	}
 	for _, g := range r.Gaps {
-		fmt.Fprintf(w, "gap after fragment %d: %s %s\n", g.After, clean(g.FragmentNumber), clean(g.Reason))
+		fmt.Fprintf(w, "gap after fragment %d: %s %s\n", g.After, inLine(g.FragmentNumber), inLine(oneLine(g.Reason)))
 	}
 	if r.Stream != "" {
 		fmt.Fprintf(w, "lag: %s\n", r.lag())
@@ -267,6 +268,53 @@ func (r *report) print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "total: %d fragments, %d video frames, %d key frames, %s of video, %d bytes, %d gaps, %d cut\n",
 		r.Totals.Fragments, r.Totals.VideoFrames, r.Totals.KeyFrames, time.Duration(r.Totals.DurationMS)*time.Millisecond, r.Totals.Bytes, r.Totals.Gaps, r.Totals.Cut)
 	return err
+}
+
+// wide returns the fragments as lines of a table, a line for each.
+func (r *report) wide() []string {
+	rows := []string{"FRAGMENT\tPRODUCER\tSERVER\tCODEC\tSIZE\tFRAMES\tKEY\tGOP\tFPS\tDURATION\tBYTES\tTAGS\tNOTES"}
+	for _, f := range r.Fragments {
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%dx%d\t%d\t%d\t%d\t%.2f\t%s\t%d\t%d\t%s",
+			inLine(f.FragmentNumber), clock(f.ProducerTime), clock(f.ServerTime), inLine(f.Codec), f.Width, f.Height, f.VideoFrames, f.KeyFrames, f.GOPFrames,
+			f.FrameRate, time.Duration(f.DurationMS)*time.Millisecond, f.Bytes, len(f.Tags), inLine(strings.Join(f.Notes, ", "))))
+	}
+	return aligned(rows)
+}
+
+// narrow returns the fragments as lines of a table, for each the number and the producer's clock,
+// what it holds with the server's clock as the time since the producer's, and its notes.
+func (r *report) narrow() []string {
+	heads, rows := []string{"FRAGMENT\tPRODUCER"}, []string{"  CODEC\tSIZE\tFRAMES\tKEY\tGOP\tFPS\tTIME\tBYTES\tSERVER\tTAGS"}
+	for _, f := range r.Fragments {
+		server := "-"
+		if f.ServerTime != nil && f.ProducerTime != nil {
+			server = f.ServerTime.Sub(*f.ProducerTime).String()
+		}
+		heads = append(heads, inLine(f.FragmentNumber)+"\t"+clock(f.ProducerTime))
+		rows = append(rows, fmt.Sprintf("  %s\t%dx%d\t%d\t%d\t%d\t%.2f\t%s\t%d\t%s\t%d",
+			inLine(f.Codec), f.Width, f.Height, f.VideoFrames, f.KeyFrames, f.GOPFrames, f.FrameRate, time.Duration(f.DurationMS)*time.Millisecond, f.Bytes, server, len(f.Tags)))
+	}
+	heads, rows = aligned(heads), aligned(rows)
+	var lines []string
+	for i := range heads {
+		if lines = append(lines, heads[i], rows[i]); i > 0 && len(r.Fragments[i-1].Notes) > 0 {
+			lines = append(lines, "  "+inLine(strings.Join(r.Fragments[i-1].Notes, ", ")))
+		}
+	}
+	return lines
+}
+
+// aligned returns rows of cells that end with tabs as lines with their cells below each other.
+func aligned(rows []string) []string {
+	var out strings.Builder
+	t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.Join(rows, "\n"))
+	t.Flush() // a strings.Builder takes everything
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return lines
 }
 
 // lag says how far behind the newest fragment of the stream the last one is.
@@ -286,14 +334,4 @@ func clock(t *time.Time) string {
 		return "-"
 	}
 	return t.Format("2006-01-02T15:04:05.000Z")
-}
-
-// clean makes text from a recording safe for a terminal.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, text)
 }

@@ -36,12 +36,13 @@ func (p *program) newRunCommand() *cobra.Command {
 		Use:   "run [pipeline.yaml]",
 		Short: "Reads the streams and writes their images",
 		Long: `Reads the streams of the settings side by side and writes their images, until
-every stream has ended. The first interrupt stops the reading and finishes what is
-under way, another one, a second later or more, ends at once. Progress and a summary
-go to standard error.
+every stream has ended. The first interrupt stops the reading and finishes what
+is under way, another one, a second later or more, ends at once. Progress and a
+summary go to standard error.
 
-With --fragment it reads just the fragments of these numbers, such as a notification
-names them, from the archive of the one stream; start_selector, end and mode do not count then.`,
+With --fragment it reads just the fragments of these numbers, such as a
+notification names them, from the archive of the one stream; start_selector, end
+and mode do not count then.`,
 		Args: checkArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.file = fileOf(args)
@@ -53,7 +54,7 @@ names them, from the archive of the one stream; start_selector, end and mode do 
 	}
 	addSet(cmd, &o.set)
 	cmd.Flags().StringSliceVar(&o.fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (again, or with commas, for more)")
-	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output,\nwhich like devices and pipes gets it at the end alone")
+	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it at the end alone")
 	cmd.Flags().IntVar(&o.gapsCode, "gaps-exit-code", exitGaps, "the exit code `N` of a run that is done, but with gaps")
 	return cmd
 }
@@ -75,7 +76,7 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	defer stop()
 	c, r, err := p.prepare(draining, p.options(o.file, o.set), o.fragments)
 	if err != nil {
-		return refused(draining, err)
+		return p.unstarted(draining, r, o, refused(draining, err))
 	}
 	j, err := newJournal(c)
 	if err != nil {
@@ -96,6 +97,27 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 		return &exitError{code: exitFailed, err: errors.Join(said(err), late)}
 	}
 	return err
+}
+
+// unstarted says why a run did not start, and writes a summary that says so: that of an earlier
+// run must not stand for this one. Its error is the exit code.
+func (p *program) unstarted(draining context.Context, r *ready, o runOptions, why error) error {
+	p.say(said(why))
+	j, err := newJournal(r.settings)
+	if err == nil {
+		var out *summaryFile
+		if out, err = openSummary(draining, o.summary, p.stdout); err == nil {
+			status := pipeline.StatusFailed
+			if interrupted(draining) {
+				status = pipeline.StatusInterrupted
+			}
+			err = out.finish(j.close(status, exitCode(why), why))
+		}
+	}
+	if err != nil && !interrupted(draining) {
+		p.say(err)
+	}
+	return &exitError{code: exitCode(why)}
 }
 
 // carry runs the streams and keeps the summary up to date meanwhile. It returns how the run ended.

@@ -11,7 +11,7 @@ const defaultFile = "pipeline.yaml"
 
 // addSet gives a command the --set flag.
 func addSet(cmd *cobra.Command, set *[]string) {
-	cmd.Flags().StringArrayVar(set, "set", nil, "set one key over the file and the environment, such as source.region=eu-west-1\nor sinks.thumbs.quality=90; may be repeated")
+	cmd.Flags().StringArrayVar(set, "set", nil, "set one key over the file and the environment, such as source.region=eu-west-1 or sinks.thumbs.quality=90; may be repeated")
 }
 
 // fileOf returns the settings file that the arguments name.

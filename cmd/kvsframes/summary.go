@@ -27,7 +27,7 @@ type summary struct {
 	Ended   string  `json:"ended"`
 	Elapsed float64 `json:"elapsed_s"`
 	Version string  `json:"version"`
-	// Config is 8 hex digits that stand for all settings.
+	// Config is 8 hex digits that stand for all settings, "" when they could not be read.
 	Config  string                      `json:"config"`
 	Streams map[string]pipeline.Summary `json:"streams"`
 	Sinks   map[string]sinkSummary      `json:"sinks"`
@@ -65,20 +65,19 @@ type journal struct {
 	broken  map[string]error // the first error of each sink that failed
 }
 
+// newJournal begins the journal of a run. c is nil when its settings could not be read.
 func newJournal(c *config.Config) (*journal, error) {
-	digest, err := c.Digest()
-	if err != nil {
-		return nil, err
-	}
 	j := &journal{started: time.Now(), streams: map[string]*pipeline.Account{}, broken: map[string]error{}}
+	j.end = summary{Status: pipeline.StatusRunning, ExitCode: stillRunning, Started: media.Timestamp(j.started), Version: programVersion()}
+	if c == nil {
+		return j, nil
+	}
 	for _, s := range c.Sinks {
 		j.names = append(j.names, s.Name)
 	}
-	j.end = summary{
-		Status: pipeline.StatusRunning, ExitCode: stillRunning, Started: media.Timestamp(j.started),
-		Version: programVersion(), Config: digest,
-	}
-	return j, nil
+	var err error
+	j.end.Config, err = c.Digest()
+	return j, err
 }
 
 // open begins the account of a stream.
@@ -170,7 +169,7 @@ func (s summary) print(w io.Writer) {
 }
 
 func printStream(w io.Writer, name string, st pipeline.Summary) {
-	fmt.Fprintf(w, "%s: %d fragments, %d frames decoded, %s read\n", clean(name), st.Fragments, st.FramesDecoded, byteCount(st.BytesRead))
+	fmt.Fprintf(w, "%s: %d fragments, %d frames decoded, %s read\n", inLine(name), st.Fragments, st.FramesDecoded, byteCount(st.BytesRead))
 	for _, sink := range slices.Sorted(maps.Keys(st.FramesWritten)) {
 		skipped := ""
 		if n := st.FramesSkipped[sink]; n > 0 {
@@ -185,16 +184,16 @@ func printStream(w io.Writer, name string, st pipeline.Summary) {
 		fmt.Fprintf(w, "  the producer paused %d times\n", st.Pauses)
 	}
 	for _, g := range st.GapList[:min(len(st.GapList), maxShownGaps)] {
-		fmt.Fprintf(w, "  gap: %s%s (frames lost: %d)\n", place(g), clean(g.Detail), g.FramesLost)
+		fmt.Fprintf(w, "  gap: %s%s (frames lost: %d)\n", place(g), inLine(oneLine(g.Detail)), g.FramesLost)
 	}
 	if more := st.Gaps - maxShownGaps; more > 0 {
 		fmt.Fprintf(w, "  %d more gaps: --summary FILE names the first %d\n", more, pipeline.MaxListedGaps)
 	}
 	if u := st.Undelivered; u.Fragments > 0 {
-		fmt.Fprintf(w, "  %d fragments were read and not delivered, from %s to %s\n", u.Fragments, clean(u.From), clean(u.To))
+		fmt.Fprintf(w, "  %d fragments were read and not delivered, from %s to %s\n", u.Fragments, inLine(u.From), inLine(u.To))
 	}
 	if st.Error != "" {
-		fmt.Fprintf(w, "  %s: %s\n", st.Status, clean(st.Error))
+		fmt.Fprintf(w, "  %s: %s\n", st.Status, inLine(oneLine(st.Error)))
 	}
 }
 
@@ -202,7 +201,7 @@ func printStream(w io.Writer, name string, st pipeline.Summary) {
 func place(g media.Gap) string {
 	text := ""
 	if g.FragmentNumber != "" { // a gap in time lies between fragments
-		text = "fragment " + clean(g.FragmentNumber) + ": "
+		text = "fragment " + inLine(g.FragmentNumber) + ": "
 	}
 	switch {
 	case g.FrameIndex == media.WholeFragment:

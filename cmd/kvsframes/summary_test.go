@@ -172,15 +172,41 @@ func TestTheSummaryNamesTheSinkThatFailedAndWhatItDidNotGet(t *testing.T) {
 }
 
 func TestARunThatDoesNotStartLeavesNoOldSummary(t *testing.T) {
-	summaryFile := filepath.Join(t.TempDir(), "s.json")
-	if err := os.WriteFile(summaryFile, []byte(`{"status": "complete"}`), 0o600); err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		settings, err string
+		sinks         int
+	}{
+		"a file that is not there": {"source: {type: file, paths: [none.mkv]}\nsinks: [{name: a}]", "none.mkv", 1},
+		"a wrong value":            {"source: {streams: [cam]}\nsinks: [{name: a, quality: 0}]", "quality", 1},
+		"no YAML":                  {"source: [", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			summaryFile := filepath.Join(t.TempDir(), "s.json")
+			if err := os.WriteFile(summaryFile, []byte(`{"status": "complete"}`), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p, _, _ := newProgram(nil)
+			if code := p.execute([]string{"run", settings(t, c.settings), "--summary", summaryFile}); code != exitConfig {
+				t.Errorf("code %d", code)
+			}
+			var s runSummary
+			if err := json.Unmarshal(read(t, summaryFile), &s); err != nil {
+				t.Fatal(err)
+			}
+			if s.Status != "failed" || *s.ExitCode != exitConfig || *s.Error == "" || !strings.Contains(*s.Error, c.err) || *s.Ended == "" || len(s.Streams) > 0 || len(s.Sinks) != c.sinks || s.Sinks["a"].Status != "failed" && c.sinks > 0 {
+				t.Errorf("summary %s", read(t, summaryFile))
+			}
+		})
 	}
-	file := settings(t, "source: {type: file, paths: [none.mkv]}\nsinks: [{name: a}]")
-	p, _, _ := newProgram(nil)
-	code := p.execute([]string{"run", file, "--summary", summaryFile})
-	if s := parseSummary(t, read(t, summaryFile)); code == exitDone || s.Status != "failed" || *s.ExitCode != code || !strings.Contains(*s.Error, "none.mkv") || s.Sinks["a"].Status != "failed" {
-		t.Errorf("code %d, summary %+v", code, s)
+}
+
+// What is wrong with the settings and with the place of the summary is told at once.
+func TestWrongSettingsAndNoPlaceForTheSummaryAreToldTogether(t *testing.T) {
+	place := filepath.Join(t.TempDir(), "none", "s.json")
+	p, _, stderr := newProgram(nil)
+	code := p.execute([]string{"run", settings(t, "source: {streams: [cam]}\nsinks: [{name: a, quality: 0}]"), "--summary", place})
+	if said := stderr.String(); code != exitConfig || !strings.Contains(said, "sinks[0].quality: ") || !strings.Contains(said, "\nkvsframes: write summary: ") {
+		t.Errorf("code %d:\n%s", code, said)
 	}
 }
 

@@ -15,8 +15,17 @@ import (
 // cleaned returns text without characters that command a terminal: control characters
 // but for line ends and tabs, those that turn the direction of text, and bytes that are
 // no text. They are shown as JSON escapes them, so that JSON stays as it is.
-func cleaned(text string) string {
-	if !strings.ContainsFunc(text, commands) {
+func cleaned(text string) string { return escaped(text, commands) }
+
+// inLine returns text cleaned for a place within a line: line ends and tabs are escaped, too,
+// or a name could write lines and cells of its own.
+func inLine(text string) string {
+	return escaped(text, func(r rune) bool { return r == '\n' || r == '\t' || commands(r) })
+}
+
+// escaped returns text with these characters and bytes that are no text as JSON escapes them.
+func escaped(text string, these func(rune) bool) string {
+	if !strings.ContainsFunc(text, these) {
 		return text
 	}
 	var out strings.Builder
@@ -25,7 +34,7 @@ func cleaned(text string) string {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&out, `\ufffd`)
-		case commands(r):
+		case these(r):
 			fmt.Fprintf(&out, `\u%04x`, r)
 		default:
 			out.WriteRune(r)

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/kvsframes/kvsframes/pipeline"
 )
 
 func TestNothingCommandsTheTerminal(t *testing.T) {
@@ -21,6 +24,23 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 		if n, err := (cleanWriter{&out}).Write([]byte(test.text)); n != len(test.text) || err != nil || out.String() != test.want {
 			t.Errorf("%q: wrote %q (%d, %v), want %q", test.text, out.String(), n, err, test.want)
 		}
+	}
+}
+
+// What a name holds stays in its place: it makes no line and no cell of a table, and no letter is lost.
+func TestNamesStayInTheirLine(t *testing.T) {
+	const name, shown = "a\nb\tc\x1bd é", `a\u000ab\u0009c\u001bd é`
+	r := report{File: name, Fragments: []fragmentReport{{FragmentNumber: name, Codec: name, Notes: []string{name}}}, Gaps: []gapReport{{FragmentNumber: name, Reason: "x"}}}
+	var table, sum bytes.Buffer
+	if err := r.print(&table, 0); err != nil {
+		t.Fatal(err)
+	}
+	printStream(&sum, name, pipeline.Summary{Status: pipeline.StatusFailed, Error: "one\ntwo\x1b"})
+	if got := strings.Count(table.String(), shown); got != 5 || strings.Count(table.String(), "\n") != 5 {
+		t.Errorf("%d names in the table:\n%s", got, table.String())
+	}
+	if got := sum.String(); !strings.HasPrefix(got, shown+": ") || !strings.HasSuffix(got, "\n  failed: one; two\\u001b\n") {
+		t.Errorf("summary:\n%s", got)
 	}
 }
 

@@ -15,7 +15,7 @@ var version string
 func (p *program) newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Prints the versions of the program and of libav, and libav's licence",
+		Short: "Prints the versions of the program and of libav, and its licence",
 		Args:  checkArgs(cobra.NoArgs),
 		RunE:  func(*cobra.Command, []string) error { return p.runVersion() },
 	}
