@@ -102,6 +102,9 @@ func believableAVCSet(nal []byte) bool {
 	}
 	const mostPPS, mostSPS, mostActive = 256, 32, 32
 	id, p, _ := readPPS(nal)
+	if runsOfZeros(nal) {
+		return false
+	}
 	return id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.goesOn
 }
 
@@ -118,7 +121,16 @@ func believableHEVCSet(nal []byte) bool {
 	}
 	const mostPPS, mostSPS, mostActive = 64, 16, 16
 	id, p, _ := readHEVCPPS(nal)
+	if runsOfZeros(nal) {
+		return false
+	}
 	return id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.goesOn
+}
+
+// runsOfZeros reports whether a NAL unit holds what escaping keeps out of it: three zero bytes (ITU-T H.264, 7.4.1). Only
+// picture parameter sets are held to that: other sets that were never escaped are read all the same.
+func runsOfZeros(nal []byte) bool {
+	return bytes.Contains(bytes.TrimRight(nal, "\x00"), []byte{0, 0, 0})
 }
 
 // holdsNext reports whether a payload is that of a delimiter, or of an end: a byte at most.

@@ -81,6 +81,8 @@ func TestWhatStandsBesidePicturesIsBelieved(t *testing.T) {
 		{codecAVC, []byte{6, 5, 4, 0, 0, 3, 1, 0x80}, believable},    // and not
 		{codecAVC, []byte{6, 0xf0, 0x80}, believable},                // no size
 		{codecAVC, []byte{6, 5, 9, 1, 2, 0x80}, unbelievable},        // a size beyond the end
+		// The head of a PPS, and then the middle of a slice.
+		{codecAVC, []byte{0x68, 0xec, 0x70, 0, 0, 0, 0x42, 0x41, 0x0a, 0x9e, 0xc7, 0x45, 0x15, 0x2c, 0x33, 0xff}, unbelievable},
 		{codecAVC, []byte{9, 0xf0}, believable},
 		{codecAVC, []byte{9, 0x88, 0x84, 0x21}, unbelievable},
 		{codecAVC, []byte{10}, believable},
