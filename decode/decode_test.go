@@ -473,7 +473,13 @@ func TestRefusedFragmentsSayWhy(t *testing.T) {
 func TestAStreamWithoutVideoIsReportedOnce(t *testing.T) {
 	clip := fragments(t, "testdata/small.mkv")[0]
 	audio, silent := *clip, *clip
-	audio.Tracks, silent.Blocks = nil, nil
+	audio.Tracks, silent.Blocks = []media.Track{{Number: 1, Type: media.TrackAudio}}, nil
+	unknown := *clip
+	unknown.Tracks = nil
+	_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{clip, &unknown})
+	if g := outcomes[1].Gaps; len(g) != 1 || g[0].Reason != media.GapDamaged || g[0].FragmentNumber != clip.Number {
+		t.Errorf("blocks without tracks: gaps %+v", g)
+	}
 	for name, c := range map[string]struct {
 		fragments []*media.Fragment
 		gaps      int

@@ -62,6 +62,7 @@ type taint struct {
 var (
 	errNoPicture = errors.New("the decoder gave no picture")
 	errConcealed = reason(media.GapConcealed, errors.New("data or a reference is missing, and concealed is drop"))
+	errNoTracks  = errors.New("there are blocks and no description of their tracks")
 	errTorn      = errors.New("the picture is damaged")
 
 	// errDoubtful ends the decoding by a decoder that was used before.

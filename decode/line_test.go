@@ -77,7 +77,7 @@ func TestOnlyTheFragmentOfARequestWaits(t *testing.T) {
 		between func(f media.Fragment) *media.Fragment
 	}{
 		"without frames":       {"bframes.mkv", 0, 0, func(f media.Fragment) *media.Fragment { f.Blocks = nil; return &f }},
-		"without a track":      {"bframes.mkv", 0, 0, func(f media.Fragment) *media.Fragment { f.Tracks = nil; return &f }},
+		"without a track":      {"bframes.mkv", 0, 0, func(f media.Fragment) *media.Fragment { f.Tracks, f.Blocks = nil, nil; return &f }},
 		"out of bounds":        {"bframes.mkv", 0, 0, outOfBounds},
 		"a part of the stream": {"longgop.mkv", 10, 1, outOfBounds},
 	} {

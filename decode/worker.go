@@ -51,6 +51,10 @@ func (w *worker) free() {
 // fragment of which nothing is needed.
 func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan, before *continuous, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
 	job := newJob(w, f, pl, outputs, emit)
+	if len(f.Tracks) == 0 && len(f.Blocks) > 0 {
+		g := media.Gap{Stream: f.Stream, FragmentNumber: f.Number, FrameIndex: media.WholeFragment, ProducerTime: f.ProducerTime, Reason: media.GapDamaged, Detail: errNoTracks.Error()}
+		return media.Outcome{Gaps: []media.Gap{g}}, nil
+	}
 	if len(pl.frames) == 0 { // what was cut off, or a stream without video, is a gap already
 		return media.Outcome{}, nil
 	}

@@ -81,12 +81,12 @@ idle_timeout.`,
 
 func (p *program) runPlan(ctx context.Context, file string, flags planFlags) error {
 	from := p.options(file, flags.set)
+	c, ready, err := p.prepare(ctx, from, nil)
+	if err != nil {
+		return err
+	}
 	_, draining, stop := p.watch(ctx)
 	defer stop()
-	c, ready, err := p.prepare(draining, from, nil)
-	if err != nil {
-		return refused(draining, err)
-	}
 	if c.Source.Type == source.TypeKVS && c.Source.Mode == source.ModeLive {
 		return usage(errors.New("source.mode is live: a live stream has no end to plan for; try --set source.mode=archive"))
 	}

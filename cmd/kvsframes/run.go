@@ -72,11 +72,11 @@ func (o runOptions) check() error {
 }
 
 func (p *program) runRun(ctx context.Context, o runOptions) error {
-	ctx, draining, stop := p.watch(ctx)
+	c, r, err := p.prepare(ctx, p.options(o.file, o.set), o.fragments)
+	ctx, draining, stop := p.watch(ctx) // until here a signal ends the program
 	defer stop()
-	c, r, err := p.prepare(draining, p.options(o.file, o.set), o.fragments)
 	if err != nil {
-		return p.unstarted(draining, r, o, refused(draining, err))
+		return p.unstarted(draining, r, o, err)
 	}
 	j, err := newJournal(c)
 	if err != nil {

@@ -28,11 +28,9 @@ that are in force, after defaults, file, environment and flags.`,
 }
 
 func (p *program) runValidate(ctx context.Context, file string, set []string, show bool) error {
-	_, draining, stop := p.watch(ctx)
-	defer stop()
-	c, _, err := p.prepare(draining, p.options(file, set), nil)
+	c, _, err := p.prepare(ctx, p.options(file, set), nil)
 	if err != nil {
-		return refused(draining, err)
+		return err
 	}
 	out := cleanWriter{p.stdout}
 	if show {
