@@ -208,7 +208,7 @@ func (r *run) next(ctx context.Context) (*item, error) {
 	}
 	it := &item{fragment: f}
 	if f.Cut {
-		g := media.Gap{Stream: f.Stream, FragmentNumber: f.Number, FrameIndex: media.WholeFragment, Reason: media.GapCut, Detail: "the payload ended inside the fragment"}
+		g := media.Gap{Stream: f.Stream, FragmentNumber: f.Number, FrameIndex: media.WholeFragment, ProducerTime: f.ProducerTime, Reason: media.GapCut, Detail: "the payload ended inside the fragment"}
 		if f.CutBlock {
 			g.FramesLost = 1
 		}

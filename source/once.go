@@ -42,7 +42,7 @@ func (r *recent) note(f *media.Fragment) {
 	r.digests[f.Number] = r.digest(f)
 }
 
-// compare says whether the number of a fragment is known, and if so whether it came with
+// compare reports whether the number of a fragment is known, and if so whether it came with
 // other media. Of a fragment that is cut nothing can be said.
 func (r *recent) compare(f *media.Fragment) (known, other bool) {
 	digest, known := r.digests[f.Number]

@@ -82,7 +82,7 @@ func copyTracks(tracks []media.Track) []media.Track {
 	return all
 }
 
-// sameTracks says whether blocks of both can follow each other.
+// sameTracks reports whether blocks of both can follow each other.
 func sameTracks(a, b []media.Track) bool {
 	if len(a) != len(b) {
 		return false

@@ -52,7 +52,7 @@ func (k *key) namedEntry(n *node) *node {
 	return entry
 }
 
-// isScalar says whether the node is one value.
+// isScalar reports whether the node is one value.
 func (n *node) isScalar() bool {
 	return n.shape == shapeText || n.shape == shapeNumber || n.shape == shapeBool
 }

@@ -358,7 +358,7 @@ func (a *Archive) fetch(ctx context.Context, b *batch, numbers []string, t *trie
 	return a.again(ctx, t, r)
 }
 
-// refusesFragments says whether a call was refused for one of the fragments that it has
+// refusesFragments reports whether a call was refused for one of the fragments that it has
 // asked for, without saying which.
 func refusesFragments(err error) bool {
 	var refused *Error

@@ -285,7 +285,7 @@ func (l *lister) window(ctx context.Context, from, to time.Time) (found []Archiv
 	}
 }
 
-// refusesToken says whether a call was refused for what it asks for, which is where the
+// refusesToken reports whether a call was refused for what it asks for, which is where the
 // page before has ended.
 func refusesToken(err error) bool {
 	var refused *Error
