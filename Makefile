@@ -48,7 +48,7 @@ race: setup-test ## Run every test under the race detector.
 	@echo "make race: every test passed under the race detector"
 
 soak: setup-test ## Run the tests that try many cases by chance with all of their cases: SEED=n repeats a run.
-	@KVSFRAMES_SOAK=1 KVSFRAMES_SEED=$(SEED) build/env.sh go test -timeout 6h -count=1 -v -run "$(SOAK_TESTS)" ./decode ./cmd/kvsframes
+	@KVSTEST_SOAK=1 KVSTEST_SEED=$(SEED) build/env.sh go test -timeout 6h -count=1 -v -run "$(SOAK_TESTS)" ./decode ./cmd/kvsframes
 	@echo "make soak: every test passed"
 
 lint: setup-lint ## Check formatting, imports, sizes, comments, go.mod and the build without cgo.

@@ -86,6 +86,7 @@ func (a *assembler) add(blocks []media.Block, i int, payload []byte) {
 	}
 	c := a.reader.read(payload)
 	c.dropDamaged(a.reader.codec)
+	a.dropChanged(&c)
 	for _, nal := range c.nals {
 		a.inForce.put(nal)
 		a.readSet(nal)
@@ -125,6 +126,30 @@ func (a *assembler) add(blocks []media.Block, i int, payload []byte) {
 	}
 	a.pending, a.field = nil, field
 	a.units = append(a.units, u)
+}
+
+// dropChanged leaves out the picture parameter sets of a block without a sequence that would take the place of others,
+// unless they stand before a picture and are of about the same size: encoders send both kinds together, and a slice with a
+// damaged header may look like one.
+func (a *assembler) dropChanged(c *content) {
+	kind, sequence := byte(avcPPS), byte(avcSPS)
+	if a.reader.codec == codecHEVC {
+		kind, sequence = hevcPPS, hevcSPS
+	}
+	of := func(t byte) func(nal []byte) bool {
+		return func(nal []byte) bool { return nalType(a.reader.codec, nal) == t }
+	}
+	if slices.ContainsFunc(c.nals, of(sequence)) {
+		return
+	}
+	kept := slices.DeleteFunc(slices.Clone(c.nals), func(nal []byte) bool {
+		const more = 16
+		old := a.inForce.replaced(nal)
+		return of(kind)(nal) && old != nil && (c.first == nil || len(nal) > 2*len(old)+more)
+	})
+	if len(kept) < len(c.nals) {
+		c.nals, c.clean, c.dropped = kept, false, true
+	}
 }
 
 // beside reports whether a block has the time of one of its neighbours: then both belong to one frame.

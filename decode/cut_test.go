@@ -13,7 +13,7 @@ import (
 )
 
 // soak reports whether tests that play a sample play everything (make soak).
-func soak() bool { return os.Getenv("KVSFRAMES_SOAK") != "" }
+func soak() bool { return os.Getenv("KVSTEST_SOAK") != "" }
 
 // cutClips are the kinds of stream that are cut at each packet.
 var cutClips = []string{"no-b.mkv", "flat-b.mkv", "bframes.mkv", "opengop.mkv", "hevc.mkv", "hevc-open.mkv"}

@@ -26,20 +26,20 @@ func cases(sample, all int) int {
 	return sample
 }
 
-// seeded returns a source of chance whose seed is new each time, unless KVSFRAMES_SEED repeats one, and
+// seeded returns a source of chance whose seed is new each time, unless KVSTEST_SEED repeats one, and
 // prints the seed.
 func seeded(t testing.TB) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("KVSFRAMES_SEED"); s != "" {
+	if s := os.Getenv("KVSTEST_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
-			t.Fatalf("KVSFRAMES_SEED: %v", err)
+			t.Fatalf("KVSTEST_SEED: %v", err)
 		}
 		seed = n
 	}
-	t.Logf("KVSFRAMES_SEED=%d repeats this", seed)
-	fmt.Fprintf(os.Stderr, "%s: KVSFRAMES_SEED=%d\n", t.Name(), seed)
+	t.Logf("KVSTEST_SEED=%d repeats this", seed)
+	fmt.Fprintf(os.Stderr, "%s: KVSTEST_SEED=%d\n", t.Name(), seed)
 	return rand.New(rand.NewPCG(seed, 1))
 }
 

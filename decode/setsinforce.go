@@ -60,6 +60,15 @@ func (s *setsInForce) put(nal []byte) {
 	s.inBand = true
 }
 
+// replaced returns the other set whose place a set of a packet would take, nil for none.
+func (s *setsInForce) replaced(nal []byte) []byte {
+	key, ok := setKeyOf(s.codecID, nal)
+	if old := s.sets[key]; ok && !bytes.Equal(old, nal) {
+		return old
+	}
+	return nil
+}
+
 // list returns the sets in an order in which each refers to earlier ones alone.
 func (s *setsInForce) list() [][]byte {
 	keys := slices.SortedFunc(maps.Keys(s.sets), func(a, b setKey) int {

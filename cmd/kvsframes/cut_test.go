@@ -50,7 +50,7 @@ func TestCutStreamsComeOutExactLiveArchivedAndAsFiles(t *testing.T) {
 	}
 }
 
-func soaking() bool { return os.Getenv("KVSFRAMES_SOAK") != "" }
+func soaking() bool { return os.Getenv("KVSTEST_SOAK") != "" }
 
 // packetsOf returns a recording as one chunk.
 func packetsOf(t *testing.T, recording []byte) kvsemu.Chunk {

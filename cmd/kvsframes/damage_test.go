@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// seeded returns a source of chance whose seed is new each time, unless KVSFRAMES_SEED repeats one, and
+// seeded returns a source of chance whose seed is new each time, unless KVSTEST_SEED repeats one, and
 // prints the seed.
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("KVSFRAMES_SEED"); s != "" {
+	if s := os.Getenv("KVSTEST_SEED"); s != "" {
 		var err error
 		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatalf("KVSFRAMES_SEED: %v", err)
+			t.Fatalf("KVSTEST_SEED: %v", err)
 		}
 	}
-	fmt.Fprintf(os.Stderr, "%s: KVSFRAMES_SEED=%d\n", t.Name(), seed)
+	fmt.Fprintf(os.Stderr, "%s: KVSTEST_SEED=%d\n", t.Name(), seed)
 	return rand.New(rand.NewPCG(seed, 1))
 }
 
