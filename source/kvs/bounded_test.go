@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"unicode"
@@ -24,7 +25,7 @@ type endless struct {
 	path   string
 	status int
 	head   string
-	sent   int64
+	sent   atomic.Int64
 }
 
 func (h *endless) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +36,7 @@ func (h *endless) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
 	w.WriteHeader(h.status)
 	_, err := io.WriteString(w, h.head)
-	for row := bytes.Repeat([]byte(` x\u001b[2J`), 1000); err == nil && h.sent < 1<<30; h.sent += int64(len(row)) {
+	for row := bytes.Repeat([]byte(` x\u001b[2J`), 1000); err == nil && h.sent.Load() < 1<<30; h.sent.Add(int64(len(row))) {
 		_, err = w.Write(row)
 	}
 }
@@ -74,8 +75,8 @@ func TestAnswersWithoutAnEndAreCut(t *testing.T) {
 				if i := strings.IndexFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
 					t.Errorf("%q", err)
 				}
-				if h.sent > c.most {
-					t.Errorf("%d bytes were read", h.sent)
+				if sent := h.sent.Load(); sent > c.most {
+					t.Errorf("%d bytes were read", sent)
 				}
 			})
 		})
