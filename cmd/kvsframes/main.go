@@ -123,7 +123,7 @@ func listenForSignals(terminal bool) chan os.Signal {
 // execute runs one command line and returns the exit code. As long as no command watches the signals
 // there is nothing to finish, and the first one ends the program, whatever it waits for.
 func (p *program) execute(args []string) int {
-	p.stderr = cleanWriter{p.stderr}
+	p.stderr = cleanWriter{&lockedWriter{to: p.stderr}}
 	root := p.newRootCommand()
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
