@@ -73,20 +73,20 @@ func (r *nalReader) assemble(blocks []media.Block, payloads, before [][]byte, in
 		a.readSet(nal)
 	}
 	for i := range blocks {
-		a.add(blocks, i, payloads[i])
+		a.add(blocks, i, payloads)
 	}
 	return a.units, a.pending
 }
 
-func (a *assembler) add(blocks []media.Block, i int, payload []byte) {
-	b := blocks[i]
+func (a *assembler) add(blocks []media.Block, i int, payloads [][]byte) {
+	b, payload := blocks[i], payloads[i]
 	if a.reader.codec != codecAVC && a.reader.codec != codecHEVC {
 		a.units = append(a.units, accessUnit{last: i, at: b.Time, key: b.Key, packet: payload})
 		return
 	}
 	c := a.reader.read(payload)
 	c.dropDamaged(a.reader.codec)
-	a.dropChanged(&c)
+	a.dropChanged(blocks, i, payloads, &c)
 	for _, nal := range c.nals {
 		a.inForce.put(nal)
 		a.readSet(nal)
@@ -97,11 +97,9 @@ func (a *assembler) add(blocks []media.Block, i int, payload []byte) {
 	}
 	if c.first == nil && c.isLost(a.reader.codec, beside(blocks, i)) {
 		a.field = nil
-		u := accessUnit{last: i, at: b.Time, key: b.Key, packet: payload}
-		if !c.torn && (c.dropped || len(c.nals) > 0) { // what it looks like must not reach the decoder
-			u.packet, u.made = nil, true
-			u.append(a.reader.lengthSize, a.believed(c.nals), [][]byte{noUnit})
-		}
+		u := accessUnit{last: i, at: b.Time, key: b.Key, made: true}
+		// What it looks like must not reach the decoder.
+		u.append(a.reader.lengthSize, a.believed(c.nals), [][]byte{noUnit})
 		a.units = append(a.units, u)
 		return
 	}
@@ -128,28 +126,58 @@ func (a *assembler) add(blocks []media.Block, i int, payload []byte) {
 	a.units = append(a.units, u)
 }
 
-// dropChanged leaves out the picture parameter sets of a block without a sequence that would take the place of others,
-// unless they stand before a picture and are of about the same size: encoders send both kinds together, and a slice with a
-// damaged header may look like one.
-func (a *assembler) dropChanged(c *content) {
-	kind, sequence := byte(avcPPS), byte(avcSPS)
-	if a.reader.codec == codecHEVC {
-		kind, sequence = hevcPPS, hevcSPS
+// dropChanged leaves out parameter sets that would take the place of others although nothing speaks for it: a slice with a
+// damaged header may look like one. A sequence begins where decoding may (ITU-T H.264, 7.4.1.2.1; ITU-T H.265, 7.4.2.4.2).
+// Picture parameter sets alone change before a picture, to one of about the same size.
+func (a *assembler) dropChanged(blocks []media.Block, i int, payloads [][]byte, c *content) {
+	codec := a.reader.codec
+	picture, sequence := byte(avcPPS), byte(avcSPS)
+	if codec == codecHEVC {
+		picture, sequence = hevcPPS, hevcSPS
 	}
-	of := func(t byte) func(nal []byte) bool {
-		return func(nal []byte) bool { return nalType(a.reader.codec, nal) == t }
-	}
-	if slices.ContainsFunc(c.nals, of(sequence)) {
+	entry := !slices.ContainsFunc(c.nals, a.inForce.changes) || a.entryNext(blocks, i, payloads, c)
+	if entry && slices.ContainsFunc(c.nals, func(nal []byte) bool { return nalType(codec, nal) == sequence }) {
 		return
 	}
 	kept := slices.DeleteFunc(slices.Clone(c.nals), func(nal []byte) bool {
 		const more = 16
+		if nalType(codec, nal) != picture {
+			return !entry && a.inForce.changes(nal)
+		}
 		old := a.inForce.replaced(nal)
-		return of(kind)(nal) && old != nil && (c.first == nil || len(nal) > 2*len(old)+more)
+		return old != nil && (c.first == nil || len(nal) > 2*len(old)+more)
 	})
 	if len(kept) < len(c.nals) {
 		c.nals, c.clean, c.dropped = kept, false, true
 	}
+}
+
+// entryNext reports whether decoding may begin with the next picture, which is that of block i if it has one. What comes
+// after the last block is not known, so it may.
+func (a *assembler) entryNext(blocks []media.Block, i int, payloads [][]byte, c *content) bool {
+	for ; c.first == nil && i+1 < len(blocks); i++ {
+		next := a.reader.read(payloads[i+1])
+		c = &next
+	}
+	return c.first == nil || blocks[i].Key || c.entry(a.reader.codec)
+}
+
+// entry reports whether decoding may begin with the picture.
+func (c *content) entry(codec string) bool {
+	intra := true
+	for _, nal := range c.nals {
+		switch t := nalType(codec, nal); {
+		case codec == codecHEVC:
+			if isSlice(codec, nal) {
+				return t >= hevcReserved && t <= hevcLastIRAP
+			}
+		case t == avcIDR, t == avcSEI && recoveryFrames(nal) != noRecovery:
+			return true
+		case isSlice(codec, nal):
+			intra = intra && avcIntraSlice(nal)
+		}
+	}
+	return intra
 }
 
 // beside reports whether a block has the time of one of its neighbours: then both belong to one frame.

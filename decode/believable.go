@@ -45,7 +45,7 @@ func beliefIn(codec string, nal []byte) belief {
 		case t == 0 || t > avcLastKnown:
 			borneOut = false
 		case t == avcSEI:
-			borneOut = holdsSEI(payload)
+			return beliefInSEI(payload)
 		case t == avcSPS || t == avcPPS:
 			borneOut = believableAVCSet(nal)
 		case t >= avcAUD && t <= avcEOB:
@@ -70,7 +70,7 @@ func beliefIn(codec string, nal []byte) belief {
 		case t == hevcFiller:
 			borneOut = holdsFiller(payload)
 		case t == hevcSEI || t == hevcSuffixSEI:
-			borneOut = holdsSEI(payload)
+			return beliefInSEI(payload)
 		default:
 			return opaque
 		}
@@ -98,7 +98,8 @@ func believableAVCSet(nal []byte) bool {
 	if nalType(codecAVC, nal) == avcSPS {
 		const reserved, most = 3, 32 // reserved_zero_2bits; ids
 		id, s, _ := readSPS(nal)
-		return len(nal) > 3 && slices.Contains(avcProfiles, nal[1]) && nal[2]&reserved == 0 && id < most && s.size.sane()
+		return len(nal) > 3 && slices.Contains(avcProfiles, nal[1]) && nal[2]&reserved == 0 && id < most && s.size.sane() &&
+			s.orderType <= 2 && max(s.frameNumBits, s.orderBits) <= mostCountBits
 	}
 	const mostPPS, mostSPS, mostActive = 256, 32, 32
 	id, p, _ := readPPS(nal)
@@ -115,9 +116,10 @@ func believableHEVCSet(nal []byte) bool {
 		payload := nal[hevcHeaderLen:]
 		return len(payload) > ones+2 && payload[ones] == 0xff && payload[ones+1] == 0xff
 	case hevcSPS:
-		const most = 16
+		const most, spaceAt = 16, 1 // of general_profile_space, which is 0
+		payload := nal[hevcHeaderLen:]
 		id, s, _ := readHEVCSPS(nal)
-		return id < most && s.size.sane()
+		return id < most && s.size.sane() && payload[spaceAt]>>6 == 0 && s.orderBits <= mostCountBits && s.blocksFit()
 	}
 	const mostPPS, mostSPS, mostActive = 64, 16, 16
 	id, p, _ := readHEVCPPS(nal)
@@ -126,6 +128,9 @@ func believableHEVCSet(nal []byte) bool {
 	}
 	return id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.goesOn
 }
+
+// mostCountBits is the most bits of a count of pictures in slice headers.
+const mostCountBits = 16
 
 // runsOfZeros reports whether a NAL unit holds what escaping keeps out of it: three zero bytes (ITU-T H.264, 7.4.1). Only
 // picture parameter sets are held to that: other sets that were never escaped are read all the same.
@@ -147,31 +152,55 @@ func holdsFiller(payload []byte) bool {
 // stopBit is the byte that ends a payload of whole bytes (rbsp_trailing_bits).
 const stopBit = 0x80
 
-// holdsSEI reports whether a payload is a row of SEI messages whose sizes add up, escaped as the standard wants
-// it, or not at all.
-func holdsSEI(payload []byte) bool {
-	return messagesAddUp(unescape(payload, len(payload))) || messagesAddUp(payload)
+// beliefInSEI judges a payload as a row of SEI messages whose sizes add up, escaped as the standard wants it, or not at
+// all.
+func beliefInSEI(payload []byte) belief {
+	return min(beliefInMessages(unescape(payload, len(payload))), beliefInMessages(payload))
 }
 
-func messagesAddUp(payload []byte) bool {
+// beliefInMessages judges a row of messages. The content of a slice adds up by chance once in some hundred times, and seldom
+// with types that the standards name: a row that is longer, or does not end as it should, must have these alone.
+func beliefInMessages(payload []byte) belief {
 	rest := bytes.TrimRight(payload, "\x00")
-	rest = bytes.TrimSuffix(rest, []byte{stopBit})
+	rest, ended := bytes.CutSuffix(rest, []byte{stopBit})
 	trimmed := len(payload) - len(rest) // a message may end with what was taken for the end
-	for found := false; ; found = true {
+	named := true
+	for n := 1; ; n++ {
 		if len(rest) == 0 {
-			return found
+			return unbelievable
 		}
-		_, after, ok1 := seiNumber(rest)
-		if ok1 && len(after) == 0 { // a message of nothing, as some muxers make up
-			return true
+		kind, after, ok := seiNumber(rest)
+		if !ok {
+			return unbelievable
 		}
-		size, after, ok2 := seiNumber(after)
-		if !ok1 || !ok2 || size > len(after)+trimmed {
-			return false
+		if n == 1 && len(after) == 0 { // a message of nothing, as some muxers make up
+			return believable
 		}
-		rest = after[min(size, len(after)):]
+		named = named && slices.ContainsFunc(seiTypes, func(r [2]int) bool { return r[0] <= kind && kind <= r[1] })
+		size, after, ok := seiNumber(after)
+		if !ok || size > len(after)+trimmed {
+			return unbelievable
+		}
+		if size < len(after) {
+			rest = after[size:]
+			continue
+		}
+		switch exact := ended && size == len(after); {
+		case named && (exact || n <= mostUnended), n == 1 && exact:
+			return believable
+		case n == 1:
+			return opaque
+		default:
+			return unbelievable
+		}
 	}
 }
+
+// mostUnended is how many messages a row without a proper end may have.
+const mostUnended = 2
+
+// seiTypes are ranges that hold the payload types that the standards name (ITU-T H.264, D.1.1; ITU-T H.265, D.2.1).
+var seiTypes = [][2]int{{0, 59}, {128, 168}, {176, 181}, {200, 213}}
 
 // seiNumber reads the type or the size of a SEI message (ITU-T H.264, 7.3.2.3.1).
 func seiNumber(data []byte) (n int, rest []byte, ok bool) {

@@ -8,10 +8,11 @@ import (
 
 // hevcSPSHeader is what is read of a sequence parameter set (ITU-T H.265, 7.3.2.2).
 type hevcSPSHeader struct {
-	size    pictureSize // nothing where the set cannot be read
-	level   uint32      // general_level_idc: 30 times the level's number
-	planes  bool        // separate_colour_plane_flag
-	ctbBits int         // log2 of the size of a coding tree block
+	size   pictureSize // nothing where the set cannot be read
+	level  uint32      // general_level_idc: 30 times the level's number
+	planes bool        // separate_colour_plane_flag
+	// ctbBits is log2 of the size of a coding tree block, leastBits that of the smallest coding block.
+	ctbBits, leastBits int
 	// orderBits is the size in bits of slice_pic_order_cnt_lsb.
 	orderBits int
 	// pictures is the most that the decoded picture buffer holds, the current one included.
@@ -64,6 +65,7 @@ const (
 	hevcMaxSets      = 64 // the most sets in a sequence parameter set (7.4.3.2.1)
 	hevcMaxLongTerm  = 32
 	hevcMaxOrderBits = 16
+	hevcMaxCTBBits   = 6
 	hevcLevelAt      = 12 // where general_level_idc stands in a sequence parameter set
 )
 
@@ -101,8 +103,8 @@ func readHEVCSPS(nal []byte) (id uint32, s hevcSPSHeader, ok bool) {
 	if b.short {
 		s.size = pictureSize{}
 	}
-	least := b.ue() + 3
-	s.ctbBits = int(least + b.ue())
+	s.leastBits = int(b.ue()) + 3
+	s.ctbBits = s.leastBits + int(b.ue())
 	for range 4 { // sizes and depths of transforms
 		b.ue()
 	}
@@ -119,8 +121,14 @@ func readHEVCSPS(nal []byte) (id uint32, s hevcSPSHeader, ok bool) {
 	}
 	ok = b.hevcSets(&s)
 	s.motion = b.bit() == 1
-	const mostBits = 6 // of a coding tree block
-	return id, s, ok && !b.short && !s.planes && s.size.chroma <= 3 && s.ctbBits <= mostBits && s.size.sane()
+	return id, s, ok && !b.short && !s.planes && s.size.chroma <= 3 && s.ctbBits <= hevcMaxCTBBits && s.size.sane()
+}
+
+// blocksFit reports whether the sizes of blocks are such as there are, and the picture is a number of them (ITU-T H.265,
+// 7.4.3.2.1).
+func (s *hevcSPSHeader) blocksFit() bool {
+	rest := uint32(1)<<s.leastBits - 1
+	return s.ctbBits <= hevcMaxCTBBits && s.leastBits <= s.ctbBits && s.size.width&rest == 0 && s.size.height&rest == 0
 }
 
 // hevcSets reads the reference picture sets that slice headers name by a number.

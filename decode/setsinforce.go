@@ -69,6 +69,20 @@ func (s *setsInForce) replaced(nal []byte) []byte {
 	return nil
 }
 
+// changes reports whether a set of a packet is another one than those of its kind, of which there are some.
+func (s *setsInForce) changes(nal []byte) bool {
+	key, ok := setKeyOf(s.codecID, nal)
+	if !ok || bytes.Equal(s.sets[key], nal) {
+		return false
+	}
+	for known := range s.sets {
+		if known.kind == key.kind {
+			return true
+		}
+	}
+	return false
+}
+
 // list returns the sets in an order in which each refers to earlier ones alone.
 func (s *setsInForce) list() [][]byte {
 	keys := slices.SortedFunc(maps.Keys(s.sets), func(a, b setKey) int {
