@@ -9,7 +9,7 @@ VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
 # What make soak runs, and from which seed: a new one if it is empty.
-SOAK_TESTS ?= Damage|AnotherStream|Cut
+SOAK_TESTS ?= Damage|AnotherStream|Cut|NeverLostSilently|SeldomTaken
 SEED ?=
 
 # The program is one static, position-independent file with read-only relocations; with the libav of the machine it is dynamic.
