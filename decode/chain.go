@@ -56,7 +56,7 @@ func (pl *plan) letLeads() {
 	pl.chain.lead = nil
 }
 
-// idle says that there is nothing to do: there are frames, and neither an output nor a
+// idle reports whether there is nothing to do: there are frames, and neither an output nor a
 // later fragment wants any.
 func (pl *plan) idle() bool { return len(pl.frames) > 0 && pl.samples == 0 && pl.next() == nil }
 
@@ -176,7 +176,7 @@ func (p *planner) link(pl *plan, f *media.Fragment, refs *references) {
 	}
 }
 
-// keysAlone says whether each key frame refers to no other picture. Those of a gradual
+// keysAlone reports whether each key frame refers to no other picture. Those of a gradual
 // refresh do.
 func (pl *plan) keysAlone() bool {
 	for k, f := range pl.frames {
@@ -187,7 +187,7 @@ func (pl *plan) keysAlone() bool {
 	return true
 }
 
-// begins notes how a fragment starts. alone says that whatever may be wanted of it refers to no
+// begins notes how a fragment starts. alone reports whether whatever may be wanted of it refers to no
 // other picture.
 func (h *past) begins(starts entry, alone bool) {
 	if starts == entryClosed {
@@ -274,7 +274,7 @@ func (pl *plan) leadsBefore(open *openEntry) {
 	}
 }
 
-// wholeFed says whether all pictures that others may refer to are fed.
+// wholeFed reports whether all pictures that others may refer to are fed.
 func (pl *plan) wholeFed() bool {
 	for _, f := range pl.frames {
 		if !f.feed && !f.disposable {
@@ -342,7 +342,7 @@ type link struct {
 
 	mu      sync.Mutex
 	decoder interface{ free() }
-	// given says that give was called, released that nobody takes the decoder.
+	// given reports whether give was called, released that nobody takes the decoder.
 	given, released bool
 }
 
@@ -363,7 +363,7 @@ func (l *link) give(decoder interface{ free() }) {
 	close(l.done)
 }
 
-// giveUp says that there is no decoder to go on with, unless one was given.
+// giveUp records that there is no decoder to go on with, unless one was given.
 func (l *link) giveUp() { l.give(nil) }
 
 // take waits for the decoder, which is then the caller's.
@@ -382,7 +382,7 @@ func (l *link) take(ctx context.Context) (interface{ free() }, error) {
 	return decoder, nil
 }
 
-// release says that nobody takes the decoder.
+// release records that nobody takes the decoder.
 func (l *link) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -32,10 +32,10 @@ type decoderKey struct {
 	track facts
 }
 
-// errUnsupported says that a codec is none of those that are decoded.
+// errUnsupported is the error for a codec that is not decoded.
 var errUnsupported = reason(media.GapUnsupported, errors.New("codec is not supported"))
 
-// errEncrypted says that nobody but who has the key can decode a track.
+// errEncrypted is the error for a track that only the owner of its key can decode.
 var errEncrypted = reason(media.GapUnsupported, errors.New("the track is encrypted (Matroska ContentEncryption)"))
 
 // supported returns nil for the codecs that this build decodes.
@@ -150,7 +150,7 @@ type continuous struct {
 	codec
 	room *room
 	base int64
-	// tainted says that a picture which the next fragment may refer to is not whole.
+	// tainted reports whether a picture which the next fragment may refer to is not whole.
 	tainted bool
 }
 

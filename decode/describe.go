@@ -20,7 +20,7 @@ type decoded struct {
 	color  colorimetry
 	// chromaX and chromaY are the binary logarithms of the chroma's steps.
 	chromaX, chromaY int
-	// chromaLeft says that a chroma sample lies on the left one of its columns.
+	// chromaLeft reports whether a chroma sample lies on the left one of its columns.
 	chromaLeft bool
 	// view is the part of the frame that is shown.
 	view rect

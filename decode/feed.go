@@ -43,7 +43,7 @@ func (pl *plan) groups() []group {
 // feed decides which packets are decoded. Left out are, in each group of pictures,
 // everything after the last wanted packet and before it the unwanted pictures that no
 // other refers to: a picture's references precede it in decode order. Of those that only unwanted
-// pictures refer to, as far as refs knows, just the headers are fed. whole says that
+// pictures refer to, as far as refs knows, just the headers are fed. whole reports whether
 // the decoder must be left as if it had seen all of the fragment. The result says
 // whether the fragment needs the one before it.
 func (pl *plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bool) {
@@ -77,7 +77,7 @@ func (pl *plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bo
 	return needsPast
 }
 
-// feedsUnwanted says whether pictures of the group are fed for others alone.
+// feedsUnwanted reports whether pictures of the group are fed for others alone.
 func (pl *plan) feedsUnwanted(g group) bool {
 	return slices.ContainsFunc(pl.frames[g.start:g.last+1], func(f plannedFrame) bool { return f.feed && len(f.outputs) == 0 })
 }
@@ -90,7 +90,7 @@ func (pl *plan) lastWanted(g group, skip SkipFrame) int {
 	return last
 }
 
-// needsPast says whether the group's wanted pictures, or all that refer to each other if
+// needsPast reports whether the group's wanted pictures, or all that refer to each other if
 // whole is set, need what precedes it.
 func (pl *plan) needsPast(g *group, skip SkipFrame, whole bool) bool {
 	some, dependent := false, false

@@ -11,7 +11,7 @@ type geometry struct {
 	w, h  int
 }
 
-// padded says that there is canvas around the picture.
+// padded reports whether there is canvas around the picture.
 func (g geometry) padded() bool { return g.inner != rect{0, 0, g.w, g.h} }
 
 // geometry returns how a source of sw x sh pixels meets r.

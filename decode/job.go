@@ -39,9 +39,9 @@ type job struct {
 type frameState struct {
 	// sent: the packet was decoded.
 	sent bool
-	// out says that its frame came out, damaged that data of it was missing, suspect that this may be.
+	// out reports whether its frame came out, damaged that data of it was missing, suspect that this may be.
 	out, damaged, suspect bool
-	// tainted says that a picture which it may refer to is not whole.
+	// tainted reports whether a picture which it may refer to is not whole.
 	tainted bool
 	// emitted: its turn is over.
 	emitted bool
@@ -50,12 +50,12 @@ type frameState struct {
 	images []media.Image
 }
 
-// taint says whether the pictures that the next one may refer to are whole.
+// taint reports whether the pictures that the next one may refer to are whole.
 type taint struct {
 	group int
 	// The group's own pictures, the ones that lead it, and the ones of the group before.
 	own, leading, before bool
-	// refreshing says that a gradual refresh is under way and nothing of it was lost.
+	// refreshing reports whether a gradual refresh is under way and nothing of it was lost.
 	refreshing bool
 }
 
@@ -195,7 +195,7 @@ func (j *job) got(k int, f frame) error {
 	return nil
 }
 
-// drops says whether a picture that is concealed is one too few.
+// drops reports whether a picture that is concealed is one too few.
 func (j *job) drops(concealed bool) bool {
 	return concealed && j.worker.config.Concealed == ConcealedDrop
 }

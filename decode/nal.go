@@ -15,7 +15,7 @@ const (
 	codecHEVC = "V_MPEGH/ISO/HEVC"
 )
 
-// entry says whether decoding can start at a picture.
+// entry reports whether decoding can start at a picture.
 type entry uint8
 
 const (
@@ -29,7 +29,7 @@ const (
 	entryClosed
 )
 
-// noRecovery says that a picture has no recovery point.
+// noRecovery is the recovery count of a picture without a recovery point.
 const noRecovery = -1
 
 // picture is what the plan must know of one packet before it is decoded.
@@ -223,7 +223,7 @@ func (r *nalReader) hevc(packets [][]byte, pics []picture) {
 	}
 }
 
-// avcIntraSlice says whether a slice is of type I or SI (ITU-T H.264, 7.3.3 and table 7-6).
+// avcIntraSlice reports whether a slice is of type I or SI (ITU-T H.264, 7.3.3 and table 7-6).
 func avcIntraSlice(nal []byte) bool {
 	b := bitsOf(nal[1:])
 	b.ue() // first_mb_in_slice
@@ -279,7 +279,7 @@ func eachNAL(packet []byte, size int, f func(nal []byte)) bool {
 	return true
 }
 
-// wellFormed says whether a packet is a row of NAL units with length prefixes.
+// wellFormed reports whether a packet is a row of NAL units with length prefixes.
 func wellFormed(packet []byte, size int) bool {
 	return len(packet) > 0 && eachNAL(packet, size, func([]byte) {})
 }

@@ -28,7 +28,7 @@ func newParameterSets(codecID string, begin [][]byte) parameterSets {
 	return s
 }
 
-// add notes a set of a packet and says whether it is new.
+// add notes a set of a packet and reports whether it is new.
 func (s *parameterSets) add(kind byte, nal []byte) bool {
 	if s.seen[string(nal)] {
 		return false
@@ -55,7 +55,7 @@ func (s *parameterSets) digest() string {
 	return string(h.Sum(nil))
 }
 
-// replaced says that packets brought sets that may have taken the place of others: a
+// replaced reports whether packets brought sets that may have taken the place of others: a
 // decoder that met them begins the next fragment with other sets than this one.
 func (s *parameterSets) replaced() bool {
 	if len(s.inBand) == 0 {

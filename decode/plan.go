@@ -41,7 +41,7 @@ type plan struct {
 	footprint int64
 	// refused is why the fragment cannot be decoded, nil if it can.
 	refused error
-	// nothing says that nothing has to be done, whatever is decided; then the rest is the planner's.
+	// nothing reports whether nothing has to be done, whatever is decided; then the rest is the planner's.
 	nothing bool
 	// done counts who is done with such a plan: the planner that has made it, and who gave it up.
 	done *atomic.Int32
@@ -67,7 +67,7 @@ func (pl *plan) wait(ctx context.Context) error {
 	}
 }
 
-// giveUp says that the fragment is not decoded, whether its plan is made already or later.
+// giveUp reports whether the fragment is not decoded, whether its plan is made already or later.
 func (pl *plan) giveUp() {
 	if pl.done.Add(1) < 2 || pl.chain == nil {
 		return
@@ -102,12 +102,12 @@ type plannedFrame struct {
 	// packet is decoded in that block's place when it is not nil; with tail, it ends with a NAL unit that
 	// may be a part of a slice, and may be none (see accessUnit).
 	packet, tail []byte
-	// feed says that the packet must go to the decoder.
+	// feed reports whether the packet must go to the decoder.
 	feed bool
 	// bare is fed in the packet's place when it is not nil: no wanted picture refers to this one, and the
 	// decoder must know no more than that there was one.
 	bare []byte
-	// fast says that the loop filter may be left out.
+	// fast reports whether the loop filter may be left out.
 	fast bool
 	// group is the number of the frame's group of pictures.
 	group int
@@ -122,7 +122,7 @@ type plannedFrame struct {
 	outputs []asked
 }
 
-// asked says that an output wants a frame.
+// asked reports whether an output wants a frame.
 type asked struct {
 	// output is its index.
 	output int
@@ -146,7 +146,7 @@ type planner struct {
 	// samplers are those of the outputs, nil for type timestamps, which are in stamps.
 	samplers []sampler
 	stamps   []*stampSampler
-	// onlyKeys says that no output ever wants another frame than a key frame.
+	// onlyKeys reports whether no output ever wants another frame than a key frame.
 	onlyKeys bool
 	held     held
 	past     past
@@ -321,12 +321,12 @@ func (pl *plan) packet(mkv []byte, k int) []byte {
 	}
 }
 
-// mayGoOn says whether the decoder of a fragment may have to go on to the next although no frame of it is wanted.
+// mayGoOn reports whether the decoder of a fragment may have to go on to the next although no frame of it is wanted.
 func (p *planner) mayGoOn(pl *plan) bool {
 	return p.past.chained || pl.pics[0].entry == entryNone || len(p.held.finish) > 0 && p.held.starts == entryNone
 }
 
-// undecided says whether the next frame decides about the latest one.
+// undecided reports whether the next frame decides about the latest one.
 func (p *planner) undecided() bool {
 	return slices.ContainsFunc(p.stamps, func(s *stampSampler) bool {
 		from, to := s.waiting()
@@ -358,7 +358,7 @@ func (p *planner) settle() {
 	}
 }
 
-// lost says that a fragment is missing between the last one and the next.
+// lost reports whether a fragment is missing between the last one and the next.
 func (p *planner) lost() {
 	p.release(false)
 	if len(p.held.finish) > 0 {
@@ -470,7 +470,7 @@ func (pl *plan) collect(within []int) {
 	pl.samples = len(pl.inOrder)
 }
 
-// wanted says whether a frame lies within its fragment's bounds.
+// wanted reports whether a frame lies within its fragment's bounds.
 func wanted(f *media.Fragment, info media.FrameInfo) bool {
 	at := info.At(f.Clock)
 	return !f.Unwanted && !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))

@@ -197,11 +197,11 @@ func (pl *plan) before(ctx context.Context) (*continuous, error) {
 	return c, err
 }
 
-// Lost says that a fragment is missing between the last one that was planned and the
+// Lost tells the stream that a fragment is missing between the last one that was planned and the
 // next. It belongs to the calls of Plan: in order, and from one goroutine at a time.
 func (s *Stream) Lost() { s.planner.lost() }
 
-// End says that no fragment comes any more. It must be called once, after the last call of
+// End tells the stream that no fragment follows. It must be called once, after the last call of
 // Plan: functions that Plan has returned may wait for it, and a decoder that goes on from
 // fragment to fragment is freed. It returns a gap for each time that was asked for and
 // that no frame answers.

@@ -28,7 +28,7 @@ type renderer struct {
 	config Config
 	// track is what the container says of the frames that are rendered.
 	track facts
-	// fieldPictures says that a frame which libav calls interlaced is one field: H.265 codes each as a
+	// fieldPictures reports whether a frame which libav calls interlaced is one field: H.265 codes each as a
 	// picture of its own (pic_struct of its timing SEI), and frames of two fields are not told apart.
 	fieldPictures bool
 	areas         kept[areaKey, areaPlan]

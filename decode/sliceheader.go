@@ -144,7 +144,7 @@ type avcSliceHeader struct {
 	active [2]uint32
 	// changes are the modifications of the lists, as differences of picture numbers.
 	changes [2][]int32
-	// adaptive says that unmarked, differences of picture numbers, replaces the sliding window.
+	// adaptive reports whether unmarked (differences of picture numbers) replaces the sliding window.
 	adaptive bool
 	unmarked []int32
 	// longTerm: there is more about long-term references, or about all (reset).

@@ -35,10 +35,10 @@ type Fragment struct {
 	// Tags are the fragment's own tags (not the ones that AWS adds), in order
 	// of appearance. Names may repeat.
 	Tags []Tag
-	// Cut says that the payload ended inside this fragment. Blocks then lists
+	// Cut reports whether the payload ended inside this fragment. Blocks then lists
 	// the whole blocks that did arrive, and MKV ends with the last of them.
 	Cut bool
-	// CutBlock says that the payload ended inside a block of the video track,
+	// CutBlock reports whether the payload ended inside a block of the video track,
 	// which is lost. It is set only together with Cut.
 	CutBlock bool
 	// Damage tells what ended the fragment before its end, and which bytes of the payload
@@ -51,7 +51,7 @@ type Fragment struct {
 	From, Until time.Time
 	// Clock is the clock of From and Until.
 	Clock Clock
-	// Unwanted says that no frame of the fragment is wanted. It is handed on all the same,
+	// Unwanted reports whether no frame of the fragment is wanted. It is handed on all the same,
 	// since frames of later ones may refer to its.
 	Unwanted bool
 	// Timecode is the timecode of the fragment's (first) cluster. It says where
@@ -131,7 +131,7 @@ type Block struct {
 	// Time is the presentation time, from the fragment's timecode. It may be
 	// negative.
 	Time time.Duration
-	// Key says that the block is marked as a key frame.
+	// Key reports whether the block is marked as a key frame.
 	Key bool
 	// Offset and Size are the place of the payload in Fragment.MKV, in bytes.
 	Offset, Size int
@@ -169,7 +169,7 @@ type FrameInfo struct {
 	// ProducerTime and ServerTime are the frame's capture time on the two
 	// clocks: the fragment's plus PTS. ServerTime is zero when unknown.
 	ProducerTime, ServerTime time.Time
-	// Key says that the frame is a key frame.
+	// Key reports whether the frame is a key frame.
 	Key bool
 }
 
@@ -195,7 +195,7 @@ type Image struct {
 	ContentType string
 	// Width and Height are the image's size in pixels.
 	Width, Height int
-	// Concealed says that data or a reference was missing, so that parts of the
+	// Concealed reports whether data or a reference was missing, so that parts of the
 	// picture are guessed.
 	Concealed bool
 	// Answers are the times that the image was asked for, in order; empty unless the
@@ -209,7 +209,7 @@ type Image struct {
 	Data []byte
 }
 
-// Record says that an image is durable at its destination.
+// Record states that an image is durable at its destination.
 type Record struct {
 	FrameInfo
 	// Sink, Key and Format say which sink wrote it, where, and as what.

@@ -67,7 +67,7 @@ func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
 	return nil
 }
 
-// end says that no more images come to l.
+// end tells the backlog that no more images come to l.
 func (b *backlog) end(l *lane, outcome media.Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

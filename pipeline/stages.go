@@ -32,10 +32,10 @@ type Planner interface {
 	// those in between, which do not wait themselves, and for End. Of several that wait for a
 	// decoder the oldest gets it.
 	Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error)
-	// Lost says that a fragment is missing between the last one that was planned and
+	// Lost tells the stage that a fragment is missing between the last one that was planned and
 	// the next.
 	Lost()
-	// End says that no fragment comes any more. It is called once, unless the run is given
+	// End tells the stage that no fragment follows. It is called once, unless the run is given
 	// up, and returns what was asked for and is not there.
 	End() []media.Gap
 }

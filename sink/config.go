@@ -95,7 +95,7 @@ type Config struct {
 	Destination Destination `mapstructure:"destination"`
 	Manifest    Manifest    `mapstructure:"manifest"`
 
-	// OverwriteExplicit says that `if_exists: overwrite` was written out, and is
+	// OverwriteExplicit reports whether `if_exists: overwrite` was written out, and is
 	// not just the default. Only then may Path be one that cannot tell two
 	// frames apart: each image replaces the one before it.
 	OverwriteExplicit bool `mapstructure:"-"`

@@ -203,7 +203,7 @@ func tokenNames(tokens []token) []string {
 	return names
 }
 
-// runTogether says that two neighbours are numbers of which one has no fixed
+// runTogether reports whether two neighbours are numbers of which one has no fixed
 // width, so that 1 and 23 would read as 12 and 3.
 func runTogether(a, b token) bool {
 	if a == "" || b == "" {

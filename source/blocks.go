@@ -173,7 +173,7 @@ func parseGroup(group []byte) (head blockHead, frames []span, err error) {
 	return head, frames, err
 }
 
-// cutsVideo says whether the unfinished element that the input ended with is a
+// cutsVideo reports whether the unfinished element that the input ended with is a
 // block of the video track. When the input ended before the track number, it is
 // so if there is no other track.
 func cutsVideo(partial []byte, video uint64, tracks []track) bool {

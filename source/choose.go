@@ -49,7 +49,7 @@ type choice struct {
 	wanted uint64
 	number uint64
 	tracks []media.Track
-	// blind says that it was made without blocks of any candidate.
+	// blind reports whether it was made without blocks of any candidate.
 	blind bool
 }
 

@@ -81,7 +81,7 @@ type Crossing struct {
 	last  Place
 	// held are gaps that nothing has followed yet.
 	held []*media.GapError
-	// opened is when this pass began, brought says that it brought something.
+	// opened is when this pass began, brought reports whether it brought something.
 	opened  time.Time
 	brought bool
 }

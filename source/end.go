@@ -207,7 +207,7 @@ func pauses(s Source) int {
 	return 0
 }
 
-// past says whether a fragment starts at or after the end.
+// past reports whether a fragment starts at or after the end.
 func (s *ending) past(f *media.Fragment) bool {
 	start := f.At(s.clock)
 	if s.count == 0 {

@@ -10,12 +10,12 @@ import (
 // or in pieces.
 var ErrTooLarge = errors.New("is too big")
 
-// tooLarge says that something is above its cap.
+// tooLarge reports something above its cap.
 func tooLarge(what string, size, maximum int64) error {
 	return fmt.Errorf("%s (%d) %w, maximum is %d", what, size, ErrTooLarge, maximum)
 }
 
-// SyntaxError says that the payload is not what Matroska or KVS write.
+// SyntaxError reports a payload that is not what Matroska or KVS write.
 type SyntaxError struct {
 	// Offset is where in the payload the element begins that is at fault, bytes.
 	Offset int64

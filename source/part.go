@@ -25,12 +25,12 @@ type part struct {
 	// of them that share a block.
 	blocks []media.Block
 	laced  []lace
-	// clock is the timestamp of the cluster that is being read, timed says that
+	// clock is the timestamp of the cluster that is being read, timed reports whether
 	// it was told; first is the one of the first cluster, if hasFirst.
 	clock, first    time.Duration
 	timed, hasFirst bool
 	hasCluster      bool
-	// next says that it follows another fragment of its document.
+	// next reports whether it follows another fragment of its document.
 	next bool
 	// number is the fragment's number in a plain document, tags are what a recording tells.
 	number string
@@ -70,7 +70,7 @@ func spoil(bad *error, offset int64, err error) {
 	*bad = err
 }
 
-// hurt says that the fragment ends early, or has lost bytes, because of damage.
+// hurt reports whether the fragment ends early, or has lost bytes, because of damage.
 func (p *part) hurt(cause error) {
 	p.cut = true
 	if p.damage == "" {

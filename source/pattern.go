@@ -6,10 +6,10 @@ import "strings"
 // one. It is told from a name by having one.
 type Pattern string
 
-// IsPattern says whether an entry of `streams` is a pattern and not a name or ARN.
+// IsPattern reports whether an entry of `streams` is a pattern and not a name or ARN.
 func IsPattern(entry string) bool { return strings.ContainsAny(entry, "*?") }
 
-// Many says whether a KVS source may read more than one stream.
+// Many reports whether a KVS source may read more than one stream.
 func (c Config) Many() bool {
 	return len(c.Streams) > 1 || len(c.Streams) == 1 && IsPattern(c.Streams[0])
 }
@@ -22,7 +22,7 @@ func (p Pattern) Prefix() string {
 	return string(p)
 }
 
-// Match says whether a stream's name matches. It takes time proportional to the
+// Match reports whether a stream's name matches. It takes time proportional to the
 // product of both lengths at most.
 func (p Pattern) Match(name string) bool {
 	// star and mark are where the last * stands, and what of name it has not

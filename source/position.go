@@ -12,7 +12,7 @@ import (
 // position is how far a stream has been read, and so where the next session starts.
 type position struct {
 	start StartSelector
-	// opened says that a session was open once.
+	// opened reports whether a session was open once.
 	opened bool
 	// last is the number of the last fragment that was handed on or given up,
 	// lastServer its time on the server's clock; "" and zero before the first.
@@ -64,7 +64,7 @@ func (p *position) pass(number string) {
 	p.byTime, p.byEarliest, p.skip = false, false, 0
 }
 
-// seen says whether a fragment lies before the position.
+// seen reports whether a fragment lies before the position.
 func (p *position) seen(number string) bool {
 	return p.last != "" && compareNumbers(number, p.last) <= 0 ||
 		p.first != "" && compareNumbers(number, p.first) < 0
@@ -85,7 +85,7 @@ func (p *position) selector() StartSelector {
 	return StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: p.last}
 }
 
-// refusesPosition says whether err refuses where the next session was to start,
+// refusesPosition reports whether err refuses where the next session was to start,
 // although one was open before, and forgets the moment of NOW if that was it.
 func (p *position) refusesPosition(err error) bool {
 	var coded interface{ ErrorCode() string }
@@ -113,11 +113,11 @@ type trouble struct {
 	number      string
 	place       int64
 	same, total int
-	// told says that a gap without a number has been handed on for it.
+	// told reports whether a gap without a number has been handed on for it.
 	told bool
 }
 
-// again says whether it is worth reading again, after a fragment ended or made no
+// again reports whether it is worth reading again, after a fragment ended or made no
 // sense at a place: the number of bytes that the session had brought, or anywhere.
 func (t *trouble) again(number string, place int64) bool { return t.within(maxSame, number, place) }
 

@@ -91,17 +91,17 @@ type Live struct {
 	begun *media.Fragment
 	// lost is the number of the last gap.
 	lost string
-	// flowed says that the session brought something, idle that the last ones
+	// flowed reports whether the session brought something, idle that the last ones
 	// did not, unsure that the service was out of reach since the last fragment.
 	flowed, idle, unsure bool
 	// refresh and delay are for the next call.
 	refresh bool
 	delay   time.Duration
 	// taken is how many bytes the session's fragments have; -1 when it brought something
-	// else, too. inside says that reading was given up when more had come than that.
+	// else, too. inside reports whether reading was given up when more had come than that.
 	taken  int64
 	inside bool
-	// refused says that the last call was.
+	// refused reports whether the last call was.
 	refused bool
 	// fruitless is the number of sessions and calls in a row that brought nothing.
 	fruitless int

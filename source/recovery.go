@@ -106,7 +106,7 @@ func (l *Live) fail(err error, v Verdict) {
 }
 
 // unreadable deals with errors about something in the payload that is in the way
-// of what follows, and says whether err is one.
+// of what follows, and reports whether err is one.
 func (l *Live) unreadable(err error, v Verdict) bool {
 	var split *SplitError
 	var tag *ErrorTag

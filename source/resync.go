@@ -37,7 +37,7 @@ type lastElement struct {
 	// part is what it is in, nil if it was only read, behind a number of blocks.
 	part   *part
 	blocks int
-	// broken says that it is known to make no sense.
+	// broken reports whether it is known to make no sense.
 	broken bool
 	// before is the length of the element before it in its part, whose size may be wrong as
 	// well, 0 if there is none; earlier is the number of blocks before that one.

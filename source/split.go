@@ -22,7 +22,7 @@ type SplitConfig struct {
 	// MaxFragmentSize is the largest fragment that is taken into memory, in
 	// bytes; 0 means 64 MiB.
 	MaxFragmentSize Size
-	// Chunks says that the payload comes from KVS: a cluster that has no fragment
+	// Chunks reports whether the payload comes from KVS: a cluster that has no fragment
 	// number or no timestamps before it is a gap, and no plain MKV file.
 	Chunks bool
 	// Size is the number of bytes that the payload has for certain, 0 if that is not known.
@@ -86,7 +86,7 @@ type Splitter struct {
 	state  state
 	doc    document
 	// chunks counts documents and clusters the clusters of plain ones, both from
-	// the start of the input. recording says that a fragment number has come.
+	// the start of the input. recording reports whether a fragment number has come.
 	chunks, clusters int
 	recording        bool
 	// expect is the memory that the next fragment may take before its bytes have
@@ -105,7 +105,7 @@ type Splitter struct {
 	choice choice
 	ready  []result
 	err    error
-	// whole says that the input ended cleanly, and not inside an element of known size.
+	// whole reports whether the input ended cleanly, and not inside an element of known size.
 	whole bool
 }
 
@@ -135,18 +135,18 @@ type document struct {
 	// part is the fragment that is being put together, nil between two. The first
 	// one begins with the header of the document as it stands.
 	part *part
-	// plain says that this is no payload of KVS; waiting is the fragment that the next
+	// plain reports whether this is no payload of KVS; waiting is the fragment that the next
 	// cluster may join.
 	plain   bool
 	waiting *part
-	// tagged says that Tags have come; of a plain document they are those of the file.
+	// tagged reports whether Tags have come; of a plain document they are those of the file.
 	tagged bool
-	// tagsBehind says that the tags of a fragment stand behind its cluster.
+	// tagsBehind reports whether the tags of a fragment stand behind its cluster.
 	tagsBehind bool
 	// orphans are finished parts that wait for Tracks, in orphaned bytes.
 	orphans  []*part
 	orphaned int64
-	// hurt says that bytes of the document are lost, counted that a fragment of it was handed on.
+	// hurt reports whether bytes of the document are lost, counted that a fragment of it was handed on.
 	hurt, counted bool
 }
 

@@ -275,7 +275,7 @@ func (t *chunkTags) addTag(tag []byte) error {
 	return nil
 }
 
-// namesPart says whether Targets name a part of the document by its UID; a UID
+// namesPart reports whether Targets name a part of the document by its UID; a UID
 // of 0 means all of them.
 func namesPart(targets []byte) (bool, error) {
 	for e, err := range ebml.Elements(targets) {
@@ -385,11 +385,11 @@ func parseTimestamp(text string) (time.Time, error) {
 	return time.Unix(seconds, nanos).UTC(), nil
 }
 
-// IsFragmentNumber says whether the API takes text as a fragment number (API Reference, GetMedia and
+// IsFragmentNumber reports whether the API takes text as a fragment number (API Reference, GetMedia and
 // GetMediaForFragmentList).
 func IsFragmentNumber(text string) bool { return isDigits(text) && len(text) <= maxNumber }
 
-// isDigits says whether text consists of decimal digits, at least one.
+// isDigits reports whether text consists of decimal digits, at least one.
 func isDigits(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }

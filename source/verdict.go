@@ -28,7 +28,7 @@ type Verdict struct {
 	// Tries is how many times in a row reading is tried again before the error
 	// is taken for a fatal one; 0 is for ever.
 	Tries int
-	// Refresh says that the next call wants a fresh data endpoint and fresh
+	// Refresh reports whether the next call wants a fresh data endpoint and fresh
 	// credentials.
 	Refresh bool
 	// Internal marks an error of the service itself, which tells nothing about the

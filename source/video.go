@@ -28,7 +28,7 @@ type watched struct {
 	wanted uint64
 	// chosen is the track of the last fragment that had one.
 	chosen uint64
-	// seen says that there was video that can be decoded; odd are gaps for fragments before it.
+	// seen reports whether there was video that can be decoded; odd are gaps for fragments before it.
 	seen bool
 	odd  []error
 	told bool

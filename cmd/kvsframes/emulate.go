@@ -159,7 +159,7 @@ func parseStream(arg string) (name string, retention time.Duration, err error) {
 	return name, time.Duration(hours) * time.Hour, nil
 }
 
-// onLoopback says whether an address can be reached from this machine alone.
+// onLoopback reports whether an address can be reached from this machine alone.
 func onLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -22,7 +22,7 @@ type fleet struct {
 	missing func(stream string, err error) result
 	// list looks the patterns up; nil without patterns.
 	list func(context.Context) listing
-	// finite says that every stream has an end, so that a pattern that matches nothing
+	// finite reports whether every stream has an end, so that a pattern that matches nothing
 	// is an error; otherwise such streams are waited for.
 	finite bool
 	// every is the time between two listings.

@@ -58,7 +58,7 @@ type program struct {
 	// width returns the number of columns of the terminal, 0 when it is not known, and outWidth
 	// that of standard output, 0 when it is no terminal.
 	width, outWidth func() int
-	// terminal says that standard error is one.
+	// terminal reports whether standard error is one.
 	terminal bool
 }
 
@@ -247,7 +247,7 @@ func checkArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// isTerminal says whether f is a terminal: a character device other than the
+// isTerminal reports whether f is a terminal: a character device other than the
 // null device, which is one too.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()

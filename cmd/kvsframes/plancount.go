@@ -37,7 +37,7 @@ type streamPlan struct {
 	Bytes  int64   `json:"bytes"`
 	// Frames are the wanted frames; null when unknown.
 	Frames *int64 `json:"frames"`
-	// Estimate says that Frames is one.
+	// Estimate reports whether Frames is one.
 	Estimate bool `json:"frames_estimated"`
 	// Gaps are places of a file that give no fragment.
 	Gaps int `json:"gaps"`
@@ -55,7 +55,7 @@ type sinkPlan struct {
 	// Images and Objects, which are images and manifest parts; null when unknown.
 	Images  *int64 `json:"images"`
 	Objects *int64 `json:"objects"`
-	// Estimate says that the two are estimates.
+	// Estimate reports whether the two are estimates.
 	Estimate bool `json:"estimated"`
 
 	sample   decode.Sample

@@ -86,7 +86,7 @@ func (p *program) runRecord(ctx context.Context, c source.Config, t *tape, out s
 	return nil
 }
 
-// createTape opens the file of a recording. fresh says that it has not been there
+// createTape opens the file of a recording. fresh reports whether it has not been there
 // before. One that has been is left as it is until there is something to put in its place.
 func createTape(path string, force bool) (f *os.File, fresh bool, err error) {
 	f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

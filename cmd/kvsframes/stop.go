@@ -81,7 +81,7 @@ func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-// interrupted says whether a signal has ended the context.
+// interrupted reports whether a signal has ended the context.
 func interrupted(ctx context.Context) bool {
 	cause := context.Cause(ctx)
 	return errors.Is(cause, errDraining) || errors.Is(cause, errAborted)

@@ -28,7 +28,7 @@ type stages struct {
 	inputs []source.Input
 	// list looks the patterns up; nil without patterns.
 	list func(context.Context) listing
-	// many says that there may be several streams.
+	// many reports whether there may be several streams.
 	many    bool
 	pool    *decode.Pool
 	outputs []decode.Output

@@ -45,7 +45,7 @@ type bench struct {
 	foreign []float64
 }
 
-// errDiffers says that two programs that both claim the exact pictures do not agree.
+// errDiffers is the error for two programs that both claim the exact pictures and do not agree.
 var errDiffers = errors.New("pictures that must be the same differ")
 
 func run() error {

@@ -11,7 +11,7 @@ import (
 // contender is one program with one setting in one case.
 type contender struct {
 	name string
-	// exact says that it claims the same pictures as ours.
+	// exact reports whether it claims the same pictures as ours.
 	exact bool
 	// run returns what to start; pictures go to the folder out.
 	run func(b *bench, clip, out string) command

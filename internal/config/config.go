@@ -77,7 +77,7 @@ type Sink struct {
 	// TimesFolder is the folder that a relative Sample.File is below: that of the settings
 	// file when it stands there, else "", the working directory.
 	TimesFolder string `mapstructure:"-"`
-	// OverwriteExplicit says that if_exists: overwrite was written out and is not
+	// OverwriteExplicit reports whether if_exists: overwrite was written out and is not
 	// just the default (see sink.Config).
 	OverwriteExplicit bool `mapstructure:"-"`
 }

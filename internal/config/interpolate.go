@@ -12,7 +12,7 @@ var reference = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile
 // interpolate replaces ${VAR}, ${VAR:-default} and ${VAR:?message} in one scalar
 // value. As in a shell, the forms with a colon treat an empty variable like an
 // undefined one. "$${" stands for "${"; a dollar sign before anything else is
-// itself. changed says whether text held a reference.
+// itself. changed reports whether text held a reference.
 func interpolate(text string, env func(string) (string, bool)) (out string, changed bool, err error) {
 	var b strings.Builder
 	for {

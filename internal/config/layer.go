@@ -36,7 +36,7 @@ func (l layer) drop(path string) {
 	}
 }
 
-// within says whether path is root or lies below it.
+// within reports whether path is root or lies below it.
 func within(path, root string) bool {
 	rest, ok := strings.CutPrefix(path, root)
 	return ok && (rest == "" || root == "" || rest[0] == '.' || rest[0] == '[')

@@ -89,7 +89,7 @@ func Load(o Options) (*Config, error) {
 	return c, nil
 }
 
-// layers reads the layers. ok says that the file is YAML.
+// layers reads the layers. ok reports whether the file is YAML.
 func (o Options) layers() (l *loader, ok bool, err error) {
 	data, err := o.read()
 	if err != nil {

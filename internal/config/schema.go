@@ -31,14 +31,14 @@ type key struct {
 	// values are those of a choice; later are the ones that the contract has and
 	// this version does not.
 	values, later []string
-	// optional says that the zero value means "not set" and is no default.
+	// optional reports whether the zero value means "not set" and is no default.
 	optional bool
-	// pairs says that the list may be written as a mapping, whose entries are NAME=VALUE.
+	// pairs reports whether the list may be written as a mapping, whose entries are NAME=VALUE.
 	pairs bool
 	// named are two keys that an entry of the list may have, whose entry is then the value
 	// of the second, =, and that of the first.
 	named [2]string
-	// unavailable says that this version knows the key and nothing of what it does.
+	// unavailable reports whether this version knows the key and nothing of what it does.
 	unavailable bool
 	// instead says what to do without an unavailable key.
 	instead string

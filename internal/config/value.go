@@ -153,7 +153,7 @@ func (k *key) readChoice(text string) error {
 	return fmt.Errorf("%q is not one of %s%s", short(text), list(k.values), hint)
 }
 
-// isList says whether the value is a list, whose entries are text.
+// isList reports whether the value is a list, whose entries are text.
 func (k *key) isList() bool { return k.kind == kindTexts }
 
 // entryError is what is wrong with one entry of a list.

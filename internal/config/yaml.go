@@ -53,7 +53,7 @@ type node struct {
 	shape shape
 	// text is a scalar as it is written, without quotes.
 	text string
-	// refused says that what is wrong with the value is reported already.
+	// refused reports whether what is wrong with the value is reported already.
 	refused bool
 	items   []*node
 	fields  []field

@@ -26,11 +26,11 @@ const (
 // operation is one operation of the API.
 type operation struct {
 	name string
-	// data says that the data plane serves it.
+	// data reports whether the data plane serves it.
 	data bool
 	// stream finds the stream that a request is about, nil where there is none yet.
 	stream func(x *exchange) (*stream, *apiError)
-	// streamed says that the body is media: it is neither read before the operation
+	// streamed reports whether the body is media: it is neither read before the operation
 	// is served nor signed.
 	streamed bool
 	// serve answers. A refusal is returned as *apiError before anything was written.

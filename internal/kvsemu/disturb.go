@@ -5,7 +5,7 @@ import (
 	"context"
 )
 
-// disturb does what the faults have for the moment before chunk c is sent. end says that
+// disturb does what the faults have for the moment before chunk c is sent. end reports whether
 // the session is over, skip that the chunk is left out.
 func (m *session) disturb(ctx context.Context, c *chunk) (end, skip bool, err error) {
 	for _, f := range m.x.plan.idle {

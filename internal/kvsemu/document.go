@@ -18,13 +18,13 @@ import (
 type document struct {
 	// size is the document's length in bytes.
 	size int
-	// cut says that the bytes ended inside the document.
+	// cut reports whether the bytes ended inside the document.
 	cut bool
 	// scale is the unit of all timecodes.
 	scale time.Duration
 	// rawTracks is the Tracks element with its header.
 	rawTracks []byte
-	// timecode is the first cluster's; hasCluster says that there is one.
+	// timecode is the first cluster's; hasCluster reports whether there is one.
 	timecode   time.Duration
 	hasCluster bool
 	// blocks are those of all clusters, with times from timecode.
@@ -100,7 +100,7 @@ func readDocument(b []byte) (*document, error) {
 	return d, nil
 }
 
-// isClosing says whether a tag is one of those that GetMedia puts behind a chunk.
+// isClosing reports whether a tag is one of those that GetMedia puts behind a chunk.
 func isClosing(t media.Tag) bool { return t.Name == tagMillisBehind || t.Name == tagToken }
 
 // element takes in one child of the segment or of a cluster.

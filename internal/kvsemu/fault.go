@@ -126,7 +126,7 @@ func (f Fault) normal() Fault {
 	return f
 }
 
-// covers says whether the fault's scope has an operation on a stream.
+// covers reports whether the fault's scope has an operation on a stream.
 func (f Fault) covers(op, stream string) bool {
 	if f.Stream != "" && f.Stream != "*" && f.Stream != stream {
 		return false

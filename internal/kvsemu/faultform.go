@@ -16,7 +16,7 @@ type faultForm struct {
 	// ops are the operations that it meets unless it is told others, more the others.
 	ops, more []string
 	keys      []string
-	// once says that the trigger keys make no sense with it.
+	// once reports whether the trigger keys make no sense with it.
 	untriggered bool
 	check       func(Fault) error
 }

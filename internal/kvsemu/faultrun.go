@@ -167,7 +167,7 @@ func (f *faults) meet(s *Server, x *exchange) *apiError {
 	return nil
 }
 
-// hits counts a call and says whether it is one of those that the fault hits.
+// hits counts a call and reports whether it is one of those that the fault hits.
 func (a *armed) hits(stream string) bool {
 	sc := a.scopes[stream]
 	if sc == nil {
@@ -288,7 +288,7 @@ func (p *plan) deadline(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithDeadlineCause(ctx, p.cutAt, p.cut)
 }
 
-// lacks says whether a fault has taken the fragment away from the answer to x.
+// lacks reports whether a fault has taken the fragment away from the answer to x.
 func (s *Server) lacks(x *exchange, number string) bool {
 	if len(x.plan.missing) == 0 {
 		return false
@@ -324,7 +324,7 @@ func (s *Server) refusesList(x *exchange, numbers []string) *apiError {
 	return nil
 }
 
-// takes says whether the fault takes a fragment away this time.
+// takes reports whether the fault takes a fragment away this time.
 func (a *armed) takes(x *exchange, number string) bool {
 	if a.Fragment != "" && a.Fragment != "*" && compareNumbers(a.Fragment, number) != 0 {
 		return false

@@ -80,7 +80,7 @@ func (st *stream) find(numbers []string, now, kept time.Time) []*chunk {
 	return found
 }
 
-// foreign says whether a number that own has not is another stream's.
+// foreign reports whether a number that own has not is another stream's.
 func (s *Server) foreign(own *stream, numbers []string, found []*chunk) bool {
 	var unknown []string
 	for i, c := range found {

@@ -40,7 +40,7 @@ func (s *Server) getMedia(x *exchange) error {
 // same.
 const mediaType = "video/webm"
 
-// endsCut says that the last chunk ends in its middle.
+// endsCut reports whether the last chunk ends in its middle.
 func (st *stream) endsCut() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -120,7 +120,7 @@ func (m *session) pace(ctx context.Context) error {
 	return nil
 }
 
-// send writes a chunk, or what a fault has in its place. end says that the session is
+// send writes a chunk, or what a fault has in its place. end reports whether the session is
 // over with it.
 func (m *session) send(ctx context.Context, c *chunk) (end bool, err error) {
 	end, skip, err := m.disturb(ctx, c)

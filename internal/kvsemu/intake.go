@@ -163,7 +163,7 @@ func (t *intake) take(dst []byte, h ebml.Header, limit int64) ([]byte, error) {
 	return dst, badMKV(err)
 }
 
-// inside says whether the next element is the cluster's and not the segment's.
+// inside reports whether the next element is the cluster's and not the segment's.
 func (t *intake) inside(h ebml.Header) bool {
 	if t.part == nil || t.part.clusterEnd == 0 {
 		return false

@@ -162,7 +162,7 @@ func (p *pacer) slice() int {
 	return int(max(1<<10, min(p.rate/100, 1<<20)))
 }
 
-// wait blocks until n more bytes have gone over the link; waited says that it has.
+// wait blocks until n more bytes have gone over the link; waited reports whether it has.
 func (p *pacer) wait(ctx context.Context, n int) (waited bool, err error) {
 	if p.rate == 0 {
 		return false, nil

@@ -72,7 +72,7 @@ func (s *Server) putMedia(x *exchange) error {
 	return p.run(body)
 }
 
-// feed says that the stream has a producer, so that readers wait for more.
+// feed reports whether the stream has a producer, so that readers wait for more.
 func (st *stream) feed() {
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -54,9 +54,9 @@ type chunk struct {
 	closing bool
 	// tail is where the closing tags lie in data; it is empty when they do not.
 	tail span
-	// cut says that the chunk ends in its middle.
+	// cut reports whether the chunk ends in its middle.
 	cut bool
-	// merged says that it holds several fragments under one header.
+	// merged reports whether it holds several fragments under one header.
 	merged bool
 }
 
@@ -74,7 +74,7 @@ func (c *chunk) writeArchived(w io.Writer) error {
 // archivedSize is the length of what writeArchived writes, in bytes.
 func (c *chunk) archivedSize() int { return int(c.data.len()) - (c.tail.end - c.tail.begin) }
 
-// stored says whether the archive has the chunk. What has no number or is cut short never
+// stored reports whether the archive has the chunk. What has no number or is cut short never
 // got there.
 func (c *chunk) stored() bool { return c.number != "" && !c.cut && !c.server.IsZero() }
 
@@ -86,7 +86,7 @@ type stream struct {
 
 	mu        sync.Mutex
 	retention time.Duration
-	// fed says that chunks come by PutMedia, so that one more may always come.
+	// fed reports whether chunks come by PutMedia, so that one more may always come.
 	fed bool
 	// chunks[i] is the stream's chunk number first+i; the ones before are forgotten.
 	chunks []*chunk
@@ -269,7 +269,7 @@ func (st *stream) append(c *chunk, now time.Time, limit int64) {
 }
 
 // chunkAt returns chunk i, or the oldest after it where i is forgotten, when it is there
-// at the moment now. Otherwise wait is how long it takes to come, when come says that
+// at the moment now. Otherwise wait is how long it takes to come, when come reports whether
 // this is known, and grown is closed when PutMedia brings something.
 func (st *stream) chunkAt(i int, now time.Time) (c *chunk, at int, wait time.Duration, come bool, grown <-chan struct{}) {
 	st.mu.Lock()
@@ -285,7 +285,7 @@ func (st *stream) chunkAt(i int, now time.Time) (c *chunk, at int, wait time.Dur
 	return c, i, 0, true, nil
 }
 
-// open says whether a chunk may still come by PutMedia.
+// open reports whether a chunk may still come by PutMedia.
 func (st *stream) open() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()

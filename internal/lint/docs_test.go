@@ -31,7 +31,7 @@ func undocumented(f goFile) []string {
 	return findings
 }
 
-// exportedReceiver says whether a function belongs to an exported type, or to none.
+// exportedReceiver reports whether a function belongs to an exported type, or to none.
 func exportedReceiver(fn *ast.FuncDecl) bool {
 	if fn.Recv == nil {
 		return true

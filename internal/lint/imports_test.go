@@ -75,14 +75,14 @@ const (
 	awsFeatures = "github.com/aws/aws-sdk-go-v2/feature/"
 )
 
-// standard says whether an import path is the standard library's: those have no
+// standard reports whether an import path is the standard library's: those have no
 // dot in their first element.
 func standard(importPath string) bool {
 	first, _, _ := strings.Cut(importPath, "/")
 	return importPath != "C" && !strings.Contains(first, ".")
 }
 
-// within says whether an import path is tree or lies below it. The video service
+// within reports whether an import path is tree or lies below it. The video service
 // has several modules whose names begin alike (kinesisvideoarchivedmedia).
 func within(importPath, tree string) bool {
 	rest, found := strings.CutPrefix(importPath, tree)
@@ -114,7 +114,7 @@ func badImports(f goFile) []string {
 	return findings
 }
 
-// allows says whether one entry of the table covers an import path.
+// allows reports whether one entry of the table covers an import path.
 func allows(entry, importPath string) bool {
 	if inner, found := strings.CutPrefix(importPath, module+"/"); found {
 		return entry == inner

@@ -134,7 +134,7 @@ func (c ArchiveConfig) Validate() error {
 	return errors.Join(problems...)
 }
 
-// isNumber says whether text is a fragment number (API Reference, GetMediaForFragmentList).
+// isNumber reports whether text is a fragment number (API Reference, GetMediaForFragmentList).
 func isNumber(text string) bool {
 	for _, c := range []byte(text) {
 		if c < '0' || c > '9' {
@@ -193,12 +193,12 @@ type Archive struct {
 	quota        *quota
 	slots        chan struct{}
 	bytes        atomic.Int64
-	// reached says that the service has answered once.
+	// reached reports whether the service has answered once.
 	reached atomic.Bool
 	reach   source.Reaching
 	// refused counts the fragments in a row that were refused one by one.
 	refused atomic.Int64
-	// waiting says that Next is, heard when it began to, the service has last sent
+	// waiting reports whether Next is, heard when it began to, the service has last sent
 	// something or a pause of this reader ends, in nanoseconds since 1970.
 	waiting atomic.Bool
 	heard   atomic.Int64

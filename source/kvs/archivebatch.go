@@ -38,7 +38,7 @@ type answer struct {
 	fatal    bool
 	// cost is what it takes of the budget, in bytes.
 	cost int64
-	// straddles says that the range may begin inside the fragment.
+	// straddles reports whether the range may begin inside the fragment.
 	straddles bool
 }
 
@@ -55,7 +55,7 @@ type wanted struct {
 	size              int64
 	// due is when it may be asked for again.
 	due time.Time
-	// told says that this call has told something of it.
+	// told reports whether this call has told something of it.
 	told bool
 }
 
@@ -68,7 +68,7 @@ type batch struct {
 	// out has room for all answers; sent is how many are in it already.
 	out  chan answer
 	sent int
-	// counted says that the quota counts the fragments.
+	// counted reports whether the quota counts the fragments.
 	counted bool
 	// cut is the fragment that the last call has ended in.
 	cut *media.Fragment
@@ -392,7 +392,7 @@ func (b *batch) settled() int {
 	return n
 }
 
-// progressed says whether the last call has told something of a fragment.
+// progressed reports whether the last call has told something of a fragment.
 func (b *batch) progressed(asked []string) bool {
 	left, _ := b.left(asked)
 	return len(left) < len(asked)

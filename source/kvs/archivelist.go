@@ -63,7 +63,7 @@ type lister struct {
 	span    time.Duration
 	// full is the end of a window that held too much to be listed at once.
 	full time.Time
-	// headless says that at may lie long before the first fragment.
+	// headless reports whether at may lie long before the first fragment.
 	headless bool
 	// listed is what the search for the first fragment has listed, when that is all.
 	listed []ArchivedFragment
@@ -74,7 +74,7 @@ type lister struct {
 	first string
 }
 
-// straddles says whether the start of the range may lie in a fragment.
+// straddles reports whether the start of the range may lie in a fragment.
 func (l *lister) straddles(f ArchivedFragment) bool { return l.first == "" || f.Number == l.first }
 
 // List lists the range, in order, and asks for no media. Windows of it are listed as they

@@ -26,7 +26,7 @@ type quota struct {
 	// early are the first ones, up to the one that the length is counted from.
 	early []early
 	fixed bool
-	// beyond says that the one beyond the length was asked for.
+	// beyond reports whether the one beyond the length was asked for.
 	beyond bool
 	// change has a token when something has been settled.
 	change chan struct{}

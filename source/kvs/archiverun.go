@@ -181,7 +181,7 @@ type failure struct {
 	points   *points
 }
 
-// again waits until a call that has failed can be made again; its error says that it cannot.
+// again waits until a call that has failed can be made again; an error means that it cannot.
 func (a *Archive) again(ctx context.Context, t *tries, r failure) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

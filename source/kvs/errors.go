@@ -51,7 +51,7 @@ func (e *Error) ErrorCode() string { return e.Code }
 // HTTPStatusCode returns the HTTP status, 0 when unknown.
 func (e *Error) HTTPStatusCode() int { return e.Status }
 
-// isSignatureCode says whether a code is one that a wrong clock can cause.
+// isSignatureCode reports whether a code is one that a wrong clock can cause.
 func isSignatureCode(code string) bool {
 	switch code {
 	case "InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "AuthFailure":

@@ -275,7 +275,7 @@ func (c *mediaClient) sign(ctx context.Context, req *http.Request, body []byte) 
 // the clock's fault, as the SDK does. KVS takes 5 min.
 const maxClockError = 4 * time.Minute
 
-// setClock says whether err comes of a wrong clock of this machine, which the Date of the
+// setClock reports whether err comes of a wrong clock of this machine, which the Date of the
 // answer then puts right for the next attempt.
 func (c *mediaClient) setClock(err error) bool {
 	var refusal *awshttp.ResponseError

@@ -26,7 +26,7 @@ var errClosed = errors.New("session is closed")
 
 // Session is one GetMedia response, read as a source of fragments. KVS ends every
 // session sooner or later, after 3 s without a fragment and after some 40 min at
-// any rate: io.EOF says that the session is over, not that the stream is.
+// any rate: io.EOF means that the session is over, not that the stream is.
 // Whoever wants to read on opens the next one.
 type Session struct {
 	// name is the stream's name with the request id, for errors.

@@ -28,7 +28,7 @@ type Stream struct {
 	client *mediaClient
 	// fetched is when the endpoint was asked for, zero when there is none.
 	fetched time.Time
-	// denied says that the last call was refused for its credentials.
+	// denied reports whether the last call was refused for its credentials.
 	denied bool
 }
 
