@@ -21,6 +21,11 @@ const (
 	SkipNonKey SkipFrame = "nonkey"
 )
 
+// Values returns the values of skip_frame.
+func (SkipFrame) Values() []SkipFrame {
+	return []SkipFrame{SkipAuto, SkipNone, SkipNonRef, SkipNonKey}
+}
+
 // OnError says what a fragment or frame that cannot be decoded does to the run.
 type OnError string
 
@@ -29,6 +34,11 @@ const (
 	OnErrorSkip OnError = "skip"
 	OnErrorFail OnError = "fail"
 )
+
+// Values returns the values of on_error.
+func (OnError) Values() []OnError {
+	return []OnError{OnErrorSkip, OnErrorFail}
+}
 
 // Matrix is a YCbCr matrix, named as pipeline.yaml names it.
 type Matrix string
@@ -41,6 +51,11 @@ const (
 	MatrixBT2020 Matrix = "bt2020"
 )
 
+// Values returns the matrices.
+func (Matrix) Values() []Matrix {
+	return []Matrix{MatrixAuto, MatrixBT601, MatrixBT709, MatrixBT2020}
+}
+
 // Range is the range of luma and chroma values.
 type Range string
 
@@ -50,10 +65,15 @@ const (
 	RangeFull    Range = "full"
 )
 
+// Values returns the ranges.
+func (Range) Values() []Range {
+	return []Range{RangeLimited, RangeFull}
+}
+
 // Color says what is assumed of video that does not say it.
 type Color struct {
-	UntaggedMatrix Matrix `mapstructure:"untagged_matrix"`
-	UntaggedRange  Range  `mapstructure:"untagged_range"`
+	UntaggedMatrix Matrix `key:"untagged_matrix"`
+	UntaggedRange  Range  `key:"untagged_range"`
 }
 
 // Concealed says what becomes of pictures that libav could only guess, because data
@@ -67,6 +87,11 @@ const (
 	ConcealedDrop Concealed = "drop"
 )
 
+// Values returns the values of concealed.
+func (Concealed) Values() []Concealed {
+	return []Concealed{ConcealedKeep, ConcealedDrop}
+}
+
 // Deinterlace says what becomes of interlaced pictures.
 type Deinterlace string
 
@@ -77,20 +102,34 @@ const (
 	DeinterlaceOff  Deinterlace = "off"
 )
 
+// Values returns the values of deinterlace.
+func (Deinterlace) Values() []Deinterlace {
+	return []Deinterlace{DeinterlaceAuto, DeinterlaceOff}
+}
+
 // Config is the `decode` part of pipeline.yaml.
 type Config struct {
 	// Workers is the number of fragments decoded at once; 0 is one per CPU.
-	Workers   int       `mapstructure:"workers"`
-	SkipFrame SkipFrame `mapstructure:"skip_frame"`
-	OnError   OnError   `mapstructure:"on_error"`
+	Workers   int       `key:"workers" range:"0..1024"`
+	_         struct{}  `later:"isolation"`
+	SkipFrame SkipFrame `key:"skip_frame"`
+	OnError   OnError   `key:"on_error"`
 	// MaxPixels is the largest width x height that is decoded.
-	MaxPixels int64 `mapstructure:"max_pixels"`
+	MaxPixels int64 `key:"max_pixels" range:"1..2147483647"`
 	// MaxMemory is what all decoders may take together, by an estimate of their pictures; one that takes more runs alone.
-	MaxMemory   media.Size  `mapstructure:"max_memory"`
-	Concealed   Concealed   `mapstructure:"concealed"`
-	Deinterlace Deinterlace `mapstructure:"deinterlace"`
-	Color       Color       `mapstructure:"color"`
+	MaxMemory   media.Size  `key:"max_memory" range:"1B.."`
+	Concealed   Concealed   `key:"concealed"`
+	Deinterlace Deinterlace `key:"deinterlace"`
+	Color       Color       `key:"color"`
 }
+
+// DefaultSample returns the settings of an empty `sample` part.
+func DefaultSample() Sample {
+	return Sample{Type: SampleInterval, Interval: 10 * time.Second, Tolerance: DefaultTolerance, Pick: PickNearest, Clock: media.ClockProducer}
+}
+
+// DefaultResize returns the settings of an empty `resize` part.
+func DefaultResize() Resize { return Resize{Fit: FitContain} }
 
 // DefaultConfig returns the settings of an empty `decode` part.
 func DefaultConfig() Config {
@@ -118,6 +157,14 @@ const (
 	SampleIndices    SampleType = "indices"
 )
 
+// Values returns the samplers.
+func (SampleType) Values() []SampleType {
+	return []SampleType{SampleAll, SampleKeyframes, SampleStride, SampleInterval, SampleTimestamps, SampleIndices}
+}
+
+// Later returns the samplers that are reserved for a later version.
+func (SampleType) Later() []SampleType { return []SampleType{"uniform", "scene", "best"} }
+
 // Pick says which frame answers a request for an instant.
 type Pick string
 
@@ -128,26 +175,32 @@ const (
 	PickShown   Pick = "shown"
 )
 
+// Values returns the values of pick.
+func (Pick) Values() []Pick {
+	return []Pick{PickNearest, PickShown}
+}
+
 // Sample says which frames a sink asks for.
 type Sample struct {
-	Type SampleType `mapstructure:"type"`
+	Type SampleType `key:"type"`
 	// N is the step of a stride: every Nth frame.
-	N int `mapstructure:"n"`
+	N int `key:"n,optional" with:"type=stride"`
 	// Interval is the distance of two grid points; Rate is the same as frames
 	// per second. One of the two is set for type interval.
-	Interval time.Duration `mapstructure:"interval"`
-	Rate     Rate          `mapstructure:"fps"`
+	Interval time.Duration `key:"interval,optional" with:"type=interval" unless:"fps" hint:"frames per second are written as fps: 5"`
+	Rate     Rate          `key:"fps,optional" with:"type=interval"`
 	// At are the instants of type timestamps (see ParseTime), in any order, or the frames of type
 	// indices, counted from 0. File is a file of instants (see ReadTimes), for whoever puts
 	// the stages together to read into Asked.
-	At    []string  `mapstructure:"at"`
-	File  string    `mapstructure:"file"`
-	Asked []Request `mapstructure:"-"`
+	At    []string `key:"at,optional" with:"type=timestamps|indices" unless:"file"`
+	File  string   `key:"file,optional" with:"type=timestamps"`
+	Asked []Request
 	// Tolerance is the largest distance of an instant and the frame that answers it. Pick says
 	// which does; empty is PickNearest.
-	Tolerance time.Duration `mapstructure:"tolerance"`
-	Pick      Pick          `mapstructure:"pick"`
-	Clock     media.Clock   `mapstructure:"clock"`
+	Tolerance time.Duration `key:"tolerance" with:"type=timestamps" range:"0s.."`
+	Pick      Pick          `key:"pick" with:"type=timestamps"`
+	Clock     media.Clock   `key:"clock"`
+	_         struct{}      `later:"threshold min_gap window"`
 }
 
 // Rate is an exact number of frames per second, Num/Den. The zero value is unset.
@@ -168,6 +221,11 @@ const (
 	FitStretch Fit = "stretch"
 )
 
+// Values returns the fits.
+func (Fit) Values() []Fit {
+	return []Fit{FitContain, FitCover, FitPad, FitStretch}
+}
+
 // RGB is a colour, written #rrggbb.
 type RGB [3]uint8
 
@@ -175,12 +233,12 @@ type RGB [3]uint8
 type Resize struct {
 	// Width and Height are the box. One 0 follows from the aspect ratio, both 0
 	// keep the source's size.
-	Width  int `mapstructure:"width"`
-	Height int `mapstructure:"height"`
-	Fit    Fit `mapstructure:"fit"`
+	Width  int `key:"width" range:"0..65535"`
+	Height int `key:"height" range:"0..65535"`
+	Fit    Fit `key:"fit"`
 	// Upscale allows images larger than the source.
-	Upscale    bool `mapstructure:"upscale"`
-	Background RGB  `mapstructure:"background"`
+	Upscale    bool `key:"upscale"`
+	Background RGB  `key:"background" with:"fit=pad"`
 }
 
 // PixelFormat is the layout of a raw frame.
@@ -196,6 +254,11 @@ const (
 	PixelYUV420P PixelFormat = "yuv420p"
 )
 
+// Values returns the pixel formats of raw frames.
+func (PixelFormat) Values() []PixelFormat {
+	return []PixelFormat{PixelRGB24, PixelBGR24, PixelGray, PixelNV12, PixelYUV420P}
+}
+
 // Format is the form of a sink's objects.
 type Format string
 
@@ -205,6 +268,14 @@ const (
 	FormatPNG  Format = "png"
 	FormatNone Format = "none"
 )
+
+// Values returns the forms.
+func (Format) Values() []Format {
+	return []Format{FormatJPEG, FormatPNG, FormatNone}
+}
+
+// Later returns the forms that are reserved for a later version.
+func (Format) Later() []Format { return []Format{"npy", "yuv4mpeg"} }
 
 // Output is what one sink asks of the decode stage: which frames, and as what.
 type Output struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // at returns candidates at the given milliseconds; negative ones are no key frames.
@@ -399,7 +400,7 @@ func problemsOf(err error) (keys []string) {
 		return nil
 	}
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
-		keys = append(keys, e.(*media.FieldError).Key())
+		keys = append(keys, e.(*setting.Error).Path)
 	}
 	return keys
 }

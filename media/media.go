@@ -84,6 +84,9 @@ const (
 	ClockServer   Clock = "server"
 )
 
+// Values returns the two clocks.
+func (Clock) Values() []Clock { return []Clock{ClockProducer, ClockServer} }
+
 // Tag is one name and value that a producer attached to a fragment.
 type Tag struct {
 	Name  string `json:"name"`

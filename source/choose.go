@@ -31,6 +31,9 @@ func (t *Track) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Syntax returns what messages ask for.
+func (Track) Syntax() string { return "auto or a track number" }
+
 // MarshalText writes what UnmarshalText reads.
 func (t Track) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 

@@ -11,15 +11,6 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// EndClock is the clock on which End is measured: the one of the start selector,
-// or the producer's if that has none.
-func (c Config) EndClock() media.Clock {
-	if c.Type == TypeKVS && c.StartSelector.Type == StartServerTimestamp {
-		return media.ClockServer
-	}
-	return media.ClockProducer
-}
-
 // WithEnd returns a Source that yields the fragments of s until a limit of e is
 // reached, then closes s and returns io.EOF. Its own Close closes s too.
 //

@@ -95,7 +95,7 @@ func TestAFileOfWhichNothingComesIsNoticed(t *testing.T) {
 // readFile reads a file as a source does, to its end.
 func readFile(t *testing.T, path string, log *slog.Logger) {
 	t.Helper()
-	inputs, err := Files(Config{Paths: []string{path}}, nil, log)
+	inputs, err := Files(Config{Origin: FileConfig{Paths: []string{path}}}, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestAFileIsReadIntoMemoryThatIsGivenBack(t *testing.T) {
 	for _, n := range []string{"1", "2", "3"} {
 		payload = append(payload, cat(segment(), header(), opening(n), cluster(1000, frame), closing(n))...)
 	}
-	inputs, err := Files(Config{Paths: []string{filepath.Join(folder(t, map[string][]byte{"cam.mkv": payload}), "cam.mkv")}}, nil, nil)
+	inputs, err := Files(Config{Origin: FileConfig{Paths: []string{filepath.Join(folder(t, map[string][]byte{"cam.mkv": payload}), "cam.mkv")}}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode"
-	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/kvs"
@@ -80,22 +80,22 @@ idle_timeout.`,
 }
 
 func (p *program) runPlan(ctx context.Context, file string, flags planFlags) error {
-	from := p.options(file, flags.set)
-	c, ready, err := p.prepare(ctx, from, nil)
+	c, ready, err := p.prepare(ctx, p.options(file, flags.set), nil)
 	if err != nil {
 		return err
 	}
 	_, draining, stop := p.watch(ctx)
 	defer stop()
-	if c.Source.Type == source.TypeKVS && c.Source.Mode == source.ModeLive {
+	from, isKVS := c.Source.KVS()
+	if from.Mode == source.ModeLive {
 		return usage(errors.New("source.mode is live: a live stream has no end to plan for; try --set source.mode=archive"))
 	}
 	ready.fill(c)
 	var plans []*streamPlan
-	if c.Source.Type == source.TypeFile {
-		plans, err = planFiles(draining, c, ready.inputs)
-	} else {
+	if isKVS {
 		plans, err = planStreams(draining, c, ready, flags, p.toolLogger(slog.LevelWarn))
+	} else {
+		plans, err = planFiles(draining, c, ready.inputs)
 	}
 	if err != nil {
 		return refused(draining, err)
@@ -151,14 +151,15 @@ func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c source.Co
 
 // planStreams plans the archives of the settings' streams.
 func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlags, log *slog.Logger) ([]*streamPlan, error) {
-	cfg, err := r.chain(ctx, c.Source.Region)
+	from, _ := c.Source.KVS()
+	cfg, err := r.chain(ctx, from.Region)
 	if err == nil {
 		err = haveCredentials(ctx, cfg)
 	}
 	if err != nil {
 		return nil, err
 	}
-	streams, err := namedStreams(ctx, cfg, c.Source)
+	streams, err := namedStreams(ctx, cfg, from)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +178,7 @@ func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlag
 }
 
 // namedStreams returns the streams of the settings, each once.
-func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]string, error) {
+func namedStreams(ctx context.Context, cfg aws.Config, c source.KVSConfig) ([]string, error) {
 	var all []string
 	seen := map[string]bool{}
 	add := func(nameOrARN string) {
@@ -208,9 +209,10 @@ func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]strin
 
 // readArchive lists the archive.
 func (sp *streamPlan) readArchive(ctx context.Context, cfg aws.Config, nameOrARN string, c source.Config, rate decode.Rate, log *slog.Logger) error {
+	from, _ := c.KVS()
 	within := kvs.RangeOf(c)
 	archive, err := kvs.NewArchive(cfg, kvs.ArchiveConfig{
-		Stream: source.StreamTarget(nameOrARN), EndpointURL: c.EndpointURL, Range: within, MaxFragmentSize: c.MaxFragmentSize,
+		Stream: source.StreamTarget(nameOrARN), EndpointURL: from.EndpointURL, Range: within, MaxFragmentSize: c.MaxFragmentSize,
 	}, log)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -97,24 +98,25 @@ func RangeOf(c source.Config) Range {
 	if len(c.FragmentTags) > 0 { // the listing does not tell tags
 		c.End.Fragments, c.End.Duration = 0, 0
 	}
+	from, _ := c.KVS()
 	return Range{
-		Start:  c.StartSelector.Timestamp,
+		Start:  from.StartSelector.Timestamp,
 		End:    c.End.Timestamp,
 		Clock:  c.EndClock(),
-		After:  source.Place{Number: c.StartSelector.AfterFragmentNumber},
-		Onward: c.Mode == source.ModeAuto,
+		After:  source.Place{Number: from.StartSelector.AfterFragmentNumber},
+		Onward: from.Mode == source.ModeAuto,
 
 		Fragments: c.End.Fragments,
 		Length:    c.End.Duration,
 	}
 }
 
-// Validate returns all that is wrong with the settings, each as a *media.FieldError.
+// Validate returns all that is wrong with the settings, each as a *setting.Error.
 func (c ArchiveConfig) Validate() error {
-	var problems []error
+	var p setting.Problems
 	check := func(ok bool, path, problem string) {
 		if !ok {
-			problems = append(problems, &media.FieldError{Path: path, Problem: problem})
+			p.Add(path, "%s", problem)
 		}
 	}
 	checkTarget(check, c.Stream, c.EndpointURL)
@@ -131,7 +133,7 @@ func (c ArchiveConfig) Validate() error {
 	check(c.MaxInFlight > 0, "max_in_flight", "must be above 0")
 	check(c.HeaderTimeout > 0, "header_timeout", "must be above 0")
 	check(c.StallTimeout > 0, "stall_timeout", "must be above 0")
-	return errors.Join(problems...)
+	return p.Err()
 }
 
 // isNumber reports whether text is a fragment number (API Reference, GetMediaForFragmentList).

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/kvsemu"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -163,7 +164,7 @@ func TestArchiveSettingsAreChecked(t *testing.T) {
 			cfg := ArchiveConfig{Stream: "cam"}
 			c.change(&cfg)
 			_, err := NewArchive(awsConfig(), cfg, quiet)
-			var field *media.FieldError
+			var field *setting.Error
 			if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &field) || field.Path != c.want) {
 				t.Errorf("got %v", err)
 			}
@@ -178,15 +179,15 @@ func TestTheRangeOfASource(t *testing.T) {
 		want Range
 	}{
 		{
-			source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartServerTimestamp, Timestamp: start}, End: source.End{Timestamp: end}},
+			source.Config{Origin: source.KVSConfig{Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartServerTimestamp, Timestamp: start}}, End: source.End{Timestamp: end}},
 			Range{Start: start, End: end, Clock: media.ClockServer},
 		},
 		{
-			source.Config{Type: source.TypeKVS, Mode: source.ModeAuto, StartSelector: source.StartSelector{Type: source.StartFragmentNumber, AfterFragmentNumber: "7"}},
+			source.Config{Origin: source.KVSConfig{Mode: source.ModeAuto, StartSelector: source.StartSelector{Type: source.StartFragmentNumber, AfterFragmentNumber: "7"}}},
 			Range{Clock: media.ClockProducer, After: source.Place{Number: "7"}, Onward: true},
 		},
 		{
-			source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartEarliest}},
+			source.Config{Origin: source.KVSConfig{Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartEarliest}}},
 			Range{Clock: media.ClockProducer},
 		},
 	} {

@@ -68,7 +68,7 @@ func TestOnlyWhatIsUsedIsRead(t *testing.T) {
 				}
 				b := newBubble(t, kvsemu.Options{}, s.recording, faults...)
 				settings := source.DefaultConfig()
-				settings.Mode, settings.StartSelector, settings.End = source.ModeArchive, earliest, c.end
+				settings.Origin, settings.End = source.KVSConfig{Mode: source.ModeArchive, StartSelector: earliest}, c.end
 				a := b.archive(t, ArchiveConfig{Range: RangeOf(settings)})
 				var bytes int64
 				for i := range c.reads {

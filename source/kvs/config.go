@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
-	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -44,10 +44,9 @@ type Config struct {
 
 // DefaultConfig returns the settings of a session that says only its stream.
 func DefaultConfig() Config {
-	defaults := source.DefaultConfig()
 	return Config{
-		Start:           defaults.StartSelector,
-		MaxFragmentSize: defaults.MaxFragmentSize,
+		Start:           source.DefaultKVSConfig().StartSelector,
+		MaxFragmentSize: source.DefaultConfig().MaxFragmentSize,
 		HeaderTimeout:   10 * time.Second,
 		StallTimeout:    30 * time.Second,
 	}
@@ -63,31 +62,20 @@ func checkTarget(check func(ok bool, path, problem string), stream, endpointURL 
 	}
 }
 
-// Validate returns all that is wrong with the settings, each as a *media.FieldError.
+// Validate returns all that is wrong with the settings, each as a *setting.Error.
 func (c Config) Validate() error {
-	var problems []error
+	var p setting.Problems
 	check := func(ok bool, path, problem string) {
 		if !ok {
-			problems = append(problems, &media.FieldError{Path: path, Problem: problem})
+			p.Add(path, "%s", problem)
 		}
 	}
 	checkTarget(check, c.Stream, c.EndpointURL)
 	check(c.MaxFragmentSize > 0, "max_fragment_size", "must be above 0")
 	check(c.HeaderTimeout > 0, "header_timeout", "must be above 0")
 	check(c.StallTimeout > 0, "stall_timeout", "must be above 0")
-	missing := " must be given with the type " + string(c.Start.Type)
-	switch c.Start.Type {
-	case source.StartNow, source.StartEarliest:
-	case source.StartFragmentNumber:
-		check(c.Start.AfterFragmentNumber != "", "start_selector.after_fragment_number", missing)
-	case source.StartProducerTimestamp, source.StartServerTimestamp:
-		check(!c.Start.Timestamp.IsZero(), "start_selector.timestamp", missing)
-	case source.StartContinuationToken:
-		check(c.Start.ContinuationToken != "", "start_selector.continuation_token", missing)
-	default:
-		check(false, "start_selector.type", fmt.Sprintf("%q is none of NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP, CONTINUATION_TOKEN", c.Start.Type))
-	}
-	return errors.Join(problems...)
+	p.AddBelow("start_selector", c.Start.Validate())
+	return p.Err()
 }
 
 // withDefaults fills in what is zero.

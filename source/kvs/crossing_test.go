@@ -17,7 +17,7 @@ import (
 // cross reads cam's archive and goes on live.
 func (b *bubble) cross(t *testing.T, start source.StartSelector) *source.Crossing {
 	t.Helper()
-	cfg := source.Config{Mode: source.ModeAuto, Type: source.TypeKVS, StartSelector: start}
+	cfg := source.Config{Origin: source.KVSConfig{Mode: source.ModeAuto, StartSelector: start}}
 	stream, err := NewStream(b.net.aws(), Config{Stream: "cam", EndpointURL: memoryURL}, quiet)
 	if err != nil {
 		t.Fatal(err)
