@@ -171,8 +171,7 @@ type held struct {
 	starts entry
 }
 
-// maxHeld is how many fragments without a wanted frame a plan waits for. It is less than the
-// number of fragments that may be on their way behind the oldest (see package pipeline).
+// maxHeld is how many fragments without a wanted frame a plan waits for (see Stream.MaxLookahead).
 const maxHeld = 32
 
 func newPlanner(skip SkipFrame, outputs []Output) *planner {
