@@ -32,7 +32,8 @@ type Location interface {
 	// are below. Two locations whose places have the same name can hold the same object.
 	Place() (name string, folders []string)
 	// Check returns an error, if possible a *setting.Error, when this machine lacks what
-	// Open needs. It changes nothing and asks no server.
+	// Open needs. It changes nothing and asks no server, and leaves to Validate what that
+	// reports.
 	Check(ctx context.Context) error
 	// Open returns a store of the objects. The caller closes it if it is an io.Closer.
 	Open(ctx context.Context) (Store, error)

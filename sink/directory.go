@@ -58,6 +58,9 @@ func (d Directory) Open(context.Context) (Store, error) {
 
 // Check implements Location: it finds out whether files can be made in the directory.
 func (d Directory) Check(context.Context) error {
+	if d.Path == "" { // Validate reports it
+		return nil
+	}
 	if err := checkWritable(d.Path); err != nil {
 		return &setting.Error{Path: "directory", Problem: err.Error()}
 	}

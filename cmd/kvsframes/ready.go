@@ -108,12 +108,10 @@ func (r *ready) findSinks(ctx context.Context, c *config.Config) []config.PartEr
 			}
 			r.times[i] = times
 		}
-		if to := s.Destination.Location; to.Validate() == nil { // the settings themselves report the rest
-			if err := to.Check(ctx); err != nil {
-				var p setting.Problems
-				p.AddBelow("destination", err)
-				found = append(found, config.PartError{Part: sinkPart(i), Err: p.Err()})
-			}
+		if err := s.Destination.Location.Check(ctx); err != nil {
+			var p setting.Problems
+			p.AddBelow("destination", err)
+			found = append(found, config.PartError{Part: sinkPart(i), Err: p.Err()})
 		}
 	}
 	return found
