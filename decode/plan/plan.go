@@ -124,6 +124,9 @@ type Frame struct {
 	// packet is decoded in that block's place when it is not nil; with tail, it ends with a NAL unit that
 	// may be a part of a slice, and may be none (see accessUnit).
 	packet, tail []byte
+	// Cut reports whether the picture's only slice is known to be cut: of a few bytes at its end decoders make something
+	// without complaint.
+	Cut bool
 	// Feed reports whether the packet must go to the decoder.
 	Feed bool
 	// bare is fed in the packet's place when it is not nil: no wanted picture refers to this one, and the
@@ -190,9 +193,9 @@ type held struct {
 	starts Entry
 }
 
-// maxHeld is how many fragments without a wanted frame a plan waits for. It is less than the
-// number of fragments that may be on their way behind the oldest (see package pipeline).
-const maxHeld = 32
+// MaxLookahead is the most fragments for which a plan waits to be made, if they have no wanted frame. Whoever carries the
+// fragments must have room for as many behind one that waits.
+const MaxLookahead = 32
 
 // NewPlanner returns the planner of one stream for a set of outputs. Frames name their outputs by their place in outputs.
 func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
@@ -275,7 +278,7 @@ func (p *Planner) frames(pl *Plan, f *media.Fragment) (*nalReader, [][]byte) {
 	pl.Frames = make([]Frame, len(units))
 	for k, u := range units {
 		packets[k] = u.packet
-		pl.Frames[k] = Frame{Info: frameInfo(f, u), last: u.last, tail: u.tail}
+		pl.Frames[k] = Frame{Info: frameInfo(f, u), last: u.last, tail: u.tail, Cut: u.cut}
 		if u.made {
 			pl.Frames[k].packet = u.packet
 		}
@@ -364,7 +367,7 @@ func (p *Planner) release(frames bool) {
 		return
 	}
 	if p.held.steps++; !frames {
-		if p.held.steps < maxHeld {
+		if p.held.steps < MaxLookahead {
 			return
 		}
 		p.settle()

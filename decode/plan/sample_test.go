@@ -179,7 +179,7 @@ func TestOnlyARequestAfterTheLastFrameWaits(t *testing.T) {
 			p.Plan(gop(nil, nil))
 		}, true, true},
 		"too many lost fragments": {lone, func(p *Planner) {
-			for range maxHeld {
+			for range MaxLookahead {
 				p.Lost()
 			}
 		}, true, false},
