@@ -2,7 +2,6 @@ package s3
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
@@ -10,7 +9,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,8 +54,9 @@ type upload struct {
 
 // begun is how the request that begins an upload went.
 type begun struct {
-	id  string
-	err error
+	id    string
+	tries int
+	err   error
 }
 
 // Create implements sink.Store. An object of more than 8 MiB is a multipart upload. When that begins,
@@ -134,7 +133,8 @@ func (u *upload) request() *s3.PutObjectInput {
 	return u.store.request(u.store.prefix+u.key, nil, u.opts)
 }
 
-// begin begins the multipart upload.
+// begin begins the multipart upload, and aborts what was left of others. Of two that begin at once one
+// at most sees the other, since they look before they begin.
 func (u *upload) begin(ctx context.Context) error {
 	put := u.request()
 	in := &s3.CreateMultipartUploadInput{
@@ -145,17 +145,18 @@ func (u *upload) begin(ctx context.Context) error {
 		// That of the parts' checksums could not be compared with an object's content.
 		in.ChecksumType = types.ChecksumTypeFullObject
 	}
+	leftovers := u.others(ctx)
 	// Nobody would abort an upload whose id was lost with a cancelled request. So the request goes on
 	// without ctx, and Abandon waits for it.
 	asked, stop := context.WithCancel(context.WithoutCancel(ctx))
 	u.begun, u.stop = make(chan begun, 1), stop
 	go func() {
-		out, err := u.store.client.CreateMultipartUpload(asked, in, u.store.tries(&attempts{}))
+		tried := attempts{}
+		out, err := u.store.client.CreateMultipartUpload(asked, in, u.store.tries(&tried))
 		if err != nil {
-			u.begun <- begun{err: err}
-			return
+			out = &s3.CreateMultipartUploadOutput{}
 		}
-		u.begun <- begun{id: aws.ToString(out.UploadId)}
+		u.begun <- begun{id: aws.ToString(out.UploadId), tries: tried.n, err: err}
 	}()
 	select {
 	case <-ctx.Done():
@@ -166,30 +167,30 @@ func (u *upload) begin(ctx context.Context) error {
 		if answer.err != nil {
 			return u.store.explain(ctx, "put", *put.Key, answer.err)
 		}
+		if answer.tries > 1 { // the one before may have begun an upload, too
+			leftovers = u.others(ctx)
+		}
 	}
-	u.sweep(ctx)
+	for _, id := range leftovers {
+		_ = u.store.abort(ctx, *put.Key, id) // what a server refuses to abort harms nobody
+	}
 	return nil
 }
 
-// sweep aborts the uploads of the same key that have begun earlier: what a killed process has left, and
-// what a repeated request has. A server may refuse to list or to abort; then they stay, and harm nobody.
-func (u *upload) sweep(ctx context.Context) {
+// others returns the ids of the other uploads of the same key that are open; none where the server does
+// not tell.
+func (u *upload) others(ctx context.Context) (ids []string) {
 	full := u.store.prefix + u.key
 	list, err := u.store.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &u.store.destination.Bucket, Prefix: &full})
 	if err != nil {
-		return
+		return nil
 	}
-	same := slices.DeleteFunc(list.Uploads, func(other types.MultipartUpload) bool { return aws.ToString(other.Key) != full })
-	// Two that begin at once must agree on which one goes on.
-	slices.SortFunc(same, func(a, b types.MultipartUpload) int {
-		return cmp.Or(aws.ToTime(a.Initiated).Compare(aws.ToTime(b.Initiated)), strings.Compare(aws.ToString(a.UploadId), aws.ToString(b.UploadId)))
-	})
-	for _, other := range same {
-		if aws.ToString(other.UploadId) == u.id {
-			return
+	for _, other := range list.Uploads {
+		if id := aws.ToString(other.UploadId); aws.ToString(other.Key) == full && id != u.id {
+			ids = append(ids, id)
 		}
-		_ = u.store.abort(ctx, full, aws.ToString(other.UploadId))
 	}
+	return ids
 }
 
 func (s *Store) abort(ctx context.Context, full, id string) error {
