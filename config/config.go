@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -65,7 +67,7 @@ func (c *Config) keys() *schema {
 type Sink struct {
 	Name   string        `key:"name,optional"`
 	_      struct{}      `key:"type"`
-	Sample decode.Sample `key:"sample"`
+	Sample plan.Sample   `key:"sample"`
 	_      struct{}      `later:"filters.black filters.blur filters.duplicate"`
 	Resize decode.Resize `key:"resize"`
 	// Form is what belongs to the type of the sink.
@@ -118,12 +120,12 @@ const (
 )
 
 // Values returns the types of checkpoint.
-func (CheckpointType) Values() []CheckpointType {
-	return []CheckpointType{CheckpointAuto, CheckpointNone}
+func (CheckpointType) Values() []string {
+	return setting.Texts(CheckpointAuto, CheckpointNone)
 }
 
 // Later returns the types that are reserved for a later version.
-func (CheckpointType) Later() []CheckpointType { return []CheckpointType{"file", "s3"} }
+func (CheckpointType) Later() []string { return []string{"file", "s3"} }
 
 // Checkpoint is the `checkpoint` part of pipeline.yaml.
 type Checkpoint struct {
@@ -144,7 +146,7 @@ const (
 )
 
 // Values returns the values of progress.
-func (Choice) Values() []Choice { return []Choice{Auto, On, Off} }
+func (Choice) Values() []string { return setting.Texts(Auto, On, Off) }
 
 // LogFormat is the form of log lines.
 type LogFormat string
@@ -157,13 +159,13 @@ const (
 )
 
 // Values returns the forms of log lines.
-func (LogFormat) Values() []LogFormat { return []LogFormat{LogAuto, LogText, LogJSON} }
+func (LogFormat) Values() []string { return setting.Texts(LogAuto, LogText, LogJSON) }
 
 // LogLevel is the least severe level of log lines, as log/slog's Level reads it.
 type LogLevel string
 
 // Values returns the levels.
-func (LogLevel) Values() []LogLevel { return []LogLevel{"debug", "info", "warn", "error"} }
+func (LogLevel) Values() []string { return []string{"debug", "info", "warn", "error"} }
 
 // Log is the `service.log` part of pipeline.yaml.
 type Log struct {
@@ -200,7 +202,7 @@ func Default() Config {
 func DefaultSink() Sink {
 	c := sink.DefaultConfig()
 	return Sink{
-		Sample: decode.DefaultSample(), Resize: decode.DefaultResize(), Form: decode.DefaultImageForm(),
+		Sample: plan.DefaultSample(), Resize: decode.DefaultResize(), Form: decode.DefaultImageForm(),
 		Path: c.Path, Destination: c.Destination, Manifest: c.Manifest,
 	}
 }

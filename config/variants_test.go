@@ -23,8 +23,8 @@ const (
 	classCold class = "cold"
 )
 
-func (class) Values() []class { return []class{classHot, classCold} }
-func (class) Later() []class  { return []class{"frozen"} }
+func (class) Values() []string { return setting.Texts(classHot, classCold) }
+func (class) Later() []string  { return []string{"frozen"} }
 
 // shelf is a fake destination. It shares the name of a key, prefix, with s3.
 type shelf struct {

@@ -4,27 +4,10 @@
 package decode
 
 import (
-	"time"
-
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
-
-// SkipFrame says which frames the decoder may leave out.
-type SkipFrame string
-
-// The values of skip_frame. Auto leaves out the most that still gives every
-// sampled frame.
-const (
-	SkipAuto   SkipFrame = "auto"
-	SkipNone   SkipFrame = "none"
-	SkipNonRef SkipFrame = "nonref"
-	SkipNonKey SkipFrame = "nonkey"
-)
-
-// Values returns the values of skip_frame.
-func (SkipFrame) Values() []SkipFrame {
-	return []SkipFrame{SkipAuto, SkipNone, SkipNonRef, SkipNonKey}
-}
 
 // OnError says what a fragment or frame that cannot be decoded does to the run.
 type OnError string
@@ -36,8 +19,8 @@ const (
 )
 
 // Values returns the values of on_error.
-func (OnError) Values() []OnError {
-	return []OnError{OnErrorSkip, OnErrorFail}
+func (OnError) Values() []string {
+	return setting.Texts(OnErrorSkip, OnErrorFail)
 }
 
 // Matrix is a YCbCr matrix, named as pipeline.yaml names it.
@@ -52,8 +35,8 @@ const (
 )
 
 // Values returns the matrices.
-func (Matrix) Values() []Matrix {
-	return []Matrix{MatrixAuto, MatrixBT601, MatrixBT709, MatrixBT2020}
+func (Matrix) Values() []string {
+	return setting.Texts(MatrixAuto, MatrixBT601, MatrixBT709, MatrixBT2020)
 }
 
 // Range is the range of luma and chroma values.
@@ -66,8 +49,8 @@ const (
 )
 
 // Values returns the ranges.
-func (Range) Values() []Range {
-	return []Range{RangeLimited, RangeFull}
+func (Range) Values() []string {
+	return setting.Texts(RangeLimited, RangeFull)
 }
 
 // Color says what is assumed of video that does not say it.
@@ -88,8 +71,8 @@ const (
 )
 
 // Values returns the values of concealed.
-func (Concealed) Values() []Concealed {
-	return []Concealed{ConcealedKeep, ConcealedDrop}
+func (Concealed) Values() []string {
+	return setting.Texts(ConcealedKeep, ConcealedDrop)
 }
 
 // Deinterlace says what becomes of interlaced pictures.
@@ -103,17 +86,17 @@ const (
 )
 
 // Values returns the values of deinterlace.
-func (Deinterlace) Values() []Deinterlace {
-	return []Deinterlace{DeinterlaceAuto, DeinterlaceOff}
+func (Deinterlace) Values() []string {
+	return setting.Texts(DeinterlaceAuto, DeinterlaceOff)
 }
 
 // Config is the `decode` part of pipeline.yaml.
 type Config struct {
 	// Workers is the number of fragments decoded at once; 0 is one per CPU.
-	Workers   int       `key:"workers" range:"0..1024"`
-	_         struct{}  `later:"isolation"`
-	SkipFrame SkipFrame `key:"skip_frame"`
-	OnError   OnError   `key:"on_error"`
+	Workers   int            `key:"workers" range:"0..1024"`
+	_         struct{}       `later:"isolation"`
+	SkipFrame plan.SkipFrame `key:"skip_frame"`
+	OnError   OnError        `key:"on_error"`
 	// MaxPixels is the largest width x height that is decoded.
 	MaxPixels int64 `key:"max_pixels" range:"1..2147483647"`
 	// MaxMemory is what all decoders may take together, by an estimate of their pictures; one that takes more runs alone.
@@ -123,18 +106,10 @@ type Config struct {
 	Color       Color       `key:"color"`
 }
 
-// DefaultSample returns the settings of an empty `sample` part.
-func DefaultSample() Sample {
-	return Sample{Type: SampleInterval, Interval: 10 * time.Second, Tolerance: DefaultTolerance, Pick: PickNearest, Clock: media.ClockProducer}
-}
-
-// DefaultResize returns the settings of an empty `resize` part.
-func DefaultResize() Resize { return Resize{Fit: FitContain} }
-
 // DefaultConfig returns the settings of an empty `decode` part.
 func DefaultConfig() Config {
 	return Config{
-		SkipFrame:   SkipAuto,
+		SkipFrame:   plan.SkipAuto,
 		OnError:     OnErrorSkip,
 		MaxPixels:   33177600,
 		MaxMemory:   1 << 30,
@@ -142,70 +117,6 @@ func DefaultConfig() Config {
 		Deinterlace: DeinterlaceAuto,
 		Color:       Color{UntaggedMatrix: MatrixAuto, UntaggedRange: RangeLimited},
 	}
-}
-
-// SampleType names a sampler.
-type SampleType string
-
-// The samplers.
-const (
-	SampleAll        SampleType = "all"
-	SampleKeyframes  SampleType = "keyframes"
-	SampleStride     SampleType = "stride"
-	SampleInterval   SampleType = "interval"
-	SampleTimestamps SampleType = "timestamps"
-	SampleIndices    SampleType = "indices"
-)
-
-// Values returns the samplers.
-func (SampleType) Values() []SampleType {
-	return []SampleType{SampleAll, SampleKeyframes, SampleStride, SampleInterval, SampleTimestamps, SampleIndices}
-}
-
-// Later returns the samplers that are reserved for a later version.
-func (SampleType) Later() []SampleType { return []SampleType{"uniform", "scene", "best"} }
-
-// Pick says which frame answers a request for an instant.
-type Pick string
-
-// The values of pick: the frame nearest to the instant, or the one that is on screen then, which
-// is the last one at or before it.
-const (
-	PickNearest Pick = "nearest"
-	PickShown   Pick = "shown"
-)
-
-// Values returns the values of pick.
-func (Pick) Values() []Pick {
-	return []Pick{PickNearest, PickShown}
-}
-
-// Sample says which frames a sink asks for.
-type Sample struct {
-	Type SampleType `key:"type"`
-	// N is the step of a stride: every Nth frame.
-	N int `key:"n,optional" with:"type=stride"`
-	// Interval is the distance of two grid points; Rate is the same as frames
-	// per second. One of the two is set for type interval.
-	Interval time.Duration `key:"interval,optional" with:"type=interval" unless:"fps" hint:"frames per second are written as fps: 5"`
-	Rate     Rate          `key:"fps,optional" with:"type=interval"`
-	// At are the instants of type timestamps (see ParseTime), in any order, or the frames of type
-	// indices, counted from 0. File is a file of instants (see ReadTimes), for whoever puts
-	// the stages together to read into Asked.
-	At    []string `key:"at,optional" with:"type=timestamps|indices" unless:"file"`
-	File  string   `key:"file,optional" with:"type=timestamps"`
-	Asked []Request
-	// Tolerance is the largest distance of an instant and the frame that answers it. Pick says
-	// which does; empty is PickNearest.
-	Tolerance time.Duration `key:"tolerance" with:"type=timestamps" range:"0s.."`
-	Pick      Pick          `key:"pick" with:"type=timestamps"`
-	Clock     media.Clock   `key:"clock"`
-	_         struct{}      `later:"threshold min_gap window"`
-}
-
-// Rate is an exact number of frames per second, Num/Den. The zero value is unset.
-type Rate struct {
-	Num, Den int64
 }
 
 // Fit says how a picture meets the size it is asked for.
@@ -222,8 +133,8 @@ const (
 )
 
 // Values returns the fits.
-func (Fit) Values() []Fit {
-	return []Fit{FitContain, FitCover, FitPad, FitStretch}
+func (Fit) Values() []string {
+	return setting.Texts(FitContain, FitCover, FitPad, FitStretch)
 }
 
 // RGB is a colour, written #rrggbb.
@@ -241,6 +152,9 @@ type Resize struct {
 	Background RGB  `key:"background" with:"fit=pad"`
 }
 
+// DefaultResize returns the settings of an empty `resize` part.
+func DefaultResize() Resize { return Resize{Fit: FitContain} }
+
 // PixelFormat is the layout of a raw frame.
 type PixelFormat string
 
@@ -255,8 +169,8 @@ const (
 )
 
 // Values returns the pixel formats of raw frames.
-func (PixelFormat) Values() []PixelFormat {
-	return []PixelFormat{PixelRGB24, PixelBGR24, PixelGray, PixelNV12, PixelYUV420P}
+func (PixelFormat) Values() []string {
+	return setting.Texts(PixelRGB24, PixelBGR24, PixelGray, PixelNV12, PixelYUV420P)
 }
 
 // Format is the form of a sink's objects.
@@ -270,18 +184,18 @@ const (
 )
 
 // Values returns the forms.
-func (Format) Values() []Format {
-	return []Format{FormatJPEG, FormatPNG, FormatNone}
+func (Format) Values() []string {
+	return setting.Texts(FormatJPEG, FormatPNG, FormatNone)
 }
 
 // Later returns the forms that are reserved for a later version.
-func (Format) Later() []Format { return []Format{"npy", "yuv4mpeg"} }
+func (Format) Later() []string { return []string{"npy", "yuv4mpeg"} }
 
 // Output is what one sink asks of the decode stage: which frames, and as what.
 type Output struct {
 	// Sink is the sink's name.
 	Sink   string
-	Sample Sample
+	Sample plan.Sample
 	Resize Resize
 	Format Format
 	// Quality is that of JPEG, 1..100: on average what the Independent JPEG Group's library

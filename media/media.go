@@ -85,7 +85,7 @@ const (
 )
 
 // Values returns the two clocks.
-func (Clock) Values() []Clock { return []Clock{ClockProducer, ClockServer} }
+func (Clock) Values() []string { return []string{string(ClockProducer), string(ClockServer)} }
 
 // Tag is one name and value that a producer attached to a fragment.
 type Tag struct {

@@ -34,9 +34,8 @@
 //	later:"a b.c"        on a blank field: keys that are reserved for a later version
 //	instead:"text"       beside `later`: what to do without them
 //
-// The values of a key whose type has a method Values() []T, where T is that type, are
-// those that it returns; those of Later() []T are reserved for a later version. A type that
-// reads itself from text may have a method Syntax() string, which returns what messages ask
+// The values of a key whose type has a method Values() []string are those that it returns;
+// those of Later() []string are reserved for a later version. A type that reads itself from text may have a method Syntax() string, which returns what messages ask
 // for: "a size such as 64MiB".
 package setting
 
@@ -131,24 +130,26 @@ func IsMapping(t reflect.Type) bool {
 
 // valuesOf returns the values of type t, and those that are reserved.
 func valuesOf(t reflect.Type, only string) (now, reserved []string) {
-	now, reserved = texts(reflect.Zero(t).MethodByName("Values")), texts(reflect.Zero(t).MethodByName("Later"))
+	zero := reflect.Zero(t).Interface()
+	if enum, ok := zero.(interface{ Values() []string }); ok {
+		now = enum.Values()
+	}
+	if enum, ok := zero.(interface{ Later() []string }); ok {
+		reserved = enum.Later()
+	}
 	if only != "" {
 		now = strings.Split(only, "|")
 	}
 	return now, reserved
 }
 
-// texts returns the result of a method that returns a list of a string type.
-func texts(method reflect.Value) []string {
-	if !method.IsValid() {
-		return nil
+// Texts returns values of an enum as text, for its methods Values and Later.
+func Texts[T ~string](values ...T) []string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
 	}
-	values := method.Call(nil)[0]
-	list := make([]string, values.Len())
-	for i := range list {
-		list[i] = values.Index(i).String()
-	}
-	return list
+	return texts
 }
 
 // List joins values for a message; the empty value is written "".

@@ -12,8 +12,8 @@ import (
 
 type mode string
 
-func (mode) Values() []mode { return []mode{"fast", "exact"} }
-func (mode) Later() []mode  { return []mode{"smart"} }
+func (mode) Values() []string { return []string{"fast", "exact"} }
+func (mode) Later() []string  { return []string{"smart"} }
 
 // engine is the interface of a block.
 type engine interface{ Validate() error }

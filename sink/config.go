@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // IfExists is what happens when an object of the same key is already there.
@@ -17,8 +18,8 @@ const (
 )
 
 // Values returns the values of if_exists.
-func (IfExists) Values() []IfExists {
-	return []IfExists{IfExistsOverwrite, IfExistsSkip, IfExistsFail}
+func (IfExists) Values() []string {
+	return setting.Texts(IfExistsOverwrite, IfExistsSkip, IfExistsFail)
 }
 
 // Location is the part of a Destination that belongs to its type: where the objects are.
@@ -65,12 +66,12 @@ const (
 )
 
 // Values returns the forms of a manifest.
-func (ManifestFormat) Values() []ManifestFormat {
-	return []ManifestFormat{ManifestNone, ManifestJSONL}
+func (ManifestFormat) Values() []string {
+	return setting.Texts(ManifestNone, ManifestJSONL)
 }
 
 // Later returns the forms that are reserved for a later version.
-func (ManifestFormat) Later() []ManifestFormat { return []ManifestFormat{"parquet"} }
+func (ManifestFormat) Later() []string { return []string{"parquet"} }
 
 // Manifest is the `manifest` part of a sink.
 type Manifest struct {

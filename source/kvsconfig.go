@@ -26,8 +26,8 @@ const (
 )
 
 // Values returns the modes of a KVS source.
-func (Mode) Values() []Mode {
-	return []Mode{ModeLive, ModeArchive, ModeAuto}
+func (Mode) Values() []string {
+	return setting.Texts(ModeLive, ModeArchive, ModeAuto)
 }
 
 // StartType is where a GetMedia session starts (Kinesis Video Streams API
@@ -45,8 +45,8 @@ const (
 )
 
 // Values returns the start selectors.
-func (StartType) Values() []StartType {
-	return []StartType{StartNow, StartEarliest, StartFragmentNumber, StartProducerTimestamp, StartServerTimestamp, StartContinuationToken}
+func (StartType) Values() []string {
+	return setting.Texts(StartNow, StartEarliest, StartFragmentNumber, StartProducerTimestamp, StartServerTimestamp, StartContinuationToken)
 }
 
 // StartSelector is where a GetMedia session starts.

@@ -21,10 +21,13 @@ var mayImport = map[string][]string{
 
 	"setting":    {},
 	"source":     {"media", "setting", "internal/ebml"},
-	"decode":     {"media", "setting", "internal/ebml", "C", "github.com/asticode/go-astiav", "golang.org/x/sync"},
+	"decode":     {"media", "setting", "decode/h26x", "decode/plan", "C", "github.com/asticode/go-astiav"},
 	"sink":       {"media", "setting", "golang.org/x/sync"},
 	"checkpoint": {"media"},
 	"pipeline":   {"media", "golang.org/x/sync"},
+
+	"decode/h26x": {},
+	"decode/plan": {"media", "setting", "decode/h26x"},
 
 	"source/kvs":     {"media", "setting", "source", "github.com/aws"},
 	"sink/s3":        {"media", "setting", "sink", "github.com/aws"},
@@ -32,7 +35,7 @@ var mayImport = map[string][]string{
 	// What tests of decode and of the whole program compare with.
 	"decode/decodetest": {"github.com/asticode/go-astiav"},
 
-	"config":          {"setting", "source", "decode", "sink", "sink/s3", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
+	"config":          {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	"internal/kvsemu": {"media", "source", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
 
@@ -47,7 +50,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	"cmd/kvsframes": {
-		"media", "setting", "source", "source/kvs", "decode", "sink", "sink/s3", "pipeline", "config", "internal/kvsemu",
+		"media", "setting", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "pipeline", "config", "internal/kvsemu",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/aws", "golang.org",
 	},
 }

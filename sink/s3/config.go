@@ -19,7 +19,7 @@ const (
 )
 
 // Values returns the values of checksum.
-func (Checksum) Values() []Checksum { return []Checksum{ChecksumCRC32, ChecksumNone} }
+func (Checksum) Values() []string { return setting.Texts(ChecksumCRC32, ChecksumNone) }
 
 // MetadataSet is the user metadata that an object carries.
 type MetadataSet string
@@ -33,8 +33,8 @@ const (
 )
 
 // Values returns the sets of metadata.
-func (MetadataSet) Values() []MetadataSet {
-	return []MetadataSet{MetadataNone, MetadataKVS, MetadataFull}
+func (MetadataSet) Values() []string {
+	return setting.Texts(MetadataNone, MetadataKVS, MetadataFull)
 }
 
 // EncryptionType is a kind of server-side encryption, spelled as the API spells it.
@@ -48,8 +48,8 @@ const (
 )
 
 // Values returns the kinds of encryption.
-func (EncryptionType) Values() []EncryptionType {
-	return []EncryptionType{EncryptionDefault, EncryptionAES256, EncryptionKMS}
+func (EncryptionType) Values() []string {
+	return setting.Texts(EncryptionDefault, EncryptionAES256, EncryptionKMS)
 }
 
 // Encryption is S3's server-side encryption of an object.
