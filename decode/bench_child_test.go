@@ -14,7 +14,7 @@ import (
 	"sync"
 
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // benchClip names a recording. When it is set the test program is what `make bench` takes
@@ -65,7 +65,7 @@ func eachFragment(r io.Reader, workers int, decode func(*media.Fragment) func() 
 			_, _ = os.Stdout.WriteString(out.text)
 		}
 	})
-	split := source.NewSplitter(r, source.SplitConfig{Stream: "bench"})
+	split := payload.NewSplitter(r, payload.Config{Stream: "bench"})
 	for {
 		f, err := split.Next()
 		if err != nil {
