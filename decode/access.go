@@ -23,6 +23,8 @@ type accessUnit struct {
 	// tail is a NAL unit at the packet's end that is longer than the packet: a slice that was cut, or
 	// no slice at all. It is left out of the packet unless there is nothing else.
 	tail []byte
+	// cut reports whether the picture's only slice is cut.
+	cut bool
 }
 
 // assembler makes access units of the blocks of one track.
@@ -91,7 +93,8 @@ func (a *assembler) add(blocks []media.Block, i int, payloads [][]byte) {
 		a.inForce.put(nal)
 		a.readSet(nal)
 	}
-	if c.first == nil && c.tail != nil { // all that there is of a picture
+	cut := c.first == nil && c.tail != nil
+	if cut { // all that there is of a picture
 		c.first, c.tail = c.tail, nil
 		c.nals = append(c.nals, c.first)
 	}
@@ -113,11 +116,11 @@ func (a *assembler) add(blocks []media.Block, i int, payloads [][]byte) {
 		u.last = i
 		u.key = u.key || b.Key
 		u.append(a.reader.lengthSize, a.pending, c.nals)
-		u.tail = c.tail
+		u.tail, u.cut = c.tail, u.cut || cut
 		a.pending, a.field = nil, nil
 		return
 	}
-	u := accessUnit{last: i, at: b.Time, key: b.Key, packet: payload, tail: c.tail}
+	u := accessUnit{last: i, at: b.Time, key: b.Key, packet: payload, tail: c.tail, cut: cut}
 	if !c.clean || len(a.pending) > 0 {
 		u.packet, u.made = nil, true
 		u.append(a.reader.lengthSize, a.pending, c.nals)

@@ -203,3 +203,33 @@ func TestAfterALostFragmentWhatMayReferToItIsMarked(t *testing.T) {
 		t.Errorf("fragments with marked frames: %v", marked)
 	}
 }
+
+// TestACutSliceMarksItsPicture takes a few bytes from the end of each block: what a decoder makes of the rest is often wrong in the
+// last blocks alone, and without complaint.
+func TestACutSliceMarksItsPicture(t *testing.T) {
+	for _, name := range []string{"bframes.mkv", "hevc.mkv", "hevc-wavefronts.mkv"} {
+		t.Run(name, func(t *testing.T) {
+			frags := fragments(t, "testdata/"+name)[:1]
+			pool := newTestPool(t, nil)
+			clean, _ := decodeAll(t, stream(t, pool, everyFrame()), frags)
+			for _, bytesCut := range []int{1, 2, 3, 5} {
+				track, blocks := blocksIn(frags[0], forms["lengths and codec data"])
+				for k := range blocks {
+					cut := slices.Clone(blocks)
+					cut[k].Data = cut[k].Data[:len(cut[k].Data)-bytesCut]
+					images, _ := decodeAll(t, stream(t, pool, everyFrame()), []*media.Fragment{fragmentOf(t, track, cut)})
+					marked := false
+					for _, img := range images[0] {
+						marked = marked || img.Concealed
+						if !img.Concealed && !bytes.Equal(img.Data, clean[0][img.Index].Data) {
+							t.Errorf("%d bytes cut from packet %d: image %d is not exact, and not marked", bytesCut, k, img.Index)
+						}
+					}
+					if !marked && len(images[0]) == len(clean[0]) {
+						t.Errorf("%d bytes cut from packet %d: no image is marked", bytesCut, k)
+					}
+				}
+			}
+		})
+	}
+}

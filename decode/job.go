@@ -70,7 +70,17 @@ var (
 )
 
 func newJob(w *worker, f *media.Fragment, pl *plan, outputs []Output, emit func(media.Image) error) *job {
-	return &job{worker: w, fragment: f, plan: pl, outputs: outputs, emit: emit, frames: make([]frameState, len(pl.frames))}
+	j := &job{worker: w, fragment: f, plan: pl, outputs: outputs, emit: emit, frames: make([]frameState, len(pl.frames))}
+	for k := range j.frames {
+		j.frames[k] = j.unsent(k)
+	}
+	return j
+}
+
+// unsent is what is known of a frame before its packet is decoded.
+func (j *job) unsent(k int) frameState {
+	cut := j.plan.frames[k].cut
+	return frameState{damaged: cut, suspect: cut}
 }
 
 // missesPast notes that what precedes the fragment is not there or not whole.
@@ -92,7 +102,9 @@ func (j *job) doubt() error {
 // again begins anew, for a new decoder, behind what was emitted.
 func (j *job) again() {
 	for k := range j.frames {
-		j.frames[k] = frameState{emitted: j.frames[k].emitted}
+		emitted := j.frames[k].emitted
+		j.frames[k] = j.unsent(k)
+		j.frames[k].emitted = emitted
 	}
 	j.used, j.doubtful = false, false
 	j.decoded, j.passed, j.taint = 0, 0, taint{}

@@ -102,6 +102,9 @@ type plannedFrame struct {
 	// packet is decoded in that block's place when it is not nil; with tail, it ends with a NAL unit that
 	// may be a part of a slice, and may be none (see accessUnit).
 	packet, tail []byte
+	// cut reports whether the picture's only slice is known to be cut: of a few bytes at its end decoders make something
+	// without complaint.
+	cut bool
 	// feed reports whether the packet must go to the decoder.
 	feed bool
 	// bare is fed in the packet's place when it is not nil: no wanted picture refers to this one, and the
@@ -168,8 +171,7 @@ type held struct {
 	starts entry
 }
 
-// maxHeld is how many fragments without a wanted frame a plan waits for. It is less than the
-// number of fragments that may be on their way behind the oldest (see package pipeline).
+// maxHeld is how many fragments without a wanted frame a plan waits for (see Stream.MaxLookahead).
 const maxHeld = 32
 
 func newPlanner(skip SkipFrame, outputs []Output) *planner {
@@ -252,7 +254,7 @@ func (p *planner) frames(pl *plan, f *media.Fragment) (*nalReader, [][]byte) {
 	pl.frames = make([]plannedFrame, len(units))
 	for k, u := range units {
 		packets[k] = u.packet
-		pl.frames[k] = plannedFrame{info: frameInfo(f, u), last: u.last, tail: u.tail}
+		pl.frames[k] = plannedFrame{info: frameInfo(f, u), last: u.last, tail: u.tail, cut: u.cut}
 		if u.made {
 			pl.frames[k].packet = u.packet
 		}

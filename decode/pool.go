@@ -197,6 +197,18 @@ func (pl *plan) before(ctx context.Context) (*continuous, error) {
 	return c, err
 }
 
+// MaxLookahead returns how many fragments beyond its own a function that Plan returned may wait for.
+func (s *Stream) MaxLookahead() int { return maxHeld }
+
+// Sinks returns the names of the sinks that the outputs make images for.
+func (s *Stream) Sinks() []string {
+	names := make([]string, len(s.outputs))
+	for i, o := range s.outputs {
+		names[i] = o.Sink
+	}
+	return names
+}
+
 // Lost tells the stream that a fragment is missing between the last one that was planned and the
 // next. It belongs to the calls of Plan: in order, and from one goroutine at a time.
 func (s *Stream) Lost() { s.planner.lost() }

@@ -248,6 +248,13 @@ type Record struct {
 	Tags []Tag
 }
 
+// Receipt states that all images of one fragment are durable at one sink.
+type Receipt struct {
+	// Written is the number of images that the sink wrote, Skipped that of the images for which an
+	// object was there already and was left as it is.
+	Written, Skipped int
+}
+
 // WholeFragment is the FrameIndex of a Gap that concerns no frame in particular.
 const WholeFragment = -1
 

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,9 +21,9 @@ type Stream struct {
 	Sinks   []Sink
 }
 
-// Options bound a run.
+// Options holds Run's optional settings.
 type Options struct {
-	// Log receives what the user should know. It must not be nil.
+	// Log receives what the user should know; nil is silent.
 	Log *slog.Logger
 	// Meter counts along; nil is none.
 	Meter *Meter
@@ -41,6 +41,9 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	if o.Meter == nil {
 		o.Meter = &Meter{}
 	}
@@ -57,35 +60,28 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// maxUncommitted is the number of fragments whose images are on their way to the
-// sinks at once: enough to hide the latency of an object store. As many may be behind the
-// oldest that still decodes: more than a planner may wait for (see Planner.Plan).
-const maxUncommitted = 64
+// maxUndelivered is the number of fragments that may be on their way to the sinks at once: enough to
+// hide the latency of an object store. As many may be behind the oldest that still decodes, and a
+// planner may look as far ahead (see Planner.MaxLookahead).
+const maxUndelivered = 64
 
-// Run reads the stream to its end. Fragments are decoded side by side and
-// committed in order: first the images, then the manifest parts. It closes the
-// source, and returns when every goroutine that it started is gone.
+// Run reads the stream to its end. Fragments are decoded side by side; their images go to the sinks,
+// and a fragment counts when every sink has reported that it is durable. Run closes the source, has
+// each sink finish or abandon what it has open, and returns when every goroutine that it started is
+// gone.
 //
-// A source that fails ends the run after all that it gave is committed. A stage
-// that fails, or a cancelled context, ends the run at once; then the summary counts what was
-// committed until then.
+// A sink without images in the planner, images without a sink, and a planner that looks too far ahead
+// are errors before anything is read. A source that fails ends the run after all that it gave is
+// durable. A stage that fails, or a cancelled context, ends the run at once; then the summary counts
+// what was durable until then.
 func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 	r := newRun(s, o.withDefaults())
-	group, ctx := errgroup.WithContext(ctx)
-	var readErr error
-	group.Go(func() error {
-		defer close(r.order)
-		readErr = r.read(ctx, group)
-		return nil
-	})
-	group.Go(func() error {
-		defer close(r.uncommitted)
-		return r.deliver(ctx, group)
-	})
-	group.Go(func() error { return r.commit(ctx) })
-	err := group.Wait()
+	err := r.check()
 	if err == nil {
-		err = readErr
+		err = r.carry(ctx)
+	}
+	for _, out := range r.outlets {
+		out.abandon(r.Log)
 	}
 	r.Account.source(s.Source)
 	if closeErr := s.Source.Close(); err == nil && closeErr != nil {
@@ -98,13 +94,12 @@ func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 type run struct {
 	Stream
 	Options
-	backlog     *backlog
-	fragments   chan struct{} // a place for every fragment in flight
-	bytes       *byteGate
-	order       chan *item // from read to deliver
-	uncommitted chan *item // from deliver to commit
-	writes      []chan struct{}
-	sinks       map[string]int
+	backlog   *backlog
+	fragments chan struct{} // a place for every fragment in flight
+	bytes     *byteGate
+	order     chan *item // from read to deliver
+	outlets   []*outlet  // one for each sink
+	unsettled tail
 }
 
 // item is one fragment on its way, or the gap that is there instead of one.
@@ -112,30 +107,71 @@ type item struct {
 	fragment *media.Fragment
 	gaps     []media.Gap
 	lane     lane
-	records  [][]*media.Record // by sink, in presentation order
-	writes   sync.WaitGroup
-	// failed is the first failed write. It is read after writes is done.
-	failed     error
-	failedOnce sync.Once
+	shares   []share // by sink
+	// waits is the number of sinks that have not reported the fragment, and one more until all of its
+	// images are on their way.
+	waits int
 }
 
 func newRun(s Stream, o Options) *run {
 	r := &run{
-		Stream:      s,
-		Options:     o,
-		backlog:     newBacklog(o.BacklogBytes),
-		fragments:   make(chan struct{}, o.FragmentsInFlight),
-		bytes:       &byteGate{limit: o.FragmentBytes, change: make(chan struct{}, 1)},
-		order:       make(chan *item, maxUncommitted),
-		uncommitted: make(chan *item, maxUncommitted),
-		sinks:       map[string]int{},
+		Stream:    s,
+		Options:   o,
+		backlog:   newBacklog(o.BacklogBytes),
+		fragments: make(chan struct{}, o.FragmentsInFlight),
+		bytes:     &byteGate{limit: o.FragmentBytes, change: make(chan struct{}, 1)},
+		order:     make(chan *item, maxUndelivered),
 	}
+	r.unsettled.settle = r.settle
 	for i, sink := range s.Sinks {
-		r.sinks[sink.Name()] = i
-		r.writes = append(r.writes, make(chan struct{}, max(1, sink.MaxInFlight())))
+		r.outlets = append(r.outlets, newOutlet(i, sink))
 		r.Account.images(sink.Name(), 0, 0)
 	}
 	return r
+}
+
+// check returns an error if the stages do not go together.
+func (r *run) check() error {
+	if ahead := r.Planner.MaxLookahead(); ahead >= maxUndelivered {
+		return fmt.Errorf("set up stream %s: the planner looks %d fragments ahead, the most is %d", r.Name, ahead, maxUndelivered-1)
+	}
+	planned := r.Planner.Sinks()
+	named := map[string]bool{}
+	for _, s := range r.Sinks {
+		name := s.Name()
+		switch {
+		case named[name]:
+			return fmt.Errorf("set up stream %s: two sinks are named %q", r.Name, name)
+		case !slices.Contains(planned, name):
+			return fmt.Errorf("set up stream %s: the planner makes no images for sink %q", r.Name, name)
+		}
+		named[name] = true
+	}
+	for _, name := range planned {
+		if !named[name] {
+			return fmt.Errorf("set up stream %s: the planner makes images for sink %q, and there is no such sink", r.Name, name)
+		}
+	}
+	return nil
+}
+
+// carry runs the stages until the stream has ended or one of them fails.
+func (r *run) carry(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var readErr error
+	group.Go(func() error {
+		defer close(r.order)
+		readErr = r.read(ctx, group)
+		return nil
+	})
+	group.Go(func() error { return r.deliver(ctx, group) })
+	for _, out := range r.outlets {
+		group.Go(func() error { return out.run(ctx, r.report) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return readErr
 }
 
 // read takes fragments from the source, plans them in order and starts their
@@ -167,7 +203,6 @@ func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 			return fmt.Errorf("read stream %s: %w", r.Name, err)
 		}
 		it.lane.number = number
-		it.records = make([][]*media.Record, len(r.Sinks))
 		r.start(ctx, group, it)
 		if err := r.queue(ctx, it); err != nil {
 			return err
@@ -192,9 +227,7 @@ func (r *run) end(ctx context.Context, number uint64) error {
 	if len(gaps) == 0 {
 		return nil
 	}
-	it := &item{gaps: gaps, lane: lane{number: number, ended: true}}
-	it.records = make([][]*media.Record, len(r.Sinks))
-	return r.queue(ctx, it)
+	return r.queue(ctx, &item{gaps: gaps, lane: lane{number: number, ended: true}})
 }
 
 // next reads one fragment, or the gap in its place.
@@ -255,155 +288,4 @@ func withoutMedia(f *media.Fragment) *media.Fragment {
 	bare := *f
 	bare.MKV, bare.Blocks, bare.Tracks = nil, nil, nil
 	return &bare
-}
-
-// deliver starts the writes of all images, fragment after fragment.
-func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
-	for it := range r.order {
-		for {
-			img, ok, err := r.backlog.take(ctx, &it.lane)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				break
-			}
-			if err := r.write(ctx, group, it, img); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case r.uncommitted <- it:
-		}
-	}
-	return ctx.Err()
-}
-
-// write hands one image to its sink, when that has a place free.
-func (r *run) write(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
-	i, ok := r.sinks[img.Sink]
-	if !ok {
-		return fmt.Errorf("deliver image: no sink is named %q", img.Sink)
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case r.writes[i] <- struct{}{}:
-	}
-	record := new(media.Record)
-	it.records[i] = append(it.records[i], record)
-	it.writes.Add(1)
-	group.Go(func() error {
-		defer it.writes.Done()
-		defer func() { <-r.writes[i] }()
-		defer r.backlog.release(&it.lane, int64(len(img.Data)))
-		written, err := r.Sinks[i].Write(ctx, img)
-		if err != nil {
-			err = &SinkError{Sink: img.Sink, Op: "write to sink " + img.Sink, Err: err}
-			it.failedOnce.Do(func() { it.failed = err })
-			return err
-		}
-		*record = written
-		if !written.Skipped {
-			r.Meter.sink(img.Sink).Add(1)
-		}
-		return nil
-	})
-	return nil
-}
-
-// maxLoggedGaps is the number of gaps of one fragment, or of the end of a stream, that are logged
-// one by one.
-const maxLoggedGaps = 100
-
-// commit ends fragments in order: when all images of one are durable, its
-// manifest parts are written and it counts.
-func (r *run) commit(ctx context.Context) error {
-	for it := range r.uncommitted {
-		it.writes.Wait()
-		if it.failed != nil {
-			return it.failed
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := r.commitItem(ctx, it); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *run) commitItem(ctx context.Context, it *item) error {
-	for i, sink := range r.Sinks {
-		records := make([]media.Record, len(it.records[i]))
-		skipped := 0
-		for n, record := range it.records[i] {
-			records[n] = *record
-			if record.Skipped {
-				skipped++
-			}
-		}
-		if len(records) == 0 {
-			continue
-		}
-		if err := sink.Commit(ctx, it.fragment, records); err != nil {
-			return &SinkError{Sink: sink.Name(), Op: fmt.Sprintf("commit fragment %s to sink %s", it.fragment.Number, sink.Name()), Err: err}
-		}
-		r.Account.images(sink.Name(), len(records)-skipped, skipped)
-	}
-	gaps := append(it.gaps, it.lane.outcome.Gaps...)
-	for i, g := range gaps {
-		if i == maxLoggedGaps {
-			r.Log.Warn("more gaps: the summary counts them", "stream", r.Name, "gaps", len(gaps)-i)
-			break
-		}
-		r.Log.Warn("gap", "stream", r.Name, "fragment", g.FragmentNumber, "from_frame", g.FrameIndex, "frames_lost", g.FramesLost, "reason", g.Reason, "detail", g.Detail)
-	}
-	r.Account.commit(it.fragment, it.lane.outcome, gaps)
-	r.Meter.Gaps.Add(int64(len(gaps)))
-	if it.fragment != nil {
-		r.Meter.Fragments.Add(1)
-		r.Meter.FramesDecoded.Add(int64(it.lane.outcome.FramesDecoded))
-	}
-	return nil
-}
-
-// byteGate lets fragments in while those in flight are small enough together. One alone
-// never shuts it, since it may wait for the next.
-type byteGate struct {
-	mu          sync.Mutex
-	limit, used int64
-	fragments   int
-	change      chan struct{} // holds a token when used has shrunk
-}
-
-func (g *byteGate) add(bytes int64, fragments int) {
-	g.mu.Lock()
-	g.used += bytes
-	g.fragments += fragments
-	g.mu.Unlock()
-	select {
-	case g.change <- struct{}{}:
-	default:
-	}
-}
-
-// wait returns when less than the limit is in use, or one fragment. One goroutine may wait.
-func (g *byteGate) wait(ctx context.Context) error {
-	for {
-		g.mu.Lock()
-		room := g.used < g.limit || g.fragments <= 1
-		g.mu.Unlock()
-		if room {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-g.change:
-		}
-	}
 }

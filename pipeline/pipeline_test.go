@@ -78,8 +78,15 @@ func (f *fan) Plan(frag *media.Fragment) func(context.Context, func(media.Image)
 	}
 }
 
-func (f *fan) Lost()            {}
-func (f *fan) End() []media.Gap { return nil }
+func (f *fan) Sinks() []string   { return f.sinks }
+func (f *fan) MaxLookahead() int { return 0 }
+func (f *fan) Lost()             {}
+func (f *fan) End() []media.Gap  { return nil }
+
+// stray makes images for other sinks than it says.
+type stray struct{ *fan }
+
+func (stray) Sinks() []string { return []string{"a"} }
 
 // ledger is a sink that notes what happens to it.
 type ledger struct {
@@ -90,54 +97,69 @@ type ledger struct {
 
 	mu        sync.Mutex
 	written   map[string]bool
+	under     map[string]int // writes under way, by fragment
+	images    map[string][]media.FrameInfo
 	commits   []string
 	perCommit []int
-	early     []string // commits with a record that was not durable
+	early     []string // fragments that ended before all of their writes had returned
 	now, peak int
+	finished  int
+	abandoned int
 }
 
 func newLedger(name string) *ledger {
-	return &ledger{name: name, inFlight: 4, written: map[string]bool{}}
+	return &ledger{name: name, inFlight: 4, written: map[string]bool{}, under: map[string]int{}, images: map[string][]media.FrameInfo{}}
 }
 
 func (l *ledger) Name() string     { return l.name }
 func (l *ledger) MaxInFlight() int { return l.inFlight }
 
-func (l *ledger) Write(ctx context.Context, img media.Image) (media.Record, error) {
+func (l *ledger) Write(ctx context.Context, img media.Image) error {
 	key := fmt.Sprintf("%s/%d", img.FragmentNumber, img.Index)
 	l.mu.Lock()
 	l.now++
 	l.peak = max(l.peak, l.now)
+	l.under[img.FragmentNumber]++
 	l.mu.Unlock()
 	if l.gate != nil {
 		select {
 		case <-ctx.Done():
-			return media.Record{}, ctx.Err()
+			return ctx.Err()
 		case <-l.gate:
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.now--
+	l.under[img.FragmentNumber]--
 	if key == l.failAt {
-		return media.Record{}, errors.New("disk full")
+		return errors.New("disk full")
 	}
 	l.written[key] = true
-	return media.Record{FrameInfo: img.FrameInfo, Key: key}, nil
+	l.images[img.FragmentNumber] = append(l.images[img.FragmentNumber], img.FrameInfo)
+	return nil
 }
 
-func (l *ledger) Commit(_ context.Context, f *media.Fragment, records []media.Record) error {
+func (l *ledger) EndFragment(_ context.Context, f *media.Fragment, durable func(media.Receipt)) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, r := range records {
-		if !l.written[r.Key] || r.Index != i {
-			l.early = append(l.early, r.Key)
+	images := l.images[f.Number]
+	if l.under[f.Number] > 0 {
+		l.early = append(l.early, f.Number)
+	}
+	for i := range images { // all of them, in whatever order they were written
+		if !l.written[fmt.Sprintf("%s/%d", f.Number, i)] {
+			l.early = append(l.early, f.Number)
 		}
 	}
 	l.commits = append(l.commits, f.Number)
-	l.perCommit = append(l.perCommit, len(records))
+	l.perCommit = append(l.perCommit, len(images))
+	l.mu.Unlock()
+	durable(media.Receipt{Written: len(images)})
 	return nil
 }
+
+func (l *ledger) Finish(context.Context) error { l.finished++; return nil }
+func (l *ledger) Abandon() error               { l.abandoned++; return nil }
 
 func quiet() Options { return Options{Log: slog.New(slog.DiscardHandler), FragmentsInFlight: 3} }
 
@@ -177,6 +199,9 @@ func TestRunCommitsEveryFragmentInOrderAndOnlyWhatIsDurable(t *testing.T) {
 		}
 		if !slices.IsSorted(l.commits) || len(l.commits) != 50 {
 			t.Errorf("sink %s: commits = %v", l.name, l.commits)
+		}
+		if l.finished != 1 || l.abandoned != 0 {
+			t.Errorf("sink %s: finished %d times, abandoned %d times", l.name, l.finished, l.abandoned)
 		}
 		if l.peak > l.inFlight {
 			t.Errorf("sink %s: %d writes at once, the limit is %d", l.name, l.peak, l.inFlight)
@@ -231,7 +256,7 @@ func TestRunStopsAtOnceWhenAStageFails(t *testing.T) {
 			return Stream{Source: &script{n: 1 << 30}, Planner: &fan{images: 2, size: 1, sinks: []string{"a"}}, Sinks: []Sink{l}}
 		},
 		"an image for no sink": func() Stream {
-			return Stream{Source: &script{n: 1 << 30}, Planner: &fan{images: 2, size: 1, sinks: []string{"x"}}, Sinks: []Sink{newLedger("a")}}
+			return Stream{Source: &script{n: 1 << 30}, Planner: stray{&fan{images: 2, size: 1, sinks: []string{"x"}}}, Sinks: []Sink{newLedger("a")}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -294,10 +319,10 @@ func TestUntilDrainsWhatWasRead(t *testing.T) {
 // skipping is a sink that finds every other image there already.
 type skipping struct{ *ledger }
 
-func (s skipping) Write(ctx context.Context, img media.Image) (media.Record, error) {
-	r, err := s.ledger.Write(ctx, img)
-	r.Skipped = img.Index%2 == 1
-	return r, err
+func (s skipping) EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error {
+	return s.ledger.EndFragment(ctx, f, func(r media.Receipt) {
+		durable(media.Receipt{Written: r.Written - r.Written/2, Skipped: r.Written / 2})
+	})
 }
 
 func TestWhatWasThereAlreadyIsCountedApart(t *testing.T) {

@@ -1,6 +1,12 @@
-// Package pipeline carries fragments of one stream from a source through the
-// decode stage to the sinks, in order and within bounds. It declares what it
-// needs of the stages and imports none of them.
+// Package pipeline carries the fragments of one stream from a source through the decode stage to
+// sinks, in order and within bounds. It declares what it needs of these stages and imports none of
+// them.
+//
+// A program puts a [Stream] together and calls [Run], which returns when the source has ended, a
+// stage has failed or the context is cancelled. Package source has the sources, package decode the
+// planner, and package sink the sink that names images and writes them to a folder or a bucket. For
+// a sink of one's own [NewFuncSink] takes a function that gets each image; [Sink] is the whole
+// contract, which also fits objects that hold the images of many fragments.
 package pipeline
 
 import (
@@ -20,36 +26,28 @@ type Source interface {
 	Close() error
 }
 
-// Planner is the decode stage of one stream.
+// Planner is the decode stage of one stream. A run calls its methods from one goroutine at a time.
 type Planner interface {
-	// Plan decides what is wanted of f; it is called in stream order. The
-	// function that it returns does the work, at the same time as others. It
-	// waits while all decoders are busy, calls emit for every image in
-	// presentation order, on the goroutine it was called on and never after it
-	// has returned, and stops with emit's error. Its own error ends the run;
-	// what is merely missing is in the outcome. It may wait for later calls of the
-	// planner's: for that of the next fragment, for 32 of them when nothing is wanted of
-	// those in between, which do not wait themselves, and for End. Of several that wait for a
-	// decoder the oldest gets it.
+	// Sinks returns the names of the sinks that the planner makes images for.
+	Sinks() []string
+	// MaxLookahead returns how many fragments beyond its own a work function may wait for
+	// (see Plan).
+	MaxLookahead() int
+	// Plan decides what is wanted of f. It is called in stream order. The work function that it
+	// returns decodes the fragment, at the same time as those of other fragments:
+	//
+	//   - The work function is called once, on a goroutine of its own.
+	//   - It waits for a free decoder. The oldest fragment that waits gets the next one.
+	//   - It calls emit for each image, in presentation order, on the goroutine that it was called
+	//     on and never after it has returned. It stops with emit's error.
+	//   - The work function may block until a later Plan (at most MaxLookahead fragments on) or
+	//     End is called. The fragments in between do not block, and a lost fragment counts as one.
+	//   - Its error ends the run. What is merely missing is a gap in the outcome.
 	Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error)
-	// Lost tells the stage that a fragment is missing between the last one that was planned and
+	// Lost tells the planner that a fragment is missing between the last one that was planned and
 	// the next.
 	Lost()
-	// End tells the stage that no fragment follows. It is called once, unless the run is given
+	// End tells the planner that no fragment follows. It is called once, unless the run is given
 	// up, and returns what was asked for and is not there.
 	End() []media.Gap
-}
-
-// Sink writes the images of one sink (see sink.Sink).
-type Sink interface {
-	// Name is the sink's name.
-	Name() string
-	// MaxInFlight is the largest number of Writes to have under way at once.
-	MaxInFlight() int
-	// Write makes one image durable. Several goroutines may call it at once.
-	Write(ctx context.Context, img media.Image) (media.Record, error)
-	// Commit writes the manifest part of a fragment whose images are all
-	// durable. The records are in presentation order and at least one. It is
-	// called for one fragment after the other.
-	Commit(ctx context.Context, f *media.Fragment, records []media.Record) error
 }

@@ -26,6 +26,9 @@ type patient struct {
 	calls []string
 }
 
+func (p *patient) Sinks() []string   { return []string{"a"} }
+func (p *patient) MaxLookahead() int { return 32 }
+
 func (p *patient) note(call string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,22 +2,12 @@ package sink
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
-	"time"
-
-	"github.com/kvsframes/kvsframes/media"
 )
 
-// Options are what New can do without. The zero value is the default.
+// Options holds New's optional settings.
 type Options struct {
 	// RunID is the value of {run_id}; it is needed when a path has that token.
 	RunID string
@@ -28,8 +18,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Sink names, writes and records the images of one sink. Its methods may be
-// called by several goroutines and for several streams at once.
+// Sink names, writes and records the images of one sink, an object each. Each stream has a Writer of
+// its own; all of them together keep to the sink's max_in_flight.
 type Sink struct {
 	config   Config
 	store    Store
@@ -44,7 +34,7 @@ type Sink struct {
 }
 
 // New returns a sink that writes to store. The caller closes the store, if it has
-// to be closed, after the last call of the sink's.
+// to be closed, after the last call of the last writer.
 func New(config Config, store Store, opts Options) (*Sink, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("set up sink %q: %w", config.Name, err)
@@ -73,8 +63,8 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 // Name returns the sink's name.
 func (s *Sink) Name() string { return s.config.Name }
 
-// MaxInFlight returns the largest number of Writes that have an effect at once;
-// more of them wait. It is 1 when keys do not tell frames apart, because the last
+// MaxInFlight returns the largest number of images that are written at once, those of all writers
+// together; more of them wait. It is 1 when keys do not tell frames apart, because the last
 // image written then has to be the last one given.
 func (s *Sink) MaxInFlight() int {
 	if !s.path.Distinguishes().Frames {
@@ -95,151 +85,4 @@ func (s *Sink) put(ctx context.Context, key string, body []byte, opts PutOptions
 		s.bytes.Add(int64(len(body)))
 	}
 	return err
-}
-
-// Write stores an image under its key and returns the record that says so. When
-// an object of that key is there already, if_exists decides: overwrite replaces
-// it, fail returns an error that is ErrExist, and skip looks at it and leaves it alone: the
-// record is marked as Skipped, and as Differs unless the object holds just this image.
-//
-// Write neither keeps nor changes img.Data. An error means that there is no
-// record, not that there is no object.
-func (s *Sink) Write(ctx context.Context, img media.Image) (media.Record, error) {
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		return media.Record{}, ctx.Err()
-	}
-	defer func() { <-s.slots }()
-
-	sum := sha256.Sum256(img.Data)
-	record := media.Record{
-		FrameInfo: img.FrameInfo,
-		Sink:      s.config.Name,
-		Key:       s.path.Image(img, s.runID),
-		Format:    img.Format,
-		Width:     img.Width,
-		Height:    img.Height,
-		Bytes:     int64(len(img.Data)),
-		SHA256:    hex.EncodeToString(sum[:]),
-		Concealed: img.Concealed,
-		Answers:   img.Answers,
-		Label:     img.Label,
-		Tags:      img.Tags,
-	}
-	err := s.place(ctx, &record, img)
-	if err != nil {
-		return media.Record{}, fmt.Errorf("write image: %w", err)
-	}
-	s.log.DebugContext(ctx, "wrote image", "key", record.Key, "bytes", len(img.Data), "skipped", record.Skipped, "differs", record.Differs)
-	return record, nil
-}
-
-// maxVanished is how often an object may be there when it is written and gone when it is looked at.
-const maxVanished = 3
-
-// place puts an image, or notes in its record what is there instead.
-func (s *Sink) place(ctx context.Context, record *media.Record, img media.Image) error {
-	opts := PutOptions{
-		ContentType: img.ContentType,
-		Metadata:    metadata(s.config.Destination.Metadata, img, s.runID),
-		IfAbsent:    s.config.Destination.IfExists != IfExistsOverwrite,
-	}
-	var err error
-	for range maxVanished {
-		err = s.put(ctx, record.Key, img.Data, opts)
-		if s.config.Destination.IfExists != IfExistsSkip || !errors.Is(err, ErrExist) {
-			return err
-		}
-		var same bool
-		same, err = s.store.Holds(ctx, record.Key, img.Data)
-		if !errors.Is(err, fs.ErrNotExist) {
-			record.Skipped, record.Differs = true, !same
-			return err
-		}
-	}
-	return err
-}
-
-// Commit writes the manifest part of a fragment whose images are all durable, a line for
-// each record that does not differ from its object. No line, or a sink without manifest: no
-// part. A part that is there already is replaced, because the new one says what this run asked for,
-// unless an object differs: then it may be the part of that object, and stays. With if_exists:
-// fail a part that is there is an error that is ErrExist.
-func (s *Sink) Commit(ctx context.Context, f *media.Fragment, records []media.Record) error {
-	whole := slices.DeleteFunc(slices.Clone(records), func(r media.Record) bool { return r.Differs })
-	if s.manifest == nil || len(whole) == 0 {
-		return nil
-	}
-	part, err := encodePart(whole, s.digest)
-	if err != nil {
-		return fmt.Errorf("write manifest: %w", err)
-	}
-	key := s.manifest.Part(f, s.config.Name, s.runID)
-	partial := len(whole) < len(records)
-	err = s.put(ctx, key, part, PutOptions{
-		ContentType: partContentType,
-		IfAbsent:    partial || s.config.Destination.IfExists == IfExistsFail,
-	})
-	if partial && errors.Is(err, ErrExist) {
-		s.log.WarnContext(ctx, "left a manifest part as it was: it may name objects that were there already and differ", "key", key, "records", len(whole))
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("write manifest: %w", err)
-	}
-	s.log.DebugContext(ctx, "wrote manifest", "key", key, "records", len(whole))
-	return nil
-}
-
-// metadata returns the user metadata of an image. The names of the kvs set and
-// their values (times in milliseconds since the Unix epoch) are those of the
-// managed image delivery (Kinesis Video Streams Developer Guide, Automated image
-// generation). A clock that is unknown is left out.
-func metadata(set MetadataSet, img media.Image, runID string) map[string]string {
-	if set == MetadataNone {
-		return nil
-	}
-	m := map[string]string{"aws_kinesisvideo_fragment_number": headerValue(img.FragmentNumber)}
-	for name, t := range map[string]time.Time{
-		"aws_kinesisvideo_producer_timestamp": img.ProducerTime,
-		"aws_kinesisvideo_server_timestamp":   img.ServerTime,
-	} {
-		if !t.IsZero() {
-			m[name] = strconv.FormatInt(t.UnixMilli(), 10)
-		}
-	}
-	if set != MetadataFull {
-		return m
-	}
-	m["kvsframes_stream"] = headerValue(img.Stream)
-	m["kvsframes_sink"] = headerValue(img.Sink)
-	m["kvsframes_frame_index"] = strconv.Itoa(img.Index)
-	m["kvsframes_pts_ms"] = strconv.FormatInt(milliseconds(img.PTS), 10)
-	m["kvsframes_keyframe"] = strconv.FormatBool(img.Key)
-	m["kvsframes_width"] = strconv.Itoa(img.Width)
-	m["kvsframes_height"] = strconv.Itoa(img.Height)
-	m["kvsframes_format"] = headerValue(img.Format)
-	if runID != "" {
-		m["kvsframes_run_id"] = headerValue(runID)
-	}
-	return m
-}
-
-// maxHeaderValue bounds a metadata value, in bytes: S3 takes 2 KB for all of an
-// object's (Amazon S3 User Guide, Working with object metadata).
-const maxHeaderValue = 384
-
-// headerValue makes text fit for an HTTP header: all but visible ASCII, and the
-// percent sign, is escaped as in a URL, so that it can be read back.
-func headerValue(text string) string {
-	var b strings.Builder
-	for i := 0; i < len(text) && b.Len() < maxHeaderValue; i++ {
-		if c := text[i]; c <= ' ' || c > '~' || c == '%' {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }

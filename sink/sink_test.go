@@ -43,7 +43,7 @@ func fragment() *media.Fragment {
 
 func write(t *testing.T, s *sink.Sink, img media.Image) media.Record {
 	t.Helper()
-	record, err := s.Write(t.Context(), img)
+	record, err := sink.WriteImage(s, t.Context(), img)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestWhatIsThereAlready(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := newSink(t, store, func(c *sink.Config) { c.Destination.IfExists = test.ifExists })
-		record, err := s.Write(t.Context(), picture())
+		record, err := sink.WriteImage(s, t.Context(), picture())
 		if !errors.Is(err, test.err) {
 			t.Errorf("%s: write gave %v, want %v", test.ifExists, err, test.err)
 		}
@@ -194,7 +194,7 @@ func TestSkippedObjectsAreRecordedOnlyWhenTheyAreTheImage(t *testing.T) {
 					skipped++
 				}
 			}
-			if err := s.Commit(t.Context(), fragment(), records); err != nil {
+			if err := sink.WritePart(s, t.Context(), fragment(), records); err != nil {
 				t.Fatal(err)
 			}
 			if objects, _ := s.Written(); objects != test.objects || skipped != test.skipped {
@@ -241,7 +241,7 @@ func TestAnObjectThatGoesMeanwhileIsNotTakenForTheImage(t *testing.T) {
 	for times, want := range map[int]error{1: nil, 2: nil, 9: fs.ErrNotExist} {
 		store := &fleeting{Mem: sink.NewMem(), times: times}
 		s := newSink(t, store, func(c *sink.Config) { c.Destination.IfExists = sink.IfExistsSkip })
-		record, err := s.Write(t.Context(), picture())
+		record, err := sink.WriteImage(s, t.Context(), picture())
 		if !errors.Is(err, want) || record.Skipped {
 			t.Errorf("gone %d times: record %+v, error %v", times, record, err)
 		}
@@ -262,7 +262,7 @@ func TestAManifestThatIsThereAlready(t *testing.T) {
 		if err := store.Put(t.Context(), key, []byte("older"), sink.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Commit(t.Context(), fragment(), []media.Record{record}); !errors.Is(err, want) {
+		if err := sink.WritePart(s, t.Context(), fragment(), []media.Record{record}); !errors.Is(err, want) {
 			t.Errorf("%s: commit gave %v, want %v", ifExists, err, want)
 		}
 		if object, err := store.Get(key); err != nil || (string(object.Body) == "older") != (want != nil) {
@@ -282,7 +282,7 @@ func TestManifestLines(t *testing.T) {
 	second.Answers = []time.Time{second.ProducerTime.Truncate(time.Second), second.ProducerTime.Truncate(time.Second).Add(1500 * time.Microsecond)}
 	records := []media.Record{write(t, s, second), write(t, s, picture())} // in the wrong order on purpose
 	before := slices.Clone(records)
-	if err := s.Commit(t.Context(), fragment(), records); err != nil {
+	if err := sink.WritePart(s, t.Context(), fragment(), records); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(records, before) {
@@ -328,7 +328,7 @@ func TestShapesOfImages(t *testing.T) {
 		s := newSink(t, store, nil)
 		img := picture()
 		img.Format, img.Width, img.Height, img.Data = test.format, test.width, test.height, make([]byte, test.bytes)
-		if err := s.Commit(t.Context(), fragment(), []media.Record{write(t, s, img)}); err != nil {
+		if err := sink.WritePart(s, t.Context(), fragment(), []media.Record{write(t, s, img)}); err != nil {
 			t.Fatal(err)
 		}
 		part, err := store.Get("front-door/manifest/thumbs/" + fragmentNumber + ".jsonl")
@@ -351,11 +351,11 @@ func TestShapesOfImages(t *testing.T) {
 
 func TestNoRecordAndNoManifestGiveNoPart(t *testing.T) {
 	store := sink.NewMem()
-	if err := newSink(t, store, nil).Commit(t.Context(), fragment(), nil); err != nil {
+	if err := sink.WritePart(newSink(t, store, nil), t.Context(), fragment(), nil); err != nil {
 		t.Error(err)
 	}
 	none := newSink(t, store, func(c *sink.Config) { c.Manifest.Format = sink.ManifestNone })
-	if err := none.Commit(t.Context(), fragment(), []media.Record{{Key: "x"}}); err != nil {
+	if err := sink.WritePart(none, t.Context(), fragment(), []media.Record{{Key: "x"}}); err != nil {
 		t.Error(err)
 	}
 	if keys := store.Keys(); len(keys) != 0 {
@@ -404,14 +404,14 @@ func TestNoMoreWritesThanMaxInFlightReachTheStore(t *testing.T) {
 		var wg sync.WaitGroup
 		errs := make([]error, want)
 		for i := range want {
-			wg.Go(func() { _, errs[i] = s.Write(t.Context(), picture()) })
+			wg.Go(func() { _, errs[i] = sink.WriteImage(s, t.Context(), picture()) })
 		}
 		for range want {
 			<-store.entered
 		}
 		// All places are taken: one more waits, and its context ends the wait.
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		if _, err := s.Write(ctx, picture()); !errors.Is(err, context.DeadlineExceeded) || len(store.entered) != 0 {
+		if _, err := sink.WriteImage(s, ctx, picture()); !errors.Is(err, context.DeadlineExceeded) || len(store.entered) != 0 {
 			t.Errorf("one write more than %d gave %v and reached the store %d times", want, err, len(store.entered))
 		}
 		cancel()
@@ -433,7 +433,7 @@ func TestASecondRunLeavesTheSameFiles(t *testing.T) {
 			img.Index, img.Data = i, []byte{byte(i)}
 			records = append(records, write(t, s, img))
 		}
-		if err := s.Commit(t.Context(), fragment(), records); err != nil {
+		if err := sink.WritePart(s, t.Context(), fragment(), records); err != nil {
 			t.Fatal(err)
 		}
 		names, err := files(root)

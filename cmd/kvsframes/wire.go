@@ -32,7 +32,7 @@ type stages struct {
 	many    bool
 	pool    *decode.Pool
 	outputs []decode.Output
-	sinks   []pipeline.Sink
+	sinks   []*sink.Sink
 	counted []counted // the same sinks
 	closers []func() error
 	outages outages
@@ -226,11 +226,15 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 	src = source.WithEnd(src, st.source.End, st.source.EndClock())
 	src = source.WithVideo(src, st.source.Track)
 	defer st.outages.watch(in.Stream, src)()
+	sinks := make([]pipeline.Sink, len(st.sinks))
+	for i, s := range st.sinks {
+		sinks[i] = s.NewWriter()
+	}
 	sum, err := pipeline.Run(ctx, pipeline.Stream{
 		Name:    in.Stream,
 		Source:  pipeline.Until(draining, src),
 		Planner: planner,
-		Sinks:   st.sinks,
+		Sinks:   sinks,
 	}, o)
 	if n := source.Unwanted(src); n > 0 {
 		o.Log.Info("fragments passed over, their tags are others", "stream", in.Stream, "fragments", n)

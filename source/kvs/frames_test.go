@@ -74,7 +74,7 @@ func objects(t *testing.T, s source.Source) map[string][sha256.Size]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	summary, err := pipeline.Run(t.Context(), pipeline.Stream{Name: "cam", Source: s, Planner: planner, Sinks: []pipeline.Sink{out}}, pipeline.Options{Log: quiet})
+	summary, err := pipeline.Run(t.Context(), pipeline.Stream{Name: "cam", Source: s, Planner: planner, Sinks: []pipeline.Sink{out.NewWriter()}}, pipeline.Options{Log: quiet})
 	if err != nil || summary.Gaps > 0 {
 		t.Fatalf("error %v, gaps %v", err, summary.GapList)
 	}

@@ -1,0 +1,191 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// outlet is the way of a run's images into one sink.
+type outlet struct {
+	sink  Sink
+	index int
+	// places has one for each Write that may be under way. A sink that takes one call at a time has
+	// one place, which its EndFragments take, too.
+	places chan struct{}
+	ended  chan *item // fragments whose images are all on their way, in order
+	// fragments is the number of those that were ended, reports that of the fragments that the sink
+	// has reported.
+	fragments, reports atomic.Int64
+	finished           bool
+}
+
+// share is what one sink gets of one item.
+type share struct {
+	writes sync.WaitGroup
+	// failed is the first failed Write. It is set before writes is done.
+	failed atomic.Pointer[SinkError]
+}
+
+func newOutlet(index int, sink Sink) *outlet {
+	return &outlet{
+		sink: sink, index: index,
+		places: make(chan struct{}, max(1, sink.MaxInFlight())), ended: make(chan *item, maxUndelivered),
+	}
+}
+
+// serial reports whether the sink takes one call at a time.
+func (o *outlet) serial() bool { return cap(o.places) == 1 }
+
+func (o *outlet) enter(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case o.places <- struct{}{}:
+		return nil
+	}
+}
+
+func (o *outlet) leave() { <-o.places }
+
+// deliver starts the writes of all images, fragment after fragment.
+func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
+	for it := range r.order {
+		r.unsettled.push(it, len(r.outlets))
+		if err := r.deliverItem(ctx, group, it); err != nil {
+			return err
+		}
+		r.note(it)
+		r.unsettled.done(it)
+	}
+	for _, out := range r.outlets {
+		close(out.ended)
+	}
+	return ctx.Err()
+}
+
+// deliverItem starts the writes of one fragment's images and then tells the sinks of its end.
+func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) error {
+	it.shares = make([]share, len(r.outlets))
+	for {
+		img, ok, err := r.backlog.take(ctx, &it.lane)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if err := r.write(ctx, group, it, img); err != nil {
+			return err
+		}
+	}
+	if it.fragment == nil {
+		return nil
+	}
+	for _, out := range r.outlets {
+		if out.serial() { // its place passes on to EndFragment
+			if err := out.enter(ctx); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case out.ended <- it:
+		}
+	}
+	return nil
+}
+
+// write hands one image to its sink, when that has a place free.
+func (r *run) write(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
+	i := slices.IndexFunc(r.outlets, func(o *outlet) bool { return o.sink.Name() == img.Sink })
+	if i < 0 {
+		return fmt.Errorf("deliver image: no sink is named %q", img.Sink)
+	}
+	out, part := r.outlets[i], &it.shares[i]
+	if err := out.enter(ctx); err != nil {
+		return err
+	}
+	part.writes.Add(1)
+	group.Go(func() error {
+		defer part.writes.Done()
+		defer out.leave()
+		defer r.backlog.release(&it.lane, int64(len(img.Data)))
+		if err := out.sink.Write(ctx, img); err != nil {
+			failed := &SinkError{Sink: img.Sink, Op: "write to sink " + img.Sink, Err: err}
+			part.failed.CompareAndSwap(nil, failed)
+			return failed
+		}
+		return nil
+	})
+	return nil
+}
+
+// run ends fragments in order, each when all Writes of its images have returned, and finishes the
+// sink after the last one. report returns what the sink calls when a fragment is durable.
+func (o *outlet) run(ctx context.Context, report func(*outlet, *item) func(media.Receipt)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case it, more := <-o.ended:
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !more {
+				return o.finish(ctx)
+			}
+			if err := o.endFragment(ctx, it, report(o, it)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (o *outlet) endFragment(ctx context.Context, it *item, durable func(media.Receipt)) error {
+	part := &it.shares[o.index]
+	part.writes.Wait()
+	if failed := part.failed.Load(); failed != nil {
+		return failed
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := o.sink.EndFragment(ctx, it.fragment, durable); err != nil {
+		return &SinkError{Sink: o.sink.Name(), Op: fmt.Sprintf("commit fragment %s to sink %s", it.fragment.Number, o.sink.Name()), Err: err}
+	}
+	if o.serial() {
+		o.leave()
+	}
+	return nil
+}
+
+func (o *outlet) finish(ctx context.Context) error {
+	err := o.sink.Finish(ctx)
+	if missing := o.fragments.Load() - o.reports.Load(); err == nil && missing > 0 {
+		err = fmt.Errorf("%d fragments were not reported as durable", missing)
+	}
+	if err != nil {
+		return &SinkError{Sink: o.sink.Name(), Op: "finish sink " + o.sink.Name(), Err: err}
+	}
+	o.finished = true
+	return nil
+}
+
+// abandon gives up what the sink has open, unless it has finished. No call of the sink's is under way.
+func (o *outlet) abandon(log *slog.Logger) {
+	if o.finished {
+		return
+	}
+	if err := o.sink.Abandon(); err != nil {
+		log.Warn("open objects of a sink could not be removed", "sink", o.sink.Name(), "error", err)
+	}
+}

@@ -1,0 +1,95 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Sink takes the images of one stream, makes them durable, and reports each fragment of which all
+// images are (see sink.Writer). An object may hold one image, or those of many fragments: then a
+// fragment is reported when the last object that holds an image of it is complete.
+//
+// A run calls a sink like this:
+//
+//  1. Write, for each image: up to MaxInFlight calls at once, those of later fragments among them.
+//  2. EndFragment, for each fragment in stream order, with or without images, when all Writes of
+//     its images have returned: one call after the other, and at the same time as Writes of later
+//     fragments.
+//  3. Finish, once, at the end of the stream, when all other calls have returned. If the run fails
+//     or is cancelled before, or if Finish fails, it is Abandon instead, also once.
+//
+// If MaxInFlight is 1 there is one call at a time, and all are in stream order.
+//
+// An error of Write, EndFragment or Finish ends the run: nothing but Abandon is called after it. A
+// sink repeats by itself what is worth repeating. A wait ends with its context, and with the
+// context's error.
+//
+// A process can end at any point, and the next one may read the same fragments again. So a sink makes
+// nothing visible that is not whole, and names objects by what they hold: doing a fragment again
+// gives the same objects.
+type Sink interface {
+	// Name is the name that the images' Sink field has.
+	Name() string
+	// MaxInFlight is the largest number of Writes to have under way at once, at least 1.
+	MaxInFlight() int
+	// Write takes one image, which is the sink's from then on. The run counts img.Data in
+	// Options.BacklogBytes until Write returns; a sink that keeps it longer, or keeps objects open,
+	// has a bound of its own. When Write returns, the image need not be durable.
+	Write(ctx context.Context, img media.Image) error
+	// EndFragment tells the sink that no more images of f follow. It returns without waiting for
+	// images to come. The sink calls durable once, as soon as all images of f are durable and
+	// recorded: before EndFragment returns, or on any goroutine until Finish or Abandon returns.
+	// Fragments are reported in the order of their EndFragment, one after the other, and never after
+	// Abandon was called. durable does not block.
+	EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error
+	// Finish completes the objects that are open. When it returns nil, all fragments have been
+	// reported.
+	Finish(ctx context.Context) error
+	// Abandon discards the objects that are open, so that nothing of them becomes visible or stays
+	// behind. It is called after a context has ended, and limits its waits by itself.
+	Abandon() error
+}
+
+// NewFuncSink returns a sink that passes each image to write, which returns when the image is where
+// it belongs. Up to maxInFlight calls are under way at once; with 1 or less there is one at a time,
+// and images come in stream order. A fragment counts as delivered when write has returned nil for all
+// of its images. The sink serves one run of one stream.
+func NewFuncSink(name string, maxInFlight int, write func(ctx context.Context, img media.Image) error) Sink {
+	return &funcSink{name: name, maxInFlight: max(1, maxInFlight), write: write, written: map[string]int{}}
+}
+
+type funcSink struct {
+	name        string
+	maxInFlight int
+	write       func(context.Context, media.Image) error
+
+	mu      sync.Mutex
+	written map[string]int // images by the number of their fragment, until that ends
+}
+
+func (s *funcSink) Name() string     { return s.name }
+func (s *funcSink) MaxInFlight() int { return s.maxInFlight }
+
+func (s *funcSink) Write(ctx context.Context, img media.Image) error {
+	if err := s.write(ctx, img); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written[img.FragmentNumber]++
+	return nil
+}
+
+func (s *funcSink) EndFragment(_ context.Context, f *media.Fragment, durable func(media.Receipt)) error {
+	s.mu.Lock()
+	n := s.written[f.Number]
+	delete(s.written, f.Number)
+	s.mu.Unlock()
+	durable(media.Receipt{Written: n})
+	return nil
+}
+
+func (s *funcSink) Finish(context.Context) error { return nil }
+func (s *funcSink) Abandon() error               { return nil }
