@@ -58,7 +58,7 @@ func readFile(t testing.TB, pool *Pool, path string, sample plan.Sample) (images
 	t.Helper()
 	cfg := source.DefaultConfig()
 	cfg.Type, cfg.Paths = source.TypeFile, []string{path}
-	inputs, err := source.Files(cfg, nil, nil)
+	inputs, err := source.OpenFiles(cfg, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -29,7 +30,7 @@ type Input struct {
 	Open func(ctx context.Context) (Source, error)
 }
 
-// Files returns the streams that the paths of a file source name: recordings of
+// OpenFiles returns the streams that the paths of a file source name: recordings of
 // GetMedia payloads and plain MKV files, told apart by their content.
 //
 // A path is a file, a named pipe, a glob (its matches in lexical order), or "-"
@@ -41,18 +42,16 @@ type Input struct {
 // Paths that name nothing or what cannot be read, a file named twice, and two files
 // that would give the same stream name are errors, joined, each a *media.FieldError.
 //
-// Warnings about what the files hold go to log.
-func Files(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
+// It finds out whether the files can be read; the Inputs open them. Warnings about what
+// the files hold go to log, or nowhere when log is nil.
+func OpenFiles(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
 	paths, err := expand(cfg.Paths)
 	if err != nil {
 		return nil, err
 	}
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	split := payload.Config{
 		Stream: cfg.Stream, MaxFragmentSize: cfg.MaxFragmentSize,
-		Track: uint64(cfg.Track), StartTime: cfg.StartTime.Time, Log: log,
+		Track: uint64(cfg.Track), StartTime: cfg.StartTime.Time, Log: logging.OrSilent(log),
 	}
 	if cfg.Stream != "" {
 		return []Input{fileInput(paths, stdin, split)}, nil
@@ -244,14 +243,15 @@ func (s *fileSource) Next(ctx context.Context) (*media.Fragment, error) {
 	}
 }
 
-// BytesRead implements Source.
-func (s *fileSource) BytesRead() int64 {
+// Stats implements Source.
+func (s *fileSource) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.split == nil {
-		return s.before
+	stats := Stats{BytesRead: s.before}
+	if s.split != nil {
+		stats.BytesRead += s.split.BytesRead()
 	}
-	return s.before + s.split.BytesRead()
+	return stats
 }
 
 // Close implements Source.

@@ -57,8 +57,8 @@ func (p *position) remember(f *media.Fragment) {
 	}
 }
 
-// pass notes that a fragment is behind.
-func (p *position) pass(number string) {
+// advance makes a fragment the last one that was handed on or given up.
+func (p *position) advance(number string) {
 	p.last, p.first = number, ""
 	p.byTime, p.byEarliest, p.skip = false, false, 0
 }

@@ -108,10 +108,10 @@ var (
 	verdictUnknown = Verdict{Class: ClassRetry, Tries: 3, Refresh: true}
 )
 
-// Judge says what to do about an error of a call or of a session. It reads
+// VerdictOf returns what to do about an error of a call or of a session. It reads
 // *payload.ErrorTag, errors with an ErrorCode method (as the AWS SDK's have) and what the
 // Splitter returns; everything else is taken for a lost connection.
-func Judge(err error) Verdict {
+func VerdictOf(err error) Verdict {
 	var tag *payload.ErrorTag
 	if errors.As(err, &tag) {
 		return judgeTag(tag)

@@ -93,10 +93,3 @@ func (s *watched) goesOn(f *media.Fragment) bool {
 	}
 	return false
 }
-
-// Inside, Reach, Unfinished, Reconnects and Pauses are the source's.
-func (s *watched) Inside() error               { return inside(s.Source) }
-func (s *watched) Reach() Reach                { return ReachOf(s.Source) }
-func (s *watched) Unfinished() *media.Fragment { return unfinished(s.Source) }
-func (s *watched) Reconnects() int             { return reconnects(s.Source) }
-func (s *watched) Pauses() int                 { return pauses(s.Source) }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -134,21 +133,21 @@ sinks:
 	return readSummary(t, summary)["cam"]
 }
 
-// fragmentsOf reads the stream once more, as the program's source does.
+// fragmentsOf reads all that the stream has.
 func fragmentsOf(t *testing.T, url string) []*media.Fragment {
 	t.Helper()
 	aws, err := kvs.LoadAWS(t.Context(), "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := kvs.Open(t.Context(), aws, kvs.Config{Stream: "cam", EndpointURL: url, Start: source.StartSelector{Type: source.StartEarliest}}, slog.New(slog.DiscardHandler))
+	src, err := kvs.Open(t.Context(), kvs.Config{AWS: aws, Stream: "cam", EndpointURL: url, Mode: source.ModeArchive})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer session.Close()
+	defer src.Close()
 	var out []*media.Fragment
 	for {
-		f, err := session.Next(t.Context())
+		f, err := src.Next(t.Context())
 		if errors.Is(err, io.EOF) {
 			return out
 		}

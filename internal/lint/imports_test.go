@@ -17,19 +17,22 @@ import (
 var mayImport = map[string][]string{
 	"media":         {},
 	"internal/ebml": {},
-	"internal/lint": {},
+	// What a nil logger means, and how to wait before trying again: in one place for all.
+	"internal/logging": {},
+	"internal/wait":    {},
+	"internal/lint":    {},
 
-	"source":     {"media", "source/payload"},
-	"decode":     {"media", "decode/h26x", "decode/plan", "C", "github.com/asticode/go-astiav"},
-	"sink":       {"media", "golang.org/x/sync"},
+	"source":     {"media", "source/payload", "internal/logging", "internal/wait"},
+	"decode":     {"media", "decode/h26x", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
+	"sink":       {"media", "internal/logging", "golang.org/x/sync"},
 	"checkpoint": {"media"},
-	"pipeline":   {"media", "golang.org/x/sync"},
+	"pipeline":   {"media", "internal/logging", "golang.org/x/sync"},
 
 	"decode/h26x": {},
 	"decode/plan": {"media", "decode/h26x"},
 
-	"source/kvs":     {"media", "source", "source/payload", "github.com/aws"},
-	"source/payload": {"media", "internal/ebml"},
+	"source/kvs":     {"media", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
+	"source/payload": {"media", "internal/ebml", "internal/logging"},
 	"sink/s3":        {"media", "sink", "github.com/aws"},
 	"sink/storetest": {"media", "sink"},
 	// What tests of decode and of the whole program compare with.
@@ -40,7 +43,7 @@ var mayImport = map[string][]string{
 		"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure", "github.com/goccy/go-yaml",
 	},
 	// The emulator, for tests of this module and of others, and for the emulate command.
-	"kvstest":         {"media", "source/payload", "internal/ebml", "github.com/aws"},
+	"kvstest":         {"media", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
 
 	// What makes the demo's recording, and its page of thumbnails.

@@ -99,8 +99,8 @@ func TestWhereReadingStarts(t *testing.T) {
 func TestAPlannedCutIsNoWarningAndCostsNoTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, l, lines := live{start: fromEarliest, answers: []any{frags(1, 1), play(frag(2), cutFrag(3, 50)), frags(3, 3), play(time.Hour)}, want: "1, 2, 3, time", starts: "EARLIEST, after 1, after 2, after 3"}.run(t)
-		if l.Reconnects() != 3 || len(warnings(lines)) != 0 || l.BytesRead() != 350 {
-			t.Errorf("%d reconnects, %d bytes, log %q", l.Reconnects(), l.BytesRead(), lines)
+		if l.Stats().Reconnects != 3 || len(warnings(lines)) != 0 || l.Stats().BytesRead != 350 {
+			t.Errorf("%d reconnects, %d bytes, log %q", l.Stats().Reconnects, l.Stats().BytesRead, lines)
 		}
 		if delays := d.delays(); slices.Max(delays) != 0 {
 			t.Errorf("delays are %v", delays)
@@ -188,7 +188,7 @@ func TestThereAreNeverMoreThanFourCallsASecond(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := &script{t: t, then: coded("ClientLimitExceededException")}
 			log, _ := newJournal()
-			l := Reconnect(d, LiveConfig{Stream: "cam", Start: fromNow}, log)
+			l := NewLive(d, LiveConfig{Stream: "cam", Start: fromNow, Log: log})
 			defer l.Close()
 			for range 200 {
 				read(t, l, 1100*time.Millisecond)
@@ -221,7 +221,7 @@ func TestCancellingEndsEveryWait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := &script{t: t, answers: answers, then: frags(2, 2)}
 				log, _ := newJournal()
-				l := Reconnect(d, LiveConfig{Stream: "cam", Start: fromEarliest}, log)
+				l := NewLive(d, LiveConfig{Stream: "cam", Start: fromEarliest, Log: log})
 				ctx, cancel := context.WithCancel(t.Context())
 				if _, err := l.Next(ctx); err != nil {
 					t.Fatal(err)
@@ -268,7 +268,7 @@ func TestASessionThatNobodyWantsAnyMoreIsClosed(t *testing.T) {
 	log, _ := newJournal()
 	ctx, cancel := context.WithCancel(t.Context())
 	d := &lateDialer{cancel: cancel}
-	l := Reconnect(d, LiveConfig{Stream: "cam", Start: fromNow}, log)
+	l := NewLive(d, LiveConfig{Stream: "cam", Start: fromNow, Log: log})
 	if _, err := l.Next(ctx); !errors.Is(err, context.Canceled) || !d.session.closed {
 		t.Errorf("error is %v, closed: %v", err, d.session.closed)
 	}
@@ -283,7 +283,7 @@ func TestAStreamIsNotIdleWhileBytesCome(t *testing.T) {
 		const s = time.Second
 		log, _ := newJournal()
 		d := &script{t: t, answers: []any{play(frag(1), 8*s, 100, 8*s, 100, 8*s, frag(2), 8*s, 100, time.Hour)}}
-		e := WithEnd(Reconnect(d, LiveConfig{Stream: "cam", Start: fromEarliest}, log), End{IdleTimeout: 10 * s}, media.ClockProducer)
+		e := WithEnd(NewLive(d, LiveConfig{Stream: "cam", Start: fromEarliest, Log: log}), End{IdleTimeout: 10 * s}, media.ClockProducer)
 		begin := time.Now()
 		if got := strings.Join(read(t, e, time.Hour), ", "); got != "1, 2, gap, EOF" {
 			t.Errorf("got %s", got)
@@ -311,7 +311,7 @@ func TestEndsCountFragmentsOnceOverAllSessions(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := &script{t: t, answers: answers}
 				log, _ := newJournal()
-				s := WithEnd(Reconnect(d, LiveConfig{Stream: "cam", Start: fromEarliest}, log), c.end, media.ClockProducer)
+				s := WithEnd(NewLive(d, LiveConfig{Stream: "cam", Start: fromEarliest, Log: log}), c.end, media.ClockProducer)
 				begin := time.Now()
 				if got := strings.Join(read(t, s, 10*time.Minute), ", "); got != c.want {
 					t.Errorf("got %s, want %s", got, c.want)
@@ -325,7 +325,7 @@ func TestEndsCountFragmentsOnceOverAllSessions(t *testing.T) {
 				if _, err := s.Next(t.Context()); err != io.EOF {
 					t.Errorf("after the end comes %v", err)
 				}
-				if n := s.(interface{ Reconnects() int }).Reconnects(); n != len(d.open)-1 {
+				if n := s.Stats().Reconnects; n != len(d.open)-1 {
 					t.Errorf("%d reconnects over %d sessions", n, len(d.open))
 				}
 			})

@@ -7,10 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/internal/wait"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -25,12 +26,14 @@ type Dialer interface {
 	Dial(ctx context.Context, start StartSelector, refresh bool) (Source, error)
 }
 
-// LiveConfig says what a live source reads.
+// LiveConfig are the settings of a Live.
 type LiveConfig struct {
 	// Stream is the stream's name, for logs, errors and gaps.
 	Stream string
 	// Start says where the first session starts.
 	Start StartSelector
+	// Log receives what happens to sessions; nil discards it.
+	Log *slog.Logger
 }
 
 // Live is a Source that reads one stream over as many sessions as it takes: KVS ends
@@ -55,13 +58,12 @@ type LiveConfig struct {
 //
 // A fragment that begins later than the one before it ended is seen by the producer's
 // clock. When the service could be reached all the time nothing was lost: the
-// producer has paused, which is logged and counted by Pauses. When a session broke
+// producer has paused, which is logged and counted in Stats. When a session broke
 // or could not be opened in between, media may have expired unread: that is a gap
 // between the two fragments. A jump back is a producer that has been restarted or
 // repeats itself, and no loss.
 //
-// BytesRead, Close, Reconnects and Pauses may be called while Next is waiting, which
-// Close ends.
+// Stats and Close may be called while Next is waiting, which Close ends.
 type Live struct {
 	dialer Dialer
 	cfg    LiveConfig
@@ -70,11 +72,7 @@ type Live struct {
 
 	reconnects, pauses atomic.Int64
 	reach              Reaching
-	life               context.Context // a signal to end, not the context of a call
-	end                context.CancelFunc
-	mu                 sync.Mutex
-	session            Source // nil between sessions
-	before             int64  // bytes of the sessions that are over
+	sessions           *relay
 
 	// All that follows is of the goroutine that calls Next.
 	ready []result
@@ -99,9 +97,8 @@ type Live struct {
 	refresh bool
 	delay   time.Duration
 	// taken is how many bytes the session's fragments have; -1 when it brought something
-	// else, too. inside reports whether reading was given up when more had come than that.
-	taken  int64
-	inside bool
+	// else, too.
+	taken int64
 	// refused reports whether the last call was.
 	refused bool
 	// fruitless is the number of sessions and calls in a row that brought nothing.
@@ -115,12 +112,13 @@ type Live struct {
 
 var _ Source = (*Live)(nil)
 
-// Reconnect returns a source that reads a stream over all sessions that d opens. It
+// NewLive returns a source that reads a stream over all sessions that d opens. It
 // opens the first one in its first Next.
-func Reconnect(d Dialer, cfg LiveConfig, log *slog.Logger) *Live {
-	l := &Live{dialer: d, cfg: cfg, log: log.With("stream", cfg.Stream), position: begin(cfg.Start)}
-	l.life, l.end = context.WithCancel(context.Background())
-	return l
+func NewLive(d Dialer, cfg LiveConfig) *Live {
+	return &Live{
+		dialer: d, cfg: cfg, log: logging.OrSilent(cfg.Log).With("stream", cfg.Stream),
+		position: begin(cfg.Start), sessions: newRelay(),
+	}
 }
 
 // Next implements Source. It waits for as long as the stream brings nothing. After the
@@ -128,10 +126,10 @@ func Reconnect(d Dialer, cfg LiveConfig, log *slog.Logger) *Live {
 func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(l.life, cancel)()
+	defer context.AfterFunc(l.sessions.life, cancel)()
 	for {
 		switch {
-		case l.life.Err() != nil:
+		case l.sessions.closed():
 			return nil, fmt.Errorf("read stream %s: %w", l.cfg.Stream, fs.ErrClosed)
 		case len(l.ready) > 0:
 			r := l.ready[0]
@@ -141,34 +139,40 @@ func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 		case l.over != nil:
 			return nil, l.over
 		case ctx.Err() != nil:
-			if s := l.current(); s != nil {
-				l.inside = l.taken >= 0 && s.BytesRead() > l.taken
-			}
-			l.hangUp()
-			return nil, fmt.Errorf("read stream %s: %w", l.cfg.Stream, ctx.Err())
+			return nil, l.interrupted(ctx.Err())
 		}
-		session := l.current()
+		session := l.sessions.source()
 		if session == nil {
 			l.connect(waiting)
 			continue
 		}
 		f, err := session.Next(waiting)
 		if err == nil || waiting.Err() == nil {
-			l.take(f, err)
+			l.handle(f, err)
 		}
 	}
 }
 
-// current returns the session that is read, nil between sessions.
-func (l *Live) current() Source {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.session
+// interrupted hangs up and returns the error of a Next that was cancelled.
+func (l *Live) interrupted(cause error) error {
+	inside := false
+	if s := l.sessions.source(); s != nil {
+		inside = l.taken >= 0 && s.Stats().BytesRead > l.taken
+	}
+	l.hangUp()
+	err := fmt.Errorf("read stream %s: %w", l.cfg.Stream, cause)
+	switch {
+	case l.begun != nil:
+		return &UnfinishedError{Fragment: l.begun, Err: err}
+	case inside:
+		return &UnfinishedError{Gap: payload.NewGap(l.cfg.Stream, "", errSilent, 0), Err: err}
+	}
+	return err
 }
 
 // connect opens the next session when its time has come.
 func (l *Live) connect(ctx context.Context) {
-	if sleep(ctx, l.delay) != nil || l.calls.wait(ctx) != nil {
+	if wait.Sleep(ctx, l.delay) != nil || l.calls.wait(ctx) != nil {
 		return
 	}
 	start := l.selector()
@@ -182,7 +186,7 @@ func (l *Live) connect(ctx context.Context) {
 		l.log.Debug("session refused", "start", start.Type, "error", err)
 		l.failed(err)
 		l.refused = true
-		l.rest()
+		l.scheduleRedial()
 	default:
 		l.adopt(session, start)
 	}
@@ -190,11 +194,11 @@ func (l *Live) connect(ctx context.Context) {
 
 // adopt makes a session the one that is read.
 func (l *Live) adopt(session Source, start StartSelector) {
-	if !l.keep(session) {
+	if !l.sessions.use(session) {
 		return
 	}
 	l.refresh, l.flowed, l.delay = false, false, 0
-	l.taken, l.inside = 0, false
+	l.taken = 0
 	if l.refused { // what has failed inside a session is judged by what this one brings
 		l.refused = false
 		l.reach.Back()
@@ -208,36 +212,17 @@ func (l *Live) adopt(session Source, start StartSelector) {
 	l.noteOpened(session)
 }
 
-// keep takes the session, unless Close was faster: then it closes it.
-func (l *Live) keep(session Source) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.life.Err() != nil {
-		_ = session.Close() // nothing of it was wanted
-		return false
-	}
-	l.session = session
-	return true
-}
-
 // hangUp closes the session.
 func (l *Live) hangUp() {
 	if l.held != nil && !l.seen(l.held.Number) {
 		l.begun = l.held
 	}
 	l.held = nil
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.session == nil {
-		return
-	}
-	_ = l.session.Close() // says nothing that matters about a session that is given up
-	l.before += l.session.BytesRead()
-	l.session = nil
+	l.sessions.leave()
 }
 
-// take sorts what a session has brought.
-func (l *Live) take(f *media.Fragment, err error) {
+// handle decides what becomes of what a session has brought.
+func (l *Live) handle(f *media.Fragment, err error) {
 	var gap *media.GapError
 	if err != nil {
 		l.taken = -1
@@ -251,7 +236,7 @@ func (l *Live) take(f *media.Fragment, err error) {
 		l.log.Warn("fragment is damaged, it is read again", "fragment", f.Number, "error", f.Damage)
 		l.remember(f)
 		l.hangUp()
-		l.rest()
+		l.scheduleRedial()
 	case err == nil && f.Damage != "":
 		l.release()
 		l.accept(f)
@@ -266,7 +251,7 @@ func (l *Live) take(f *media.Fragment, err error) {
 		// The end of the session comes next, and the next one reads it again.
 	case errors.As(err, &gap):
 		l.release()
-		l.takeGap(gap)
+		l.handleGap(gap)
 	default:
 		l.sessionOver(err)
 	}
@@ -284,19 +269,19 @@ func (l *Live) release() {
 func (l *Live) accept(f *media.Fragment) {
 	if l.seen(f.Number) {
 		if _, other := l.recent.compare(f); other {
-			l.lose(f.Number, errConflict)
+			l.reportGap(f.Number, errConflict)
 			return
 		}
 		l.log.Debug("fragment dropped, it was read before", "fragment", f.Number, "after", l.last)
 		return
 	}
 	if l.idle {
-		l.log.Info("media comes again", "fragment", f.Number, "producer_time", f.ProducerTime)
+		l.log.Info("stream active again", "fragment", f.Number, "producer_time", f.ProducerTime)
 	}
 	from, how := l.clock.follow(f)
 	switch {
 	case how == jumpAhead && l.unsure:
-		l.lose("", fmt.Errorf("no media from %s to %s, before fragment %s: %w", stamp(from), stamp(f.ProducerTime), f.Number, errOutage))
+		l.reportGap("", fmt.Errorf("no media from %s to %s, before fragment %s: %w", stamp(from), stamp(f.ProducerTime), f.Number, errOutage))
 	case how == jumpAhead:
 		l.pauses.Add(1)
 		l.log.Info("producer has paused", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
@@ -314,15 +299,15 @@ func (l *Live) accept(f *media.Fragment) {
 // stamp writes a time for people, to the millisecond.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// advance goes on after a fragment.
+// advance makes a fragment the last one that was handed on or given up.
 func (l *Live) advance(number string) {
-	l.pass(number)
+	l.position.advance(number)
 	l.begun = nil
 	l.trouble, l.flowed, l.fruitless = trouble{}, true, 0
 }
 
-// lose hands on a gap, one for each number.
-func (l *Live) lose(number string, cause error) {
+// reportGap hands on a gap, one for each number.
+func (l *Live) reportGap(number string, cause error) {
 	if number != "" && number == l.lost {
 		return
 	}
@@ -330,23 +315,9 @@ func (l *Live) lose(number string, cause error) {
 	l.ready = append(l.ready, result{err: payload.NewGap(l.cfg.Stream, number, cause, 0)})
 }
 
-// Unfinished returns the fragment that a session broke off in and that was to be read
-// again, as far as it came; nil when there is none. Whoever ends the stream takes it
-// from here, so that it is not lost in silence. It is of the goroutine that calls Next.
-func (l *Live) Unfinished() *media.Fragment { return l.begun }
-
-// Inside returns the gap of a fragment that was coming in when reading was given up; nil
-// when none was.
-func (l *Live) Inside() error {
-	if !l.inside {
-		return nil
-	}
-	return payload.NewGap(l.cfg.Stream, "", errSilent, 0)
-}
-
 // sessionOver is called when the session has ended with err.
 func (l *Live) sessionOver(err error) {
-	held, place := l.held, l.current().BytesRead()
+	held, place := l.held, l.sessions.source().Stats().BytesRead
 	l.hangUp()
 	// An error about the fragment itself is counted as such.
 	if held != nil && !l.seen(held.Number) && held.Number != fragmentOf(err) {
@@ -371,7 +342,7 @@ func (l *Live) sessionOver(err error) {
 	if l.over != nil && held != nil {
 		l.accept(held) // there is no session that could bring the rest
 	}
-	l.rest()
+	l.scheduleRedial()
 }
 
 // ended logs the end of a session that the service has ended.
@@ -384,8 +355,8 @@ func (l *Live) ended() {
 	l.log.Info("stream is idle, waiting for media", "after", l.last)
 }
 
-// rest sets the delay before the next call.
-func (l *Live) rest() {
+// scheduleRedial sets the delay before the next call.
+func (l *Live) scheduleRedial() {
 	if l.flowed {
 		l.delay, l.flowed = 0, false
 		return
@@ -394,33 +365,16 @@ func (l *Live) rest() {
 	l.fruitless++
 }
 
-// Reach is how the stream stands with the service. An error counts until a session is open
-// again, or brings something if it came inside one.
-func (l *Live) Reach() Reach { return l.reach.Reach() }
-
-// Reconnects is the number of sessions that were opened after the first one.
-func (l *Live) Reconnects() int { return int(l.reconnects.Load()) }
-
-// Pauses is the number of times that the producer was seen to have paused.
-func (l *Live) Pauses() int { return int(l.pauses.Load()) }
-
-// BytesRead implements Source, over all sessions. What was read twice counts twice.
-func (l *Live) BytesRead() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.session == nil {
-		return l.before
+// Stats implements Source, over all sessions. An error of the service counts until a session
+// is open again, or brings something if the error came inside one.
+func (l *Live) Stats() Stats {
+	return Stats{
+		BytesRead:  l.sessions.stats().BytesRead,
+		Reconnects: int(l.reconnects.Load()),
+		Pauses:     int(l.pauses.Load()),
+		Reach:      l.reach.Reach(),
 	}
-	return l.before + l.session.BytesRead()
 }
 
 // Close implements Source.
-func (l *Live) Close() error {
-	l.end()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.session != nil {
-		_ = l.session.Close() // as in hangUp
-	}
-	return nil
-}
+func (l *Live) Close() error { return l.sessions.close() }

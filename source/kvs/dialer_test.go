@@ -27,7 +27,7 @@ func TestDialMakesOneCall(t *testing.T) {
 	for name, fail := range answers {
 		t.Run(name, func(t *testing.T) {
 			seen, e := failing(t, 1, fail)
-			stream, err := NewStream(awsConfig(), Config{Stream: "cam", EndpointURL: e.url}, quiet)
+			stream, err := newDialer(Config{AWS: awsConfig(), Stream: "cam", EndpointURL: e.url})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestASessionBeganByTheServicesClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const skew = 90 * time.Second
 		b := newBubble(t, kvstest.Options{Now: func() time.Time { return time.Now().Add(skew) }}, savedPayload())
-		s, err := Open(t.Context(), b.net.aws(), fromEarliest(memoryURL), quiet)
+		s, err := openSession(t.Context(), b.net.aws(), fromEarliest(memoryURL))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,15 +80,15 @@ func TestAStreamThatCannotBeOpenedIsRefusedBeforeAnyCall(t *testing.T) {
 		"stream: must be":       func(c *Config) { c.Stream = "a/b" },
 		"endpoint_url: must be": func(c *Config) { c.EndpointURL = "nowhere" },
 	} {
-		cfg := Config{Stream: "cam"}
+		cfg := Config{AWS: awsConfig(), Stream: "cam"}
 		edit(&cfg)
-		if _, err := NewStream(awsConfig(), cfg, quiet); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v", err)
 		}
 	}
 	awsCfg := awsConfig()
 	awsCfg.Credentials = nil
-	if _, err := NewStream(awsCfg, Config{Stream: "cam"}, quiet); err == nil || !strings.Contains(err.Error(), "no AWS credentials") {
+	if _, err := newDialer(Config{AWS: awsCfg, Stream: "cam"}); err == nil || !strings.Contains(err.Error(), "no AWS credentials") {
 		t.Errorf("error is %v", err)
 	}
 }
