@@ -27,7 +27,8 @@ var mayImport = map[string][]string{
 
 	"source/kvs":     {"media", "source", "github.com/aws"},
 	"sink/s3":        {"media", "sink", "github.com/aws"},
-	"sink/storetest": {"media", "sink"},
+	"sink/storetest": {"sink"},
+	"sink/sinktest":  {"media", "pipeline", "sink", "sink/storetest"},
 	// What tests of decode and of the whole program compare with.
 	"decode/decodetest": {"github.com/asticode/go-astiav"},
 
@@ -67,7 +68,8 @@ var owners = map[string][]string{
 	module + "/internal/kvsemu":        {"cmd/kvsframes", "internal/demo/recording", "internal/bench/payload"},
 	// Tests alone.
 	module + "/internal/s3test": {},
-	module + "/sink/storetest":  {},
+	module + "/sink/storetest":  {"sink/sinktest"},
+	module + "/sink/sinktest":   {},
 }
 
 const (

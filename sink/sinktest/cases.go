@@ -105,21 +105,63 @@ func cancelled(t *testing.T, h Harness) {
 	if h.Trouble == nil {
 		t.Skip("the operations of the destination cannot be made to hang")
 	}
-	hanging := h.Trouble.block()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go func() {
-		select {
-		case <-hanging:
-		case <-t.Context().Done():
-		}
-		cancel()
-	}()
-	if _, err := run(ctx, t, h, newStream("front-door"), nil); !errors.Is(err, context.Canceled) {
+	if _, err := runUntilItHangs(t, h, newStream("front-door"), 1, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("the run ended with %v, want context.Canceled", err)
 	}
+	h.Trouble.fail(0)
 	if all := objects(t, h); len(all) > 0 {
 		t.Errorf("%d objects are there", len(all))
+	}
+}
+
+// runUntilItHangs runs a stream and cancels the run when the nth operation of the destination hangs.
+func runUntilItHangs(t *testing.T, h Harness, s *stream, n int, change func(*observed)) (*observed, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	hanging := h.Trouble.hang(n)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-hanging:
+		case <-ctx.Done():
+		}
+		cancel()
+	})
+	defer waiting.Wait()
+	defer cancel()
+	o := &observed{Sink: h.Open(s.name)}
+	if change != nil {
+		change(o)
+	}
+	return o, o.run(ctx, t, s)
+}
+
+// killed ends the program, as far as a sink can see, at each operation of the destination.
+func killed(t *testing.T, h Harness) {
+	if h.Trouble == nil {
+		t.Skip("the operations of the destination cannot be made to hang")
+	}
+	for n, met := 1, true; met; n++ {
+		s := newStream("front-door")
+		o, err := runUntilItHangs(t, h, s, n, func(o *observed) { o.killed = true })
+		met = h.Trouble.met()
+		h.Trouble.fail(0)
+		if met && !errors.Is(err, context.Canceled) || !met && (err != nil || n == 1) {
+			t.Fatalf("operation %d: hung is %t, and the run ended with %v", n, met, err)
+		}
+		wantReported(t, h, s, o.reported)
+	}
+	wantUndisturbed(t, h)
+}
+
+// wantUndisturbed wants all images there, and the objects to be those of one more run.
+func wantUndisturbed(t *testing.T, h Harness) {
+	t.Helper()
+	wantImages(t, h, newStream("front-door"))
+	left := objects(t, h)
+	mustRun(t, h, newStream("front-door"))
+	if again := objects(t, h); !same(left, again) {
+		t.Errorf("an undisturbed run left %d objects, those before it %d, and they differ", len(again), len(left))
 	}
 }
 
@@ -130,11 +172,11 @@ func eachOperationFails(t *testing.T, h Harness) {
 		t.Skip("the operations of the destination cannot be made to fail")
 	}
 	for n := 1; ; n++ {
-		h.Trouble.plan(n)
+		h.Trouble.fail(n)
 		s := newStream("front-door")
 		o, err := run(t.Context(), t, h, s, nil)
 		met := h.Trouble.met()
-		h.Trouble.plan(0)
+		h.Trouble.fail(0)
 		if !met {
 			if err != nil || n == 1 {
 				t.Errorf("operation %d did not come, the run ended with %v", n, err)
@@ -146,10 +188,5 @@ func eachOperationFails(t *testing.T, h Harness) {
 		}
 		wantReported(t, h, s, o.reported)
 	}
-	wantImages(t, h, newStream("front-door"))
-	left := objects(t, h)
-	mustRun(t, h, newStream("front-door"))
-	if again := objects(t, h); !same(left, again) {
-		t.Errorf("a run without failures left %d objects, those with failures %d, and they differ", len(again), len(left))
-	}
+	wantUndisturbed(t, h)
 }

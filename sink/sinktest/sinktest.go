@@ -47,20 +47,23 @@ func Run(t *testing.T, open func(tb testing.TB) Harness) {
 	for _, test := range []struct {
 		name string
 		run  func(t *testing.T, h Harness)
+		// leaves reports whether the test leaves something unfinished, as a killed process does.
+		leaves bool
 	}{
-		{"a stream without fragments leaves nothing", noFragments},
-		{"fragments without images are reported", noImages},
-		{"images are durable when their fragment is reported, in order", durableThenReported},
-		{"streams at once do not mix", streamsAtOnce},
-		{"a second run leaves the same objects", twice},
-		{"a run that is given up leaves what it reported and nothing half", abandoned},
-		{"a cancelled context ends every wait", cancelled},
-		{"each operation may fail", eachOperationFails},
+		{"a stream without fragments leaves nothing", noFragments, false},
+		{"fragments without images are reported", noImages, false},
+		{"images are durable when their fragment is reported, in order", durableThenReported, false},
+		{"streams at once do not mix", streamsAtOnce, false},
+		{"a second run leaves the same objects", twice, false},
+		{"a run that is given up leaves what it reported and nothing half", abandoned, false},
+		{"a cancelled context ends every wait", cancelled, false},
+		{"each operation may fail", eachOperationFails, false},
+		{"a process may be killed at each operation", killed, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := open(t)
 			test.run(t, h)
-			if h.Unfinished == nil {
+			if h.Unfinished == nil || test.leaves {
 				return
 			}
 			if left, err := h.Unfinished(context.WithoutCancel(t.Context())); err != nil || len(left) > 0 {
@@ -75,6 +78,8 @@ type observed struct {
 	pipeline.Sink
 	// check is called for each fragment that is reported; it may be nil.
 	check func(stream, fragment string)
+	// killed reports whether the sink is to hear nothing of the end of the run.
+	killed bool
 
 	mu       sync.Mutex
 	ended    []string // fragments
@@ -122,7 +127,10 @@ func (o *observed) Finish(ctx context.Context) error {
 }
 
 func (o *observed) Abandon() error {
-	err := o.Sink.Abandon()
+	var err error
+	if !o.killed {
+		err = o.Sink.Abandon()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.over = true
@@ -136,6 +144,11 @@ func (o *observed) Abandon() error {
 func run(ctx context.Context, t *testing.T, h Harness, s *stream, check func(stream, fragment string)) (*observed, error) {
 	t.Helper()
 	o := &observed{Sink: h.Open(s.name), check: check}
+	return o, o.run(ctx, t, s)
+}
+
+func (o *observed) run(ctx context.Context, t *testing.T, s *stream) error {
+	t.Helper()
 	s.sink = o.Name()
 	if o.MaxInFlight() < 1 {
 		t.Errorf("max in flight is %d", o.MaxInFlight())
@@ -144,7 +157,7 @@ func run(ctx context.Context, t *testing.T, h Harness, s *stream, check func(str
 	for _, p := range o.problems {
 		t.Error(p)
 	}
-	return o, err
+	return err
 }
 
 // mustRun runs a stream to its end, and wants all of its images reported.

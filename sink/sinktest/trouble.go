@@ -14,10 +14,12 @@ var errTrouble = errors.New("the destination has failed")
 // Trouble makes operations of a destination fail or hang when a test wants it. The zero value lets
 // everything pass.
 type Trouble struct {
-	mu     sync.Mutex
-	count  int // operations since plan
-	failAt int // the operation that fails, from 1
-	hang   chan struct{}
+	mu    sync.Mutex
+	count int // operations since the last plan
+	at    int // the operation that fails or hangs, from 1
+	// hanging is nil if the operation fails. Otherwise that one and all after it hang, and the channel
+	// is closed when it does.
+	hanging chan struct{}
 }
 
 // Pass is called at the start of each operation. It returns the error with which the operation is to
@@ -25,42 +27,41 @@ type Trouble struct {
 func (t *Trouble) Pass(ctx context.Context) error {
 	t.mu.Lock()
 	t.count++
-	fails, hang := t.count == t.failAt, t.hang
+	hit, hanging, at := t.count == t.at, t.hanging, t.at > 0 && t.count >= t.at
 	t.mu.Unlock()
-	if hang != nil {
-		select {
-		case hang <- struct{}{}:
-		default:
-		}
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	if fails {
+	switch {
+	case hanging == nil && hit:
 		return errTrouble
+	case hanging == nil || !at:
+		return nil
+	case hit:
+		close(hanging)
 	}
-	return nil
+	<-ctx.Done()
+	return ctx.Err()
 }
 
-// plan makes the nth operation from now on fail; 0 is none.
-func (t *Trouble) plan(n int) {
+// fail makes the nth operation from now on fail; 0 is none.
+func (t *Trouble) fail(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.count, t.failAt, t.hang = 0, n, nil
+	t.count, t.at, t.hanging = 0, n, nil
 }
 
-// block makes all operations hang, and returns a channel that gets a value when one does.
-func (t *Trouble) block() <-chan struct{} {
+// hang makes the nth operation from now on and all after it hang, and returns a channel that is closed
+// when it does.
+func (t *Trouble) hang(n int) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.hang = make(chan struct{}, 1)
-	return t.hang
+	t.count, t.at, t.hanging = 0, n, make(chan struct{})
+	return t.hanging
 }
 
-// met reports whether the operation that was to fail has come.
+// met reports whether the operation that was to fail or hang has come.
 func (t *Trouble) met() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.failAt > 0 && t.count >= t.failAt
+	return t.at > 0 && t.count >= t.at
 }
 
 // Store returns a store of which every operation passes through t, but for Abandon.
