@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
-	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
@@ -32,14 +32,14 @@ type planFlags struct {
 }
 
 // rateFlag is a frame rate as a flag.
-type rateFlag struct{ decode.Rate }
+type rateFlag struct{ plan.Rate }
 
 func (f *rateFlag) Set(text string) error { return f.UnmarshalText([]byte(text)) }
 func (f *rateFlag) Type() string          { return "RATE" }
 
 // String returns nothing for no rate.
 func (f *rateFlag) String() string {
-	if f.Rate == (decode.Rate{}) {
+	if f.Rate == (plan.Rate{}) {
 		return ""
 	}
 	return f.Rate.String()
@@ -207,7 +207,7 @@ func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]strin
 }
 
 // readArchive lists the archive.
-func (sp *streamPlan) readArchive(ctx context.Context, cfg aws.Config, nameOrARN string, c source.Config, rate decode.Rate, log *slog.Logger) error {
+func (sp *streamPlan) readArchive(ctx context.Context, cfg aws.Config, nameOrARN string, c source.Config, rate plan.Rate, log *slog.Logger) error {
 	within := kvs.RangeOf(c)
 	archive, err := kvs.NewArchive(cfg, kvs.ArchiveConfig{
 		Stream: source.StreamTarget(nameOrARN), EndpointURL: c.EndpointURL, Range: within, MaxFragmentSize: c.MaxFragmentSize,
@@ -223,7 +223,7 @@ func (sp *streamPlan) readArchive(ctx context.Context, cfg aws.Config, nameOrARN
 }
 
 // addListed counts listed fragments until a limit of the settings is reached.
-func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], within kvs.Range, c source.Config, rate decode.Rate) error {
+func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], within kvs.Range, c source.Config, rate plan.Rate) error {
 	until := c.End.Timestamp
 	for f, err := range list {
 		if err != nil {
