@@ -2,9 +2,22 @@
 // what a run leaves at the sink's destination. The sink of package sink passes it on every store.
 //
 // A test of a sink brings a [Harness], which opens fresh sinks and reads back what they made, and calls
-// [Run]. The suite lets [pipeline.Run] feed the sinks, as a program does. It also makes each
-// operation of the destination fail once, if these pass through a [Trouble] ([Store] does that for a
-// sink.Store).
+// [Run]. The suite lets pipeline.Run feed the sinks, as a program does:
+//
+//	func TestSinkConforms(t *testing.T) {
+//		sinktest.Run(t, func(tb testing.TB) sinktest.Harness {
+//			place := newPlace(tb)
+//			return sinktest.Harness{
+//				Open:    func(stream string) pipeline.Sink { return newSink(place, stream) },
+//				Objects: place.objects,
+//				Images:  place.images,
+//			}
+//		})
+//	}
+//
+// If the operations of the destination pass through a [Trouble], each of them also fails once, and is the
+// last one of a process that is killed. [Store] does that for a sink that writes to a sink.Store, and
+// [ForStore] is the harness of the sink of package sink.
 package sinktest
 
 import (
