@@ -113,12 +113,12 @@ func (a *Account) End(status Status, err error) {
 	}
 }
 
-// source notes what the source says of itself.
+// source notes how far the source has come.
 func (a *Account) source(s Source) {
-	bytes, again, paused := s.BytesRead(), reconnects(s), pauses(s)
+	stats := s.Stats()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = bytes, again, paused
+	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = stats.BytesRead, stats.Reconnects, stats.Pauses
 }
 
 // begin notes that a fragment was read.

@@ -69,10 +69,8 @@ func (c Config) Files() (files FileConfig, ok bool) {
 // EndClock is the clock on which End is measured: the one of the start selector,
 // or the producer's if that has none.
 func (c Config) EndClock() media.Clock {
-	if kvs, _ := c.KVS(); kvs.StartSelector.Type == StartServerTimestamp {
-		return media.ClockServer
-	}
-	return media.ClockProducer
+	kvs, _ := c.KVS()
+	return kvs.StartSelector.Clock()
 }
 
 // Validate returns all problems of the settings, joined. Each of them is a

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/setting"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // Mode is how a KVS stream is read.
@@ -121,11 +122,15 @@ func (c KVSConfig) Validate() error {
 			p.Add("endpoint_url", "%q is not a URL such as https://host:port", c.EndpointURL)
 		}
 	}
-	start := c.StartSelector.Type
-	if (c.Mode == ModeArchive || c.Mode == ModeAuto) && (start == StartNow || start == StartContinuationToken) {
-		p.Add("start_selector.type", "%s is no place in an archive: mode %s needs EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP or SERVER_TIMESTAMP", start, c.Mode)
+	if (c.Mode == ModeArchive || c.Mode == ModeAuto) && !c.StartSelector.InArchive() {
+		p.Add("start_selector.type", "%s is no place in an archive: mode %s needs EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP or SERVER_TIMESTAMP", c.StartSelector.Type, c.Mode)
 	}
 	return p.Err()
+}
+
+// InArchive reports whether the archive of a stream has such a place.
+func (s StartSelector) InArchive() bool {
+	return s.Type != StartNow && s.Type != StartContinuationToken
 }
 
 // Validate returns all problems of the selector, joined; each is a *setting.Error whose
@@ -133,8 +138,8 @@ func (c KVSConfig) Validate() error {
 func (s StartSelector) Validate() error {
 	var p setting.Problems
 	p.Check("", s, StartSelector{Type: StartNow})
-	if n := s.AfterFragmentNumber; s.Type == StartFragmentNumber && n != "" && !IsFragmentNumber(n) {
-		p.Add("after_fragment_number", "%.140q is not a fragment number (1 to %d digits)", n, maxNumber)
+	if n := s.AfterFragmentNumber; s.Type == StartFragmentNumber && n != "" && !payload.IsFragmentNumber(n) {
+		p.Add("after_fragment_number", "%.140q is not a fragment number (1 to %d digits)", n, payload.MaxNumber)
 	}
 	if t := s.ContinuationToken; s.Type == StartContinuationToken && t != "" && (len(t) > maxToken || !wordPattern().MatchString(t)) {
 		p.Add("continuation_token", "%.140q is not a continuation token", t)

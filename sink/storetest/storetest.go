@@ -1,7 +1,15 @@
 // Package storetest is the conformance suite of sink.Store: every sentence of
-// its contract is a test here, and every destination passes all of them. An
-// implementation brings a way to open a fresh store and to read back what is in
-// it, and gets the tests by Run and the benchmarks by Benchmark.
+// its contract is a test here, and every destination passes all of them.
+//
+// A test of a store brings a way to open a fresh one and to read back what is in it, and gets the tests by
+// [Run] and the benchmarks by [Benchmark]:
+//
+//	func TestStoreConforms(t *testing.T) {
+//		storetest.Run(t, func(tb testing.TB) storetest.Harness {
+//			store := mystore.Open(tb.TempDir())
+//			return storetest.Harness{Store: store, Get: store.Get, List: store.List}
+//		})
+//	}
 package storetest
 
 import (
