@@ -147,6 +147,23 @@ func (f *Fragment) VideoTrack() (Track, bool) {
 	return Track{}, false
 }
 
+// Extent returns the times of the first and the last frame of the video track in
+// presentation order, and their number; of all blocks when there is no video.
+func (f *Fragment) Extent() (first, last time.Duration, count int) {
+	track, video := f.VideoTrack()
+	for _, b := range f.Blocks {
+		if video && b.Track != track.Number {
+			continue
+		}
+		if count == 0 {
+			first, last = b.Time, b.Time
+		}
+		first, last = min(first, b.Time), max(last, b.Time)
+		count++
+	}
+	return first, last, count
+}
+
 // At returns the instant of the fragment's timecode on the given clock; on the
 // producer's when the payload did not tell the server's.
 func (f *Fragment) At(c Clock) time.Time {

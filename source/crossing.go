@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // Place is where a fragment lies in its stream.
@@ -20,10 +21,6 @@ type Place struct {
 	// ProducerTime and ServerTime are its clocks, zero where they are not known.
 	ProducerTime, ServerTime time.Time
 }
-
-// CompareNumbers compares two fragment numbers by their value, as cmp.Compare does. They
-// have up to 128 digits and grow in the order in which KVS took the fragments in.
-func CompareNumbers(a, b string) int { return compareNumbers(a, b) }
 
 // CodeNoRetention is the code of a refusal to read the archive of a stream that has
 // none.
@@ -215,7 +212,7 @@ func (c *Crossing) release(keep int) {
 // pass notes that a fragment is behind.
 func (c *Crossing) pass(p Place) {
 	c.brought = true
-	if c.last.Number == "" || compareNumbers(p.Number, c.last.Number) > 0 {
+	if c.last.Number == "" || payload.CompareNumbers(p.Number, c.last.Number) > 0 {
 		c.last = p
 	}
 }

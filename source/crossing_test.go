@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // crossingCase is what the passes over the archive and the live stream bring.
@@ -25,7 +27,7 @@ type crossingCase struct {
 func gaps(numbers ...int) scriptedSession {
 	var s scriptedSession
 	for _, n := range numbers {
-		s = append(s, newGap("cam", num(n), errors.New("gone"), 0))
+		s = append(s, payload.NewGap("cam", num(n), errors.New("gone"), 0))
 	}
 	return s
 }
@@ -129,7 +131,7 @@ func TestCompareNumbers(t *testing.T) {
 		a, b string
 		want int
 	}{{"9", "10", -1}, {"10", "9", 1}, {"0009", "9", 0}, {num(1) + "0", num(2), 1}} {
-		if got := CompareNumbers(c.a, c.b); got != c.want {
+		if got := payload.CompareNumbers(c.a, c.b); got != c.want {
 			t.Errorf("%s against %s: %d", c.a, c.b, got)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // EndClock is the clock on which End is measured: the one of the start selector,
@@ -165,7 +166,7 @@ func (w *idleWatch) check() {
 	if bytes != w.bytes {
 		w.bytes, w.quiet = bytes, now
 	}
-	since, tag := reach.Since, (*ErrorTag)(nil)
+	since, tag := reach.Since, (*payload.ErrorTag)(nil)
 	if w.quiet.After(since) && !errors.As(reach.Err, &tag) { // a tag is bytes, too
 		since = w.quiet
 	}

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // steps is a Source of answers that are written down.
 type steps struct {
-	answers  []answer
+	answers  []result
 	read     int
 	closed   int
 	closeErr error
@@ -35,11 +36,11 @@ func atSeconds(seconds ...int) *steps {
 	s := &steps{}
 	for _, n := range seconds {
 		if n < 0 {
-			s.answers = append(s.answers, answer{nil, &media.GapError{Err: ErrTooLarge}})
+			s.answers = append(s.answers, result{nil, &media.GapError{Err: payload.ErrTooLarge}})
 			continue
 		}
 		at := time.Unix(int64(n), 0)
-		s.answers = append(s.answers, answer{&media.Fragment{ProducerTime: at, ServerTime: at.Add(time.Minute)}, nil})
+		s.answers = append(s.answers, result{&media.Fragment{ProducerTime: at, ServerTime: at.Add(time.Minute)}, nil})
 	}
 	return s
 }

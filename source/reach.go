@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // Reach is how a source stands with the service that it reads: whether that answers, and
@@ -41,7 +43,7 @@ func (r Reach) Trouble(now time.Time) string {
 
 // cause returns the innermost part of an error that tells what has happened.
 func cause(err error) string {
-	var tag *ErrorTag
+	var tag *payload.ErrorTag
 	var coded interface{ ErrorCode() string }
 	switch {
 	case errors.As(err, &tag) && tag.Code != "":

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // readIdle reads a scripted stream that ends when it is idle.
@@ -41,7 +42,7 @@ func readIdle(t *testing.T, timeout time.Duration, then any, answers ...any) (go
 
 func TestAnOutageIsNoEndOfAStream(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-	tag := func(n int) error { return &ErrorTag{ID: 5000, Code: "INTERNAL_ERROR", FragmentNumber: num(n)} }
+	tag := func(n int) error { return &payload.ErrorTag{ID: 5000, Code: "INTERNAL_ERROR", FragmentNumber: num(n)} }
 	for _, c := range []struct {
 		name    string
 		answers []any
@@ -104,7 +105,7 @@ func TestWhatIsToldOfAnOutage(t *testing.T) {
 	if got, want := r.Reach().Trouble(r.Reach().Since.Add(12*time.Second)), "out of reach for 12s: connection refused"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	r.Lost(fmt.Errorf("read: %w", &ErrorTag{ID: 5000}))
+	r.Lost(fmt.Errorf("read: %w", &payload.ErrorTag{ID: 5000}))
 	if got, want := ReachOf(WithEnd(&reachable{r: &r}, End{Fragments: 1}, "")).Trouble(r.Reach().Since.Add(time.Minute)), "out of reach for 1m0s: error 5000"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -123,7 +124,7 @@ type reachable struct {
 func (s *reachable) Reach() Reach { return s.r.Reach() }
 
 func TestInternalErrorsAreWaitedOut(t *testing.T) {
-	tag := &ErrorTag{ID: 5000, FragmentNumber: num(2)}
+	tag := &payload.ErrorTag{ID: 5000, FragmentNumber: num(2)}
 	for name, c := range map[string]struct {
 		times int
 		want  string

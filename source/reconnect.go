@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // Dialer opens sessions of one stream. A session ends with io.EOF when the service
@@ -261,7 +262,7 @@ func (l *Live) take(f *media.Fragment, err error) {
 			return
 		}
 		l.accept(f)
-	case errors.Is(err, errCutHead):
+	case errors.Is(err, payload.ErrCutHeader):
 		// The end of the session comes next, and the next one reads it again.
 	case errors.As(err, &gap):
 		l.release()
@@ -326,7 +327,7 @@ func (l *Live) lose(number string, cause error) {
 		return
 	}
 	l.lost = number
-	l.ready = append(l.ready, result{err: newGap(l.cfg.Stream, number, cause, 0)})
+	l.ready = append(l.ready, result{err: payload.NewGap(l.cfg.Stream, number, cause, 0)})
 }
 
 // Unfinished returns the fragment that a session broke off in and that was to be read
@@ -340,7 +341,7 @@ func (l *Live) Inside() error {
 	if !l.inside {
 		return nil
 	}
-	return newGap(l.cfg.Stream, "", errSilent, 0)
+	return payload.NewGap(l.cfg.Stream, "", errSilent, 0)
 }
 
 // sessionOver is called when the session has ended with err.
@@ -356,7 +357,7 @@ func (l *Live) sessionOver(err error) {
 			l.accept(held)
 		}
 	}
-	var tag *ErrorTag
+	var tag *payload.ErrorTag
 	if errors.Is(err, io.EOF) {
 		l.failing.what = ""
 		l.reach.Back()

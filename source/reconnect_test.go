@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 var (
@@ -25,7 +26,7 @@ func badContent(n int) error {
 	if n > 0 {
 		number = num(n)
 	}
-	return newGap("cam", number, &SyntaxError{Offset: 7, Reason: "nonsense"}, 2)
+	return payload.NewGap("cam", number, &payload.SyntaxError{Offset: 7, Reason: "nonsense"}, 2)
 }
 
 func poison(n int) error {
@@ -33,7 +34,7 @@ func poison(n int) error {
 	if n > 0 {
 		number = num(n)
 	}
-	return fmt.Errorf("read: %w", &SplitError{Where: "chunk 1", FragmentNumber: number, Err: &SyntaxError{Reason: "nonsense"}})
+	return fmt.Errorf("read: %w", &payload.SplitError{Where: "chunk 1", FragmentNumber: number, Err: &payload.SyntaxError{Reason: "nonsense"}})
 }
 
 func TestReadingGoesOnAfterEveryEnd(t *testing.T) {
@@ -46,17 +47,17 @@ func TestReadingGoesOnAfterEveryEnd(t *testing.T) {
 		{"one without its closing tags may be cut", fromEarliest, []any{play(tokenless(1)), play(frag(1))}, nil, "1, time", "EARLIEST, EARLIEST, after 1"},
 		{"one without closing tags is whole when more follows", fromEarliest, []any{play(tokenless(1), tokenless(2), frag(3))}, nil, "1, 2, 3, time", "EARLIEST, after 3"},
 		{"one that never has closing tags is handed on in the end", fromEarliest, nil, play(tokenless(1)), "1, time", "EARLIEST, EARLIEST, EARLIEST, after 1"},
-		{"a payload that ended in a head is nothing", fromEarliest, []any{play(frag(1), newGap("cam", "", errCutHead, 0)), frags(2, 2)}, nil, "1, 2, time", "EARLIEST, after 1, after 2"},
+		{"a payload that ended in a head is nothing", fromEarliest, []any{play(frag(1), payload.NewGap("cam", "", payload.ErrCutHeader, 0)), frags(2, 2)}, nil, "1, 2, time", "EARLIEST, after 1, after 2"},
 		{"one that makes no sense is read again", fromEarliest, []any{play(frag(1), badContent(2), frag(3)), frags(2, 3)}, nil, "1, 2, 3, time", "EARLIEST, after 1, after 3"},
 		{"one that never makes sense is a gap", fromEarliest, []any{play(frag(1), badContent(2), frag(3)), play(badContent(2), frag(3)), play(badContent(2), frag(3))}, nil, "1, gap 2, 3, time", "EARLIEST, after 1, after 1, after 3"},
 		{"so is one that does not say its number", fromEarliest, []any{play(frag(1), badContent(0), frag(3)), play(badContent(0)), play(badContent(0)), play(badContent(0), frag(3))}, nil, "1, gap, 3, time", "EARLIEST, after 1, after 1, after 1, after 3"},
 		{"each place is counted by itself", fromEarliest, []any{play(frag(1), badContent(0)), play(badContent(0)), play(badContent(0), frag(3), badContent(0)), play(badContent(0)), play(badContent(0), frag(5))}, nil, "1, gap, 3, gap, 5, time", "EARLIEST, after 1, after 1, after 3, after 3, after 5"},
-		{"a fragment that is not there any more is a gap at once", fromEarliest, []any{play(frag(1), newGap("cam", num(2), &ErrorTag{ID: 4000}, 0), frag(3))}, nil, "1, gap 2, 3, time", "EARLIEST, after 3"},
-		{"one whose read fails is read again", fromEarliest, []any{play(frag(1), &ErrorTag{ID: 3000, FragmentNumber: num(2)}), frags(2, 2)}, nil, "1, 2, time", "EARLIEST, after 1, after 2"},
-		{"and is a gap when that does not help", fromEarliest, []any{play(frag(1), tokenless(2), &ErrorTag{ID: 3000, FragmentNumber: num(2)}), play(&ErrorTag{ID: 3000, FragmentNumber: num(2)}), play(tokenless(2), &ErrorTag{ID: 3000, FragmentNumber: num(2)}), frags(3, 3)}, nil, "1, gap 2, 3, time", "EARLIEST, after 1, after 1, after 2, after 3"},
+		{"a fragment that is not there any more is a gap at once", fromEarliest, []any{play(frag(1), payload.NewGap("cam", num(2), &payload.ErrorTag{ID: 4000}, 0), frag(3))}, nil, "1, gap 2, 3, time", "EARLIEST, after 3"},
+		{"one whose read fails is read again", fromEarliest, []any{play(frag(1), &payload.ErrorTag{ID: 3000, FragmentNumber: num(2)}), frags(2, 2)}, nil, "1, 2, time", "EARLIEST, after 1, after 2"},
+		{"and is a gap when that does not help", fromEarliest, []any{play(frag(1), tokenless(2), &payload.ErrorTag{ID: 3000, FragmentNumber: num(2)}), play(&payload.ErrorTag{ID: 3000, FragmentNumber: num(2)}), play(tokenless(2), &payload.ErrorTag{ID: 3000, FragmentNumber: num(2)}), frags(3, 3)}, nil, "1, gap 2, 3, time", "EARLIEST, after 1, after 1, after 2, after 3"},
 		{"a payload that cannot be split is read again", fromEarliest, []any{play(frag(1), poison(2)), frags(2, 2)}, nil, "1, 2, time", "EARLIEST, after 1, after 2"},
 		{"a fragment that cannot be split is a gap", fromEarliest, []any{play(frag(1), poison(2)), play(poison(2)), play(poison(2)), frags(3, 3)}, nil, "1, gap 2, 3, time", "EARLIEST, after 1, after 1, after 2, after 3"},
-		{"one that is too large is a gap at once", fromEarliest, []any{play(frag(1), &SplitError{FragmentNumber: num(2), Err: tooLarge("fragment size", 9, 8)}), frags(3, 3)}, nil, "1, gap 2, 3, time", "EARLIEST, after 2, after 3"},
+		{"one that is too large is a gap at once", fromEarliest, []any{play(frag(1), &payload.SplitError{FragmentNumber: num(2), Err: fmt.Errorf("fragment size (9) %w, maximum is 8", payload.ErrTooLarge)}), frags(3, 3)}, nil, "1, gap 2, 3, time", "EARLIEST, after 2, after 3"},
 		{
 			"what cannot be read and has no number is stepped over by time", fromEarliest,
 			[]any{play(frag(1), poison(0)), play(poison(0)), play(poison(0)), play(frag(1), poison(0)), frags(4, 4)},
@@ -72,8 +73,8 @@ func TestWhereReadingStarts(t *testing.T) {
 	token := StartSelector{Type: StartContinuationToken, ContinuationToken: num(2)}
 	opaque := StartSelector{Type: StartContinuationToken, ContinuationToken: "a-b"}
 	at := StartSelector{Type: StartServerTimestamp, Timestamp: epoch.Add(time.Minute + time.Second)}
-	gone := newGap("cam", "", &ErrorTag{ID: 4000}, 0)
-	goneNumber := newGap("cam", num(2), &ErrorTag{ID: 4000}, 0)
+	gone := payload.NewGap("cam", "", &payload.ErrorTag{ID: 4000}, 0)
+	goneNumber := payload.NewGap("cam", num(2), &payload.ErrorTag{ID: 4000}, 0)
 	invalid := coded("InvalidArgumentException")
 	runLive(t, []live{
 		{"NOW is the moment of the first session", fromNow, []any{play(), play(), frags(4, 5), frags(6, 6)}, nil, "4, 5, 6, time", "NOW, at 0s, at 0s, after 5, after 6"},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // How often something is read again before it is given up.
@@ -39,7 +40,7 @@ func (l *Live) tell(gap error) {
 // takeGap sorts a fragment that the session could not give.
 func (l *Live) takeGap(gap *media.GapError) {
 	number := gap.Gap.FragmentNumber
-	var tag *ErrorTag
+	var tag *payload.ErrorTag
 	switch absent := errors.As(gap, &tag); {
 	case absent && !l.flowed && (number == "" || l.seen(number)):
 		// It is about the fragment after which the session was to start.
@@ -49,7 +50,7 @@ func (l *Live) takeGap(gap *media.GapError) {
 		l.hangUp()
 		l.rest()
 	case number != "" && l.seen(number):
-	case !absent && !errors.Is(gap, ErrTooLarge) && l.trouble.again(number, anywhere):
+	case !absent && !errors.Is(gap, payload.ErrTooLarge) && l.trouble.again(number, anywhere):
 		l.log.Warn("fragment makes no sense, it is read again", "fragment", number, "error", gap.Err)
 		l.reach.Lost(gap)
 		l.hangUp()
@@ -99,7 +100,7 @@ func (l *Live) fail(err error, v Verdict) {
 	if l.failing.times > 1 {
 		l.over = fmt.Errorf("%w (%d times in a row)", err, l.failing.times)
 	}
-	var tag *ErrorTag
+	var tag *payload.ErrorTag
 	if v.Hint != "" && errors.As(err, &tag) {
 		l.over = fmt.Errorf("%w: %s", l.over, v.Hint)
 	}
@@ -108,8 +109,8 @@ func (l *Live) fail(err error, v Verdict) {
 // unreadable deals with errors about something in the payload that is in the way
 // of what follows, and reports whether err is one.
 func (l *Live) unreadable(err error, v Verdict) bool {
-	var split *SplitError
-	var tag *ErrorTag
+	var split *payload.SplitError
+	var tag *payload.ErrorTag
 	number, again, limit := fragmentOf(err), true, maxSame
 	switch {
 	case errors.As(err, &split):
@@ -149,7 +150,7 @@ func (l *Live) skipAhead(err error) {
 		l.anchor = time.Time{}
 		l.log.Warn("nothing can be read yet", "times", l.trouble.total, "error", err)
 	default:
-		l.tell(newGap(l.cfg.Stream, "", fmt.Errorf("what follows fragment %s cannot be read and is skipped: %w", l.last, err), 0))
+		l.tell(payload.NewGap(l.cfg.Stream, "", fmt.Errorf("what follows fragment %s cannot be read and is skipped: %w", l.last, err), 0))
 		l.byTime, l.skip = true, max(time.Second, 2*l.skip)
 	}
 }
@@ -174,8 +175,8 @@ func (l *Live) elsewhere(err error) {
 // fragmentOf returns the number of the fragment that an error is about, "" if it
 // tells none.
 func fragmentOf(err error) string {
-	var split *SplitError
-	var tag *ErrorTag
+	var split *payload.SplitError
+	var tag *payload.ErrorTag
 	switch {
 	case errors.As(err, &split):
 		return split.FragmentNumber
@@ -190,7 +191,7 @@ const kindLost = "connection lost"
 
 // kind tells errors apart that are counted each for themselves.
 func kind(err error) string {
-	var tag *ErrorTag
+	var tag *payload.ErrorTag
 	var coded interface{ ErrorCode() string }
 	switch {
 	case errors.As(err, &tag):

@@ -24,3 +24,9 @@ type Source interface {
 	// too.
 	Close() error
 }
+
+// result is one answer of Next.
+type result struct {
+	fragment *media.Fragment
+	err      error
+}

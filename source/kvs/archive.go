@@ -15,6 +15,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // ArchiveConfig says what is read of a stream's archive.
@@ -121,9 +122,9 @@ func (c ArchiveConfig) Validate() error {
 	r := c.Range
 	check(r.Clock == media.ClockProducer || r.Clock == media.ClockServer, "range.clock", "must be producer or server")
 	check(r.End.IsZero() || r.Start.Before(r.End), "range.end", "must be after range.start")
-	check(r.After.Number == "" || isNumber(r.After.Number), "range.after", "must be a fragment number")
+	check(r.After.Number == "" || payload.IsFragmentNumber(r.After.Number), "range.after", "must be a fragment number")
 	for i, n := range c.Fragments {
-		check(isNumber(n), fmt.Sprintf("fragments[%d]", i), "must be a fragment number, 1 to 128 digits")
+		check(payload.IsFragmentNumber(n), fmt.Sprintf("fragments[%d]", i), "must be a fragment number, 1 to 128 digits")
 	}
 	check(c.MaxFragmentSize > 0, "max_fragment_size", "must be above 0")
 	check(c.Connections > 0 && c.Connections <= maxConnections, "connections", fmt.Sprintf("must be 1 to %d", maxConnections))
@@ -132,16 +133,6 @@ func (c ArchiveConfig) Validate() error {
 	check(c.HeaderTimeout > 0, "header_timeout", "must be above 0")
 	check(c.StallTimeout > 0, "stall_timeout", "must be above 0")
 	return errors.Join(problems...)
-}
-
-// isNumber reports whether text is a fragment number (API Reference, GetMediaForFragmentList).
-func isNumber(text string) bool {
-	for _, c := range []byte(text) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return text != "" && len(text) <= 128
 }
 
 // withDefaults fills in what is zero.

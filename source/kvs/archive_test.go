@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -36,15 +36,15 @@ func storeAhead(n int, begin time.Time, ahead time.Duration) *stored {
 	s := &stored{begin: begin, ahead: ahead}
 	noise := rand.New(rand.NewPCG(3, 4))
 	for i := range n {
-		blocks := make([]kvsemu.Block, 2)
+		blocks := make([]kvstest.Block, 2)
 		for b := range blocks {
 			data := make([]byte, 500+noise.IntN(2000))
 			for j := range data {
 				data[j] = byte(noise.Uint32())
 			}
-			blocks[b] = kvsemu.Block{Track: 1, Key: b == 0, Time: time.Duration(b) * 500 * time.Millisecond, Data: data}
+			blocks[b] = kvstest.Block{Track: 1, Key: b == 0, Time: time.Duration(b) * 500 * time.Millisecond, Data: data}
 		}
-		c := kvsemu.Chunk{
+		c := kvstest.Chunk{
 			FragmentNumber: number(i),
 			ProducerTime:   begin.Add(time.Duration(i) * time.Second),
 			ServerTime:     begin.Add(s.ahead + time.Duration(i)*time.Second),
@@ -53,9 +53,9 @@ func storeAhead(n int, begin time.Time, ahead time.Duration) *stored {
 			// Clusters of both kinds, since they end differently.
 			UnknownClusterSize: i%2 == 1,
 		}
-		s.archived = append(s.archived, kvsemu.AppendChunk(nil, c))
+		s.archived = append(s.archived, kvstest.AppendChunk(nil, c))
 		c.ContinuationToken = c.FragmentNumber
-		s.live = append(s.live, kvsemu.AppendChunk(nil, c))
+		s.live = append(s.live, kvstest.AppendChunk(nil, c))
 	}
 	s.recording = bytes.Join(s.live, nil)
 	return s
@@ -199,7 +199,7 @@ func TestTheRangeOfASource(t *testing.T) {
 func TestAnArchiveIsReadWholeAndInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(2500, ago(2500))
-		b := newBubble(t, kvsemu.Options{Quotas: kvsemu.ServiceQuotas(), Link: kvsemu.Link{BytesPerSecond: 25e6, Latency: 20 * time.Millisecond}}, s.recording)
+		b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas(), Link: kvstest.Link{BytesPerSecond: 25e6, Latency: 20 * time.Millisecond}}, s.recording)
 		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxInFlight: 2 << 20})
 		got, _ := drain(t, a)
 		checkArchived(t, got, s, 0, 2499)
@@ -218,7 +218,7 @@ func TestAnArchiveIsReadWholeAndInOrder(t *testing.T) {
 func TestAFragmentThatIsLargerThanAllRoomIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(20, ago(20))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
+		b := newBubble(t, kvstest.Options{}, s.recording)
 		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxInFlight: 1})
 		got, _ := drain(t, a)
 		checkArchived(t, got, s, 0, 19)
@@ -251,7 +251,7 @@ func TestARangeIsTrimmed(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %s", c.name, clock), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := store(40, ago(40).Truncate(time.Second))
-					b := newBubble(t, kvsemu.Options{}, s.recording)
+					b := newBubble(t, kvstest.Options{}, s.recording)
 					zero := s.begin
 					if clock == media.ClockServer {
 						zero = zero.Add(s.ahead)
@@ -301,9 +301,9 @@ func TestReadingGoesOnAfterAFragment(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, onward: %v", c.name, onward), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := store(30, ago(30))
-					b := newBubble(t, kvsemu.Options{}, s.recording)
+					b := newBubble(t, kvstest.Options{}, s.recording)
 					if c.gone {
-						if err := b.SetFaults([]kvsemu.Fault{{Kind: kvsemu.FaultMissing, Fragment: number(11)}}); err != nil {
+						if err := b.SetFaults([]kvstest.Fault{{Kind: kvstest.FaultMissing, Fragment: number(11)}}); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -333,7 +333,7 @@ func TestOnwardReadingIsWhatGetMediaGives(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(30, ago(30))
-				b := newBubble(t, kvsemu.Options{}, s.recording)
+				b := newBubble(t, kvstest.Options{}, s.recording)
 				r := c.r(s)
 				r.Onward = true
 				got, _ := drain(t, b.archive(t, ArchiveConfig{Range: r}))
@@ -355,7 +355,7 @@ func TestOnwardReadingIsWhatGetMediaGives(t *testing.T) {
 func TestOnwardReadingLeavesTheNewestSecondsToTheLiveStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(60, time.Now().Add(-time.Minute-60*time.Second)) // the last one a second ago
-		b := newBubble(t, kvsemu.Options{}, s.recording)
+		b := newBubble(t, kvstest.Options{}, s.recording)
 		got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{Onward: true}}))
 		checkArchived(t, got, s, 0, 49)
 	})
@@ -364,7 +364,7 @@ func TestOnwardReadingLeavesTheNewestSecondsToTheLiveStream(t *testing.T) {
 func TestNamedFragmentsAreReadAndNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(30, ago(30))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
+		b := newBubble(t, kvstest.Options{}, s.recording)
 		a := b.archive(t, ArchiveConfig{Fragments: []string{number(20), number(3), number(20), number(29)}})
 		if _, told := drain(t, a); strings.Join(told, " ") != "3 20 29" {
 			t.Errorf("got %v", told)
@@ -381,7 +381,7 @@ func TestNamedFragmentsAreReadAndNoOthers(t *testing.T) {
 func TestTheListTellsWhatThereIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(1200, ago(1200))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
+		b := newBubble(t, kvstest.Options{}, s.recording)
 		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin.Add(100*time.Second + time.Millisecond)}})
 		i := 100
 		for f, err := range a.List(t.Context()) {
@@ -408,7 +408,7 @@ func TestTheListTellsWhatThereIs(t *testing.T) {
 func TestALongRangeTakesFewCallsAndLittleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(4000, time.Now().Add(-1000*time.Hour))
-		b := newBubble(t, kvsemu.Options{Quotas: kvsemu.ServiceQuotas()}, s.recording)
+		b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas()}, s.recording)
 		before := time.Now()
 		got, _ := drain(t, b.archive(t, ArchiveConfig{}))
 		checkArchived(t, got, s, 0, 3999)
@@ -431,13 +431,13 @@ func TestTheOrderIsThatOfNumbersWithinAnHour(t *testing.T) {
 			if i >= 10 {
 				at = at.Add(-2 * time.Minute)
 			}
-			recording = kvsemu.AppendChunk(recording, kvsemu.Chunk{
+			recording = kvstest.AppendChunk(recording, kvstest.Chunk{
 				FragmentNumber: number(i), ProducerTime: at, ServerTime: begin.Add(time.Duration(i) * time.Second),
-				Blocks: []kvsemu.Block{{Track: 1, Key: true, Data: []byte("x")}},
+				Blocks: []kvstest.Block{{Track: 1, Key: true, Data: []byte("x")}},
 				Tracks: []media.Track{{Number: 1, Type: media.TrackVideo, CodecID: "V_TEST"}}, ContinuationToken: number(i),
 			})
 		}
-		b := newBubble(t, kvsemu.Options{}, recording)
+		b := newBubble(t, kvstest.Options{}, recording)
 		if _, told := drain(t, b.archive(t, ArchiveConfig{})); !slices.Equal(told, row(0, 19)) {
 			t.Errorf("got %v", told)
 		}
@@ -447,7 +447,7 @@ func TestTheOrderIsThatOfNumbersWithinAnHour(t *testing.T) {
 func TestACancelledNextCanBeCalledAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(10, ago(10))
-		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultSlow, Delay: 5 * time.Second})
+		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultSlow, Delay: 5 * time.Second})
 		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -462,20 +462,20 @@ func TestACancelledNextCanBeCalledAgain(t *testing.T) {
 func TestClosingEndsEverything(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		fault kvsemu.Fault
+		fault kvstest.Fault
 		read  int
 	}{
-		{"before the first call", kvsemu.Fault{Kind: kvsemu.FaultSlow, Rate: 1 << 20}, 0},
-		{"in the middle", kvsemu.Fault{Kind: kvsemu.FaultSlow, Rate: 1 << 20}, 30},
-		{"while it waits for a byte", kvsemu.Fault{Kind: kvsemu.FaultStall, Op: "GetMediaForFragmentList", Bytes: 10_000}, 1},
-		{"while it waits for a list", kvsemu.Fault{Kind: kvsemu.FaultSlow, Op: "ListFragments", Delay: time.Hour}, -1},
-		{"while it is throttled", kvsemu.Fault{Kind: kvsemu.FaultThrottle}, -1},
-		{"while it waits for a fragment", kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: "GetMediaForFragmentList"}, -1},
+		{"before the first call", kvstest.Fault{Kind: kvstest.FaultSlow, Rate: 1 << 20}, 0},
+		{"in the middle", kvstest.Fault{Kind: kvstest.FaultSlow, Rate: 1 << 20}, 30},
+		{"while it waits for a byte", kvstest.Fault{Kind: kvstest.FaultStall, Op: "GetMediaForFragmentList", Bytes: 10_000}, 1},
+		{"while it waits for a list", kvstest.Fault{Kind: kvstest.FaultSlow, Op: "ListFragments", Delay: time.Hour}, -1},
+		{"while it is throttled", kvstest.Fault{Kind: kvstest.FaultThrottle}, -1},
+		{"while it waits for a fragment", kvstest.Fault{Kind: kvstest.FaultMissing, Op: "GetMediaForFragmentList"}, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(200, ago(200))
-				b := newBubble(t, kvsemu.Options{}, s.recording, c.fault)
+				b := newBubble(t, kvstest.Options{}, s.recording, c.fault)
 				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxInFlight: 64 << 10})
 				for range c.read {
 					if _, err := a.Next(t.Context()); err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideoarchivedmedia/types"
 
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // pageSize is how many fragments one call of ListFragments lists at most.
@@ -252,7 +252,7 @@ func (p *archiveAPI) listFragments(ctx context.Context, in page) (*kinesisvideoa
 
 // download is an answer of GetMediaForFragmentList that is being read.
 type download struct {
-	*source.Splitter
+	*payload.Splitter
 	body   io.Closer
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
@@ -290,7 +290,7 @@ func (p *archiveAPI) getMedia(ctx context.Context, numbers []string, count func(
 		cause: func() error { return context.Cause(call) },
 	}
 	return &download{
-		Splitter: source.NewSplitter(body, source.SplitConfig{Stream: p.id.name, MaxFragmentSize: p.cfg.MaxFragmentSize}),
+		Splitter: payload.NewSplitter(body, payload.Config{Stream: p.id.name, MaxFragmentSize: p.cfg.MaxFragmentSize}),
 		body:     out.Payload,
 		timer:    timer,
 		cancel:   cancel,

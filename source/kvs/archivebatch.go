@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // How often a fragment is asked for.
@@ -122,13 +123,12 @@ func (b *batch) finish(w *wanted, r answer) {
 
 // lose settles a fragment as a gap. What its content is known to have lost is kept.
 func (b *batch) lose(w *wanted, why string, cause error) {
-	gap := &media.GapError{Err: cause}
+	framesLost := 0
 	var inner *media.GapError
 	if errors.As(cause, &inner) {
-		gap.Err, gap.Gap.FramesLost = inner.Err, inner.Gap.FramesLost
+		cause, framesLost = inner.Err, inner.Gap.FramesLost
 	}
-	gap.Gap.Stream, gap.Gap.FragmentNumber = b.a.id.name, w.number
-	gap.Gap.FrameIndex, gap.Gap.Reason = media.WholeFragment, source.GapReason(cause)
+	gap := payload.NewGap(b.a.id.name, w.number, cause, framesLost)
 	if errors.Is(cause, errSkipped) || refusesFragments(cause) {
 		gap.Gap.Reason = media.GapMissing
 	}
@@ -188,13 +188,13 @@ func (b *batch) report(w *wanted, cause error) error {
 		return nil
 	}
 	v := source.Judge(cause)
-	var tag *source.ErrorTag
+	var tag *payload.ErrorTag
 	absent := errors.As(cause, &tag) || errors.Is(cause, errSkipped)
 	limit, why, first := maxSame, "it makes no sense", b.a.pace.absent
 	switch {
 	case refusesFragments(cause):
 		why = "the service refuses it"
-	case errors.Is(cause, source.ErrTooLarge):
+	case errors.Is(cause, payload.ErrTooLarge):
 		limit, why = 1, "it is above max_fragment_size"
 	case absent && v.Class == source.ClassFatal:
 		return b.a.fatal(cause, v)
@@ -266,7 +266,7 @@ func (b *batch) ended(asked []string, err error, d *download) error {
 	if len(left) == 0 {
 		return nil
 	}
-	var split *source.SplitError
+	var split *payload.SplitError
 	switch {
 	case errors.As(err, &split):
 		w := left[0]
@@ -349,7 +349,7 @@ func (a *Archive) fetch(ctx context.Context, b *batch, numbers []string, t *trie
 		}
 		r.err = io.ErrUnexpectedEOF // the answer ended before it said anything
 	}
-	var split *source.SplitError
+	var split *payload.SplitError
 	if errors.As(r.err, &split) || b.settled() > before {
 		// Either counted for the fragment, or what was cut off is asked for at once.
 		a.log.Debug("answer of the archive broke off", "asked", len(numbers), "error", r.err)
@@ -414,7 +414,7 @@ func (a *Archive) read(ctx context.Context, b *batch, numbers []string) (refused
 	for {
 		f, err := d.Next()
 		var gap *media.GapError
-		var tag *source.ErrorTag
+		var tag *payload.ErrorTag
 		switch {
 		case err == nil:
 			b.take(f)

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -21,11 +21,11 @@ func TestTheEarliestFragmentIsFoundInAFewCalls(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				// Of one hour, so that the windows after the search are one.
 				s := store(max(1, c.fragments), time.Now().Add(-5*time.Hour).Truncate(time.Hour))
-				var faults []kvsemu.Fault
+				var faults []kvstest.Fault
 				if c.fragments == 0 {
-					faults = append(faults, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: "ListFragments"})
+					faults = append(faults, kvstest.Fault{Kind: kvstest.FaultMissing, Op: "ListFragments"})
 				}
-				b := newBubble(t, kvsemu.Options{}, s.recording, faults...)
+				b := newBubble(t, kvstest.Options{}, s.recording, faults...)
 				i := 0
 				for f, err := range b.archive(t, ArchiveConfig{Range: Range{End: time.Now()}}).List(t.Context()) {
 					if err != nil || f.Number != number(i) {
@@ -62,11 +62,11 @@ func TestOnlyWhatIsUsedIsRead(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(n, ago(n))
-				var faults []kvsemu.Fault
+				var faults []kvstest.Fault
 				for _, i := range c.gone {
-					faults = append(faults, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: mediaOp, Fragment: number(i)})
+					faults = append(faults, kvstest.Fault{Kind: kvstest.FaultMissing, Op: mediaOp, Fragment: number(i)})
 				}
-				b := newBubble(t, kvsemu.Options{}, s.recording, faults...)
+				b := newBubble(t, kvstest.Options{}, s.recording, faults...)
 				settings := source.DefaultConfig()
 				settings.Mode, settings.StartSelector, settings.End = source.ModeArchive, earliest, c.end
 				a := b.archive(t, ArchiveConfig{Range: RangeOf(settings)})
@@ -92,7 +92,7 @@ func TestOnlyWhatIsUsedIsRead(t *testing.T) {
 func TestAnEmptyRangeTellsWhatIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(20, ago(20))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
+		b := newBubble(t, kvstest.Options{}, s.recording)
 		log, told := newLines()
 		from, to := s.begin.Add(-2*time.Hour), s.begin.Add(-time.Hour)
 		a, err := NewArchive(b.net.aws(), ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: Range{Start: from, End: to}}, log)

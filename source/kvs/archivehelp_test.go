@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // index is the place that a text tells.
@@ -63,7 +63,7 @@ func (l *lines) text() string {
 func (l *lines) has(text string) bool { return strings.Contains(l.text(), text) }
 
 // benchmarkArchive reads all of cam and returns how long that took.
-func benchmarkArchive(b *testing.B, e *kvsemu.Server, s *stored) time.Duration {
+func benchmarkArchive(b *testing.B, e *kvstest.Server, s *stored) time.Duration {
 	b.Helper()
 	srv := httptest.NewServer(e.Handler())
 	defer srv.Close()

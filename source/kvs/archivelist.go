@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // ArchivedFragment is one stored fragment, as it is listed.
@@ -153,7 +153,7 @@ func (a *Archive) bounded(r Range) *lister {
 		case after.Number == "":
 			return true
 		case known.at(r.Clock).IsZero():
-			return source.CompareNumbers(f.Number, after.Number) > 0
+			return payload.CompareNumbers(f.Number, after.Number) > 0
 		}
 		return compareInOrder(r.Clock)(f, known) > 0
 	}
@@ -168,7 +168,7 @@ func (a *Archive) onward(ctx context.Context, r Range, now time.Time) (*lister, 
 	if r.After.Number != "" {
 		server.Start = time.Time{}
 		l := a.bounded(server)
-		l.keep = func(f ArchivedFragment) bool { return source.CompareNumbers(f.Number, r.After.Number) > 0 }
+		l.keep = func(f ArchivedFragment) bool { return payload.CompareNumbers(f.Number, r.After.Number) > 0 }
 		l.first = r.After.Number
 		return l, nil
 	}
@@ -184,7 +184,7 @@ func (a *Archive) onward(ctx context.Context, r Range, now time.Time) (*lister, 
 	server.Start = time.Time{}
 	l := a.bounded(server)
 	l.at, l.first, l.headless = first.ServerTime.Truncate(time.Second), first.Number, false
-	l.keep = func(f ArchivedFragment) bool { return source.CompareNumbers(f.Number, first.Number) >= 0 }
+	l.keep = func(f ArchivedFragment) bool { return payload.CompareNumbers(f.Number, first.Number) >= 0 }
 	return l, nil
 }
 
@@ -198,7 +198,7 @@ func firstOf(window []ArchivedFragment, start time.Time) ArchivedFragment {
 		return f.ProducerTime.Sub(start)
 	}
 	return slices.MinFunc(window, func(f, g ArchivedFragment) int {
-		return cmp.Or(cmp.Compare(distance(f), distance(g)), source.CompareNumbers(f.Number, g.Number))
+		return cmp.Or(cmp.Compare(distance(f), distance(g)), payload.CompareNumbers(f.Number, g.Number))
 	})
 }
 
@@ -207,7 +207,7 @@ func compareInOrder(clock media.Clock) func(f, g ArchivedFragment) int {
 	return func(f, g ArchivedFragment) int {
 		return cmp.Or(
 			f.at(clock).Truncate(period).Compare(g.at(clock).Truncate(period)),
-			source.CompareNumbers(f.Number, g.Number),
+			payload.CompareNumbers(f.Number, g.Number),
 		)
 	}
 }
@@ -242,7 +242,7 @@ func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
 			continue
 		}
 		slices.SortFunc(found, compareInOrder(l.clock))
-		same := func(f, g ArchivedFragment) bool { return source.CompareNumbers(f.Number, g.Number) == 0 }
+		same := func(f, g ArchivedFragment) bool { return payload.CompareNumbers(f.Number, g.Number) == 0 }
 		return slices.CompactFunc(found, same), nil
 	}
 	return nil, io.EOF
@@ -327,7 +327,7 @@ func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment)
 					Bytes:        max(0, f.FragmentSizeInBytes),
 				}
 				// The range of a call includes its end.
-				if at := info.at(l.clock); isNumber(info.Number) && !at.Before(call.from) && at.Before(call.to) {
+				if at := info.at(l.clock); payload.IsFragmentNumber(info.Number) && !at.Before(call.from) && at.Before(call.to) {
 					*found = append(*found, info)
 				}
 			}
@@ -350,7 +350,7 @@ func newNamed(numbers []string) *named {
 	for _, number := range numbers {
 		n.fragments = append(n.fragments, ArchivedFragment{Number: number})
 	}
-	byNumber := func(f, g ArchivedFragment) int { return source.CompareNumbers(f.Number, g.Number) }
+	byNumber := func(f, g ArchivedFragment) int { return payload.CompareNumbers(f.Number, g.Number) }
 	slices.SortFunc(n.fragments, byNumber)
 	n.fragments = slices.CompactFunc(n.fragments, func(f, g ArchivedFragment) bool { return byNumber(f, g) == 0 })
 	return n

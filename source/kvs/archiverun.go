@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // maxReady is how many batches wait to be handed on at most.
@@ -220,7 +221,7 @@ func (a *Archive) again(ctx context.Context, t *tries, r failure) error {
 // fatal returns the error that ends the reading.
 func (a *Archive) fatal(err error, v source.Verdict) error {
 	err = fmt.Errorf("read archive of stream %s: %w", a.id.name, err)
-	var tag *source.ErrorTag
+	var tag *payload.ErrorTag
 	var coded interface{ ErrorCode() string }
 	switch {
 	case errors.As(err, &tag) && v.Hint != "":

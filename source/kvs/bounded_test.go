@@ -16,7 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // endless answers one path with what does not end by itself; sent counts the bytes of it.
@@ -57,7 +57,7 @@ func TestAnswersWithoutAnEndAreCut(t *testing.T) {
 		t.Run(fmt.Sprint(c.path, " ", c.status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(3, ago(3))
-				e := kvsemu.New(kvsemu.Options{})
+				e := kvstest.NewServer(kvstest.Options{})
 				if err := e.AddRecording("cam", bytes.NewReader(s.recording)); err != nil {
 					t.Fatal(err)
 				}

@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // countingClient counts the bodies that were handed out and not closed.
@@ -79,7 +79,7 @@ func TestTheBodyIsClosedOnEveryPath(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, e := emulate(t, kvsemu.Options{})
+			_, e := emulate(t, kvstest.Options{})
 			if c.media != nil {
 				e = mediaServer(t, c.media)
 			}

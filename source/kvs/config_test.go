@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -55,7 +55,7 @@ func TestSettingsThatCannotWorkAreReportedTogether(t *testing.T) {
 }
 
 func TestWhatIsMissingIsNamed(t *testing.T) {
-	_, e := emulate(t, kvsemu.Options{})
+	_, e := emulate(t, kvstest.Options{})
 	cases := []struct {
 		edit func(*aws.Config, *Config)
 		want string
@@ -90,7 +90,7 @@ func TestLoadAWSReadsTheChain(t *testing.T) {
 		if err != nil || awsCfg.Region != want {
 			t.Fatalf("region is %s, %v, want %s", awsCfg.Region, err, want)
 		}
-		_, e := emulate(t, kvsemu.Options{})
+		_, e := emulate(t, kvstest.Options{})
 		s, err := Open(t.Context(), awsCfg, fromEarliest(e.url), quiet)
 		if err != nil {
 			t.Fatal(err)

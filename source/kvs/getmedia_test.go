@@ -19,15 +19,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/source"
 )
 
 func TestRefusalsSayWhatHappenedAndWhatToDo(t *testing.T) {
-	live := kvsemu.Options{Pace: kvsemu.PaceRealtime, IdleEnd: time.Hour}
+	live := kvstest.Options{Pace: kvstest.PaceRealtime, IdleEnd: time.Hour}
 	cases := []struct {
 		name      string
-		opts      kvsemu.Options
+		opts      kvstest.Options
 		edit      func(*aws.Config, *Config)
 		operation string
 		code      string
@@ -39,15 +39,15 @@ func TestRefusalsSayWhatHappenedAndWhatToDo(t *testing.T) {
 			operation: "GetDataEndpoint", code: "ResourceNotFoundException", status: 404, hint: "stream's name",
 		},
 		{
-			name: "wrong secret", opts: kvsemu.Options{SecretKey: "other"}, edit: func(*aws.Config, *Config) {},
+			name: "wrong secret", opts: kvstest.Options{SecretKey: "other"}, edit: func(*aws.Config, *Config) {},
 			operation: "GetDataEndpoint", code: "InvalidSignatureException", status: 403, hint: "secret access key",
 		},
 		{
-			name: "unknown key", opts: kvsemu.Options{AccessKey: "other"}, edit: func(*aws.Config, *Config) {},
+			name: "unknown key", opts: kvstest.Options{AccessKey: "other"}, edit: func(*aws.Config, *Config) {},
 			operation: "GetDataEndpoint", code: "UnrecognizedClientException", status: 403, hint: "access key id",
 		},
 		{
-			name: "other region", opts: kvsemu.Options{Region: "us-east-1"}, edit: func(*aws.Config, *Config) {},
+			name: "other region", opts: kvstest.Options{Region: "us-east-1"}, edit: func(*aws.Config, *Config) {},
 			operation: "GetDataEndpoint", code: "InvalidSignatureException", status: 403, hint: "region",
 		},
 		{
@@ -69,7 +69,7 @@ func TestRefusalsSayWhatHappenedAndWhatToDo(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, e := emulate(t, c.opts)
 			awsCfg, cfg := awsConfig(), fromEarliest(e.url)
-			if c.opts.Pace == kvsemu.PaceRealtime {
+			if c.opts.Pace == kvstest.PaceRealtime {
 				for range 3 {
 					s, err := Open(t.Context(), awsCfg, cfg, quiet)
 					if err != nil {
@@ -148,7 +148,7 @@ func (r *recorder) add(req *http.Request, body string) (n int) {
 // failing is a GetMedia that fails the first times and then is the emulator.
 func failing(t *testing.T, times int, fail func(w http.ResponseWriter)) (*recorder, *endpoint) {
 	t.Helper()
-	emulator, _ := emulate(t, kvsemu.Options{})
+	emulator, _ := emulate(t, kvstest.Options{})
 	seen := &recorder{}
 	return seen, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -228,7 +228,7 @@ func TestAttemptsThatMayPassAreMadeAgain(t *testing.T) {
 }
 
 func TestThrottledEndpointsAreAskedAgain(t *testing.T) {
-	emulator, _ := emulate(t, kvsemu.Options{})
+	emulator, _ := emulate(t, kvstest.Options{})
 	var once sync.Once
 	e := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		throttle := false
@@ -250,7 +250,7 @@ func TestThrottledEndpointsAreAskedAgain(t *testing.T) {
 
 func TestAWrongClockIsPutRightByTheAnswer(t *testing.T) {
 	for _, skew := range []time.Duration{-time.Hour, time.Hour} {
-		_, e := emulate(t, kvsemu.Options{Now: func() time.Time { return time.Now().Add(skew) }})
+		_, e := emulate(t, kvstest.Options{Now: func() time.Time { return time.Now().Add(skew) }})
 		s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
 		if err != nil {
 			t.Fatalf("clock %v off: %v", skew, err)
@@ -305,7 +305,7 @@ func TestThePayloadOfARealRecordingIsTheFile(t *testing.T) {
 			if err != nil {
 				t.Skipf("no recordings here: %v", err)
 			}
-			emulator, e := emulate(t, kvsemu.Options{})
+			emulator, e := emulate(t, kvstest.Options{})
 			if err := emulator.AddRecording("real", bytes.NewReader(want)); err != nil {
 				t.Fatal(err)
 			}
@@ -378,7 +378,7 @@ func TestFIPSAndDualStackAreForTheRegionsOwnEndpoint(t *testing.T) {
 	}
 
 	awsCfg.HTTPClient = nil
-	_, e := emulate(t, kvsemu.Options{})
+	_, e := emulate(t, kvstest.Options{})
 	for name, edit := range map[string]func(*aws.Config, *Config){
 		"in the pipeline":          func(*aws.Config, *Config) {},
 		"in the AWS configuration": func(a *aws.Config, c *Config) { a.BaseEndpoint, c.EndpointURL = aws.String(e.url), "" },

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // ErrStalled is the cause of a session's end when no byte has come for
@@ -33,7 +34,7 @@ type Session struct {
 	name string
 	// opened is when the session began, by the service's clock if it has told it.
 	opened time.Time
-	split  *source.Splitter
+	split  *payload.Splitter
 	body   io.Closer
 	cancel context.CancelCauseFunc
 	close  sync.Once
@@ -91,7 +92,7 @@ func open(ctx context.Context, client mediaGetter, id streamID, cfg Config, log 
 	return &Session{
 		opened: opened,
 		name:   fmt.Sprintf("stream %s (request id %s)", id.name, cmp.Or(requestID, "none")),
-		split:  source.NewSplitter(body, source.SplitConfig{Stream: id.name, MaxFragmentSize: cfg.MaxFragmentSize, Chunks: true}),
+		split:  payload.NewSplitter(body, payload.Config{Stream: id.name, MaxFragmentSize: cfg.MaxFragmentSize, Chunks: true}),
 		body:   out.Payload,
 		cancel: cancel,
 	}, nil

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -48,8 +48,8 @@ func TestAWrongClockIsRememberedFromOneSessionToTheNext(t *testing.T) {
 	for _, skew := range []time.Duration{-time.Hour, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			now := func() time.Time { return time.Now().Add(skew) }
-			b := newBubble(t, kvsemu.Options{Now: now}, payload(),
-				kvsemu.Fault{Kind: kvsemu.FaultCut, Clean: true, Bytes: int64(len(chunk(0)))})
+			b := newBubble(t, kvstest.Options{Now: now}, savedPayload(),
+				kvstest.Fault{Kind: kvstest.FaultCut, Clean: true, Bytes: int64(len(chunk(0)))})
 			got := collect(t, source.WithEnd(b.live(t, b.net.aws(), earliest), source.End{Fragments: chunkCount}, media.ClockProducer))
 			// Calls that do not prove who they are are not among them.
 			if n := len(b.Calls("GetMedia", "cam")); len(got) != chunkCount || n != chunkCount {
@@ -62,7 +62,7 @@ func TestAWrongClockIsRememberedFromOneSessionToTheNext(t *testing.T) {
 func TestASessionBeganByTheServicesClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const skew = 90 * time.Second
-		b := newBubble(t, kvsemu.Options{Now: func() time.Time { return time.Now().Add(skew) }}, payload())
+		b := newBubble(t, kvstest.Options{Now: func() time.Time { return time.Now().Add(skew) }}, savedPayload())
 		s, err := Open(t.Context(), b.net.aws(), fromEarliest(memoryURL), quiet)
 		if err != nil {
 			t.Fatal(err)
@@ -94,12 +94,12 @@ func TestAStreamThatCannotBeOpenedIsRefusedBeforeAnyCall(t *testing.T) {
 }
 
 func TestAnEndpointThatWasRefusedIsAskedForAgain(t *testing.T) {
-	for _, kind := range []kvsemu.FaultKind{kvsemu.FaultEndpoint, kvsemu.FaultMove, kvsemu.FaultXML} {
+	for _, kind := range []kvstest.FaultKind{kvstest.FaultEndpoint, kvstest.FaultMove, kvstest.FaultXML} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBubble(t, kvsemu.Options{}, payload(),
-					kvsemu.Fault{Kind: kind, Op: "GetMedia", Nth: 2},
-					kvsemu.Fault{Kind: kvsemu.FaultCut, Clean: true, Bytes: int64(len(chunk(0)))})
+				b := newBubble(t, kvstest.Options{}, savedPayload(),
+					kvstest.Fault{Kind: kind, Op: "GetMedia", Nth: 2},
+					kvstest.Fault{Kind: kvstest.FaultCut, Clean: true, Bytes: int64(len(chunk(0)))})
 				got := collect(t, source.WithEnd(b.live(t, b.net.aws(), earliest), source.End{Fragments: chunkCount}, media.ClockProducer))
 				if n := len(b.Calls("GetDataEndpoint", "cam")); len(got) != chunkCount || n != 2 {
 					t.Errorf("%d fragments, %d GetDataEndpoint calls", len(got), n)
@@ -111,7 +111,7 @@ func TestAnEndpointThatWasRefusedIsAskedForAgain(t *testing.T) {
 
 func TestAHostThatIsWrongForGoodIsFatal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t, kvsemu.Options{}, payload(), kvsemu.Fault{Kind: kvsemu.FaultXML, Op: "GetMedia"})
+		b := newBubble(t, kvstest.Options{}, savedPayload(), kvstest.Fault{Kind: kvstest.FaultXML, Op: "GetMedia"})
 		_, err := b.live(t, b.net.aws(), earliest).Next(t.Context())
 		var refused *Error
 		if !errors.As(err, &refused) || refused.Code != source.CodeWrongHost || !strings.Contains(err.Error(), "check endpoint_url") {
