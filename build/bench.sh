@@ -41,7 +41,7 @@ if /usr/bin/python3 -c 'import av, PIL' 2>/dev/null; then python=/usr/bin/python
 # Go's own benchmarks have no table: docs/benchmarks.md tells them in words.
 case ,${CASES:-go}, in
 *[,\ ]go[,\ ]*)
-	build/env.sh go test -run '^$' -bench Splitter ./source
+	build/env.sh go test -run '^$' -bench Splitter ./source/payload
 	build/env.sh go test -run '^$' -bench Archive -benchtime 3x ./source/kvs
 	build/env.sh go test -run '^$' -bench ManyStreams -benchtime 1x ./cmd/kvsframes
 	;;

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -28,7 +28,7 @@ func besides(codec string) (delimiter, sei []byte) {
 }
 
 // asOne returns blocks with a change of each payload.
-func asOne(blocks []kvsemu.Block, change func(i int, data []byte) []byte) []kvsemu.Block {
+func asOne(blocks []kvstest.Block, change func(i int, data []byte) []byte) []kvstest.Block {
 	out := slices.Clone(blocks)
 	for i := range out {
 		out[i].Data = change(i, slices.Clone(out[i].Data))
@@ -37,11 +37,11 @@ func asOne(blocks []kvsemu.Block, change func(i int, data []byte) []byte) []kvse
 }
 
 // before returns blocks with others before those that pick chooses, at their times.
-func before(blocks []kvsemu.Block, pick func(i int, b kvsemu.Block) bool, data ...[]byte) (out []kvsemu.Block) {
+func before(blocks []kvstest.Block, pick func(i int, b kvstest.Block) bool, data ...[]byte) (out []kvstest.Block) {
 	for i, b := range blocks {
 		if pick(i, b) {
 			for _, d := range data {
-				out = append(out, kvsemu.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: d})
+				out = append(out, kvstest.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: d})
 			}
 		}
 		out = append(out, b)
@@ -52,8 +52,8 @@ func before(blocks []kvsemu.Block, pick func(i int, b kvsemu.Block) bool, data .
 // TestWhatStandsBesideAPictureCostsNothing puts into a fragment what muxers and cameras leave there. Frames, indexes and
 // marks must be those of the clean fragment.
 func TestWhatStandsBesideAPictureCostsNothing(t *testing.T) {
-	key := func(_ int, b kvsemu.Block) bool { return b.Key }
-	third := func(i int, _ kvsemu.Block) bool { return i%3 == 1 }
+	key := func(_ int, b kvstest.Block) bool { return b.Key }
+	third := func(i int, _ kvstest.Block) bool { return i%3 == 1 }
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, clip := range []string{"bframes.mkv", "hevc.mkv"} {
 		f := fragments(t, "testdata/"+clip)[0]
@@ -62,13 +62,13 @@ func TestWhatStandsBesideAPictureCostsNothing(t *testing.T) {
 		sets := h26x.CodecDataUnits(track.CodecID, track.CodecPrivate)
 		delimiter, sei := besides(track.CodecID)
 		for name, c := range map[string]struct {
-			blocks []kvsemu.Block
+			blocks []kvstest.Block
 			change func(*media.Track)
 		}{
 			"parameter sets in blocks of their own":  {before(blocks, key, packetOf(sets...)), nil},
 			"and nowhere else":                       {before(blocks, key, packetOf(sets...)), func(t *media.Track) { t.CodecPrivate = noSets(*t) }},
 			"a delimiter and SEI alone":              {before(blocks, third, packetOf(delimiter), packetOf(sei)), nil},
-			"SEI behind the last picture":            {append(slices.Clone(blocks), kvsemu.Block{Track: track.Number, Time: 2 * time.Second, Data: packetOf(sei)}), nil},
+			"SEI behind the last picture":            {append(slices.Clone(blocks), kvstest.Block{Track: track.Number, Time: 2 * time.Second, Data: packetOf(sei)}), nil},
 			"empty units":                            {asOne(blocks, func(_ int, d []byte) []byte { return slices.Concat(make([]byte, 4), d, make([]byte, 8)) }), nil},
 			"a byte behind the last unit":            {asOne(blocks, func(_ int, d []byte) []byte { return append(d, 0) }), nil},
 			"bytes behind the last unit":             {asOne(blocks, func(_ int, d []byte) []byte { return append(d, garbage(rng, 1+rng.IntN(40))...) }), nil},
@@ -199,9 +199,9 @@ func TestFieldsInBlocksOfTheirOwnAreOneFrame(t *testing.T) {
 	f := fragments(t, "testdata/fields.mkv")[0]
 	track, blocks := blocksIn(f, form{asIs, lengths, false})
 	_, sei := besides(track.CodecID)
-	second := func(i int, _ kvsemu.Block) bool { return i%2 == 1 }
+	second := func(i int, _ kvstest.Block) bool { return i%2 == 1 }
 	var want []media.Image
-	for name, with := range map[string][]kvsemu.Block{"as they are": blocks, "with SEI between": before(blocks, second, packetOf(sei))} {
+	for name, with := range map[string][]kvstest.Block{"as they are": blocks, "with SEI between": before(blocks, second, packetOf(sei))} {
 		images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{fragmentOf(t, track, with)})
 		if len(images[0]) != 3 || len(outcomes[0].Gaps) > 0 || outcomes[0].FramesConcealed > 0 {
 			t.Fatalf("%s: %d images, %+v", name, len(images[0]), outcomes[0])
@@ -222,10 +222,10 @@ func TestSlicesInBlocksOfTheirOwnAreOneFrame(t *testing.T) {
 	f := fragments(t, "testdata/slices.mkv")[0]
 	clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{f})
 	track, blocks := blocksIn(f, form{asIs, lengths, false})
-	var each []kvsemu.Block
+	var each []kvstest.Block
 	for _, b := range blocks {
 		h26x.EachNAL(b.Data, 4, func(nal []byte) {
-			each = append(each, kvsemu.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: packetOf(nal)})
+			each = append(each, kvstest.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: packetOf(nal)})
 		})
 	}
 	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{fragmentOf(t, track, each)})

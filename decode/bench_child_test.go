@@ -15,7 +15,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // it is what ffmpeg writes
@@ -68,7 +68,7 @@ func eachFragment(r io.Reader, workers int, decode func(*media.Fragment) func() 
 			_, _ = os.Stdout.WriteString(out.text)
 		}
 	})
-	split := source.NewSplitter(r, source.SplitConfig{Stream: "bench"})
+	split := payload.NewSplitter(r, payload.Config{Stream: "bench"})
 	for {
 		f, err := split.Next()
 		if err != nil {

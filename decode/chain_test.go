@@ -18,9 +18,9 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // rechunk makes one stream of all blocks of a clip, cut into fragments of n frames, as a
@@ -32,28 +32,28 @@ func rechunk(t testing.TB, path string, n int) []*media.Fragment {
 
 func rechunkBlocks(t testing.TB, frags []*media.Fragment, cut func(i int, b media.Block) bool) []*media.Fragment {
 	t.Helper()
-	var chunks []kvsemu.Chunk
+	var chunks []kvstest.Chunk
 	i := 0
 	for _, f := range frags {
 		for _, b := range f.Blocks {
 			at := f.ProducerTime.Add(b.Time)
 			if cut(i, b) {
 				number := fmt.Sprintf("%047d", len(chunks)+1)
-				chunks = append(chunks, kvsemu.Chunk{
+				chunks = append(chunks, kvstest.Chunk{
 					FragmentNumber: number, ContinuationToken: number,
 					ProducerTime: at, ServerTime: at.Add(time.Second), Tracks: f.Tracks,
 				})
 			}
 			c := &chunks[len(chunks)-1]
-			c.Blocks = append(c.Blocks, kvsemu.Block{Track: b.Track, Time: at.Sub(c.ProducerTime), Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size]})
+			c.Blocks = append(c.Blocks, kvstest.Block{Track: b.Track, Time: at.Sub(c.ProducerTime), Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size]})
 			i++
 		}
 	}
-	var payload []byte
+	var saved []byte
 	for _, c := range chunks {
-		payload = kvsemu.AppendChunk(payload, c)
+		saved = kvstest.AppendChunk(saved, c)
 	}
-	return split(t, bytes.NewReader(payload), source.SplitConfig{Stream: "cam"})
+	return split(t, bytes.NewReader(saved), payload.Config{Stream: "cam"})
 }
 
 func mkvs(frags []*media.Fragment) (all [][]byte) {

@@ -11,9 +11,9 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // form is how a producer writes codec data and packets.
@@ -60,7 +60,7 @@ func noSets(t media.Track) []byte {
 }
 
 // blocksIn returns the video of a fragment in another form.
-func blocksIn(f *media.Fragment, with form) (track media.Track, blocks []kvsemu.Block) {
+func blocksIn(f *media.Fragment, with form) (track media.Track, blocks []kvstest.Block) {
 	track, _ = f.VideoTrack()
 	sets := h26x.CodecDataUnits(track.CodecID, track.CodecPrivate)
 	for _, b := range f.Blocks {
@@ -69,20 +69,20 @@ func blocksIn(f *media.Fragment, with form) (track media.Track, blocks []kvsemu.
 			nals = slices.Clone(sets)
 		}
 		h26x.EachNAL(f.MKV[b.Offset:b.Offset+b.Size], 4, func(nal []byte) { nals = append(nals, nal) })
-		blocks = append(blocks, kvsemu.Block{Track: track.Number, Time: b.Time, Key: b.Key, Data: with.packet(nals)})
+		blocks = append(blocks, kvstest.Block{Track: track.Number, Time: b.Time, Key: b.Key, Data: with.packet(nals)})
 	}
 	track.CodecPrivate = with.private(track)
 	return track, blocks
 }
 
 // fragmentOf returns the blocks as the fragment of a GetMedia payload.
-func fragmentOf(t *testing.T, track media.Track, blocks []kvsemu.Block) *media.Fragment {
+func fragmentOf(t *testing.T, track media.Track, blocks []kvstest.Block) *media.Fragment {
 	t.Helper()
-	chunk := kvsemu.Chunk{
+	chunk := kvstest.Chunk{
 		FragmentNumber: "1", ContinuationToken: "1", ProducerTime: epoch, ServerTime: epoch,
 		Tracks: []media.Track{track}, Blocks: blocks,
 	}
-	return split(t, bytes.NewReader(kvsemu.AppendChunk(nil, chunk)), source.SplitConfig{Stream: "cam"})[0]
+	return split(t, bytes.NewReader(kvstest.AppendChunk(nil, chunk)), payload.Config{Stream: "cam"})[0]
 }
 
 var epoch = time.UnixMilli(1_700_000_000_000).UTC()
@@ -127,7 +127,7 @@ func TestPacketsAndCodecDataMayBeOfAnyForm(t *testing.T) {
 func TestTheStreamMayChangeInsideAFragment(t *testing.T) {
 	with := form{noData, h26x.AnnexB, true}
 	var want []media.Image
-	var all []kvsemu.Block
+	var all []kvstest.Block
 	var track media.Track
 	var firsts []*media.Fragment
 	for n, clip := range []string{"bframes.mkv", "small.mkv", "bframes.mkv"} {

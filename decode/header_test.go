@@ -9,17 +9,17 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // stray is a block of a track that the header does not tell of. libav's demuxer looks for the next
 // cluster after it.
-var stray = kvsemu.Block{Track: 9, Data: []byte("stray")}
+var stray = kvstest.Block{Track: 9, Data: []byte("stray")}
 
 // cluster returns a second cluster for a chunk.
-func cluster(blocks []kvsemu.Block) []byte {
+func cluster(blocks []kvstest.Block) []byte {
 	body := ebml.AppendUint(nil, ebml.IDTimestamp, 0)
 	for _, b := range blocks {
 		ms := uint16(b.Time.Milliseconds())
@@ -35,7 +35,7 @@ func TestABlockOfNoBytesIsNoFrame(t *testing.T) {
 		clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{f})
 		track, blocks := blocksIn(f, form{asIs, lengths, false})
 		for _, at := range []int{0, 4, len(blocks)} {
-			empty := kvsemu.Block{Track: track.Number, Time: 3 * time.Millisecond}
+			empty := kvstest.Block{Track: track.Number, Time: 3 * time.Millisecond}
 			frag := fragmentOf(t, track, slices.Insert(slices.Clone(blocks), at, empty))
 			images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{frag})
 			if len(images[0]) != len(clean[0]) || len(outcomes[0].Gaps) > 0 {
@@ -56,14 +56,14 @@ func TestABlockOfAnUnknownTrackCostsNothing(t *testing.T) {
 	f := fragments(t, "testdata/bframes.mkv")[0]
 	clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{f})
 	track, blocks := blocksIn(f, form{asIs, lengths, false})
-	chunk := kvsemu.Chunk{
+	chunk := kvstest.Chunk{
 		FragmentNumber: "1", ProducerTime: epoch, ServerTime: epoch, Tracks: []media.Track{track},
 		Blocks: slices.Insert(slices.Clone(blocks[:9]), 4, stray),
 	}
-	open := kvsemu.AppendChunk(nil, chunk)
+	open := kvstest.AppendChunk(nil, chunk)
 	chunk.ContinuationToken = "1"
-	payload := slices.Concat(open, cluster(blocks[9:]), kvsemu.AppendChunk(nil, chunk)[len(open):])
-	frag := split(t, bytes.NewReader(payload), source.SplitConfig{Stream: "cam"})[0]
+	saved := slices.Concat(open, cluster(blocks[9:]), kvstest.AppendChunk(nil, chunk)[len(open):])
+	frag := split(t, bytes.NewReader(saved), payload.Config{Stream: "cam"})[0]
 	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{frag})
 	if len(images[0]) != len(blocks) || len(outcomes[0].Gaps) > 0 {
 		t.Fatalf("%d images of %d, %+v", len(images[0]), len(blocks), outcomes[0].Gaps)

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // cases returns how many cases a test tries: a sample unless soaking.
@@ -59,7 +59,7 @@ func packetsOf(f *media.Fragment) packets {
 // out, and cut bytes are missing at the end of the last one.
 func (p packets) fragment(t testing.TB, f *media.Fragment, cut int) *media.Fragment {
 	t.Helper()
-	chunk := kvsemu.Chunk{
+	chunk := kvstest.Chunk{
 		FragmentNumber: f.Number, ContinuationToken: f.Number, ProducerTime: f.ProducerTime, ServerTime: f.ServerTime, Tracks: f.Tracks,
 	}
 	for k, nals := range p {
@@ -72,10 +72,10 @@ func (p packets) fragment(t testing.TB, f *media.Fragment, cut int) *media.Fragm
 			data = data[:max(0, len(data)-cut)]
 		}
 		if len(data) > 0 {
-			chunk.Blocks = append(chunk.Blocks, kvsemu.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: data})
+			chunk.Blocks = append(chunk.Blocks, kvstest.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: data})
 		}
 	}
-	out := split(t, bytes.NewReader(kvsemu.AppendChunk(nil, chunk)), source.SplitConfig{Stream: f.Stream})
+	out := split(t, bytes.NewReader(kvstest.AppendChunk(nil, chunk)), payload.Config{Stream: f.Stream})
 	if len(out) != 1 {
 		t.Fatalf("%d fragments", len(out))
 	}

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -40,14 +40,14 @@ type picked struct {
 // payloadOf returns fragments as the payload of a GetMedia call.
 func payloadOf(frags []*media.Fragment) (payload []byte) {
 	for _, f := range frags {
-		c := kvsemu.Chunk{
+		c := kvstest.Chunk{
 			FragmentNumber: f.Number, ContinuationToken: f.Number,
 			ProducerTime: f.ProducerTime, ServerTime: f.ProducerTime.Add(time.Second), Tracks: f.Tracks,
 		}
 		for _, b := range f.Blocks {
-			c.Blocks = append(c.Blocks, kvsemu.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size]})
+			c.Blocks = append(c.Blocks, kvstest.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size]})
 		}
-		payload = kvsemu.AppendChunk(payload, c)
+		payload = kvstest.AppendChunk(payload, c)
 	}
 	return payload
 }
@@ -58,7 +58,7 @@ func readFile(t testing.TB, pool *Pool, path string, sample plan.Sample) (images
 	t.Helper()
 	cfg := source.DefaultConfig()
 	cfg.Type, cfg.Paths = source.TypeFile, []string{path}
-	inputs, err := source.Files(cfg, nil, nil)
+	inputs, err := source.OpenFiles(cfg, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode/decodetest"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // recordings is the folder of real GetMedia recordings beside the checkout.
@@ -34,13 +34,13 @@ func fragments(t testing.TB, path string) []*media.Fragment {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	return split(t, f, source.SplitConfig{Stream: "cam"})
+	return split(t, f, payload.Config{Stream: "cam"})
 }
 
 // split returns the fragments of a payload.
-func split(t testing.TB, r io.Reader, cfg source.SplitConfig) []*media.Fragment {
+func split(t testing.TB, r io.Reader, cfg payload.Config) []*media.Fragment {
 	t.Helper()
-	s := source.NewSplitter(r, cfg)
+	s := payload.NewSplitter(r, cfg)
 	var out []*media.Fragment
 	for {
 		frag, err := s.Next()

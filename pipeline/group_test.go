@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // group is a sink that makes one object of the images of several fragments, in stream order.
@@ -188,7 +189,7 @@ func TestAnOpenObjectBlocksNobody(t *testing.T) {
 		signal()
 	}}
 	got, err := Run(t.Context(), Stream{
-		Name: "cam", Source: Until(stop, &script{n: n, block: true}), Planner: &fan{images: 1, size: 1000, sinks: []string{"g", "a"}}, Sinks: []Sink{g, drained},
+		Name: "cam", Source: source.Until(stop, &script{n: n, block: true}), Planner: &fan{images: 1, size: 1000, sinks: []string{"g", "a"}}, Sinks: []Sink{g, drained},
 	}, o)
 	if err != nil || got.Fragments != n || len(g.objects) != 1 {
 		t.Fatalf("summary %+v, error %v, %d objects", got, err, len(g.objects))

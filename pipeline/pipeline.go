@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -44,9 +45,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = logging.OrSilent(o.Log)
 	if o.Meter == nil {
 		o.Meter = &Meter{}
 	}
@@ -187,9 +186,9 @@ func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 		if err := r.bytes.wait(ctx); err != nil {
 			return err
 		}
-		before := r.Source.BytesRead()
+		before := r.Source.Stats().BytesRead
 		it, err := r.next(ctx)
-		r.Meter.BytesRead.Add(r.Source.BytesRead() - before)
+		r.Meter.BytesRead.Add(r.Source.Stats().BytesRead - before)
 		r.Account.source(r.Source)
 		if err != nil {
 			if ctx.Err() != nil {

@@ -20,8 +20,8 @@ type Source interface {
 	// Next returns the next fragment, io.EOF at the clean end, or a
 	// *media.GapError for a fragment that is lost while the stream goes on.
 	Next(ctx context.Context) (*media.Fragment, error)
-	// BytesRead is the number of payload bytes read so far.
-	BytesRead() int64
+	// Stats returns how far the source has come.
+	Stats() media.SourceStats
 	// Close releases what the source holds.
 	Close() error
 }

@@ -115,10 +115,10 @@ func (a *Account) End(status Status, err error) {
 
 // source records the counts of the source.
 func (a *Account) source(s Source) {
-	bytes, again, paused := s.BytesRead(), reconnects(s), pauses(s)
+	stats := s.Stats()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = bytes, again, paused
+	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = stats.BytesRead, stats.Reconnects, stats.Pauses
 }
 
 // begin records that a fragment was read.

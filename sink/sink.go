@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -49,10 +50,7 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("set up sink %q: %w", config.Name, err)
 	}
-	s := &Sink{config: config, store: store, runID: opts.RunID, digest: opts.Config, log: opts.Log}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
+	s := &Sink{config: config, store: store, runID: opts.RunID, digest: opts.Config, log: logging.OrSilent(opts.Log)}
 	s.log = s.log.With("sink", config.Name)
 	var err error
 	if s.path, err = ParsePath(config.Path); err != nil {

@@ -59,7 +59,7 @@ func (c *continuity) follow(f *media.Fragment) (from time.Time, how jump) {
 // if that is longer. A fragment of one frame lasts as long as the one before it took to
 // be followed, which is all that can be known of a stream with a frame now and then.
 func (c *continuity) note(f *media.Fragment) {
-	first, last, count := extent(f)
+	first, last, count := f.Extent()
 	track, _ := f.VideoTrack()
 	measured := time.Duration(0)
 	switch {
@@ -74,21 +74,4 @@ func (c *continuity) note(f *media.Fragment) {
 	if c.frame == 0 {
 		c.end = time.Time{} // nothing is known of when the next one is due
 	}
-}
-
-// extent returns the times of the first and the last frame of the video track in
-// presentation order, and their number; of all blocks when there is no video.
-func extent(f *media.Fragment) (first, last time.Duration, count int) {
-	track, video := f.VideoTrack()
-	for _, b := range f.Blocks {
-		if video && b.Track != track.Number {
-			continue
-		}
-		if count == 0 {
-			first, last = b.Time, b.Time
-		}
-		first, last = min(first, b.Time), max(last, b.Time)
-		count++
-	}
-	return first, last, count
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // single is a fragment of one frame, which tells nothing of how long it lasts.
@@ -42,7 +43,7 @@ func TestJumpsOfTheProducersClock(t *testing.T) {
 		{"a pause over a planned cut", []any{play(fragAt(1, 0), cutFrag(2, 9)), play(fragAt(2, 60*s))}, "1, 2, time", 1, false},
 		{"a jump over calls that were refused", []any{play(fragAt(1, 0)), throttled, play(fragAt(2, 60*s), fragAt(3, 90*s))}, "1, gap, 2, 3, time", 1, true},
 		{"a jump over a broken connection", []any{play(fragAt(1, 0), errors.New("reset")), play(fragAt(2, 60*s))}, "1, gap, 2, time", 0, true},
-		{"a jump over a last fragment that is gone", []any{play(fragAt(1, 0)), play(newGap("cam", "", &ErrorTag{ID: 4000}, 0)), play(fragAt(2, 60*s))}, "1, gap, 2, time", 0, true},
+		{"a jump over a last fragment that is gone", []any{play(fragAt(1, 0)), play(payload.NewGap("cam", "", &payload.ErrorTag{ID: 4000}, 0)), play(fragAt(2, 60*s))}, "1, gap, 2, time", 0, true},
 		{"a broken connection without a jump", []any{play(fragAt(1, 0), errors.New("reset")), play(fragAt(2, s))}, "1, 2, time", 0, true},
 		{"a producer that goes back", []any{play(fragAt(1, 60*s), fragAt(2, 0), fragAt(3, s))}, "1, 2, 3, time", 0, false},
 		{"single frames now and then", []any{play(single(1, 0), single(2, 10*s), single(3, 20*s), single(4, 31*s), single(5, 80*s))}, "1, 2, 3, 4, 5, time", 1, false},
@@ -51,8 +52,8 @@ func TestJumpsOfTheProducersClock(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, l, lines := live{start: fromEarliest, answers: c.answers, want: c.want, starts: "EARLIEST"}.run(t)
-				if l.Pauses() != c.pauses || (len(warnings(lines)) > 0) != c.warn {
-					t.Errorf("%d pauses, want %d; log %q", l.Pauses(), c.pauses, lines)
+				if l.Stats().Pauses != c.pauses || (len(warnings(lines)) > 0) != c.warn {
+					t.Errorf("%d pauses, want %d; log %q", l.Stats().Pauses, c.pauses, lines)
 				}
 				if logged := slices.Contains(lines, "INFO producer has paused"); logged != (c.pauses > 0) {
 					t.Errorf("the log is %q", lines)
@@ -66,7 +67,7 @@ func TestAGapInTimeSaysFromWhenToWhen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newJournal()
 		d := &script{t: t, answers: []any{play(fragAt(1, 0), errors.New("reset")), play(fragAt(2, time.Minute))}}
-		l := Reconnect(d, LiveConfig{Stream: "cam", Start: fromEarliest}, log)
+		l := NewLive(d, LiveConfig{Stream: "cam", Start: fromEarliest, Log: log})
 		defer l.Close()
 		if _, err := l.Next(t.Context()); err != nil {
 			t.Fatal(err)
@@ -97,7 +98,7 @@ func TestFragmentNumbersAreComparedAsNumbers(t *testing.T) {
 		{"91343852333181432392682062607743920146264895001", "91343852333181432392682062607743920146264895000", 1},
 		{long + "9", "1" + long + "0", -1},
 	} {
-		if got := compareNumbers(c.a, c.b); got != c.want {
+		if got := payload.CompareNumbers(c.a, c.b); got != c.want {
 			t.Errorf("%s and %s: %d, want %d", c.a, c.b, got, c.want)
 		}
 	}

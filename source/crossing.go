@@ -7,10 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"sync"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // Place is where a fragment lies in its stream.
@@ -21,16 +22,12 @@ type Place struct {
 	ProducerTime, ServerTime time.Time
 }
 
-// CompareNumbers compares two fragment numbers by their value, as cmp.Compare does. They
-// have up to 128 digits and grow in the order in which KVS took the fragments in.
-func CompareNumbers(a, b string) int { return compareNumbers(a, b) }
-
 // CodeNoRetention is the code of a refusal to read the archive of a stream that has
 // none.
 const CodeNoRetention = "NoDataRetentionException"
 
-// CrossConfig says what a Crossing reads.
-type CrossConfig struct {
+// CrossingConfig are the settings of a Crossing.
+type CrossingConfig struct {
 	// Stream is the stream's name, for logs and errors.
 	Stream string
 	// Start is where reading starts. It lies in the past.
@@ -41,6 +38,8 @@ type CrossConfig struct {
 	Archive func(after Place) (Source, error)
 	// Live returns the live stream from start on.
 	Live func(start StartSelector) Source
+	// Log receives what happens; nil discards it.
+	Log *slog.Logger
 }
 
 // The bounds of crossing over.
@@ -65,14 +64,9 @@ const (
 // A stream that has no archive, or nothing in it from the start on, is read live from
 // the start.
 type Crossing struct {
-	cfg CrossConfig
-	log *slog.Logger
-
-	life    context.Context // a signal to end, not the context of a call
-	end     context.CancelFunc
-	mu      sync.Mutex
-	current Source // nil between two sources
-	before  int64  // bytes of the sources that are over
+	cfg     CrossingConfig
+	log     *slog.Logger
+	sources *relay
 
 	// All that follows is of the goroutine that calls Next.
 	live  bool
@@ -88,19 +82,17 @@ type Crossing struct {
 
 var _ Source = (*Crossing)(nil)
 
-// Cross returns a source that reads the archive and goes on live. It opens the archive
-// in its first Next.
-func Cross(cfg CrossConfig, log *slog.Logger) *Crossing {
-	c := &Crossing{cfg: cfg, log: log.With("stream", cfg.Stream)}
-	c.life, c.end = context.WithCancel(context.Background())
-	return c
+// NewCrossing returns a source that reads the archive and goes on live. It opens the
+// archive in its first Next.
+func NewCrossing(cfg CrossingConfig) *Crossing {
+	return &Crossing{cfg: cfg, log: logging.OrSilent(cfg.Log).With("stream", cfg.Stream), sources: newRelay()}
 }
 
 // Next implements Source.
 func (c *Crossing) Next(ctx context.Context) (*media.Fragment, error) {
 	for {
 		switch {
-		case c.life.Err() != nil:
+		case c.sources.closed():
 			return nil, fmt.Errorf("read stream %s: %w", c.cfg.Stream, fs.ErrClosed)
 		case len(c.ready) > 0:
 			r := c.ready[0]
@@ -110,9 +102,9 @@ func (c *Crossing) Next(ctx context.Context) (*media.Fragment, error) {
 		case c.over != nil:
 			return nil, c.over
 		}
-		src, err := c.open()
-		if err != nil {
-			c.archiveOver(err)
+		src := c.sources.source()
+		if src == nil {
+			c.open()
 			continue
 		}
 		f, err := src.Next(ctx)
@@ -122,25 +114,24 @@ func (c *Crossing) Next(ctx context.Context) (*media.Fragment, error) {
 		case err != nil && ctx.Err() != nil:
 			return nil, err
 		default:
-			c.take(f, err)
+			c.handle(f, err)
 		}
 	}
 }
 
-// open returns the source that is to be read now.
-func (c *Crossing) open() (Source, error) {
-	if src := c.source(); src != nil {
-		return src, nil
-	}
+// open opens the source that is to be read next.
+func (c *Crossing) open() {
 	if c.live {
-		return c.use(c.cfg.Live(c.liveStart())), nil
+		c.sources.use(c.cfg.Live(c.liveStart()))
+		return
 	}
 	c.opened, c.brought = time.Now(), false
 	src, err := c.cfg.Archive(c.last)
 	if err != nil {
-		return nil, err
+		c.archiveOver(err)
+		return
 	}
-	return c.use(src), nil
+	c.sources.use(src)
 }
 
 // liveStart is where the live stream begins.
@@ -151,46 +142,14 @@ func (c *Crossing) liveStart() StartSelector {
 	return StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: c.last.Number}
 }
 
-// source returns the source that is being read, nil between two.
-func (c *Crossing) source() Source {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.current
-}
-
-// use makes src the source that is read, unless Close was faster: then it closes it.
-func (c *Crossing) use(src Source) Source {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.current = src
-	if c.life.Err() != nil {
-		_ = src.Close() // nothing of it is wanted any more
-	}
-	return src
-}
-
-// leave closes the source that is read and keeps its count of bytes.
-func (c *Crossing) leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.current == nil {
-		return
-	}
-	if err := c.current.Close(); err != nil {
-		c.log.Debug("archive could not be closed", "error", err)
-	}
-	c.before += c.current.BytesRead()
-	c.current = nil
-}
-
-// take sorts what the archive has brought.
-func (c *Crossing) take(f *media.Fragment, err error) {
+// handle decides what becomes of what the archive has brought.
+func (c *Crossing) handle(f *media.Fragment, err error) {
 	var gap *media.GapError
 	switch {
 	case err == nil:
 		c.release(0)
 		c.ready = append(c.ready, result{fragment: f})
-		c.pass(Place{f.Number, f.ProducerTime, f.ServerTime})
+		c.advance(Place{f.Number, f.ProducerTime, f.ServerTime})
 	case errors.As(err, &gap):
 		c.held = append(c.held, gap)
 		c.release(maxHeld)
@@ -207,15 +166,15 @@ func (c *Crossing) release(keep int) {
 		c.ready = append(c.ready, result{err: gap})
 		if gap.Gap.FragmentNumber != "" {
 			// Its clocks are those of the one before: that is where it can be found.
-			c.pass(Place{gap.Gap.FragmentNumber, c.last.ProducerTime, c.last.ServerTime})
+			c.advance(Place{gap.Gap.FragmentNumber, c.last.ProducerTime, c.last.ServerTime})
 		}
 	}
 }
 
-// pass notes that a fragment is behind.
-func (c *Crossing) pass(p Place) {
+// advance makes a place the last one that was handed on, unless it lies before that.
+func (c *Crossing) advance(p Place) {
 	c.brought = true
-	if c.last.Number == "" || compareNumbers(p.Number, c.last.Number) > 0 {
+	if c.last.Number == "" || payload.CompareNumbers(p.Number, c.last.Number) > 0 {
 		c.last = p
 	}
 }
@@ -223,7 +182,7 @@ func (c *Crossing) pass(p Place) {
 // archiveOver decides what comes after the archive has ended with err.
 func (c *Crossing) archiveOver(err error) {
 	var coded interface{ ErrorCode() string }
-	c.leave()
+	c.sources.leave()
 	switch {
 	case errors.Is(err, io.EOF) && c.brought && time.Since(c.opened) >= longPass:
 		c.held = nil
@@ -245,39 +204,8 @@ func (c *Crossing) goLive(why string) {
 	c.held = nil
 }
 
-// BytesRead implements Source, over the archive and the live stream.
-func (c *Crossing) BytesRead() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.current == nil {
-		return c.before
-	}
-	return c.before + c.current.BytesRead()
-}
-
-// Reach is that of the archive or the live stream, whichever is read.
-func (c *Crossing) Reach() Reach { return ReachOf(c.source()) }
-
-// Reconnects is the number of sessions that the live stream has opened after its first.
-func (c *Crossing) Reconnects() int { return reconnects(c.source()) }
-
-// Unfinished is the live stream's (see Live.Unfinished).
-func (c *Crossing) Unfinished() *media.Fragment { return unfinished(c.source()) }
-
-// Inside is the live stream's (see Live.Inside).
-func (c *Crossing) Inside() error { return inside(c.source()) }
-
-// Pauses is the number of times that the producer of the live stream was seen to have
-// paused.
-func (c *Crossing) Pauses() int { return pauses(c.source()) }
+// Stats implements Source, over the archive and the live stream.
+func (c *Crossing) Stats() Stats { return c.sources.stats() }
 
 // Close implements Source. It may be called while Next is waiting, which then returns.
-func (c *Crossing) Close() error {
-	c.end()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.current == nil {
-		return nil
-	}
-	return c.current.Close()
-}
+func (c *Crossing) Close() error { return c.sources.close() }

@@ -3,11 +3,12 @@ package source
 import (
 	"errors"
 	"io/fs"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // crossingCase is what the passes over the archive and the live stream bring.
@@ -25,7 +26,7 @@ type crossingCase struct {
 func gaps(numbers ...int) scriptedSession {
 	var s scriptedSession
 	for _, n := range numbers {
-		s = append(s, newGap("cam", num(n), errors.New("gone"), 0))
+		s = append(s, payload.NewGap("cam", num(n), errors.New("gone"), 0))
 	}
 	return s
 }
@@ -54,7 +55,7 @@ func (c crossingCase) run(t *testing.T) {
 		opened = append(opened, p)
 		return p
 	}
-	src := Cross(CrossConfig{
+	src := NewCrossing(CrossingConfig{
 		Stream: "cam",
 		Start:  StartSelector{Type: StartEarliest},
 		Archive: func(after Place) (Source, error) {
@@ -70,7 +71,7 @@ func (c crossingCase) run(t *testing.T) {
 			asked = append(asked, describeStart(start))
 			return play(c.live)
 		},
-	}, slog.New(slog.DiscardHandler))
+	})
 	if got := strings.Join(read(t, src, time.Hour), ", "); got != c.want {
 		t.Errorf("got  %s\nwant %s", got, c.want)
 	}
@@ -79,10 +80,10 @@ func (c crossingCase) run(t *testing.T) {
 	}
 	var bytes int64
 	for _, p := range opened {
-		bytes += p.BytesRead()
+		bytes += p.Stats().BytesRead
 	}
-	if src.BytesRead() != bytes {
-		t.Errorf("%d bytes read, want %d", src.BytesRead(), bytes)
+	if src.Stats().BytesRead != bytes {
+		t.Errorf("%d bytes read, want %d", src.Stats().BytesRead, bytes)
 	}
 	if err := src.Close(); err != nil {
 		t.Error(err)
@@ -129,7 +130,7 @@ func TestCompareNumbers(t *testing.T) {
 		a, b string
 		want int
 	}{{"9", "10", -1}, {"10", "9", 1}, {"0009", "9", 0}, {num(1) + "0", num(2), 1}} {
-		if got := CompareNumbers(c.a, c.b); got != c.want {
+		if got := payload.CompareNumbers(c.a, c.b); got != c.want {
 			t.Errorf("%s against %s: %d", c.a, c.b, got)
 		}
 	}

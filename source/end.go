@@ -9,12 +9,21 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // EndClock is the clock on which End is measured: the one of the start selector,
 // or the producer's if that has none.
 func (c Config) EndClock() media.Clock {
-	if c.Type == TypeKVS && c.StartSelector.Type == StartServerTimestamp {
+	if c.Type == TypeKVS {
+		return c.StartSelector.Clock()
+	}
+	return media.ClockProducer
+}
+
+// Clock is the clock of the selector's timestamp; the producer's if it has none.
+func (s StartSelector) Clock() media.Clock {
+	if s.Type == StartServerTimestamp {
 		return media.ClockServer
 	}
 	return media.ClockProducer
@@ -100,36 +109,20 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	defer watch.stop()
 	f, err := s.Source.Next(waiting)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errIdle) {
-		rest, cut := unfinished(s.Source), inside(s.Source)
 		s.finish()
 		if outage != nil {
 			s.over = fmt.Errorf("nothing has come for %v and the stream does not answer: %w", s.end.IdleTimeout, outage)
 		}
+		var unfinished *UnfinishedError
 		switch {
-		case rest != nil:
-			return rest, nil
-		case cut != nil:
-			return nil, cut
+		case !errors.As(err, &unfinished):
+			return nil, s.over
+		case unfinished.Fragment != nil:
+			return unfinished.Fragment, nil
 		}
-		return nil, s.over
+		return nil, unfinished.Gap
 	}
 	return f, err
-}
-
-// unfinished returns the fragment that a source would have read again.
-func unfinished(s Source) *media.Fragment {
-	if u, ok := s.(interface{ Unfinished() *media.Fragment }); ok {
-		return u.Unfinished()
-	}
-	return nil
-}
-
-// inside returns the gap of a fragment that was coming in when a source was given up.
-func inside(s Source) error {
-	if i, ok := s.(interface{ Inside() error }); ok {
-		return i.Inside()
-	}
-	return nil
 }
 
 // errIdle is why a waiting source is given up.
@@ -150,7 +143,7 @@ type idleWatch struct {
 // watchIdle calls idle once no byte has come from s for the timeout although its service
 // answers, or with an error once that has not answered for as long.
 func watchIdle(s Source, timeout time.Duration, idle func(outage error)) *idleWatch {
-	w := &idleWatch{source: s, timeout: timeout, idle: idle, bytes: s.BytesRead(), quiet: time.Now()}
+	w := &idleWatch{source: s, timeout: timeout, idle: idle, bytes: s.Stats().BytesRead, quiet: time.Now()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(timeout, w.check)
@@ -161,11 +154,12 @@ func watchIdle(s Source, timeout time.Duration, idle func(outage error)) *idleWa
 func (w *idleWatch) check() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now, bytes, reach := time.Now(), w.source.BytesRead(), ReachOf(w.source)
+	now, stats := time.Now(), w.source.Stats()
+	bytes, reach := stats.BytesRead, stats.Reach
 	if bytes != w.bytes {
 		w.bytes, w.quiet = bytes, now
 	}
-	since, tag := reach.Since, (*ErrorTag)(nil)
+	since, tag := reach.Since, (*payload.ErrorTag)(nil)
 	if w.quiet.After(since) && !errors.As(reach.Err, &tag) { // a tag is bytes, too
 		since = w.quiet
 	}
@@ -181,30 +175,6 @@ func (w *idleWatch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()
-}
-
-// Reach is the source's.
-func (s *ending) Reach() Reach { return ReachOf(s.Source) }
-
-// Reconnects is the number of times that the source has opened its stream again.
-func (s *ending) Reconnects() int { return reconnects(s.Source) }
-
-// Pauses is the number of times that the producer was seen to have paused.
-func (s *ending) Pauses() int { return pauses(s.Source) }
-
-// reconnects and pauses ask a source for what only those that read live can tell.
-func reconnects(s Source) int {
-	if r, ok := s.(interface{ Reconnects() int }); ok {
-		return r.Reconnects()
-	}
-	return 0
-}
-
-func pauses(s Source) int {
-	if p, ok := s.(interface{ Pauses() int }); ok {
-		return p.Pauses()
-	}
-	return 0
 }
 
 // past reports whether a fragment starts at or after the end.

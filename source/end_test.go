@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // steps is a Source of answers that are written down.
 type steps struct {
-	answers  []answer
+	answers  []result
 	read     int
 	closed   int
 	closeErr error
@@ -26,8 +27,8 @@ func (s *steps) Next(context.Context) (*media.Fragment, error) {
 	s.read++
 	return s.answers[s.read-1].fragment, s.answers[s.read-1].err
 }
-func (s *steps) BytesRead() int64 { return int64(s.read) }
-func (s *steps) Close() error     { s.closed++; return s.closeErr }
+func (s *steps) Stats() Stats { return Stats{BytesRead: int64(s.read)} }
+func (s *steps) Close() error { s.closed++; return s.closeErr }
 
 // atSeconds is a source of fragments at these seconds on the producer's clock,
 // with the server's clock a minute ahead. A negative second is a gap.
@@ -35,11 +36,11 @@ func atSeconds(seconds ...int) *steps {
 	s := &steps{}
 	for _, n := range seconds {
 		if n < 0 {
-			s.answers = append(s.answers, answer{nil, &media.GapError{Err: ErrTooLarge}})
+			s.answers = append(s.answers, result{nil, &media.GapError{Err: payload.ErrTooLarge}})
 			continue
 		}
 		at := time.Unix(int64(n), 0)
-		s.answers = append(s.answers, answer{&media.Fragment{ProducerTime: at, ServerTime: at.Add(time.Minute)}, nil})
+		s.answers = append(s.answers, result{&media.Fragment{ProducerTime: at, ServerTime: at.Add(time.Minute)}, nil})
 	}
 	return s
 }
@@ -114,7 +115,7 @@ func TestTheEndIsSetInEveryFragment(t *testing.T) {
 }
 
 func TestAFileIsNeverReconnected(t *testing.T) {
-	if n := WithEnd(atSeconds(0), End{Fragments: 1}, media.ClockProducer).(interface{ Reconnects() int }).Reconnects(); n != 0 {
+	if n := WithEnd(atSeconds(0), End{Fragments: 1}, media.ClockProducer).Stats().Reconnects; n != 0 {
 		t.Errorf("%d reconnects", n)
 	}
 }

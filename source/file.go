@@ -14,7 +14,9 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // StandardInput is the path that means standard input.
@@ -28,7 +30,7 @@ type Input struct {
 	Open func(ctx context.Context) (Source, error)
 }
 
-// Files returns the streams that the paths of a file source name: recordings of
+// OpenFiles returns the streams that the paths of a file source name: recordings of
 // GetMedia payloads and plain MKV files, told apart by their content.
 //
 // A path is a file, a named pipe, a glob (its matches in lexical order), or "-"
@@ -40,18 +42,16 @@ type Input struct {
 // Paths that name nothing or what cannot be read, a file named twice, and two files
 // that would give the same stream name are errors, joined, each a *media.FieldError.
 //
-// Warnings about what the files hold go to log.
-func Files(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
+// It finds out whether the files can be read; the Inputs open them. Warnings about what
+// the files hold go to log, or nowhere when log is nil.
+func OpenFiles(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
 	paths, err := expand(cfg.Paths)
 	if err != nil {
 		return nil, err
 	}
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	split := SplitConfig{
+	split := payload.Config{
 		Stream: cfg.Stream, MaxFragmentSize: cfg.MaxFragmentSize,
-		Track: cfg.Track, StartTime: cfg.StartTime, Log: log,
+		Track: uint64(cfg.Track), StartTime: cfg.StartTime.Time, Log: logging.OrSilent(log),
 	}
 	if cfg.Stream != "" {
 		return []Input{fileInput(paths, stdin, split)}, nil
@@ -184,7 +184,7 @@ func checkNames(paths []filePath) error {
 }
 
 // fileInput returns the stream of some files.
-func fileInput(paths []filePath, stdin io.Reader, cfg SplitConfig) Input {
+func fileInput(paths []filePath, stdin io.Reader, cfg payload.Config) Input {
 	return Input{Stream: cfg.Stream, Open: func(ctx context.Context) (Source, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -203,18 +203,17 @@ func fileInput(paths []filePath, stdin io.Reader, cfg SplitConfig) Input {
 // writes to are left behind, until they return or the process ends.
 type fileSource struct {
 	stdin io.Reader
-	cfg   SplitConfig
+	cfg   payload.Config
 	// pending is where the goroutine at work puts its result, nil if none is.
 	pending chan result
 
 	// Only the goroutine at work uses these.
-	paths    []filePath
-	path     string
-	clusters int  // of the plain files that are finished
-	any      bool // something has come of the file
+	paths []filePath
+	path  string
+	any   bool // something has come of the file
 
 	mu     sync.Mutex
-	split  *Splitter
+	split  *payload.Splitter
 	file   *os.File
 	before int64 // bytes of the files that are finished
 	closed bool
@@ -244,14 +243,15 @@ func (s *fileSource) Next(ctx context.Context) (*media.Fragment, error) {
 	}
 }
 
-// BytesRead implements Source.
-func (s *fileSource) BytesRead() int64 {
+// Stats implements Source.
+func (s *fileSource) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.split == nil {
-		return s.before
+	stats := Stats{BytesRead: s.before}
+	if s.split != nil {
+		stats.BytesRead += s.split.BytesRead()
 	}
-	return s.before + s.split.BytesRead()
+	return stats
 }
 
 // Close implements Source.
@@ -280,14 +280,14 @@ func (s *fileSource) next() (*media.Fragment, error) {
 		}
 		f, err := split.Next()
 		var gap *media.GapError
-		var tag *ErrorTag
+		var tag *payload.ErrorTag
 		switch {
 		case err == nil || errors.As(err, &gap):
 			s.any = true
 			return f, err
 		case errors.As(err, &tag):
 			// Asking again is no use: what a recording lacks stays lost.
-			return nil, newGap(s.cfg.Stream, tag.FragmentNumber, tag, 0)
+			return nil, payload.NewGap(s.cfg.Stream, tag.FragmentNumber, tag, 0)
 		case err != io.EOF:
 			return nil, fmt.Errorf("read %s: %w", s.path, err)
 		}
@@ -298,7 +298,7 @@ func (s *fileSource) next() (*media.Fragment, error) {
 }
 
 // current returns the splitter at work, or opens the next file.
-func (s *fileSource) current() (*Splitter, error) {
+func (s *fileSource) current() (*payload.Splitter, error) {
 	s.mu.Lock()
 	split, closed := s.split, s.closed
 	s.mu.Unlock()
@@ -324,7 +324,7 @@ func (s *fileSource) current() (*Splitter, error) {
 }
 
 // begin makes a file that was opened the one at work.
-func (s *fileSource) begin(path string, input io.Reader, file *os.File) (*Splitter, error) {
+func (s *fileSource) begin(path string, input io.Reader, file *os.File) (*payload.Splitter, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -339,8 +339,7 @@ func (s *fileSource) begin(path string, input io.Reader, file *os.File) (*Splitt
 			cfg.Size = info.Size()
 		}
 	}
-	s.split, s.file, s.path = NewSplitter(input, cfg), file, path
-	s.split.clusters = s.clusters
+	s.split, s.file, s.path = payload.NewSplitter(input, cfg), file, path
 	s.paths = s.paths[1:]
 	return s.split, nil
 }
@@ -356,7 +355,7 @@ func (s *fileSource) finish() error {
 	}
 	s.any = false
 	s.before += s.split.BytesRead()
-	s.clusters = s.split.clusters
+	s.cfg.FirstCluster = s.split.Clusters()
 	file := s.file
 	s.split, s.file = nil, nil
 	if file == nil {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/internal/ebml"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -58,14 +61,22 @@ func drain(t *testing.T, in Input) []string {
 	}
 }
 
-func plainFile() []byte {
-	return cat(segment(), header(), cluster(0, key(0)), cluster(9, key(0)))
+// describe writes one answer of Next as one line.
+func describe(f *media.Fragment, err error) string {
+	var gap *media.GapError
+	switch {
+	case errors.As(err, &gap):
+		return fmt.Sprintf("gap %s lost=%d: %s", gap.Gap.FragmentNumber, gap.Gap.FramesLost, gap.Gap.Detail)
+	case err != nil:
+		return err.Error()
+	}
+	return fmt.Sprintf("%s cut=%v t=%v %d blocks", f.Number, f.Cut, f.Timecode, len(f.Blocks))
 }
 
 func TestEachFileIsAStream(t *testing.T) {
 	dir := folder(t, map[string][]byte{"b.mkv": chunk("7"), "a.mkv": plainFile(), "sub/.hidden": nil, "odd[1].mkv": chunk("9")})
 	paths := []string{filepath.Join(dir, "odd[1].mkv"), "-", filepath.Join(dir, "?.mkv"), filepath.Join(dir, "sub", ".hidden")}
-	inputs, err := Files(Config{Paths: paths}, bytes.NewReader(chunk("8")), nil)
+	inputs, err := OpenFiles(Config{Paths: paths}, bytes.NewReader(chunk("8")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +84,10 @@ func TestEachFileIsAStream(t *testing.T) {
 		stream string
 		lines  []string
 	}{
-		{"odd[1]", []string{"9 cut=0 t=1s [1k0 1d33]"}},
-		{"stdin", []string{"8 cut=0 t=1s [1k0 1d33]"}},
-		{"a", []string{"000000 cut=0 t=0s [1k0]", "000001 cut=0 t=9ms [1k0]"}},
-		{"b", []string{"7 cut=0 t=1s [1k0 1d33]"}},
+		{"odd[1]", []string{"9 cut=false t=1s 2 blocks"}},
+		{"stdin", []string{"8 cut=false t=1s 2 blocks"}},
+		{"a", []string{"000000 cut=false t=0s 1 blocks", "000001 cut=false t=9ms 1 blocks"}},
+		{"b", []string{"7 cut=false t=1s 2 blocks"}},
 		{".hidden", nil},
 	}
 	for i, in := range inputs {
@@ -92,23 +103,23 @@ func TestEachFileIsAStream(t *testing.T) {
 func TestFilesOfOneStreamFollowEachOther(t *testing.T) {
 	lost := cat(segment(), tags(aws("ERROR_ID", "3000"), aws("FRAGMENT_NUMBER", "8")))
 	dir := folder(t, map[string][]byte{"1.mkv": plainFile(), "2.mkv": plainFile(), "0.mkv": cat(chunk("7"), lost)})
-	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil, nil)
+	inputs, err := OpenFiles(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil, nil)
 	if err != nil || len(inputs) != 1 || inputs[0].Stream != "cam" {
 		t.Fatalf("inputs %+v, %v", inputs, err)
 	}
 	got := drain(t, inputs[0])
 	want := []string{
-		"7 cut=0 t=1s [1k0 1d33]", "gap 8 lost=0: stream reports error 3000 for fragment 8",
-		"000000 cut=0 t=0s [1k0]", "000001 cut=0 t=9ms [1k0]", "000002 cut=0 t=0s [1k0]", "000003 cut=0 t=9ms [1k0]",
+		"7 cut=false t=1s 2 blocks", "gap 8 lost=0: stream reports error 3000 for fragment 8",
+		"000000 cut=false t=0s 1 blocks", "000001 cut=false t=9ms 1 blocks", "000002 cut=false t=0s 1 blocks", "000003 cut=false t=9ms 1 blocks",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-func TestFileSourceCountsTheBytesOfAllFiles(t *testing.T) {
+func TestFileSourceCountsTheBytesOfAllOpenFiles(t *testing.T) {
 	dir := folder(t, map[string][]byte{"1.mkv": plainFile(), "2.mkv": chunk("7")})
-	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil, nil)
+	inputs, err := OpenFiles(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +130,8 @@ func TestFileSourceCountsTheBytesOfAllFiles(t *testing.T) {
 	for err = nil; err == nil; {
 		_, err = s.Next(t.Context())
 	}
-	if want := int64(len(plainFile()) + len(chunk("7"))); err != io.EOF || s.BytesRead() != want {
-		t.Errorf("%d bytes read, want %d; %v", s.BytesRead(), want, err)
+	if want := int64(len(plainFile()) + len(chunk("7"))); err != io.EOF || s.Stats().BytesRead != want {
+		t.Errorf("%d bytes read, want %d; %v", s.Stats().BytesRead, want, err)
 	}
 	if err := errors.Join(s.Close(), s.Close()); err != nil {
 		t.Errorf("close twice: %v", err)
@@ -151,7 +162,7 @@ func TestPathsThatCannotWorkAreErrors(t *testing.T) {
 		{"several problems", []string{in("x"), in("y")}, []string{"paths[0]: stat", "paths[1]: stat"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Files(Config{Paths: c.paths}, nil, nil)
+			_, err := OpenFiles(Config{Paths: c.paths}, nil, nil)
 			checkProblems(t, err, c.want)
 		})
 	}
@@ -166,7 +177,7 @@ func TestFilesThatMayNotBeReadAreErrors(t *testing.T) {
 	if err := errors.Join(os.Chmod(shut, 0), syscall.Mkfifo(pipe, 0)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Files(Config{Paths: []string{filepath.Join(dir, "*.mkv"), pipe}}, nil, nil)
+	_, err := OpenFiles(Config{Paths: []string{filepath.Join(dir, "*.mkv"), pipe}}, nil, nil)
 	checkProblems(t, err, []string{"paths[0]: open " + shut + ": permission denied", "paths[1]: " + pipe + " cannot be read"})
 }
 
@@ -190,7 +201,7 @@ func checkProblems(t *testing.T, err error, want []string) {
 
 func TestABrokenFileIsNamed(t *testing.T) {
 	dir := folder(t, map[string][]byte{"a.mkv": []byte("no video")})
-	inputs, err := Files(Config{Paths: []string{filepath.Join(dir, "a.mkv")}}, nil, nil)
+	inputs, err := OpenFiles(Config{Paths: []string{filepath.Join(dir, "a.mkv")}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +213,7 @@ func TestABrokenFileIsNamed(t *testing.T) {
 // blocked returns a source that waits for ever for bytes.
 func blocked(t *testing.T, cfg Config, stdin io.Reader) Source {
 	t.Helper()
-	inputs, err := Files(cfg, stdin, nil)
+	inputs, err := OpenFiles(cfg, stdin, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,8 +244,8 @@ func TestCancellingEndsAWaitOnStandardInput(t *testing.T) {
 	}
 	// Nothing is lost: the next Next goes on where the first one waited.
 	go out.Write(chunk("7")[40:])
-	if f, err := s.Next(t.Context()); err != nil || f.Number != "7" || s.BytesRead() != int64(len(chunk("7"))) {
-		t.Errorf("got %v, %v after %d bytes", f, err, s.BytesRead())
+	if f, err := s.Next(t.Context()); err != nil || f.Number != "7" || s.Stats().BytesRead != int64(len(chunk("7"))) {
+		t.Errorf("got %v, %v after %d bytes", f, err, s.Stats().BytesRead)
 	}
 	if _, err := s.Next(ctx); err != context.Canceled {
 		t.Errorf("Next with a cancelled context returned %v", err)
@@ -270,5 +281,83 @@ func TestCancellingEndsAWaitOnAPipeAndCloseEndsItsReader(t *testing.T) {
 	}
 	if _, err := s.Next(t.Context()); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("Next after Close returned %v", err)
+	}
+}
+
+func TestAFileOfWhichNothingComesIsNoticed(t *testing.T) {
+	for name, c := range map[string]struct {
+		content []byte
+		want    []string
+	}{
+		"empty":         {nil, []string{"WARN the file is empty"}},
+		"tags alone":    {cat(segment(), tags(tag("a", "b"))), []string{"WARN the file has no fragment"}},
+		"one fragment":  {chunk("7"), nil},
+		"nothing valid": {cat(segment(), header(), opening("7"), cluster(1<<62, key(0))), nil}, // a gap tells of it
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "cam.mkv")
+			if err := os.WriteFile(path, c.content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			log, lines := newJournal()
+			readFile(t, path, log)
+			if !slices.Equal(*lines, c.want) {
+				t.Errorf("log is %q, want %q", *lines, c.want)
+			}
+		})
+	}
+}
+
+// readFile reads a file as a source does, to its end.
+func readFile(t *testing.T, path string, log *slog.Logger) {
+	t.Helper()
+	inputs, err := OpenFiles(Config{Paths: []string{path}}, nil, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := inputs[0].Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() // only read
+	for !errors.Is(err, io.EOF) {
+		var gap *media.GapError
+		if _, err = s.Next(t.Context()); err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &gap) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAFileIsReadIntoMemoryThatIsGivenBack(t *testing.T) {
+	frame := element(ebml.IDSimpleBlock, []byte{0x81, 0, 0, 0x80}, make([]byte, 100<<10))
+	var payload []byte
+	for _, n := range []string{"1", "2", "3"} {
+		payload = append(payload, cat(segment(), header(), opening(n), cluster(1000, frame), closing(n))...)
+	}
+	inputs, err := OpenFiles(Config{Paths: []string{filepath.Join(folder(t, map[string][]byte{"cam.mkv": payload}), "cam.mkv")}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := inputs[0].Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var first *byte
+	for n := range 3 {
+		f, err := s.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			first = &f.MKV[0]
+		}
+		if room := cap(f.MKV) - len(f.MKV); &f.MKV[0] != first || room > len(f.MKV)/2 {
+			t.Errorf("fragment %d is in memory of its own, or has room for %d bytes more", n, room)
+		}
+		f.Recycle()
+	}
+	if _, err := s.Next(t.Context()); err != io.EOF {
+		t.Error(err)
 	}
 }

@@ -3,17 +3,14 @@ package source
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"hash/maphash"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // maxRecent is how many fragments back a number is known to have come.
 const maxRecent = 1024
-
-// errConflict is the cause of a gap where a number has come with other media before.
-var errConflict = errors.New("the fragment's number has come before, with other media: only the first is kept")
 
 // recent remembers the media of the last fragments, as a digest for each number.
 type recent struct {
@@ -89,7 +86,7 @@ func (s *once) Next(ctx context.Context) (*media.Fragment, error) {
 		}
 		switch known, other := s.recent.compare(f); {
 		case other:
-			return nil, newGap(f.Stream, f.Number, errConflict, 0)
+			return nil, payload.NewGap(f.Stream, f.Number, errConflict, 0)
 		case !known:
 			s.recent.note(f)
 			return f, nil

@@ -25,7 +25,7 @@ func TestAFragmentThatComesTwiceIsNoOtherOne(t *testing.T) {
 	later.Blocks[1].Time++
 	in := &steps{}
 	for _, f := range []*media.Fragment{withMedia(1, 7), withMedia(2, 7), withMedia(1, 7), withMedia(2, 8), later, cut, withMedia(3, 7), withMedia(3, 7), withMedia(4, 7)} {
-		in.answers = append(in.answers, answer{f, nil})
+		in.answers = append(in.answers, result{f, nil})
 	}
 	s := Once(in)
 	var got []string

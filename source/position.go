@@ -1,12 +1,11 @@
 package source
 
 import (
-	"cmp"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // position is how far a stream has been read, and so where the next session starts.
@@ -36,7 +35,7 @@ func begin(start StartSelector) position {
 	switch {
 	case start.Type == StartFragmentNumber:
 		p.last = start.AfterFragmentNumber
-	case start.Type == StartContinuationToken && isDigits(start.ContinuationToken):
+	case start.Type == StartContinuationToken && payload.IsFragmentNumber(start.ContinuationToken):
 		p.last = start.ContinuationToken
 	}
 	return p
@@ -58,16 +57,16 @@ func (p *position) remember(f *media.Fragment) {
 	}
 }
 
-// pass notes that a fragment is behind.
-func (p *position) pass(number string) {
+// advance makes a fragment the last one that was handed on or given up.
+func (p *position) advance(number string) {
 	p.last, p.first = number, ""
 	p.byTime, p.byEarliest, p.skip = false, false, 0
 }
 
 // seen reports whether a fragment lies before the position.
 func (p *position) seen(number string) bool {
-	return p.last != "" && compareNumbers(number, p.last) <= 0 ||
-		p.first != "" && compareNumbers(number, p.first) < 0
+	return p.last != "" && payload.CompareNumbers(number, p.last) <= 0 ||
+		p.first != "" && payload.CompareNumbers(number, p.first) < 0
 }
 
 // selector says where the next session starts.
@@ -97,12 +96,6 @@ func (p *position) refusesPosition(err error) bool {
 		return true
 	}
 	return p.last != "" && !p.byEarliest
-}
-
-// compareNumbers compares two fragment numbers, which have up to 128 digits.
-func compareNumbers(a, b string) int {
-	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
-	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
 // anywhere is the place of trouble that has none.

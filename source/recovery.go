@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // How often something is read again before it is given up.
@@ -28,39 +29,39 @@ const (
 	maxSkip = time.Hour
 )
 
-// tell hands on a gap that has no number, once for each place in the stream.
-func (l *Live) tell(gap error) {
+// reportUnnumberedGap hands on a gap that has no number, once for each place in the stream.
+func (l *Live) reportUnnumberedGap(gap error) {
 	if !l.trouble.told {
 		l.trouble.told = true
 		l.ready = append(l.ready, result{err: gap})
 	}
 }
 
-// takeGap sorts a fragment that the session could not give.
-func (l *Live) takeGap(gap *media.GapError) {
+// handleGap decides what becomes of a fragment that the session could not give.
+func (l *Live) handleGap(gap *media.GapError) {
 	number := gap.Gap.FragmentNumber
-	var tag *ErrorTag
+	var tag *payload.ErrorTag
 	switch absent := errors.As(gap, &tag); {
 	case absent && !l.flowed && (number == "" || l.seen(number)):
 		// It is about the fragment after which the session was to start.
 		l.unsure = true
 		l.reach.Lost(gap)
-		l.elsewhere(gap)
+		l.restartByTime(gap)
 		l.hangUp()
-		l.rest()
+		l.scheduleRedial()
 	case number != "" && l.seen(number):
-	case !absent && !errors.Is(gap, ErrTooLarge) && l.trouble.again(number, anywhere):
+	case !absent && !errors.Is(gap, payload.ErrTooLarge) && l.trouble.again(number, anywhere):
 		l.log.Warn("fragment makes no sense, it is read again", "fragment", number, "error", gap.Err)
 		l.reach.Lost(gap)
 		l.hangUp()
-		l.rest()
+		l.scheduleRedial()
 	case number != "":
 		l.ready = append(l.ready, result{err: gap})
 		l.lost = number
 		l.advance(number)
 	default:
 		// The next fragment of this session is the one after it.
-		l.tell(gap)
+		l.reportUnnumberedGap(gap)
 	}
 }
 
@@ -68,10 +69,10 @@ func (l *Live) takeGap(gap *media.GapError) {
 func (l *Live) failed(err error) {
 	l.unsure = true
 	l.reach.Lost(err)
-	v := Judge(err)
+	v := VerdictOf(err)
 	l.refresh = l.refresh || v.Refresh
 	if l.refusesPosition(err) {
-		l.elsewhere(err)
+		l.restartByTime(err)
 		return
 	}
 	if l.unreadable(err, v) {
@@ -90,7 +91,7 @@ func (l *Live) failed(err error) {
 		l.fail(err, v)
 		return
 	}
-	l.log.Warn("stream is opened again after an error", "after", l.last, "times", l.failing.times, "error", err)
+	l.log.Warn("retrying after error", "after", l.last, "times", l.failing.times, "error", err)
 }
 
 // fail ends the stream. The errors of sessions name it.
@@ -99,7 +100,7 @@ func (l *Live) fail(err error, v Verdict) {
 	if l.failing.times > 1 {
 		l.over = fmt.Errorf("%w (%d times in a row)", err, l.failing.times)
 	}
-	var tag *ErrorTag
+	var tag *payload.ErrorTag
 	if v.Hint != "" && errors.As(err, &tag) {
 		l.over = fmt.Errorf("%w: %s", l.over, v.Hint)
 	}
@@ -108,8 +109,8 @@ func (l *Live) fail(err error, v Verdict) {
 // unreadable deals with errors about something in the payload that is in the way
 // of what follows, and reports whether err is one.
 func (l *Live) unreadable(err error, v Verdict) bool {
-	var split *SplitError
-	var tag *ErrorTag
+	var split *payload.SplitError
+	var tag *payload.ErrorTag
 	number, again, limit := fragmentOf(err), true, maxSame
 	switch {
 	case errors.As(err, &split):
@@ -130,7 +131,7 @@ func (l *Live) unreadable(err error, v Verdict) bool {
 	case again && l.trouble.within(limit, number, anywhere):
 		l.log.Warn("fragment cannot be read, it is tried again", "fragment", number, "after", l.last, "error", err)
 	case number != "":
-		l.lose(number, err)
+		l.reportGap(number, err)
 		l.advance(number)
 	default:
 		l.skipAhead(err)
@@ -149,14 +150,14 @@ func (l *Live) skipAhead(err error) {
 		l.anchor = time.Time{}
 		l.log.Warn("nothing can be read yet", "times", l.trouble.total, "error", err)
 	default:
-		l.tell(newGap(l.cfg.Stream, "", fmt.Errorf("what follows fragment %s cannot be read and is skipped: %w", l.last, err), 0))
+		l.reportUnnumberedGap(payload.NewGap(l.cfg.Stream, "", fmt.Errorf("what follows fragment %s cannot be read and is skipped: %w", l.last, err), 0))
 		l.byTime, l.skip = true, max(time.Second, 2*l.skip)
 	}
 }
 
-// elsewhere goes on by time, or else from the earliest fragment, when the service does
+// restartByTime goes on by time, or else from the earliest fragment, when the service does
 // not know the last fragment any more. Numbers keep what was read from coming again.
-func (l *Live) elsewhere(err error) {
+func (l *Live) restartByTime(err error) {
 	switch {
 	case l.byEarliest:
 		// There is no other way to ask; the next session may bring more.
@@ -165,7 +166,7 @@ func (l *Live) elsewhere(err error) {
 		l.log.Warn("the service does not find the last fragment, reading goes on by its time", "after", l.last, "error", err)
 	case l.last != "":
 		l.byTime, l.byEarliest = false, true
-		l.lose(l.last, fmt.Errorf("%w: %w", errMissing, err))
+		l.reportGap(l.last, fmt.Errorf("%w: %w", errMissing, err))
 	default:
 		l.log.Warn("the service does not take the moment at which reading began, reading goes on where the stream is now", "error", err)
 	}
@@ -174,8 +175,8 @@ func (l *Live) elsewhere(err error) {
 // fragmentOf returns the number of the fragment that an error is about, "" if it
 // tells none.
 func fragmentOf(err error) string {
-	var split *SplitError
-	var tag *ErrorTag
+	var split *payload.SplitError
+	var tag *payload.ErrorTag
 	switch {
 	case errors.As(err, &split):
 		return split.FragmentNumber
@@ -190,7 +191,7 @@ const kindLost = "connection lost"
 
 // kind tells errors apart that are counted each for themselves.
 func kind(err error) string {
-	var tag *ErrorTag
+	var tag *payload.ErrorTag
 	var coded interface{ ErrorCode() string }
 	switch {
 	case errors.As(err, &tag):

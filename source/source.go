@@ -17,10 +17,39 @@ type Source interface {
 	// stream. A cancelled context ends a waiting Next at once with the
 	// context's error.
 	Next(ctx context.Context) (*media.Fragment, error)
-	// BytesRead is the number of payload bytes read so far. It may be called
-	// while Next is at work.
-	BytesRead() int64
+	// Stats returns how far the source has come. It may be called while Next is at work.
+	Stats() Stats
 	// Close releases connections and files. It may be called on any path, twice
 	// too.
 	Close() error
+}
+
+// Stats tell how far a source has come and how its service behaves.
+type Stats = media.SourceStats
+
+// Reach tells whether the service that a source reads answers, and since when.
+type Reach = media.Reach
+
+// UnfinishedError is the error of a Next whose context ended inside a fragment. Whoever ends
+// the stream then takes what came of the fragment from here, so that it is not lost in
+// silence; a later Next would read it again.
+type UnfinishedError struct {
+	// Fragment is the fragment as far as it came; nil when nothing of it can be used.
+	Fragment *media.Fragment
+	// Gap stands for the fragment when nothing of it can be used.
+	Gap *media.GapError
+	// Err states what was being done, and wraps the context's error.
+	Err error
+}
+
+// Error implements error.
+func (e *UnfinishedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *UnfinishedError) Unwrap() error { return e.Err }
+
+// result is one answer of Next.
+type result struct {
+	fragment *media.Fragment
+	err      error
 }

@@ -55,26 +55,9 @@ func (s *tagged) wants(f *media.Fragment) bool {
 	return true
 }
 
-// Unwanted is the number of fragments that had other tags.
-func (s *tagged) Unwanted() int { return int(s.unwanted.Load()) }
-
-// Inside, Reach, Unfinished, Reconnects and Pauses are the source's.
-func (s *tagged) Inside() error               { return inside(s.Source) }
-func (s *tagged) Reach() Reach                { return ReachOf(s.Source) }
-func (s *tagged) Unfinished() *media.Fragment { return unfinished(s.Source) }
-func (s *tagged) Reconnects() int             { return reconnects(s.Source) }
-func (s *tagged) Pauses() int                 { return pauses(s.Source) }
-
-// Unwanted returns how many fragments of a source had other tags than those that are wanted.
-func Unwanted(s Source) int {
-	if w, ok := s.(*watched); ok {
-		s = w.Source
-	}
-	if e, ok := s.(*ending); ok {
-		s = e.Source
-	}
-	if t, ok := s.(*tagged); ok {
-		return t.Unwanted()
-	}
-	return 0
+// Stats implements Source.
+func (s *tagged) Stats() Stats {
+	stats := s.Source.Stats()
+	stats.Unwanted += int(s.unwanted.Load())
+	return stats
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // The bounds of max_fragment_size.
@@ -175,8 +176,8 @@ func (s StartSelector) validate(p *problems) {
 	s.need(p, "timestamp", !s.Timestamp.IsZero(), wantTimestamp)
 	s.need(p, "after_fragment_number", s.AfterFragmentNumber != "", wantNumber)
 	s.need(p, "continuation_token", s.ContinuationToken != "", wantToken)
-	if n := s.AfterFragmentNumber; wantNumber && n != "" && !IsFragmentNumber(n) {
-		p.add("start_selector.after_fragment_number", "%.140q is not a fragment number (1 to %d digits)", n, maxNumber)
+	if n := s.AfterFragmentNumber; wantNumber && n != "" && !payload.IsFragmentNumber(n) {
+		p.add("start_selector.after_fragment_number", "%.140q is not a fragment number (1 to %d digits)", n, payload.MaxNumber)
 	}
 	if t := s.ContinuationToken; wantToken && t != "" && (len(t) > maxToken || !wordPattern().MatchString(t)) {
 		p.add("start_selector.continuation_token", "%.140q is not a continuation token", t)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // Class says what a reader should do about an error.
@@ -107,17 +108,17 @@ var (
 	verdictUnknown = Verdict{Class: ClassRetry, Tries: 3, Refresh: true}
 )
 
-// Judge says what to do about an error of a call or of a session. It reads
-// *ErrorTag, errors with an ErrorCode method (as the AWS SDK's have) and what the
+// VerdictOf returns what to do about an error of a call or of a session. It reads
+// *payload.ErrorTag, errors with an ErrorCode method (as the AWS SDK's have) and what the
 // Splitter returns; everything else is taken for a lost connection.
-func Judge(err error) Verdict {
-	var tag *ErrorTag
+func VerdictOf(err error) Verdict {
+	var tag *payload.ErrorTag
 	if errors.As(err, &tag) {
-		return tag.verdict()
+		return judgeTag(tag)
 	}
-	var split *SplitError
+	var split *payload.SplitError
 	switch {
-	case errors.Is(err, ErrTooLarge):
+	case errors.Is(err, payload.ErrTooLarge):
 		return Verdict{Class: ClassGap, Hint: "raise max_fragment_size"}
 	case errors.As(err, &split):
 		return Verdict{Class: ClassRetry}
@@ -139,41 +140,22 @@ func Judge(err error) Verdict {
 // Hint says what a person can do about a refused call, "" when nothing is known.
 func Hint(code string) string { return verdicts[code].Hint }
 
-// Class returns what to do about the error. Ids that AWS does not document are
+// judgeTag says what to do about an error tag. Ids that AWS does not document are
 // sorted by their thousands: 4xxx fatal as the caller's, all others retry.
-func (e *ErrorTag) Class() Class { return e.verdict().Class }
-
-func (e *ErrorTag) verdict() Verdict {
-	if v, ok := verdicts[strconv.Itoa(e.ID)]; ok {
+func judgeTag(tag *payload.ErrorTag) Verdict {
+	if v, ok := verdicts[strconv.Itoa(tag.ID)]; ok {
 		return v
 	}
-	if e.ID >= 4000 && e.ID < 5000 {
+	if tag.ID >= 4000 && tag.ID < 5000 {
 		return Verdict{Class: ClassFatal}
 	}
-	return Verdict{Class: ClassRetry, Internal: e.ID >= 5000}
+	return Verdict{Class: ClassRetry, Internal: tag.ID >= 5000}
 }
 
-// What a gap is that was no error of the payload.
+// The causes of gaps that are no error of the payload.
 var (
-	errOutage  = errors.New("the service was out of reach in between, so that media may have been lost")
-	errSilent  = errors.New("the stream fell silent inside a fragment")
-	errMissing = errors.New("the fragment to go on after is not there any more, what followed it may be lost")
+	errConflict error = &payload.Cause{Reason: media.GapConflict, Text: "the fragment's number has come before, with other media: only the first is kept"}
+	errOutage   error = &payload.Cause{Reason: media.GapOutage, Text: "the service was out of reach in between, so that media may have been lost"}
+	errSilent   error = &payload.Cause{Reason: media.GapCut, Text: "the stream fell silent inside a fragment"}
+	errMissing  error = &payload.Cause{Reason: media.GapMissing, Text: "the fragment to go on after is not there any more, what followed it may be lost"}
 )
-
-// GapReason returns the kind of gap that an error makes.
-func GapReason(err error) media.GapReason {
-	var tag *ErrorTag
-	switch {
-	case errors.Is(err, errConflict):
-		return media.GapConflict
-	case errors.Is(err, errSilent):
-		return media.GapCut
-	case errors.Is(err, errOutage):
-		return media.GapOutage
-	case errors.Is(err, errMissing), errors.As(err, &tag) && (tag.ID == 3000 || tag.ID == 4000):
-		return media.GapMissing
-	case errors.As(err, &tag):
-		return media.GapSource
-	}
-	return media.GapDamaged
-}

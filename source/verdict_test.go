@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // row is what a live stream does about an error that comes each time.
@@ -90,10 +92,10 @@ func (r row) answer() any {
 	if err != nil {
 		return coded(r.what)
 	}
-	tag := &ErrorTag{ID: id}
-	if tag.Class() == ClassGap {
+	tag := &payload.ErrorTag{ID: id}
+	if judgeTag(tag).Class == ClassGap {
 		tag.FragmentNumber = num(1)
-		return play(newGap("cam", num(1), tag, 0))
+		return play(payload.NewGap("cam", num(1), tag, 0))
 	}
 	return play(fmt.Errorf("read stream cam (request id req-7): %w", tag))
 }
@@ -160,11 +162,11 @@ func TestAFatalErrorSaysAllThatIsKnown(t *testing.T) {
 		{row{what: "4501"}.answer(), []string{"stream cam", "request id req-7", "4501", "enable the stream's KMS key"}},
 		{row{what: "4503"}.answer(), []string{"stream cam (request id req-7)", "4503", "11 times in a row", "kms:Decrypt"}},
 		{coded("NotAuthorizedException"), []string{"2 times in a row", "NotAuthorizedException"}},
-		{play(frag(1), tokenless(2), &ErrorTag{ID: 4500, Code: "DENIED"}), []string{"4500 DENIED", "kms:Decrypt"}},
+		{play(frag(1), tokenless(2), &payload.ErrorTag{ID: 4500, Code: "DENIED"}), []string{"4500 DENIED", "kms:Decrypt"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			log, _ := newJournal()
-			l := Reconnect(&script{t: t, then: c.answer}, LiveConfig{Stream: "cam", Start: fromEarliest}, log)
+			l := NewLive(&script{t: t, then: c.answer}, LiveConfig{Stream: "cam", Start: fromEarliest, Log: log})
 			defer l.Close()
 			var err error
 			count := 0
@@ -180,5 +182,18 @@ func TestAFatalErrorSaysAllThatIsKnown(t *testing.T) {
 				t.Errorf("%d answers, want those before the error", count)
 			}
 		})
+	}
+}
+
+func TestClassesOfErrorTags(t *testing.T) {
+	want := map[int]Class{
+		0: ClassRetry, 3000: ClassRetry, 3002: ClassRetry, 4000: ClassGap,
+		4500: ClassFatal, 4501: ClassFatal, 4502: ClassFatal, 4503: ClassRetry, 4504: ClassFatal,
+		4505: ClassFatal, 4506: ClassFatal, 5000: ClassRetry, 4999: ClassFatal, 6000: ClassRetry,
+	}
+	for id, class := range want {
+		if got := judgeTag(&payload.ErrorTag{ID: id}).Class; got != class {
+			t.Errorf("error %d is %s, want %s", id, got, class)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // maxSilent is the number of fragments after which a stream whose video cannot be decoded is
@@ -65,7 +66,7 @@ func (s *watched) choose(f *media.Fragment) *media.Fragment {
 	track, video := f.VideoTrack()
 	switch {
 	case !video:
-	case decodable(track):
+	case payload.Decodable(track):
 		s.chosen, s.seen = f.VideoTrackNumber, true
 		if !s.told {
 			s.gaps, s.odd = append(s.gaps, s.odd...), nil
@@ -75,7 +76,7 @@ func (s *watched) choose(f *media.Fragment) *media.Fragment {
 		if s.told {
 			break
 		}
-		s.odd = append(s.odd, newGap(f.Stream, f.Number, fmt.Errorf("video track %d of codec %s %w", track.Number, track.CodecID, errUnsupported), 0))
+		s.odd = append(s.odd, payload.NewGap(f.Stream, f.Number, fmt.Errorf("video track %d of codec %s %w", track.Number, track.CodecID, payload.ErrUnsupported), 0))
 		if len(s.odd) == maxSilent {
 			s.gaps, s.told = append(s.gaps, s.odd[0]), true
 		}
@@ -86,16 +87,9 @@ func (s *watched) choose(f *media.Fragment) *media.Fragment {
 // goesOn reports whether a fragment has the track that was chosen last, and can be decoded with it.
 func (s *watched) goesOn(f *media.Fragment) bool {
 	for _, t := range f.Tracks {
-		if s.chosen != 0 && t.Number == s.chosen && t.Type == media.TrackVideo && decodable(t) {
+		if s.chosen != 0 && t.Number == s.chosen && t.Type == media.TrackVideo && payload.Decodable(t) {
 			return true
 		}
 	}
 	return false
 }
-
-// Inside, Reach, Unfinished, Reconnects and Pauses are the source's.
-func (s *watched) Inside() error               { return inside(s.Source) }
-func (s *watched) Reach() Reach                { return ReachOf(s.Source) }
-func (s *watched) Unfinished() *media.Fragment { return unfinished(s.Source) }
-func (s *watched) Reconnects() int             { return reconnects(s.Source) }
-func (s *watched) Pauses() int                 { return pauses(s.Source) }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,8 +18,8 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
 	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/kvs"
@@ -70,7 +69,7 @@ func replay(t *testing.T, path string, want replayed) {
 	}
 	server := s3test.Start(t)
 	server.Setenv(t)
-	url := serve(t, kvsemu.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "cam", payload)
+	url := serve(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "cam", payload)
 	runTo := func(destination string) streamSummary { return runRaw(t, url, destination, want) }
 
 	folder := t.TempDir()
@@ -109,9 +108,9 @@ func replay(t *testing.T, path string, want replayed) {
 }
 
 // serve starts an emulator with one stream.
-func serve(t *testing.T, o kvsemu.Options, name string, payload []byte) (url string) {
+func serve(t *testing.T, o kvstest.Options, name string, payload []byte) (url string) {
 	t.Helper()
-	e := kvsemu.New(o)
+	e := kvstest.NewServer(o)
 	if err := e.AddRecording(name, bytes.NewReader(payload)); err != nil {
 		t.Fatal(err)
 	}
@@ -134,21 +133,21 @@ sinks:
 	return readSummary(t, summary)["cam"]
 }
 
-// fragmentsOf reads the stream once more, as the program's source does.
+// fragmentsOf reads all that the stream has.
 func fragmentsOf(t *testing.T, url string) []*media.Fragment {
 	t.Helper()
 	aws, err := kvs.LoadAWS(t.Context(), "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := kvs.Open(t.Context(), aws, kvs.Config{Stream: "cam", EndpointURL: url, Start: source.StartSelector{Type: source.StartEarliest}}, slog.New(slog.DiscardHandler))
+	src, err := kvs.Open(t.Context(), kvs.Config{AWS: aws, Stream: "cam", EndpointURL: url, Mode: source.ModeArchive})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer session.Close()
+	defer src.Close()
 	var out []*media.Fragment
 	for {
-		f, err := session.Next(t.Context())
+		f, err := src.Next(t.Context())
 		if errors.Is(err, io.EOF) {
 			return out
 		}
@@ -223,7 +222,7 @@ func digests(t *testing.T, folder string) map[string][sha256.Size]byte {
 func TestExamplesRun(t *testing.T) {
 	server := s3test.Start(t)
 	server.Setenv(t)
-	url := serve(t, kvsemu.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "front-door", read(t, demo))
+	url := serve(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "front-door", read(t, demo))
 	bucket := server.Bucket(t)
 	stored := []string{"--set", "source.endpoint_url=" + url}
 	for name, c := range map[string]struct {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // demoFragment is the number of the demo's nth fragment, from 0.
@@ -21,7 +21,7 @@ func demoFragment(n int) string {
 // what it says of the stream and the files.
 func runDemo(t *testing.T, sourceSettings string, args ...string) (streamSummary, map[string][sha256.Size]byte) {
 	t.Helper()
-	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": read(t, demo)})
+	url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": read(t, demo)})
 	out, extra := t.TempDir(), t.TempDir()
 	file := settings(t, "source: {streams: [cam], endpoint_url: \""+url+"\", "+sourceSettings+"}\n"+sinkOf(out))
 	p, _, stderr := newProgram(nil)
@@ -97,7 +97,7 @@ func TestRunReadsTheFragmentsThatAreNamed(t *testing.T) {
 
 func TestPatternsFindTheirStreams(t *testing.T) {
 	whole := read(t, demo)
-	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam-1": whole, "cam-2": whole, "door": whole})
+	url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam-1": whole, "cam-2": whole, "door": whole})
 	out := t.TempDir()
 	file := settings(t, "source: {streams: ['cam-*'], endpoint_url: \""+url+"\", start_selector: {type: EARLIEST}, end: {fragments: 7}}\n"+sinkOf(out))
 	p, _, stderr := newProgram(nil)
@@ -109,7 +109,7 @@ func TestPatternsFindTheirStreams(t *testing.T) {
 // A camera that was silent for two seconds is no loss, and is told.
 func TestAPauseOfTheProducerIsCountedAndNoGap(t *testing.T) {
 	chunks := chunksOf(t, read(t, demo))
-	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": bytes.Join(append(chunks[:3:3], chunks[4:]...), nil)})
+	url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": bytes.Join(append(chunks[:3:3], chunks[4:]...), nil)})
 	out := t.TempDir()
 	summary := filepath.Join(out, "summary.json")
 	file := settings(t, "source: {streams: [cam], endpoint_url: \""+url+"\", start_selector: {type: EARLIEST}, end: {fragments: 6}}\n"+sinkOf(out))

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // TestCutStreamsComeOutExactLiveArchivedAndAsFiles cuts streams in two at a packet, and into fragments of few packets,
@@ -25,8 +25,8 @@ func TestCutStreamsComeOutExactLiveArchivedAndAsFiles(t *testing.T) {
 	for _, clip := range []string{"no-b", "flat-b", "bframes", "opengop", "hevc", "hevc-open"} {
 		whole := packetsOf(t, read(t, filepath.Join("../../decode/testdata", clip+".mkv")))
 		n := len(whole.Blocks)
-		payload, _ := cutBefore(whole, func(int) bool { return false })
-		want := decodetest.Continuous(t, payload)
+		saved, _ := cutBefore(whole, func(int) bool { return false })
+		want := decodetest.Continuous(t, saved)
 		if len(want) != n {
 			t.Fatalf("%s: libav gives %d frames of %d", clip, len(want), n)
 		}
@@ -43,7 +43,7 @@ func TestCutStreamsComeOutExactLiveArchivedAndAsFiles(t *testing.T) {
 				add(fmt.Sprintf("at-%d", at), func(i int) bool { return i == at })
 			}
 		}
-		url := emulator(t, kvsemu.PaceMax, payloads)
+		url := emulator(t, kvstest.PaceMax, payloads)
 		for stream, count := range fragments {
 			t.Run(clip+"/"+stream, func(t *testing.T) { runCut(t, url, stream, count, want) })
 		}
@@ -53,10 +53,10 @@ func TestCutStreamsComeOutExactLiveArchivedAndAsFiles(t *testing.T) {
 func soaking() bool { return os.Getenv("KVSTEST_SOAK") != "" }
 
 // packetsOf returns a recording as one chunk.
-func packetsOf(t *testing.T, recording []byte) kvsemu.Chunk {
+func packetsOf(t *testing.T, recording []byte) kvstest.Chunk {
 	t.Helper()
-	var whole kvsemu.Chunk
-	for s := source.NewSplitter(bytes.NewReader(recording), source.SplitConfig{}); ; {
+	var whole kvstest.Chunk
+	for s := payload.NewSplitter(bytes.NewReader(recording), payload.Config{}); ; {
 		f, err := s.Next()
 		if errors.Is(err, io.EOF) {
 			return whole
@@ -72,30 +72,30 @@ func packetsOf(t *testing.T, recording []byte) kvsemu.Chunk {
 }
 
 // blocksOf returns the packets of a fragment, their times counted from start.
-func blocksOf(f *media.Fragment, start time.Time) (blocks []kvsemu.Block) {
+func blocksOf(f *media.Fragment, start time.Time) (blocks []kvstest.Block) {
 	for _, b := range f.Blocks {
 		at := f.ProducerTime.Add(b.Time)
-		blocks = append(blocks, kvsemu.Block{Track: b.Track, Time: at.Sub(start), Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size]})
+		blocks = append(blocks, kvstest.Block{Track: b.Track, Time: at.Sub(start), Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size]})
 	}
 	return blocks
 }
 
 // cutBefore returns a payload with a new fragment before each of these packets, and the number of fragments.
-func cutBefore(whole kvsemu.Chunk, before func(i int) bool) (payload []byte, fragments int) {
-	var chunk kvsemu.Chunk
+func cutBefore(whole kvstest.Chunk, before func(i int) bool) (saved []byte, fragments int) {
+	var chunk kvstest.Chunk
 	for i, b := range whole.Blocks {
 		if i == 0 || before(i) {
 			if i > 0 {
-				payload = kvsemu.AppendChunk(payload, chunk)
+				saved = kvstest.AppendChunk(saved, chunk)
 			}
 			fragments++
 			number, at := fmt.Sprintf("%047d", fragments), whole.ProducerTime.Add(b.Time)
-			chunk = kvsemu.Chunk{FragmentNumber: number, ContinuationToken: number, ProducerTime: at, ServerTime: at.Add(time.Second), Tracks: whole.Tracks}
+			chunk = kvstest.Chunk{FragmentNumber: number, ContinuationToken: number, ProducerTime: at, ServerTime: at.Add(time.Second), Tracks: whole.Tracks}
 		}
 		b.Time = whole.ProducerTime.Add(b.Time).Sub(chunk.ProducerTime)
 		chunk.Blocks = append(chunk.Blocks, b)
 	}
-	return kvsemu.AppendChunk(payload, chunk), fragments
+	return kvstest.AppendChunk(saved, chunk), fragments
 }
 
 // runCut runs the program over a stream in each of the ways there are to read it, and holds its frames against libav's.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -21,10 +21,10 @@ import (
 type emulation struct {
 	listen, accessKey, secretKey, pace string
 	recordings                         []recording
-	// streams are NAME or NAME=HOURS, faults as kvsemu.ParseFault reads them.
+	// streams are NAME or NAME=HOURS, faults as kvstest.ParseFault reads them.
 	streams, faults []string
 	serviceQuotas   bool
-	link            kvsemu.Link
+	link            kvstest.Link
 }
 
 // recording is one file and the name of the stream that serves it.
@@ -46,7 +46,7 @@ PutMedia; a producer can make its own with CreateStream, too.
 With --fault things go wrong on purpose, once or for ever:
   --fault cut:op=GetMedia,bytes=1-200000,every=2,seed=7
   --fault throttle:stream=cam,count=3 --fault missing:p=0.1,tries=2
-` + kvsemu.FaultHelp(),
+` + kvstest.FaultHelp(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && len(e.streams) == 0 {
 				return usage(errors.New("name a recording, or a stream with --stream"))
@@ -59,8 +59,8 @@ With --fault things go wrong on purpose, once or for ever:
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&e.listen, "listen", "127.0.0.1:0", "address to listen on; port 0 is a free one")
-	flags.StringVar(&e.accessKey, "access-key", kvsemu.DefaultKey, "access key that requests must be signed with")
-	flags.StringVar(&e.secretKey, "secret-key", kvsemu.DefaultKey, "secret key that requests must be signed with")
+	flags.StringVar(&e.accessKey, "access-key", kvstest.DefaultKey, "access key that requests must be signed with")
+	flags.StringVar(&e.secretKey, "secret-key", kvstest.DefaultKey, "secret key that requests must be signed with")
 	flags.StringVar(&e.pace, "pace", "max", "max: everything is there from the start; realtime: as fast as it was recorded")
 	flags.StringArrayVar(&e.streams, "stream", nil, "NAME or NAME=HOURS: a stream without a recording, and its retention (24 hours); again for more")
 	flags.StringArrayVar(&e.faults, "fault", nil, "KIND:KEY=VALUE,...: a fault, see above; again for more")
@@ -83,17 +83,17 @@ func parseRecording(arg string) recording {
 }
 
 func (p *program) runEmulate(ctx context.Context, e emulation) error {
-	paces := map[string]kvsemu.Pace{"max": kvsemu.PaceMax, "realtime": kvsemu.PaceRealtime}
+	paces := map[string]kvstest.Pace{"max": kvstest.PaceMax, "realtime": kvstest.PaceRealtime}
 	pace, ok := paces[e.pace]
 	if !ok {
 		return usage(fmt.Errorf("--pace %q is neither max nor realtime", e.pace))
 	}
 	log := slog.New(slog.NewTextHandler(p.stderr, nil))
-	options := kvsemu.Options{AccessKey: e.accessKey, SecretKey: e.secretKey, Pace: pace, Link: e.link, Log: log}
+	options := kvstest.Options{AccessKey: e.accessKey, SecretKey: e.secretKey, Pace: pace, Link: e.link, Log: log}
 	if e.serviceQuotas {
-		options.Quotas = kvsemu.ServiceQuotas()
+		options.Quotas = kvstest.ServiceQuotas()
 	}
-	server := kvsemu.New(options)
+	server := kvstest.NewServer(options)
 	if err := e.fill(server, log); err != nil {
 		return err
 	}
@@ -115,10 +115,10 @@ func (p *program) runEmulate(ctx context.Context, e emulation) error {
 }
 
 // fill gives a server its streams and its faults.
-func (e emulation) fill(server *kvsemu.Server, log *slog.Logger) error {
-	faults := make([]kvsemu.Fault, 0, len(e.faults))
+func (e emulation) fill(server *kvstest.Server, log *slog.Logger) error {
+	faults := make([]kvstest.Fault, 0, len(e.faults))
 	for _, text := range e.faults {
-		f, err := kvsemu.ParseFault(text)
+		f, err := kvstest.ParseFault(text)
 		if err != nil {
 			return usage(fmt.Errorf("--fault: %w", err))
 		}

@@ -5,7 +5,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // awsEnvironment gives the process the emulator's credentials.
@@ -21,7 +21,7 @@ func awsEnvironment(t *testing.T) {
 }
 
 // listen has the emulator serve until the test ends.
-func listen(t *testing.T, e *kvsemu.Server) (url string) {
+func listen(t *testing.T, e *kvstest.Server) (url string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	url, wait, err := e.Start(ctx, "")

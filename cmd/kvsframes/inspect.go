@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // inspectLimits end the inspection of a live stream.
@@ -131,7 +132,7 @@ func (p *program) inspect(ctx, draining context.Context, i inspection) (*report,
 	if i.stream {
 		return p.inspectStream(ctx, draining, i)
 	}
-	return p.inspectFile(draining, i.name, source.SplitConfig{MaxFragmentSize: i.source.MaxFragmentSize})
+	return p.inspectFile(draining, i.name, payload.Config{MaxFragmentSize: i.source.MaxFragmentSize})
 }
 
 func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*report, error) {
@@ -141,7 +142,7 @@ func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*r
 	}
 	r := &report{Stream: i.name, Fragments: []fragmentReport{}, Gaps: []gapReport{}}
 	err = r.read(func() (*media.Fragment, error) { return src.Next(ctx) })
-	r.Totals.Bytes = src.BytesRead()
+	r.Totals.Bytes = src.Stats().BytesRead
 	if closeErr := src.Close(); err == nil {
 		err = closeErr
 	}
@@ -152,7 +153,7 @@ func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*r
 }
 
 // inspectFile reports a recording as far as it could be read when draining is over.
-func (p *program) inspectFile(draining context.Context, path string, cfg source.SplitConfig) (*report, error) {
+func (p *program) inspectFile(draining context.Context, path string, cfg payload.Config) (*report, error) {
 	cfg.Stream = parseRecording(path).stream
 	in := p.stdin
 	if path != source.StandardInput {
@@ -164,7 +165,7 @@ func (p *program) inspectFile(draining context.Context, path string, cfg source.
 		in = f
 	}
 	r := &report{File: path, Fragments: []fragmentReport{}, Gaps: []gapReport{}}
-	s := source.NewSplitter(in, cfg)
+	s := payload.NewSplitter(in, cfg)
 	err := r.read(func() (*media.Fragment, error) {
 		return within(draining, func() (*media.Fragment, error) { return past(s.Next()) })
 	})
@@ -183,7 +184,7 @@ func (p *program) inspectFile(draining context.Context, path string, cfg source.
 
 // past makes an error tag within a recording a gap, behind which it goes on.
 func past(f *media.Fragment, err error) (*media.Fragment, error) {
-	var tag *source.ErrorTag
+	var tag *payload.ErrorTag
 	if errors.As(err, &tag) {
 		err = &media.GapError{Gap: media.Gap{FragmentNumber: tag.FragmentNumber, FrameIndex: media.WholeFragment, Reason: media.GapSource, Detail: tag.Error()}, Err: tag}
 	}

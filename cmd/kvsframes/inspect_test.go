@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 func TestInspectShowsEveryFragmentAndTheTotals(t *testing.T) {
@@ -63,7 +63,7 @@ func TestInspectFitsTheTerminal(t *testing.T) {
 // another order.
 func TestInspectNotesWhereTheProducerClockJumps(t *testing.T) {
 	var chunks [][]byte
-	for s := source.NewSplitter(bytes.NewReader(read(t, demo)), source.SplitConfig{}); ; {
+	for s := payload.NewSplitter(bytes.NewReader(read(t, demo)), payload.Config{}); ; {
 		f, err := s.Next()
 		if err != nil {
 			break

@@ -13,7 +13,6 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
@@ -91,7 +90,7 @@ func openLive(draining context.Context, c source.Config, log *slog.Logger) (sour
 	if err != nil {
 		return nil, err
 	}
-	return pipeline.Until(draining, source.WithEnd(src, c.End, c.EndClock())), nil
+	return source.Until(draining, src), nil
 }
 
 // toolLogger returns the logger of commands without settings.

@@ -142,7 +142,7 @@ func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c source.Co
 		}
 		return nil
 	}, func(string, string) { sp.Gaps++ })
-	sp.Bytes = src.BytesRead()
+	sp.Bytes = src.Stats().BytesRead
 	if closeErr := src.Close(); err == nil {
 		err = closeErr
 	}
@@ -166,7 +166,7 @@ func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlag
 	for _, nameOrARN := range streams {
 		name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
 		sp := newStreamPlan(name, c)
-		if err := sp.readArchive(ctx, cfg, nameOrARN, c.Source, flags.rate.Rate, log); err != nil {
+		if err := sp.addListed(kvs.List(ctx, kvsConfig(cfg, c.Source, nameOrARN, log)), c.Source, flags.rate.Rate); err != nil {
 			return nil, fmt.Errorf("plan %s: %w", name, err)
 		}
 		cost := float64(sp.Bytes) / 1e9 * flags.price
@@ -206,31 +206,15 @@ func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]strin
 	return all, nil
 }
 
-// readArchive lists the archive.
-func (sp *streamPlan) readArchive(ctx context.Context, cfg aws.Config, nameOrARN string, c source.Config, rate plan.Rate, log *slog.Logger) error {
-	within := kvs.RangeOf(c)
-	archive, err := kvs.NewArchive(cfg, kvs.ArchiveConfig{
-		Stream: source.StreamTarget(nameOrARN), EndpointURL: c.EndpointURL, Range: within, MaxFragmentSize: c.MaxFragmentSize,
-	}, log)
-	if err != nil {
-		return err
-	}
-	err = sp.addListed(archive.List(ctx), within, c, rate)
-	if closeErr := archive.Close(); err == nil {
-		err = closeErr
-	}
-	return err
-}
-
 // addListed counts listed fragments until a limit of the settings is reached.
-func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], within kvs.Range, c source.Config, rate plan.Rate) error {
+func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], c source.Config, rate plan.Rate) error {
 	until := c.End.Timestamp
 	for f, err := range list {
 		if err != nil {
 			return err
 		}
 		at := f.ProducerTime
-		if within.Clock == media.ClockServer {
+		if c.EndClock() == media.ClockServer {
 			at = f.ServerTime
 		}
 		if d := c.End.Duration; sp.Fragments == 0 && d > 0 && (until.IsZero() || at.Add(d).Before(until)) {
@@ -240,7 +224,7 @@ func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], wit
 			return nil
 		}
 		sp.Bytes += f.Bytes
-		sp.add(pieceOfArchive(f, at, within.Start, until, sp.framesOf(rate)))
+		sp.add(pieceOfArchive(f, at, c.StartSelector.Timestamp, until, sp.framesOf(rate)))
 		if sp.Fragments == c.End.Fragments {
 			return nil
 		}

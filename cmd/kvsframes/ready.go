@@ -86,7 +86,7 @@ func (r *ready) findFiles(c *config.Config, fragments []string, p *program) []co
 	if len(fragments) > 0 {
 		found = append(found, wrong("source", "type", "--fragment reads fragments of a KVS stream"))
 	}
-	inputs, err := source.Files(c.Source, p.stdin, newLogger(p.stderr, c.Service.Log, p.terminal))
+	inputs, err := source.OpenFiles(c.Source, p.stdin, newLogger(p.stderr, c.Service.Log, p.terminal))
 	if err != nil {
 		return append(found, config.PartError{Part: "source", Err: err})
 	}

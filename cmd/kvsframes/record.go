@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // standardOutput is the file name that means standard output.
@@ -52,7 +53,7 @@ fragment.`,
 		}
 		t := &tape{out: p.stdout, log: p.toolLogger(slog.LevelInfo)}
 		if remux {
-			t.remux = &source.Remuxer{}
+			t.remux = &payload.Remuxer{}
 		}
 		return p.runRecord(cmd.Context(), c, t, out, force)
 	}
@@ -112,7 +113,7 @@ type tape struct {
 	fresh bool
 	log   *slog.Logger
 	// remux makes one document of the fragments; nil keeps them as they come.
-	remux *source.Remuxer
+	remux *payload.Remuxer
 
 	fragments, gaps int
 	bytes           int64

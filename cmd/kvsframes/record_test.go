@@ -10,21 +10,21 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/kvstest"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // faulty serves the payload as stream cam, with faults as --fault takes them.
-func faulty(t *testing.T, payload []byte, faults ...string) (url string) {
+func faulty(t *testing.T, saved []byte, faults ...string) (url string) {
 	t.Helper()
 	awsEnvironment(t)
-	e := kvsemu.New(kvsemu.Options{Quotas: kvsemu.Quotas{GetMediaCalls: -1}})
-	if err := e.AddRecording("cam", bytes.NewReader(payload)); err != nil {
+	e := kvstest.NewServer(kvstest.Options{Quotas: kvstest.Quotas{GetMediaCalls: -1}})
+	if err := e.AddRecording("cam", bytes.NewReader(saved)); err != nil {
 		t.Fatal(err)
 	}
-	var all []kvsemu.Fault
+	var all []kvstest.Fault
 	for _, text := range faults {
-		f, err := kvsemu.ParseFault(text)
+		f, err := kvstest.ParseFault(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,9 +37,9 @@ func faulty(t *testing.T, payload []byte, faults ...string) (url string) {
 }
 
 // chunksOf returns the chunks of a payload.
-func chunksOf(t *testing.T, payload []byte) (chunks [][]byte) {
+func chunksOf(t *testing.T, saved []byte) (chunks [][]byte) {
 	t.Helper()
-	for s := source.NewSplitter(bytes.NewReader(payload), source.SplitConfig{}); ; {
+	for s := payload.NewSplitter(bytes.NewReader(saved), payload.Config{}); ; {
 		f, err := s.Next()
 		if err != nil {
 			return chunks
@@ -49,8 +49,8 @@ func chunksOf(t *testing.T, payload []byte) (chunks [][]byte) {
 }
 
 func TestRecordSavesWhatTheStreamSent(t *testing.T) {
-	payload := read(t, demo)
-	chunks := chunksOf(t, payload)
+	saved := read(t, demo)
+	chunks := chunksOf(t, saved)
 	for _, test := range []struct {
 		name   string
 		faults []string
@@ -59,16 +59,16 @@ func TestRecordSavesWhatTheStreamSent(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		{"a whole stream", nil, []string{"--fragments", "7"}, payload, exitDone, "cam: 7 fragments, %d bytes, 0 gaps\n"},
-		{"until nothing more comes", nil, []string{"--idle-timeout", "1s"}, payload, exitDone, "cam: 7 fragments, %d bytes, 0 gaps\n"},
+		{"a whole stream", nil, []string{"--fragments", "7"}, saved, exitDone, "cam: 7 fragments, %d bytes, 0 gaps\n"},
+		{"until nothing more comes", nil, []string{"--idle-timeout", "1s"}, saved, exitDone, "cam: 7 fragments, %d bytes, 0 gaps\n"},
 		{"some of its media", nil, []string{"--duration", "3s"}, bytes.Join(chunks[:2], nil), exitDone, "cam: 2 fragments, %d bytes, 0 gaps\n"},
 		{"from a time on", nil, []string{"--start", "2026-01-01T12:00:10Z", "--idle-timeout", "1s"}, bytes.Join(chunks[5:], nil), exitDone, "cam: 2 fragments, %d bytes, 0 gaps\n"},
-		{"over sessions that break", []string{"cut:op=GetMedia,bytes=200000,count=3"}, []string{"--fragments", "7"}, payload, exitDone, "cam: 7 fragments, %d bytes, 0 gaps\n"},
+		{"over sessions that break", []string{"cut:op=GetMedia,bytes=200000,count=3"}, []string{"--fragments", "7"}, saved, exitDone, "cam: 7 fragments, %d bytes, 0 gaps\n"},
 		{"with a fragment that KVS does not give", []string{"tag:id=4000,fragments=3,skip"}, []string{"--fragments", "6", "--idle-timeout", "5s"}, nil, exitGaps, ", 1 gaps\n"},
 		{"a stream that KVS refuses to go on with", []string{"tag:id=4500,fragments=3"}, []string{"--fragments", "6", "--idle-timeout", "5s"}, bytes.Join(chunks[:3], nil), exitFailed, "cam: 3 fragments, %d bytes, 0 gaps\nkvsframes: record: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			url := faulty(t, payload, test.faults...)
+			url := faulty(t, saved, test.faults...)
 			out := filepath.Join(t.TempDir(), "cam.mkv")
 			p, stdout, stderr := newProgram(nil)
 			args := append([]string{"record", "cam", "-o", out, "--start", "EARLIEST", "--endpoint-url", url}, test.args...)
@@ -106,10 +106,10 @@ func (h *hook) Write(p []byte) (int, error) {
 }
 
 func TestAnInterruptedRecordingHasWholeFragmentsAlone(t *testing.T) {
-	payload := read(t, demo)
-	chunks := chunksOf(t, payload)
+	saved := read(t, demo)
+	chunks := chunksOf(t, saved)
 	// The stream stops within its second fragment, and sends no more.
-	url := faulty(t, payload, fmt.Sprintf("stall:op=GetMedia,bytes=%d", len(chunks[0])+len(chunks[1])/2))
+	url := faulty(t, saved, fmt.Sprintf("stall:op=GetMedia,bytes=%d", len(chunks[0])+len(chunks[1])/2))
 	out := filepath.Join(t.TempDir(), "cam.mkv")
 	signals := make(chan os.Signal, 1)
 	p, _, _ := newProgram(nil)
@@ -127,8 +127,8 @@ func TestAnInterruptedRecordingHasWholeFragmentsAlone(t *testing.T) {
 }
 
 func TestRecordAndTheFilesThatAreThere(t *testing.T) {
-	payload := read(t, demo)
-	url := faulty(t, payload)
+	saved := read(t, demo)
+	url := faulty(t, saved)
 	folder := t.TempDir()
 	old := []byte("the one before")
 	for _, test := range []struct {
@@ -139,7 +139,7 @@ func TestRecordAndTheFilesThatAreThere(t *testing.T) {
 		want         []byte // nil: no file
 	}{
 		{"a file is not replaced", "cam", old, nil, exitFailed, old},
-		{"a file is replaced by force", "cam", bytes.Repeat(payload, 2), []string{"--force"}, exitDone, payload},
+		{"a file is replaced by force", "cam", bytes.Repeat(saved, 2), []string{"--force"}, exitDone, saved},
 		{"a file stays when nothing comes in its place", "none", old, []string{"--force"}, exitFailed, old},
 		{"a new file goes when nothing comes into it", "none", nil, nil, exitFailed, nil},
 	} {
@@ -164,14 +164,14 @@ func TestRecordAndTheFilesThatAreThere(t *testing.T) {
 }
 
 func TestRecordToStandardOutput(t *testing.T) {
-	payload := read(t, demo)
-	url := faulty(t, payload)
+	saved := read(t, demo)
+	url := faulty(t, saved)
 	p, stdout, stderr := newProgram(nil)
 	if code := p.execute([]string{"record", "cam", "-o", "-", "--start", "earliest", "--fragments", "7", "--endpoint-url", url}); code != exitDone {
 		t.Fatalf("code %d:\n%s", code, stderr)
 	}
-	if !bytes.Equal(stdout.Bytes(), payload) {
-		t.Errorf("%d bytes, want %d", stdout.Len(), len(payload))
+	if !bytes.Equal(stdout.Bytes(), saved) {
+		t.Errorf("%d bytes, want %d", stdout.Len(), len(saved))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // errShutdown is why a run ends whose drain has taken too long.
@@ -61,7 +62,7 @@ and mode do not count then.`,
 
 func (o runOptions) check() error {
 	for _, n := range o.fragments {
-		if !source.IsFragmentNumber(n) {
+		if !payload.IsFragmentNumber(n) {
 			return fmt.Errorf("--fragment %q is not a fragment number", n)
 		}
 	}

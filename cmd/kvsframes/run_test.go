@@ -17,15 +17,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // emulator serves recordings with the credentials that it puts into the process's
 // environment.
-func emulator(t *testing.T, pace kvsemu.Pace, recordings map[string][]byte) (url string) {
+func emulator(t *testing.T, pace kvstest.Pace, recordings map[string][]byte) (url string) {
 	t.Helper()
 	awsEnvironment(t)
-	server := kvsemu.New(kvsemu.Options{Pace: pace, Quotas: kvsemu.Quotas{GetMediaCalls: -1}})
+	server := kvstest.NewServer(kvstest.Options{Pace: pace, Quotas: kvstest.Quotas{GetMediaCalls: -1}})
 	for name, data := range recordings {
 		if err := server.AddRecording(name, bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
@@ -59,7 +59,7 @@ func images(t testing.TB, folder string) []string {
 
 func TestRunReadsStreamsAndTellsHowTheyEnded(t *testing.T) {
 	whole := read(t, demo)
-	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": whole, "cut": whole[:len(whole)-1000], "Cam.2": whole})
+	url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": whole, "cut": whole[:len(whole)-1000], "Cam.2": whole})
 	for _, test := range []struct {
 		name    string
 		streams string
@@ -136,7 +136,7 @@ func TestRunRefusesSettingsThatDoNotFitTheFiles(t *testing.T) {
 // A real process, a real signal: a live stream is left after the fragment that
 // was being read when the signal came, with all that was read in place.
 func TestInterruptDrains(t *testing.T) {
-	url := emulator(t, kvsemu.PaceRealtime, map[string][]byte{"cam": read(t, demo)})
+	url := emulator(t, kvstest.PaceRealtime, map[string][]byte{"cam": read(t, demo)})
 	out := t.TempDir()
 	summaryFile := filepath.Join(out, "summary.json")
 	file := settings(t, "source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: '"+url+"'}\nservice: {log: {level: debug}}\n"+sinkOf(out))
@@ -202,7 +202,7 @@ func TestADrainThatHangsEnds(t *testing.T) {
 		{"after the shutdown timeout", "1ms", 1, exitFailed, "kvsframes: finish what was under way: service.shutdown_timeout is over (1ms)\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": read(t, demo)})
+			url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": read(t, demo)})
 			store, puts := stuck(t)
 			file := settings(t, `
 source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: "`+url+`", end: {idle_timeout: 1s}}

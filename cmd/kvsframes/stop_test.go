@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // startProgram starts the program as a process of its own. Its standard error is a buffer, or
@@ -78,7 +78,7 @@ func TestAnInterruptEndsAnInspectionOfStandardInput(t *testing.T) {
 // stuckRun starts a run whose drain never ends by itself, and waits until it writes.
 func stuckRun(t *testing.T, timeout string, errors *os.File) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	t.Helper()
-	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": read(t, demo)})
+	url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": read(t, demo)})
 	store, puts := stuck(t)
 	file := settings(t, `
 source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: "`+url+`"}

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/kvstest"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // BenchmarkManyStreams reads 200 streams of 2 s fragments live, as fast as they are
@@ -83,13 +83,13 @@ func start(b *testing.B, cmd *exec.Cmd) {
 // and returns its path and the number of its fragments.
 func longDemo(b *testing.B, loops int) (path string, fragments int) {
 	b.Helper()
-	payload, err := os.ReadFile(demo)
+	saved, err := os.ReadFile(demo)
 	if err != nil {
 		b.Fatal(err)
 	}
 	var out []byte
 	for loop := range loops {
-		split := source.NewSplitter(bytes.NewReader(payload), source.SplitConfig{Stream: "demo"})
+		split := payload.NewSplitter(bytes.NewReader(saved), payload.Config{Stream: "demo"})
 		for {
 			f, err := split.Next()
 			if errors.Is(err, io.EOF) {
@@ -99,14 +99,14 @@ func longDemo(b *testing.B, loops int) (path string, fragments int) {
 				b.Fatal(err)
 			}
 			shift := time.Duration(loop) * demoLength
-			c := kvsemu.Chunk{
+			c := kvstest.Chunk{
 				FragmentNumber: fmt.Sprintf("%047d", fragments+1), ContinuationToken: fmt.Sprintf("%047d", fragments+1),
 				ProducerTime: f.ProducerTime.Add(shift), ServerTime: f.ServerTime.Add(shift), Tracks: f.Tracks,
 			}
 			for _, k := range f.Blocks {
-				c.Blocks = append(c.Blocks, kvsemu.Block{Track: k.Track, Time: k.Time, Key: k.Key, Data: f.MKV[k.Offset : k.Offset+k.Size]})
+				c.Blocks = append(c.Blocks, kvstest.Block{Track: k.Track, Time: k.Time, Key: k.Key, Data: f.MKV[k.Offset : k.Offset+k.Size]})
 			}
-			out = kvsemu.AppendChunk(out, c)
+			out = kvstest.AppendChunk(out, c)
 			fragments++
 		}
 	}

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 func TestAStreamGoesByTheNameThatItIsGiven(t *testing.T) {
-	payload := read(t, demo)
-	url := faulty(t, payload)
+	saved := read(t, demo)
+	url := faulty(t, saved)
 	for _, mode := range []string{"live", "archive"} {
 		t.Run(mode, func(t *testing.T) {
 			out := t.TempDir()
@@ -46,18 +46,18 @@ sinks: [{name: a, sample: {type: keyframes}, path: "{stream}/{fragment_number}_{
 func taggedPayload(t *testing.T) []byte {
 	t.Helper()
 	var all []byte
-	s := source.NewSplitter(bytes.NewReader(read(t, demo)), source.SplitConfig{})
+	s := payload.NewSplitter(bytes.NewReader(read(t, demo)), payload.Config{})
 	for i := 0; ; i++ {
 		f, err := s.Next()
 		if err != nil {
 			return all
 		}
-		c := kvsemu.Chunk{FragmentNumber: f.Number, ProducerTime: f.ProducerTime, ServerTime: f.ServerTime, Tracks: f.Tracks, ContinuationToken: f.Number}
+		c := kvstest.Chunk{FragmentNumber: f.Number, ProducerTime: f.ProducerTime, ServerTime: f.ServerTime, Tracks: f.Tracks, ContinuationToken: f.Number}
 		c.Tags = []media.Tag{{Name: "motion", Value: fmt.Sprint(i % 2)}}
 		for _, b := range f.Blocks {
-			c.Blocks = append(c.Blocks, kvsemu.Block{Track: b.Track, Key: b.Key, Time: b.Time, Data: f.MKV[b.Offset : b.Offset+b.Size]})
+			c.Blocks = append(c.Blocks, kvstest.Block{Track: b.Track, Key: b.Key, Time: b.Time, Data: f.MKV[b.Offset : b.Offset+b.Size]})
 		}
-		all = kvsemu.AppendChunk(all, c)
+		all = kvstest.AppendChunk(all, c)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/config"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink"
@@ -106,7 +106,7 @@ func readSummary(t *testing.T, path string) map[string]streamSummary {
 
 func TestTheSummaryTellsHowARunEnded(t *testing.T) {
 	whole := read(t, demo)
-	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": whole, "cut": whole[:len(whole)-1000]})
+	url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": whole, "cut": whole[:len(whole)-1000]})
 	for _, test := range []struct {
 		name, streams string
 		flags         []string

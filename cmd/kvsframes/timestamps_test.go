@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // stampsOf is a sink of single times of the demo, whose frames are 40 ms apart, from 12:00:00 to
@@ -29,7 +29,7 @@ const (
 // TestEveryTimeIsAnsweredByAFrameOrANamedMiss asks the stored demo for single times, from
 // the stream to the files.
 func TestEveryTimeIsAnsweredByAFrameOrANamedMiss(t *testing.T) {
-	url := emulator(t, kvsemu.PaceMax, map[string][]byte{"cam": read(t, demo)})
+	url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": read(t, demo)})
 	list := filepath.Join(t.TempDir(), "times.txt")
 	if err := os.WriteFile(list, []byte(stampsFile), 0o600); err != nil {
 		t.Fatal(err)

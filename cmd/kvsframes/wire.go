@@ -67,9 +67,6 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, r *ready, fr
 		st.inputs, st.many = r.inputs, len(r.inputs) > 1
 		return nil
 	}
-	if len(fragments) > 0 {
-		st.source.End = source.End{}
-	}
 	cfg, err := r.chain(ctx, c.Source.Region)
 	if err != nil {
 		return err
@@ -92,44 +89,26 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, r *ready, fr
 // stream is one KVS stream, an entry of source.streams, in the mode of the settings. With
 // fragments it is those of its archive and no others.
 func stream(cfg aws.Config, c source.Config, entry string, fragments []string, log *slog.Logger) source.Input {
+	k := kvsConfig(cfg, c, entry, log)
+	k.Fragments = fragments
+	return source.Input{Stream: k.As, Open: func(ctx context.Context) (source.Source, error) { return kvs.Open(ctx, k) }}
+}
+
+// kvsConfig returns the settings of one KVS stream, an entry of source.streams.
+func kvsConfig(cfg aws.Config, c source.Config, entry string, log *slog.Logger) kvs.Config {
 	name, _ := source.StreamName(entry) // the settings hold valid ones alone
-	archive := func(after source.Place) (source.Source, error) {
-		within := kvs.RangeOf(c)
-		if after.Number != "" {
-			within.After = after
-		}
-		return kvs.NewArchive(cfg, kvs.ArchiveConfig{
-			Stream:          source.StreamTarget(entry),
-			As:              name,
-			EndpointURL:     c.EndpointURL,
-			Range:           within,
-			Fragments:       fragments,
-			MaxFragmentSize: c.MaxFragmentSize,
-		}, log)
+	return kvs.Config{
+		AWS:             cfg,
+		Stream:          source.StreamTarget(entry),
+		As:              name,
+		EndpointURL:     c.EndpointURL,
+		Mode:            c.Mode,
+		Start:           c.StartSelector,
+		End:             c.End,
+		Tags:            c.FragmentTags,
+		MaxFragmentSize: c.MaxFragmentSize,
+		Log:             log,
 	}
-	live := func(dialer source.Dialer) func(source.StartSelector) source.Source {
-		return func(start source.StartSelector) source.Source {
-			return source.Reconnect(dialer, source.LiveConfig{Stream: name, Start: start}, log)
-		}
-	}
-	return source.Input{Stream: name, Open: func(context.Context) (source.Source, error) {
-		if len(fragments) > 0 || c.Mode == source.ModeArchive {
-			return archive(source.Place{})
-		}
-		dialer, err := kvs.NewStream(cfg, kvs.Config{
-			Stream:          source.StreamTarget(entry),
-			As:              name,
-			EndpointURL:     c.EndpointURL,
-			MaxFragmentSize: c.MaxFragmentSize,
-		}, log)
-		if err != nil {
-			return nil, err
-		}
-		if c.Mode == source.ModeAuto {
-			return source.Cross(source.CrossConfig{Stream: name, Start: c.StartSelector, Archive: archive, Live: live(dialer)}, log), nil
-		}
-		return live(dialer)(c.StartSelector), nil
-	}}
 }
 
 // list looks up the streams that match the patterns now.
@@ -219,11 +198,10 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 		}
 		return nothing, err
 	}
-	if st.source.Type == source.TypeFile { // streams see to it themselves
-		src = source.Once(src)
+	if st.source.Type == source.TypeFile { // the sources of streams see to it themselves
+		src = source.WithTags(source.Once(src), st.source.FragmentTags)
+		src = source.WithEnd(src, st.source.End, st.source.EndClock())
 	}
-	src = source.WithTags(src, st.source.FragmentTags)
-	src = source.WithEnd(src, st.source.End, st.source.EndClock())
 	src = source.WithVideo(src, st.source.Track)
 	defer st.outages.watch(in.Stream, src)()
 	sinks := make([]pipeline.Sink, len(st.sinks))
@@ -232,11 +210,11 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 	}
 	sum, err := pipeline.Run(ctx, pipeline.Stream{
 		Name:    in.Stream,
-		Source:  pipeline.Until(draining, src),
+		Source:  source.Until(draining, src),
 		Planner: planner,
 		Sinks:   sinks,
 	}, o)
-	if n := source.Unwanted(src); n > 0 {
+	if n := src.Stats().Unwanted; n > 0 {
 		o.Log.Info("fragments passed over, their tags are others", "stream", in.Stream, "fragments", n)
 	}
 	return sum, err

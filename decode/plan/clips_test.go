@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // fragments returns the fragments of a clip of package decode.
@@ -18,7 +18,7 @@ func fragments(t testing.TB, clip string) (all []*media.Fragment) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s := source.NewSplitter(f, source.SplitConfig{Stream: "cam"})
+	s := payload.NewSplitter(f, payload.Config{Stream: "cam"})
 	for {
 		frag, err := s.Next()
 		if errors.Is(err, io.EOF) {

@@ -17,18 +17,22 @@ import (
 var mayImport = map[string][]string{
 	"media":         {},
 	"internal/ebml": {},
-	"internal/lint": {},
+	// What a nil logger means, and how to wait before trying again: in one place for all.
+	"internal/logging": {},
+	"internal/wait":    {},
+	"internal/lint":    {},
 
-	"source":     {"media", "internal/ebml"},
-	"decode":     {"media", "decode/h26x", "decode/plan", "C", "github.com/asticode/go-astiav"},
-	"sink":       {"media", "golang.org/x/sync"},
+	"source":     {"media", "source/payload", "internal/logging", "internal/wait"},
+	"decode":     {"media", "decode/h26x", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
+	"sink":       {"media", "internal/logging", "golang.org/x/sync"},
 	"checkpoint": {"media"},
-	"pipeline":   {"media", "golang.org/x/sync"},
+	"pipeline":   {"media", "internal/logging", "golang.org/x/sync"},
 
 	"decode/h26x": {},
 	"decode/plan": {"media", "decode/h26x"},
 
-	"source/kvs":     {"media", "source", "github.com/aws"},
+	"source/kvs":     {"media", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
+	"source/payload": {"media", "internal/ebml", "internal/logging"},
 	"sink/s3":        {"media", "sink", "github.com/aws"},
 	"sink/storetest": {"sink"},
 	"sink/sinktest":  {"media", "pipeline", "sink", "sink/storetest"},
@@ -39,21 +43,22 @@ var mayImport = map[string][]string{
 		"media", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "checkpoint",
 		"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure", "github.com/goccy/go-yaml",
 	},
-	"internal/kvsemu": {"media", "source", "internal/ebml", "github.com/aws"},
+	// The emulator, for tests of this module and of others, and for the emulate command.
+	"kvstest":         {"media", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
 
 	// What makes the demo's recording, and its page of thumbnails.
-	"internal/demo/recording":    {"media", "source", "internal/kvsemu"},
+	"internal/demo/recording":    {"media", "source/payload", "kvstest"},
 	"internal/demo/contactsheet": {},
 
 	// The comparison with other programs, the video it is made on, and what gives that the shape of a payload.
 	"internal/bench":         {},
 	"internal/bench/scene":   {},
-	"internal/bench/payload": {"source", "internal/kvsemu"},
+	"internal/bench/payload": {"source/payload", "kvstest"},
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	"cmd/kvsframes": {
-		"media", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "checkpoint", "pipeline", "internal/config", "internal/kvsemu",
+		"media", "source", "source/kvs", "source/payload", "decode", "decode/plan", "sink", "sink/s3", "checkpoint", "pipeline", "internal/config", "kvstest",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/aws", "golang.org",
 	},
 }
@@ -68,7 +73,7 @@ var owners = map[string][]string{
 	awsServices + "s3":                 {"sink/s3"},
 	awsFeatures + "s3/transfermanager": {"sink/s3"},
 	awsFeatures + "s3/manager":         {"sink/s3"},
-	module + "/internal/kvsemu":        {"cmd/kvsframes", "internal/demo/recording", "internal/bench/payload"},
+	module + "/kvstest":                {"cmd/kvsframes", "internal/demo/recording", "internal/bench/payload"},
 	// Tests alone.
 	module + "/internal/s3test": {},
 	module + "/sink/storetest":  {"sink/sinktest"},
@@ -142,7 +147,8 @@ func TestImportRule(t *testing.T) {
 		{"media may import the standard library", "media/m.go", `"encoding/json"`, 0},
 		{"media must not import another package of ours", "media/m.go", `"` + module + `/source"`, 1},
 		{"media must not import a module", "media/m.go", `"golang.org/x/sync/errgroup"`, 1},
-		{"source may import media and ebml", "source/s.go", `"` + module + `/media"; "` + module + `/internal/ebml"`, 0},
+		{"source may import media and the splitter", "source/s.go", `"` + module + `/media"; "` + module + `/source/payload"`, 0},
+		{"source must not import ebml", "source/s.go", `"` + module + `/internal/ebml"`, 1},
 		{"source must not import decode", "source/s.go", `"` + module + `/decode"`, 1},
 		{"source must not import its own child", "source/s.go", `"` + module + `/source/kvs"`, 1},
 		{"sink must not import source", "sink/s.go", `"` + module + `/source"`, 1},
@@ -158,13 +164,13 @@ func TestImportRule(t *testing.T) {
 		{"config must not import the pipeline", "internal/config/c.go", `"` + module + `/pipeline"`, 1},
 		{"config must not import cobra", "internal/config/c.go", `"github.com/spf13/cobra"`, 2},
 		{"source/kvs may import the video service", "source/kvs/k.go", `"` + sdk + `/service/kinesisvideo/types"; "` + sdk + `/service/kinesisvideoarchivedmedia"`, 0},
-		{"the emulator must not import the video service", "internal/kvsemu/e.go", `"` + sdk + `/service/kinesisvideoarchivedmedia"`, 1},
+		{"the emulator must not import the video service", "kvstest/e.go", `"` + sdk + `/service/kinesisvideoarchivedmedia"`, 1},
 		{"sink/s3 may import the object service", "sink/s3/s.go", `"` + sdk + `/service/s3"`, 0},
 		{"cmd must not import the object service", "cmd/kvsframes/c.go", `s "` + sdk + `/service/s3/types"`, 1},
 		{"source/kvs must not import the object service", "source/kvs/k.go", `"` + sdk + `/service/s3"`, 1},
 		{"a service with a longer name is another service", "cmd/kvsframes/c.go", `"` + sdk + `/service/s3control"`, 0},
-		{"the emulator is for cmd and tests alone", "internal/config/c.go", `"` + module + `/internal/kvsemu"`, 2},
-		{"cmd may import the emulator", "cmd/kvsframes/c.go", `"` + module + `/internal/kvsemu"`, 0},
+		{"the emulator is for cmd and tests alone", "internal/config/c.go", `"` + module + `/kvstest"`, 2},
+		{"cmd may import the emulator", "cmd/kvsframes/c.go", `"` + module + `/kvstest"`, 0},
 		{"the S3 server is for tests alone", "sink/s3/s.go", `"` + module + `/internal/s3test"`, 2},
 		{"the conformance suite is for tests alone", "sink/s.go", `"` + module + `/sink/storetest"`, 2},
 		{"a package that is not in the table is reported", "util/u.go", `"fmt"`, 1},

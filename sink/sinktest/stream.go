@@ -52,12 +52,12 @@ func at(i int) time.Time {
 	return time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC).Add(time.Duration(i) * 2 * time.Second)
 }
 
-func (s *stream) BytesRead() int64  { return 0 }
-func (s *stream) Close() error      { return nil }
-func (s *stream) Sinks() []string   { return []string{s.sink} }
-func (s *stream) MaxLookahead() int { return 0 }
-func (s *stream) Lost()             {}
-func (s *stream) End() []media.Gap  { return nil }
+func (s *stream) Stats() media.SourceStats { return media.SourceStats{} }
+func (s *stream) Close() error             { return nil }
+func (s *stream) Sinks() []string          { return []string{s.sink} }
+func (s *stream) MaxLookahead() int        { return 0 }
+func (s *stream) Lost()                    {}
+func (s *stream) End() []media.Gap         { return nil }
 
 func (s *stream) Plan(f *media.Fragment) func(context.Context, func(media.Image) error) (media.Outcome, error) {
 	return func(_ context.Context, emit func(media.Image) error) (media.Outcome, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -15,7 +16,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -36,15 +39,15 @@ func storeAhead(n int, begin time.Time, ahead time.Duration) *stored {
 	s := &stored{begin: begin, ahead: ahead}
 	noise := rand.New(rand.NewPCG(3, 4))
 	for i := range n {
-		blocks := make([]kvsemu.Block, 2)
+		blocks := make([]kvstest.Block, 2)
 		for b := range blocks {
 			data := make([]byte, 500+noise.IntN(2000))
 			for j := range data {
 				data[j] = byte(noise.Uint32())
 			}
-			blocks[b] = kvsemu.Block{Track: 1, Key: b == 0, Time: time.Duration(b) * 500 * time.Millisecond, Data: data}
+			blocks[b] = kvstest.Block{Track: 1, Key: b == 0, Time: time.Duration(b) * 500 * time.Millisecond, Data: data}
 		}
-		c := kvsemu.Chunk{
+		c := kvstest.Chunk{
 			FragmentNumber: number(i),
 			ProducerTime:   begin.Add(time.Duration(i) * time.Second),
 			ServerTime:     begin.Add(s.ahead + time.Duration(i)*time.Second),
@@ -53,9 +56,9 @@ func storeAhead(n int, begin time.Time, ahead time.Duration) *stored {
 			// Clusters of both kinds, since they end differently.
 			UnknownClusterSize: i%2 == 1,
 		}
-		s.archived = append(s.archived, kvsemu.AppendChunk(nil, c))
+		s.archived = append(s.archived, kvstest.AppendChunk(nil, c))
 		c.ContinuationToken = c.FragmentNumber
-		s.live = append(s.live, kvsemu.AppendChunk(nil, c))
+		s.live = append(s.live, kvstest.AppendChunk(nil, c))
 	}
 	s.recording = bytes.Join(s.live, nil)
 	return s
@@ -64,11 +67,29 @@ func storeAhead(n int, begin time.Time, ahead time.Duration) *stored {
 // ago is the moment at which a recording of n fragments begins that ends an hour ago.
 func ago(n int) time.Time { return time.Now().Add(-time.Hour - time.Duration(n)*time.Second) }
 
+// archiveConfig is what tests choose of a reader of the archive.
+type archiveConfig struct {
+	Stream, EndpointURL          string
+	Range                        extent
+	Fragments                    []string
+	MaxFragmentSize, MaxInFlight source.Size
+	Connections, BatchSize       int
+	HeaderTimeout, StallTimeout  time.Duration
+}
+
+func openArchive(awsCfg aws.Config, c archiveConfig, log *slog.Logger) (*archive, error) {
+	return newArchive(Config{
+		AWS: awsCfg, Stream: c.Stream, EndpointURL: c.EndpointURL, Fragments: c.Fragments,
+		MaxFragmentSize: c.MaxFragmentSize, MaxInFlight: c.MaxInFlight, Connections: c.Connections, BatchSize: c.BatchSize,
+		HeaderTimeout: c.HeaderTimeout, StallTimeout: c.StallTimeout, Mode: source.ModeArchive, Log: log,
+	}, c.Range)
+}
+
 // archive reads the archive of cam, and closes it at the end of the test.
-func (b *bubble) archive(t *testing.T, cfg ArchiveConfig) *Archive {
+func (b *bubble) archive(t *testing.T, cfg archiveConfig) *archive {
 	t.Helper()
 	cfg.Stream, cfg.EndpointURL = "cam", memoryURL
-	a, err := NewArchive(b.net.aws(), cfg, quiet)
+	a, err := openArchive(b.net.aws(), cfg, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,25 +165,25 @@ func TestArchiveSettingsAreChecked(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
 		name   string
-		change func(*ArchiveConfig)
+		change func(*archiveConfig)
 		want   string // the key path, "" for none
 	}{
-		{"a stream alone", func(*ArchiveConfig) {}, ""},
-		{"no stream", func(c *ArchiveConfig) { c.Stream = "" }, "stream"},
-		{"an endpoint that is no URL", func(c *ArchiveConfig) { c.EndpointURL = "nowhere" }, "endpoint_url"},
-		{"a range that ends before it begins", func(c *ArchiveConfig) { c.Range = Range{Start: now, End: now} }, "range.end"},
-		{"another clock", func(c *ArchiveConfig) { c.Range.Clock = "wall" }, "range.clock"},
-		{"after what is no fragment", func(c *ArchiveConfig) { c.Range.After.Number = "x" }, "range.after"},
-		{"what is no fragment", func(c *ArchiveConfig) { c.Fragments = []string{"1", "-1"} }, "fragments[1]"},
-		{"too many connections", func(c *ArchiveConfig) { c.Connections = 17 }, "connections"},
-		{"too large a batch", func(c *ArchiveConfig) { c.BatchSize = 101 }, "batch_size"},
-		{"no room", func(c *ArchiveConfig) { c.MaxInFlight = -1 }, "max_in_flight"},
-		{"no time", func(c *ArchiveConfig) { c.StallTimeout = -1 }, "stall_timeout"},
+		{"a stream alone", func(*archiveConfig) {}, ""},
+		{"no stream", func(c *archiveConfig) { c.Stream = "" }, "stream"},
+		{"an endpoint that is no URL", func(c *archiveConfig) { c.EndpointURL = "nowhere" }, "endpoint_url"},
+		{"a range that ends before it begins", func(c *archiveConfig) { c.Range = extent{Start: now, End: now} }, "range.end"},
+		{"another clock", func(c *archiveConfig) { c.Range.Clock = "wall" }, "range.clock"},
+		{"after what is no fragment", func(c *archiveConfig) { c.Range.After.Number = "x" }, "range.after"},
+		{"what is no fragment", func(c *archiveConfig) { c.Fragments = []string{"1", "-1"} }, "fragments[1]"},
+		{"too many connections", func(c *archiveConfig) { c.Connections = 17 }, "connections"},
+		{"too large a batch", func(c *archiveConfig) { c.BatchSize = 101 }, "batch_size"},
+		{"no room", func(c *archiveConfig) { c.MaxInFlight = -1 }, "max_in_flight"},
+		{"no time", func(c *archiveConfig) { c.StallTimeout = -1 }, "stall_timeout"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := ArchiveConfig{Stream: "cam"}
+			cfg := archiveConfig{Stream: "cam"}
 			c.change(&cfg)
-			_, err := NewArchive(awsConfig(), cfg, quiet)
+			_, err := openArchive(awsConfig(), cfg, quiet)
 			var field *media.FieldError
 			if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &field) || field.Path != c.want) {
 				t.Errorf("got %v", err)
@@ -174,23 +195,23 @@ func TestArchiveSettingsAreChecked(t *testing.T) {
 func TestTheRangeOfASource(t *testing.T) {
 	start, end := time.Now(), time.Now().Add(time.Hour)
 	for _, c := range []struct {
-		cfg  source.Config
-		want Range
+		cfg  Config
+		want extent
 	}{
 		{
-			source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartServerTimestamp, Timestamp: start}, End: source.End{Timestamp: end}},
-			Range{Start: start, End: end, Clock: media.ClockServer},
+			Config{Mode: source.ModeArchive, Start: source.StartSelector{Type: source.StartServerTimestamp, Timestamp: start}, End: source.End{Timestamp: end}},
+			extent{Start: start, End: end, Clock: media.ClockServer},
 		},
 		{
-			source.Config{Type: source.TypeKVS, Mode: source.ModeAuto, StartSelector: source.StartSelector{Type: source.StartFragmentNumber, AfterFragmentNumber: "7"}},
-			Range{Clock: media.ClockProducer, After: source.Place{Number: "7"}, Onward: true},
+			Config{Mode: source.ModeAuto, Start: source.StartSelector{Type: source.StartFragmentNumber, AfterFragmentNumber: "7"}},
+			extent{Clock: media.ClockProducer, After: source.Place{Number: "7"}, Onward: true},
 		},
 		{
-			source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartEarliest}},
-			Range{Clock: media.ClockProducer},
+			Config{Mode: source.ModeArchive, Start: source.StartSelector{Type: source.StartEarliest}},
+			extent{Clock: media.ClockProducer},
 		},
 	} {
-		if got := RangeOf(c.cfg); got != c.want {
+		if got := rangeOf(c.cfg); got != c.want {
 			t.Errorf("got %+v, want %+v", got, c.want)
 		}
 	}
@@ -199,15 +220,15 @@ func TestTheRangeOfASource(t *testing.T) {
 func TestAnArchiveIsReadWholeAndInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(2500, ago(2500))
-		b := newBubble(t, kvsemu.Options{Quotas: kvsemu.ServiceQuotas(), Link: kvsemu.Link{BytesPerSecond: 25e6, Latency: 20 * time.Millisecond}}, s.recording)
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxInFlight: 2 << 20})
+		b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas(), Link: kvstest.Link{BytesPerSecond: 25e6, Latency: 20 * time.Millisecond}}, s.recording)
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, MaxInFlight: 2 << 20})
 		got, _ := drain(t, a)
 		checkArchived(t, got, s, 0, 2499)
 		if n := len(b.Calls("ListFragments", "cam")); n < 3 {
 			t.Errorf("%d calls of ListFragments, so that the pages were not tried", n)
 		}
-		if want := int64(len(bytes.Join(s.archived, nil))); a.BytesRead() != want {
-			t.Errorf("%d bytes read, want %d", a.BytesRead(), want)
+		if want := int64(len(bytes.Join(s.archived, nil))); a.Stats().BytesRead != want {
+			t.Errorf("%d bytes read, want %d", a.Stats().BytesRead, want)
 		}
 		if a.room.peak > 2<<20 || a.room.peak < 1<<20 || a.room.used != 0 {
 			t.Errorf("%d bytes were in flight, %d are left", a.room.peak, a.room.used)
@@ -218,8 +239,8 @@ func TestAnArchiveIsReadWholeAndInOrder(t *testing.T) {
 func TestAFragmentThatIsLargerThanAllRoomIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(20, ago(20))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxInFlight: 1})
+		b := newBubble(t, kvstest.Options{}, s.recording)
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, MaxInFlight: 1})
 		got, _ := drain(t, a)
 		checkArchived(t, got, s, 0, 19)
 		if most := int64(len(slices.MaxFunc(s.archived, func(a, b []byte) int { return len(a) - len(b) }))) + overhead; a.room.peak != most {
@@ -251,19 +272,19 @@ func TestARangeIsTrimmed(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %s", c.name, clock), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := store(40, ago(40).Truncate(time.Second))
-					b := newBubble(t, kvsemu.Options{}, s.recording)
+					b := newBubble(t, kvstest.Options{}, s.recording)
 					zero := s.begin
 					if clock == media.ClockServer {
 						zero = zero.Add(s.ahead)
 					}
-					r := Range{Clock: clock}
+					r := extent{Clock: clock}
 					if c.start != -1 {
 						r.Start = zero.Add(second(c.start))
 					}
 					if c.end != -1 {
 						r.End = zero.Add(second(c.end))
 					}
-					got, _ := drain(t, b.archive(t, ArchiveConfig{Range: r}))
+					got, _ := drain(t, b.archive(t, archiveConfig{Range: r}))
 					checkArchived(t, got, s, c.first, c.last)
 					for i, f := range got {
 						var from, until time.Time
@@ -301,13 +322,13 @@ func TestReadingGoesOnAfterAFragment(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, onward: %v", c.name, onward), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := store(30, ago(30))
-					b := newBubble(t, kvsemu.Options{}, s.recording)
+					b := newBubble(t, kvstest.Options{}, s.recording)
 					if c.gone {
-						if err := b.SetFaults([]kvsemu.Fault{{Kind: kvsemu.FaultMissing, Fragment: number(11)}}); err != nil {
+						if err := b.SetFaults([]kvstest.Fault{{Kind: kvstest.FaultMissing, Fragment: number(11)}}); err != nil {
 							t.Fatal(err)
 						}
 					}
-					got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{After: c.after(s), Onward: onward}}))
+					got, _ := drain(t, b.archive(t, archiveConfig{Range: extent{After: c.after(s), Onward: onward}}))
 					checkArchived(t, got, s, c.first, 29)
 				})
 			})
@@ -318,25 +339,25 @@ func TestReadingGoesOnAfterAFragment(t *testing.T) {
 func TestOnwardReadingIsWhatGetMediaGives(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		r     func(s *stored) Range
+		r     func(s *stored) extent
 		first int
 		from  bool
 	}{
-		{"from a moment on the producer's clock", func(s *stored) Range { return Range{Start: s.begin.Add(4500 * time.Millisecond)} }, 4, true},
-		{"from a moment on the server's clock", func(s *stored) Range {
-			return Range{Start: s.begin.Add(s.ahead + 4500*time.Millisecond), Clock: media.ClockServer}
+		{"from a moment on the producer's clock", func(s *stored) extent { return extent{Start: s.begin.Add(4500 * time.Millisecond)} }, 4, true},
+		{"from a moment on the server's clock", func(s *stored) extent {
+			return extent{Start: s.begin.Add(s.ahead + 4500*time.Millisecond), Clock: media.ClockServer}
 		}, 4, true},
-		{"from the moment of a fragment", func(s *stored) Range { return Range{Start: s.begin.Add(4 * time.Second)} }, 4, false},
-		{"from the oldest one", func(*stored) Range { return Range{} }, 0, false},
-		{"from a moment after all", func(s *stored) Range { return Range{Start: s.begin.Add(time.Hour)} }, 30, false},
+		{"from the moment of a fragment", func(s *stored) extent { return extent{Start: s.begin.Add(4 * time.Second)} }, 4, false},
+		{"from the oldest one", func(*stored) extent { return extent{} }, 0, false},
+		{"from a moment after all", func(s *stored) extent { return extent{Start: s.begin.Add(time.Hour)} }, 30, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(30, ago(30))
-				b := newBubble(t, kvsemu.Options{}, s.recording)
+				b := newBubble(t, kvstest.Options{}, s.recording)
 				r := c.r(s)
 				r.Onward = true
-				got, _ := drain(t, b.archive(t, ArchiveConfig{Range: r}))
+				got, _ := drain(t, b.archive(t, archiveConfig{Range: r}))
 				checkArchived(t, got, s, c.first, 29)
 				for i, f := range got {
 					var from time.Time
@@ -355,8 +376,8 @@ func TestOnwardReadingIsWhatGetMediaGives(t *testing.T) {
 func TestOnwardReadingLeavesTheNewestSecondsToTheLiveStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(60, time.Now().Add(-time.Minute-60*time.Second)) // the last one a second ago
-		b := newBubble(t, kvsemu.Options{}, s.recording)
-		got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{Onward: true}}))
+		b := newBubble(t, kvstest.Options{}, s.recording)
+		got, _ := drain(t, b.archive(t, archiveConfig{Range: extent{Onward: true}}))
 		checkArchived(t, got, s, 0, 49)
 	})
 }
@@ -364,8 +385,8 @@ func TestOnwardReadingLeavesTheNewestSecondsToTheLiveStream(t *testing.T) {
 func TestNamedFragmentsAreReadAndNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(30, ago(30))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
-		a := b.archive(t, ArchiveConfig{Fragments: []string{number(20), number(3), number(20), number(29)}})
+		b := newBubble(t, kvstest.Options{}, s.recording)
+		a := b.archive(t, archiveConfig{Fragments: []string{number(20), number(3), number(20), number(29)}})
 		if _, told := drain(t, a); strings.Join(told, " ") != "3 20 29" {
 			t.Errorf("got %v", told)
 		}
@@ -381,10 +402,10 @@ func TestNamedFragmentsAreReadAndNoOthers(t *testing.T) {
 func TestTheListTellsWhatThereIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(1200, ago(1200))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin.Add(100*time.Second + time.Millisecond)}})
+		b := newBubble(t, kvstest.Options{}, s.recording)
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin.Add(100*time.Second + time.Millisecond)}})
 		i := 100
-		for f, err := range a.List(t.Context()) {
+		for f, err := range a.listed(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -408,9 +429,9 @@ func TestTheListTellsWhatThereIs(t *testing.T) {
 func TestALongRangeTakesFewCallsAndLittleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(4000, time.Now().Add(-1000*time.Hour))
-		b := newBubble(t, kvsemu.Options{Quotas: kvsemu.ServiceQuotas()}, s.recording)
+		b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas()}, s.recording)
 		before := time.Now()
-		got, _ := drain(t, b.archive(t, ArchiveConfig{}))
+		got, _ := drain(t, b.archive(t, archiveConfig{}))
 		checkArchived(t, got, s, 0, 3999)
 		if n := len(b.Calls("ListFragments", "cam")); n > 60 {
 			t.Errorf("%d calls of ListFragments", n)
@@ -431,14 +452,14 @@ func TestTheOrderIsThatOfNumbersWithinAnHour(t *testing.T) {
 			if i >= 10 {
 				at = at.Add(-2 * time.Minute)
 			}
-			recording = kvsemu.AppendChunk(recording, kvsemu.Chunk{
+			recording = kvstest.AppendChunk(recording, kvstest.Chunk{
 				FragmentNumber: number(i), ProducerTime: at, ServerTime: begin.Add(time.Duration(i) * time.Second),
-				Blocks: []kvsemu.Block{{Track: 1, Key: true, Data: []byte("x")}},
+				Blocks: []kvstest.Block{{Track: 1, Key: true, Data: []byte("x")}},
 				Tracks: []media.Track{{Number: 1, Type: media.TrackVideo, CodecID: "V_TEST"}}, ContinuationToken: number(i),
 			})
 		}
-		b := newBubble(t, kvsemu.Options{}, recording)
-		if _, told := drain(t, b.archive(t, ArchiveConfig{})); !slices.Equal(told, row(0, 19)) {
+		b := newBubble(t, kvstest.Options{}, recording)
+		if _, told := drain(t, b.archive(t, archiveConfig{})); !slices.Equal(told, row(0, 19)) {
 			t.Errorf("got %v", told)
 		}
 	})
@@ -447,8 +468,8 @@ func TestTheOrderIsThatOfNumbersWithinAnHour(t *testing.T) {
 func TestACancelledNextCanBeCalledAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(10, ago(10))
-		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultSlow, Delay: 5 * time.Second})
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultSlow, Delay: 5 * time.Second})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := a.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -462,21 +483,21 @@ func TestACancelledNextCanBeCalledAgain(t *testing.T) {
 func TestClosingEndsEverything(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		fault kvsemu.Fault
+		fault kvstest.Fault
 		read  int
 	}{
-		{"before the first call", kvsemu.Fault{Kind: kvsemu.FaultSlow, Rate: 1 << 20}, 0},
-		{"in the middle", kvsemu.Fault{Kind: kvsemu.FaultSlow, Rate: 1 << 20}, 30},
-		{"while it waits for a byte", kvsemu.Fault{Kind: kvsemu.FaultStall, Op: "GetMediaForFragmentList", Bytes: 10_000}, 1},
-		{"while it waits for a list", kvsemu.Fault{Kind: kvsemu.FaultSlow, Op: "ListFragments", Delay: time.Hour}, -1},
-		{"while it is throttled", kvsemu.Fault{Kind: kvsemu.FaultThrottle}, -1},
-		{"while it waits for a fragment", kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: "GetMediaForFragmentList"}, -1},
+		{"before the first call", kvstest.Fault{Kind: kvstest.FaultSlow, Rate: 1 << 20}, 0},
+		{"in the middle", kvstest.Fault{Kind: kvstest.FaultSlow, Rate: 1 << 20}, 30},
+		{"while it waits for a byte", kvstest.Fault{Kind: kvstest.FaultStall, Op: "GetMediaForFragmentList", Bytes: 10_000}, 1},
+		{"while it waits for a list", kvstest.Fault{Kind: kvstest.FaultSlow, Op: "ListFragments", Delay: time.Hour}, -1},
+		{"while it is throttled", kvstest.Fault{Kind: kvstest.FaultThrottle}, -1},
+		{"while it waits for a fragment", kvstest.Fault{Kind: kvstest.FaultMissing, Op: "GetMediaForFragmentList"}, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(200, ago(200))
-				b := newBubble(t, kvsemu.Options{}, s.recording, c.fault)
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxInFlight: 64 << 10})
+				b := newBubble(t, kvstest.Options{}, s.recording, c.fault)
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, MaxInFlight: 64 << 10})
 				for range c.read {
 					if _, err := a.Next(t.Context()); err != nil {
 						t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -48,35 +48,35 @@ func TestEveryFragmentComesOnceWhateverHappens(t *testing.T) {
 	size := int64(3000)
 	for _, c := range []struct {
 		name   string
-		faults []kvsemu.Fault
+		faults []kvstest.Fault
 	}{
-		{"connections that break", []kvsemu.Fault{{Kind: kvsemu.FaultCut, Op: mediaOp, Bytes: 0, BytesMax: 2 * size, Count: 300, Seed: seed}}},
-		{"answers that end early", []kvsemu.Fault{{Kind: kvsemu.FaultCut, Op: mediaOp, Clean: true, Bytes: 0, BytesMax: 2 * size, Count: 300, Seed: seed}}},
-		{"connections that stall", []kvsemu.Fault{{Kind: kvsemu.FaultStall, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.5, Count: 50, Seed: seed}}},
-		{"lists that break", []kvsemu.Fault{{Kind: kvsemu.FaultCut, Op: "ListFragments", Bytes: 0, BytesMax: 5000, Count: 3, Seed: seed}}},
-		{"throttles", []kvsemu.Fault{{Kind: kvsemu.FaultThrottle, P: 0.5, Seed: seed}}},
-		{"a long throttle", []kvsemu.Fault{{Kind: kvsemu.FaultThrottle, Op: mediaOp, Count: 30}}},
-		{"servers that fail", []kvsemu.Fault{{Kind: kvsemu.FaultHTTP, Status: 503, P: 0.4, Seed: seed}}},
-		{"endpoints that move", []kvsemu.Fault{{Kind: kvsemu.FaultMove, Op: mediaOp, Every: 3, Count: 10}, {Kind: kvsemu.FaultMove, Op: "ListFragments", Nth: 1}}},
-		{"an endpoint that is refused", []kvsemu.Fault{{Kind: kvsemu.FaultEndpoint, Op: mediaOp, Nth: 2}}},
-		{"a wrong host", []kvsemu.Fault{{Kind: kvsemu.FaultXML, Op: mediaOp, Nth: 2}}},
-		{"fragments that come late", []kvsemu.Fault{{Kind: kvsemu.FaultMissing, Op: mediaOp, P: 0.2, Tries: 3, Seed: seed}}},
-		{"all at once", []kvsemu.Fault{
-			{Kind: kvsemu.FaultCut, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.5, Count: 100, Seed: seed},
-			{Kind: kvsemu.FaultCut, Op: mediaOp, Clean: true, Bytes: 0, BytesMax: 20 * size, P: 0.3, Count: 100, Seed: seed + 1},
-			{Kind: kvsemu.FaultStall, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.1, Count: 20, Seed: seed + 2},
-			{Kind: kvsemu.FaultThrottle, P: 0.2, Count: 100, Seed: seed + 3},
-			{Kind: kvsemu.FaultHTTP, P: 0.2, Count: 100, Seed: seed + 4},
-			{Kind: kvsemu.FaultMove, Op: mediaOp, P: 0.1, Count: 20, Seed: seed + 5},
-			{Kind: kvsemu.FaultMissing, Op: mediaOp, P: 0.1, Tries: 2, Seed: seed + 6},
-			{Kind: kvsemu.FaultSlow, P: 0.1, Delay: time.Second, Rate: 100_000, Seed: seed + 7},
+		{"connections that break", []kvstest.Fault{{Kind: kvstest.FaultCut, Op: mediaOp, Bytes: 0, BytesMax: 2 * size, Count: 300, Seed: seed}}},
+		{"answers that end early", []kvstest.Fault{{Kind: kvstest.FaultCut, Op: mediaOp, Clean: true, Bytes: 0, BytesMax: 2 * size, Count: 300, Seed: seed}}},
+		{"connections that stall", []kvstest.Fault{{Kind: kvstest.FaultStall, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.5, Count: 50, Seed: seed}}},
+		{"lists that break", []kvstest.Fault{{Kind: kvstest.FaultCut, Op: "ListFragments", Bytes: 0, BytesMax: 5000, Count: 3, Seed: seed}}},
+		{"throttles", []kvstest.Fault{{Kind: kvstest.FaultThrottle, P: 0.5, Seed: seed}}},
+		{"a long throttle", []kvstest.Fault{{Kind: kvstest.FaultThrottle, Op: mediaOp, Count: 30}}},
+		{"servers that fail", []kvstest.Fault{{Kind: kvstest.FaultHTTP, Status: 503, P: 0.4, Seed: seed}}},
+		{"endpoints that move", []kvstest.Fault{{Kind: kvstest.FaultMove, Op: mediaOp, Every: 3, Count: 10}, {Kind: kvstest.FaultMove, Op: "ListFragments", Nth: 1}}},
+		{"an endpoint that is refused", []kvstest.Fault{{Kind: kvstest.FaultEndpoint, Op: mediaOp, Nth: 2}}},
+		{"a wrong host", []kvstest.Fault{{Kind: kvstest.FaultXML, Op: mediaOp, Nth: 2}}},
+		{"fragments that come late", []kvstest.Fault{{Kind: kvstest.FaultMissing, Op: mediaOp, P: 0.2, Tries: 3, Seed: seed}}},
+		{"all at once", []kvstest.Fault{
+			{Kind: kvstest.FaultCut, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.5, Count: 100, Seed: seed},
+			{Kind: kvstest.FaultCut, Op: mediaOp, Clean: true, Bytes: 0, BytesMax: 20 * size, P: 0.3, Count: 100, Seed: seed + 1},
+			{Kind: kvstest.FaultStall, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.1, Count: 20, Seed: seed + 2},
+			{Kind: kvstest.FaultThrottle, P: 0.2, Count: 100, Seed: seed + 3},
+			{Kind: kvstest.FaultHTTP, P: 0.2, Count: 100, Seed: seed + 4},
+			{Kind: kvstest.FaultMove, Op: mediaOp, P: 0.1, Count: 20, Seed: seed + 5},
+			{Kind: kvstest.FaultMissing, Op: mediaOp, P: 0.1, Tries: 2, Seed: seed + 6},
+			{Kind: kvstest.FaultSlow, P: 0.1, Delay: time.Second, Rate: 100_000, Seed: seed + 7},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(n, ago(n))
-				b := newBubble(t, kvsemu.Options{Quotas: kvsemu.ServiceQuotas()}, s.recording, c.faults...)
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, BatchSize: 20})
+				b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas()}, s.recording, c.faults...)
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, BatchSize: 20})
 				before := time.Now()
 				got, told := drain(t, a)
 				if d := time.Since(before); d > 20*time.Minute { // by itself an endpoint is renewed after 45 min
@@ -102,9 +102,9 @@ func TestEveryFragmentComesOnceWhateverHappens(t *testing.T) {
 func TestQuotasAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(3000, ago(3000))
-		b := newBubble(t, kvsemu.Options{Quotas: kvsemu.ServiceQuotas()}, s.recording)
+		b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas()}, s.recording)
 		log, lines := newLines()
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, BatchSize: 100})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, BatchSize: 100})
 		a.log = log
 		before := time.Now()
 		got, _ := drain(t, a)
@@ -130,15 +130,15 @@ func TestAFragmentThatTheArchiveDoesNotHaveIsANamedGap(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(50, ago(50))
-				var faults []kvsemu.Fault
+				var faults []kvstest.Fault
 				want := row(0, 49)
 				for _, i := range c.missing {
-					faults = append(faults, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: mediaOp, Fragment: number(i), Label: fmt.Sprint(i)})
+					faults = append(faults, kvstest.Fault{Kind: kvstest.FaultMissing, Op: mediaOp, Fragment: number(i), Label: fmt.Sprint(i)})
 					want[i] = "GAP " + want[i]
 				}
-				b := newBubble(t, kvsemu.Options{}, s.recording, faults...)
+				b := newBubble(t, kvstest.Options{}, s.recording, faults...)
 				before := time.Now()
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 				if _, told := drain(t, a); !slices.Equal(told, want) {
 					t.Errorf("got %v", told)
 				}
@@ -167,13 +167,13 @@ func TestARefusedListIsSplitUntilAllIsReadThatIsThere(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(120, ago(120))
 				want := row(0, 119)
-				var faults []kvsemu.Fault
+				var faults []kvstest.Fault
 				for _, n := range []int{0, 17, 18, 77, 119} {
 					want[n] = fmt.Sprint("GAP ", n)
-					faults = append(faults, kvsemu.Fault{Kind: kvsemu.FaultMissing, Fragment: number(n), Code: code})
+					faults = append(faults, kvstest.Fault{Kind: kvstest.FaultMissing, Fragment: number(n), Code: code})
 				}
-				b := newBubble(t, kvsemu.Options{}, s.recording, faults...)
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				b := newBubble(t, kvstest.Options{}, s.recording, faults...)
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 				if _, told := drain(t, a); !slices.Equal(told, want) {
 					t.Errorf("got %v", told)
 				}
@@ -189,8 +189,8 @@ func TestARefusedListIsSplitUntilAllIsReadThatIsThere(t *testing.T) {
 func TestAListThatIsRefusedForEverIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(maxRefused, ago(maxRefused))
-		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 404, Code: "ResourceNotFoundException"})
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultHTTP, Op: mediaOp, Status: 404, Code: "ResourceNotFoundException"})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 		for range maxRefused {
 			if _, err := a.Next(t.Context()); err != nil && !errors.As(err, new(*media.GapError)) {
 				if !strings.Contains(err.Error(), "ResourceNotFoundException") {
@@ -229,15 +229,15 @@ func TestARefusedPageIsListedAnotherWay(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				// Four pages of one hour.
 				s := store(n, time.Now().Add(-3*time.Hour).Truncate(time.Hour).Add(time.Minute))
-				e := kvsemu.New(kvsemu.Options{})
+				e := kvstest.NewServer(kvstest.Options{})
 				if err := e.AddRecording("cam", bytes.NewReader(s.recording)); err != nil {
 					t.Fatal(err)
 				}
 				h := &tokenless{next: e.Handler(), times: times}
 				b := &bubble{e, serveMemory(t, h)}
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin, End: s.begin.Add(n * time.Second)}})
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin, End: s.begin.Add(n * time.Second)}})
 				i := 0
-				for f, err := range a.List(t.Context()) {
+				for f, err := range a.listed(t.Context()) {
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -255,17 +255,17 @@ func TestARefusedPageIsListedAnotherWay(t *testing.T) {
 }
 
 func TestAnArchiveThatDoesNotAnswerIsNotAtItsEnd(t *testing.T) {
-	for name, fault := range map[string]kvsemu.Fault{
-		"throttles":         {Kind: kvsemu.FaultThrottle, Op: mediaOp},
-		"a server failing":  {Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 503},
-		"lists that fail":   {Kind: kvsemu.FaultHTTP, Op: "ListFragments", Status: 503},
-		"connections stall": {Kind: kvsemu.FaultStall, Op: mediaOp, Bytes: 100},
+	for name, fault := range map[string]kvstest.Fault{
+		"throttles":         {Kind: kvstest.FaultThrottle, Op: mediaOp},
+		"a server failing":  {Kind: kvstest.FaultHTTP, Op: mediaOp, Status: 503},
+		"lists that fail":   {Kind: kvstest.FaultHTTP, Op: "ListFragments", Status: 503},
+		"connections stall": {Kind: kvstest.FaultStall, Op: mediaOp, Bytes: 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(20, ago(20))
-				b := newBubble(t, kvsemu.Options{}, s.recording, fault)
-				src := source.WithEnd(b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}}), source.End{IdleTimeout: 20 * time.Second}, media.ClockProducer)
+				b := newBubble(t, kvstest.Options{}, s.recording, fault)
+				src := source.WithEnd(b.archive(t, archiveConfig{Range: extent{Start: s.begin}}), source.End{IdleTimeout: 20 * time.Second}, media.ClockProducer)
 				_, err := src.Next(t.Context())
 				if err == nil || errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "does not answer") {
 					t.Errorf("got %v", err)
@@ -278,8 +278,8 @@ func TestAnArchiveThatDoesNotAnswerIsNotAtItsEnd(t *testing.T) {
 func TestFragmentsThatComeLateAreNoSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(3, ago(3))
-		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: mediaOp, Fragment: number(1)})
-		src := source.WithEnd(b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}}), source.End{IdleTimeout: time.Second}, media.ClockProducer)
+		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultMissing, Op: mediaOp, Fragment: number(1)})
+		src := source.WithEnd(b.archive(t, archiveConfig{Range: extent{Start: s.begin}}), source.End{IdleTimeout: time.Second}, media.ClockProducer)
 		if _, told := drain(t, src); !slices.Equal(told, []string{"0", "GAP 1", "2"}) {
 			t.Errorf("got %v", told)
 		}
@@ -289,8 +289,8 @@ func TestFragmentsThatComeLateAreNoSilence(t *testing.T) {
 func TestTheReasonOfAGapSaysWhatKVSSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(3, ago(3))
-		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: mediaOp, Fragment: number(1)})
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultMissing, Op: mediaOp, Fragment: number(1)})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 		if _, err := a.Next(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -311,10 +311,10 @@ func TestAFragmentAboveTheCapIsAGapAtOnce(t *testing.T) {
 		s := store(20, ago(20))
 		big := slices.MaxFunc(row(0, 19), func(a, b string) int { return len(s.archived[index(a)]) - len(s.archived[index(b)]) })
 		limit := source.Size(len(s.archived[index(big)]) - 1)
-		b := newBubble(t, kvsemu.Options{}, s.recording)
+		b := newBubble(t, kvstest.Options{}, s.recording)
 		want := row(0, 19)
 		want[index(big)] = "GAP " + big
-		_, told := drain(t, b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxFragmentSize: limit}))
+		_, told := drain(t, b.archive(t, archiveConfig{Range: extent{Start: s.begin}, MaxFragmentSize: limit}))
 		if !slices.Equal(told, want) {
 			t.Errorf("got %v, want %v", told, want)
 		}
@@ -324,35 +324,35 @@ func TestAFragmentAboveTheCapIsAGapAtOnce(t *testing.T) {
 func TestARefusalEndsTheReadingAndSaysWhatToDo(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		fault kvsemu.Fault
+		fault kvstest.Fault
 		want  []string
 	}{
 		{
 			"no permission to list",
-			kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: "ListFragments", Status: 401, Code: "NotAuthorizedException"},
+			kvstest.Fault{Kind: kvstest.FaultHTTP, Op: "ListFragments", Status: 401, Code: "NotAuthorizedException"},
 			[]string{"stream cam", "ListFragments", "NotAuthorizedException", "HTTP 401", "request id", "needs kinesisvideo:ListFragments"},
 		},
 		{
 			"no permission to read",
-			kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 401, Code: "NotAuthorizedException"},
+			kvstest.Fault{Kind: kvstest.FaultHTTP, Op: mediaOp, Status: 401, Code: "NotAuthorizedException"},
 			[]string{"stream cam", mediaOp, "NotAuthorizedException", "kinesisvideo:GetMediaForFragmentList"},
 		},
 		{
 			"no such stream",
-			kvsemu.Fault{Kind: kvsemu.FaultHTTP, Op: "GetDataEndpoint", Status: 404, Code: "ResourceNotFoundException"},
+			kvstest.Fault{Kind: kvstest.FaultHTTP, Op: "GetDataEndpoint", Status: 404, Code: "ResourceNotFoundException"},
 			[]string{"stream cam", "GetDataEndpoint", "ResourceNotFoundException", "check the stream's name"},
 		},
 		{
 			"a wrong host for ever",
-			kvsemu.Fault{Kind: kvsemu.FaultXML, Op: "ListFragments"},
+			kvstest.Fault{Kind: kvstest.FaultXML, Op: "ListFragments"},
 			[]string{"stream cam", "ListFragments", source.CodeWrongHost, "check endpoint_url"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(20, ago(20))
-				b := newBubble(t, kvsemu.Options{}, s.recording, c.fault)
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				b := newBubble(t, kvstest.Options{}, s.recording, c.fault)
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 				_, err := a.Next(t.Context())
 				var refused *Error
 				if !errors.As(err, &refused) || refused.RequestID == "" {
@@ -375,11 +375,11 @@ func TestARefusalEndsTheReadingAndSaysWhatToDo(t *testing.T) {
 func TestAStreamWithoutRetentionIsRefusedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(5, ago(5))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
+		b := newBubble(t, kvstest.Options{}, s.recording)
 		if err := b.SetRetention("cam", 0); err != nil {
 			t.Fatal(err)
 		}
-		_, err := b.archive(t, ArchiveConfig{}).Next(t.Context())
+		_, err := b.archive(t, archiveConfig{}).Next(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "the stream keeps no data") || !strings.Contains(err.Error(), source.CodeNoRetention) {
 			t.Errorf("got %v", err)
 		}
@@ -392,12 +392,12 @@ func TestAStreamWithoutRetentionIsRefusedAtOnce(t *testing.T) {
 func TestWhatCameBeforeARefusalIsHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(100, ago(100))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, BatchSize: 10, Connections: 1, MaxInFlight: 64 << 10})
+		b := newBubble(t, kvstest.Options{}, s.recording)
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, BatchSize: 10, Connections: 1, MaxInFlight: 64 << 10})
 		for i := range 100 {
 			f, err := a.Next(t.Context())
 			if i == 10 {
-				if err := b.SetFaults([]kvsemu.Fault{{Kind: kvsemu.FaultHTTP, Op: mediaOp, Status: 400, Code: "MissingAuthenticationTokenException"}}); err != nil {
+				if err := b.SetFaults([]kvstest.Fault{{Kind: kvstest.FaultHTTP, Op: mediaOp, Status: 400, Code: "MissingAuthenticationTokenException"}}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -416,8 +416,8 @@ func TestWhatCameBeforeARefusalIsHandedOn(t *testing.T) {
 
 func TestAServiceThatIsOutOfReachFromTheStartIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t, kvsemu.Options{}, store(1, ago(1)).recording)
-		a, err := NewArchive(b.net.aws(), ArchiveConfig{Stream: "cam", EndpointURL: "http://nowhere.test"}, quiet)
+		b := newBubble(t, kvstest.Options{}, store(1, ago(1)).recording)
+		a, err := openArchive(b.net.aws(), archiveConfig{Stream: "cam", EndpointURL: "http://nowhere.test"}, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -431,10 +431,10 @@ func TestAServiceThatIsOutOfReachFromTheStartIsGivenUp(t *testing.T) {
 func TestExpiredCredentialsAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(200, ago(200))
-		b := newBubble(t, kvsemu.Options{}, s.recording, kvsemu.Fault{Kind: kvsemu.FaultToken, Op: mediaOp, Every: 4, Code: "ExpiredTokenException"})
+		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultToken, Op: mediaOp, Every: 4, Code: "ExpiredTokenException"})
 		cfg := b.net.aws()
 		cfg.Credentials = aws.NewCredentialsCache(&rotating{})
-		a, err := NewArchive(cfg, ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: Range{Start: s.begin}, BatchSize: 10, Connections: 1}, quiet)
+		a, err := openArchive(cfg, archiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: extent{Start: s.begin}, BatchSize: 10, Connections: 1}, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -452,8 +452,8 @@ func TestAWrongClockOfThisMachineIsPutRight(t *testing.T) {
 		const slow = 2 * time.Hour
 		begin := time.Now().Add(slow - time.Minute - 10*time.Second) // newer than this machine's now
 		s := store(10, begin)
-		b := newBubble(t, kvsemu.Options{Now: func() time.Time { return time.Now().Add(slow) }}, s.recording)
-		got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{Start: begin}}))
+		b := newBubble(t, kvstest.Options{Now: func() time.Time { return time.Now().Add(slow) }}, s.recording)
+		got, _ := drain(t, b.archive(t, archiveConfig{Range: extent{Start: begin}}))
 		checkArchived(t, got, s, 0, 9)
 	})
 }
@@ -461,10 +461,10 @@ func TestAWrongClockOfThisMachineIsPutRight(t *testing.T) {
 func TestFIPSAndDualStackAreNotForTheDataEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(10, ago(10))
-		b := newBubble(t, kvsemu.Options{}, s.recording)
+		b := newBubble(t, kvstest.Options{}, s.recording)
 		cfg := b.net.aws()
 		cfg.ConfigSources = []any{variants{}}
-		a, err := NewArchive(cfg, ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: Range{Start: s.begin}}, quiet)
+		a, err := openArchive(cfg, archiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: extent{Start: s.begin}}, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -496,12 +496,12 @@ func (h *shuffled) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestAnswersInAnotherOrderArePutInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(300, ago(300))
-		e := kvsemu.New(kvsemu.Options{})
+		e := kvstest.NewServer(kvstest.Options{})
 		if err := e.AddRecording("cam", strings.NewReader(string(s.recording))); err != nil {
 			t.Fatal(err)
 		}
 		b := &bubble{e, serveMemory(t, &shuffled{e.Handler(), s})}
-		got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{Start: s.begin.Add(time.Second)}, BatchSize: 30}))
+		got, _ := drain(t, b.archive(t, archiveConfig{Range: extent{Start: s.begin.Add(time.Second)}, BatchSize: 30}))
 		checkArchived(t, got, s, 1, 299)
 	})
 }
@@ -511,7 +511,7 @@ func BenchmarkArchive(b *testing.B) {
 	s := store(n, ago(n))
 	var elapsed time.Duration
 	for b.Loop() {
-		e := kvsemu.New(kvsemu.Options{Quotas: kvsemu.ServiceQuotas(), Link: kvsemu.Link{BytesPerSecond: 25e6, Latency: 20 * time.Millisecond}})
+		e := kvstest.NewServer(kvstest.Options{Quotas: kvstest.ServiceQuotas(), Link: kvstest.Link{BytesPerSecond: 25e6, Latency: 20 * time.Millisecond}})
 		if err := e.AddRecording("cam", strings.NewReader(string(s.recording))); err != nil {
 			b.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // index is the place that a text tells.
@@ -63,11 +63,11 @@ func (l *lines) text() string {
 func (l *lines) has(text string) bool { return strings.Contains(l.text(), text) }
 
 // benchmarkArchive reads all of cam and returns how long that took.
-func benchmarkArchive(b *testing.B, e *kvsemu.Server, s *stored) time.Duration {
+func benchmarkArchive(b *testing.B, e *kvstest.Server, s *stored) time.Duration {
 	b.Helper()
 	srv := httptest.NewServer(e.Handler())
 	defer srv.Close()
-	a, err := NewArchive(awsConfig(), ArchiveConfig{Stream: "cam", EndpointURL: srv.URL, Range: Range{Start: s.begin}}, quiet)
+	a, err := openArchive(awsConfig(), archiveConfig{Stream: "cam", EndpointURL: srv.URL, Range: extent{Start: s.begin}}, quiet)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // ArchivedFragment is one stored fragment, as it is listed.
@@ -55,7 +55,7 @@ const (
 
 // lister lists a range window by window.
 type lister struct {
-	a     *Archive
+	a     *archive
 	clock media.Clock
 	// at is where the next window begins, end where the last one ends. span is how
 	// long the next one is, whole periods.
@@ -77,10 +77,8 @@ type lister struct {
 // straddles reports whether the start of the range may lie in a fragment.
 func (l *lister) straddles(f ArchivedFragment) bool { return l.first == "" || f.Number == l.first }
 
-// List lists the range, in order, and asks for no media. Windows of it are listed as they
-// are needed, so that memory does not grow with the range. The first error ends it. Of
-// Fragments it tells the numbers alone, as KVS lists no single ones.
-func (a *Archive) List(ctx context.Context) iter.Seq2[ArchivedFragment, error] {
+// listed lists the range, in order. The first error ends it.
+func (a *archive) listed(ctx context.Context) iter.Seq2[ArchivedFragment, error] {
 	return func(yield func(ArchivedFragment, error) bool) {
 		l, err := a.list(ctx)
 		empty := true
@@ -110,7 +108,7 @@ type windows interface {
 }
 
 // list returns the windows of what the settings name.
-func (a *Archive) list(ctx context.Context) (windows, error) {
+func (a *archive) list(ctx context.Context) (windows, error) {
 	if len(a.cfg.Fragments) > 0 {
 		return newNamed(a.cfg.Fragments), nil
 	}
@@ -118,7 +116,7 @@ func (a *Archive) list(ctx context.Context) (windows, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := a.cfg.Range
+	r := a.within
 	if r.After.Number != "" && r.After.ServerTime.IsZero() {
 		if r.After, err = a.lookUp(ctx, r.After.Number); err != nil {
 			return nil, err
@@ -134,7 +132,7 @@ func (a *Archive) list(ctx context.Context) (windows, error) {
 }
 
 // bounded returns the windows of a range that has an end.
-func (a *Archive) bounded(r Range) *lister {
+func (a *archive) bounded(r extent) *lister {
 	l := &lister{a: a, clock: r.Clock, at: time.Unix(0, 0), end: r.End, span: period}
 	after := r.After
 	known := ArchivedFragment{Number: after.Number, ProducerTime: after.ProducerTime, ServerTime: after.ServerTime}
@@ -153,7 +151,7 @@ func (a *Archive) bounded(r Range) *lister {
 		case after.Number == "":
 			return true
 		case known.at(r.Clock).IsZero():
-			return source.CompareNumbers(f.Number, after.Number) > 0
+			return payload.CompareNumbers(f.Number, after.Number) > 0
 		}
 		return compareInOrder(r.Clock)(f, known) > 0
 	}
@@ -162,13 +160,13 @@ func (a *Archive) bounded(r Range) *lister {
 
 // onward returns the windows of all that came from the first fragment of the range on. They
 // are windows on the server's clock, so that the order is the one of the numbers.
-func (a *Archive) onward(ctx context.Context, r Range, now time.Time) (*lister, error) {
+func (a *archive) onward(ctx context.Context, r extent, now time.Time) (*lister, error) {
 	server := r
 	server.Clock, server.End = media.ClockServer, now.Add(-settled)
 	if r.After.Number != "" {
 		server.Start = time.Time{}
 		l := a.bounded(server)
-		l.keep = func(f ArchivedFragment) bool { return source.CompareNumbers(f.Number, r.After.Number) > 0 }
+		l.keep = func(f ArchivedFragment) bool { return payload.CompareNumbers(f.Number, r.After.Number) > 0 }
 		l.first = r.After.Number
 		return l, nil
 	}
@@ -184,7 +182,7 @@ func (a *Archive) onward(ctx context.Context, r Range, now time.Time) (*lister, 
 	server.Start = time.Time{}
 	l := a.bounded(server)
 	l.at, l.first, l.headless = first.ServerTime.Truncate(time.Second), first.Number, false
-	l.keep = func(f ArchivedFragment) bool { return source.CompareNumbers(f.Number, first.Number) >= 0 }
+	l.keep = func(f ArchivedFragment) bool { return payload.CompareNumbers(f.Number, first.Number) >= 0 }
 	return l, nil
 }
 
@@ -198,7 +196,7 @@ func firstOf(window []ArchivedFragment, start time.Time) ArchivedFragment {
 		return f.ProducerTime.Sub(start)
 	}
 	return slices.MinFunc(window, func(f, g ArchivedFragment) int {
-		return cmp.Or(cmp.Compare(distance(f), distance(g)), source.CompareNumbers(f.Number, g.Number))
+		return cmp.Or(cmp.Compare(distance(f), distance(g)), payload.CompareNumbers(f.Number, g.Number))
 	})
 }
 
@@ -207,7 +205,7 @@ func compareInOrder(clock media.Clock) func(f, g ArchivedFragment) int {
 	return func(f, g ArchivedFragment) int {
 		return cmp.Or(
 			f.at(clock).Truncate(period).Compare(g.at(clock).Truncate(period)),
-			source.CompareNumbers(f.Number, g.Number),
+			payload.CompareNumbers(f.Number, g.Number),
 		)
 	}
 }
@@ -242,7 +240,7 @@ func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
 			continue
 		}
 		slices.SortFunc(found, compareInOrder(l.clock))
-		same := func(f, g ArchivedFragment) bool { return source.CompareNumbers(f.Number, g.Number) == 0 }
+		same := func(f, g ArchivedFragment) bool { return payload.CompareNumbers(f.Number, g.Number) == 0 }
 		return slices.CompactFunc(found, same), nil
 	}
 	return nil, io.EOF
@@ -327,7 +325,7 @@ func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment)
 					Bytes:        max(0, f.FragmentSizeInBytes),
 				}
 				// The range of a call includes its end.
-				if at := info.at(l.clock); isNumber(info.Number) && !at.Before(call.from) && at.Before(call.to) {
+				if at := info.at(l.clock); payload.IsFragmentNumber(info.Number) && !at.Before(call.from) && at.Before(call.to) {
 					*found = append(*found, info)
 				}
 			}
@@ -350,7 +348,7 @@ func newNamed(numbers []string) *named {
 	for _, number := range numbers {
 		n.fragments = append(n.fragments, ArchivedFragment{Number: number})
 	}
-	byNumber := func(f, g ArchivedFragment) int { return source.CompareNumbers(f.Number, g.Number) }
+	byNumber := func(f, g ArchivedFragment) int { return payload.CompareNumbers(f.Number, g.Number) }
 	slices.SortFunc(n.fragments, byNumber)
 	n.fragments = slices.CompactFunc(n.fragments, func(f, g ArchivedFragment) bool { return byNumber(f, g) == 0 })
 	return n

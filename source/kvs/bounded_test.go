@@ -16,7 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // endless answers one path with what does not end by itself; sent counts the bytes of it.
@@ -57,12 +57,12 @@ func TestAnswersWithoutAnEndAreCut(t *testing.T) {
 		t.Run(fmt.Sprint(c.path, " ", c.status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(3, ago(3))
-				e := kvsemu.New(kvsemu.Options{})
+				e := kvstest.NewServer(kvstest.Options{})
 				if err := e.AddRecording("cam", bytes.NewReader(s.recording)); err != nil {
 					t.Fatal(err)
 				}
 				h := &endless{next: e.Handler(), path: c.path, status: c.status, head: c.head}
-				a := (&bubble{e, serveMemory(t, h)}).archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				a := (&bubble{e, serveMemory(t, h)}).archive(t, archiveConfig{Range: extent{Start: s.begin}})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				_, _, err := a.api.listFragments(ctx, page{clock: "producer", from: s.begin, to: s.begin})

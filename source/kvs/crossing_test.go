@@ -9,40 +9,37 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
 
+// config returns settings that read cam.
+func (b *bubble) config(cfg Config) Config {
+	cfg.AWS, cfg.Stream, cfg.EndpointURL = b.net.aws(), "cam", memoryURL
+	return cfg
+}
+
 // cross reads cam's archive and goes on live.
-func (b *bubble) cross(t *testing.T, start source.StartSelector) *source.Crossing {
+func (b *bubble) cross(t *testing.T, start source.StartSelector) source.Source {
 	t.Helper()
-	cfg := source.Config{Mode: source.ModeAuto, Type: source.TypeKVS, StartSelector: start}
-	stream, err := NewStream(b.net.aws(), Config{Stream: "cam", EndpointURL: memoryURL}, quiet)
+	return b.open(t, Config{Mode: source.ModeAuto, Start: start})
+}
+
+// open opens cam, and closes it at the end of the test.
+func (b *bubble) open(t *testing.T, cfg Config) source.Source {
+	t.Helper()
+	s, err := Open(t.Context(), b.config(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := source.Cross(source.CrossConfig{
-		Stream: "cam",
-		Start:  start,
-		Archive: func(after source.Place) (source.Source, error) {
-			archive := ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: RangeOf(cfg)}
-			if after.Number != "" {
-				archive.Range.After = after
-			}
-			return NewArchive(b.net.aws(), archive, quiet)
-		},
-		Live: func(start source.StartSelector) source.Source {
-			return source.Reconnect(stream, source.LiveConfig{Stream: "cam", Start: start}, quiet)
-		},
-	}, quiet)
 	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
 	})
-	return c
+	return s
 }
 
 // checkCrossed sees that every fragment from first on came once and in order, as the archive
@@ -72,18 +69,18 @@ func TestCrossingOverLosesAndDoublesNothing(t *testing.T) {
 	const n, past = 600, 400
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	trouble := []kvsemu.Fault{
-		{Kind: kvsemu.FaultCut, Bytes: 0, BytesMax: 60_000, P: 0.4, Count: 200, Seed: seed},
-		{Kind: kvsemu.FaultCut, Clean: true, Op: mediaOp, Bytes: 0, BytesMax: 60_000, P: 0.2, Count: 100, Seed: seed + 1},
-		{Kind: kvsemu.FaultThrottle, P: 0.1, Count: 50, Seed: seed + 2},
-		{Kind: kvsemu.FaultHTTP, P: 0.1, Count: 50, Seed: seed + 3},
-		{Kind: kvsemu.FaultMissing, Op: mediaOp, P: 0.05, Tries: 2, Seed: seed + 4},
+	trouble := []kvstest.Fault{
+		{Kind: kvstest.FaultCut, Bytes: 0, BytesMax: 60_000, P: 0.4, Count: 200, Seed: seed},
+		{Kind: kvstest.FaultCut, Clean: true, Op: mediaOp, Bytes: 0, BytesMax: 60_000, P: 0.2, Count: 100, Seed: seed + 1},
+		{Kind: kvstest.FaultThrottle, P: 0.1, Count: 50, Seed: seed + 2},
+		{Kind: kvstest.FaultHTTP, P: 0.1, Count: 50, Seed: seed + 3},
+		{Kind: kvstest.FaultMissing, Op: mediaOp, P: 0.05, Tries: 2, Seed: seed + 4},
 	}
 	for _, c := range []struct {
 		name   string
 		start  func(s *stored) source.StartSelector
 		first  int
-		faults []kvsemu.Fault
+		faults []kvstest.Fault
 	}{
 		{"from the oldest fragment", func(*stored) source.StartSelector { return earliest }, 0, nil},
 		{"from a moment on the producer's clock", func(s *stored) source.StartSelector {
@@ -100,7 +97,7 @@ func TestCrossingOverLosesAndDoublesNothing(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := storeAhead(n, time.Now(), 0)
-				b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime, Quotas: kvsemu.ServiceQuotas()}, s.recording, c.faults...)
+				b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime, Quotas: kvstest.ServiceQuotas()}, s.recording, c.faults...)
 				time.Sleep(past * time.Second)
 				got := collect(t, source.WithEnd(b.cross(t, c.start(s)), source.End{Fragments: n - c.first}, media.ClockProducer))
 				archived := checkCrossed(t, got, s, c.first)
@@ -116,7 +113,7 @@ func TestASlowReaderReadsTheArchiveAgainBeforeItGoesLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, past = 900, 400
 		s := storeAhead(n, time.Now(), 0)
-		b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime, Quotas: kvsemu.ServiceQuotas()}, s.recording)
+		b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime, Quotas: kvstest.ServiceQuotas()}, s.recording)
 		time.Sleep(past * time.Second)
 		src := source.WithEnd(b.cross(t, earliest), source.End{Fragments: n}, media.ClockProducer)
 		got := collect(t, slow{src, 500 * time.Millisecond})
@@ -153,7 +150,7 @@ func TestAStreamWithoutAnArchiveIsReadLive(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const n = 200
 				s := storeAhead(n, time.Now(), 0)
-				b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime}, s.recording)
+				b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime}, s.recording)
 				if err := b.SetRetention("cam", c.retention); err != nil {
 					t.Fatal(err)
 				}
@@ -172,11 +169,11 @@ func TestAFragmentThatTheArchiveDoesNotHaveYetIsLeftToTheLiveStream(t *testing.T
 		const n, past = 300, 200
 		s := storeAhead(n, time.Now(), 0)
 		// The archive lists the newest ones and cannot give them.
-		var faults []kvsemu.Fault
+		var faults []kvstest.Fault
 		for i := past - 20; i < past; i++ {
-			faults = append(faults, kvsemu.Fault{Kind: kvsemu.FaultMissing, Op: mediaOp, Fragment: number(i), Label: fmt.Sprint(i)})
+			faults = append(faults, kvstest.Fault{Kind: kvstest.FaultMissing, Op: mediaOp, Fragment: number(i), Label: fmt.Sprint(i)})
 		}
-		b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime}, s.recording, faults...)
+		b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime}, s.recording, faults...)
 		time.Sleep(past * time.Second)
 		got := collect(t, source.WithEnd(b.cross(t, earliest), source.End{Fragments: n}, media.ClockProducer))
 		if archived := checkCrossed(t, got, s, 0); archived != past-20 {
@@ -190,7 +187,7 @@ func TestClosingACrossingEndsEverything(t *testing.T) {
 		t.Run(fmt.Sprintf("after %d fragments", read), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := storeAhead(300, time.Now(), 0)
-				b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime}, s.recording)
+				b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime}, s.recording)
 				time.Sleep(200 * time.Second)
 				c := b.cross(t, earliest)
 				for range read {

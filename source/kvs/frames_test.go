@@ -17,11 +17,12 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // film is a recording of n fragments of a second of real video each.
@@ -32,18 +33,18 @@ func film(t *testing.T, n int, begin time.Time) []byte {
 		t.Fatal(err)
 	}
 	defer clip.Close()
-	f, err := source.NewSplitter(clip, source.SplitConfig{Stream: "cam"}).Next()
+	f, err := payload.NewSplitter(clip, payload.Config{Stream: "cam"}).Next()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var blocks []kvsemu.Block
+	var blocks []kvstest.Block
 	for _, b := range f.Blocks {
-		blocks = append(blocks, kvsemu.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size]})
+		blocks = append(blocks, kvstest.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size]})
 	}
 	var recording []byte
 	for i := range n {
 		at := begin.Add(time.Duration(i) * time.Second)
-		recording = kvsemu.AppendChunk(recording, kvsemu.Chunk{
+		recording = kvstest.AppendChunk(recording, kvstest.Chunk{
 			FragmentNumber: number(i), ContinuationToken: number(i),
 			ProducerTime: at, ServerTime: at.Add(time.Second),
 			Tracks: f.Tracks, Blocks: blocks,
@@ -96,18 +97,18 @@ func TestFramesAreTheSameOver300Cuts(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	size := int64(len(film(t, 1, time.Time{})))
-	cut := func(op string, bytes int64) kvsemu.Fault {
-		return kvsemu.Fault{Kind: kvsemu.FaultCut, Op: op, Bytes: 1, BytesMax: bytes, Count: 450, Seed: seed + 20}
+	cut := func(op string, bytes int64) kvstest.Fault {
+		return kvstest.Fault{Kind: kvstest.FaultCut, Op: op, Bytes: 1, BytesMax: bytes, Count: 450, Seed: seed + 20}
 	}
 	for name, c := range map[string]struct {
-		faults []kvsemu.Fault
+		faults []kvstest.Fault
 		open   func(*testing.T, *bubble, time.Time) source.Source
 	}{
 		"live": {append(trouble(seed, size), cut("GetMedia", 2*size)), func(t *testing.T, b *bubble, _ time.Time) source.Source {
 			return b.live(t, renewing(b.net.aws()), earliest)
 		}},
 		"archive": {append(archiveTrouble(seed, size), cut(mediaOp, 2*size)), func(t *testing.T, b *bubble, begin time.Time) source.Source {
-			return b.archive(t, ArchiveConfig{Range: Range{Start: begin}, BatchSize: 20})
+			return b.archive(t, archiveConfig{Range: extent{Start: begin}, BatchSize: 20})
 		}},
 		"auto": {append(archiveTrouble(seed, size), cut(mediaOp, 2*size), cut("GetMedia", 2*size)), func(t *testing.T, b *bubble, begin time.Time) source.Source {
 			return b.cross(t, source.StartSelector{Type: source.StartProducerTimestamp, Timestamp: begin})
@@ -117,8 +118,8 @@ func TestFramesAreTheSameOver300Cuts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin := ago(n)
 				recording := film(t, n, begin)
-				want := objects(t, &recorded{source.NewSplitter(bytes.NewReader(recording), source.SplitConfig{Stream: "cam"})})
-				b := newBubble(t, kvsemu.Options{}, recording, c.faults...)
+				want := objects(t, &recorded{payload.NewSplitter(bytes.NewReader(recording), payload.Config{Stream: "cam"})})
+				b := newBubble(t, kvstest.Options{}, recording, c.faults...)
 				got := objects(t, source.WithEnd(c.open(t, b, begin), source.End{Fragments: n}, media.ClockProducer))
 				if len(want) != 11*n || !maps.Equal(got, want) {
 					t.Errorf("%d objects, an undisturbed run gives %d", len(got), len(want))
@@ -139,20 +140,22 @@ func renewing(cfg aws.Config) aws.Config {
 }
 
 // archiveTrouble are the faults that reading an archive meets.
-func archiveTrouble(seed uint64, size int64) []kvsemu.Fault {
-	return []kvsemu.Fault{
-		{Kind: kvsemu.FaultThrottle, P: 0.1, Count: 50, Seed: seed + 3},
-		{Kind: kvsemu.FaultHTTP, P: 0.1, Count: 50, Seed: seed + 4},
-		{Kind: kvsemu.FaultMove, Op: mediaOp, P: 0.05, Count: 20, Seed: seed + 5},
-		{Kind: kvsemu.FaultMissing, Op: mediaOp, P: 0.1, Tries: 2, Seed: seed + 6},
-		{Kind: kvsemu.FaultStall, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.05, Count: 20, Seed: seed + 2},
-		{Kind: kvsemu.FaultSlow, Op: mediaOp, P: 0.05, Delay: time.Second, Rate: 100_000, Seed: seed + 7},
+func archiveTrouble(seed uint64, size int64) []kvstest.Fault {
+	return []kvstest.Fault{
+		{Kind: kvstest.FaultThrottle, P: 0.1, Count: 50, Seed: seed + 3},
+		{Kind: kvstest.FaultHTTP, P: 0.1, Count: 50, Seed: seed + 4},
+		{Kind: kvstest.FaultMove, Op: mediaOp, P: 0.05, Count: 20, Seed: seed + 5},
+		{Kind: kvstest.FaultMissing, Op: mediaOp, P: 0.1, Tries: 2, Seed: seed + 6},
+		{Kind: kvstest.FaultStall, Op: mediaOp, Bytes: 0, BytesMax: 20 * size, P: 0.05, Count: 20, Seed: seed + 2},
+		{Kind: kvstest.FaultSlow, Op: mediaOp, P: 0.05, Delay: time.Second, Rate: 100_000, Seed: seed + 7},
 	}
 }
 
 // recorded is a recording as a source.
-type recorded struct{ *source.Splitter }
+type recorded struct{ *payload.Splitter }
 
 func (r *recorded) Close() error { return nil }
+
+func (r *recorded) Stats() source.Stats { return source.Stats{BytesRead: r.BytesRead()} }
 
 func (r *recorded) Next(context.Context) (*media.Fragment, error) { return r.Splitter.Next() }

@@ -29,7 +29,7 @@ func leaks() string {
 		buf := make([]byte, 1<<20)
 		var left []string
 		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			ours := strings.Contains(g, "/source") || strings.Contains(g, "net/http.") || strings.Contains(g, "internal/kvsemu")
+			ours := strings.Contains(g, "/source") || strings.Contains(g, "net/http.") || strings.Contains(g, "kvstest")
 			if ours && !strings.Contains(g, "kvs.TestMain(") {
 				left = append(left, g)
 			}

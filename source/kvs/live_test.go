@@ -15,24 +15,25 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // long is a recording of n fragments of a second, of some kilobytes of noise each.
 func long(n int) (recording []byte, chunks [][]byte) {
 	noise := rand.New(rand.NewPCG(1, 2))
 	for i := range n {
-		blocks := make([]kvsemu.Block, 4)
+		blocks := make([]kvstest.Block, 4)
 		for b := range blocks {
 			data := make([]byte, 200+noise.IntN(1500))
 			for j := range data {
 				data[j] = byte(noise.Uint32())
 			}
-			blocks[b] = kvsemu.Block{Track: 1, Key: b == 0, Time: time.Duration(b) * 250 * time.Millisecond, Data: data}
+			blocks[b] = kvstest.Block{Track: 1, Key: b == 0, Time: time.Duration(b) * 250 * time.Millisecond, Data: data}
 		}
-		chunks = append(chunks, kvsemu.AppendChunk(nil, kvsemu.Chunk{
+		chunks = append(chunks, kvstest.AppendChunk(nil, kvstest.Chunk{
 			FragmentNumber: number(i),
 			ProducerTime:   epoch.Add(time.Duration(i) * time.Second),
 			ServerTime:     epoch.Add(time.Hour + time.Duration(i)*time.Second),
@@ -50,13 +51,13 @@ func long(n int) (recording []byte, chunks [][]byte) {
 
 // bubble is an emulator on a network of its own with one stream, cam.
 type bubble struct {
-	*kvsemu.Server
+	*kvstest.Server
 	net *memory
 }
 
-func newBubble(t *testing.T, opts kvsemu.Options, recording []byte, faults ...kvsemu.Fault) *bubble {
+func newBubble(t *testing.T, opts kvstest.Options, recording []byte, faults ...kvstest.Fault) *bubble {
 	t.Helper()
-	s := kvsemu.New(opts)
+	s := kvstest.NewServer(opts)
 	if err := s.AddRecording("cam", bytes.NewReader(recording)); err != nil {
 		t.Fatal(err)
 	}
@@ -67,20 +68,19 @@ func newBubble(t *testing.T, opts kvsemu.Options, recording []byte, faults ...kv
 }
 
 // live reads cam, and closes it at the end of the test.
-func (b *bubble) live(t *testing.T, awsCfg aws.Config, start source.StartSelector) *source.Live {
+func (b *bubble) live(t *testing.T, awsCfg aws.Config, start source.StartSelector) source.Source {
 	t.Helper()
-	stream, err := NewStream(awsCfg, Config{Stream: "cam", EndpointURL: memoryURL}, quiet)
+	s, err := Open(t.Context(), Config{AWS: awsCfg, Stream: "cam", EndpointURL: memoryURL, Start: start})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := source.Reconnect(stream, source.LiveConfig{Stream: "cam", Start: start}, quiet)
 	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
 	})
-	return l
+	return s
 }
 
 // collect reads fragments until s ends, and reports gaps.
@@ -134,12 +134,12 @@ func TestNothingIsLostOrDoubledOver300Cuts(t *testing.T) {
 	for name, clean := range map[string]bool{"broken connections": false, "payloads that end": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime}, recording,
-					kvsemu.Fault{Kind: kvsemu.FaultCut, Clean: clean, Bytes: 1, BytesMax: 2 * size, Count: 300, Seed: seed})
+				b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime}, recording,
+					kvstest.Fault{Kind: kvstest.FaultCut, Clean: clean, Bytes: 1, BytesMax: 2 * size, Count: 300, Seed: seed})
 				l := b.live(t, b.net.aws(), earliest)
 				checkWhole(t, collect(t, source.WithEnd(l, source.End{IdleTimeout: time.Minute}, media.ClockProducer)), chunks)
-				if cuts := b.Fired()["cut"]; cuts != 300 || l.Reconnects() < cuts {
-					t.Errorf("%d cuts, %d reconnects", cuts, l.Reconnects())
+				if cuts := b.Fired()["cut"]; cuts != 300 || l.Stats().Reconnects < cuts {
+					t.Errorf("%d cuts, %d reconnects", cuts, l.Stats().Reconnects)
 				}
 				checkRate(t, b)
 			})
@@ -148,30 +148,30 @@ func TestNothingIsLostOrDoubledOver300Cuts(t *testing.T) {
 }
 
 // trouble is every fault that may pass. It comes at random and as often as it likes.
-func trouble(seed uint64, size int64) []kvsemu.Fault {
-	return []kvsemu.Fault{
-		{Kind: kvsemu.FaultThrottle, Op: "GetMedia", P: 0.1, Seed: seed},
-		{Kind: kvsemu.FaultThrottle, Op: "GetDataEndpoint", P: 0.1, Seed: seed + 1},
-		{Kind: kvsemu.FaultConnections, Every: 19},
-		{Kind: kvsemu.FaultEndpoint, Every: 13},
-		{Kind: kvsemu.FaultMove, Every: 11},
-		{Kind: kvsemu.FaultToken, Op: "GetMedia", Every: 17},
-		{Kind: kvsemu.FaultToken, Op: "GetMedia", Code: "ExpiredTokenException", Every: 23},
-		{Kind: kvsemu.FaultHTTP, Op: "GetMedia", Status: 500, Every: 31},
-		{Kind: kvsemu.FaultHTTP, Op: "GetMedia", Status: 503, Every: 37},
-		{Kind: kvsemu.FaultXML, Op: "GetMedia", Every: 29},
+func trouble(seed uint64, size int64) []kvstest.Fault {
+	return []kvstest.Fault{
+		{Kind: kvstest.FaultThrottle, Op: "GetMedia", P: 0.1, Seed: seed},
+		{Kind: kvstest.FaultThrottle, Op: "GetDataEndpoint", P: 0.1, Seed: seed + 1},
+		{Kind: kvstest.FaultConnections, Every: 19},
+		{Kind: kvstest.FaultEndpoint, Every: 13},
+		{Kind: kvstest.FaultMove, Every: 11},
+		{Kind: kvstest.FaultToken, Op: "GetMedia", Every: 17},
+		{Kind: kvstest.FaultToken, Op: "GetMedia", Code: "ExpiredTokenException", Every: 23},
+		{Kind: kvstest.FaultHTTP, Op: "GetMedia", Status: 500, Every: 31},
+		{Kind: kvstest.FaultHTTP, Op: "GetMedia", Status: 503, Every: 37},
+		{Kind: kvstest.FaultXML, Op: "GetMedia", Every: 29},
 		// Each finds a fragment in its way, so that none can hit one three times.
-		{Kind: kvsemu.FaultTag, ID: 3000, Fragments: 1, P: 0.03, Seed: seed + 5},
-		{Kind: kvsemu.FaultTag, ID: 3002, Fragments: 1, P: 0.03, Seed: seed + 6},
-		{Kind: kvsemu.FaultTag, ID: 4503, Fragments: 1, P: 0.03, Seed: seed + 7},
-		{Kind: kvsemu.FaultTag, ID: 5000, Fragments: 1, P: 0.03, Seed: seed + 8},
-		{Kind: kvsemu.FaultStall, Bytes: 1, BytesMax: 2 * size, Every: 21, Seed: seed + 9},
-		{Kind: kvsemu.FaultIdle, Fragments: 1, Every: 20},
-		{Kind: kvsemu.FaultSlow, Rate: 10_000, Delay: time.Second, Every: 18},
+		{Kind: kvstest.FaultTag, ID: 3000, Fragments: 1, P: 0.03, Seed: seed + 5},
+		{Kind: kvstest.FaultTag, ID: 3002, Fragments: 1, P: 0.03, Seed: seed + 6},
+		{Kind: kvstest.FaultTag, ID: 4503, Fragments: 1, P: 0.03, Seed: seed + 7},
+		{Kind: kvstest.FaultTag, ID: 5000, Fragments: 1, P: 0.03, Seed: seed + 8},
+		{Kind: kvstest.FaultStall, Bytes: 1, BytesMax: 2 * size, Every: 21, Seed: seed + 9},
+		{Kind: kvstest.FaultIdle, Fragments: 1, Every: 20},
+		{Kind: kvstest.FaultSlow, Rate: 10_000, Delay: time.Second, Every: 18},
 		// The first bytes tell that they are wrong; those of a picture do not.
-		{Kind: kvsemu.FaultCorrupt, Bytes: 0, BytesMax: 3, Every: 14, Seed: seed + 12},
-		{Kind: kvsemu.FaultCut, Clean: true, Bytes: 1, BytesMax: 2 * size, P: 0.4, Seed: seed + 13},
-		{Kind: kvsemu.FaultCut, Bytes: 1, BytesMax: 4 * size, Seed: seed + 14},
+		{Kind: kvstest.FaultCorrupt, Bytes: 0, BytesMax: 3, Every: 14, Seed: seed + 12},
+		{Kind: kvstest.FaultCut, Clean: true, Bytes: 1, BytesMax: 2 * size, P: 0.4, Seed: seed + 13},
+		{Kind: kvstest.FaultCut, Bytes: 1, BytesMax: 4 * size, Seed: seed + 14},
 	}
 }
 
@@ -181,7 +181,7 @@ func TestNothingIsLostOrDoubledWhateverHappens(t *testing.T) {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime}, recording, trouble(seed, int64(len(recording)/len(chunks)))...)
+				b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime}, recording, trouble(seed, int64(len(recording)/len(chunks)))...)
 				awsCfg := b.net.aws()
 				awsCfg.Credentials = aws.NewCredentialsCache(&rotating{})
 				l := b.live(t, awsCfg, earliest)
@@ -208,10 +208,10 @@ func checkRate(t *testing.T, b *bubble) {
 }
 
 func TestTheRateOfCallsUnderPermanentThrottling(t *testing.T) {
-	for _, kind := range []kvsemu.FaultKind{kvsemu.FaultThrottle, kvsemu.FaultConnections, kvsemu.FaultHTTP} {
+	for _, kind := range []kvstest.FaultKind{kvstest.FaultThrottle, kvstest.FaultConnections, kvstest.FaultHTTP} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBubble(t, kvsemu.Options{}, payload(), kvsemu.Fault{Kind: kind, Op: "GetMedia"})
+				b := newBubble(t, kvstest.Options{}, savedPayload(), kvstest.Fault{Kind: kind, Op: "GetMedia"})
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 				defer cancel()
 				if _, err := b.live(t, b.net.aws(), earliest).Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -231,8 +231,8 @@ func TestTheRateOfCallsUnderPermanentThrottling(t *testing.T) {
 func TestAnEndpointIsUsedFor45Minutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		recording, chunks := long(4 * 3600)
-		b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime, MaxRecording: 1 << 30}, recording,
-			kvsemu.Fault{Kind: kvsemu.FaultCut, Clean: true, After: 25 * time.Minute})
+		b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime, MaxRecording: 1 << 30}, recording,
+			kvstest.Fault{Kind: kvstest.FaultCut, Clean: true, After: 25 * time.Minute})
 		checkWhole(t, collect(t, source.WithEnd(b.live(t, b.net.aws(), earliest), source.End{Fragments: len(chunks)}, media.ClockProducer)), chunks)
 		if media, endpoint := len(b.Calls("GetMedia", "cam")), len(b.Calls("GetDataEndpoint", "cam")); media != 10 || endpoint != 5 {
 			t.Errorf("%d GetMedia calls, %d GetDataEndpoint calls in 4 h", media, endpoint)
@@ -241,10 +241,10 @@ func TestAnEndpointIsUsedFor45Minutes(t *testing.T) {
 }
 
 func TestCredentialsThatHaveExpired(t *testing.T) {
-	expire := kvsemu.Fault{Kind: kvsemu.FaultToken, Op: "GetMedia", Nth: 2}
-	cut := kvsemu.Fault{Kind: kvsemu.FaultCut, Clean: true, Bytes: int64(len(chunk(0)))}
+	expire := kvstest.Fault{Kind: kvstest.FaultToken, Op: "GetMedia", Nth: 2}
+	cut := kvstest.Fault{Kind: kvstest.FaultCut, Clean: true, Bytes: int64(len(chunk(0)))}
 	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t, kvsemu.Options{}, payload(), expire, cut)
+		b := newBubble(t, kvstest.Options{}, savedPayload(), expire, cut)
 		awsCfg := b.net.aws()
 		fresh := &rotating{}
 		awsCfg.Credentials = aws.NewCredentialsCache(fresh)
@@ -254,7 +254,7 @@ func TestCredentialsThatHaveExpired(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t, kvsemu.Options{}, payload(), expire, cut)
+		b := newBubble(t, kvstest.Options{}, savedPayload(), expire, cut)
 		l := b.live(t, b.net.aws(), earliest)
 		if _, err := l.Next(t.Context()); err != nil {
 			t.Fatal(err)
@@ -274,14 +274,14 @@ func TestCredentialsThatHaveExpired(t *testing.T) {
 
 func TestAFatalErrorTagSaysAllThatIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t, kvsemu.Options{}, payload(), kvsemu.Fault{Kind: kvsemu.FaultTag, ID: 4501, Fragments: 2})
+		b := newBubble(t, kvstest.Options{}, savedPayload(), kvstest.Fault{Kind: kvstest.FaultTag, ID: 4501, Fragments: 2})
 		l := b.live(t, b.net.aws(), earliest)
 		var err error
 		count := -1
 		for ; err == nil; count++ {
 			_, err = l.Next(t.Context())
 		}
-		var tag *source.ErrorTag
+		var tag *payload.ErrorTag
 		if !errors.As(err, &tag) || tag.ID != 4501 || count != 2 {
 			t.Fatalf("%d fragments, then %v", count, err)
 		}
@@ -294,16 +294,16 @@ func TestAFatalErrorTagSaysAllThatIsKnown(t *testing.T) {
 }
 
 func TestCancellingALiveStreamLeavesNothing(t *testing.T) {
-	faults := map[string]kvsemu.Fault{
-		"while a session is open":       {Kind: kvsemu.FaultSlow, Rate: 1 << 20},
-		"while a session is stalled":    {Kind: kvsemu.FaultStall, Bytes: 600},
-		"while an answer is waited for": {Kind: kvsemu.FaultSlow, Delay: time.Hour},
-		"between two calls":             {Kind: kvsemu.FaultThrottle},
+	faults := map[string]kvstest.Fault{
+		"while a session is open":       {Kind: kvstest.FaultSlow, Rate: 1 << 20},
+		"while a session is stalled":    {Kind: kvstest.FaultStall, Bytes: 600},
+		"while an answer is waited for": {Kind: kvstest.FaultSlow, Delay: time.Hour},
+		"between two calls":             {Kind: kvstest.FaultThrottle},
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBubble(t, kvsemu.Options{Pace: kvsemu.PaceRealtime, IdleEnd: time.Hour}, payload(), fault)
+				b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime, IdleEnd: time.Hour}, savedPayload(), fault)
 				l := b.live(t, b.net.aws(), earliest)
 				ctx, cancel := context.WithTimeout(t.Context(), 9500*time.Millisecond)
 				defer cancel()
@@ -329,7 +329,7 @@ func TestAnIdleEndHandsOnWhatIsThereOfTheLastFragment(t *testing.T) {
 	recording, chunks := long(5)
 	for _, idle := range []time.Duration{100 * time.Millisecond, time.Second, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBubble(t, kvsemu.Options{}, recording[:len(recording)-len(chunks[4])/2])
+			b := newBubble(t, kvstest.Options{}, recording[:len(recording)-len(chunks[4])/2])
 			l := b.live(t, b.net.aws(), earliest)
 			got := collect(t, source.WithEnd(l, source.End{IdleTimeout: idle}, media.ClockProducer))
 			if len(got) != 5 || !got[4].Cut || got[4].Number != number(4) {

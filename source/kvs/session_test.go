@@ -20,9 +20,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -35,12 +36,12 @@ const chunkCount = 5
 func number(i int) string { return fmt.Sprintf("9134385233318143239268206260774392014626489%04d", i+1) }
 
 func chunk(i int) []byte {
-	return kvsemu.AppendChunk(nil, kvsemu.Chunk{
+	return kvstest.AppendChunk(nil, kvstest.Chunk{
 		FragmentNumber: number(i),
 		ProducerTime:   epoch.Add(time.Duration(i) * time.Second),
 		ServerTime:     epoch.Add(time.Hour + time.Duration(i)*time.Second),
 		Tracks:         []media.Track{{Number: 1, Type: media.TrackVideo, CodecID: "V_TEST", Width: 16, Height: 16}},
-		Blocks: []kvsemu.Block{
+		Blocks: []kvstest.Block{
 			{Track: 1, Key: true, Data: []byte("first")},
 			{Track: 1, Time: 500 * time.Millisecond, Data: []byte("second")},
 		},
@@ -48,7 +49,7 @@ func chunk(i int) []byte {
 	})
 }
 
-func payload() []byte {
+func savedPayload() []byte {
 	var all []byte
 	for i := range chunkCount {
 		all = append(all, chunk(i)...)
@@ -86,11 +87,11 @@ func (e *endpoint) gone() {
 	}
 }
 
-func emulate(t *testing.T, opts kvsemu.Options) (*kvsemu.Server, *endpoint) {
+func emulate(t *testing.T, opts kvstest.Options) (*kvstest.Server, *endpoint) {
 	t.Helper()
 	opts.Quotas.GetMediaCalls = -1 // tests make more calls in a second than the service takes
-	s := kvsemu.New(opts)
-	if err := s.AddRecording("cam", bytes.NewReader(payload())); err != nil {
+	s := kvstest.NewServer(opts)
+	if err := s.AddRecording("cam", bytes.NewReader(savedPayload())); err != nil {
 		t.Fatal(err)
 	}
 	return s, serve(t, s.Handler())
@@ -110,8 +111,22 @@ func fromEarliest(url string) Config {
 	return Config{Stream: "cam", EndpointURL: url, Start: source.StartSelector{Type: source.StartEarliest}}
 }
 
+// openSession opens the one session that cfg names.
+func openSession(ctx context.Context, awsCfg aws.Config, cfg Config) (*session, error) {
+	cfg.AWS = awsCfg
+	d, err := newDialer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s, err := d.Dial(ctx, d.cfg.Start, false)
+	if err != nil {
+		return nil, err
+	}
+	return s.(*session), nil
+}
+
 // readAll reads a session to its end and closes it.
-func readAll(t *testing.T, s *Session) []*media.Fragment {
+func readAll(t *testing.T, s *session) []*media.Fragment {
 	t.Helper()
 	defer s.Close()
 	var fragments []*media.Fragment
@@ -128,7 +143,7 @@ func readAll(t *testing.T, s *Session) []*media.Fragment {
 }
 
 func TestEachSelectorStartsAtItsFragment(t *testing.T) {
-	emulator, e := emulate(t, kvsemu.Options{})
+	emulator, e := emulate(t, kvstest.Options{})
 	cases := []struct {
 		start source.StartSelector
 		first int
@@ -146,7 +161,7 @@ func TestEachSelectorStartsAtItsFragment(t *testing.T) {
 	for _, c := range cases {
 		for _, stream := range []string{"cam", emulator.StreamARN("cam")} {
 			t.Run(fmt.Sprintf("%s %v of %s", c.start.Type, c.start.Timestamp, stream), func(t *testing.T) {
-				s, err := Open(t.Context(), awsConfig(), Config{Stream: stream, EndpointURL: e.url, Start: c.start}, quiet)
+				s, err := openSession(t.Context(), awsConfig(), Config{Stream: stream, EndpointURL: e.url, Start: c.start})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -160,7 +175,7 @@ func TestEachSelectorStartsAtItsFragment(t *testing.T) {
 						t.Errorf("fragment %d is %s %s of %v", i, f.Stream, f.Number, f.ProducerTime)
 					}
 				}
-				if n := s.BytesRead(); n != int64(len(payload())/chunkCount*len(fragments)) {
+				if n := s.Stats().BytesRead; n != int64(len(savedPayload())/chunkCount*len(fragments)) {
 					t.Errorf("%d bytes read", n)
 				}
 				if _, err := s.Next(t.Context()); !errors.Is(err, io.EOF) {
@@ -175,13 +190,13 @@ func TestEachSelectorStartsAtItsFragment(t *testing.T) {
 }
 
 func TestAnARNGoesToItsOwnRegion(t *testing.T) {
-	emulator, e := emulate(t, kvsemu.Options{Region: "ap-south-1"})
+	emulator, e := emulate(t, kvstest.Options{Region: "ap-south-1"})
 	cfg := fromEarliest(e.url)
 	cfg.Stream = emulator.StreamARN("cam")
 	for _, region := range []string{"", "eu-central-1"} {
 		awsCfg := awsConfig()
 		awsCfg.Region = region
-		s, err := Open(t.Context(), awsCfg, cfg, quiet)
+		s, err := openSession(t.Context(), awsCfg, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,13 +223,13 @@ func TestRealRecordingsArriveWhole(t *testing.T) {
 			if _, err := os.Stat(path); err != nil {
 				t.Skipf("no recordings here: %v", err)
 			}
-			emulator, e := emulate(t, kvsemu.Options{})
+			emulator, e := emulate(t, kvstest.Options{})
 			if err := emulator.AddFile("real", path); err != nil {
 				t.Fatal(err)
 			}
 			cfg := fromEarliest(e.url)
 			cfg.Stream = "real"
-			s, err := Open(t.Context(), awsConfig(), cfg, quiet)
+			s, err := openSession(t.Context(), awsConfig(), cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,11 +247,11 @@ func TestRealRecordingsArriveWhole(t *testing.T) {
 }
 
 func TestBytesMayComeOneByOne(t *testing.T) {
-	emulator, _ := emulate(t, kvsemu.Options{})
+	emulator, _ := emulate(t, kvstest.Options{})
 	byByte := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		emulator.Handler().ServeHTTP(&byteWriter{ResponseWriter: w}, r)
 	}))
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(byByte.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(byByte.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +306,7 @@ func TestASilentConnectionIsAStall(t *testing.T) {
 	e := mediaServer(t, sendAndHang(half))
 	cfg := fromEarliest(e.url)
 	cfg.StallTimeout = 30 * time.Millisecond
-	s, err := Open(t.Context(), awsConfig(), cfg, quiet)
+	s, err := openSession(t.Context(), awsConfig(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +340,7 @@ func TestCancellingEndsAWaitingRead(t *testing.T) {
 				close(reading)
 				hang(w, r)
 			})
-			s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+			s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -347,7 +362,7 @@ func TestCancellingEndsAWaitingRead(t *testing.T) {
 
 func TestClosingEndsAWaitingRead(t *testing.T) {
 	e := mediaServer(t, sendAndHang(chunk(0)))
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,16 +389,16 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	if _, err := Open(ctx, awsConfig(), fromEarliest(e.url), quiet); !errors.Is(err, context.Canceled) {
+	if _, err := openSession(ctx, awsConfig(), fromEarliest(e.url)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
 	e.gone()
 }
 
 func TestASessionOutlivesTheContextThatOpenedIt(t *testing.T) {
-	_, e := emulate(t, kvsemu.Options{})
+	_, e := emulate(t, kvstest.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err := Open(ctx, awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(ctx, awsConfig(), fromEarliest(e.url))
 	cancel()
 	if err != nil {
 		t.Fatal(err)
@@ -399,7 +414,7 @@ func TestABrokenConnectionIsNoEnd(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -422,9 +437,9 @@ func TestABrokenConnectionIsNoEnd(t *testing.T) {
 func TestAnErrorTagEndsTheSession(t *testing.T) {
 	e := mediaServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Amzn-RequestId", "req-7")
-		_, _ = w.Write(slices.Concat(chunk(0), kvsemu.AppendChunk(nil, kvsemu.Chunk{FragmentNumber: number(1), ErrorID: 4501, ErrorCode: "KEY_DISABLED"})))
+		_, _ = w.Write(slices.Concat(chunk(0), kvstest.AppendChunk(nil, kvstest.Chunk{FragmentNumber: number(1), ErrorID: 4501, ErrorCode: "KEY_DISABLED"})))
 	})
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -433,7 +448,7 @@ func TestAnErrorTagEndsTheSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Next(t.Context())
-	var tag *source.ErrorTag
+	var tag *payload.ErrorTag
 	if !errors.As(err, &tag) || tag.ID != 4501 || !strings.Contains(err.Error(), "stream cam (request id req-7)") {
 		t.Errorf("error is %v", err)
 	}
@@ -441,9 +456,9 @@ func TestAnErrorTagEndsTheSession(t *testing.T) {
 
 func TestALostFragmentIsAGapAndTheSessionGoesOn(t *testing.T) {
 	e := mediaServer(t, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write(slices.Concat(kvsemu.AppendChunk(nil, kvsemu.Chunk{FragmentNumber: number(0), ErrorID: 4000}), chunk(1)))
+		_, _ = w.Write(slices.Concat(kvstest.AppendChunk(nil, kvstest.Chunk{FragmentNumber: number(0), ErrorID: 4000}), chunk(1)))
 	})
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/kvstest"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // start is when the first frame was taken: on a whole second, as the frames of a
@@ -48,7 +48,7 @@ func run(args []string, limit int, w io.Writer) error {
 		}
 		c.FragmentNumber = fmt.Sprintf("%047d", i+1)
 		c.ContinuationToken = c.FragmentNumber
-		if _, err := out.Write(kvsemu.AppendChunk(nil, c)); err != nil {
+		if _, err := out.Write(kvstest.AppendChunk(nil, c)); err != nil {
 			return fmt.Errorf("write payload: %w", err)
 		}
 	}
@@ -56,8 +56,8 @@ func run(args []string, limit int, w io.Writer) error {
 }
 
 // groups returns a chunk for each group of pictures of a plain MKV with one track.
-func groups(r io.Reader) (chunks []kvsemu.Chunk, err error) {
-	split := source.NewSplitter(r, source.SplitConfig{Stream: "clip"})
+func groups(r io.Reader) (chunks []kvstest.Chunk, err error) {
+	split := payload.NewSplitter(r, payload.Config{Stream: "clip"})
 	var first time.Duration // of the group, on the clip's clock
 	for {
 		f, err := split.Next()
@@ -72,7 +72,7 @@ func groups(r io.Reader) (chunks []kvsemu.Chunk, err error) {
 			if b.Key {
 				first = at
 				taken := start.Add(at)
-				chunks = append(chunks, kvsemu.Chunk{
+				chunks = append(chunks, kvstest.Chunk{
 					ProducerTime: taken, ServerTime: taken.Add(350 * time.Millisecond), Tracks: f.Tracks, Timecode: at,
 				})
 			}
@@ -80,7 +80,7 @@ func groups(r io.Reader) (chunks []kvsemu.Chunk, err error) {
 				return nil, errors.New("the clip does not start at a key frame")
 			}
 			c := &chunks[len(chunks)-1]
-			c.Blocks = append(c.Blocks, kvsemu.Block{
+			c.Blocks = append(c.Blocks, kvstest.Block{
 				Track: b.Track, Time: at - first, Key: b.Key, Data: f.MKV[b.Offset : b.Offset+b.Size],
 			})
 		}

@@ -6,7 +6,7 @@ import (
 	"io"
 	"testing"
 
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // The demo's recording has 7 fragments with a key frame each.
@@ -17,7 +17,7 @@ func TestEachGroupOfPicturesBecomesAFragment(t *testing.T) {
 		if err := run([]string{clip}, limit, &out); err != nil {
 			t.Fatal(err)
 		}
-		split := source.NewSplitter(&out, source.SplitConfig{Stream: "clip"})
+		split := payload.NewSplitter(&out, payload.Config{Stream: "clip"})
 		n, blocks := 0, 0
 		for ; ; n++ {
 			f, err := split.Next()

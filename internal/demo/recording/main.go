@@ -11,9 +11,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/kvsemu"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // firstFragment is a fragment number of the length that KVS gives: 47 digits.
@@ -33,7 +33,7 @@ func run(args []string, w io.Writer) error {
 	if len(args) == 0 || len(args)%2 != 0 {
 		return errors.New("usage: recording START CLIP [START CLIP...]")
 	}
-	var chunks []kvsemu.Chunk
+	var chunks []kvstest.Chunk
 	for i := 0; i < len(args); i += 2 {
 		start, err := time.Parse(time.RFC3339, args[i])
 		if err != nil {
@@ -50,7 +50,7 @@ func run(args []string, w io.Writer) error {
 		c.ContinuationToken = c.FragmentNumber
 		c.ServerTime = c.ProducerTime.Add(delay)
 		c.MillisBehindNow = newest.Sub(c.ProducerTime).Milliseconds()
-		if _, err := out.Write(kvsemu.AppendChunk(nil, c)); err != nil {
+		if _, err := out.Write(kvstest.AppendChunk(nil, c)); err != nil {
 			return fmt.Errorf("write payload: %w", err)
 		}
 	}
@@ -58,13 +58,13 @@ func run(args []string, w io.Writer) error {
 }
 
 // appendClip appends one chunk for each fragment of a plain MKV.
-func appendClip(chunks []kvsemu.Chunk, start time.Time, path string) ([]kvsemu.Chunk, error) {
+func appendClip(chunks []kvstest.Chunk, start time.Time, path string) ([]kvstest.Chunk, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	s := source.NewSplitter(f, source.SplitConfig{Stream: "demo"})
+	s := payload.NewSplitter(f, payload.Config{Stream: "demo"})
 	for {
 		frag, err := s.Next()
 		if errors.Is(err, io.EOF) {
@@ -73,14 +73,14 @@ func appendClip(chunks []kvsemu.Chunk, start time.Time, path string) ([]kvsemu.C
 		if err != nil {
 			return nil, err
 		}
-		c := kvsemu.Chunk{
+		c := kvstest.Chunk{
 			ProducerTime: start.Add(frag.Timecode),
 			Timecode:     frag.Timecode,
 			Tracks:       frag.Tracks,
 			TrailingTags: []media.Tag{{Name: "camera", Value: path}},
 		}
 		for _, b := range frag.Blocks {
-			c.Blocks = append(c.Blocks, kvsemu.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: frag.MKV[b.Offset : b.Offset+b.Size]})
+			c.Blocks = append(c.Blocks, kvstest.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: frag.MKV[b.Offset : b.Offset+b.Size]})
 		}
 		chunks = append(chunks, c)
 	}

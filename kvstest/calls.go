@@ -1,0 +1,50 @@
+package kvstest
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxCallLog is how many calls of an operation on one stream are remembered.
+const maxCallLog = 100_000
+
+// callKey is an operation and the name of a stream, "" where it names none.
+type callKey struct{ op, stream string }
+
+// callLog remembers when which operation was called.
+type callLog struct {
+	mu    sync.Mutex
+	calls map[callKey][]time.Time
+}
+
+func (l *callLog) add(op, stream string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.calls == nil {
+		l.calls = map[callKey][]time.Time{}
+	}
+	key := callKey{op, stream}
+	times := append(l.calls[key], now)
+	if len(times) > maxCallLog {
+		times = slices.Clone(times[maxCallLog/2:])
+	}
+	l.calls[key] = times
+}
+
+// Calls returns when an operation was called, "GetMedia" for example, on a stream: every
+// call with a valid signature for a stream that is there, whether it was then served
+// or refused, oldest first. The stream "" has the calls that name no stream, "*" is
+// all streams. Of the oldest calls of a very long run some may be forgotten.
+func (s *Server) Calls(op, stream string) []time.Time {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	var times []time.Time
+	for key, called := range s.calls.calls {
+		if key.op == op && (stream == "*" || key.stream == stream) {
+			times = append(times, called...)
+		}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	return times
+}

@@ -1,0 +1,134 @@
+package kvstest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The forms and limits of the control plane (API Reference, CreateStream and ListStreams).
+const (
+	maxStreamResults     = 10_000
+	maxStreamTokenLength = 512
+	maxMediaType         = 128
+)
+
+var mediaTypeForm = newForm(maxMediaType, `[\w.+-]+/[\w.+-]+(,[\w.+-]+/[\w.+-]+)*`)
+
+// streamInfo is a stream as it is described (API Reference, StreamInfo).
+type streamInfo struct {
+	StreamName, StreamARN, Status, Version string
+	DeviceName, MediaType                  string `json:",omitempty"`
+	KmsKeyID                               string `json:"KmsKeyId,omitempty"`
+	CreationTime                           any
+	DataRetentionInHours                   int
+}
+
+func (st *stream) info() streamInfo {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	hours := (st.retention + time.Hour - 1) / time.Hour
+	return streamInfo{
+		StreamName: st.name, StreamARN: st.arn, Status: "ACTIVE", Version: hashHex([]byte(st.arn))[:20],
+		DeviceName: st.about.deviceName, MediaType: st.about.mediaType, KmsKeyID: st.about.kmsKeyID,
+		CreationTime: seconds(st.about.created), DataRetentionInHours: int(hours),
+	}
+}
+
+// describeStream answers with what is known of a stream.
+func (s *Server) describeStream(x *exchange) error {
+	return x.answer(struct{ StreamInfo streamInfo }{x.st.info()})
+}
+
+// listStreams answers with the streams, by name.
+func (s *Server) listStreams(x *exchange) error {
+	var in struct {
+		MaxResults          *int
+		NextToken           *string
+		StreamNameCondition *struct{ ComparisonOperator, ComparisonValue *string }
+	}
+	if refusal := x.decode(&in); refusal != nil {
+		return refusal
+	}
+	limit := maxStreamResults
+	if in.MaxResults != nil {
+		limit = *in.MaxResults
+	}
+	if limit < 1 || limit > maxStreamResults {
+		return errInvalidArgument(fmt.Sprintf("MaxResults (%d) is not between 1 and %d", limit, maxStreamResults))
+	}
+	var prefix, after string
+	if c := in.StreamNameCondition; c != nil {
+		if c.ComparisonOperator != nil && *c.ComparisonOperator != "BEGINS_WITH" {
+			return errInvalidArgument("ComparisonOperator must be BEGINS_WITH")
+		}
+		if c.ComparisonValue != nil {
+			if prefix = *c.ComparisonValue; !streamNameForm.valid(prefix) {
+				return errInvalidArgument("ComparisonValue must be " + streamNameForm.text)
+			}
+		}
+	}
+	if in.NextToken != nil && *in.NextToken != "" && !decodeToken(*in.NextToken, maxStreamTokenLength, &after) {
+		return errInvalidArgument("NextToken is not one that ListStreams gave out")
+	}
+	var out struct {
+		StreamInfoList []streamInfo
+		NextToken      string `json:",omitempty"`
+	}
+	out.StreamInfoList = []streamInfo{}
+	for _, st := range s.streamsAfter(prefix, after) {
+		if len(out.StreamInfoList) == limit {
+			out.NextToken = encodeToken(out.StreamInfoList[limit-1].StreamName)
+			break
+		}
+		out.StreamInfoList = append(out.StreamInfoList, st.info())
+	}
+	return x.answer(out)
+}
+
+// streamsAfter returns the streams whose names begin with prefix and come after a name.
+func (s *Server) streamsAfter(prefix, after string) []*stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var streams []*stream
+	for name, st := range s.streams {
+		if strings.HasPrefix(name, prefix) && name > after {
+			streams = append(streams, st)
+		}
+	}
+	slices.SortFunc(streams, func(a, b *stream) int { return strings.Compare(a.name, b.name) })
+	return streams
+}
+
+// serveCreateStream makes a stream that PutMedia feeds.
+func (s *Server) serveCreateStream(x *exchange) error {
+	var in struct {
+		StreamName                      string
+		DataRetentionInHours            int
+		DeviceName, KmsKeyID, MediaType string // JSON names are read in any case
+		Tags                            map[string]string
+	}
+	if refusal := x.decode(&in); refusal != nil {
+		return refusal
+	}
+	longest := int(RecordingRetention / time.Hour)
+	switch hours := in.DataRetentionInHours; {
+	case !streamNameForm.valid(in.StreamName):
+		return errInvalidArgument("StreamName must be " + streamNameForm.text)
+	case hours < 0 || hours > longest:
+		return errInvalidArgument(fmt.Sprintf("DataRetentionInHours (%d) is not between 0 and %d", hours, longest))
+	case in.MediaType != "" && !mediaTypeForm.valid(in.MediaType):
+		return errInvalidArgument("MediaType must be " + mediaTypeForm.text)
+	}
+	about := streamAbout{mediaType: in.MediaType, deviceName: in.DeviceName, kmsKeyID: in.KmsKeyID}
+	st, err := s.createStream(in.StreamName, time.Duration(in.DataRetentionInHours)*time.Hour, about)
+	if errors.Is(err, errTaken) {
+		return errInUse("stream " + in.StreamName + " is there already")
+	}
+	if err != nil {
+		return err
+	}
+	return x.answer(struct{ StreamARN string }{st.arn})
+}

@@ -1,0 +1,203 @@
+package kvstest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// The operations by the names that the API Reference gives them. Calls and faults are
+// told apart by them.
+const (
+	opCreateStream            = "CreateStream"
+	opDescribeStream          = "DescribeStream"
+	opListStreams             = "ListStreams"
+	opGetDataEndpoint         = "GetDataEndpoint"
+	opGetMedia                = "GetMedia"
+	opPutMedia                = "PutMedia"
+	opListFragments           = "ListFragments"
+	opGetMediaForFragmentList = "GetMediaForFragmentList"
+)
+
+// operation is one operation of the API.
+type operation struct {
+	name string
+	// data reports whether the data plane serves it.
+	data bool
+	// stream finds the stream that a request is about, nil where there is none yet.
+	stream func(x *exchange) (*stream, *apiError)
+	// streamed reports whether the body is media: it is neither read before the operation
+	// is served nor signed.
+	streamed bool
+	// serve answers. A refusal is returned as *apiError before anything was written.
+	serve func(x *exchange) error
+}
+
+func (s *Server) allOperations() map[string]operation {
+	all := []operation{
+		{name: opCreateStream, serve: s.serveCreateStream},
+		{name: opDescribeStream, stream: s.bodyStream, serve: s.describeStream},
+		{name: opListStreams, serve: s.listStreams},
+		{name: opGetDataEndpoint, stream: s.bodyStream, serve: s.getDataEndpoint},
+		{name: opGetMedia, data: true, stream: s.bodyStream, serve: s.getMedia},
+		{name: opListFragments, data: true, stream: s.bodyStream, serve: s.listFragments},
+		{name: opGetMediaForFragmentList, data: true, stream: s.bodyStream, serve: s.getMediaForFragmentList},
+		{name: opPutMedia, data: true, streamed: true, stream: s.headerStream, serve: s.putMedia},
+	}
+	paths := map[string]operation{}
+	for _, op := range all {
+		paths["/"+strings.ToLower(op.name[:1])+op.name[1:]] = op
+	}
+	return paths
+}
+
+// exchange is one request on its way through the server.
+type exchange struct {
+	// w is what the answer's body is written to: past the link and the faults.
+	w    http.ResponseWriter
+	r    *http.Request
+	op   operation
+	body []byte
+	// st is the stream that the request is about; nil when it names none.
+	st *stream
+	// plan is what faults have in store for the answer.
+	plan plan
+}
+
+// decode reads the request's JSON.
+func (x *exchange) decode(in any) *apiError {
+	if err := json.Unmarshal(x.body, in); err != nil {
+		return errSerialization("the request body is not the JSON of " + x.op.name)
+	}
+	return nil
+}
+
+// answer sends the answer's JSON.
+func (x *exchange) answer(out any) error {
+	body, err := json.Marshal(out)
+	if err != nil {
+		return fmt.Errorf("write answer: %w", err)
+	}
+	x.w.Header().Set("Content-Type", "application/json")
+	if _, err := x.w.Write(body); err != nil {
+		return fmt.Errorf("write answer: %w", err)
+	}
+	return nil
+}
+
+// bodyStream finds the stream that a JSON body names.
+func (s *Server) bodyStream(x *exchange) (*stream, *apiError) {
+	var in struct{ StreamName, StreamARN *string }
+	if refusal := x.decode(&in); refusal != nil {
+		return nil, refusal
+	}
+	return s.findStream(in.StreamName, in.StreamARN)
+}
+
+// dispatch finds the operation, reads and verifies the request, lets the faults and the
+// quotas have their say and serves.
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) error {
+	base, path := splitBase(r.URL.Path)
+	op, ok := s.operations[path]
+	if !ok || r.Method != http.MethodPost {
+		return errUnknownOperation(r.Method + " " + r.URL.Path)
+	}
+	x := &exchange{w: w, r: r, op: op}
+	if err := s.admit(x); err != nil {
+		return err
+	}
+	now := time.Now()
+	if x.st != nil {
+		s.calls.add(op.name, x.st.name, now)
+	} else {
+		s.calls.add(op.name, "", now)
+	}
+	if err := sleep(r.Context(), s.opts.Link.Latency); err != nil {
+		return err
+	}
+	if refusal := s.faults.meet(s, x); refusal != nil {
+		return refusal
+	}
+	if x.st != nil {
+		if refusal := x.st.checkEndpoint(x, base); refusal != nil {
+			return refusal
+		}
+		if refusal := x.st.limits.call(op.name, now); refusal != nil {
+			return refusal
+		}
+	}
+	ctx, cancel := x.plan.deadline(r.Context())
+	defer cancel()
+	x.r = r.WithContext(ctx)
+	x.w = newReply(ctx, w, s.opts.Link, x.plan.marks)
+	err := sleep(ctx, x.plan.delay)
+	if err == nil {
+		err = op.serve(x)
+	}
+	var cut *cutError
+	if errors.As(err, &cut) {
+		s.fire(cut.fault, x)
+	}
+	return err
+}
+
+// admit reads and verifies a request and finds its stream.
+func (s *Server) admit(x *exchange) error {
+	if x.op.streamed {
+		if refusal := s.verifyStreamed(x.r); refusal != nil {
+			return refusal
+		}
+	} else {
+		body, err := readBody(x)
+		if err != nil {
+			return err
+		}
+		x.body = body
+		if refusal := s.verifier.verify(x.r, hashHex(body)); refusal != nil {
+			return refusal
+		}
+	}
+	if x.op.stream == nil {
+		return nil
+	}
+	st, refusal := x.op.stream(x)
+	if refusal != nil {
+		return refusal
+	}
+	x.st = st
+	return nil
+}
+
+func readBody(x *exchange) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxRequestBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errTooLarge(fmt.Sprintf("the request body is too large, maximum is %d bytes", maxRequestBody))
+	case err != nil:
+		return nil, fmt.Errorf("read request body: %w", err)
+	}
+	return body, nil
+}
+
+// verifyStreamed verifies a request whose body is not signed. The SDKs say so in place
+// of the body's hash; the producer libraries sign as if there were no body.
+func (s *Server) verifyStreamed(r *http.Request) *apiError {
+	refusal := s.verifier.verify(r, unsignedPayload)
+	if refusal != nil && refusal.code == codeSignature {
+		return s.verifier.verify(r, hashHex(nil))
+	}
+	return refusal
+}
+
+// splitBase splits the path of a data endpoint that has moved from a request's path.
+func splitBase(path string) (base, rest string) {
+	if i := strings.LastIndexByte(path, '/'); i > 0 && strings.HasPrefix(path, movedPrefix) {
+		return path[:i], path[i:]
+	}
+	return "", path
+}

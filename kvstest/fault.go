@@ -1,0 +1,209 @@
+package kvstest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// FaultKind names what a fault does.
+type FaultKind string
+
+// The kinds of faults.
+const (
+	// FaultCut breaks the connection off after Bytes of the answer's body or after
+	// After; with Clean the answer ends there as if it were whole.
+	FaultCut FaultKind = "cut"
+	// FaultStall stops sending after Bytes or After, for the time For, 0 being
+	// until the client goes. The connection stays open.
+	FaultStall FaultKind = "stall"
+	// FaultSlow sends no more than Rate bytes a second, and nothing before Delay.
+	FaultSlow FaultKind = "slow"
+	// FaultCorrupt inverts Length bytes from Bytes on; 0 is one byte.
+	FaultCorrupt FaultKind = "corrupt"
+	// FaultIdle has a GetMedia session find no more fragments after Fragments: it
+	// ends cleanly after the time For; 0 is Options.IdleEnd.
+	FaultIdle FaultKind = "idle"
+	// FaultTag sends a chunk with the error ID and Code in place of the fragment
+	// that follows the first Fragments of a GetMedia session, and ends the session;
+	// with Skip it goes on with the fragment after that one.
+	FaultTag FaultKind = "tag"
+	// FaultMissing takes away the fragment with the number Fragment, or each with
+	// the probability P: GetMediaForFragmentList answers with an error chunk to the
+	// first Tries requests for it, 0 being all; ListFragments and GetMedia leave it out.
+	// With Code the call is refused as a whole, with that code.
+	FaultMissing FaultKind = "missing"
+	// FaultThrottle refuses with ClientLimitExceededException.
+	FaultThrottle FaultKind = "throttle"
+	// FaultConnections refuses with ConnectionLimitExceededException.
+	FaultConnections FaultKind = "connections"
+	// FaultEndpoint refuses the data plane of the stream with
+	// InvalidEndpointException until GetDataEndpoint is called.
+	FaultEndpoint FaultKind = "endpoint"
+	// FaultMove moves the stream's data endpoint to another path of this server. The
+	// one before answers with InvalidEndpointException from then on.
+	FaultMove FaultKind = "move"
+	// FaultToken has the credentials of the call expire: it and every later one in
+	// scope that brings the same access key and security token is refused with Code,
+	// NotAuthorizedException or ExpiredTokenException; "" is the first.
+	FaultToken FaultKind = "token"
+	// FaultHTTP answers with Status, 0 being 500, and Code.
+	FaultHTTP FaultKind = "http"
+	// FaultXML answers as AWS's front door does where the host is wrong: HTTP 403
+	// and XML.
+	FaultXML FaultKind = "xml"
+)
+
+// Fault is something that goes wrong on purpose: what, where and when. The calls in its
+// scope, Stream and Op, are counted from the call of SetFaults on, those of each
+// stream by themselves; each random choice comes of Seed and the stream's name.
+type Fault struct {
+	Kind FaultKind
+	// Label stands for the fault in the log and in Fired; "" means the kind.
+	Label string
+
+	// Stream is the name of a stream; "" and "*" are all.
+	Stream string
+	// Op is an operation, as "GetMedia"; "" is every one that the kind is made for,
+	// "*" every one that it can meet.
+	Op string
+	// Nth is the only call that is hit, counted from 1. Every hits every so many, P
+	// each with that probability. At most one of them is set; without
+	// any all calls are hit, though FaultEndpoint and FaultToken hit the first alone.
+	Nth, Every int
+	P          float64
+	// Count is how many calls of a stream are hit at most; 0 means no limit.
+	Count int
+	Seed  uint64
+
+	// Bytes is an offset in the body of the answer. With BytesMax it is drawn for
+	// each call, from Bytes up to BytesMax.
+	Bytes, BytesMax int64
+	// After is a time from the moment at which the call came in.
+	After time.Duration
+	// For is how long a stall or an idle time lasts.
+	For time.Duration
+	// Clean ends the answer without an error.
+	Clean bool
+	// Length is a number of bytes.
+	Length int
+	// Rate is in bytes a second.
+	Rate int64
+	// Delay comes before the answer.
+	Delay time.Duration
+	// Fragments is how many fragments come first.
+	Fragments int
+	// ID is the number of an error tag, Code the name of an error: the tag's, where
+	// "" is the name that belongs to ID, or the refusal's.
+	ID   int
+	Code string
+	// Skip goes on after the error tag.
+	Skip bool
+	// Fragment is a fragment number; "" and "*" are all.
+	Fragment string
+	Tries    int
+	// Status is the HTTP status of an answer.
+	Status int
+}
+
+// label is what stands for the fault.
+func (f Fault) label() string {
+	if f.Label != "" {
+		return f.Label
+	}
+	return string(f.Kind)
+}
+
+// normal fills in what the kind has for fields that are not set.
+func (f Fault) normal() Fault {
+	if f.Kind == FaultEndpoint || f.Kind == FaultToken {
+		if f.Nth == 0 && f.Every == 0 && f.P == 0 && f.Count == 0 {
+			f.Nth = 1
+		}
+	}
+	return f
+}
+
+// covers reports whether the fault's scope has an operation on a stream.
+func (f Fault) covers(op, stream string) bool {
+	if f.Stream != "" && f.Stream != "*" && f.Stream != stream {
+		return false
+	}
+	switch f.Op {
+	case "":
+		return slices.Contains(faultForms[f.Kind].ops, op)
+	case "*":
+		return slices.Contains(faultForms[f.Kind].possible(), op)
+	}
+	return f.Op == op
+}
+
+// Validate returns everything that is wrong with the fault.
+func (f Fault) Validate() error {
+	form, ok := faultForms[f.Kind]
+	if !ok {
+		return fmt.Errorf("there is no fault %q%s: the kinds are %s", f.Kind, didYouMean(string(f.Kind), kindNames()), strings.Join(kindNames(), ", "))
+	}
+	var problems []error
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if f.Op != "" && f.Op != "*" && !slices.Contains(form.possible(), f.Op) {
+		wrong("op %s is none that %s can meet%s: these are %s", f.Op, f.Kind, didYouMean(f.Op, form.possible()), strings.Join(form.possible(), ", "))
+	}
+	if f.Stream != "" && f.Stream != "*" && !streamNameForm.valid(f.Stream) {
+		wrong("stream %q is neither * nor the name of a stream", f.Stream)
+	}
+	allowed := form.allKeys()
+	for _, key := range faultKeys {
+		if key.get(f) != "" && !slices.Contains(allowed, key.name) {
+			wrong("%s takes no %s", f.Kind, key.name)
+		}
+	}
+	if set := countTrue(f.Nth != 0, f.Every != 0, f.P != 0); set > 1 && f.Kind != FaultMissing {
+		wrong("only one of nth, every and p can be set")
+	}
+	if f.P < 0 || f.P > 1 || f.P != f.P {
+		wrong("p (%v) is not between 0 and 1", f.P)
+	}
+	if f.BytesMax != 0 && f.BytesMax < f.Bytes {
+		wrong("bytes (%d-%d) is not a range", f.Bytes, f.BytesMax)
+	}
+	for _, key := range faultKeys {
+		if strings.HasPrefix(key.get(f), "-") {
+			wrong("%s (%s) is negative", key.name, key.get(f))
+		}
+	}
+	if form.check != nil {
+		if err := form.check(f); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func countTrue(all ...bool) int {
+	n := 0
+	for _, is := range all {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// tagCodes are the names of the errors that a tag reports. AWS documents the numbers
+// alone (API Reference, GetMedia); the names of the KMS errors are this package's.
+var tagCodes = map[int]string{
+	3000: "FRAGMENT_NOT_FOUND",
+	3002: "STREAM_WRITE_ERROR",
+	4000: "FRAGMENT_NOT_FOUND",
+	4500: "KMS_KEY_ACCESS_DENIED",
+	4501: "KMS_KEY_DISABLED",
+	4502: "KMS_KEY_VALIDATION_ERROR",
+	4503: "KMS_KEY_UNAVAILABLE",
+	4504: "KMS_KEY_INVALID_USAGE",
+	4505: "KMS_KEY_INVALID_STATE",
+	4506: "KMS_KEY_NOT_FOUND",
+	5000: "INTERNAL_ERROR",
+}

@@ -1,0 +1,343 @@
+package kvstest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// faults are the faults of a server and what has become of them.
+type faults struct {
+	mu    sync.Mutex
+	armed []*armed
+	fired map[string]int
+	moves int
+}
+
+// armed is a fault that waits for its calls. The lock of faults guards it.
+type armed struct {
+	Fault
+	// scopes count the calls of each stream.
+	scopes map[string]*scope
+	// expired are the credentials that have expired.
+	expired map[string]bool
+	// asked counts the requests for each fragment.
+	asked map[string]int
+}
+
+type scope struct {
+	calls, hits int
+	random      *rand.Rand
+}
+
+// maxFaultMemory caps what a fault remembers of credentials and of fragments.
+const maxFaultMemory = 100_000
+
+// SetFaults replaces the server's faults, at any time; their counts begin anew. Answers
+// that are under way keep the faults that they began with. Every fault must be valid,
+// or none is set.
+func (s *Server) SetFaults(all []Fault) error {
+	var problems []error
+	next := make([]*armed, 0, len(all))
+	for _, f := range all {
+		if err := f.Validate(); err != nil {
+			problems = append(problems, fmt.Errorf("fault %s: %w", f, err))
+		}
+		next = append(next, &armed{Fault: f.normal(), scopes: map[string]*scope{}, expired: map[string]bool{}, asked: map[string]int{}})
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("set faults: %w", errors.Join(problems...))
+	}
+	s.faults.mu.Lock()
+	s.faults.armed = next
+	s.faults.fired = map[string]int{}
+	s.faults.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.streams {
+		st.grantEndpoint()
+	}
+	return nil
+}
+
+// Fired returns how often the faults of each label have done something since SetFaults.
+func (s *Server) Fired() map[string]int {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	return maps.Clone(s.faults.fired)
+}
+
+// fire counts and logs that a fault has done something.
+func (s *Server) fire(f *armed, x *exchange) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.fireLocked(f, x)
+}
+
+func (s *Server) fireLocked(f *armed, x *exchange) {
+	if s.faults.fired == nil {
+		s.faults.fired = map[string]int{}
+	}
+	s.faults.fired[f.label()]++
+	s.opts.Log.Info("fault fired", "fault", f.label(), "stream", x.streamName(), "operation", x.op.name)
+}
+
+// streamName is the name of the stream that a request is about, "" for none.
+func (x *exchange) streamName() string {
+	if x.st == nil {
+		return ""
+	}
+	return x.st.name
+}
+
+// plan is what faults have in store for one answer.
+type plan struct {
+	// marks are the faults at a place of the body.
+	marks []*mark
+	// delay comes before the answer.
+	delay time.Duration
+	// cut ends the answer at cutAt; nil when nothing does.
+	cut   *cutError
+	cutAt time.Time
+	// idle, tag and missing are for the operations that send fragments.
+	idle, tag, missing []*armed
+}
+
+// cutError ends an answer before its time.
+type cutError struct{ fault *armed }
+
+// Error implements error.
+func (e *cutError) Error() string { return "cut by the fault " + e.fault.label() }
+
+// errCleanEnd is what a cut is that leaves no trace.
+var errCleanEnd = errors.New("ended as if it were whole")
+
+// Is implements the test for errCleanEnd.
+func (e *cutError) Is(target error) bool { return target == errCleanEnd && e.fault.Clean }
+
+// meet lets each fault that is meant for a request do what it does to it: refuse it, or
+// plan something for its answer.
+func (f *faults) meet(s *Server, x *exchange) *apiError {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for _, a := range f.armed {
+		if !a.covers(x.op.name, x.streamName()) {
+			continue
+		}
+		if a.Kind == FaultMissing {
+			x.plan.missing = append(x.plan.missing, a)
+			continue
+		}
+		if a.Kind == FaultToken {
+			if refusal := a.checkToken(x); refusal != nil {
+				s.fireLocked(a, x)
+				return refusal
+			}
+			continue
+		}
+		if !a.hits(x.streamName()) {
+			continue
+		}
+		if refusal := a.refusal(); refusal != nil {
+			s.fireLocked(a, x)
+			return refusal
+		}
+		switch a.Kind {
+		case FaultEndpoint:
+			s.fireLocked(a, x)
+			x.st.refuseEndpoint()
+		case FaultMove:
+			s.fireLocked(a, x)
+			f.moves++
+			x.st.moveEndpoint(movedPrefix + strconv.Itoa(f.moves))
+		default:
+			x.plan.add(s, x, a, now)
+		}
+	}
+	return nil
+}
+
+// hits counts a call and reports whether it is one of those that the fault hits.
+func (a *armed) hits(stream string) bool {
+	sc := a.scopes[stream]
+	if sc == nil {
+		sc = &scope{random: rand.New(rand.NewPCG(a.Seed, hash64(stream)))}
+		a.scopes[stream] = sc
+	}
+	sc.calls++
+	hit := true
+	switch {
+	case a.Nth != 0:
+		hit = sc.calls == a.Nth
+	case a.Every != 0:
+		hit = sc.calls%a.Every == 0
+	case a.P != 0:
+		hit = sc.random.Float64() < a.P
+	}
+	if !hit || a.Count != 0 && sc.hits >= a.Count {
+		return false
+	}
+	sc.hits++
+	return true
+}
+
+// offset returns where in the body the fault lies, anew for each call.
+func (a *armed) offset(stream string) int64 {
+	if a.BytesMax <= a.Bytes {
+		return a.Bytes
+	}
+	return a.Bytes + a.scopes[stream].random.Int64N(a.BytesMax-a.Bytes+1)
+}
+
+func hash64(parts ...string) uint64 {
+	h := fnv.New64a()
+	for _, p := range parts {
+		_, _ = h.Write([]byte(p)) // never fails
+		_, _ = h.Write([]byte{0})
+	}
+	return h.Sum64()
+}
+
+const (
+	codeNotAuthorized = "NotAuthorizedException"
+	codeExpiredToken  = "ExpiredTokenException"
+)
+
+// checkToken refuses credentials that have expired, or do so now.
+func (a *armed) checkToken(x *exchange) *apiError {
+	auth, _ := parseAuthorization(x.r.Header.Get("Authorization")) // verified
+	identity := auth.accessKey + "\n" + x.r.Header.Get("X-Amz-Security-Token")
+	if !a.expired[identity] {
+		if !a.hits(x.streamName()) || len(a.expired) >= maxFaultMemory {
+			return nil
+		}
+		a.expired[identity] = true
+	}
+	status := http.StatusUnauthorized
+	if a.Code == codeExpiredToken {
+		status = http.StatusForbidden
+	}
+	return &apiError{status: status, code: cmp.Or(a.Code, codeNotAuthorized), message: "the security token included in the request is expired"}
+}
+
+// refusal returns the answer of a fault that refuses, nil for the other kinds.
+func (a *armed) refusal() *apiError {
+	switch a.Kind {
+	case FaultThrottle:
+		return errClientLimit("too many calls: the fault " + a.label())
+	case FaultConnections:
+		return errConnectionLimit("too many connections: the fault " + a.label())
+	case FaultHTTP:
+		status := cmp.Or(a.Status, http.StatusInternalServerError)
+		code := "InternalFailure"
+		if status == http.StatusServiceUnavailable {
+			code = "ServiceUnavailable"
+		}
+		return &apiError{status: status, code: cmp.Or(a.Code, code), message: "the fault " + a.label()}
+	case FaultXML:
+		return &apiError{status: http.StatusForbidden, code: "AccessDeniedException", message: "Unable to determine service/operation name to be authorized", xml: true}
+	}
+	return nil
+}
+
+// add plans a fault for the answer to x.
+func (p *plan) add(s *Server, x *exchange, a *armed, now time.Time) {
+	switch a.Kind {
+	case FaultIdle:
+		p.idle = append(p.idle, a)
+	case FaultTag:
+		p.tag = append(p.tag, a)
+	case FaultCut:
+		if a.After > 0 {
+			if at := now.Add(a.After); p.cut == nil || at.Before(p.cutAt) {
+				p.cut, p.cutAt = &cutError{a}, at
+			}
+			return
+		}
+		p.marks = append(p.marks, &mark{fault: a, at: a.offset(x.streamName())})
+	case FaultStall:
+		m := &mark{fault: a, at: a.offset(x.streamName()), fire: func() { s.fire(a, x) }}
+		if a.After > 0 {
+			m.at, m.from = math.MaxInt64, now.Add(a.After)
+		}
+		p.marks = append(p.marks, m)
+	case FaultCorrupt:
+		p.marks = append(p.marks, &mark{fault: a, at: a.offset(x.streamName()), fire: func() { s.fire(a, x) }})
+	case FaultSlow:
+		p.delay += a.Delay
+		p.marks = append(p.marks, &mark{fault: a, at: math.MaxInt64})
+		s.fireLocked(a, x)
+	}
+}
+
+// deadline returns the context of the answer, which ends when a fault cuts it by time.
+func (p *plan) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if p.cut == nil {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadlineCause(ctx, p.cutAt, p.cut)
+}
+
+// lacks reports whether a fault has taken the fragment away from the answer to x.
+func (s *Server) lacks(x *exchange, number string) bool {
+	if len(x.plan.missing) == 0 {
+		return false
+	}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	for _, a := range x.plan.missing {
+		if a.Code == "" && a.takes(x, number) {
+			s.fireLocked(a, x)
+			return true
+		}
+	}
+	return false
+}
+
+// refusesList returns the refusal of a list of fragments of which a fault has taken one away.
+func (s *Server) refusesList(x *exchange, numbers []string) *apiError {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	for _, a := range x.plan.missing {
+		for _, number := range numbers {
+			if a.Code == "" || !a.takes(x, number) {
+				continue
+			}
+			s.fireLocked(a, x)
+			status := http.StatusBadRequest
+			if a.Code == "ResourceNotFoundException" {
+				status = http.StatusNotFound
+			}
+			return &apiError{status: status, code: a.Code, message: "the fault " + a.label()}
+		}
+	}
+	return nil
+}
+
+// takes reports whether the fault takes a fragment away this time.
+func (a *armed) takes(x *exchange, number string) bool {
+	if a.Fragment != "" && a.Fragment != "*" && compareNumbers(a.Fragment, number) != 0 {
+		return false
+	}
+	if a.P != 0 && float64(hash64(strconv.FormatUint(a.Seed, 10), x.streamName(), number)) >= a.P*math.MaxUint64 {
+		return false
+	}
+	if a.Tries == 0 || x.op.name != opGetMediaForFragmentList {
+		return true
+	}
+	key := x.streamName() + "/" + number
+	if len(a.asked) < maxFaultMemory {
+		a.asked[key]++
+	}
+	return a.asked[key] > 0 && a.asked[key] <= a.Tries
+}

@@ -1,0 +1,64 @@
+package kvstest
+
+import (
+	"slices"
+	"strings"
+)
+
+// apiNames are the names that GetDataEndpoint takes (API Reference, GetDataEndpoint).
+var apiNames = []string{
+	"PUT_MEDIA", "GET_MEDIA", "LIST_FRAGMENTS", "GET_MEDIA_FOR_FRAGMENT_LIST",
+	"GET_HLS_STREAMING_SESSION_URL", "GET_DASH_STREAMING_SESSION_URL", "GET_CLIP", "GET_IMAGES",
+}
+
+// getDataEndpoint answers with this server's own address: as the client wrote it, so
+// that it works through whatever led the client here.
+func (s *Server) getDataEndpoint(x *exchange) error {
+	var in struct{ APIName string }
+	if refusal := x.decode(&in); refusal != nil {
+		return refusal
+	}
+	if !slices.Contains(apiNames, in.APIName) {
+		return errInvalidArgument("APIName must be one of " + strings.Join(apiNames, ", "))
+	}
+	scheme := "http"
+	if x.r.TLS != nil {
+		scheme = "https"
+	}
+	return x.answer(struct{ DataEndpoint string }{scheme + "://" + x.r.Host + x.st.grantEndpoint()})
+}
+
+// movedPrefix begins the path of a data endpoint that has moved.
+const movedPrefix = "/endpoint-"
+
+// grantEndpoint returns the path of the stream's data endpoint, which serves from now on.
+func (st *stream) grantEndpoint() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.refused = false
+	return st.base
+}
+
+// moveEndpoint gives the data endpoint another path; the one before it refuses.
+func (st *stream) moveEndpoint(base string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.base = base
+}
+
+// refuseEndpoint has the data endpoint refuse until it is asked for again.
+func (st *stream) refuseEndpoint() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.refused = true
+}
+
+// checkEndpoint refuses a request of the data plane that came to the wrong endpoint.
+func (st *stream) checkEndpoint(x *exchange, base string) *apiError {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !x.op.data || base == st.base && !st.refused {
+		return nil
+	}
+	return errInvalidEndpoint("this is not the data endpoint of stream " + st.name + " any more: call GetDataEndpoint again")
+}

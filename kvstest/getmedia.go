@@ -1,0 +1,148 @@
+package kvstest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// getMedia answers with the chunks of a stream, from the one that the start selector
+// names on (API Reference, GetMedia).
+func (s *Server) getMedia(x *exchange) error {
+	var in struct{ StartSelector *startSelector }
+	if refusal := x.decode(&in); refusal != nil {
+		return refusal
+	}
+	begin, refusal := x.st.start(in.StartSelector, time.Now(), s.opts.Now())
+	if refusal != nil {
+		return refusal
+	}
+	release, refusal := x.st.limits.connect(x.op.name)
+	if refusal != nil {
+		return refusal
+	}
+	defer release()
+
+	x.w.Header().Set("Content-Type", mediaType)
+	if x.st.endsCut() {
+		x.w.Header().Set("Connection", "close")
+	}
+	x.w.WriteHeader(http.StatusOK)
+	m := session{
+		s: s, x: x, st: x.st, next: begin,
+		flush: http.NewResponseController(x.w).Flush,
+	}
+	return m.run(x.r.Context())
+}
+
+// mediaType is what the service has been seen to answer; its payload is Matroska all the
+// same.
+const mediaType = "video/webm"
+
+// endsCut reports whether the last chunk ends in its middle.
+func (st *stream) endsCut() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return len(st.chunks) > 0 && st.chunks[len(st.chunks)-1].cut
+}
+
+// session is one answer of GetMedia.
+type session struct {
+	s  *Server
+	x  *exchange
+	st *stream
+	// next is the index of the chunk to send, fragments how many were.
+	next, fragments int
+	sent            window
+	flush           func() error
+}
+
+// run writes chunk after chunk, each as soon as it is there, until none has come for the
+// idle time or the client is gone.
+func (m *session) run(ctx context.Context) error {
+	if err := m.flush(); err != nil { // the status line does not wait for a fragment
+		return fmt.Errorf("send status of stream %s: %w", m.st.name, err)
+	}
+	lastSent := time.Now()
+	for {
+		now := time.Now()
+		c, at, wait, known, grown := m.st.chunkAt(m.next, now)
+		m.next = at
+		if c == nil {
+			idle := m.idleEnd() - now.Sub(lastSent)
+			if !known || wait > idle {
+				wait = idle
+			}
+			if wait <= 0 {
+				return nil
+			}
+			if err := waitGrown(ctx, wait, grown); err != nil {
+				return fmt.Errorf("wait for chunk %d of stream %s: %w", m.next, m.st.name, err)
+			}
+			continue
+		}
+		if err := m.pace(ctx); err != nil {
+			return fmt.Errorf("wait to send chunk %d of stream %s: %w", m.next, m.st.name, err)
+		}
+		end, err := m.send(ctx, c)
+		if err != nil {
+			return fmt.Errorf("send chunk %d of stream %s: %w", m.next, m.st.name, err)
+		}
+		if end {
+			return nil
+		}
+		m.next, lastSent = m.next+1, time.Now()
+	}
+}
+
+// idleEnd is how long a session waits for a chunk. Where none can come, none is worth
+// waiting for.
+func (m *session) idleEnd() time.Duration {
+	if m.s.opts.Pace == PaceMax && !m.st.open() {
+		return 0
+	}
+	return m.s.opts.IdleEnd
+}
+
+// pace waits until the quota lets one more chunk go.
+func (m *session) pace(ctx context.Context) error {
+	limit := m.s.opts.Quotas.FragmentsPerSecond
+	if limit <= 0 {
+		return nil
+	}
+	for wait := m.sent.wait(limit, time.Now()); wait > 0; wait = m.sent.wait(limit, time.Now()) {
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+	m.sent.take(limit, time.Now())
+	return nil
+}
+
+// send writes a chunk, or what a fault has in its place. end reports whether the session is
+// over with it.
+func (m *session) send(ctx context.Context, c *chunk) (end bool, err error) {
+	end, skip, err := m.disturb(ctx, c)
+	if end || err != nil {
+		return end, err
+	}
+	if !skip {
+		if err := m.write(c); err != nil {
+			return false, err
+		}
+		m.fragments++
+	}
+	return false, m.flush()
+}
+
+func (m *session) write(c *chunk) error {
+	if err := c.data.writeTo(m.x.w, 0, c.data.len()); err != nil {
+		return err
+	}
+	if !c.closing {
+		return nil
+	}
+	_, err := m.x.w.Write(appendClosingTags(nil, m.st.millisBehind(c, time.Now()), c.token))
+	return err
+}

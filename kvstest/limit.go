@@ -1,0 +1,129 @@
+package kvstest
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// limiter keeps the quotas of one stream.
+type limiter struct {
+	quotas Quotas
+
+	mu      sync.Mutex
+	calls   map[string]*window
+	open    map[string]int
+	budgets map[string]*budget
+}
+
+func newLimiter(quotas Quotas) *limiter {
+	return &limiter{quotas: quotas, calls: map[string]*window{}, open: map[string]int{}, budgets: map[string]*budget{}}
+}
+
+// call takes one of the calls that an operation has each second.
+func (l *limiter) call(op string, now time.Time) *apiError {
+	limit := map[string]int{
+		opGetMedia: l.quotas.GetMediaCalls, opPutMedia: l.quotas.PutMediaCalls,
+		opGetDataEndpoint: l.quotas.EndpointCalls, opDescribeStream: l.quotas.DescribeCalls,
+	}[op]
+	if limit <= 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.calls[op]
+	if w == nil {
+		w = &window{}
+		l.calls[op] = w
+	}
+	if !w.take(limit, now) {
+		return errClientLimit(fmt.Sprintf("%s was called %d times within a second, which is the limit of a stream", op, limit))
+	}
+	return nil
+}
+
+// connect takes one of the connections that an operation may have. The caller must
+// call release when there was no refusal.
+func (l *limiter) connect(op string) (release func(), refusal *apiError) {
+	limit := map[string]int{
+		opGetMedia: l.quotas.GetMediaConnections, opPutMedia: l.quotas.PutMediaConnections,
+		opGetMediaForFragmentList: l.quotas.FragmentListConnections,
+	}[op]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if limit > 0 && l.open[op] >= limit {
+		message := fmt.Sprintf("the stream has %d open %s connections, which is the limit", limit, op)
+		if op == opGetMediaForFragmentList { // the operation has no other exception for it
+			return nil, errClientLimit(message)
+		}
+		return nil, errConnectionLimit(message)
+	}
+	l.open[op]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.open[op]--
+	}, nil
+}
+
+// pay takes points from an operation's budget.
+func (l *limiter) pay(op string, points int, now time.Time) *apiError {
+	rate := map[string]int{
+		opListFragments: l.quotas.MetadataPoints, opGetMediaForFragmentList: l.quotas.FragmentPoints,
+	}[op]
+	if rate <= 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.budgets[op]
+	if b == nil {
+		b = &budget{level: float64(rate), at: now}
+		l.budgets[op] = b
+	}
+	if !b.take(points, rate, now) {
+		return errClientLimit(fmt.Sprintf("%s has spent the stream's %d points a second", op, rate))
+	}
+	return nil
+}
+
+// window counts what happened within the last second.
+type window struct{ times []time.Time }
+
+// take adds an event unless there were limit of them already.
+func (w *window) take(limit int, now time.Time) bool {
+	if w.wait(limit, now) > 0 {
+		return false
+	}
+	w.times = append(w.times, now)
+	return true
+}
+
+// wait returns how long it takes until the next event is within the limit.
+func (w *window) wait(limit int, now time.Time) time.Duration {
+	for len(w.times) > 0 && now.Sub(w.times[0]) >= time.Second {
+		w.times = w.times[1:]
+	}
+	if len(w.times) < limit {
+		return 0
+	}
+	return time.Second - now.Sub(w.times[len(w.times)-limit])
+}
+
+// budget is a purse of points that fills up at a steady rate.
+type budget struct {
+	level float64
+	at    time.Time
+}
+
+// take pays n points. AWS does not say what becomes of a request that costs more than a
+// second's worth: here a full purse pays it, and stays in debt.
+func (b *budget) take(n, rate int, now time.Time) bool {
+	b.level = min(float64(rate), b.level+now.Sub(b.at).Seconds()*float64(rate))
+	b.at = now
+	if b.level < float64(min(n, rate)) {
+		return false
+	}
+	b.level -= float64(n)
+	return true
+}

@@ -1,0 +1,145 @@
+package kvstest
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/logging"
+)
+
+// Pace says when the chunks of a recording come into being.
+type Pace int
+
+const (
+	// PaceMax has every chunk there from the start; a session that has sent the
+	// last one ends at once.
+	PaceMax Pace = iota
+	// PaceRealtime plays a recording once, from the moment that it was added,
+	// as fast as its producer clock runs. A session that has waited for the next
+	// chunk for Options.IdleEnd ends.
+	PaceRealtime
+)
+
+// Defaults of Options.
+const (
+	// DefaultKey is the default of both halves of the credentials.
+	DefaultKey = "test"
+	// DefaultIdleEnd is the wait for a fragment after which GetMedia ends a
+	// response (API Reference, GetMedia).
+	DefaultIdleEnd = 3 * time.Second
+	// DefaultMaxRecording is the largest recording that is taken into memory, in bytes.
+	DefaultMaxRecording = 1 << 30
+)
+
+// DefaultEpoch is the producer time at which plain MKV files begin.
+var DefaultEpoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// Options are the settings of a Server. The zero value of each field is its default.
+type Options struct {
+	// AccessKey and SecretKey are the credentials that requests must be signed
+	// with; "" means DefaultKey.
+	AccessKey, SecretKey string
+	// SessionToken is the security token that requests must carry; "" lets
+	// requests with any token pass, and without one.
+	SessionToken string
+	// Region is the region that requests must be signed for; "" lets any pass.
+	Region string
+	// Pace says when chunks come into being.
+	Pace Pace
+	// IdleEnd is how long a session waits for a chunk before it ends, where one may
+	// still come: with PaceRealtime, and on a stream that PutMedia feeds. It is also
+	// the silence after which PutMedia sends an IDLE acknowledgement. 0 means
+	// DefaultIdleEnd.
+	IdleEnd time.Duration
+	// Epoch is the producer time of timecode zero of plain MKV files; zero means
+	// DefaultEpoch.
+	Epoch time.Time
+	// MaxRecording is the largest recording that AddRecording takes, in bytes, and the
+	// most that is kept of what PutMedia brings to one stream; 0 means
+	// DefaultMaxRecording. AddFile has no limit.
+	MaxRecording int64
+	// Quotas are the limits of the service that are kept.
+	Quotas Quotas
+	// Link is the network that lies between the server and each client.
+	Link Link
+	// Log receives one line per request; nil discards them.
+	Log *slog.Logger
+	// Now is the clock that signatures are held against, that server times are read
+	// from and by which retention ends; nil means time.Now.
+	Now func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	if o.AccessKey == "" {
+		o.AccessKey = DefaultKey
+	}
+	if o.SecretKey == "" {
+		o.SecretKey = DefaultKey
+	}
+	if o.IdleEnd == 0 {
+		o.IdleEnd = DefaultIdleEnd
+	}
+	if o.Epoch.IsZero() {
+		o.Epoch = DefaultEpoch
+	}
+	if o.MaxRecording == 0 {
+		o.MaxRecording = DefaultMaxRecording
+	}
+	o.Log = logging.OrSilent(o.Log)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Quotas = o.Quotas.withDefaults()
+	return o
+}
+
+// Quotas are limits of the service (Developer Guide, Quotas), each for one stream. The
+// limits of calls and of connections are kept unless they are switched off by a
+// negative number; the other ones are kept when they are set.
+type Quotas struct {
+	// GetMediaCalls and PutMediaCalls are calls a second; 0 means 5.
+	GetMediaCalls, PutMediaCalls int
+	// GetMediaConnections, FragmentListConnections and PutMediaConnections are
+	// answers that may be open at once; 0 means 3, 5 and 1.
+	GetMediaConnections, FragmentListConnections, PutMediaConnections int
+
+	// FragmentsPerSecond is what one GetMedia session sends; the service's is 5.
+	FragmentsPerSecond int
+	// FragmentPoints is the budget of GetMediaForFragmentList, a second, which pays
+	// a point for each fragment; the service's is 500.
+	FragmentPoints int
+	// MetadataPoints is the budget of ListFragments, a second, which pays a point
+	// for each of MaxResults; the service's is 10,000.
+	MetadataPoints int
+	// EndpointCalls and DescribeCalls are calls of GetDataEndpoint and of
+	// DescribeStream a second; the service's are 5.
+	EndpointCalls, DescribeCalls int
+}
+
+// ServiceQuotas returns every limit as the service has it.
+func ServiceQuotas() Quotas {
+	return Quotas{
+		FragmentsPerSecond: 5, FragmentPoints: 500, MetadataPoints: 10_000,
+		EndpointCalls: 5, DescribeCalls: 5,
+	}.withDefaults()
+}
+
+func (q Quotas) withDefaults() Quotas {
+	for field, value := range map[*int]int{
+		&q.GetMediaCalls: 5, &q.PutMediaCalls: 5,
+		&q.GetMediaConnections: maxSessions, &q.FragmentListConnections: 5, &q.PutMediaConnections: 1,
+	} {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	return q
+}
+
+// Link is a network with a width and a length.
+type Link struct {
+	// BytesPerSecond is how fast one answer goes out at most; 0 means no limit.
+	BytesPerSecond int64
+	// Latency is what lies between a request and the first byte of its answer.
+	Latency time.Duration
+}

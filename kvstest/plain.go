@@ -1,0 +1,91 @@
+package kvstest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// serverDelay is how much later than the producer's the server's clock reads for
+// chunks made of plain MKV, so that the two cannot be taken for each other.
+const serverDelay = 250 * time.Millisecond
+
+// maxPlainFragment is the largest fragment that is taken from a plain MKV file, in bytes.
+const maxPlainFragment = 64 << 20
+
+// plainChunks turns a plain MKV file into the chunks that KVS would make of it.
+func plainChunks(r *recording, epoch time.Time) ([]*chunk, error) {
+	split := r.split()
+	var chunks []*chunk
+	for {
+		f, err := split.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if gap := (*media.GapError)(nil); errors.As(err, &gap) {
+			continue // the rest of the file is there all the same
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read fragment %d: %w", len(chunks), err)
+		}
+		c, data, err := plainChunk(f.MKV, len(chunks), epoch)
+		if err != nil {
+			return nil, fmt.Errorf("turn fragment %d into a chunk: %w", len(chunks), err)
+		}
+		if c.data, err = r.rest.add(data); err != nil {
+			return nil, fmt.Errorf("keep fragment %d: %w", len(chunks), err)
+		}
+		chunks = append(chunks, c)
+	}
+	if len(chunks) == 0 {
+		return nil, errors.New("the file holds no fragment")
+	}
+	return chunks, nil
+}
+
+// plainChunk turns one fragment of a plain MKV file into a chunk: its clusters
+// become one, its payloads stay as they are. The closing tags are left to the
+// moment at which the chunk is sent. The bytes of the chunk are returned beside it.
+func plainChunk(mkv []byte, ordinal int, epoch time.Time) (*chunk, []byte, error) {
+	d, err := readDocument(mkv)
+	if err != nil {
+		return nil, nil, err
+	}
+	base := d.timecode.Truncate(time.Millisecond)
+	for i, b := range d.blocks {
+		t := (d.timecode + b.Time).Round(time.Millisecond) - base
+		if t > math.MaxInt16*time.Millisecond || t < math.MinInt16*time.Millisecond {
+			return nil, nil, fmt.Errorf("block %d lies %v from the start of the fragment, maximum is 32.767s: the file has too few key frames", i, t)
+		}
+		d.blocks[i].Time = t
+	}
+	number := fragmentNumber(ordinal)
+	producer := epoch.Add(base)
+	server := producer.Add(serverDelay)
+	c := &chunk{
+		number:   number,
+		token:    number,
+		producer: producer,
+		server:   server,
+		length:   d.length(),
+		closing:  true,
+	}
+	return c, AppendChunk(nil, Chunk{
+		FragmentNumber: number,
+		ProducerTime:   producer,
+		ServerTime:     server,
+		RawTracks:      d.rawTracks,
+		Timecode:       base,
+		Blocks:         d.blocks,
+	}), nil
+}
+
+// fragmentNumber returns the number of the nth chunk made of a plain MKV file:
+// 47 digits, as many as KVS's numbers have, growing.
+func fragmentNumber(ordinal int) string {
+	return fmt.Sprintf("91343852333181432%030d", ordinal+1)
+}

@@ -1,0 +1,269 @@
+package kvstest
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
+)
+
+// AddFile adds a stream that serves the file at path (see AddRecording), but holds none of
+// it in memory: a GetMedia payload is read from the file when it is sent, and sessions break
+// once that has changed; the chunks that are made of any other recording are kept in a
+// temporary file without a name.
+func (s *Server) AddFile(name, path string) error {
+	if err := s.addFile(name, path); err != nil {
+		return fmt.Errorf("add stream %s: %w", name, err)
+	}
+	return nil
+}
+
+func (s *Server) addFile(name, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return errors.Join(err, f.Close())
+	case !info.Mode().IsRegular(): // it can be read but once
+		return errors.Join(s.addStream(name, f), f.Close())
+	}
+	file, err := storeFile(f)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	rest := &onDisk{}
+	switch err := s.addRecording(name, &recording{in: f, size: file.size, file: file, rest: rest}); {
+	case err != nil:
+		return errors.Join(err, f.Close(), rest.close())
+	case rest.file != nil: // every chunk is there
+		return f.Close()
+	}
+	return nil
+}
+
+// AddRecording adds a stream that serves what r holds. A saved GetMedia payload is
+// served byte for byte as it is, cut at chunk boundaries alone; a last chunk that
+// is cut short is served so, and the connection closed after it. A plain MKV file
+// becomes a stream with one chunk for each fragment that payload.Splitter makes of
+// it. So does a recording that is damaged, or merged under one header, as far as it can be read.
+// The whole recording is held in memory. A name that is taken is an error.
+func (s *Server) AddRecording(name string, r io.Reader) error {
+	if err := s.addStream(name, r); err != nil {
+		return fmt.Errorf("add stream %s: %w", name, err)
+	}
+	return nil
+}
+
+func (s *Server) addStream(name string, r io.Reader) error {
+	data, err := io.ReadAll(io.LimitReader(r, s.opts.MaxRecording+1))
+	if err != nil {
+		return fmt.Errorf("read recording: %w", err)
+	}
+	if int64(len(data)) > s.opts.MaxRecording {
+		return fmt.Errorf("recording is too big, maximum is %d bytes", s.opts.MaxRecording)
+	}
+	return s.addRecording(name, &recording{in: bytes.NewReader(data), size: int64(len(data)), data: data, rest: inMemory{}})
+}
+
+// recording is what a stream is made of.
+type recording struct {
+	in   io.ReaderAt
+	size int64 // in bytes
+	// data is the recording where it is in memory, file where it is not.
+	data []byte
+	file *storedFile
+	// rest takes the chunks that do not stand in it as they are sent.
+	rest scratch
+}
+
+// part returns the bytes from begin up to end.
+func (r *recording) part(begin, end int64) content {
+	if r.file == nil {
+		return content{bytes: r.data[begin:end:end]}
+	}
+	return content{file: r.file, offset: begin, size: end - begin}
+}
+
+func (s *Server) addRecording(name string, r *recording) error {
+	if !streamNameForm.valid(name) {
+		return fmt.Errorf("the name must be %s", streamNameForm.text)
+	}
+	chunks, recorded, err := readChunks(r)
+	if r.size == 0 {
+		return err
+	}
+	if err != nil || merged(chunks) { // damaged, or under one header
+		split, splitErr := splitChunks(r)
+		if splitErr != nil {
+			return errors.Join(err, splitErr)
+		}
+		if recorded = len(split) > 0; recorded {
+			chunks = split
+		}
+	}
+	if !recorded {
+		if chunks, err = plainChunks(r, s.opts.Epoch); err != nil {
+			return err
+		}
+	}
+	start, added := time.Now(), s.opts.Now()
+	if s.opts.Pace == PaceRealtime {
+		schedule(chunks, start)
+	}
+	for _, c := range chunks {
+		c.born = added
+		if !c.at.IsZero() {
+			c.born = added.Add(c.at.Sub(start))
+		}
+	}
+	return s.register(newStream(name, s.opts.Region, chunks))
+}
+
+// readChunks cuts a GetMedia payload into its chunks. recorded is false when no
+// chunk has a fragment number: then it is no such payload.
+func readChunks(r *recording) (chunks []*chunk, recorded bool, err error) {
+	var documents documentReader
+	for at := int64(0); at < r.size; {
+		d, err := documents.at(r, at)
+		if err != nil {
+			return nil, false, fmt.Errorf("read chunk %d at byte %d: %w", len(chunks), at, err)
+		}
+		end := at + int64(d.size)
+		c := &chunk{
+			number: d.tag(tagFragmentNumber),
+			token:  d.tag(tagToken),
+			length: d.length(),
+			data:   r.part(at, end),
+			tail:   d.tail,
+			cut:    d.cut,
+		}
+		c.producer, _ = parseStamp(d.tag(tagProducerTime))
+		c.server, _ = parseStamp(d.tag(tagServerTime))
+		recorded = recorded || c.number != ""
+		c.merged = d.numbers() > 1
+		chunks = append(chunks, c)
+		at = end
+	}
+	if len(chunks) == 0 {
+		return nil, false, errors.New("the recording is empty")
+	}
+	return chunks, recorded, nil
+}
+
+// documentReader is the memory through which a recording is read: as much of it as one
+// document takes.
+type documentReader struct{ buffer []byte }
+
+// firstWindow is how much is read for a document at first, in bytes.
+const firstWindow = 1 << 20
+
+// maxElementHeader is the longest header of an element, in bytes (RFC 8794).
+const maxElementHeader = 12
+
+// at reads the document that begins with byte at, whose bytes are valid until the next call. One that
+// is larger than any fragment is an error.
+func (d *documentReader) at(r *recording, at int64) (*document, error) {
+	left := r.size - at
+	for n := min(left, firstWindow); ; n = min(left, 2*n) {
+		b, err := d.read(r, at, int(n))
+		if err != nil {
+			return nil, err
+		}
+		doc, err := readDocument(b)
+		if err != nil || n == left || !doc.cut && len(b)-doc.size >= maxElementHeader {
+			return doc, err
+		}
+		if n >= maxPlainFragment {
+			return nil, fmt.Errorf("it has more than %d bytes", n)
+		}
+	}
+}
+
+// read returns n bytes of a recording.
+func (d *documentReader) read(r *recording, at int64, n int) ([]byte, error) {
+	if r.file == nil {
+		return r.data[at : at+int64(n)], nil
+	}
+	if cap(d.buffer) < n {
+		d.buffer = make([]byte, n)
+	}
+	b := d.buffer[:n]
+	_, err := io.ReadFull(io.NewSectionReader(r.in, at, int64(n)), b)
+	return b, err
+}
+
+// merged reports whether a chunk holds several fragments.
+func merged(chunks []*chunk) bool {
+	return slices.ContainsFunc(chunks, func(c *chunk) bool { return c.merged })
+}
+
+// split returns a splitter of the recording.
+func (r *recording) split() *payload.Splitter {
+	return payload.NewSplitter(io.NewSectionReader(r.in, 0, r.size), payload.Config{MaxFragmentSize: maxPlainFragment, Size: r.size})
+}
+
+// splitChunks makes a chunk of each fragment that can be read of a recording that is damaged or merged,
+// none when no fragment has a number of KVS.
+func splitChunks(r *recording) ([]*chunk, error) {
+	split := r.split()
+	var chunks []*chunk
+	for {
+		f, err := split.Next()
+		var gap *media.GapError
+		var tag *payload.ErrorTag
+		switch {
+		case errors.Is(err, io.EOF):
+			return chunks, nil
+		case errors.As(err, &gap), errors.As(err, &tag):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("read fragment %d: %w", len(chunks), err)
+		case f.ServerTime.IsZero():
+			continue // of a plain file
+		}
+		d, err := readDocument(f.MKV)
+		if err != nil {
+			return nil, fmt.Errorf("read fragment %s: %w", f.Number, err)
+		}
+		data, err := r.rest.add(f.MKV)
+		if err != nil {
+			return nil, fmt.Errorf("keep fragment %s: %w", f.Number, err)
+		}
+		chunks = append(chunks, &chunk{
+			number: f.Number, token: cmp.Or(f.ContinuationToken, f.Number), closing: f.ContinuationToken == "",
+			producer: f.ProducerTime, server: f.ServerTime, length: d.length(), data: data, tail: d.tail,
+		})
+	}
+}
+
+// maxPause is the longest pause between two chunks that PaceRealtime keeps: the
+// longest fragment that KVS takes (Developer Guide, Quotas). A longer one, and a
+// clock that goes back, is a producer that began anew; it is not waited for.
+const maxPause = 20 * time.Second
+
+// schedule sets when each chunk comes into being: the first at start, each other
+// as much later as its producer time is.
+func schedule(chunks []*chunk, start time.Time) {
+	at := start
+	for i, c := range chunks {
+		c.at = at
+		if i+1 == len(chunks) {
+			break
+		}
+		step := chunks[i+1].producer.Sub(c.producer)
+		if c.producer.IsZero() || chunks[i+1].producer.IsZero() || step <= 0 || step > c.length+maxPause {
+			step = c.length
+		}
+		at = at.Add(step)
+	}
+}

@@ -1,0 +1,175 @@
+package kvstest
+
+import (
+	"cmp"
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+)
+
+// startSelector says where a session starts (API Reference, StartSelector).
+type startSelector struct {
+	StartSelectorType   string
+	AfterFragmentNumber *string
+	StartTimestamp      *json.Number
+	ContinuationToken   *string
+}
+
+// start returns the index of the chunk that a session starts at, which may be one
+// past the last. Indexes count chunks that are still to come, too, so that a
+// time that lies ahead is waited for. now is the moment, kept the moment by the
+// clock of retention.
+func (st *stream) start(sel *startSelector, now, kept time.Time) (int, *apiError) {
+	if sel == nil {
+		return 0, errInvalidArgument("StartSelector must be given")
+	}
+	if refusal := sel.validate(); refusal != nil {
+		return 0, refusal
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	chunks, first := st.kept(kept)
+	place, refusal := sel.place(chunks, now)
+	return first + place, refusal
+}
+
+// place returns the place in chunks that a session starts at.
+func (sel *startSelector) place(chunks []*chunk, now time.Time) (int, *apiError) {
+	switch sel.StartSelectorType {
+	case "NOW":
+		return max(0, newest(chunks, now)), nil
+	case "EARLIEST":
+		return 0, nil
+	case "FRAGMENT_NUMBER":
+		return after(chunks, *sel.AfterFragmentNumber), nil
+	case "CONTINUATION_TOKEN":
+		return afterToken(chunks, *sel.ContinuationToken)
+	case clockProducer:
+		return containing(chunks, sel.time(), (*chunk).producerTime), nil
+	default: // validate leaves SERVER_TIMESTAMP alone
+		return containing(chunks, sel.time(), (*chunk).serverTime), nil
+	}
+}
+
+// The clocks by which fragments are selected.
+const (
+	clockProducer = "PRODUCER_TIMESTAMP"
+	clockServer   = "SERVER_TIMESTAMP"
+)
+
+func (c *chunk) producerTime() time.Time { return c.producer }
+func (c *chunk) serverTime() time.Time   { return c.server }
+
+// validate checks each field's form and that the type has the field that it needs.
+func (sel *startSelector) validate() *apiError {
+	if n := sel.AfterFragmentNumber; n != nil && !fragmentNumberForm.valid(*n) {
+		return errInvalidArgument("AfterFragmentNumber must be " + fragmentNumberForm.text)
+	}
+	if t := sel.ContinuationToken; t != nil && !tokenForm.valid(*t) {
+		return errInvalidArgument("ContinuationToken must be " + tokenForm.text)
+	}
+	if t := sel.StartTimestamp; t != nil {
+		if _, ok := parseSeconds(*t); !ok {
+			return errInvalidArgument("StartTimestamp must be a number of seconds since 1970")
+		}
+	}
+	missing := ""
+	switch sel.StartSelectorType {
+	case "NOW", "EARLIEST":
+	case "FRAGMENT_NUMBER":
+		if sel.AfterFragmentNumber == nil {
+			missing = "AfterFragmentNumber"
+		}
+	case "CONTINUATION_TOKEN":
+		if sel.ContinuationToken == nil {
+			missing = "ContinuationToken"
+		}
+	case clockProducer, clockServer:
+		if sel.StartTimestamp == nil {
+			missing = "StartTimestamp"
+		}
+	default:
+		return errInvalidArgument("StartSelectorType must be one of NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP, CONTINUATION_TOKEN")
+	}
+	if missing != "" {
+		return errInvalidArgument(missing + " must be given with the start selector type " + sel.StartSelectorType)
+	}
+	return nil
+}
+
+// maxTimestamp keeps a time in seconds within what int64 milliseconds hold; it is the
+// year 9999.
+const maxTimestamp = 253402300799
+
+// parseSeconds reads a time as requests carry it, to the millisecond: a number of seconds
+// since 1970.
+func parseSeconds(n json.Number) (time.Time, bool) {
+	seconds, err := n.Float64()
+	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > maxTimestamp {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(math.Round(seconds * 1000))).UTC(), true
+}
+
+// time returns StartTimestamp.
+func (sel *startSelector) time() time.Time {
+	t, _ := parseSeconds(*sel.StartTimestamp) // validate has checked it
+	return t
+}
+
+// after returns the place of the first chunk whose number is greater.
+func after(chunks []*chunk, number string) int {
+	for i, c := range chunks {
+		if c.number != "" && compareNumbers(c.number, number) > 0 {
+			return i
+		}
+	}
+	return len(chunks)
+}
+
+// afterToken returns the place of the chunk after the one with the token. AWS does
+// not say what it makes of a token that no chunk has: here a number is taken as a
+// fragment number, and anything else refused.
+func afterToken(chunks []*chunk, token string) (int, *apiError) {
+	for i, c := range chunks {
+		if c.token == token {
+			return i + 1, nil
+		}
+	}
+	if !fragmentNumberForm.valid(token) {
+		return 0, errInvalidArgument("ContinuationToken is not known")
+	}
+	return after(chunks, token), nil
+}
+
+// containing returns the place of the chunk that contains the moment t: of those that
+// do, the one that begins last, for ranges on the server's clock overlap. AWS does
+// not say where a session starts when no chunk contains t: here, at the first chunk
+// that begins after it.
+func containing(chunks []*chunk, t time.Time, clock func(*chunk) time.Time) int {
+	found, next := -1, len(chunks)
+	for i, c := range chunks {
+		begin := clock(c)
+		switch {
+		case begin.IsZero():
+		case begin.After(t):
+			next = min(next, i)
+		case t.Before(begin.Add(c.length)) && (found < 0 || begin.After(clock(chunks[found]))):
+			found = i
+		}
+	}
+	if found >= 0 {
+		return found
+	}
+	return next
+}
+
+// plainNumber returns a decimal number without leading zeros.
+func plainNumber(number string) string { return strings.TrimLeft(number, "0") }
+
+// compareNumbers compares two decimal numbers of any length.
+func compareNumbers(a, b string) int {
+	a, b = plainNumber(a), plainNumber(b)
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}

@@ -1,0 +1,337 @@
+package kvstest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// accountID and creationTime complete the ARNs of recordings; the streams that are
+// created by a call carry the moment of it.
+const (
+	accountID     = "123456789012"
+	creationTime  = "1767225600000"
+	defaultRegion = "us-east-1"
+)
+
+// maxSessions is how many GetMedia responses of one stream may be open at once
+// (Developer Guide, Quotas).
+const maxSessions = 3
+
+// RecordingRetention is the retention of the streams that recordings make, until
+// SetRetention changes it: ten years, the most that KVS takes.
+const RecordingRetention = 87_600 * time.Hour
+
+// Without retention a stream holds what lies in a buffer of the host: 5 min or 200 MB of
+// it (API Reference, CreateStream).
+const (
+	bufferTime  = 5 * time.Minute
+	bufferBytes = 200_000_000
+)
+
+// chunk is one chunk of a stream. It does not change.
+type chunk struct {
+	// number is the fragment number, "" when the chunk has none.
+	number string
+	// token is the continuation token, "" when the chunk has none.
+	token string
+	// producer and server are the start on the two clocks; zero is unknown.
+	producer, server time.Time
+	// length is how long the chunk plays.
+	length time.Duration
+	// at is the moment at which it comes into being; zero is ever since.
+	at time.Time
+	// born is that moment on the clock by which retention ends.
+	born time.Time
+	// data is the chunk as it is sent, save for the closing tags when closing is set.
+	data    content
+	closing bool
+	// tail is where the closing tags lie in data; it is empty when they do not.
+	tail span
+	// cut reports whether the chunk ends in its middle.
+	cut bool
+	// merged reports whether it holds several fragments under one header.
+	merged bool
+}
+
+// span is a range of bytes.
+type span struct{ begin, end int }
+
+// writeArchived writes the chunk without the closing tags.
+func (c *chunk) writeArchived(w io.Writer) error {
+	if err := c.data.writeTo(w, 0, int64(c.tail.begin)); err != nil {
+		return err
+	}
+	return c.data.writeTo(w, int64(c.tail.end), c.data.len())
+}
+
+// archivedSize is the length of what writeArchived writes, in bytes.
+func (c *chunk) archivedSize() int { return int(c.data.len()) - (c.tail.end - c.tail.begin) }
+
+// stored reports whether the archive has the chunk. What has no number or is cut short never
+// got there.
+func (c *chunk) stored() bool { return c.number != "" && !c.cut && !c.server.IsZero() }
+
+// stream is one stream and its chunks, oldest first.
+type stream struct {
+	name, arn string
+	about     streamAbout
+	limits    *limiter
+
+	mu        sync.Mutex
+	retention time.Duration
+	// fed reports whether chunks come by PutMedia, so that one more may always come.
+	fed bool
+	// chunks[i] is the stream's chunk number first+i; the ones before are forgotten.
+	chunks []*chunk
+	first  int
+	bytes  int64
+	// lastNumber is the last that PutMedia gave out, "" when it gave out none.
+	lastNumber string
+	// grown is closed when a chunk comes by PutMedia.
+	grown chan struct{}
+	// base is the path that the data endpoint has, and refused that it refuses
+	// until it is asked for again: see the faults.
+	base    string
+	refused bool
+}
+
+// streamAbout is what CreateStream was told and DescribeStream tells.
+type streamAbout struct {
+	created                         time.Time
+	mediaType, deviceName, kmsKeyID string
+}
+
+// newStream returns a stream that a recording makes.
+func newStream(name, region string, chunks []*chunk) *stream {
+	ms, err := strconv.ParseInt(creationTime, 10, 64)
+	if err != nil {
+		panic(err) // a constant
+	}
+	return makeStream(name, region, streamAbout{created: time.UnixMilli(ms)}, chunks)
+}
+
+func makeStream(name, region string, about streamAbout, chunks []*chunk) *stream {
+	arn := fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/%s/%d", cmp.Or(region, defaultRegion), accountID, name, about.created.UnixMilli())
+	var size int64
+	for _, c := range chunks {
+		size += c.data.len()
+	}
+	return &stream{
+		name: name, arn: arn, about: about, chunks: chunks, bytes: size,
+		retention: RecordingRetention, grown: make(chan struct{}),
+	}
+}
+
+var errTaken = errors.New("there is a stream of this name already")
+
+// register takes a stream in.
+func (s *Server) register(st *stream) error {
+	st.limits = newLimiter(s.opts.Quotas)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams[st.name] != nil {
+		return errTaken
+	}
+	s.streams[st.name] = st
+	return nil
+}
+
+// CreateStream adds a stream without media, which PutMedia feeds. A retention of 0 keeps
+// no archive. A name that is taken is an error.
+func (s *Server) CreateStream(name string, retention time.Duration) error {
+	if !streamNameForm.valid(name) {
+		return fmt.Errorf("create stream %s: the name must be %s", name, streamNameForm.text)
+	}
+	if retention < 0 || retention > RecordingRetention {
+		return fmt.Errorf("create stream %s: retention (%v) is not between 0 and %v", name, retention, RecordingRetention)
+	}
+	if _, err := s.createStream(name, retention, streamAbout{}); err != nil {
+		return fmt.Errorf("create stream %s: %w", name, err)
+	}
+	return nil
+}
+
+func (s *Server) createStream(name string, retention time.Duration, about streamAbout) (*stream, error) {
+	about.created = s.opts.Now()
+	st := makeStream(name, s.opts.Region, about, nil)
+	st.retention, st.fed = retention, true
+	return st, s.register(st)
+}
+
+// SetRetention changes how long a stream keeps its fragments, from the moment at which
+// each came into being. Without retention there is no archive, and GetMedia reads
+// what came within the last 5 min.
+func (s *Server) SetRetention(name string, retention time.Duration) error {
+	st := s.lookup(name)
+	if st == nil {
+		return fmt.Errorf("set retention: there is no stream %s", name)
+	}
+	if retention < 0 {
+		return fmt.Errorf("set retention of stream %s: %v is negative", name, retention)
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.retention = retention
+	return nil
+}
+
+// StreamARN returns the ARN of a stream, "" when there is none of that name.
+func (s *Server) StreamARN(name string) string {
+	if st := s.lookup(name); st != nil {
+		return st.arn
+	}
+	return ""
+}
+
+func (s *Server) lookup(name string) *stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.streams[name]
+}
+
+// findStream returns the stream that a request names; exactly one of name and arn must
+// be given. A server that takes any region takes any in the ARN, too.
+func (s *Server) findStream(name, arn *string) (*stream, *apiError) {
+	if (name == nil) == (arn == nil) {
+		return nil, errInvalidArgument("either StreamName or StreamARN must be given, and not both")
+	}
+	want := ""
+	if name != nil {
+		if !streamNameForm.valid(*name) {
+			return nil, errInvalidArgument("StreamName must be " + streamNameForm.text)
+		}
+		want = *name
+	} else {
+		if !streamARNForm.valid(*arn) {
+			return nil, errInvalidArgument("StreamARN must be " + streamARNForm.text)
+		}
+		want = strings.Split(*arn, "/")[1]
+	}
+	st := s.lookup(want)
+	if st == nil || arn != nil && !s.sameARN(st.arn, *arn) {
+		return nil, errNotFound("there is no stream " + want + ", or none with this ARN")
+	}
+	return st, nil
+}
+
+func (s *Server) sameARN(have, given string) bool {
+	if s.opts.Region != "" {
+		return have == given
+	}
+	// partition, service and region may differ where any region is served
+	return strings.Join(strings.Split(have, ":")[4:], ":") == strings.Join(strings.Split(given, ":")[4:], ":")
+}
+
+// keep is how long media can be read.
+func (st *stream) keep() time.Duration {
+	if st.retention == 0 {
+		return bufferTime
+	}
+	return st.retention
+}
+
+// kept returns the chunks that retention has left at the moment now, and the index of
+// the first of them. The caller holds the lock.
+func (st *stream) kept(now time.Time) ([]*chunk, int) {
+	gone := 0
+	for gone < len(st.chunks) && now.Sub(st.chunks[gone].born) > st.keep() {
+		gone++
+	}
+	return st.chunks[gone:], st.first + gone
+}
+
+// append adds a chunk, wakes the sessions that wait for it and forgets what is too old,
+// or too much for limit bytes.
+func (st *stream) append(c *chunk, now time.Time, limit int64) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.retention == 0 {
+		limit = min(limit, bufferBytes)
+	}
+	st.chunks = append(st.chunks, c)
+	st.bytes += c.data.len()
+	_, oldest := st.kept(now)
+	for len(st.chunks) > 1 && (st.first < oldest || st.bytes > limit) {
+		st.bytes -= st.chunks[0].data.len()
+		st.chunks[0] = nil
+		st.chunks = st.chunks[1:]
+		st.first++
+	}
+	close(st.grown)
+	st.grown = make(chan struct{})
+}
+
+// chunkAt returns chunk i, or the oldest after it where i is forgotten, when it is there
+// at the moment now. Otherwise wait is how long it takes to come, when come reports whether
+// this is known, and grown is closed when PutMedia brings something.
+func (st *stream) chunkAt(i int, now time.Time) (c *chunk, at int, wait time.Duration, come bool, grown <-chan struct{}) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	i = max(i, st.first)
+	if i-st.first >= len(st.chunks) {
+		return nil, i, 0, false, st.grown
+	}
+	c = st.chunks[i-st.first]
+	if wait := c.at.Sub(now); wait > 0 {
+		return nil, i, wait, true, st.grown
+	}
+	return c, i, 0, true, nil
+}
+
+// open reports whether a chunk may still come by PutMedia.
+func (st *stream) open() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.fed
+}
+
+// newest returns the place of the newest of chunks that is there at the moment now, -1
+// when there is none yet.
+func newest(chunks []*chunk, now time.Time) int {
+	for i := len(chunks) - 1; i >= 0; i-- {
+		if !chunks[i].at.After(now) {
+			return i
+		}
+	}
+	return -1
+}
+
+// millisBehind returns the distance from c to the newest chunk, in milliseconds.
+func (st *stream) millisBehind(c *chunk, now time.Time) int64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	i := newest(st.chunks, now)
+	if i < 0 {
+		return 0
+	}
+	return max(0, st.chunks[i].producer.Sub(c.producer).Milliseconds())
+}
+
+// waitGrown waits for d, for grown, or for the end of ctx, whose cause it returns.
+func waitGrown(ctx context.Context, d time.Duration, grown <-chan struct{}) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-grown:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// sleep waits for d, or for the end of ctx, whose cause it returns.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	return waitGrown(ctx, d, nil)
+}

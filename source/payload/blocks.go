@@ -1,0 +1,214 @@
+package payload
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/kvsframes/kvsframes/internal/ebml"
+)
+
+// maxBlocks bounds the blocks of one fragment: with lacing one byte of input can
+// make a block, which takes 48 bytes here.
+const maxBlocks = 1 << 17
+
+// span is a place in memory, in bytes.
+type span struct{ at, len int }
+
+// blockHead is what a SimpleBlock or Block says before its frames (RFC 9559,
+// section 10).
+type blockHead struct {
+	track uint64
+	// time is in timestamp units, from the cluster's timestamp.
+	time  int16
+	flags byte
+	key   bool
+	// duration is in timestamp units too, 0 when it is not told.
+	duration uint64
+	// at is where the block's data begins in its element, in bytes.
+	at int
+}
+
+const (
+	flagKey    = 0x80
+	flagLacing = 0x06
+)
+
+// parseBlock reads a block and returns where its frames lie in data.
+func parseBlock(data []byte) (blockHead, []span, error) {
+	number, n, err := ebml.ParseSize(data)
+	if err != nil || number == ebml.UnknownSize {
+		return blockHead{}, nil, errors.New("block without a track number")
+	}
+	if len(data) < n+3 {
+		return blockHead{}, nil, errors.New("block ends inside its header")
+	}
+	head := blockHead{
+		track: uint64(number),
+		time:  int16(binary.BigEndian.Uint16(data[n:])),
+		flags: data[n+2],
+	}
+	n += 3
+	if head.flags&flagLacing == 0 {
+		return head, []span{{n, len(data) - n}}, nil
+	}
+	frames, err := lacedFrames(head.flags, data[n:])
+	if err != nil {
+		return head, nil, err
+	}
+	for i := range frames {
+		frames[i].at += n
+	}
+	return head, frames, nil
+}
+
+// lacedFrames reads the sizes of the frames that share one block (RFC 9559,
+// section 10.3). A frame of no bytes is refused: it is no frame.
+func lacedFrames(flags byte, data []byte) ([]span, error) {
+	if len(data) == 0 {
+		return nil, errors.New("laced block without a frame count")
+	}
+	count := int(data[0]) + 1
+	sizes := make([]int, count)
+	var at int
+	var err error
+	switch flags & flagLacing {
+	case 0x02:
+		at, err = xiphSizes(data, sizes[:count-1])
+	case 0x04:
+		at = 1
+		for i := range sizes[:count-1] {
+			sizes[i] = (len(data) - at) / count
+		}
+		if (len(data)-at)%count != 0 {
+			err = errors.New("frames of unequal size in a block with fixed-size lacing")
+		}
+	default:
+		at, err = ebmlSizes(data, sizes[:count-1])
+	}
+	if err != nil {
+		return nil, err
+	}
+	rest := len(data) - at
+	for _, size := range sizes[:count-1] {
+		rest -= size
+	}
+	sizes[count-1] = rest
+	frames := make([]span, count)
+	for i, size := range sizes {
+		if size <= 0 {
+			return nil, errors.New("laced frames do not fit their block")
+		}
+		frames[i] = span{at, size}
+		at += size
+	}
+	return frames, nil
+}
+
+// xiphSizes reads sizes as runs of bytes that are added up, 255 meaning "and
+// more". It returns where the first frame begins.
+func xiphSizes(data []byte, sizes []int) (int, error) {
+	at := 1
+	for i := range sizes {
+		for more := true; more; at++ {
+			if at >= len(data) {
+				return 0, errors.New("block ends inside its lacing")
+			}
+			sizes[i] += int(data[at])
+			more = data[at] == 255
+		}
+	}
+	return at, nil
+}
+
+// ebmlSizes reads the first size as an EBML number and each further one as a
+// signed difference. It returns where the first frame begins.
+func ebmlSizes(data []byte, sizes []int) (int, error) {
+	at := 1
+	var size int64
+	for i := range sizes {
+		v, n, err := ebml.ParseSize(data[at:])
+		if err != nil || v == ebml.UnknownSize {
+			return 0, errors.New("block with a broken lacing size")
+		}
+		if i > 0 {
+			v -= 1<<(7*n-1) - 1
+		}
+		size += v
+		if size <= 0 || size > int64(len(data)) {
+			return 0, errors.New("laced frames do not fit their block")
+		}
+		sizes[i] = int(size)
+		at += n
+	}
+	return at, nil
+}
+
+// parseGroup reads the Block in the payload of a BlockGroup. It is a key frame if it refers
+// to no other.
+func parseGroup(group []byte) (head blockHead, frames []span, err error) {
+	var block ebml.Element
+	var duration uint64
+	key := true
+	for e, err := range ebml.Elements(group) {
+		if err != nil {
+			return head, nil, fmt.Errorf("block group: %w", err)
+		}
+		switch e.ID {
+		case ebml.IDBlock:
+			block = e
+		case ebml.IDReferenceBlock:
+			key = false
+		case ebml.IDBlockDuration:
+			if duration, err = ebml.Uint(e.Data); err != nil {
+				return head, nil, fmt.Errorf("block duration: %w", err)
+			}
+		}
+	}
+	if block.Data == nil {
+		return head, nil, errors.New("block group without a block")
+	}
+	head, frames, err = parseBlock(block.Data)
+	head.at, head.key, head.duration = block.Offset, key, duration
+	return head, frames, err
+}
+
+// cutsVideo reports whether the unfinished element that the input ended with is a
+// block of the video track. When the input ended before the track number, it is
+// so if there is no other track.
+func cutsVideo(partial []byte, video uint64, tracks []track) bool {
+	header, err := ebml.ParseHeader(partial)
+	if err != nil || header.ID != ebml.IDSimpleBlock && header.ID != ebml.IDBlockGroup {
+		return false
+	}
+	if video == 0 {
+		return false
+	}
+	body := partial[header.Len:]
+	if header.ID == ebml.IDBlockGroup {
+		body = cutBlock(body)
+	}
+	number, _, err := ebml.ParseSize(body)
+	if err != nil {
+		return len(tracks) == 1
+	}
+	return uint64(number) == video
+}
+
+// cutBlock returns what there is of the Block in an unfinished BlockGroup.
+func cutBlock(group []byte) []byte {
+	for {
+		header, err := ebml.ParseHeader(group)
+		if err != nil {
+			return nil
+		}
+		group = group[header.Len:]
+		if header.ID == ebml.IDBlock {
+			return group
+		}
+		if header.Size < 0 || header.Size > int64(len(group)) {
+			return nil
+		}
+		group = group[header.Size:]
+	}
+}

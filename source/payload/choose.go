@@ -1,0 +1,92 @@
+package payload
+
+import (
+	"slices"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Codec ids of Matroska that can be decoded.
+const (
+	codecAVC  = "V_MPEG4/ISO/AVC"
+	codecHEVC = "V_MPEGH/ISO/HEVC"
+)
+
+// choice is the video track that was chosen. It stays the same as long as the tracks do,
+// also through fragments in which it has no frame.
+type choice struct {
+	// wanted is the number of the one that is wanted, 0 for any.
+	wanted uint64
+	number uint64
+	tracks []media.Track
+	// blind reports whether it was made without blocks of any candidate.
+	blind bool
+}
+
+// of returns the number of the video track of a fragment, 0 when it has none. Without a
+// better one it is a track that cannot be decoded, so that there is something to say about it.
+func (c *choice) of(tracks []track, blocks []media.Block) uint64 {
+	if c.wanted != 0 {
+		i := slices.IndexFunc(tracks, func(t track) bool { return t.Number == c.wanted && t.Type == media.TrackVideo })
+		if i < 0 {
+			return 0
+		}
+		return c.wanted
+	}
+	same := slices.EqualFunc(c.tracks, tracks, func(a media.Track, b track) bool {
+		return a.Number == b.Number && a.Type == b.Type && a.CodecID == b.CodecID && a.Disabled == b.Disabled
+	})
+	if same && !c.blind {
+		return c.number
+	}
+	c.tracks = c.tracks[:0]
+	best := -1
+	for _, t := range tracks {
+		c.tracks = append(c.tracks, t.Track)
+		rank := c.rank(t, blocks)
+		if rank > best {
+			best, c.number = rank, t.Number
+		}
+	}
+	if best < 0 {
+		c.number = 0
+	}
+	c.blind = best&hasBlocks == 0
+	return c.number
+}
+
+// What speaks for a track, the strongest last.
+const (
+	wasChosen = 1 << iota
+	isEnabled
+	isPlain
+	hasBlocks
+	isDecodable
+)
+
+// rank tells how well a track serves, -1 when it is no video.
+func (c *choice) rank(t track, blocks []media.Block) int {
+	if t.Type != media.TrackVideo {
+		return -1
+	}
+	rank := 0
+	if t.Number == c.number {
+		rank |= wasChosen
+	}
+	if !t.Disabled {
+		rank |= isEnabled
+	}
+	if !t.Encrypted {
+		rank |= isPlain
+	}
+	if slices.ContainsFunc(blocks, func(b media.Block) bool { return b.Track == t.Number && b.Size > 0 }) {
+		rank |= hasBlocks
+	}
+	if Decodable(t.Track) || t.vfw != "" {
+		rank |= isDecodable
+	}
+	return rank
+}
+
+// Decodable reports whether a track's codec is one that can be decoded.
+func Decodable(t media.Track) bool { return t.CodecID == codecAVC || t.CodecID == codecHEVC }

@@ -1,0 +1,271 @@
+package payload
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/ebml"
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// part is a fragment that is being put together.
+type part struct {
+	mkv []byte
+	// body is where the document's header ends in mkv, 0 before its Segment. tracksAt is where
+	// Tracks begin in it, 0 when it has none.
+	body, tracksAt int
+	// likely is the length that mkv is likely to have at the end, 0 before the first Cluster.
+	likely int
+	// certain: the input is known to have all of it.
+	certain bool
+	// whole is the length of mkv up to the end of its last whole element.
+	whole int
+	// blocks have times that still count from the start of the time line; laced are those
+	// of them that share a block.
+	blocks []media.Block
+	laced  []lace
+	// clock is the timestamp of the cluster that is being read, timed reports whether
+	// it was told; first is the one of the first cluster, if hasFirst.
+	clock, first    time.Duration
+	timed, hasFirst bool
+	hasCluster      bool
+	// next reports whether it follows another fragment of its document.
+	next bool
+	// number is the fragment's number in a plain document, tags are what a recording tells.
+	number string
+	tags   chunkTags
+	// bad is the first thing that makes no sense in the content, damage what ended the
+	// fragment early.
+	bad           error
+	damage        string
+	cut, cutBlock bool
+}
+
+// lace is a run of blocks that share one block of the input.
+type lace struct {
+	first, count int
+	// duration is that of the block, 0 when it is not told.
+	duration time.Duration
+}
+
+// name is the fragment's number, "" when it is not known.
+func (p *part) name() string {
+	if p.number != "" {
+		return p.number
+	}
+	return p.tags.number
+}
+
+// spoil notes in bad what is wrong with the content of the element at offset,
+// unless something was wrong before. The walk goes on, because the sizes around
+// the element hold.
+func spoil(bad *error, offset int64, err error) {
+	if *bad != nil {
+		return
+	}
+	if !errors.Is(err, ErrTooLarge) {
+		err = &SyntaxError{Offset: offset, Reason: err.Error()}
+	}
+	*bad = err
+}
+
+// hurt reports whether the fragment ends early, or has lost bytes, because of damage.
+func (p *part) hurt(cause error) {
+	p.cut = true
+	if p.damage == "" {
+		p.damage = cause.Error()
+	}
+}
+
+// begin puts a document's header into an empty part.
+func (p *part) begin(room []byte, h *head) {
+	header := h.ebml
+	if header == nil {
+		header = defaultHeader()
+	}
+	p.mkv = append(room, header...)
+	p.mkv = ebml.AppendHeader(p.mkv, ebml.IDSegment, ebml.UnknownSize)
+	p.mkv = append(p.mkv, h.info...)
+	if len(h.tracks) > 0 {
+		p.tracksAt = len(p.mkv)
+		p.mkv = append(p.mkv, h.tracks...)
+	}
+	p.body = len(p.mkv)
+	p.whole = p.body
+}
+
+// complete gives a part that was begun before Tracks were read the header that it lacks.
+func (p *part) complete(h *head) {
+	if p.tracksAt > 0 || len(h.tracks) == 0 {
+		return
+	}
+	old, from := p.mkv, p.body
+	p.begin(make([]byte, 0, len(old)+len(h.ebml)+len(h.info)+len(h.tracks)+maxSegmentHeader), h)
+	moved := p.body - from
+	p.mkv = append(p.mkv, old[from:]...)
+	p.whole = len(p.mkv)
+	for i := range p.blocks {
+		p.blocks[i].Offset += moved
+	}
+}
+
+// maxSegmentHeader is the longest header of a Segment, in bytes.
+const maxSegmentHeader = 12
+
+// setTimestamp takes the timestamp of the cluster that is being read.
+func (p *part) setTimestamp(t time.Duration) {
+	p.clock, p.timed = t, true
+	if !p.hasFirst {
+		p.first, p.hasFirst = t, true
+	}
+}
+
+// addBlocks adds the frames of one block, whose data begins at at. Those that share a
+// block share its time, until the fragment is finished.
+func (p *part) addBlocks(head blockHead, frames []span, at int, scale int64) error {
+	if !p.timed {
+		return errors.New("block before the timestamp of its cluster")
+	}
+	if total := len(p.blocks) + len(frames); total > maxBlocks {
+		return tooLarge("number of blocks", int64(total), maxBlocks)
+	}
+	if len(frames) > 1 {
+		p.laced = append(p.laced, lace{len(p.blocks), len(frames), min(time.Duration(head.duration), maxTime/maxScale) * time.Duration(scale)})
+	}
+	for _, f := range frames {
+		p.blocks = append(p.blocks, media.Block{
+			Track:  head.track,
+			Time:   p.clock + time.Duration(head.time)*time.Duration(scale),
+			Key:    head.key,
+			Offset: at + head.at + f.at,
+			Size:   f.len,
+		})
+	}
+	return nil
+}
+
+// spread gives the frames that share a block times of their own: a frame's nominal
+// duration apart, or else as its block's duration has it, or the distance to the next block of
+// the track, or for the last one that from the block before.
+func (p *part) spread(tracks []track) {
+	var step time.Duration
+	for _, l := range p.laced {
+		if l.first+l.count > len(p.blocks) {
+			break // its block was damaged
+		}
+		number, at := p.blocks[l.first].Track, p.blocks[l.first].Time
+		var nominal time.Duration
+		for _, t := range tracks {
+			if t.Number == number {
+				nominal = t.DefaultDuration
+			}
+		}
+		next := l.first + l.count
+		for next < len(p.blocks) && p.blocks[next].Track != number {
+			next++
+		}
+		switch {
+		case nominal > 0:
+			step = nominal
+		case l.duration > 0:
+			step = l.duration / time.Duration(l.count)
+		case next < len(p.blocks) && p.blocks[next].Time > at:
+			step = (p.blocks[next].Time - at) / time.Duration(l.count)
+		}
+		for i := range l.count {
+			p.blocks[l.first+i].Time = at + time.Duration(i)*step
+		}
+	}
+	p.laced = nil
+}
+
+// cutOff drops the element that the input ended in.
+func (p *part) cutOff(video uint64, tracks []track) {
+	p.cutBlock = cutsVideo(p.mkv[p.whole:], video, tracks)
+	p.mkv = p.mkv[:p.whole]
+}
+
+// fragment returns the finished fragment.
+func (p *part) fragment(stream string, h *head) *media.Fragment {
+	f := &media.Fragment{
+		Stream:            stream,
+		Number:            p.name(),
+		ProducerTime:      p.tags.producer,
+		ServerTime:        p.tags.server,
+		ContinuationToken: p.tags.token,
+		MillisBehindNow:   p.tags.behind,
+		Tags:              p.tags.user,
+		Cut:               p.cut,
+		CutBlock:          p.cutBlock,
+		Damage:            p.damage,
+		Timecode:          p.first,
+		Blocks:            p.blocks,
+		TimeScale:         time.Duration(h.scale),
+		MKV:               p.mkv,
+	}
+	// Growing leaves room at the end; fragments wait in queues that are
+	// budgeted by the bytes that they hold.
+	if cap(f.MKV)-len(f.MKV) > len(f.MKV)/2 {
+		f.MKV = bytes.Clone(f.MKV)
+	}
+	if p.number == "" {
+		f.TimeScale = max(f.TimeScale, time.Millisecond) // that of the clocks
+	}
+	for i := range f.Blocks {
+		f.Blocks[i].Time -= p.first
+	}
+	f.Tracks = make([]media.Track, len(h.list))
+	for i, t := range h.list {
+		if t.privateLen > 0 {
+			at := p.tracksAt + t.privateAt
+			t.CodecPrivate = f.MKV[at : at+t.privateLen : at+t.privateLen]
+		}
+		f.Tracks[i] = t.Track
+	}
+	return f
+}
+
+// videoBlocks counts the blocks of the video track, with one that was cut off.
+func (p *part) videoBlocks(video uint64) int {
+	count := 0
+	for _, b := range p.blocks {
+		if video != 0 && b.Track == video {
+			count++
+		}
+	}
+	if p.cutBlock {
+		count++
+	}
+	return count
+}
+
+// emit hands on a part, as a fragment or as the gap that it has become.
+func (s *Splitter) emit(p *part) {
+	h := &s.doc.head
+	s.doc.counted = true
+	p.spread(h.list)
+	video := s.choice.of(h.list, p.blocks)
+	if p.bad != nil {
+		s.ready = append(s.ready, result{err: s.gap(p.name(), p.bad, p.videoBlocks(video))})
+		return
+	}
+	s.expect = len(p.mkv) + len(p.mkv)/4
+	f := p.fragment(s.stream, h)
+	f.VideoTrackNumber = video
+	f, err := s.normalise(f, h)
+	if size := int64(len(p.mkv)); err == nil && size > s.max {
+		err = tooLarge("fragment size", size, s.max) // a header that was lost has made it longer
+	}
+	if err != nil {
+		s.ready = append(s.ready, result{err: s.gap(p.name(), err, p.videoBlocks(video))})
+		return
+	}
+	s.recycle(f)
+	s.ready = append(s.ready, result{fragment: f})
+}
+
+// gap returns the error for a fragment that is lost.
+func (s *Splitter) gap(number string, err error, lost int) error {
+	return NewGap(s.stream, number, err, lost)
+}

@@ -1,0 +1,167 @@
+package payload
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/ebml"
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// ErrTracksChange marks a fragment that cannot go on in one Matroska file with those before
+// it: a file has one description of its tracks.
+var ErrTracksChange = errors.New("codec, codec data or size of the picture are others from here on")
+
+// maxCluster is how long a Cluster is at most: times in it are 16-bit milliseconds.
+const maxCluster = 30 * time.Second
+
+// Remuxer makes one Matroska document of the fragments of a stream, as players want it: one
+// header, one description of the tracks, and times that go on from fragment to fragment.
+// These are counted from the first fragment on the producer's clock. Where that goes back,
+// the fragment follows the one before it at once.
+type Remuxer struct {
+	tracks []media.Track
+	// start is the producer time of the first fragment, last the largest time in the
+	// document so far.
+	start time.Time
+	last  time.Duration
+}
+
+// Append appends what a fragment adds to the document to dst; before the first one that is
+// the document's head. An error is about the fragment alone, which is then no part of
+// the document.
+func (r *Remuxer) Append(dst []byte, f *media.Fragment) ([]byte, error) {
+	first, last, count := extentOfAll(f)
+	if count == 0 {
+		return dst, nil
+	}
+	var begin time.Duration
+	switch {
+	case r.tracks == nil:
+		tracks, err := rawTracks(f.MKV)
+		if err != nil {
+			return dst, fmt.Errorf("remux fragment %s: %w", f.Number, err)
+		}
+		dst = ebml.AppendElement(appendDocument(dst), ebml.IDTracks, tracks)
+		r.tracks, r.start = copyTracks(f.Tracks), f.ProducerTime.Add(first)
+	case !sameTracks(r.tracks, f.Tracks):
+		return dst, fmt.Errorf("remux fragment %s: %w", f.Number, ErrTracksChange)
+	default:
+		if begin = f.ProducerTime.Add(first).Sub(r.start); begin <= r.last {
+			begin = r.last + max(frameOf(f), time.Millisecond)
+		}
+	}
+	r.last = begin + last - first
+	return appendClusters(dst, f, begin-first), nil
+}
+
+// extentOfAll is f.Extent over the blocks of all tracks.
+func extentOfAll(f *media.Fragment) (first, last time.Duration, count int) {
+	return (&media.Fragment{Blocks: f.Blocks}).Extent()
+}
+
+// frameOf is how long a frame of the fragment lasts.
+func frameOf(f *media.Fragment) time.Duration {
+	if first, last, count := f.Extent(); count > 1 {
+		return (last - first) / time.Duration(count-1)
+	}
+	track, _ := f.VideoTrack()
+	return track.DefaultDuration
+}
+
+// copyTracks returns tracks that do not hold on to their fragment.
+func copyTracks(tracks []media.Track) []media.Track {
+	all := make([]media.Track, len(tracks))
+	for i, t := range tracks {
+		all[i] = t
+		all[i].CodecPrivate = bytes.Clone(t.CodecPrivate)
+	}
+	return all
+}
+
+// sameTracks reports whether blocks of both can follow each other.
+func sameTracks(a, b []media.Track) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Number != b[i].Number || a[i].Type != b[i].Type || a[i].CodecID != b[i].CodecID ||
+			a[i].Width != b[i].Width || a[i].Height != b[i].Height || !bytes.Equal(a[i].CodecPrivate, b[i].CodecPrivate) {
+			return false
+		}
+	}
+	return true
+}
+
+// rawTracks returns what the Tracks element of a document holds, so that nothing is lost of
+// what this package does not know.
+func rawTracks(mkv []byte) ([]byte, error) {
+	for range 2 { // the EBML header, and the Segment, which is entered
+		h, err := ebml.ParseHeader(mkv)
+		if err != nil {
+			return nil, fmt.Errorf("find the tracks: %w", err)
+		}
+		mkv = mkv[h.Len:]
+		if h.ID == ebml.IDSegment {
+			break
+		}
+		mkv = mkv[min(max(0, h.Size), int64(len(mkv))):]
+	}
+	for e, err := range ebml.Elements(mkv) {
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("find the tracks: %w", err)
+		case e.ID == ebml.IDTracks:
+			return e.Data, nil
+		}
+	}
+	return nil, errors.New("the fragment does not describe its tracks")
+}
+
+// appendDocument appends the head of a document up to its tracks. The Segment tells no
+// size, so that the document may grow.
+func appendDocument(dst []byte) []byte {
+	head := ebml.AppendUint(nil, ebml.IDEBMLVersion, 1)
+	head = ebml.AppendUint(head, ebml.IDEBMLReadVersion, 1)
+	head = ebml.AppendUint(head, ebml.IDEBMLMaxIDLength, 4)
+	head = ebml.AppendUint(head, ebml.IDEBMLMaxSizeLength, 8)
+	head = ebml.AppendString(head, ebml.IDDocType, "matroska")
+	head = ebml.AppendUint(head, ebml.IDDocTypeVersion, 4)
+	head = ebml.AppendUint(head, ebml.IDDocTypeReadVersion, 2)
+	dst = ebml.AppendElement(dst, ebml.IDEBML, head)
+	dst = ebml.AppendHeader(dst, ebml.IDSegment, ebml.UnknownSize)
+	info := ebml.AppendUint(nil, ebml.IDTimestampScale, uint64(time.Millisecond))
+	info = ebml.AppendString(info, ebml.IDMuxingApp, "kvsframes")
+	info = ebml.AppendString(info, ebml.IDWritingApp, "kvsframes")
+	return ebml.AppendElement(dst, ebml.IDInfo, info)
+}
+
+// appendClusters appends the blocks of a fragment, whose timecode lies at a moment of the
+// document.
+func appendClusters(dst []byte, f *media.Fragment, timecode time.Duration) []byte {
+	var cluster []byte
+	base := time.Duration(-1)
+	for _, b := range f.Blocks {
+		at := timecode + b.Time
+		if base < 0 || (at-base).Abs() > maxCluster {
+			if base >= 0 {
+				dst = ebml.AppendElement(dst, ebml.IDCluster, cluster)
+			}
+			base = at.Truncate(time.Millisecond)
+			cluster = ebml.AppendUint(cluster[:0], ebml.IDTimestamp, uint64(base.Milliseconds()))
+		}
+		head := ebml.AppendSize(nil, int64(b.Track))
+		head = binary.BigEndian.AppendUint16(head, uint16((at - base).Round(time.Millisecond).Milliseconds()))
+		flags := byte(0)
+		if b.Key {
+			flags = flagKey
+		}
+		head = append(head, flags)
+		cluster = ebml.AppendHeader(cluster, ebml.IDSimpleBlock, int64(len(head)+b.Size))
+		cluster = append(append(cluster, head...), f.MKV[b.Offset:b.Offset+b.Size]...)
+	}
+	return ebml.AppendElement(dst, ebml.IDCluster, cluster)
+}

@@ -1,0 +1,399 @@
+// Package payload cuts bytes into fragments: GetMedia payloads, as they arrive or saved in
+// files, and plain MKV files.
+//
+// NewSplitter starts on anything that can be read, and its Next returns one
+// *media.Fragment after the other, up to io.EOF:
+//
+//	s := payload.NewSplitter(file, payload.Config{Stream: "cam"})
+//	for {
+//		f, err := s.Next()
+//		...
+//	}
+//
+// Damage stays local: a fragment that cannot be used is a *media.GapError, after which Next
+// goes on. What KVS reports inside a payload is an *ErrorTag. A Remuxer goes the other way and
+// makes one file for players of many fragments.
+//
+// The package knows no service and no stream of several sessions: those are in the
+// packages source and source/kvs.
+package payload
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/ebml"
+	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// defaultFragmentSize is the cap of a Config that names none, in bytes. KVS
+// takes fragments of up to 50 MB.
+const defaultFragmentSize media.Size = 64 << 20
+
+// Config is what a Splitter needs to know. Its zero value reads any payload.
+type Config struct {
+	// Stream is the name that the fragments carry.
+	Stream string
+	// MaxFragmentSize is the largest fragment that is taken into memory, in
+	// bytes; 0 means 64 MiB.
+	MaxFragmentSize media.Size
+	// Chunks reports whether the payload comes from KVS: a cluster that has no fragment
+	// number or no timestamps before it is a gap, and no plain MKV file.
+	Chunks bool
+	// Size is the number of bytes that the payload has for certain, 0 if that is not known.
+	// The memory for a Cluster inside of it is taken in one piece, and used again when a
+	// fragment is given back (media.Fragment.Recycle). Where the payload is an io.ReaderAt
+	// as well, Tracks behind the Clusters are looked up in it.
+	Size int64
+	// Track is the number of the video track that is wanted, 0 for the first one that can
+	// be decoded.
+	Track uint64
+	// StartTime is the instant of timestamp zero of plain MKV files; the zero time means the
+	// file's own (DateUTC), or else the Unix epoch.
+	StartTime time.Time
+	// FirstCluster is the ordinal of the payload's first Cluster, for the numbers of the
+	// fragments of plain MKV files. It is above 0 where files follow each other.
+	FirstCluster int
+	// Log receives warnings about what the payload holds; nil discards them.
+	Log *slog.Logger
+}
+
+// Splitter cuts a payload into fragments while it arrives. It walks from element
+// to element by their declared sizes and does not search for a pattern of bytes,
+// which could also occur inside a picture, unless the walk has met damage (see
+// resync.go).
+//
+// A GetMedia payload is a row of small Matroska documents, the chunks:
+//
+//	EBML header
+//	Segment               of unknown size
+//	  Info, Tracks
+//	  Tags                fragment number, server and producer timestamp
+//	  Cluster             of known or unknown size; rarely none, or several
+//	  Tags                the producer's own
+//	  Tags                millis behind now, continuation token
+//	EBML header           the next chunk
+//
+// One chunk is one fragment, and its MKV is the chunk, byte for byte. A chunk
+// ends with the Tags that hold its continuation token, so that a live fragment
+// need not wait for the next one; without a token it ends where the next chunk
+// or the end of the payload is.
+//
+// Where recordings were merged, one header stands before Tags and Clusters that
+// alternate. A fragment then ends with its continuation token too, or else where
+// Tags with the number of another one follow its Cluster, and begins with the
+// header's EBML header, Info and Tracks. Tags without a number belong to the
+// fragment before them, unless that has its token. A document whose first Cluster
+// comes before its number is a plain MKV file (see plain.go, and
+// Config.Chunks), unless Tags with a number follow: then each Cluster begins
+// a fragment and the Tags behind it belong to it.
+//
+// Sizes of a Segment are not relied on, and those of Clusters only as far as their
+// blocks bear them out.
+//
+// Memory is taken for bytes that arrived or are certain to, for the fragment at
+// work or for the one before it, never for bytes that were only declared.
+type Splitter struct {
+	stream string
+	max    int64
+	strict bool // Config.Chunks
+	cfg    Config
+	log    *slog.Logger
+	input  *meter
+	in     *ebml.Reader
+	state  state
+	doc    document
+	// chunks counts documents, from the start of the input, and clusters the clusters of
+	// plain ones, from Config.FirstCluster. recording reports whether a fragment number has come.
+	chunks, clusters int
+	recording        bool
+	// expect is the memory that the next fragment may take before its bytes have
+	// arrived: a little more than the last one had.
+	expect int
+	// size is Config.Size; spare holds the memory of a fragment that was given back.
+	size  int64
+	spare chan []byte
+	// last is the latest element, hole what is being searched for an end.
+	last  lastElement
+	hole  *hole
+	aside []byte // see readAside
+	// reread is the number of bytes that may be read a second time (see goBack).
+	reread int64
+	warned map[string]bool
+	choice choice
+	ready  []result
+	err    error
+	// whole reports whether the input ended cleanly, and not inside an element of known size.
+	whole bool
+}
+
+// result is one answer of Next.
+type result struct {
+	fragment *media.Fragment
+	err      error
+}
+
+// state is where in a document the next element stands.
+type state int
+
+const (
+	atDocument    state = iota // an EBML header is due
+	beforeSegment              // a Segment is due
+	inSegment                  // a child of the Segment is due
+	inCluster                  // a child of a Cluster is due
+	inHole                     // damage is searched for an element at which reading can go on
+)
+
+// document is what is known of the EBML document that is being read.
+type document struct {
+	// segmentEnd and clusterEnd are input offsets, or ebml.UnknownSize.
+	segmentEnd, clusterEnd int64
+	segmentStart           int64 // the offset of its first child
+	head                   head
+	// part is the fragment that is being put together, nil between two. The first
+	// one begins with the header of the document as it stands.
+	part *part
+	// plain reports whether this is no payload of KVS; waiting is the fragment that the next
+	// cluster may join.
+	plain   bool
+	waiting *part
+	// tagged reports whether Tags have come; of a plain document they are those of the file.
+	tagged bool
+	// tagsBehind reports whether the tags of a fragment stand behind its cluster.
+	tagsBehind bool
+	// orphans are finished parts that wait for Tracks, in orphaned bytes.
+	orphans  []*part
+	orphaned int64
+	// hurt reports whether bytes of the document are lost, counted that a fragment of it was handed on.
+	hurt, counted bool
+}
+
+// meter counts what is read of the input and keeps why reading ended.
+type meter struct {
+	in    io.Reader
+	bytes atomic.Int64
+	err   error
+}
+
+// Read implements io.Reader.
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.in.Read(p)
+	m.bytes.Add(int64(n))
+	if err != nil {
+		m.err = err
+	}
+	return n, err
+}
+
+// NewSplitter returns a Splitter of the payload that r yields.
+func NewSplitter(r io.Reader, cfg Config) *Splitter {
+	if cfg.MaxFragmentSize == 0 {
+		cfg.MaxFragmentSize = defaultFragmentSize
+	}
+	cfg.Log = logging.OrSilent(cfg.Log)
+	input := &meter{in: r}
+	return &Splitter{
+		stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), strict: cfg.Chunks, cfg: cfg, log: cfg.Log,
+		input: input, in: ebml.NewReader(input), size: cfg.Size, spare: make(chan []byte, 1),
+		warned: map[string]bool{}, choice: choice{wanted: cfg.Track}, clusters: cfg.FirstCluster,
+	}
+}
+
+// BytesRead is the number of bytes that were read of the payload. It may be
+// called while Next is at work.
+func (s *Splitter) BytesRead() int64 { return s.input.bytes.Load() }
+
+// Clusters is the ordinal of the next Cluster of a plain MKV file (see Config.FirstCluster).
+// It must not be called while Next is at work.
+func (s *Splitter) Clusters() int { return s.clusters }
+
+// EndedWhole says, once Next has returned io.EOF, that the payload ended between two
+// elements. A fragment that is Cut all the same was cut only as far as its Cluster, of
+// unknown size, does not say where it ends.
+func (s *Splitter) EndedWhole() bool { return s.whole }
+
+// Next returns the next fragment, and io.EOF after the last one, again and again.
+//
+// A payload that ends inside a fragment is normal: the fragment holds the whole
+// blocks and says Cut. When reading fails, the fragment that was being read
+// comes first, cut, and the error after it.
+//
+// Damage costs what it has touched. Reading goes on at the next element that makes
+// sense; the fragment that it lies in comes as far as it was read, Cut, with the
+// range of lost bytes in its Damage, or where nothing of it can be used, that is a
+// *media.GapError.
+//
+// Two kinds of error leave the stream readable, so that Next can be called on:
+// a *media.GapError for a fragment that is lost (its content makes no sense, or
+// KVS reports that it cannot be read), and an *ErrorTag of another class than
+// 4000. A *SplitError ends a payload of which nothing makes sense, as do
+// errors of reading; Next then repeats them.
+func (s *Splitter) Next() (*media.Fragment, error) {
+	for len(s.ready) == 0 {
+		if s.err != nil {
+			return nil, s.err
+		}
+		s.step()
+	}
+	r := s.ready[0]
+	s.ready[0] = result{} // or the array would hold on to the fragment
+	s.ready = s.ready[1:]
+	return r.fragment, r.err
+}
+
+// step reads one element, or leaves one that has ended.
+func (s *Splitter) step() {
+	var err error
+	switch s.state {
+	case atDocument:
+		err = s.readDocument()
+	case beforeSegment:
+		err = s.readSegment()
+	case inSegment:
+		err = s.readInSegment()
+	case inCluster:
+		err = s.readInCluster()
+	case inHole:
+		err = s.search()
+	}
+	var syntax *SyntaxError
+	switch {
+	case err == nil:
+	case errors.As(err, &syntax) || errors.Is(err, ErrTooLarge):
+		s.damaged(err)
+	default:
+		s.endInput(err)
+	}
+}
+
+// where names what is being read, for errors.
+func (s *Splitter) where() string {
+	name := fmt.Sprintf("chunk %d", s.chunks)
+	if s.stream != "" {
+		name = "stream " + s.stream + " " + name
+	}
+	if number := s.number(); number != "" {
+		name += " fragment " + number
+	}
+	return name
+}
+
+// number is the number of the fragment that is being put together, if known.
+func (s *Splitter) number() string {
+	if s.doc.part == nil {
+		return ""
+	}
+	return s.doc.part.name()
+}
+
+// warn logs something once for each subject.
+func (s *Splitter) warn(subject, message string, args ...any) {
+	if !s.warned[subject] {
+		s.warned[subject] = true
+		s.log.Warn(message, append([]any{"stream", s.stream}, args...)...)
+	}
+}
+
+// syntax returns a SyntaxError about the next element.
+func (s *Splitter) syntax(format string, args ...any) error {
+	return &SyntaxError{Offset: s.in.Offset(), Reason: fmt.Sprintf(format, args...)}
+}
+
+// peek returns the next header; one that makes no sense is a SyntaxError.
+func (s *Splitter) peek() (ebml.Header, error) {
+	h, err := s.in.Peek()
+	if errors.Is(err, ebml.ErrID) || errors.Is(err, ebml.ErrSize) {
+		return h, s.syntax("%v", err)
+	}
+	return h, err
+}
+
+// keep reads an element whole into the fragment and returns its payload, which
+// is valid until the next call. It checks the size first.
+func (s *Splitter) keep(h ebml.Header) ([]byte, error) {
+	if h.Size == ebml.UnknownSize {
+		return nil, s.syntax("element %#x of unknown size", h.ID)
+	}
+	p := s.doc.part
+	if err := s.fits(int64(h.Len) + h.Size); err != nil {
+		return nil, err
+	}
+	s.makeRoom(int64(h.Len) + h.Size)
+	at := len(p.mkv)
+	s.last = s.last.next(s.in.Offset(), p)
+	var err error
+	p.mkv, err = s.in.Append(p.mkv, int64(h.Len)+h.Size)
+	s.last.data = p.mkv[at:]
+	if err != nil {
+		return nil, err
+	}
+	p.whole = len(p.mkv)
+	return p.mkv[at+h.Len:], nil
+}
+
+// fits returns an error when more bytes would make the fragment too big.
+func (s *Splitter) fits(more int64) error {
+	if size := int64(len(s.doc.part.mkv)) + more; size > s.max {
+		return tooLarge("fragment size", size, s.max)
+	}
+	return nil
+}
+
+// readAside reads an element whole that is no part of a fragment, and returns its
+// payload, which is valid until the next call. One that is above the cap and surely inside
+// the input is passed over without being held; its payload is nil.
+func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
+	size := int64(h.Len) + h.Size
+	switch {
+	case h.Size == ebml.UnknownSize:
+		return nil, s.syntax("element %#x of unknown size", h.ID)
+	case size > s.max && s.in.Offset()+size <= s.size:
+		s.last = lastElement{}
+		return nil, s.in.Skip(size)
+	case size > s.max:
+		// A live reader must not wait for the end of something that no producer sends.
+		return nil, tooLarge("size of an element between fragments", size, s.max)
+	}
+	const usual = 64 << 10
+	if cap(s.aside) > usual {
+		s.aside = nil
+	}
+	s.last = lastElement{offset: s.in.Offset()}
+	var err error
+	s.aside, err = s.in.Append(s.aside[:0], size)
+	s.last.data = s.aside
+	if err != nil {
+		return nil, err
+	}
+	return s.aside[h.Len:], nil
+}
+
+// isSegmentChild reports whether an element belongs directly into a Segment, and so
+// ends a Cluster of unknown size.
+func isSegmentChild(id uint32) bool {
+	switch id {
+	case ebml.IDSeekHead, ebml.IDInfo, ebml.IDTracks, ebml.IDCluster, ebml.IDCues,
+		ebml.IDAttachments, ebml.IDChapters, ebml.IDTags:
+		return true
+	}
+	return false
+}
+
+// isClusterChild reports whether an element belongs directly into a Cluster, with a size
+// that it can have.
+func isClusterChild(h ebml.Header) bool {
+	switch h.ID {
+	case ebml.IDSimpleBlock, ebml.IDBlockGroup, ebml.IDVoid, ebml.IDSilentTracks:
+		return h.Size != ebml.UnknownSize
+	case ebml.IDTimestamp, ebml.IDPosition, ebml.IDPrevSize:
+		return h.Size >= 0 && h.Size <= 8
+	case ebml.IDCRC32:
+		return h.Size == 4
+	}
+	return false
+}
