@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	// What a nil logger means, and how to wait before trying again: in one place for all.
 	"internal/logging": {},
 	"internal/wait":    {},
-	"internal/lint": {},
+	"internal/lint":    {},
 
 	"source":     {"media", "source/payload", "internal/logging", "internal/wait"},
 	"decode":     {"media", "internal/logging", "internal/ebml", "C", "github.com/asticode/go-astiav", "golang.org/x/sync"},
