@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -20,7 +21,7 @@ func packetOf(nals ...[]byte) []byte { return lengths(nals) }
 // besides are NAL units that stand beside pictures: an access unit delimiter and SEI of user data.
 func besides(codec string) (delimiter, sei []byte) {
 	message := append([]byte{5, 17}, bytes.Repeat([]byte{0x42}, 17)...)
-	if codec == codecHEVC {
+	if codec == h26x.HEVC {
 		return []byte{35 << 1, 1, 0x50}, append(append([]byte{39 << 1, 1}, message...), 0x80)
 	}
 	return []byte{9, 0xf0}, append(append([]byte{6}, message...), 0x80)
@@ -58,7 +59,7 @@ func TestWhatStandsBesideAPictureCostsNothing(t *testing.T) {
 		f := fragments(t, "testdata/"+clip)[0]
 		clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{f})
 		track, blocks := blocksIn(f, form{asIs, lengths, false})
-		sets := codecSets(track)
+		sets := h26x.CodecDataUnits(track.CodecID, track.CodecPrivate)
 		delimiter, sei := besides(track.CodecID)
 		for name, c := range map[string]struct {
 			blocks []kvstest.Block
@@ -111,21 +112,21 @@ func garbage(rng *rand.Rand, n int) []byte {
 }
 
 func fiveBytes(packet []byte) (out []byte) {
-	eachNAL(packet, 4, func(nal []byte) { out = append(append(out, 0, 0, 0, 0, 1), nal...) })
+	h26x.EachNAL(packet, 4, func(nal []byte) { out = append(append(out, 0, 0, 0, 0, 1), nal...) })
 	return out
 }
 
 // withinDelimiter puts all of a packet into one unit, as start codes of three bytes behind a delimiter.
 func withinDelimiter(delimiter, packet []byte) []byte {
 	unit := slices.Clone(delimiter)
-	eachNAL(packet, 4, func(nal []byte) { unit = append(append(unit, startCode...), nal...) })
+	h26x.EachNAL(packet, 4, func(nal []byte) { unit = append(append(unit, h26x.StartCode...), nal...) })
 	return packetOf(unit)
 }
 
 // firstVersion is hvcC of muxers that were written before the standard.
 func firstVersion(t media.Track) []byte {
 	private := slices.Clone(t.CodecPrivate)
-	if t.CodecID == codecHEVC {
+	if t.CodecID == h26x.HEVC {
 		private[0] = 0
 	}
 	return private
@@ -134,10 +135,10 @@ func firstVersion(t media.Track) []byte {
 // otherLayer repeats the units of a packet of H.265 in a layer above the base.
 func otherLayer(codec string, packet []byte) []byte {
 	out := packet
-	if codec != codecHEVC {
+	if codec != h26x.HEVC {
 		return out
 	}
-	eachNAL(packet, 4, func(nal []byte) {
+	h26x.EachNAL(packet, 4, func(nal []byte) {
 		above := slices.Clone(nal)
 		above[1] |= 1 << 3
 		out = append(out, packetOf(above)...)
@@ -148,9 +149,9 @@ func otherLayer(codec string, packet []byte) []byte {
 // inBand is a packet with start codes, with the parameter sets before the first.
 func inBand(sets [][]byte, i int, packet []byte) (out []byte) {
 	if i == 0 {
-		out = annexB(sets)
+		out = h26x.AnnexB(sets)
 	}
-	eachNAL(packet, 4, func(nal []byte) { out = appendNAL(out, 0, nal) })
+	h26x.EachNAL(packet, 4, func(nal []byte) { out = h26x.AppendNAL(out, 0, nal) })
 	return out
 }
 
@@ -158,7 +159,7 @@ func TestParameterSetsCountFromFragmentToFragment(t *testing.T) {
 	for _, clip := range []string{"bframes.mkv", "hevc.mkv"} {
 		frags := fragments(t, "testdata/"+clip)
 		clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
-		for name, packet := range map[string]func([][]byte) []byte{"lengths": lengths, "start codes": annexB} {
+		for name, packet := range map[string]func([][]byte) []byte{"lengths": lengths, "start codes": h26x.AnnexB} {
 			var bare []*media.Fragment
 			for i, f := range frags {
 				with := form{noData, packet, i == 0}
@@ -185,7 +186,7 @@ func TestParameterSetsCountFromFragmentToFragment(t *testing.T) {
 func TestTheVPSIsMissedByName(t *testing.T) {
 	f := fragments(t, "testdata/hevc.mkv")[0]
 	track, blocks := blocksIn(f, form{noSets, lengths, false})
-	sets := slices.DeleteFunc(codecSets(f.Tracks[0]), func(nal []byte) bool { return nalType(codecHEVC, nal) == hevcVPS })
+	sets := slices.DeleteFunc(h26x.CodecDataUnits(h26x.HEVC, f.Tracks[0].CodecPrivate), func(nal []byte) bool { return h26x.NALType(h26x.HEVC, nal) == h26x.HEVCTypeVPS })
 	blocks[0].Data = append(lengths(sets), blocks[0].Data...)
 	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{fragmentOf(t, track, blocks)})
 	if g := outcomes[0].Gaps; len(images[0]) > 0 || len(g) != 1 || !strings.Contains(g[0].Detail, "VPS") {
@@ -223,7 +224,7 @@ func TestSlicesInBlocksOfTheirOwnAreOneFrame(t *testing.T) {
 	track, blocks := blocksIn(f, form{asIs, lengths, false})
 	var each []kvstest.Block
 	for _, b := range blocks {
-		eachNAL(b.Data, 4, func(nal []byte) {
+		h26x.EachNAL(b.Data, 4, func(nal []byte) {
 			each = append(each, kvstest.Block{Track: b.Track, Time: b.Time, Key: b.Key, Data: packetOf(nal)})
 		})
 	}

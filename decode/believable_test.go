@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -16,11 +17,11 @@ func headers(codec string, nal []byte) (all [][]byte) {
 	for v := range 256 {
 		header := slices.Clone(nal[:2])
 		header[0] = byte(v)
-		if codec == codecHEVC && v%8 == 7 { // other layers
+		if codec == h26x.HEVC && v%8 == 7 { // other layers
 			header[0], header[1] = nal[0], byte(v)
 		}
 		changed := slices.Concat(header, nal[2:])
-		if !isSlice(codec, changed) {
+		if !h26x.IsSlice(codec, changed) {
 			all = append(all, header)
 		}
 	}
@@ -40,14 +41,14 @@ func TestASliceWithTheHeaderOfSomethingElseIsNeverLostSilently(t *testing.T) {
 			for range cases(40, 2000) {
 				p := packetsOf(frags[0])
 				k, n := somePlace(rng, p)
-				if !isSlice(track.CodecID, p[k][n]) {
+				if !h26x.IsSlice(track.CodecID, p[k][n]) {
 					continue
 				}
 				possible := headers(track.CodecID, p[k][n])
 				header := possible[rng.IntN(len(possible))]
 				copy(p[k][n], header)
-				if t := nalType(track.CodecID, header); t == avcSEI && track.CodecID == codecAVC || t == hevcSEI || t == hevcSuffixSEI {
-					if beliefIn(track.CodecID, p[k][n]) == believable {
+				if t := h26x.NALType(track.CodecID, header); t == h26x.AVCTypeSEI && track.CodecID == h26x.AVC || t == h26x.HEVCTypeSEI || t == h26x.HEVCTypeSuffixSEI {
+					if h26x.BeliefIn(track.CodecID, p[k][n]) == h26x.Believable {
 						continue // see TestContentIsSeldomTakenForMessages
 					}
 				}
@@ -73,50 +74,6 @@ func TestASliceWithTheHeaderOfSomethingElseIsNeverLostSilently(t *testing.T) {
 	}
 }
 
-func TestWhatStandsBesidePicturesIsBelieved(t *testing.T) {
-	for _, c := range []struct {
-		codec string
-		nal   []byte
-		want  belief
-	}{
-		{codecAVC, []byte{6, 5, 2, 1, 2, 0x80}, believable},
-		{codecAVC, []byte{6, 5, 2, 1, 2, 0x80, 0, 0}, believable},
-		{codecAVC, []byte{6, 5, 2, 1, 2}, believable},                // no stop bit
-		{codecAVC, []byte{6, 5, 4, 0, 0, 3, 1, 7, 0x80}, believable}, // escaped
-		{codecAVC, []byte{6, 5, 4, 0, 0, 3, 1, 0x80}, believable},    // and not
-		{codecAVC, []byte{6, 0xf0, 0x80}, believable},                // no size
-		{codecAVC, []byte{6, 5, 9, 1, 2, 0x80}, unbelievable},        // a size beyond the end
-		{codecAVC, []byte{6, 0, 1, 7, 1, 1, 7, 0x80}, believable},    // two messages
-		{codecAVC, []byte{6, 0, 1, 7, 1, 1, 7}, believable},
-		{codecAVC, []byte{6, 200, 1, 7, 0x80}, believable},
-		{codecAVC, []byte{6, 100, 1, 7, 0x80}, believable}, // of a type without a name
-		{codecAVC, []byte{6, 100, 1, 7}, opaque},
-		{codecAVC, []byte{6, 100, 1, 7, 0, 1, 7, 0x80}, unbelievable},
-		{codecAVC, []byte{6, 0, 1, 7, 0, 1, 7, 0, 1, 7}, unbelievable},
-		// The head of a PPS, and then the middle of a slice.
-		{codecAVC, []byte{0x68, 0xec, 0x70, 0, 0, 0, 0x42, 0x41, 0x0a, 0x9e, 0xc7, 0x45, 0x15, 0x2c, 0x33, 0xff}, unbelievable},
-		{codecAVC, []byte{9, 0xf0}, believable},
-		{codecAVC, []byte{9, 0x88, 0x84, 0x21}, unbelievable},
-		{codecAVC, []byte{10}, believable},
-		{codecAVC, []byte{11}, believable},
-		{codecAVC, []byte{12, 0xff, 0xff, 0x80}, believable},
-		{codecAVC, []byte{12, 0x88, 0x84, 0x80}, unbelievable},
-		{codecAVC, []byte{14, 1, 2, 3}, opaque},
-		{codecAVC, []byte{24, 1, 2, 3}, unbelievable},
-		{codecHEVC, []byte{35 << 1, 1, 0x50}, believable},
-		{codecHEVC, []byte{36 << 1, 1}, believable},
-		{codecHEVC, []byte{38 << 1, 1, 0xff, 0x80}, believable},
-		{codecHEVC, []byte{39 << 1, 1, 5, 1, 7, 0x80}, believable},
-		{codecHEVC, []byte{40 << 1, 1, 5, 7, 7, 0x80}, unbelievable},
-		{codecHEVC, []byte{32 << 1, 1, 0x80, 0x84, 1, 2, 3}, unbelievable},
-		{codecHEVC, []byte{62 << 1, 1, 0x19}, opaque},
-	} {
-		if got := beliefIn(c.codec, c.nal); got != c.want {
-			t.Errorf("%s % x: %d, want %d", c.codec, c.nal, got, c.want)
-		}
-	}
-}
-
 // TestTheSetsOfAllClipsAreBelieved holds the parameter sets of encoders against what is expected of them.
 func TestTheSetsOfAllClipsAreBelieved(t *testing.T) {
 	clips, err := filepath.Glob("testdata/*.mkv")
@@ -127,9 +84,9 @@ func TestTheSetsOfAllClipsAreBelieved(t *testing.T) {
 	for _, name := range append(clips, "../testdata/demo.mkv") {
 		for _, f := range fragments(t, name) {
 			track, _ := f.VideoTrack()
-			for _, nal := range codecSets(track) {
+			for _, nal := range h26x.CodecDataUnits(track.CodecID, track.CodecPrivate) {
 				sets++
-				if got := beliefIn(track.CodecID, nal); got != believable {
+				if got := h26x.BeliefIn(track.CodecID, nal); got != h26x.Believable {
 					t.Errorf("%s: % x: %d", name, nal, got)
 				}
 			}
@@ -145,11 +102,11 @@ func TestContentIsSeldomTakenForMessages(t *testing.T) {
 	rng := seeded(t)
 	taken, all := 0, cases(20_000, 2_000_000)
 	for range all {
-		nal := []byte{hevcSEI << 1, 1}
+		nal := []byte{h26x.HEVCTypeSEI << 1, 1}
 		for range 8 + rng.IntN(1000) {
 			nal = append(nal, byte(rng.Uint32()))
 		}
-		if beliefIn(codecHEVC, nal) != unbelievable {
+		if h26x.BeliefIn(h26x.HEVC, nal) != h26x.Unbelievable {
 			taken++
 		}
 	}

@@ -4,7 +4,7 @@ package decode
 
 import (
 	"context"
-	"crypto/md5" // it is what ffmpeg writes
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
@@ -13,9 +13,12 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
+
+// it is what ffmpeg writes
 
 // benchClip names a recording. When it is set the test program is what `make bench` takes
 // for the decode stage alone: it decodes every frame of the recording with a pool of
@@ -30,7 +33,7 @@ func benchChild() error {
 	}
 	defer f.Close()
 	cfg := DefaultConfig()
-	cfg.SkipFrame = SkipNone
+	cfg.SkipFrame = plan.SkipNone
 	if cfg.Workers, err = strconv.Atoi(os.Getenv("KVSFRAMES_BENCH_WORKERS")); err != nil {
 		return err
 	}
@@ -87,16 +90,16 @@ func eachFragment(r io.Reader, workers int, decode func(*media.Fragment) func() 
 
 // discarding decodes a fragment by a plan that wants every frame fed and none rendered.
 func discarding(pool *Pool) func(*media.Fragment) func() (string, error) {
-	planner := newPlanner(SkipNone, nil)
+	planner := plan.NewPlanner(plan.SkipNone, nil)
 	return func(f *media.Fragment) func() (string, error) {
-		pl := planner.plan(f)
+		pl := planner.Plan(f)
 		return func() (string, error) {
 			w := <-pool.idle
 			defer func() { pool.idle <- w }()
 			j := newJob(w, f, pl, nil, nil)
 			err := w.decode(context.Background(), j, nil)
-			if err == nil && j.decoded != len(pl.frames) {
-				err = fmt.Errorf("fragment %s: %d of %d frames", f.Number, j.decoded, len(pl.frames))
+			if err == nil && j.decoded != len(pl.Frames) {
+				err = fmt.Errorf("fragment %s: %d of %d frames", f.Number, j.decoded, len(pl.Frames))
 			}
 			return "", err
 		}
@@ -106,7 +109,7 @@ func discarding(pool *Pool) func(*media.Fragment) func() (string, error) {
 // hashing decodes a fragment to its raw frames.
 func hashing(pool *Pool) (func(*media.Fragment) func() (string, error), error) {
 	s, err := pool.Stream([]Output{{
-		Sink: "bench", Sample: Sample{Type: SampleAll, Clock: media.ClockProducer}, Resize: Resize{Fit: FitContain},
+		Sink: "bench", Sample: plan.Sample{Type: plan.SampleAll, Clock: media.ClockProducer}, Resize: Resize{Fit: FitContain},
 		Format: FormatNone, PixelFormat: PixelYUV420P,
 	}})
 	if err != nil {

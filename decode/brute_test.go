@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -132,7 +133,7 @@ func (c clip) shotsOf(f *media.Fragment, n, source int, nominal time.Duration) [
 }
 
 // reference picks frames of the whole stream, the plain way: by shot, with the requests that it answers.
-func reference(shots []shot, s Sample) (picked map[int][]time.Time, misses []time.Time) {
+func reference(shots []shot, s plan.Sample) (picked map[int][]time.Time, misses []time.Time) {
 	clock := func(i int) time.Time {
 		if s.Clock == media.ClockServer && !shots[i].info.ServerTime.IsZero() {
 			return shots[i].info.ServerTime
@@ -145,15 +146,15 @@ func reference(shots []shot, s Sample) (picked map[int][]time.Time, misses []tim
 		if !f.wanted {
 			continue
 		}
-		if s.Type == SampleAll || s.Type == SampleKeyframes && f.info.Key || s.Type == SampleStride && count%s.N == 0 {
+		if s.Type == plan.SampleAll || s.Type == plan.SampleKeyframes && f.info.Key || s.Type == plan.SampleStride && count%s.N == 0 {
 			picked[i] = nil
 		}
 		count++
 	}
-	if s.Type == SampleInterval {
+	if s.Type == plan.SampleInterval {
 		onGrid(shots, s, clock, picked)
 	}
-	if s.Type != SampleTimestamps {
+	if s.Type != plan.SampleTimestamps {
 		return picked, nil
 	}
 	for _, r := range s.Asked {
@@ -168,22 +169,30 @@ func reference(shots []shot, s Sample) (picked map[int][]time.Time, misses []tim
 	return picked, misses
 }
 
+// toNext returns the distance of the first frame to the next one, the nominal one when there is none.
+func toNext(frames []plan.Candidate, nominal time.Duration) time.Duration {
+	if len(frames) > 1 && frames[1].At.After(frames[0].At) {
+		return frames[1].At.Sub(frames[0].At)
+	}
+	return max(nominal, time.Microsecond)
+}
+
 // onGrid picks the frames that come first at or after a point of the grid.
-func onGrid(shots []shot, s Sample, clock func(int) time.Time, picked map[int][]time.Time) {
+func onGrid(shots []shot, s plan.Sample, clock func(int) time.Time, picked map[int][]time.Time) {
 	step := big.NewRat(s.Interval.Nanoseconds(), 1)
-	if s.Rate != (Rate{}) {
+	if s.Rate != (plan.Rate{}) {
 		step = big.NewRat(1e9*s.Rate.Den, s.Rate.Num)
 	}
 	var before *time.Time // the latest so far
 	for i, f := range shots {
 		now := clock(i)
-		var rest []candidate // of the fragment
+		var rest []plan.Candidate // of the fragment
 		for k := i; k < len(shots) && shots[k].fragment == f.fragment; k++ {
-			rest = append(rest, candidate{at: clock(k)})
+			rest = append(rest, plan.Candidate{At: clock(k)})
 		}
-		told := timing{f.nominal, f.unit}
-		if before == nil || now.Before(before.Add(-spacing(rest, told))) {
-			assumed := precedes(rest, told)
+		told := plan.Timing{Nominal: f.nominal, Unit: f.unit}
+		if before == nil || now.Before(before.Add(-toNext(rest, f.nominal))) {
+			assumed := plan.Precedes(rest, told)
 			before = &assumed
 		}
 		// The last point at or before now, half a unit early, and the time before it.
@@ -204,7 +213,7 @@ func onGrid(shots []shot, s Sample, clock func(int) time.Time, picked map[int][]
 }
 
 // answer returns the shot that answers a request, or -1.
-func answer(shots []shot, s Sample, clock func(int) time.Time, r time.Time) int {
+func answer(shots []shot, s plan.Sample, clock func(int) time.Time, r time.Time) int {
 	var wanted []int
 	for i, f := range shots {
 		if f.wanted {
@@ -226,7 +235,7 @@ func answer(shots []shot, s Sample, clock func(int) time.Time, r time.Time) int 
 				best = i
 			}
 		}
-		if s.Pick == PickShown {
+		if s.Pick == plan.PickShown {
 			if best = lastShown(shots, segment, clock, r); best >= 0 && r.Sub(clock(best)) <= s.Tolerance {
 				return best
 			}
@@ -251,7 +260,7 @@ func lastShown(shots []shot, segment []int, clock func(int) time.Time, r time.Ti
 }
 
 // requests returns times on, between and near to the frames of a stream, and far from them.
-func requests(rng *rand.Rand, shots []shot, clock media.Clock) (asked []Request) {
+func requests(rng *rand.Rand, shots []shot, clock media.Clock) (asked []plan.Request) {
 	var at []time.Time
 	for range 12 {
 		i := rng.IntN(len(shots))
@@ -260,24 +269,24 @@ func requests(rng *rand.Rand, shots []shot, clock media.Clock) (asked []Request)
 		at = append(at, t, t.Add(time.Duration(rng.Int64N(int64(1400*time.Millisecond)))-700*time.Millisecond), t.Add(other.Sub(t)/2), t.Add(time.Duration(rng.Int64N(2e9))))
 	}
 	for _, t := range append(at, at[0], at[0].Add(-24*time.Hour)) {
-		asked = append(asked, Request{Time: t})
+		asked = append(asked, plan.Request{Time: t})
 	}
 	return asked
 }
 
-func samplesFor(rng *rand.Rand, shots []shot) []Sample {
-	tolerances := []time.Duration{0, 20 * time.Millisecond, DefaultTolerance, 10 * time.Second}
-	var out []Sample
+func samplesFor(rng *rand.Rand, shots []shot) []plan.Sample {
+	tolerances := []time.Duration{0, 20 * time.Millisecond, plan.DefaultTolerance, 10 * time.Second}
+	var out []plan.Sample
 	for _, clock := range []media.Clock{media.ClockProducer, media.ClockServer} {
 		out = append(out,
-			Sample{Type: SampleAll, Clock: clock},
-			Sample{Type: SampleKeyframes, Clock: clock},
-			Sample{Type: SampleStride, N: 1 + rng.IntN(13), Clock: clock},
-			Sample{Type: SampleInterval, Interval: time.Duration(1+rng.IntN(2500)) * time.Millisecond, Clock: clock},
-			Sample{Type: SampleInterval, Interval: 10 * time.Second, Clock: clock},
-			Sample{Type: SampleInterval, Rate: Rate{int64(1 + rng.IntN(30)), int64(1 + rng.IntN(7))}, Clock: clock},
-			Sample{Type: SampleTimestamps, Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Clock: clock},
-			Sample{Type: SampleTimestamps, Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Pick: PickShown, Clock: clock},
+			plan.Sample{Type: plan.SampleAll, Clock: clock},
+			plan.Sample{Type: plan.SampleKeyframes, Clock: clock},
+			plan.Sample{Type: plan.SampleStride, N: 1 + rng.IntN(13), Clock: clock},
+			plan.Sample{Type: plan.SampleInterval, Interval: time.Duration(1+rng.IntN(2500)) * time.Millisecond, Clock: clock},
+			plan.Sample{Type: plan.SampleInterval, Interval: 10 * time.Second, Clock: clock},
+			plan.Sample{Type: plan.SampleInterval, Rate: plan.Rate{Num: int64(1 + rng.IntN(30)), Den: int64(1 + rng.IntN(7))}, Clock: clock},
+			plan.Sample{Type: plan.SampleTimestamps, Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Clock: clock},
+			plan.Sample{Type: plan.SampleTimestamps, Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Pick: plan.PickShown, Clock: clock},
 		)
 	}
 	return out
@@ -316,7 +325,7 @@ type decodedStream struct {
 }
 
 // decodeStream decodes all fragments side by side, for an output of each sample.
-func decodeStream(t *testing.T, pool *Pool, frags []*media.Fragment, samples []Sample) decodedStream {
+func decodeStream(t *testing.T, pool *Pool, frags []*media.Fragment, samples []plan.Sample) decodedStream {
 	t.Helper()
 	var outputs []Output
 	for i, sample := range samples {
@@ -350,7 +359,7 @@ func decodeStream(t *testing.T, pool *Pool, frags []*media.Fragment, samples []S
 	return out
 }
 
-func compare(t *testing.T, what string, got decodedStream, shots []shot, samples []Sample) {
+func compare(t *testing.T, what string, got decodedStream, shots []shot, samples []plan.Sample) {
 	t.Helper()
 	var want []media.Image
 	var gaps []string
@@ -360,7 +369,7 @@ func compare(t *testing.T, what string, got decodedStream, shots []shot, samples
 		picks[o], misses = reference(shots, s)
 		for _, at := range misses {
 			near := "within " + s.Tolerance.String() + " of"
-			if s.Pick == PickShown {
+			if s.Pick == plan.PickShown {
 				near = "shown, " + s.Tolerance.String() + " after its time at most, at"
 			}
 			gaps = append(gaps, fmt.Sprintf("sink s%d: no frame %s %s", o, near, at.Format(time.RFC3339Nano)))

@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"github.com/asticode/go-astiav"
-
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
 func TestGrayVideoGivesGrayPictures(t *testing.T) {
 	for _, resize := range []Resize{{}, {Width: 128}} {
-		for _, o := range []Output{jpegOf(Sample{Type: SampleKeyframes}, resize), rawOf(PixelRGB24, resize)} {
+		for _, o := range []Output{jpegOf(plan.Sample{Type: plan.SampleKeyframes}, resize), rawOf(PixelRGB24, resize)} {
 			img := one(t, "card-gray.mkv", o)
 			at := pixels(t, img)
 			for i, c := range patches {
@@ -52,7 +52,7 @@ func TestPlanesOfDeepVideoHaveEightBitsAndKeepTheirRange(t *testing.T) {
 
 func TestHDRIsRefusedByName(t *testing.T) {
 	for clip, want := range map[string]string{"card-pq.mkv": "HDR (PQ, SMPTE ST 2084) and is not tone-mapped", "card-hlg.mkv": "HDR (HLG, ARIB STD-B67) and is not tone-mapped"} {
-		_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), jpegOf(Sample{Type: SampleAll}, Resize{Width: 64})), fragments(t, "testdata/"+clip)[:1])
+		_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), jpegOf(plan.Sample{Type: plan.SampleAll}, Resize{Width: 64})), fragments(t, "testdata/"+clip)[:1])
 		if g := outcomes[0].Gaps; len(g) != 1 || !strings.Contains(g[0].Detail, want) || g[0].FramesLost != 2 || g[0].Reason != media.GapUnsupported {
 			t.Errorf("%s: gaps = %+v", clip, g)
 		}
@@ -62,7 +62,7 @@ func TestHDRIsRefusedByName(t *testing.T) {
 func TestPNGTakesTheSamePixelsAsRawRGB(t *testing.T) {
 	f, _ := noise(t, 96, 64, astiav.PixelFormatYuv420P, 8)
 	r := newTestRenderer(t)
-	png := jpegOf(Sample{}, Resize{Width: 40})
+	png := jpegOf(plan.Sample{}, Resize{Width: 40})
 	png.Format = FormatPNG
 	a, _, _ := rendered(t, r, f, png)
 	b, _, _ := rendered(t, r, f, rawOf(PixelRGB24, Resize{Width: 40}))
@@ -140,9 +140,9 @@ func TestTaggedMatricesGiveTheirColours(t *testing.T) {
 		for _, full := range []bool{false, true} {
 			for _, format := range []astiav.PixelFormat{astiav.PixelFormatYuv420P, astiav.PixelFormatYuv444P} {
 				f := patchFrame(t, format, tag, colorimetry{matrix, full})
-				padded := jpegOf(Sample{}, Resize{Width: 16 * len(patches), Height: 64, Fit: FitPad})
+				padded := jpegOf(plan.Sample{}, Resize{Width: 16 * len(patches), Height: 64, Fit: FitPad})
 				padded.Quality = 100
-				for _, o := range []Output{padded, jpegOf(Sample{}, Resize{}), rawOf(PixelRGB24, Resize{}), rawOf(PixelRGB24, Resize{Width: 64})} {
+				for _, o := range []Output{padded, jpegOf(plan.Sample{}, Resize{}), rawOf(PixelRGB24, Resize{}), rawOf(PixelRGB24, Resize{Width: 64})} {
 					if o.Format == FormatJPEG {
 						o.Quality = 100
 					}

@@ -17,6 +17,7 @@ import (
 	"weak"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -181,13 +182,13 @@ func TestFragmentsThatNeedEachOtherGiveWhatOneDecoderGives(t *testing.T) {
 // TestSkippingNeverChangesAPictureOfADependentFragment compares samplers with a continuous
 // decode of everything.
 func TestSkippingNeverChangesAPictureOfADependentFragment(t *testing.T) {
-	samples := map[string]Sample{
-		"keyframes":     {Type: SampleKeyframes},
-		"every second":  {Type: SampleStride, N: 2},
-		"every seventh": {Type: SampleStride, N: 7},
-		"every 13th":    {Type: SampleStride, N: 13},
-		"every 333ms":   {Type: SampleInterval, Interval: 333 * time.Millisecond},
-		"every 2s":      {Type: SampleInterval, Interval: 2 * time.Second},
+	samples := map[string]plan.Sample{
+		"keyframes":     {Type: plan.SampleKeyframes},
+		"every second":  {Type: plan.SampleStride, N: 2},
+		"every seventh": {Type: plan.SampleStride, N: 7},
+		"every 13th":    {Type: plan.SampleStride, N: 13},
+		"every 333ms":   {Type: plan.SampleInterval, Interval: 333 * time.Millisecond},
+		"every 2s":      {Type: plan.SampleInterval, Interval: 2 * time.Second},
 	}
 	for _, c := range dependent {
 		frags := dependentFragments(t, c.name, c.cut)
@@ -254,9 +255,9 @@ func TestAChainThatIsGivenUpLeavesNothingBehind(t *testing.T) {
 func TestADecoderIsFreedWhenAPlanIsGivenUpBeforeItIsMade(t *testing.T) {
 	frags := dependentFragments(t, "longgop.mkv", 10)[:4]
 	o := everyFrame()
-	o.Sample = Sample{Type: SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Second}
+	o.Sample = plan.Sample{Type: plan.SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Second}
 	for _, f := range frags { // a moment after each fragment's last frame
-		o.Sample.Asked = append(o.Sample.Asked, Request{Time: f.ProducerTime.Add(f.Blocks[len(f.Blocks)-1].Time + time.Millisecond)})
+		o.Sample.Asked = append(o.Sample.Asked, plan.Request{Time: f.ProducerTime.Add(f.Blocks[len(f.Blocks)-1].Time + time.Millisecond)})
 	}
 	before := openObjects.Load()
 	p, err := NewPool(DefaultConfig(), slog.New(slog.DiscardHandler))
@@ -289,13 +290,13 @@ func TestADecoderIsFreedWhenAPlanIsGivenUpBeforeItIsMade(t *testing.T) {
 
 // Many streams may wait for a decoder at once.
 func TestAPlanForAKeyFrameHoldsOnToLittleOfTheFragment(t *testing.T) {
-	p := newPlanner(SkipAuto, []Output{{Sink: "keys", Sample: Sample{Type: SampleKeyframes}}})
+	p := plan.NewPlanner(plan.SkipAuto, requested(Output{Sink: "keys", Sample: plan.Sample{Type: plan.SampleKeyframes}}))
 	frags := fragments(t, "../testdata/demo.mkv")
 	var waiting []*media.Fragment
 	var whole []weak.Pointer[byte]
 	for i, f := range frags[:2] {
 		whole = append(whole, weak.Make(&f.MKV[0]))
-		waiting = append(waiting, p.plan(f).needed(f))
+		waiting = append(waiting, p.Plan(f).Needed(f))
 		frags[i] = nil
 	}
 	runtime.GC()
@@ -306,28 +307,4 @@ func TestAPlanForAKeyFrameHoldsOnToLittleOfTheFragment(t *testing.T) {
 	}
 	runtime.KeepAlive(waiting)
 	runtime.KeepAlive(p)
-}
-
-func TestWhatIsKeptToLeadUpWithIsBoundedHoweverSmallTheFramesAre(t *testing.T) {
-	const frames = 1 << 16
-	// Frames of one byte, of which nothing can be said, behind a random access point.
-	pl := &plan{pics: make([]picture, frames), frames: make([]plannedFrame, frames), refresh: refresh{-1, -1}, hold: newHold(nil)}
-	f := &media.Fragment{MKV: make([]byte, frames)}
-	h := past{}
-	h.remember(&plan{pics: []picture{{entry: entryClosed}}, frames: make([]plannedFrame, 1), refresh: refresh{-1, -1}, hold: newHold(nil)}, f, false)
-	if len(h.lead) != 1 {
-		t.Fatal("the entry is not kept")
-	}
-	most := 0
-	for range maxLeadFragments {
-		h.remember(pl, f, false)
-		kept := 0
-		for _, l := range h.lead {
-			kept += len(l.plan.frames)
-		}
-		most = max(most, kept)
-	}
-	if most == 0 || most*frameBytes > maxLeadBytes {
-		t.Errorf("the plans of %d frames were kept at once", most)
-	}
 }

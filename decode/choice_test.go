@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -20,24 +21,24 @@ var referenceClips = []string{
 }
 
 // choices are ways to want some of the frames of a stream, the last of them a few that seeds draw.
-func choices(frags []*media.Fragment) []Sample {
-	all := []Sample{
-		{Type: SampleInterval, Interval: time.Second, Clock: media.ClockProducer},
-		{Type: SampleInterval, Interval: 280 * time.Millisecond, Clock: media.ClockProducer},
-		{Type: SampleStride, N: 2, Clock: media.ClockProducer},
-		{Type: SampleStride, N: 7, Clock: media.ClockProducer},
+func choices(frags []*media.Fragment) []plan.Sample {
+	all := []plan.Sample{
+		{Type: plan.SampleInterval, Interval: time.Second, Clock: media.ClockProducer},
+		{Type: plan.SampleInterval, Interval: 280 * time.Millisecond, Clock: media.ClockProducer},
+		{Type: plan.SampleStride, N: 2, Clock: media.ClockProducer},
+		{Type: plan.SampleStride, N: 7, Clock: media.ClockProducer},
 	}
 	for seed := range uint64(4) {
 		rng := rand.New(rand.NewPCG(seed, 9))
-		var asked []Request
+		var asked []plan.Request
 		for _, f := range frags {
 			for _, b := range f.Blocks {
 				if rng.IntN(12) == 0 {
-					asked = append(asked, Request{Time: f.ProducerTime.Add(b.Time)})
+					asked = append(asked, plan.Request{Time: f.ProducerTime.Add(b.Time)})
 				}
 			}
 		}
-		all = append(all, Sample{Type: SampleTimestamps, Asked: asked, Clock: media.ClockProducer})
+		all = append(all, plan.Sample{Type: plan.SampleTimestamps, Asked: asked, Clock: media.ClockProducer})
 	}
 	return all
 }
@@ -76,11 +77,11 @@ func TestEveryChoiceOfFramesGivesThoseOfAFullDecode(t *testing.T) {
 // TestPicturesThatNoWantedOneNeedsAreNotDecoded counts the pictures that are decoded, and those that would be if
 // nothing were known of references.
 func TestPicturesThatNoWantedOneNeedsAreNotDecoded(t *testing.T) {
-	second := Sample{Type: SampleInterval, Interval: time.Second, Clock: media.ClockProducer}
-	seventh := Sample{Type: SampleStride, N: 7, Clock: media.ClockProducer}
+	second := plan.Sample{Type: plan.SampleInterval, Interval: time.Second, Clock: media.ClockProducer}
+	seventh := plan.Sample{Type: plan.SampleStride, N: 7, Clock: media.ClockProducer}
 	for _, c := range []struct {
 		clip           string
-		sample         Sample
+		sample         plan.Sample
 		whole, without int
 	}{
 		{"hevc-wavefronts.mkv", second, 20, 32},
@@ -92,19 +93,19 @@ func TestPicturesThatNoWantedOneNeedsAreNotDecoded(t *testing.T) {
 	} {
 		o := everyFrame()
 		o.Sample = c.sample
-		p := newPlanner(SkipAuto, []Output{o})
+		p := plan.NewPlanner(plan.SkipAuto, requested(o))
 		whole, without := 0, 0
 		for _, f := range fragments(t, "testdata/"+c.clip) {
-			for _, frame := range p.plan(f).frames {
-				if frame.feed {
+			for _, frame := range p.Plan(f).Frames {
+				if frame.Feed {
 					without++
 				}
-				if frame.feed && frame.bare == nil {
+				if frame.Feed && frame.HeaderOnly == nil {
 					whole++
 				}
 			}
 		}
-		p.end()
+		p.End()
 		if whole != c.whole || without != c.without {
 			t.Errorf("%s: %d pictures are decoded, %d if nothing is known of references; want %d and %d", c.clip, whole, without, c.whole, c.without)
 		}

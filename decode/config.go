@@ -4,21 +4,8 @@
 package decode
 
 import (
-	"time"
-
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
-)
-
-// SkipFrame says which frames the decoder may leave out.
-type SkipFrame string
-
-// The values of skip_frame. Auto leaves out the most that still gives every
-// sampled frame.
-const (
-	SkipAuto   SkipFrame = "auto"
-	SkipNone   SkipFrame = "none"
-	SkipNonRef SkipFrame = "nonref"
-	SkipNonKey SkipFrame = "nonkey"
 )
 
 // OnError says what a fragment or frame that cannot be decoded does to the run.
@@ -80,9 +67,9 @@ const (
 // Config is the `decode` part of pipeline.yaml.
 type Config struct {
 	// Workers is the number of fragments decoded at once; 0 is one per CPU.
-	Workers   int       `mapstructure:"workers"`
-	SkipFrame SkipFrame `mapstructure:"skip_frame"`
-	OnError   OnError   `mapstructure:"on_error"`
+	Workers   int            `mapstructure:"workers"`
+	SkipFrame plan.SkipFrame `mapstructure:"skip_frame"`
+	OnError   OnError        `mapstructure:"on_error"`
 	// MaxPixels is the largest width x height that is decoded.
 	MaxPixels int64 `mapstructure:"max_pixels"`
 	// MaxMemory is what all decoders may take together, by an estimate of their pictures; one that takes more runs alone.
@@ -95,7 +82,7 @@ type Config struct {
 // DefaultConfig returns the settings of an empty `decode` part.
 func DefaultConfig() Config {
 	return Config{
-		SkipFrame:   SkipAuto,
+		SkipFrame:   plan.SkipAuto,
 		OnError:     OnErrorSkip,
 		MaxPixels:   33177600,
 		MaxMemory:   1 << 30,
@@ -103,56 +90,6 @@ func DefaultConfig() Config {
 		Deinterlace: DeinterlaceAuto,
 		Color:       Color{UntaggedMatrix: MatrixAuto, UntaggedRange: RangeLimited},
 	}
-}
-
-// SampleType names a sampler.
-type SampleType string
-
-// The samplers.
-const (
-	SampleAll        SampleType = "all"
-	SampleKeyframes  SampleType = "keyframes"
-	SampleStride     SampleType = "stride"
-	SampleInterval   SampleType = "interval"
-	SampleTimestamps SampleType = "timestamps"
-	SampleIndices    SampleType = "indices"
-)
-
-// Pick says which frame answers a request for an instant.
-type Pick string
-
-// The values of pick: the frame nearest to the instant, or the one that is on screen then, which
-// is the last one at or before it.
-const (
-	PickNearest Pick = "nearest"
-	PickShown   Pick = "shown"
-)
-
-// Sample says which frames a sink asks for.
-type Sample struct {
-	Type SampleType `mapstructure:"type"`
-	// N is the step of a stride: every Nth frame.
-	N int `mapstructure:"n"`
-	// Interval is the distance of two grid points; Rate is the same as frames
-	// per second. One of the two is set for type interval.
-	Interval time.Duration `mapstructure:"interval"`
-	Rate     Rate          `mapstructure:"fps"`
-	// At are the instants of type timestamps (see ParseTime), in any order, or the frames of type
-	// indices, counted from 0. File is a file of instants (see ReadTimes), for whoever puts
-	// the stages together to read into Asked.
-	At    []string  `mapstructure:"at"`
-	File  string    `mapstructure:"file"`
-	Asked []Request `mapstructure:"-"`
-	// Tolerance is the largest distance of an instant and the frame that answers it. Pick says
-	// which does; empty is PickNearest.
-	Tolerance time.Duration `mapstructure:"tolerance"`
-	Pick      Pick          `mapstructure:"pick"`
-	Clock     media.Clock   `mapstructure:"clock"`
-}
-
-// Rate is an exact number of frames per second, Num/Den. The zero value is unset.
-type Rate struct {
-	Num, Den int64
 }
 
 // Fit says how a picture meets the size it is asked for.
@@ -210,7 +147,7 @@ const (
 type Output struct {
 	// Sink is the sink's name.
 	Sink   string
-	Sample Sample
+	Sample plan.Sample
 	Resize Resize
 	Format Format
 	// Quality is that of JPEG, 1..100: on average what the Independent JPEG Group's library

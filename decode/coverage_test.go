@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -17,7 +19,7 @@ func TestALostSliceOfH265MarksAllThatItReaches(t *testing.T) {
 	clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
 	for k, nals := range packetsOf(frags[1]) {
 		for n, nal := range nals {
-			if !isSlice(codecHEVC, nal) {
+			if !h26x.IsSlice(h26x.HEVC, nal) {
 				continue
 			}
 			p := packetsOf(frags[1])
@@ -25,7 +27,7 @@ func TestALostSliceOfH265MarksAllThatItReaches(t *testing.T) {
 				continue // then the frame is lost
 			}
 			bad := p.fragment(t, frags[1], 0)
-			pl := newPlanner(SkipAuto, []Output{everyFrame()}).plan(frags[1])
+			pl := plan.NewPlanner(plan.SkipAuto, requested(everyFrame())).Plan(frags[1])
 			images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{frags[0], bad})
 			marked := checkUnmarked(t, images[1], dataOf(clean[1]))
 			for _, index := range reached(pl, k) {
@@ -38,7 +40,7 @@ func TestALostSliceOfH265MarksAllThatItReaches(t *testing.T) {
 }
 
 func hasSlice(nals [][]byte) bool {
-	return slices.ContainsFunc(nals, func(nal []byte) bool { return isSlice(codecHEVC, nal) })
+	return slices.ContainsFunc(nals, func(nal []byte) bool { return h26x.IsSlice(h26x.HEVC, nal) })
 }
 
 // TestASliceOfH265ThatIsCutIsNoticed cuts each slice of a fragment in its middle. What stands behind the cut would be taken
@@ -46,20 +48,20 @@ func hasSlice(nals [][]byte) bool {
 func TestASliceOfH265ThatIsCutIsNoticed(t *testing.T) {
 	frags := fragments(t, "testdata/hevc-cam-a.mkv")
 	clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags[:1])
-	index := newPlanner(SkipAuto, nil).plan(frags[0]).frames
+	index := plan.NewPlanner(plan.SkipAuto, nil).Plan(frags[0]).Frames
 	cut, noticed := 0, 0
 	for k, nals := range packetsOf(frags[0]) {
 		for n, nal := range nals {
 			const head = 16
-			if !isSlice(codecHEVC, nal) || len(nal) < 3*head {
+			if !h26x.IsSlice(h26x.HEVC, nal) || len(nal) < 3*head {
 				continue
 			}
 			p := packetsOf(frags[0])
 			p[k][n] = nal[:(head+len(nal))/2]
 			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{p.fragment(t, frags[0], 0)})
 			cut++
-			at := slices.IndexFunc(images[0], func(img media.Image) bool { return img.Index == index[k].info.Index })
-			if at < 0 || images[0][at].Concealed || bytes.Equal(images[0][at].Data, clean[0][index[k].info.Index].Data) {
+			at := slices.IndexFunc(images[0], func(img media.Image) bool { return img.Index == index[k].Info.Index })
+			if at < 0 || images[0][at].Concealed || bytes.Equal(images[0][at].Data, clean[0][index[k].Info.Index].Data) {
 				noticed++
 			}
 		}
@@ -73,11 +75,11 @@ func TestASliceOfH265ThatIsCutIsNoticed(t *testing.T) {
 
 // TestBlocksOfSequences reads the sizes of coding tree blocks of clips that x265 made with them.
 func TestBlocksOfSequences(t *testing.T) {
-	for clip, want := range map[string]blocks{
-		"hevc.mkv": {64, false}, "hevc-cam-a.mkv": {16, false}, "bframes.mkv": {}, "interlaced.mkv": {16, true},
+	for clip, want := range map[string]plan.Blocks{
+		"hevc.mkv": {Side: 64}, "hevc-cam-a.mkv": {Side: 16}, "bframes.mkv": {}, "interlaced.mkv": {Side: 16, Fields: true},
 	} {
 		f := fragments(t, "testdata/"+clip)[0]
-		if got := newPlanner(SkipAuto, nil).plan(f).form.blocks; got != want {
+		if got := plan.NewPlanner(plan.SkipAuto, nil).Plan(f).Form.Blocks; got != want {
 			t.Errorf("%s has blocks %+v, want %+v", clip, got, want)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -18,8 +20,8 @@ func tear(f *media.Fragment, k, n int, fill func() byte) *media.Fragment {
 	c := *f
 	c.MKV = slices.Clone(f.MKV)
 	b := f.Blocks[k]
-	eachNAL(c.MKV[b.Offset:b.Offset+b.Size], 4, func(nal []byte) {
-		if t := nal[0] & 0x1f; t != avcSlice && t != avcIDR {
+	h26x.EachNAL(c.MKV[b.Offset:b.Offset+b.Size], 4, func(nal []byte) {
+		if t := nal[0] & 0x1f; t != h26x.AVCTypeSlice && t != h26x.AVCTypeIDR {
 			return
 		}
 		if n--; n == -1 {
@@ -57,10 +59,10 @@ func dataOf(images []media.Image) (data [][]byte) {
 
 // reached returns the indexes of the frames that a picture may spoil: it itself, and, if
 // others refer to it, all that follow it in the stream before the next IDR picture.
-func reached(pl *plan, k int) (indexes []int) {
-	indexes = append(indexes, pl.frames[k].info.Index)
-	for j := k + 1; j < len(pl.frames) && !pl.pics[k].disposable && pl.pics[j].entry == entryNone; j++ {
-		indexes = append(indexes, pl.frames[j].info.Index)
+func reached(pl *plan.Plan, k int) (indexes []int) {
+	indexes = append(indexes, pl.Frames[k].Info.Index)
+	for j := k + 1; j < len(pl.Frames) && !pl.Frames[k].Disposable && pl.Pictures[j].Entry == plan.EntryNone; j++ {
+		indexes = append(indexes, pl.Frames[j].Info.Index)
 	}
 	slices.Sort(indexes)
 	return indexes
@@ -73,12 +75,12 @@ func TestATornSliceCostsThePicturesThatItReachesAndNoMore(t *testing.T) {
 	noticed := 0
 	for k := range frags[0].Blocks {
 		bad := tear(frags[0], k, 1+k%3, torn)
-		pl := newPlanner(SkipAuto, []Output{everyFrame()}).plan(bad)
+		pl := plan.NewPlanner(plan.SkipAuto, requested(everyFrame())).Plan(bad)
 		images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{bad, frags[1]})
 		if len(images[0]) != len(frags[0].Blocks) || len(outcomes[0].Gaps) != 0 {
 			t.Fatalf("packet %d: %d images, %+v", k, len(images[0]), outcomes[0])
 		}
-		if !images[0][pl.frames[k].info.Index].Concealed {
+		if !images[0][pl.Frames[k].Info.Index].Concealed {
 			continue // what still makes sense to the decoder nobody can notice
 		}
 		noticed++
@@ -115,7 +117,7 @@ func TestALostPictureIsAGapOfItsOwn(t *testing.T) {
 	clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
 	for k := range frags[0].Blocks {
 		bad := damaged(frags[0], k, k+1)
-		index := newPlanner(SkipAuto, nil).plan(bad).frames[k].info.Index
+		index := plan.NewPlanner(plan.SkipAuto, nil).Plan(bad).Frames[k].Info.Index
 		images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{bad})
 		checkUnmarked(t, images[0], dataOf(clean[0]))
 		g := outcomes[0].Gaps
@@ -164,7 +166,7 @@ func TestAStreamThatIsEnteredInTheMiddleIsMarkedUntilItRecovers(t *testing.T) {
 					if c.marked != nil {
 						want = c.marked(i, index)
 					} else {
-						first := newPlanner(SkipAuto, nil).plan(frags[i]).frames[0].info.Index
+						first := plan.NewPlanner(plan.SkipAuto, nil).Plan(frags[i]).Frames[0].Info.Index
 						want = i == 0 && index < first
 					}
 					if got := slices.Contains(marked, index); got != want && len(images[i]) == len(clean[i]) {

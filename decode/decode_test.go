@@ -17,10 +17,11 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
-func jpegOf(sample Sample, resize Resize) Output {
+func jpegOf(sample plan.Sample, resize Resize) Output {
 	if sample.Clock == "" {
 		sample.Clock = media.ClockProducer
 	}
@@ -62,13 +63,13 @@ func TestClipsGiveExactlyWhatLibavGives(t *testing.T) {
 // TestSkippingNeverChangesAPicture compares every sampler with the pictures that
 // it picks out of a decode of everything.
 func TestSkippingNeverChangesAPicture(t *testing.T) {
-	samples := map[string]Sample{
-		"keyframes":     {Type: SampleKeyframes},
-		"every second":  {Type: SampleStride, N: 2},
-		"every seventh": {Type: SampleStride, N: 7},
-		"5 a second":    {Type: SampleInterval, Rate: Rate{5, 1}},
-		"every 333ms":   {Type: SampleInterval, Interval: 333 * time.Millisecond},
-		"every 2s":      {Type: SampleInterval, Interval: 2 * time.Second},
+	samples := map[string]plan.Sample{
+		"keyframes":     {Type: plan.SampleKeyframes},
+		"every second":  {Type: plan.SampleStride, N: 2},
+		"every seventh": {Type: plan.SampleStride, N: 7},
+		"5 a second":    {Type: plan.SampleInterval, Rate: plan.Rate{Num: 5, Den: 1}},
+		"every 333ms":   {Type: plan.SampleInterval, Interval: 333 * time.Millisecond},
+		"every 2s":      {Type: plan.SampleInterval, Interval: 2 * time.Second},
 	}
 	for _, clip := range []string{"bframes.mkv", "hevc.mkv"} {
 		frags := fragments(t, "testdata/"+clip)
@@ -79,19 +80,15 @@ func TestSkippingNeverChangesAPicture(t *testing.T) {
 				o.Sample, o.Sample.Clock = sample, media.ClockProducer
 				some, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 				total, decoded := 0, 0
-				picks := newSampler(o.Sample)
+				planner := plan.NewPlanner(plan.SkipNone, requested(o))
 				for i := range frags {
-					seen := make([]candidate, len(all[i]))
-					for k, img := range all[i] {
-						seen[k] = candidate{at: img.ProducerTime, key: img.Key}
-					}
-					track, _ := frags[i].VideoTrack()
 					var want []media.Image
-					for k, picked := range picks.pick(seen, timing{nominal: track.DefaultDuration}) {
-						if picked {
-							want = append(want, all[i][k])
+					for _, frame := range planner.Plan(frags[i]).Frames {
+						if len(frame.Outputs) > 0 {
+							want = append(want, all[i][frame.Info.Index])
 						}
 					}
+					slices.SortFunc(want, func(a, b media.Image) int { return a.Index - b.Index })
 					if len(some[i]) != len(want) {
 						t.Fatalf("fragment %d: %d frames, want %d", i, len(some[i]), len(want))
 					}
@@ -106,7 +103,7 @@ func TestSkippingNeverChangesAPicture(t *testing.T) {
 				if total == 0 {
 					t.Error("nothing was sampled")
 				}
-				if sample.Type == SampleKeyframes && decoded != total {
+				if sample.Type == plan.SampleKeyframes && decoded != total {
 					t.Errorf("%d frames were decoded for %d key frames", decoded, total)
 				}
 			})
@@ -120,7 +117,7 @@ func TestOutputsShareOneDecode(t *testing.T) {
 		images, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 		return slices.Concat(images...)
 	}
-	keys, raw := jpegOf(Sample{Type: SampleKeyframes}, Resize{Width: 80}), everyFrame()
+	keys, raw := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{Width: 80}), everyFrame()
 	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), keys, raw), frags)
 	for i, o := range outcomes {
 		if o.FramesDecoded != len(frags[i].Blocks) {
@@ -199,7 +196,7 @@ func TestColoursAreRightInEveryForm(t *testing.T) {
 		for name, resize := range map[string]Resize{"full size": {}, "half size": {Width: 128}} {
 			t.Run(card+" "+name, func(t *testing.T) {
 				outputs := []Output{
-					jpegOf(Sample{Type: SampleKeyframes}, resize),
+					jpegOf(plan.Sample{Type: plan.SampleKeyframes}, resize),
 					rawOf(PixelRGB24, resize), rawOf(PixelBGR24, resize),
 				}
 				outputs[0].Sink, outputs[1].Sink, outputs[2].Sink = "jpeg", "rgb24", "bgr24"
@@ -304,7 +301,7 @@ func TestFitsGiveTheSizeAndTheBackground(t *testing.T) {
 		"enlarge": {Resize{Width: 512, Upscale: true, Fit: FitContain}, 512, 128},
 	} {
 		t.Run(name, func(t *testing.T) {
-			jpg := jpegOf(Sample{Type: SampleKeyframes}, c.resize)
+			jpg := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, c.resize)
 			rgb := rawOf(PixelRGB24, c.resize)
 			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), jpg, rgb), frags)
 			for _, img := range images[0][:2] {
@@ -336,7 +333,7 @@ func TestHigherQualityIsCloser(t *testing.T) {
 	frags := fragments(t, "testdata/bframes.mkv")[:1]
 	size := 0
 	for _, quality := range []int{5, 30, 60, 80, 90, 100} {
-		o := jpegOf(Sample{Type: SampleKeyframes}, Resize{})
+		o := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{})
 		o.Quality = quality
 		images, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 		decodeJPEG(t, images[0][0])
@@ -353,7 +350,7 @@ func TestEXIFTellsTimeStreamAndFragment(t *testing.T) {
 	f.ProducerTime = time.Date(2026, 11, 22, 9, 8, 7, 60e6, time.UTC)
 	f.ServerTime = f.ProducerTime.Add(2500 * time.Millisecond)
 	f.Number = "91343852333181432392682062607743920146264094487"
-	o := jpegOf(Sample{Type: SampleKeyframes}, Resize{})
+	o := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{})
 	plain, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{f})
 	o.EXIF = true
 	tagged, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{f})
@@ -375,7 +372,7 @@ func TestEXIFTellsTimeStreamAndFragment(t *testing.T) {
 func TestBytesAreTheSameEveryTime(t *testing.T) {
 	frags := fragments(t, "testdata/bframes.mkv")
 	run := func() [32]byte {
-		images, _ := decodeAll(t, stream(t, newTestPool(t, nil), jpegOf(Sample{Type: SampleAll}, Resize{Width: 80}), rawOf(PixelRGB24, Resize{Width: 96})), frags)
+		images, _ := decodeAll(t, stream(t, newTestPool(t, nil), jpegOf(plan.Sample{Type: plan.SampleAll}, Resize{Width: 80}), rawOf(PixelRGB24, Resize{Width: 96})), frags)
 		h := sha256.New()
 		for _, img := range slices.Concat(images...) {
 			h.Write(img.Data)
@@ -420,9 +417,10 @@ func TestDamageIsAGapAndTheNextFragmentIsWhole(t *testing.T) {
 func TestTimesWhoseFrameIsDamagedAreNamed(t *testing.T) {
 	f := fragments(t, "testdata/bframes.mkv")[1]
 	o := everyFrame()
-	o.Sample = Sample{Type: SampleTimestamps, Asked: []Request{{Time: f.ProducerTime}, {Time: f.ProducerTime.Add(time.Millisecond)}}, Tolerance: time.Second, Clock: media.ClockProducer}
+	o.Sample = plan.Sample{Type: plan.SampleTimestamps, Asked: []plan.Request{{Time: f.ProducerTime}, {Time: f.ProducerTime.Add(time.Millisecond)}}, Tolerance: time.Second, Clock: media.ClockProducer}
 	_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{damaged(f, 0, len(f.Blocks))})
-	want := "; no frame for " + instant(f.ProducerTime) + ", " + instant(f.ProducerTime.Add(time.Millisecond))
+	at := func(t time.Time) string { return t.Format(time.RFC3339Nano) }
+	want := "; no frame for " + at(f.ProducerTime) + ", " + at(f.ProducerTime.Add(time.Millisecond))
 	if g := outcomes[0].Gaps; len(g) != 1 || !strings.HasSuffix(g[0].Detail, want) || g[0].FramesLost != 1 {
 		t.Errorf("gaps %+v, want the reason to end %q", g, want)
 	}

@@ -2,12 +2,6 @@
 
 package decode
 
-/*
-#include "codec.h"
-#include "coverage.h"
-*/
-import "C"
-
 import (
 	"errors"
 	"fmt"
@@ -15,9 +9,16 @@ import (
 	"unsafe"
 
 	"github.com/asticode/go-astiav"
-
+	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
+
+/*
+#include "codec.h"
+#include "coverage.h"
+*/
+import "C"
 
 // keptDecoders is how many decoders a worker keeps for streams that it may see
 // again. A decoder holds the pictures of one stream's reference buffer.
@@ -44,7 +45,7 @@ func supported(t media.Track) error {
 		return errEncrypted
 	}
 	switch t.CodecID {
-	case codecAVC, codecHEVC:
+	case h26x.AVC, h26x.HEVC:
 		return nil
 	}
 	return fmt.Errorf("%s: %w (H.264 and H.265 are)", strconv.Quote(t.CodecID), errUnsupported)
@@ -53,9 +54,9 @@ func supported(t media.Track) error {
 // openDecoder opens a single-threaded decoder: fragments are decoded side by
 // side, each by one, which beats several threads on one fragment. s is what libavformat knows of the
 // track, nil if nothing.
-func openDecoder(codecID string, s *astiav.Stream, form packetForm, maxPixels int64) (codec, error) {
+func openDecoder(codecID string, s *astiav.Stream, form plan.Form, maxPixels int64) (codec, error) {
 	id := astiav.CodecIDH264
-	if codecID == codecHEVC {
+	if codecID == h26x.HEVC {
 		id = astiav.CodecIDHevc
 	}
 	c := astiav.FindDecoder(id)
@@ -68,11 +69,11 @@ func openDecoder(codecID string, s *astiav.Stream, form packetForm, maxPixels in
 				return err
 			}
 		}
-		if string(ctx.ExtraData()) == form.codecData {
+		if string(ctx.ExtraData()) == form.CodecData {
 			return nil
 		}
 		C.kvsf_drop_extradata(ctx.UnsafePointer()) // SetExtraData leaves it as it is when there is none to set
-		return ctx.SetExtraData([]byte(form.codecData))
+		return ctx.SetExtraData([]byte(form.CodecData))
 	}
 	opened, err := openCodec(c, set, map[string]string{
 		"threads":    "1",
@@ -111,11 +112,11 @@ func (c codec) decode(data []byte, at int64, form int) (verdict, error) {
 }
 
 // watch makes the decoder find out which blocks of its pictures are decoded.
-func (c codec) watch(b blocks) error {
-	if b.side == 0 {
+func (c codec) watch(b plan.Blocks) error {
+	if b.Side == 0 {
 		return nil
 	}
-	if n := C.kvsf_watch(c.UnsafePointer(), C.int(b.side), cint(b.fields)); n < 0 {
+	if n := C.kvsf_watch(c.UnsafePointer(), C.int(b.Side), cint(b.Fields)); n < 0 {
 		return astiav.Error(n)
 	}
 	return nil
@@ -154,7 +155,8 @@ type continuous struct {
 	tainted bool
 }
 
-func (c *continuous) free() {
+// Free frees the decoder and gives its room back. It is what the last of a chain does.
+func (c *continuous) Free() {
 	c.codec.free()
 	c.room.free()
 }
@@ -175,7 +177,7 @@ func (d keptDecoder) free() {
 type feeder struct {
 	worker *worker
 	codec  codec
-	plan   *plan
+	plan   *plan.Plan
 	// mkv is the fragment's media, byStream that the decoder was opened for a byte stream.
 	mkv      []byte
 	byStream bool
@@ -194,11 +196,11 @@ type feeder struct {
 
 // feed hands the planned packets from one on to the decoder.
 func (d *feeder) feed(from int) error {
-	if err := d.codec.watch(d.plan.form.blocks); err != nil {
+	if err := d.codec.watch(d.plan.Form.Blocks); err != nil {
 		return d.failed(from, err)
 	}
-	for k, last := from, d.plan.lastFed(); k <= last; k++ {
-		if !d.plan.frames[k].feed {
+	for k, last := from, d.plan.LastFed(); k <= last; k++ {
+		if !d.plan.Frames[k].Feed {
 			continue
 		}
 		if err := d.send(k); err != nil {
@@ -211,14 +213,14 @@ func (d *feeder) feed(from int) error {
 // send decodes one packet. The timestamp tells which packet a frame came from: libav
 // carries it through and does not use it.
 func (d *feeder) send(k int) error {
-	f := &d.plan.frames[k]
-	data, form := d.plan.packet(d.mkv, k), asItIs
+	f := &d.plan.Frames[k]
+	data, form := d.plan.Packet(d.mkv, k), asItIs
 	if d.byStream {
-		data, form = startCodes(data, d.plan.lengthSize)
+		data, form = startCodes(data, d.plan.LengthSize)
 	}
-	d.codec.leaveOut(f.fast, f.bare != nil)
+	d.codec.leaveOut(f.Fast, f.HeaderOnly != nil)
 	v, err := d.codec.decode(data, d.base+int64(k), form)
-	if v != (verdict{}) && f.bare == nil {
+	if v != (verdict{}) && f.HeaderOnly == nil {
 		d.suspect(k, v)
 	}
 	if err != nil {
@@ -235,17 +237,17 @@ func (d *feeder) send(k int) error {
 // startCodes returns a packet with length prefixes of size bytes in a form that codec.decode makes
 // a byte stream of, and that form.
 func startCodes(packet []byte, size int) (data []byte, form int) {
-	if size == 0 || size >= len(startCode) {
+	if size == 0 || size >= len(h26x.StartCode) {
 		return packet, size
 	}
 	var out []byte
-	eachNAL(packet, size, func(nal []byte) { out = appendNAL(out, 0, nal) })
+	h26x.EachNAL(packet, size, func(nal []byte) { out = h26x.AppendNAL(out, 0, nal) })
 	return out, 0
 }
 
 // receive takes the frame of packet k, which was sent last.
 func (d *feeder) receive(k int) error {
-	asked := d.plan.track.CodecID != codecAVC
+	asked := d.plan.Track.CodecID != h26x.AVC
 	for {
 		switch n, err := d.take(k); {
 		case err != nil:
@@ -277,7 +279,7 @@ func (d *feeder) take(k int) (n int, err error) {
 			continue
 		}
 		n++
-		if from := picture.Pts() - d.base; from >= 0 && from < int64(len(d.plan.frames)) {
+		if from := picture.Pts() - d.base; from >= 0 && from < int64(len(d.plan.Frames)) {
 			err = d.got(int(from), picture)
 		}
 		picture.Unref()

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/asticode/go-astiav"
-
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -250,7 +250,7 @@ func TestJPEGsAreJFIFAndTellNoVersion(t *testing.T) {
 	}
 }
 
-func pngOf(sample Sample, resize Resize) Output {
+func pngOf(sample plan.Sample, resize Resize) Output {
 	o := jpegOf(sample, resize)
 	o.Sink, o.Format, o.Quality = "stills", FormatPNG, 0
 	return o
@@ -261,7 +261,7 @@ func TestPNGsHoldThePixelsOfRGB24(t *testing.T) {
 		frags := fragments(t, "testdata/"+clip)[:1]
 		for _, width := range []int{0, 33, 1} {
 			resize := Resize{Width: width}
-			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), pngOf(Sample{Type: SampleAll}, resize), rawOf(PixelRGB24, resize)), frags)
+			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), pngOf(plan.Sample{Type: plan.SampleAll}, resize), rawOf(PixelRGB24, resize)), frags)
 			for i := 0; i < len(images[0]); i += 2 {
 				img, want := images[0][i], images[0][i+1]
 				if img.Format != "png" || img.Ext != "png" || img.ContentType != "image/png" {
@@ -287,7 +287,7 @@ func TestPNGsHoldThePixelsOfRGB24(t *testing.T) {
 
 func TestPNGsTellTimeStreamAndFragment(t *testing.T) {
 	frags := fragments(t, "testdata/small.mkv")[:1]
-	o := pngOf(Sample{Type: SampleKeyframes}, Resize{})
+	o := pngOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{})
 	o.EXIF = true
 	images, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 	again, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -33,7 +35,7 @@ func lengths(nals [][]byte) (p []byte) {
 var (
 	asIs     = func(t media.Track) []byte { return t.CodecPrivate }
 	noData   = func(media.Track) []byte { return nil }
-	byStream = func(t media.Track) []byte { return annexB(codecSets(t)) }
+	byStream = func(t media.Track) []byte { return h26x.AnnexB(h26x.CodecDataUnits(t.CodecID, t.CodecPrivate)) }
 )
 
 var forms = map[string]form{
@@ -41,17 +43,17 @@ var forms = map[string]form{
 	"lengths, codec data and sets in band":                 {asIs, lengths, true},
 	"lengths and codec data with start codes":              {byStream, lengths, false},
 	"lengths without codec data, sets in band":             {noData, lengths, true},
-	"start codes and codec data with start codes":          {byStream, annexB, false},
-	"start codes without codec data, sets in band":         {noData, annexB, true},
-	"start codes and codec data for lengths":               {asIs, annexB, false},
-	"start codes, codec data for lengths and sets in band": {asIs, annexB, true},
-	"start codes, codec data without sets, sets in band":   {noSets, annexB, true},
+	"start codes and codec data with start codes":          {byStream, h26x.AnnexB, false},
+	"start codes without codec data, sets in band":         {noData, h26x.AnnexB, true},
+	"start codes and codec data for lengths":               {asIs, h26x.AnnexB, false},
+	"start codes, codec data for lengths and sets in band": {asIs, h26x.AnnexB, true},
+	"start codes, codec data without sets, sets in band":   {noSets, h26x.AnnexB, true},
 	"lengths, codec data without sets, sets in band":       {noSets, lengths, true},
 }
 
 // noSets is codec data that tells of length prefixes and holds no parameter sets.
 func noSets(t media.Track) []byte {
-	if t.CodecID == codecHEVC {
+	if t.CodecID == h26x.HEVC {
 		return append(slices.Clone(t.CodecPrivate[:22]), 0)
 	}
 	return append(slices.Clone(t.CodecPrivate[:5]), 0xe0, 0)
@@ -60,13 +62,13 @@ func noSets(t media.Track) []byte {
 // blocksIn returns the video of a fragment in another form.
 func blocksIn(f *media.Fragment, with form) (track media.Track, blocks []kvstest.Block) {
 	track, _ = f.VideoTrack()
-	sets := codecSets(track)
+	sets := h26x.CodecDataUnits(track.CodecID, track.CodecPrivate)
 	for _, b := range f.Blocks {
 		var nals [][]byte
 		if b.Key && with.inBand {
 			nals = slices.Clone(sets)
 		}
-		eachNAL(f.MKV[b.Offset:b.Offset+b.Size], 4, func(nal []byte) { nals = append(nals, nal) })
+		h26x.EachNAL(f.MKV[b.Offset:b.Offset+b.Size], 4, func(nal []byte) { nals = append(nals, nal) })
 		blocks = append(blocks, kvstest.Block{Track: track.Number, Time: b.Time, Key: b.Key, Data: with.packet(nals)})
 	}
 	track.CodecPrivate = with.private(track)
@@ -83,7 +85,7 @@ func fragmentOf(t *testing.T, track media.Track, blocks []kvstest.Block) *media.
 	return split(t, bytes.NewReader(kvstest.AppendChunk(nil, chunk)), payload.Config{Stream: "cam"})[0]
 }
 
-var epoch = at(1_700_000_000_000)[0].at
+var epoch = time.UnixMilli(1_700_000_000_000).UTC()
 
 func TestPacketsAndCodecDataMayBeOfAnyForm(t *testing.T) {
 	for name, with := range forms {
@@ -102,11 +104,11 @@ func TestPacketsAndCodecDataMayBeOfAnyForm(t *testing.T) {
 					}
 				}
 				keys := everyFrame()
-				keys.Sample.Type = SampleKeyframes
+				keys.Sample.Type = plan.SampleKeyframes
 				for _, o := range []Output{everyFrame(), keys} {
 					images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 					for i := range frags {
-						if len(outcomes[i].Gaps) > 0 || o.Sample.Type == SampleAll && len(images[i]) != len(want[i]) || len(images[i]) == 0 {
+						if len(outcomes[i].Gaps) > 0 || o.Sample.Type == plan.SampleAll && len(images[i]) != len(want[i]) || len(images[i]) == 0 {
 							t.Fatalf("fragment %d: %d images of %d, %+v", i, len(images[i]), len(want[i]), outcomes[i])
 						}
 						for _, img := range images[i] {
@@ -123,7 +125,7 @@ func TestPacketsAndCodecDataMayBeOfAnyForm(t *testing.T) {
 
 // TestTheStreamMayChangeInsideAFragment has two streams of different sizes in one fragment.
 func TestTheStreamMayChangeInsideAFragment(t *testing.T) {
-	with := form{noData, annexB, true}
+	with := form{noData, h26x.AnnexB, true}
 	var want []media.Image
 	var all []kvstest.Block
 	var track media.Track
@@ -164,21 +166,21 @@ func TestTheStreamMayChangeInsideAFragment(t *testing.T) {
 // TestParameterSetsInASkippedPacketAreNotLost asks for the second stream of a fragment alone.
 func TestParameterSetsInASkippedPacketAreNotLost(t *testing.T) {
 	f := fragments(t, "testdata/bframes.mkv")[0]
-	track, blocks := blocksIn(f, form{noData, annexB, false})
+	track, blocks := blocksIn(f, form{noData, h26x.AnnexB, false})
 	// The sets come with a picture that nobody needs otherwise.
 	clean, _ := decodeAll(t, stream(t, newTestPool(t, nil), everyFrame()), []*media.Fragment{f})
 	original, _ := f.VideoTrack()
-	blocks[0].Data = append(annexB(codecSets(original)), blocks[0].Data...)
+	blocks[0].Data = append(h26x.AnnexB(h26x.CodecDataUnits(original.CodecID, original.CodecPrivate)), blocks[0].Data...)
 	second := slices.Clone(blocks)
 	for i := range second {
 		second[i].Time += time.Second
 	}
-	_, plain := blocksIn(f, form{noData, annexB, false})
+	_, plain := blocksIn(f, form{noData, h26x.AnnexB, false})
 	second[0].Data = plain[0].Data
 	both := fragmentOf(t, track, append(blocks, second...))
 	o := everyFrame()
-	o.Sample = Sample{Type: SampleInterval, Interval: 1200 * time.Millisecond, Clock: media.ClockProducer}
-	both.ProducerTime = at(100)[0].at
+	o.Sample = plan.Sample{Type: plan.SampleInterval, Interval: 1200 * time.Millisecond, Clock: media.ClockProducer}
+	both.ProducerTime = time.UnixMilli(100).UTC()
 	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{both})
 	if len(images[0]) != 1 || len(outcomes[0].Gaps) > 0 || !bytes.Equal(images[0][0].Data, clean[0][images[0][0].Index-25].Data) {
 		t.Errorf("%d images, %+v", len(images[0]), outcomes[0])

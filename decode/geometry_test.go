@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -73,7 +74,7 @@ func TestPicturesStandUpright(t *testing.T) {
 			"cover":     {Resize{Width: 20, Height: 20, Fit: FitCover}, 20, 20},
 		} {
 			t.Run(clip+" "+name, func(t *testing.T) {
-				for _, o := range []Output{jpegOf(Sample{Type: SampleKeyframes}, c.resize), rawOf(PixelRGB24, c.resize)} {
+				for _, o := range []Output{jpegOf(plan.Sample{Type: plan.SampleKeyframes}, c.resize), rawOf(PixelRGB24, c.resize)} {
 					img := one(t, clip, o)
 					if got := cornersOf(t, img); got != want || img.Width != c.w || img.Height != c.h {
 						t.Errorf("%s: %s at %dx%d, want %s at %dx%d", img.Format, got, img.Width, img.Height, want, c.w, c.h)
@@ -122,7 +123,7 @@ func TestImagesHaveSquarePixels(t *testing.T) {
 		{"corners-aspect.mkv", Resize{}, 128, 32},
 		{"corners-aspect.mkv", Resize{Height: 16}, 64, 16},
 	} {
-		for _, o := range []Output{jpegOf(Sample{Type: SampleKeyframes}, c.resize), rawOf(PixelRGB24, c.resize)} {
+		for _, o := range []Output{jpegOf(plan.Sample{Type: plan.SampleKeyframes}, c.resize), rawOf(PixelRGB24, c.resize)} {
 			if o.Format == FormatNone && c.resize == (Resize{}) {
 				continue
 			}
@@ -173,7 +174,7 @@ func TestCroppedPicturesBeginWhereTheStreamSays(t *testing.T) {
 	if img := firstOf(t, f, DefaultConfig(), everyFrame()); img.Width != w || img.Height != h || !bytes.Equal(img.Data, want) {
 		t.Errorf("%dx%d, or another part of the picture than the container says", img.Width, img.Height)
 	}
-	for _, o := range []Output{jpegOf(Sample{Type: SampleKeyframes}, Resize{}), jpegOf(Sample{Type: SampleKeyframes}, Resize{Width: 81}), rawOf(PixelRGB24, Resize{Width: 100})} {
+	for _, o := range []Output{jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{}), jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{Width: 81}), rawOf(PixelRGB24, Resize{Width: 100})} {
 		a, b := one(t, "cropped.mkv", o), firstOf(t, f, DefaultConfig(), o)
 		if a.Width != b.Width || a.Height != b.Height || !bytes.Equal(a.Data, b.Data) {
 			t.Errorf("%s %+v: the container's crop gives another image than the stream's", o.Format, o.Resize)
@@ -260,7 +261,7 @@ func TestOddSizesKeepTheirLastRowAndColumn(t *testing.T) {
 		t.Error("luma of an odd size is not the decoder's")
 	}
 	for _, w := range []int{160, 99, 33, 1} {
-		rgb, jpg := one(t, "odd.mkv", rawOf(PixelRGB24, Resize{Width: w})), one(t, "odd.mkv", jpegOf(Sample{Type: SampleKeyframes}, Resize{Width: w}))
+		rgb, jpg := one(t, "odd.mkv", rawOf(PixelRGB24, Resize{Width: w})), one(t, "odd.mkv", jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{Width: w}))
 		at, of, sum := pixels(t, rgb), pixels(t, jpg), 0.0
 		for y := range rgb.Height {
 			for x := range w {
@@ -271,5 +272,35 @@ func TestOddSizesKeepTheirLastRowAndColumn(t *testing.T) {
 		if mean := sum / float64(w*rgb.Height); mean > 12 {
 			t.Errorf("width %d: RGB and JPEG differ by %.1f levels of green in the mean", w, mean)
 		}
+	}
+}
+
+func TestGeometry(t *testing.T) {
+	whole := rect{0, 0, 1920, 1080}
+	for name, c := range map[string]struct {
+		resize Resize
+		want   geometry
+	}{
+		"as the source":             {Resize{Fit: FitContain}, geometry{whole, whole, 1920, 1080}},
+		"width alone":               {Resize{Width: 320, Fit: FitContain}, geometry{whole, rect{0, 0, 320, 180}, 320, 180}},
+		"height alone":              {Resize{Height: 90, Fit: FitContain}, geometry{whole, rect{0, 0, 160, 90}, 160, 90}},
+		"contain in a square":       {Resize{Width: 224, Height: 224, Fit: FitContain}, geometry{whole, rect{0, 0, 224, 126}, 224, 126}},
+		"contain in a tall box":     {Resize{Width: 100, Height: 900, Fit: FitContain}, geometry{whole, rect{0, 0, 100, 56}, 100, 56}},
+		"contain does not enlarge":  {Resize{Width: 4000, Height: 4000, Fit: FitContain}, geometry{whole, whole, 1920, 1080}},
+		"contain enlarges if told":  {Resize{Width: 3840, Fit: FitContain, Upscale: true}, geometry{whole, rect{0, 0, 3840, 2160}, 3840, 2160}},
+		"cover a square":            {Resize{Width: 224, Height: 224, Fit: FitCover}, geometry{rect{420, 0, 1080, 1080}, rect{0, 0, 224, 224}, 224, 224}},
+		"cover a strip":             {Resize{Width: 960, Height: 100, Fit: FitCover}, geometry{rect{0, 440, 1920, 200}, rect{0, 0, 960, 100}, 960, 100}},
+		"cover does not enlarge":    {Resize{Width: 2000, Height: 2000, Fit: FitCover}, geometry{rect{420, 0, 1080, 1080}, rect{0, 0, 1080, 1080}, 1080, 1080}},
+		"pad to a square":           {Resize{Width: 224, Height: 224, Fit: FitPad}, geometry{whole, rect{0, 48, 224, 126}, 224, 224}},
+		"pad around a small source": {Resize{Width: 2000, Height: 2000, Fit: FitPad}, geometry{whole, rect{40, 460, 1920, 1080}, 2000, 2000}},
+		"stretch":                   {Resize{Width: 64, Height: 512, Fit: FitStretch}, geometry{whole, rect{0, 0, 64, 512}, 64, 512}},
+		"stretch does not enlarge":  {Resize{Width: 64, Height: 2000, Fit: FitStretch}, geometry{whole, rect{0, 0, 64, 1080}, 64, 1080}},
+		"never nothing":             {Resize{Width: 1, Fit: FitContain}, geometry{whole, rect{0, 0, 1, 1}, 1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := c.resize.geometry(1920, 1080); got != c.want {
+				t.Errorf("geometry = %+v, want %+v", got, c.want)
+			}
+		})
 	}
 }

@@ -5,8 +5,11 @@ package decode
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -15,7 +18,7 @@ import (
 type job struct {
 	worker   *worker
 	fragment *media.Fragment
-	plan     *plan
+	plan     *plan.Plan
 	outputs  []Output
 	emit     func(media.Image) error
 
@@ -69,8 +72,8 @@ var (
 	errDoubtful = errors.New("the fragment is damaged, and the decoder is not new")
 )
 
-func newJob(w *worker, f *media.Fragment, pl *plan, outputs []Output, emit func(media.Image) error) *job {
-	j := &job{worker: w, fragment: f, plan: pl, outputs: outputs, emit: emit, frames: make([]frameState, len(pl.frames))}
+func newJob(w *worker, f *media.Fragment, pl *plan.Plan, outputs []Output, emit func(media.Image) error) *job {
+	j := &job{worker: w, fragment: f, plan: pl, outputs: outputs, emit: emit, frames: make([]frameState, len(pl.Frames))}
 	for k := range j.frames {
 		j.frames[k] = j.unsent(k)
 	}
@@ -79,14 +82,14 @@ func newJob(w *worker, f *media.Fragment, pl *plan, outputs []Output, emit func(
 
 // unsent is what is known of a frame before its packet is decoded.
 func (j *job) unsent(k int) frameState {
-	cut := j.plan.frames[k].cut
+	cut := j.plan.Frames[k].Cut
 	return frameState{damaged: cut, suspect: cut}
 }
 
 // missesPast notes that what precedes the fragment is not there or not whole.
 func (j *job) missesPast() {
 	j.taint.before = true
-	j.taint.own = j.plan.pics[0].entry == entryNone
+	j.taint.own = j.plan.Pictures[0].Entry == plan.EntryNone
 }
 
 // doubt notes that something is wrong. What libav makes of damage depends on what its memory holds, so from then on only what a new
@@ -128,7 +131,7 @@ func (j *job) fatal(k int, err error) error {
 	if j.worker.config.OnError != OnErrorFail {
 		return nil
 	}
-	return fmt.Errorf("decode %s: %w", j.gap(&j.plan.frames[k].info, 1, err, nil), errDamaged)
+	return fmt.Errorf("decode %s: %w", j.gap(&j.plan.Frames[k].Info, 1, err, nil), errDamaged)
 }
 
 // lose notes that a whole fragment gives nothing, for one reason.
@@ -139,7 +142,7 @@ func (j *job) lose(packets []int, err error) error {
 	for _, k := range packets {
 		j.frames[k].err = err
 	}
-	j.next = len(j.plan.inOrder)
+	j.next = len(j.plan.InOrder)
 	g := j.gap(nil, len(packets), err, j.unanswered(packets...))
 	j.gaps = append(j.gaps, g)
 	if j.worker.config.OnError == OnErrorFail {
@@ -170,7 +173,7 @@ func (j *job) got(k int, f frame) error {
 		return nil
 	}
 	s.out = true
-	if j.plan.frames[k].bare != nil {
+	if j.plan.Frames[k].HeaderOnly != nil {
 		return nil // there is nothing to see
 	}
 	j.decoded++
@@ -180,9 +183,9 @@ func (j *job) got(k int, f frame) error {
 			return err
 		}
 	}
-	s.damaged = s.damaged || own || referred && !j.plan.pics[k].intra
-	planned := &j.plan.frames[k]
-	if len(planned.outputs) == 0 || s.emitted {
+	s.damaged = s.damaged || own || referred && !j.plan.Pictures[k].Intra
+	planned := &j.plan.Frames[k]
+	if len(planned.Outputs) == 0 || s.emitted {
 		return nil
 	}
 	if own {
@@ -190,18 +193,18 @@ func (j *job) got(k int, f frame) error {
 			return err
 		}
 	}
-	if j.drops(s.damaged || planned.broken) {
+	if j.drops(s.damaged || planned.Broken) {
 		return nil
 	}
-	s.images = make([]media.Image, 0, len(planned.outputs))
-	for _, a := range planned.outputs {
-		o := j.outputs[a.output]
-		img, err := j.image(f, o, planned.info)
+	s.images = make([]media.Image, 0, len(planned.Outputs))
+	for _, a := range planned.Outputs {
+		o := j.outputs[a.Output]
+		img, err := j.image(f, o, planned.Info)
 		if err != nil {
 			s.err = fmt.Errorf("for sink %s: %w", o.Sink, err)
 			continue
 		}
-		img.Answers, img.Label = a.answer()
+		img.Answers, img.Label = a.Answer()
 		s.images = append(s.images, img)
 	}
 	return nil
@@ -226,7 +229,7 @@ func (j *job) image(f frame, o Output, info media.FrameInfo) (media.Image, error
 func (j *job) sent(k int) error {
 	s := &j.frames[k]
 	s.sent = true
-	if s.suspect || !s.out && j.plan.frames[k].bare == nil {
+	if s.suspect || !s.out && j.plan.Frames[k].HeaderOnly == nil {
 		if err := j.doubt(); err != nil {
 			return err
 		}
@@ -239,7 +242,7 @@ func (j *job) sent(k int) error {
 func (j *job) suspect(k int, v verdict) {
 	s := &j.frames[k]
 	s.suspect = true
-	s.damaged = s.damaged || v.uncovered || j.plan.track.CodecID == codecHEVC && !j.plan.frames[k].broken
+	s.damaged = s.damaged || v.uncovered || j.plan.Track.CodecID == h26x.HEVC && !j.plan.Frames[k].Broken
 }
 
 // finish emits what is left, when no frame comes any more.
@@ -250,7 +253,7 @@ func (j *job) finish() error {
 
 // resolved reports whether it is known what became of a packet.
 func (j *job) resolved(k int) bool {
-	return j.drained || j.frames[k].sent || !j.plan.frames[k].feed
+	return j.drained || j.frames[k].sent || !j.plan.Frames[k].Feed
 }
 
 // release emits, in presentation order, the images of which everything is known.
@@ -259,8 +262,8 @@ func (j *job) release() error {
 		j.pass(j.passed)
 		j.passed++
 	}
-	for ; j.next < len(j.plan.inOrder); j.next++ {
-		k := j.plan.inOrder[j.next]
+	for ; j.next < len(j.plan.InOrder); j.next++ {
+		k := j.plan.InOrder[j.next]
 		if k >= j.passed || !j.resolved(k) {
 			break
 		}
@@ -273,27 +276,27 @@ func (j *job) release() error {
 
 // pass takes a picture into what is known of the ones that later pictures refer to.
 func (j *job) pass(k int) {
-	planned, s, t := j.plan.frames[k], &j.frames[k], &j.taint
-	if planned.group != t.group {
-		*t = taint{group: planned.group, before: t.own}
+	planned, s, t := j.plan.Frames[k], &j.frames[k], &j.taint
+	if planned.Group != t.group {
+		*t = taint{group: planned.Group, before: t.own}
 	}
-	if k == j.plan.refresh.from {
+	if k == j.plan.Refresh.From {
 		t.refreshing = true
 	}
-	if k == j.plan.refresh.done && t.refreshing {
+	if k == j.plan.Refresh.Done && t.refreshing {
 		t.own = false
 	}
-	if !j.plan.pics[k].intra {
-		s.tainted = t.own || planned.leads && (t.leading || t.before)
+	if !j.plan.Pictures[k].Intra {
+		s.tainted = t.own || planned.Leads && (t.leading || t.before)
 	}
-	if !planned.feed || planned.disposable || planned.bare != nil {
+	if !planned.Feed || planned.Disposable || planned.HeaderOnly != nil {
 		return
 	}
 	lost := s.damaged || s.suspect && !s.out || !s.sent
 	// Where the past is missing libav has to guess, which is not a loss of this picture's data.
-	t.refreshing = t.refreshing && (!lost || planned.broken)
-	bad := lost || s.tainted || planned.broken
-	if planned.leads {
+	t.refreshing = t.refreshing && (!lost || planned.Broken)
+	bad := lost || s.tainted || planned.Broken
+	if planned.Leads {
 		t.leading = t.leading || bad
 	} else {
 		t.own = t.own || bad
@@ -311,14 +314,14 @@ func (j *job) endTainted() bool {
 
 // emitFrame emits the images of one frame, or notes why there are none.
 func (j *job) emitFrame(k int) error {
-	s, planned := &j.frames[k], j.plan.frames[k]
-	concealed := s.damaged || s.tainted || planned.broken
+	s, planned := &j.frames[k], j.plan.Frames[k]
+	concealed := s.damaged || s.tainted || planned.Broken
 	switch {
 	case !s.out && s.err == nil:
 		s.err = errNoPicture
 	case s.out && j.drops(concealed):
 		s.err, s.images = errConcealed, nil
-	case s.out && len(s.images) == len(planned.outputs):
+	case s.out && len(s.images) == len(planned.Outputs):
 		s.err = nil // what libav refused of it is concealed
 	}
 	if s.err != nil {
@@ -344,8 +347,8 @@ func (j *job) emitFrame(k int) error {
 // unanswered returns the times that lost frames would have answered.
 func (j *job) unanswered(packets ...int) (times []time.Time) {
 	for _, k := range packets {
-		for _, a := range j.plan.frames[k].outputs {
-			at, _ := a.answer()
+		for _, a := range j.plan.Frames[k].Outputs {
+			at, _ := a.Answer()
 			times = append(times, at...)
 		}
 	}
@@ -354,7 +357,7 @@ func (j *job) unanswered(packets ...int) (times []time.Time) {
 
 // miss notes a lost frame: in one gap with its neighbours that were lost for the same reason.
 func (j *job) miss(k int, err error) {
-	g := j.gap(&j.plan.frames[k].info, 1, err, j.unanswered(k))
+	g := j.gap(&j.plan.Frames[k].Info, 1, err, j.unanswered(k))
 	if n := len(j.gaps) - 1; n >= 0 {
 		if last := &j.gaps[n]; last.FrameIndex+last.FramesLost == g.FrameIndex && last.Detail == g.Detail {
 			last.FramesLost++
@@ -366,8 +369,21 @@ func (j *job) miss(k int, err error) {
 
 // outcome counts what came out, and names what did not.
 func (j *job) outcome() media.Outcome {
-	if len(j.gaps) == 1 && j.plan.samples > 0 && j.gaps[0].FramesLost == j.plan.samples {
+	if len(j.gaps) == 1 && j.plan.Samples > 0 && j.gaps[0].FramesLost == j.plan.Samples {
 		j.gaps[0].FrameIndex = media.WholeFragment
 	}
 	return media.Outcome{FramesDecoded: j.decoded, FramesConcealed: j.concealed, Gaps: j.gaps}
+}
+
+// named lists a few times for a message.
+func named(times []time.Time) string {
+	const most = 10
+	var text []string
+	for _, t := range times[:min(most, len(times))] {
+		text = append(text, t.UTC().Format(time.RFC3339Nano))
+	}
+	if n := len(times) - most; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(text, ", "), n)
+	}
+	return strings.Join(text, ", ")
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -87,9 +88,9 @@ func TestOnlyTheFragmentOfARequestWaits(t *testing.T) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			o := everyFrame()
-			o.Sample = Sample{Type: SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Minute}
+			o.Sample = plan.Sample{Type: plan.SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Minute}
 			last := len(frags[0].Blocks) - 1
-			o.Sample.Asked = []Request{{Time: frags[0].ProducerTime.Add(frags[0].Blocks[last].Time + time.Millisecond)}}
+			o.Sample.Asked = []plan.Request{{Time: frags[0].ProducerTime.Add(frags[0].Blocks[last].Time + time.Millisecond)}}
 			s := stream(t, newTestPool(t, nil), o)
 			first := s.Plan(frags[0])
 			images, ended := 0, make(chan error)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -33,14 +34,8 @@ func TestWhatRefersToALostFrameIsMarked(t *testing.T) {
 			c := newClip(t, name)
 			pool := newTestPool(t, nil)
 			first := c.fragments[0]
-			track, _ := first.VideoTrack()
-			var packets [][]byte
-			for _, b := range first.Blocks {
-				packets = append(packets, first.MKV[b.Offset:b.Offset+b.Size])
-			}
-			reader := newNALReader(track, codecSets(track), packets)
-			pics := reader.pictures(packets)
-			for lost := 1; lost < len(packets)-10; lost += 3 {
+			frames := plan.NewPlanner(plan.SkipAuto, requested(everyFrame())).Plan(first).Frames
+			for lost := 1; lost < len(frames)-10; lost += 3 {
 				images, _ := decodeAll(t, stream(t, pool, everyFrame()), []*media.Fragment{without(first, lost), c.fragments[1]})
 				marked := 0
 				for _, img := range images[0] {
@@ -51,7 +46,7 @@ func TestWhatRefersToALostFrameIsMarked(t *testing.T) {
 						t.Errorf("packet %d is lost: %d is not marked and not exact", lost, k)
 					}
 				}
-				if referred := !pics[lost].disposable; (marked > 0) != referred || marked >= len(packets)-1 {
+				if referred := !frames[lost].Disposable; (marked > 0) != referred || marked >= len(frames)-1 {
 					t.Errorf("packet %d is lost, others refer to it: %t; %d are marked", lost, referred, marked)
 				}
 				for _, img := range images[1] {
@@ -116,15 +111,15 @@ func TestALostIDRMarksItsGroup(t *testing.T) {
 func TestWholeStreamsHaveNoLostFrames(t *testing.T) {
 	for _, name := range append(slices.Clone(referenceClips), "refresh.mkv", "longgop.mkv", "bframes.mkv", "interlaced.mkv", "slices.mkv") {
 		for _, n := range []int{1, 3, 11} {
-			p := newPlanner(SkipAuto, []Output{everyFrame()})
+			p := plan.NewPlanner(plan.SkipAuto, requested(everyFrame()))
 			for i, f := range rechunk(t, "testdata/"+name, n) {
-				for k, frame := range p.plan(f).frames {
-					if frame.broken {
+				for k, frame := range p.Plan(f).Frames {
+					if frame.Broken {
 						t.Errorf("%s in fragments of %d: frame %d of fragment %d is taken for one that misses another", name, n, k, i)
 					}
 				}
 			}
-			p.end()
+			p.End()
 		}
 	}
 }

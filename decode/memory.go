@@ -4,19 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
-
-	"github.com/kvsframes/kvsframes/media"
 )
-
-// footprint estimates what a decoder of a track takes in bytes, of the largest of its sequence parameter sets. Where none
-// tells it, that is the most that there can be.
-func footprint(t media.Track, sets [][]byte) int64 {
-	if told := decoderMemory(t.CodecID, sets); told > 0 {
-		return told
-	}
-	size := pictureSize{uint32(max(0, t.Width)), uint32(max(0, t.Height)), 8, 1}
-	return (maxPictures + picturesBeside) * size.bytes(t.CodecID)
-}
 
 // memory is what all decoders of a pool may take together, by estimate. A fragment enters before it waits for a
 // worker, and in the order of its stream, so that whoever holds a worker has what it needs, and

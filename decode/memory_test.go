@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -137,15 +139,16 @@ func TestLargeDecodersShareTheirMemory(t *testing.T) {
 // TestFootprintIsThatOfThePictureBuffer has pictures of 160x90, coded as 160x96, in 4:2:0.
 func TestFootprintIsThatOfThePictureBuffer(t *testing.T) {
 	const picture = 160 * 96 * 2 // samples, and where blocks moved from
+	const picturesBeside = 3     // the one that is decoded, the last one, and one of another size
 	f := fragments(t, "testdata/bframes.mkv")[0]
-	pl := newPlanner(SkipAuto, []Output{everyFrame()}).plan(f)
-	_, sps, _ := readSPS(codecSets(f.Tracks[0])[0])
-	if want := int64(picture) * int64(sps.references+picturesBeside); pl.footprint != want || sps.references < 2 {
-		t.Errorf("%d bytes, want %d of %d references", pl.footprint, want, sps.references)
+	pl := plan.NewPlanner(plan.SkipAuto, requested(everyFrame())).Plan(f)
+	_, sps, _ := h26x.ParseAVCSPS(h26x.CodecDataUnits(h26x.AVC, f.Tracks[0].CodecPrivate)[0])
+	if want := int64(picture) * int64(sps.References+picturesBeside); pl.Footprint != want || sps.References < 2 {
+		t.Errorf("%d bytes, want %d of %d references", pl.Footprint, want, sps.References)
 	}
 	// What no set tells is taken for the most that there can be: 8K takes all of the default.
-	large := media.Track{CodecID: codecAVC, Width: 8192, Height: 4320}
-	if got, want := footprint(large, nil), int64(8192*4320*2*19); got != want || got < int64(DefaultConfig().MaxMemory) {
+	large := media.Track{CodecID: h26x.AVC, Width: 8192, Height: 4320}
+	if got, want := h26x.DecoderMemory(large.CodecID, large.Width, large.Height, nil), int64(8192*4320*2*19); got != want || got < int64(DefaultConfig().MaxMemory) {
 		t.Errorf("%d bytes, want %d", got, want)
 	}
 }

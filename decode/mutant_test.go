@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -49,7 +50,7 @@ type packets [][][]byte
 func packetsOf(f *media.Fragment) packets {
 	p := make(packets, len(f.Blocks))
 	for k, b := range f.Blocks {
-		eachNAL(f.MKV[b.Offset:b.Offset+b.Size], 4, func(nal []byte) { p[k] = append(p[k], bytes.Clone(nal)) })
+		h26x.EachNAL(f.MKV[b.Offset:b.Offset+b.Size], 4, func(nal []byte) { p[k] = append(p[k], bytes.Clone(nal)) })
 	}
 	return p
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -60,7 +61,7 @@ func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s := range p.streams {
-		s.planner.past.forget()
+		s.planner.Close()
 	}
 }
 
@@ -68,7 +69,7 @@ func (p *Pool) Close() {
 type Stream struct {
 	pool    *Pool
 	outputs []Output
-	planner *planner
+	planner *plan.Planner
 	line    line
 }
 
@@ -79,7 +80,7 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 			return nil, fmt.Errorf("configure output %s: %w", o.Sink, err)
 		}
 	}
-	s := &Stream{pool: p, outputs: outputs, planner: newPlanner(p.config.SkipFrame, outputs)}
+	s := &Stream{pool: p, outputs: outputs, planner: plan.NewPlanner(p.config.SkipFrame, requested(outputs...))}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.streams[s] = struct{}{}
@@ -94,51 +95,52 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 // and never after it has returned, and stops with emit's error or
 // the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
-	pl := s.planner.plan(f)
+	pl := s.planner.Plan(f)
 	let := func() {} // go of the fragment's media
-	if pl.decided == nil {
+	if !pl.Pending() {
 		whole := f
-		if !pl.nothing {
-			let = sync.OnceFunc(pl.hold.drop)
+		if !pl.Skipped {
+			let = sync.OnceFunc(pl.Release)
 		}
-		if f = pl.needed(f); f != whole {
+		if f = pl.Needed(f); f != whole {
 			let()
 		}
 	}
 	var turn *place // a fragment that emits nothing waits for nobody
-	if len(pl.frames) > 0 && !pl.nothing {
+	if len(pl.Frames) > 0 && !pl.Skipped {
 		turn = s.line.join()
 	}
 	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 		defer s.line.leave(turn)
-		if pl.nothing {
+		if pl.Skipped {
 			return media.Outcome{}, nil
 		}
-		if err := pl.wait(ctx); err != nil {
-			pl.giveUp()
+		if err := pl.Wait(ctx); err != nil {
+			pl.GiveUp()
 			return media.Outcome{}, err
 		}
-		defer pl.letLeads()
-		if pl.idle() {
+		defer pl.ReleaseLeads()
+		if pl.Idle() {
 			let()
 			return media.Outcome{}, nil
 		}
-		next := pl.next()
+		next := pl.Next()
 		if next != nil {
-			defer next.giveUp()
+			defer next.GiveUp()
 		}
-		before, err := pl.before(ctx)
+		decoder, err := pl.Before(ctx)
+		before, _ := decoder.(*continuous)
 		if err != nil {
 			return media.Outcome{}, err
 		}
-		size := pl.footprint
+		size := pl.Footprint
 		if before != nil {
 			size = 0 // its room came with it
 		}
 		w, room, err := s.worker(ctx, turn, size)
 		if err != nil {
 			if before != nil {
-				before.free()
+				before.Free()
 			}
 			return media.Outcome{}, err
 		}
@@ -188,18 +190,8 @@ func (p *Pool) dropKept() bool {
 	return false
 }
 
-// before waits for the decoder that goes on with the fragment; nil when there is none.
-func (pl *plan) before(ctx context.Context) (*continuous, error) {
-	if pl.chain == nil || pl.chain.after == nil {
-		return nil, nil
-	}
-	decoder, err := pl.chain.after.take(ctx)
-	c, _ := decoder.(*continuous)
-	return c, err
-}
-
 // MaxLookahead returns how many fragments beyond its own a function that Plan returned may wait for.
-func (s *Stream) MaxLookahead() int { return maxHeld }
+func (s *Stream) MaxLookahead() int { return plan.MaxLookahead }
 
 // Sinks returns the names of the sinks that the outputs make images for.
 func (s *Stream) Sinks() []string {
@@ -212,7 +204,7 @@ func (s *Stream) Sinks() []string {
 
 // Lost tells the stream that a fragment is missing between the last one that was planned and the
 // next. It belongs to the calls of Plan: in order, and from one goroutine at a time.
-func (s *Stream) Lost() { s.planner.lost() }
+func (s *Stream) Lost() { s.planner.Lost() }
 
 // End tells the stream that no fragment follows. It must be called once, after the last call of
 // Plan: functions that Plan has returned may wait for it, and a decoder that goes on from
@@ -222,8 +214,17 @@ func (s *Stream) End() []media.Gap {
 	s.pool.mu.Lock()
 	delete(s.pool.streams, s)
 	s.pool.mu.Unlock()
-	return s.planner.end()
+	return s.planner.End()
 }
 
 // errDamaged is the cause when on_error is fail and a fragment cannot be decoded.
 var errDamaged = errors.New("fragment is damaged and on_error is fail")
+
+// requested returns what the planner must know of outputs.
+func requested(outputs ...Output) []plan.Output {
+	asked := make([]plan.Output, len(outputs))
+	for i, o := range outputs {
+		asked[i] = plan.Output{Sink: o.Sink, Sample: o.Sample, Fast: o.Fast}
+	}
+	return asked
+}

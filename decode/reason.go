@@ -3,6 +3,7 @@ package decode
 import (
 	"errors"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -23,6 +24,9 @@ func reasonOf(err error) media.GapReason {
 	var e *reasonError
 	if errors.As(err, &e) {
 		return e.reason
+	}
+	if errors.Is(err, h26x.ErrTooManyReferences) {
+		return media.GapUnsupported
 	}
 	return media.GapDamaged
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
@@ -24,7 +25,7 @@ import (
 // recording is a file, and what comes of it.
 type recording struct {
 	data   []byte
-	sample Sample
+	sample plan.Sample
 	// starts are where the fragments start in data, and the end.
 	starts []int
 	frames [][]picked
@@ -53,7 +54,7 @@ func payloadOf(frags []*media.Fragment) (payload []byte) {
 
 // readFile reads a file as `run` does, and decodes what comes. Gaps are those of the source, which
 // have no frames, and of the decoder.
-func readFile(t testing.TB, pool *Pool, path string, sample Sample) (images []media.Image, gaps []media.Gap, err error) {
+func readFile(t testing.TB, pool *Pool, path string, sample plan.Sample) (images []media.Image, gaps []media.Gap, err error) {
 	t.Helper()
 	cfg := source.DefaultConfig()
 	cfg.Type, cfg.Paths = source.TypeFile, []string{path}
@@ -99,7 +100,7 @@ func readFile(t testing.TB, pool *Pool, path string, sample Sample) (images []me
 }
 
 // newRecording reads a whole file, whose fragments each start with mark.
-func newRecording(t *testing.T, data []byte, frags []*media.Fragment, sample Sample, mark []byte) *recording {
+func newRecording(t *testing.T, data []byte, frags []*media.Fragment, sample plan.Sample, mark []byte) *recording {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "whole.mkv")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -195,11 +196,11 @@ func (r *recording) check(t testing.TB, pool *Pool, path string, from, to int) s
 // comes out whole, and none is lost without a gap.
 func TestWhatDamageDoesNotTouchComesOutWhole(t *testing.T) {
 	rng := seeded(t)
-	all, keys := everyFrame().Sample, Sample{Type: SampleKeyframes, Clock: media.ClockProducer}
+	all, keys := everyFrame().Sample, plan.Sample{Type: plan.SampleKeyframes, Clock: media.ClockProducer}
 	for _, c := range []struct {
 		name    string
 		payload bool
-		sample  Sample
+		sample  plan.Sample
 	}{
 		{"testdata/bframes.mkv", false, all},
 		{"testdata/avc-cam-b.mkv", true, all},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -34,8 +35,8 @@ func spoiling(frags []*media.Fragment, recycled *int) []*media.Fragment {
 // TestWhatIsGivenBackIsReadNoMore holds whatever was decoded from memory that is overwritten when it is
 // given back against what is decoded from memory that stays.
 func TestWhatIsGivenBackIsReadNoMore(t *testing.T) {
-	thumbs, thirds := jpegOf(Sample{Type: SampleKeyframes}, Resize{Width: 80}), everyFrame()
-	thirds.Sample = Sample{Type: SampleStride, N: 3, Clock: media.ClockProducer}
+	thumbs, thirds := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{Width: 80}), everyFrame()
+	thirds.Sample = plan.Sample{Type: plan.SampleStride, N: 3, Clock: media.ClockProducer}
 	for name, frags := range map[string][]*media.Fragment{
 		"cut anywhere": rechunk(t, "testdata/bframes.mkv", 10),
 		"open groups":  rechunk(t, "testdata/opengop.mkv", 7),

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/asticode/go-astiav"
-
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -24,14 +24,14 @@ func BenchmarkRender(b *testing.B) {
 		from frame
 		to   Output
 	}{
-		"JPEG planes 320x180":         {f, jpegOf(Sample{}, Resize{Width: 320})},
-		"JPEG planes 1920x1080":       {f, jpegOf(Sample{}, Resize{})},
+		"JPEG planes 320x180":         {f, jpegOf(plan.Sample{}, Resize{Width: 320})},
+		"JPEG planes 1920x1080":       {f, jpegOf(plan.Sample{}, Resize{})},
 		"RGB 224x224":                 {f, rawOf(PixelRGB24, Resize{Width: 224, Height: 224, Fit: FitStretch})},
 		"RGB 1920x1080":               {f, rawOf(PixelRGB24, Resize{})},
 		"RGB 1280x720":                {f, rawOf(PixelRGB24, Resize{Width: 1280})},
 		"gray 1920x1080":              {f, rawOf(PixelGray, Resize{})},
 		"RGB 224x224 of 10 bit":       {deep, rawOf(PixelRGB24, Resize{Width: 224, Height: 224, Fit: FitStretch})},
-		"JPEG planes 320x180, 10 bit": {deep, jpegOf(Sample{}, Resize{Width: 320})},
+		"JPEG planes 320x180, 10 bit": {deep, jpegOf(plan.Sample{}, Resize{Width: 320})},
 	} {
 		b.Run(name, func(b *testing.B) {
 			r := newTestRenderer(b)
@@ -119,7 +119,7 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 	frags := fragments(b, clip)
 	for name, o := range map[string]Output{
-		"JPEG 320":    jpegOf(Sample{Type: SampleAll}, Resize{Width: 320}),
+		"JPEG 320":    jpegOf(plan.Sample{Type: plan.SampleAll}, Resize{Width: 320}),
 		"RGB 224x224": rawOf(PixelRGB24, Resize{Width: 224, Height: 224, Fit: FitStretch}),
 		"gray 2x2":    rawOf(PixelGray, Resize{Width: 30, Height: 17, Fit: FitStretch}),
 	} {
@@ -145,9 +145,9 @@ func BenchmarkFast(b *testing.B) {
 		b.Skip("KVSFRAMES_CLIP names no clip")
 	}
 	frags := fragments(b, clip)
-	for name, sample := range map[string]Sample{
-		"key frames":   {Type: SampleKeyframes, Clock: media.ClockProducer},
-		"one a second": {Type: SampleInterval, Interval: time.Second, Clock: media.ClockProducer},
+	for name, sample := range map[string]plan.Sample{
+		"key frames":   {Type: plan.SampleKeyframes, Clock: media.ClockProducer},
+		"one a second": {Type: plan.SampleInterval, Interval: time.Second, Clock: media.ClockProducer},
 	} {
 		b.Run(name, func(b *testing.B) {
 			whole := rawOf(PixelRGB24, Resize{Width: 320})

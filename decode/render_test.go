@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/asticode/go-astiav"
+	"github.com/kvsframes/kvsframes/decode/plan"
 )
 
 // drawn returns a picture whose samples are those of value, by plane.
@@ -165,7 +166,7 @@ func TestAllProcessorsGiveTheSamePixels(t *testing.T) {
 	}{{astiav.PixelFormatYuv420P, 8}, {astiav.PixelFormatYuv420P10Le, 10}, {astiav.PixelFormatGray8, 8}} {
 		f, _ := noise(t, 333, 211, c.format, c.depth)
 		for _, o := range []Output{
-			jpegOf(Sample{}, Resize{}), jpegOf(Sample{}, Resize{Width: 101}),
+			jpegOf(plan.Sample{}, Resize{}), jpegOf(plan.Sample{}, Resize{Width: 101}),
 			rawOf(PixelRGB24, Resize{}), rawOf(PixelRGB24, Resize{Width: 50}), rawOf(PixelBGR24, Resize{Width: 200}),
 			rawOf(PixelGray, Resize{}), rawOf(PixelNV12, Resize{}), rawOf(PixelYUV420P, Resize{Width: 7}),
 		} {
@@ -224,7 +225,7 @@ func TestAPictureOfTwiceTheSizeIsNotShifted(t *testing.T) {
 func TestAnImageThatNoJPEGHoldsIsRefused(t *testing.T) {
 	f := drawn(t, 512, 2, astiav.PixelFormatYuv420P, func(int, int, int) uint16 { return 128 })
 	for _, fit := range []Fit{FitContain, FitCover, FitPad, FitStretch} {
-		o := jpegOf(Sample{}, Resize{Height: 300, Upscale: true, Fit: fit})
+		o := jpegOf(plan.Sample{}, Resize{Height: 300, Upscale: true, Fit: fit})
 		if out, err := newTestRenderer(t).render(f, o); err == nil {
 			t.Errorf("%s: an image of %dx%d was made", fit, out.w, out.h)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -15,43 +16,43 @@ import (
 func untold(t *testing.T, sps []byte) []byte {
 	t.Helper()
 	const level = 2
-	payload := unescape(sps[1:], len(sps))
+	payload := h26x.Unescape(sps[1:], len(sps))
 	payload[level] = 51
-	b := bitReader{data: payload}
-	if profile := b.bits(8); profile != 100 {
+	b := h26x.NewBitReader(payload)
+	if profile := b.Bits(8); profile != 100 {
 		t.Fatalf("profile %d", profile)
 	}
-	b.skip(16)
+	b.Skip(16)
 	for range 4 {
-		b.ue() // id, chroma format, bit depths
+		b.UE() // id, chroma format, bit depths
 	}
-	b.bit()
-	if b.bit() == 1 {
+	b.Bit()
+	if b.Bit() == 1 {
 		t.Fatal("there are scaling lists")
 	}
-	b.ue()
-	if b.ue() != 0 { // pic_order_cnt_type
+	b.UE()
+	if b.UE() != 0 { // pic_order_cnt_type
 		t.Fatal("another order count")
 	}
-	b.ue()
-	b.ue()
-	b.bit()
-	b.ue()
-	b.ue()
-	if b.bit() == 0 { // frame_mbs_only_flag
-		b.bit()
+	b.UE()
+	b.UE()
+	b.Bit()
+	b.UE()
+	b.UE()
+	if b.Bit() == 0 { // frame_mbs_only_flag
+		b.Bit()
 	}
-	b.bit()
-	if b.bit() == 1 {
+	b.Bit()
+	if b.Bit() == 1 {
 		for range 4 {
-			b.ue()
+			b.UE()
 		}
 	}
-	w := bitWriter{}
-	w.copy(payload, 0, b.at)
-	w.bit(0) // vui_parameters_present_flag
-	w.bit(1)
-	return append([]byte{sps[0]}, escape(w.data)...)
+	w := h26x.BitWriter{}
+	w.Copy(payload, 0, b.Pos())
+	w.Bit(0) // vui_parameters_present_flag
+	w.Bit(1)
+	return append([]byte{sps[0]}, h26x.Escape(w.Bytes())...)
 }
 
 // TestPicturesAreHeldBackForAsLongAsTheirOrderNeeds has streams that hold back many pictures, or do not tell how many.
@@ -62,10 +63,10 @@ func TestPicturesAreHeldBackForAsLongAsTheirOrderNeeds(t *testing.T) {
 			track, blocks := blocksIn(f, form{asIs, lengths, false})
 			frags := map[string]*media.Fragment{"as it is": f}
 			if clip != "sixteen-b.mkv" {
-				sets := codecSets(track)
-				at := slices.IndexFunc(sets, func(nal []byte) bool { return nalType(codecAVC, nal) == avcSPS })
+				sets := h26x.CodecDataUnits(track.CodecID, track.CodecPrivate)
+				at := slices.IndexFunc(sets, func(nal []byte) bool { return h26x.NALType(h26x.AVC, nal) == h26x.AVCTypeSPS })
 				sets[at] = untold(t, sets[at])
-				track.CodecPrivate = annexB(sets)
+				track.CodecPrivate = h26x.AnnexB(sets)
 				frags["untold"] = fragmentOf(t, track, blocks)
 			}
 			for name, frag := range frags {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -49,13 +51,13 @@ func (w *worker) free() {
 // fragment decodes, renders and encodes what pl wants of f. before is the decoder that
 // goes on with the fragment, if there is one; it passes to the worker. It is not called for a
 // fragment of which nothing is needed.
-func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan, before *continuous, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
+func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan.Plan, before *continuous, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
 	job := newJob(w, f, pl, outputs, emit)
 	if len(f.Tracks) == 0 && len(f.Blocks) > 0 {
 		g := media.Gap{Stream: f.Stream, FragmentNumber: f.Number, FrameIndex: media.WholeFragment, ProducerTime: f.ProducerTime, Reason: media.GapDamaged, Detail: errNoTracks.Error()}
 		return media.Outcome{Gaps: []media.Gap{g}}, nil
 	}
-	if len(pl.frames) == 0 { // what was cut off, or a stream without video, is a gap already
+	if len(pl.Frames) == 0 { // what was cut off, or a stream without video, is a gap already
 		return media.Outcome{}, nil
 	}
 	if err := w.decode(ctx, job, before); err != nil {
@@ -68,31 +70,31 @@ func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan, befo
 // decode runs a decoder over the fragment. The error is the context's or emit's, or the first
 // one of the data when that ends the run; what else the data caused is in the job.
 func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
-	track := j.plan.track
+	track := j.plan.Track
 	err := supported(track)
 	if pixels := int64(track.Width) * int64(track.Height); err == nil && pixels > w.config.MaxPixels {
 		err = reason(media.GapUnsupported, fmt.Errorf("picture of %dx%d pixels is too large, max_pixels is %d", track.Width, track.Height, w.config.MaxPixels))
 	}
 	if err == nil {
-		err = j.plan.refused
+		err = j.plan.Refused
 	}
 	if err != nil {
 		if before != nil {
-			before.free()
+			before.Free()
 		}
-		return j.lose(j.plan.inOrder, err)
+		return j.lose(j.plan.InOrder, err)
 	}
 	d := openHeader(j.fragment, track)
 	defer d.free()
-	w.renderer.track, w.renderer.fieldPictures = d.facts(), track.CodecID == codecHEVC
-	feed := feeder{worker: w, plan: j.plan, mkv: j.fragment.MKV, byStream: j.plan.form.byStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
+	w.renderer.track, w.renderer.fieldPictures = d.facts(), track.CodecID == h26x.HEVC
+	feed := feeder{worker: w, plan: j.plan, mkv: j.fragment.MKV, byStream: j.plan.Form.ByStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return j.got(k, f)
 	}}
-	open := func() (codec, error) { return openDecoder(track.CodecID, d.video, j.plan.form, w.config.MaxPixels) }
-	if j.plan.chain != nil {
+	open := func() (codec, error) { return openDecoder(track.CodecID, d.video, j.plan.Form, w.config.MaxPixels) }
+	if j.plan.Chain != nil {
 		return w.decodeChained(ctx, j, &feed, before, open)
 	}
 	return w.decodeAlone(j, &feed, open)
@@ -102,8 +104,8 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 // used before does not decode damage: there the fragment is decoded again, by a new one, so that what
 // comes of it is always the same.
 func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) error {
-	track, form := j.plan.track, j.plan.form
-	key := decoderKey{j.fragment.Stream, track.CodecID, form.codecData, form.inBand, track.Width, track.Height, w.renderer.track}
+	track, form := j.plan.Track, j.plan.Form
+	key := decoderKey{j.fragment.Stream, track.CodecID, form.CodecData, form.InBand, track.Width, track.Height, w.renderer.track}
 	for j.used = true; ; {
 		c, err := w.decoders.get(key, func(decoderKey) (keptDecoder, error) {
 			j.used = false
@@ -114,12 +116,12 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 			return keptDecoder{opened, w.room.pass()}, nil
 		})
 		if err != nil {
-			return j.lose(j.plan.inOrder, err)
+			return j.lose(j.plan.InOrder, err)
 		}
 		w.room.free() // one that was kept has room already
 		feed.codec = c.codec
 		err = feed.feed(0)
-		if j.doubtful || form.replaced {
+		if j.doubtful || form.Replaced {
 			*w.room = *c.room.pass() // for the one that decodes the fragment again
 			w.decoders.drop(key)
 		} else {
@@ -135,18 +137,18 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 // decodeChained decodes a fragment with the decoder of the one before, or with a new one
 // that is led up to it, and hands the decoder on if the next fragment may want it.
 func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous, open func() (codec, error)) error {
-	chain := j.plan.chain
+	chain := j.plan.Chain
 	if c == nil {
 		opened, err := open()
 		if err != nil {
-			return j.lose(j.plan.inOrder, err)
+			return j.lose(j.plan.InOrder, err)
 		}
 		c = &continuous{codec: opened, room: w.room.pass()}
-		if chain.after != nil { // the decoder was lost on its way
+		if chain.After != nil { // the decoder was lost on its way
 			j.missesPast()
 		}
 	}
-	err := w.leadUp(ctx, c, chain.lead)
+	err := w.leadUp(ctx, c, chain.Lead)
 	if c.tainted {
 		j.missesPast()
 	}
@@ -154,47 +156,36 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 	if err == nil {
 		err = feed.feed(0)
 	}
-	if err != nil || chain.next == nil {
-		c.free()
+	if err != nil || chain.Next == nil {
+		c.Free()
 		return err
 	}
-	c.base += int64(len(j.plan.frames))
+	c.base += int64(len(j.plan.Frames))
 	c.tainted = j.endTainted()
-	chain.next.give(c)
+	chain.Next.Give(c)
 	return nil
 }
 
 // leadUp decodes the fragments before, whose frames nobody wants.
-func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []lead) error {
+func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []plan.Lead) error {
 	for _, l := range fragments {
-		// All that others may refer to is needed, whatever was wanted of the fragment.
-		pl := *l.plan
-		pl.frames = make([]plannedFrame, len(l.plan.frames))
-		for k := range pl.frames {
-			f := &l.plan.frames[k]
-			pl.frames[k] = plannedFrame{last: f.last, packet: f.packet, feed: !f.disposable}
-		}
-		// What leads the first group misses its references, and nobody needs it.
-		matters := func(k int) bool {
-			f := l.plan.frames[k]
-			return !f.leads || f.group != l.plan.frames[l.from].group
-		}
+		pl := l.Whole()
 		feed := feeder{
-			worker: w, codec: c.codec, plan: &pl, mkv: l.mkv, byStream: true, base: c.base,
+			worker: w, codec: c.codec, plan: pl, mkv: l.Media, byStream: true, base: c.base,
 			got: func(k int, f frame) error {
 				own, _ := f.damage()
-				c.tainted = c.tainted || own && matters(k)
+				c.tainted = c.tainted || own && l.Matters(k)
 				return ctx.Err()
 			},
 			suspect: func(k int, v verdict) {
-				c.tainted = c.tainted || (v.uncovered || pl.track.CodecID == codecHEVC) && matters(k)
+				c.tainted = c.tainted || (v.uncovered || pl.Track.CodecID == h26x.HEVC) && l.Matters(k)
 			},
 			failed: func(int, error) error { c.tainted = true; return nil },
 		}
-		if err := feed.feed(l.from); err != nil {
+		if err := feed.feed(l.From); err != nil {
 			return err
 		}
-		c.base += int64(len(pl.frames))
+		c.base += int64(len(pl.Frames))
 	}
 	return nil
 }

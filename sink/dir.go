@@ -3,7 +3,6 @@ package sink
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -24,8 +23,8 @@ const tempPrefix = ".kvsframes-tmp-"
 // A file is written under a name of its own beside its final place and then
 // renamed, so that it is there whole or not at all. A process that is killed may
 // leave such a file behind; its name starts with ".kvsframes-tmp-", and nothing reads
-// it. When the store first writes to a folder it removes those that are older than an hour
-// there: younger ones may be those of another program that is writing at the same time.
+// it. When the store first writes to a folder it removes those that nobody has locked and that are
+// older than an hour: others may be those of another program that is writing at the same time.
 type Dir struct {
 	root  *os.Root
 	fsync bool
@@ -58,13 +57,14 @@ func (d *Dir) Close() error {
 
 // Put implements Store. IfAbsent takes a file system with hard links.
 func (d *Dir) Put(ctx context.Context, key string, body []byte, opts PutOptions) error {
-	if err := checkFileKey(key); err != nil {
+	w, err := d.begin(ctx, key, opts)
+	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+	if err = w.write(ctx, body); err == nil {
+		err = w.commit(ctx)
 	}
-	if err := d.put(ctx, key, body, opts.IfAbsent); err != nil {
+	if err = errors.Join(err, w.Abandon()); err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	return nil
@@ -126,30 +126,6 @@ func checkFileKey(key string) error {
 	return nil
 }
 
-func (d *Dir) put(ctx context.Context, key string, body []byte, ifAbsent bool) error {
-	temp := path.Join(path.Dir(key), tempPrefix+rand.Text())
-	file, err := d.create(temp)
-	if err != nil {
-		return err
-	}
-	d.sweep(ctx, path.Dir(key), file)
-	err = write(file, body, d.fsync)
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		err = d.place(temp, key, ifAbsent)
-	}
-	if err != nil || ifAbsent {
-		// After a link the file has two names, of which one has done its work.
-		err = errors.Join(err, d.root.Remove(temp))
-	}
-	if err == nil && d.fsync {
-		err = d.syncFolder(path.Dir(key))
-	}
-	return err
-}
-
 // create opens a new file, and makes the folders that it needs.
 func (d *Dir) create(name string) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
@@ -176,15 +152,6 @@ func (d *Dir) makeFolder(name string) error {
 		err = d.syncFolder(path.Dir(name))
 	}
 	return err
-}
-
-// write fills and closes a file.
-func write(file *os.File, body []byte, fsync bool) error {
-	_, err := file.Write(body)
-	if err == nil && fsync {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
 }
 
 // place gives a finished file the name of its key.

@@ -1,10 +1,13 @@
 package sink_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,10 +55,72 @@ func dirHarness(fsync bool) storetest.Open {
 			Get: func(_ context.Context, key string) ([]byte, error) {
 				return os.ReadFile(filepath.Join(root, filepath.FromSlash(key)))
 			},
-			// No unfinished file is left behind by any test of the suite.
-			List: func(context.Context) ([]string, error) { return files(root) },
+			List:       func(context.Context) ([]string, error) { return filesThat(root, false) },
+			Unfinished: func(context.Context) ([]string, error) { return filesThat(root, true) },
+			Kill:       func(tb testing.TB, key string, body []byte) { killWriter(tb, root, key, body) },
 		}
 	}
+}
+
+// filesThat returns the files below root that are, or are not, unfinished.
+func filesThat(root string, unfinished bool) ([]string, error) {
+	all, err := files(root)
+	return slices.DeleteFunc(all, func(name string) bool {
+		return strings.HasPrefix(filepath.Base(name), ".kvsframes-tmp-") != unfinished
+	}), err
+}
+
+// Variables of a process that writes to a directory until it is killed.
+const killedRoot, killedKey = "KVSFRAMES_TEST_KILLED_ROOT", "KVSFRAMES_TEST_KILLED_KEY"
+
+// killWriter has body written to key by a process that is killed before it commits, two hours ago.
+func killWriter(tb testing.TB, root, key string, body []byte) {
+	tb.Helper()
+	writer := exec.Command(os.Args[0], "-test.run=^TestWriteUntilKilled$")
+	writer.Env = append(os.Environ(), killedRoot+"="+root, killedKey+"="+key)
+	writer.Stdin = bytes.NewReader(body)
+	var exit *exec.ExitError
+	if out, err := writer.CombinedOutput(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
+		tb.Fatalf("the writer was not killed: %v, %s", err, out)
+	}
+	left, err := filesThat(root, true)
+	if err != nil || len(left) != 1 {
+		tb.Fatalf("the writer left %q (%v), want a file", left, err)
+	}
+	name, old := filepath.Join(root, left[0]), time.Now().Add(-2*time.Hour)
+	if info, err := os.Stat(name); err != nil || info.Size() != int64(len(body)) {
+		tb.Fatalf("the writer left %v (%v), want %d bytes", info, err, len(body))
+	}
+	if err := os.Chtimes(name, old, old); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// TestWriteUntilKilled is the process that killWriter starts, and no test otherwise.
+func TestWriteUntilKilled(t *testing.T) {
+	root := os.Getenv(killedRoot)
+	if root == "" {
+		return
+	}
+	body, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := openDir(t, root, false).Create(t.Context(), os.Getenv(killedKey), sink.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(t.Context(), body); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-t.Context().Done() // the signal is on its way
 }
 
 func TestDirConformsToTheContract(t *testing.T) { storetest.Run(t, dirHarness(false)) }
@@ -222,4 +287,33 @@ func TestLeftoversOfEarlierRunsAreSweptWhereTheStoreWrites(t *testing.T) {
 	leave("cam/"+name, 2*time.Hour)
 	put("cam/2.jpg")
 	check(append(stay, "cam/1.jpg", "cam/2.jpg", "cam/"+name)...)
+}
+
+// A file that is still written is no leftover, however long nothing has come.
+func TestAFileThatIsStillWrittenIsNotSwept(t *testing.T) {
+	root := t.TempDir()
+	w, err := openDir(t, root, false).Create(t.Context(), "cam/1.tar", sink.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(t.Context(), []byte("one ")); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filesThat(root, true)
+	old := time.Now().Add(-1000 * time.Hour)
+	if err := errors.Join(err, os.Chtimes(filepath.Join(root, left[0]), old, old)); err != nil {
+		t.Fatal(err)
+	}
+	if err := openDir(t, root, false).Put(t.Context(), "cam/2.jpg", []byte("x"), sink.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(t.Context(), []byte("two")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(root, "cam", "1.tar")); err != nil || string(got) != "one two" {
+		t.Errorf("the object is %q (%v)", got, err)
+	}
 }

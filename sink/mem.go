@@ -47,6 +47,46 @@ func (m *Mem) Put(ctx context.Context, key string, body []byte, opts PutOptions)
 	return nil
 }
 
+// Create implements Store.
+func (m *Mem) Create(ctx context.Context, key string, opts PutOptions) (ObjectWriter, error) {
+	if err := CheckKey(key); err != nil {
+		return nil, err
+	}
+	return &memWriter{store: m, key: key, opts: opts}, ctx.Err()
+}
+
+// memWriter is an object that is not in its store yet.
+type memWriter struct {
+	store *Mem
+	key   string
+	opts  PutOptions
+	body  bytes.Buffer
+	ended bool
+}
+
+func (w *memWriter) Write(ctx context.Context, p []byte) error {
+	if w.ended {
+		return errEnded
+	}
+	w.body.Write(p)
+	return ctx.Err()
+}
+
+func (w *memWriter) Commit(ctx context.Context) error {
+	if w.ended {
+		return errEnded
+	}
+	err := w.store.Put(ctx, w.key, w.body.Bytes(), w.opts)
+	w.ended = err == nil
+	return err
+}
+
+func (w *memWriter) Abandon() error {
+	w.ended = true
+	w.body = bytes.Buffer{}
+	return nil
+}
+
 // Holds implements Store.
 func (m *Mem) Holds(ctx context.Context, key string, body []byte) (bool, error) {
 	if err := ctx.Err(); err != nil {

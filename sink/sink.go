@@ -2,11 +2,20 @@ package sink
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // Options holds New's optional settings.
@@ -84,4 +93,147 @@ func (s *Sink) put(ctx context.Context, key string, body []byte, opts PutOptions
 		s.bytes.Add(int64(len(body)))
 	}
 	return err
+}
+
+// write stores an image when the sink has a place free, and returns the record that says so. With
+// if_exists: skip and an object that is there already the record is marked as Skipped, and as
+// Differs unless the object holds just this image.
+func (s *Sink) write(ctx context.Context, img media.Image) (media.Record, error) {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return media.Record{}, ctx.Err()
+	}
+	defer func() { <-s.slots }()
+
+	sum := sha256.Sum256(img.Data)
+	record := media.Record{
+		FrameInfo: img.FrameInfo,
+		Sink:      s.config.Name,
+		Key:       s.path.Image(img, s.runID),
+		Format:    img.Format,
+		Width:     img.Width,
+		Height:    img.Height,
+		Bytes:     int64(len(img.Data)),
+		SHA256:    hex.EncodeToString(sum[:]),
+		Concealed: img.Concealed,
+		Answers:   img.Answers,
+		Label:     img.Label,
+		Tags:      img.Tags,
+	}
+	err := s.place(ctx, &record, img)
+	if err != nil {
+		return media.Record{}, fmt.Errorf("write image: %w", err)
+	}
+	s.log.DebugContext(ctx, "wrote image", "key", record.Key, "bytes", len(img.Data), "skipped", record.Skipped, "differs", record.Differs)
+	return record, nil
+}
+
+// maxVanished is how often an object may be there when it is written and gone when it is looked at.
+const maxVanished = 3
+
+// place puts an image, or notes in its record what is there instead.
+func (s *Sink) place(ctx context.Context, record *media.Record, img media.Image) error {
+	opts := PutOptions{
+		ContentType: img.ContentType,
+		Metadata:    metadata(s.config.Destination.Metadata, img, s.runID),
+		IfAbsent:    s.config.Destination.IfExists != IfExistsOverwrite,
+	}
+	var err error
+	for range maxVanished {
+		err = s.put(ctx, record.Key, img.Data, opts)
+		if s.config.Destination.IfExists != IfExistsSkip || !errors.Is(err, ErrExist) {
+			return err
+		}
+		var same bool
+		same, err = s.store.Holds(ctx, record.Key, img.Data)
+		if !errors.Is(err, fs.ErrNotExist) {
+			record.Skipped, record.Differs = true, !same
+			return err
+		}
+	}
+	return err
+}
+
+// writePart writes the manifest part of a fragment whose images are all durable: a line for each
+// record that does not differ from its object. Without a line, or with a sink without manifest, there
+// is no part. A part that is there already is replaced, because the new one says what this run asked
+// for, unless an object differs: then it may be the part of that object, and stays. With if_exists:
+// fail a part that is there is an error that is ErrExist.
+func (s *Sink) writePart(ctx context.Context, f *media.Fragment, records []media.Record) error {
+	whole := slices.DeleteFunc(slices.Clone(records), func(r media.Record) bool { return r.Differs })
+	if s.manifest == nil || len(whole) == 0 {
+		return nil
+	}
+	part, err := encodePart(whole, s.digest)
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	key := s.manifest.Part(f, s.config.Name, s.runID)
+	partial := len(whole) < len(records)
+	err = s.put(ctx, key, part, PutOptions{
+		ContentType: partContentType,
+		IfAbsent:    partial || s.config.Destination.IfExists == IfExistsFail,
+	})
+	if partial && errors.Is(err, ErrExist) {
+		s.log.WarnContext(ctx, "left a manifest part as it was: it may name objects that were there already and differ", "key", key, "records", len(whole))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	s.log.DebugContext(ctx, "wrote manifest", "key", key, "records", len(whole))
+	return nil
+}
+
+// metadata returns the user metadata of an image. The names of the kvs set and
+// their values (times in milliseconds since the Unix epoch) are those of the
+// managed image delivery (Kinesis Video Streams Developer Guide, Automated image
+// generation). A clock that is unknown is left out.
+func metadata(set MetadataSet, img media.Image, runID string) map[string]string {
+	if set == MetadataNone {
+		return nil
+	}
+	m := map[string]string{"aws_kinesisvideo_fragment_number": headerValue(img.FragmentNumber)}
+	for name, t := range map[string]time.Time{
+		"aws_kinesisvideo_producer_timestamp": img.ProducerTime,
+		"aws_kinesisvideo_server_timestamp":   img.ServerTime,
+	} {
+		if !t.IsZero() {
+			m[name] = strconv.FormatInt(t.UnixMilli(), 10)
+		}
+	}
+	if set != MetadataFull {
+		return m
+	}
+	m["kvsframes_stream"] = headerValue(img.Stream)
+	m["kvsframes_sink"] = headerValue(img.Sink)
+	m["kvsframes_frame_index"] = strconv.Itoa(img.Index)
+	m["kvsframes_pts_ms"] = strconv.FormatInt(milliseconds(img.PTS), 10)
+	m["kvsframes_keyframe"] = strconv.FormatBool(img.Key)
+	m["kvsframes_width"] = strconv.Itoa(img.Width)
+	m["kvsframes_height"] = strconv.Itoa(img.Height)
+	m["kvsframes_format"] = headerValue(img.Format)
+	if runID != "" {
+		m["kvsframes_run_id"] = headerValue(runID)
+	}
+	return m
+}
+
+// maxHeaderValue bounds a metadata value, in bytes: S3 takes 2 KB for all of an
+// object's (Amazon S3 User Guide, Working with object metadata).
+const maxHeaderValue = 384
+
+// headerValue makes text fit for an HTTP header: all but visible ASCII, and the
+// percent sign, is escaped as in a URL, so that it can be read back.
+func headerValue(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text) && b.Len() < maxHeaderValue; i++ {
+		if c := text[i]; c <= ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

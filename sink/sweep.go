@@ -10,8 +10,7 @@ import (
 )
 
 const (
-	// sweepAge is how old an unfinished file must be to be taken for a leftover: no write
-	// takes an hour.
+	// sweepAge is how old an unfinished file must be to be taken for a leftover, if it is not locked.
 	sweepAge = time.Hour
 	// maxSweptFolders is the number of folders that a store sweeps: the first ones that it
 	// writes to. Leftovers of earlier runs lie there, and memory and work are bounded.
@@ -71,8 +70,20 @@ func (d *Dir) sweep(ctx context.Context, folder string, fresh *os.File) {
 			}
 			name := path.Join(folder, e.Name())
 			if info, err := d.root.Lstat(name); err == nil && info.Mode().IsRegular() && made.ModTime().Sub(info.ModTime()) > sweepAge {
-				_ = d.root.Remove(name)
+				d.removeLeftover(name)
 			}
 		}
+	}
+}
+
+// removeLeftover removes an unfinished file unless somebody has locked it.
+func (d *Dir) removeLeftover(name string) {
+	file, err := d.root.Open(name)
+	if err != nil {
+		return
+	}
+	defer file.Close() // only read
+	if taken, _ := lock(file); !taken {
+		_ = d.root.Remove(name)
 	}
 }

@@ -208,7 +208,7 @@ func (p *program) newRootCommand() *cobra.Command {
 		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", defaultColumns)))
+	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(
 		p.newRunCommand(),
@@ -220,6 +220,30 @@ func (p *program) newRootCommand() *cobra.Command {
 		p.newVersionCommand(),
 	)
 	return root
+}
+
+// printUsage prints the usage of a command, its flags within 80 columns. cobra's templates could do the same, but the linker keeps
+// every exported method of a program that has text/template in it: a third of the program's size.
+func printUsage(cmd *cobra.Command) error {
+	w := cmd.OutOrStderr()
+	line := cmd.UseLine()
+	if cmd.HasAvailableSubCommands() {
+		line = cmd.CommandPath() + " [command]"
+	}
+	fmt.Fprintf(w, "Usage:\n  %s\n", line)
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprint(w, "\nCommands:\n")
+		for _, sub := range cmd.Commands() {
+			if sub.IsAvailableCommand() {
+				fmt.Fprintf(w, "  %-*s %s\n", sub.NamePadding(), sub.Name(), sub.Short)
+			}
+		}
+	}
+	_, err := fmt.Fprintf(w, "\nFlags:\n%s", cmd.LocalFlags().FlagUsagesWrapped(defaultColumns))
+	if cmd.HasAvailableSubCommands() {
+		_, err = fmt.Fprintf(w, "\n`%s COMMAND --help` tells more about a command.\n", cmd.CommandPath())
+	}
+	return err
 }
 
 // knownCommand refuses words after the program's name that are no command.

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
-	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
@@ -32,14 +32,14 @@ type planFlags struct {
 }
 
 // rateFlag is a frame rate as a flag.
-type rateFlag struct{ decode.Rate }
+type rateFlag struct{ plan.Rate }
 
 func (f *rateFlag) Set(text string) error { return f.UnmarshalText([]byte(text)) }
 func (f *rateFlag) Type() string          { return "RATE" }
 
 // String returns nothing for no rate.
 func (f *rateFlag) String() string {
-	if f.Rate == (decode.Rate{}) {
+	if f.Rate == (plan.Rate{}) {
 		return ""
 	}
 	return f.Rate.String()
@@ -207,7 +207,7 @@ func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]strin
 }
 
 // addListed counts listed fragments until a limit of the settings is reached.
-func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], c source.Config, rate decode.Rate) error {
+func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], c source.Config, rate plan.Rate) error {
 	until := c.End.Timestamp
 	for f, err := range list {
 		if err != nil {

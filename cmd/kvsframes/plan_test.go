@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 )
 
 // planSinks are one sink of each sampler.
@@ -166,7 +166,7 @@ func TestGridPointsHaveTheFirstInstantAndNotTheLast(t *testing.T) {
 		{"30000/1001", 0, 1001, 30000},
 		{"1/60", 1, 59, 0},
 	} {
-		var s decode.Sample
+		var s plan.Sample
 		if err := s.Rate.UnmarshalText([]byte(test.sample)); err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
@@ -58,7 +58,7 @@ type sinkPlan struct {
 	// Estimate reports whether the two are estimates.
 	Estimate bool `json:"estimated"`
 
-	sample   decode.Sample
+	sample   plan.Sample
 	nonkey   bool
 	manifest bool
 	seen     int64 // frames that a stride or a list of indices has counted
@@ -74,7 +74,7 @@ type request struct {
 }
 
 // requestsOf returns the times that a sampler asks for, in order, each once.
-func requestsOf(s decode.Sample) []request {
+func requestsOf(s plan.Sample) []request {
 	var rs []request
 	for _, r := range s.Requests() {
 		rs = append(rs, request{at: r.Time})
@@ -89,7 +89,7 @@ func newStreamPlan(name string, c *config.Config) *streamPlan {
 	for _, s := range c.Sinks {
 		sp.Sinks[s.Name] = &sinkPlan{
 			Images: new(int64), Objects: new(int64),
-			sample: s.Sample, nonkey: c.Decode.SkipFrame == decode.SkipNonKey,
+			sample: s.Sample, nonkey: c.Decode.SkipFrame == plan.SkipNonKey,
 			manifest: s.Manifest.Format != sink.ManifestNone,
 			requests: requestsOf(s.Sample),
 			indices:  s.Sample.Indices(),
@@ -173,9 +173,9 @@ func pieceOfArchive(f kvs.ArchivedFragment, at, start, until time.Time, frames f
 
 // framesOf returns how many frames of the rate play in the time after what was added so
 // far, without the rounding of each fragment adding up.
-func (sp *streamPlan) framesOf(rate decode.Rate) func(time.Duration) int64 {
+func (sp *streamPlan) framesOf(rate plan.Rate) func(time.Duration) int64 {
 	return func(d time.Duration) int64 {
-		if rate == (decode.Rate{}) {
+		if rate == (plan.Rate{}) {
 			return unknown
 		}
 		until := func(d time.Duration) int64 {
@@ -216,25 +216,25 @@ func (s *sinkPlan) add(p piece) {
 	}
 	images := int64(unknown)
 	switch s.sample.Type {
-	case decode.SampleAll:
+	case plan.SampleAll:
 		images = p.frames
-	case decode.SampleKeyframes:
+	case plan.SampleKeyframes:
 		images = p.keys
-	case decode.SampleStride:
+	case plan.SampleStride:
 		if p.frames != unknown {
 			n := int64(s.sample.N)
 			images = (s.seen+p.frames+n-1)/n - (s.seen+n-1)/n
 			s.seen += p.frames
 		}
-	case decode.SampleInterval:
+	case plan.SampleInterval:
 		from := p.at(s.sample.Clock)
 		images = s.estimate(gridPoints(s.sample, from, from.Add(p.length)), p)
-	case decode.SampleIndices:
+	case plan.SampleIndices:
 		if p.frames != unknown {
 			images = s.placed(s.seen, s.seen+p.frames)
 			s.seen += p.frames
 		}
-	case decode.SampleTimestamps:
+	case plan.SampleTimestamps:
 		if images = 0; p.length > 0 {
 			images = s.estimate(s.answered(p), p)
 		}
@@ -279,7 +279,7 @@ func (s *sinkPlan) estimate(instants int64, p piece) int64 {
 func (s *sinkPlan) answered(p piece) int64 {
 	from := p.at(s.sample.Clock)
 	begins := from
-	if s.sample.Pick != decode.PickShown {
+	if s.sample.Pick != plan.PickShown {
 		begins = from.Add(-s.sample.Tolerance)
 	}
 	n := s.count(begins, from.Add(p.length)) + s.rest()
@@ -309,10 +309,10 @@ func (s *sinkPlan) count(from, until time.Time) (n int64) {
 
 // gridPoints returns how many points of a sampler's grid, which starts at the Unix
 // epoch, lie from one instant on and before another.
-func gridPoints(s decode.Sample, from, to time.Time) int64 {
+func gridPoints(s plan.Sample, from, to time.Time) int64 {
 	// The points are num/den microseconds apart.
 	num, den := s.Interval.Nanoseconds(), int64(1000)
-	if s.Rate != (decode.Rate{}) {
+	if s.Rate != (plan.Rate{}) {
 		num, den = s.Rate.Den*1e6, s.Rate.Num
 	}
 	before := func(t time.Time) int64 { // points from the epoch on and before t

@@ -13,7 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
@@ -28,7 +28,7 @@ type ready struct {
 	// when there are none to look at.
 	settings *config.Config
 	// times are the requests of the sinks that have a file of them, by sink.
-	times map[int][]decode.Request
+	times map[int][]plan.Request
 	// inputs are the recordings of a file source.
 	inputs []source.Input
 	// aws is the AWS chain, if anything needs it.
@@ -40,7 +40,7 @@ type ready struct {
 // everything that is wrong, and carries the exit code for it; what was found is returned
 // all the same. fragments are those of --fragment.
 func (p *program) prepare(ctx context.Context, from config.Options, fragments []string) (*config.Config, *ready, error) {
-	r := &ready{times: map[int][]decode.Request{}}
+	r := &ready{times: map[int][]plan.Request{}}
 	from.Check = func(c *config.Config) []config.PartError {
 		r.settings = c
 		return slices.Concat(r.findSource(ctx, c, fragments, p), r.findSinks(ctx, c))
@@ -104,7 +104,7 @@ func (r *ready) findFiles(c *config.Config, fragments []string, p *program) []co
 func (r *ready) findSinks(ctx context.Context, c *config.Config) []config.PartError {
 	var found []config.PartError
 	for i, s := range c.Sinks {
-		if file := s.TimesFile(); file != "" && s.Sample.Type == decode.SampleTimestamps {
+		if file := s.TimesFile(); file != "" && s.Sample.Type == plan.SampleTimestamps {
 			times, err := readTimes(file)
 			if err != nil {
 				found = append(found, wrong(sinkPart(i), "sample.file", "%v", err))
@@ -171,12 +171,12 @@ func (r *ready) checkCredentials(ctx context.Context, c *config.Config) error {
 }
 
 // readTimes reads a file of times.
-func readTimes(path string) ([]decode.Request, error) {
+func readTimes(path string) ([]plan.Request, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	times, err := decode.ReadTimes(f)
+	times, err := plan.ReadTimes(f)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
@@ -66,7 +67,7 @@ func (l *loader) shown() map[string]string {
 func (s sinkLayers) defaults() Sink {
 	d := DefaultSink(SinkType(s.text("type", string(SinkImage))))
 	_, rate := s.effective("sample.fps")
-	if rate || s.text("sample.type", string(d.Sample.Type)) != string(decode.SampleInterval) {
+	if rate || s.text("sample.type", string(d.Sample.Type)) != string(plan.SampleInterval) {
 		d.Sample.Interval = 0
 	}
 	return d
@@ -105,7 +106,7 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Config) {
 		s.Format = decode.Format(forms[0]) // what is wrong with the rest is said as well
 	}
 	l.checkSelectors(prefix, sinkKeys, l.sinks[i].layers, l.sinks[i].defaults())
-	if s.Sample.Type == decode.SampleIndices && endless {
+	if s.Sample.Type == plan.SampleIndices && endless {
 		l.report(prefix+".sample.type", "indices are counted from the start of a file or a range: they need source.type file or source.mode archive")
 	}
 	l.checkPart(prefix, s.Output().Validate())

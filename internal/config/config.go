@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
@@ -63,7 +64,7 @@ const (
 type Sink struct {
 	Name        string             `mapstructure:"name"`
 	Type        SinkType           `mapstructure:"type"`
-	Sample      decode.Sample      `mapstructure:"sample"`
+	Sample      plan.Sample        `mapstructure:"sample"`
 	Resize      decode.Resize      `mapstructure:"resize"`
 	Format      decode.Format      `mapstructure:"format"`
 	Quality     int                `mapstructure:"quality"`
@@ -192,7 +193,7 @@ func DefaultSink(t SinkType) Sink {
 	c := sink.DefaultConfig()
 	s := Sink{
 		Type:        t,
-		Sample:      decode.Sample{Type: decode.SampleInterval, Interval: 10 * time.Second, Tolerance: decode.DefaultTolerance, Pick: decode.PickNearest, Clock: media.ClockProducer},
+		Sample:      plan.Sample{Type: plan.SampleInterval, Interval: 10 * time.Second, Tolerance: plan.DefaultTolerance, Pick: plan.PickNearest, Clock: media.ClockProducer},
 		Resize:      decode.Resize{Fit: decode.FitContain},
 		Format:      decode.FormatJPEG,
 		Quality:     80,

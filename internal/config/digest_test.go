@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -38,7 +39,7 @@ func TestPicturesStandsForWhatPicturesAndNamesDependOn(t *testing.T) {
 		"width":              {func(_ *Config, s *Sink) { s.Resize.Width = 320 }, false},
 		"path":               {func(_ *Config, s *Sink) { s.Path = "{fragment_number}/{frame_index}" }, false},
 		"times": {func(_ *Config, s *Sink) {
-			s.Sample.Type, s.Sample.At = decode.SampleTimestamps, []string{"2026-01-01T00:00:00Z"}
+			s.Sample.Type, s.Sample.At = plan.SampleTimestamps, []string{"2026-01-01T00:00:00Z"}
 		}, false},
 	} {
 		c, s := base()

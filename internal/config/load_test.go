@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -180,7 +181,7 @@ sinks:
 		{"a number of a sink by index", thumbs.Quality, 90},
 		{"keys of one mapping one by one", [2]int{thumbs.Resize.Width, thumbs.Resize.Height}, [2]int{64, 48}},
 		{"true or false", thumbs.Resize.Upscale, true},
-		{"a mapping of a sink by name", thumbs.Sample, decode.Sample{Type: decode.SampleStride, N: 5, Tolerance: decode.DefaultTolerance, Pick: decode.PickNearest, Clock: media.ClockProducer}},
+		{"a mapping of a sink by name", thumbs.Sample, plan.Sample{Type: plan.SampleStride, N: 5, Tolerance: plan.DefaultTolerance, Pick: plan.PickNearest, Clock: media.ClockProducer}},
 		{"a choice by index", raw.PixelFormat, decode.PixelNV12},
 		{"a name with a dot", raw.Destination.Directory, "raw"},
 		{"times", stamps.Sample.At, []string{"2026-11-01T00:00:00Z", "2026-11-01T00:00:00.5+01:00"}},
@@ -351,7 +352,7 @@ sinks:
 	if raw.Format != decode.FormatNone || raw.PixelFormat != decode.PixelRGB24 || raw.Output().Quality != 0 || raw.SinkConfig().Ext != "rgb24" {
 		t.Errorf("raw: %+v", raw)
 	}
-	if image.Sample.Interval != 10*time.Second || fps.Sample.Interval != 0 || fps.Sample.Rate != (decode.Rate{Num: 2, Den: 1}) || all.Sample.Interval != 0 {
+	if image.Sample.Interval != 10*time.Second || fps.Sample.Interval != 0 || fps.Sample.Rate != (plan.Rate{Num: 2, Den: 1}) || all.Sample.Interval != 0 {
 		t.Errorf("samples: %+v, %+v, %+v", image.Sample, fps.Sample, all.Sample)
 	}
 }

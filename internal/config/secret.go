@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -114,7 +114,7 @@ func formsOf(value any) []string {
 		if size.UnmarshalText([]byte(value)) == nil {
 			forms = append(forms, size.String())
 		}
-		var rate decode.Rate
+		var rate plan.Rate
 		if rate.UnmarshalText([]byte(value)) == nil {
 			forms = append(forms, rate.String())
 		}

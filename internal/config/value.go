@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -130,7 +131,7 @@ func (k *key) readText(text string) (any, error) {
 		if _, err := parseDuration(text); err == nil && !bareNumber().MatchString(text) {
 			return nil, fmt.Errorf("%s is a duration: write interval: %[1]s, or frames per second here", text)
 		}
-		var r decode.Rate
+		var r plan.Rate
 		err = r.UnmarshalText([]byte(text))
 	case kindColor:
 		var c decode.RGB

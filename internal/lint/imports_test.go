@@ -23,10 +23,13 @@ var mayImport = map[string][]string{
 	"internal/lint":    {},
 
 	"source":     {"media", "source/payload", "internal/logging", "internal/wait"},
-	"decode":     {"media", "internal/logging", "internal/ebml", "C", "github.com/asticode/go-astiav", "golang.org/x/sync"},
+	"decode":     {"media", "decode/h26x", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
 	"sink":       {"media", "internal/logging", "golang.org/x/sync"},
 	"checkpoint": {"media"},
 	"pipeline":   {"media", "internal/logging", "golang.org/x/sync"},
+
+	"decode/h26x": {},
+	"decode/plan": {"media", "decode/h26x"},
 
 	"source/kvs":     {"media", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
 	"source/payload": {"media", "internal/ebml", "internal/logging"},
@@ -36,7 +39,7 @@ var mayImport = map[string][]string{
 	"decode/decodetest": {"github.com/asticode/go-astiav"},
 
 	"internal/config": {
-		"media", "source", "source/kvs", "decode", "sink", "sink/s3", "checkpoint",
+		"media", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "checkpoint",
 		"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure", "github.com/goccy/go-yaml",
 	},
 	// The emulator, for tests of this module and of others, and for the emulate command.
@@ -54,7 +57,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	"cmd/kvsframes": {
-		"media", "source", "source/kvs", "source/payload", "decode", "sink", "sink/s3", "checkpoint", "pipeline", "internal/config", "kvstest",
+		"media", "source", "source/kvs", "source/payload", "decode", "decode/plan", "sink", "sink/s3", "checkpoint", "pipeline", "internal/config", "kvstest",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/aws", "golang.org",
 	},
 }

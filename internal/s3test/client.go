@@ -76,6 +76,33 @@ func (s Server) Keys(ctx context.Context, bucket string) ([]string, error) {
 	}
 }
 
+// Uploads returns the keys of the multipart uploads of a bucket that are open, in order.
+func (s Server) Uploads(ctx context.Context, bucket string) ([]string, error) {
+	_, body, err := s.request(ctx, http.MethodGet, "/"+bucket, url.Values{"uploads": {""}})
+	if err != nil {
+		return nil, err
+	}
+	// Amazon S3 API Reference, ListMultipartUploads.
+	var page struct {
+		Uploads []struct {
+			Key string `xml:"Key"`
+		} `xml:"Upload"`
+		IsTruncated bool `xml:"IsTruncated"`
+	}
+	if err := xml.Unmarshal(body, &page); err != nil {
+		return nil, fmt.Errorf("read uploads of %s: %w", bucket, err)
+	}
+	if page.IsTruncated {
+		return nil, fmt.Errorf("bucket %s has more uploads than one answer tells", bucket)
+	}
+	var keys []string
+	for _, upload := range page.Uploads {
+		keys = append(keys, upload.Key)
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
 // request sends a signed request without body. It is written without the S3
 // client, so that tests read back by another way than what they test wrote by.
 func (s Server) request(ctx context.Context, method, path string, query url.Values) (http.Header, []byte, error) {

@@ -19,7 +19,7 @@ import (
 
 // Error is a request that S3 refused or that did not reach it.
 type Error struct {
-	// Op is what was being done: open, put or look at.
+	// Op is what was being done: open, put, look at or abandon.
 	Op string
 	// Bucket and Key name the object; Key, with the prefix, is empty for open.
 	Bucket, Key string
@@ -31,7 +31,7 @@ type Error struct {
 	RequestID string
 	// Hint says what is probably wrong, or is empty.
 	Hint string
-	// Err is the cause: sink.ErrExist, sink.ErrKeyConflict, or the client's error.
+	// Err is the cause: sink.ErrExist, sink.ErrFenced, sink.ErrKeyConflict, or the client's error.
 	Err error
 }
 
@@ -101,6 +101,8 @@ func (e *Error) classify(answer *awshttp.ResponseError) {
 	switch {
 	case e.Status == http.StatusPreconditionFailed:
 		e.Err = fmt.Errorf("%w: %w", sink.ErrExist, e.Err)
+	case e.Code == "NoSuchUpload":
+		e.Err = fmt.Errorf("%w: %w", sink.ErrFenced, e.Err)
 	case e.Code == "ObjectParentIsFile" || e.Code == "ExistingObjectIsDirectory":
 		// Servers that keep objects in files.
 		e.Err = fmt.Errorf("%w: %w", sink.ErrKeyConflict, e.Err)
@@ -118,6 +120,8 @@ func (e *Error) classify(answer *awshttp.ResponseError) {
 
 // crc32Base64 is a checksum as S3 writes it (Amazon S3 API Reference,
 // x-amz-checksum-crc32): big-endian, base64.
-func crc32Base64(body []byte) string {
-	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body)))
+func crc32Base64(body []byte) string { return base64CRC32(crc32.ChecksumIEEE(body)) }
+
+func base64CRC32(sum uint32) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
 }

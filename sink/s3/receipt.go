@@ -21,10 +21,15 @@ import (
 // errReceipt is why a put counts as failed although the server answered that it was done.
 var errReceipt = errors.New("the answer is no receipt for the object")
 
-// attempts are the tries of one request. n is their number; body is what they put, nil for nothing.
+// attempts are the tries of one request. n is their number; body is what they put.
 type attempts struct {
 	body []byte
 	n    int
+}
+
+// tries makes a request count its tries in a, as eachAttempt says.
+func (s *Store) tries(a *attempts) func(*s3.Options) {
+	return func(o *s3.Options) { o.APIOptions = append(o.APIOptions, s.eachAttempt(a)) }
 }
 
 // eachAttempt adds a step behind the one that repeats requests, which counts tries, wants a receipt, and
@@ -35,8 +40,8 @@ func (s *Store) eachAttempt(a *attempts) func(*middleware.Stack) error {
 			func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 				a.n++
 				out, metadata, err := next.HandleFinalize(ctx, in)
-				if put, ok := out.Result.(*s3.PutObjectOutput); ok && err == nil {
-					err = checkReceipt(put, a.body)
+				if err == nil {
+					err = checkReceipt(out.Result, a.body)
 				}
 				if err != nil && judge(err).renew {
 					s.renew()
@@ -55,15 +60,35 @@ func (s *Store) renew() {
 
 // checkReceipt returns an error unless the server says what it has stored, and that it is body. Something
 // between it and us (a proxy that wants a login, a server that is just starting) may have answered.
-func checkReceipt(put *s3.PutObjectOutput, body []byte) error {
-	sum := aws.ToString(put.ChecksumCRC32)
+func checkReceipt(answer any, body []byte) error {
+	var etag, checksum *string
+	switch answer := answer.(type) {
+	case *s3.PutObjectOutput:
+		etag, checksum = answer.ETag, answer.ChecksumCRC32
+	case *s3.UploadPartOutput:
+		etag, checksum = answer.ETag, answer.ChecksumCRC32
+	case *s3.CompleteMultipartUploadOutput:
+		etag = answer.ETag
+	case *s3.CreateMultipartUploadOutput:
+		etag = answer.UploadId
+	default:
+		return nil
+	}
+	sum := aws.ToString(checksum)
 	switch {
 	case sum != "" && sum != crc32Base64(body):
 		return fmt.Errorf("%w: its checksum is %s", errReceipt, sum)
-	case sum == "" && aws.ToString(put.ETag) == "":
+	case sum == "" && aws.ToString(etag) == "":
 		return fmt.Errorf("%w: it has neither ETag nor checksum", errReceipt)
 	}
 	return nil
+}
+
+// content is what tells an object: its size, its CRC32, and an ETag that is a digest of it.
+type content struct {
+	size  int64
+	crc32 string
+	etag  func() string
 }
 
 // Holds implements sink.Store. It asks for size and CRC32 or, where there is none, for an ETag that is
@@ -75,10 +100,17 @@ func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	full := s.prefix + key
+	return s.has(ctx, s.prefix+key, content{int64(len(body)), crc32Base64(body), func() string {
+		sum := md5.Sum(body)
+		return hex.EncodeToString(sum[:])
+	}})
+}
+
+// has reports whether an object of the full key has this content.
+func (s *Store) has(ctx context.Context, full string, want content) (bool, error) {
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &s.destination.Bucket, Key: &full, ChecksumMode: types.ChecksumModeEnabled,
-	}, func(o *s3.Options) { o.APIOptions = append(o.APIOptions, s.eachAttempt(&attempts{})) })
+	}, s.tries(&attempts{}))
 	if err != nil {
 		err = s.explain(ctx, "look at", full, err)
 		var refused *Error
@@ -90,12 +122,11 @@ func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error
 		}
 		return false, err
 	}
-	if aws.ToInt64(head.ContentLength) != int64(len(body)) {
+	if aws.ToInt64(head.ContentLength) != want.size {
 		return false, nil
 	}
 	if sum := aws.ToString(head.ChecksumCRC32); sum != "" && head.ChecksumType != types.ChecksumTypeComposite {
-		return sum == crc32Base64(body), nil
+		return sum == want.crc32, nil
 	}
-	sum := md5.Sum(body)
-	return strings.Trim(aws.ToString(head.ETag), `"`) == hex.EncodeToString(sum[:]), nil
+	return strings.Trim(aws.ToString(head.ETag), `"`) == want.etag(), nil
 }

@@ -158,20 +158,15 @@ func httpClient(maxInFlight int) *awshttp.BuildableClient {
 
 // Put implements sink.Store. The key goes behind the destination's prefix.
 func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
-	if err := sink.CheckKey(key); err != nil {
+	full, err := s.fullKey(key)
+	if err != nil {
 		return err
-	}
-	full := s.prefix + key
-	if len(full) > MaxKeyBytes {
-		return fmt.Errorf("%w: %q has %d bytes with its prefix, maximum is %d", sink.ErrKey, key, len(full), MaxKeyBytes)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	tried := attempts{body: body}
-	_, err := s.client.PutObject(ctx, s.request(full, body, opts), func(o *s3.Options) {
-		o.APIOptions = append(o.APIOptions, s.eachAttempt(&tried))
-	})
+	_, err = s.client.PutObject(ctx, s.request(full, body, opts), s.tries(&tried))
 	if err == nil {
 		return nil
 	}
@@ -184,6 +179,18 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutO
 		}
 	}
 	return err
+}
+
+// fullKey returns a key with the prefix before it, or an error that is sink.ErrKey.
+func (s *Store) fullKey(key string) (string, error) {
+	if err := sink.CheckKey(key); err != nil {
+		return "", err
+	}
+	full := s.prefix + key
+	if len(full) > MaxKeyBytes {
+		return "", fmt.Errorf("%w: %q has %d bytes with its prefix, maximum is %d", sink.ErrKey, key, len(full), MaxKeyBytes)
+	}
+	return full, nil
 }
 
 func (s *Store) request(key string, body []byte, opts sink.PutOptions) *s3.PutObjectInput {

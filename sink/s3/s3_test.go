@@ -54,6 +54,18 @@ func harness(tb testing.TB, prefix string) storetest.Open {
 				}
 				return keys, err
 			},
+			Unfinished: func(ctx context.Context) ([]string, error) { return server.Uploads(ctx, d.Bucket) },
+			// The server is all that remembers an upload.
+			Kill: func(tb testing.TB, key string, body []byte) {
+				tb.Helper()
+				w, err := open(tb, d).Create(tb.Context(), key, sink.PutOptions{})
+				if err != nil {
+					tb.Fatal(err)
+				}
+				if err := w.Write(tb.Context(), body); err != nil {
+					tb.Fatal(err)
+				}
+			},
 		}
 	}
 }

@@ -26,6 +26,12 @@ type Harness struct {
 	// List returns the keys of all objects, in order. What a store keeps
 	// unfinished is no object.
 	List func(ctx context.Context) ([]string, error)
+	// Unfinished names what was begun and is neither committed nor abandoned: temporary files, or
+	// uploads. Nil if there never is any.
+	Unfinished func(ctx context.Context) ([]string, error)
+	// Kill has body written to key by a writer that is killed before it commits, so long ago that the
+	// store may remove what it left. Nil if that is nothing.
+	Kill func(tb testing.TB, key string, body []byte)
 }
 
 // Open returns a harness that ends with the test.
@@ -36,27 +42,36 @@ const LargeBody = 8 << 20
 
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
-	for _, test := range []struct {
-		name string
-		run  func(t *testing.T, h Harness)
-	}{
-		{"what was put can be read", putThenGet},
-		{"a second put replaces the first", overwrite},
-		{"an empty body is an object", emptyBody},
-		{"a body of 8 MiB comes back whole", largeBody},
-		{"odd keys are kept as they are", oddKeys},
-		{"keys that could leave the destination are refused", badKeys},
-		{"the body is neither changed nor kept", bodyIsTheCallers},
-		{"if absent refuses to replace", ifAbsent},
-		{"what an object holds can be asked", holds},
-		{"a race of if absent has one winner", ifAbsentRace},
-		{"puts of different keys at once do not mix", differentKeysAtOnce},
-		{"puts of one key at once never mix bodies", sameKeyAtOnce},
-		{"a put with a cancelled context leaves nothing", cancelledBefore},
-		{"a put that is cancelled on the way leaves all or nothing", cancelledOnTheWay},
-	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	for _, test := range append(putTests, createTests...) {
+		t.Run(test.name, func(t *testing.T) {
+			h := open(t)
+			test.run(t, h)
+			wantNothingUnfinished(t, h)
+		})
 	}
+}
+
+type suiteTest struct {
+	name string
+	run  func(t *testing.T, h Harness)
+}
+
+// putTests are the tests of Put and Holds.
+var putTests = []suiteTest{
+	{"what was put can be read", putThenGet},
+	{"a second put replaces the first", overwrite},
+	{"an empty body is an object", emptyBody},
+	{"a body of 8 MiB comes back whole", largeBody},
+	{"odd keys are kept as they are", oddKeys},
+	{"keys that could leave the destination are refused", badKeys},
+	{"the body is neither changed nor kept", bodyIsTheCallers},
+	{"if absent refuses to replace", ifAbsent},
+	{"what an object holds can be asked", holds},
+	{"a race of if absent has one winner", ifAbsentRace},
+	{"puts of different keys at once do not mix", differentKeysAtOnce},
+	{"puts of one key at once never mix bodies", sameKeyAtOnce},
+	{"a put with a cancelled context leaves nothing", cancelledBefore},
+	{"a put that is cancelled on the way leaves all or nothing", cancelledOnTheWay},
 }
 
 func put(t *testing.T, h Harness, key string, body []byte) {
@@ -86,6 +101,17 @@ func wantKeys(t *testing.T, h Harness, want ...string) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Fatalf("the store has %q, want %q", got, want)
+	}
+}
+
+// wantNothingUnfinished fails the test if something was begun and is neither committed nor abandoned.
+func wantNothingUnfinished(t *testing.T, h Harness) {
+	t.Helper()
+	if h.Unfinished == nil {
+		return
+	}
+	if left, err := h.Unfinished(t.Context()); err != nil || len(left) > 0 {
+		t.Errorf("unfinished are %q (%v), want nothing", left, err)
 	}
 }
 
@@ -149,10 +175,13 @@ func oddKeys(t *testing.T, h Harness) {
 	wantKeys(t, h, keys...)
 }
 
+// invalidKeys are keys that no store takes.
+var invalidKeys = []string{
+	"", "/", "/etc/passwd", "a//b", "a/", ".", "..", "../a", "a/../b", "a/..", "./a", "a/./b", "nul\x00", "bad\xffutf8",
+}
+
 func badKeys(t *testing.T, h Harness) {
-	for _, key := range []string{
-		"", "/", "/etc/passwd", "a//b", "a/", ".", "..", "../a", "a/../b", "a/..", "./a", "a/./b", "nul\x00", "bad\xffutf8",
-	} {
+	for _, key := range invalidKeys {
 		if err := h.Store.Put(t.Context(), key, []byte("x"), sink.PutOptions{}); !errors.Is(err, sink.ErrKey) {
 			t.Errorf("put of key %q gave %v, want sink.ErrKey", key, err)
 		}

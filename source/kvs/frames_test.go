@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
@@ -61,7 +62,7 @@ func objects(t *testing.T, s source.Source) map[string][sha256.Size]byte {
 	}
 	defer pool.Close()
 	planner, err := pool.Stream([]decode.Output{{
-		Sink: "all", Sample: decode.Sample{Type: decode.SampleAll, Clock: media.ClockProducer},
+		Sink: "all", Sample: plan.Sample{Type: plan.SampleAll, Clock: media.ClockProducer},
 		Resize: decode.Resize{Fit: decode.FitContain}, Format: decode.FormatJPEG, Quality: 80,
 	}})
 	if err != nil {

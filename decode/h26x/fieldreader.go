@@ -1,0 +1,59 @@
+package h26x
+
+// Field is what tells the two fields of a frame (ITU-T H.264, 7.4.1.2.4).
+type Field struct {
+	Bottom   bool
+	FrameNum uint32
+}
+
+// FieldReader reads from the slices of H.264 which field of a frame they belong to. It is told of the parameter sets that
+// these refer to.
+type FieldReader struct {
+	sps map[uint32]AVCSPS
+	pps map[uint32]AVCPPS
+	// some reports whether one of the sequences has pictures of fields.
+	some bool
+}
+
+// NewFieldReader returns a reader that knows of no parameter sets.
+func NewFieldReader() *FieldReader {
+	return &FieldReader{sps: map[uint32]AVCSPS{}, pps: map[uint32]AVCPPS{}}
+}
+
+// ReadSet reads a parameter set; other NAL units are passed over.
+func (r *FieldReader) ReadSet(nal []byte) {
+	switch nal[0] & 0x1f {
+	case AVCTypeSPS:
+		id, s, _ := ParseAVCSPS(nal)
+		r.sps[id] = s
+		r.some = r.some || !s.FramesOnly && s.frameNumBits > 0
+	case AVCTypePPS:
+		id, p, _ := ParseAVCPPS(nal)
+		r.pps[id] = p
+	}
+}
+
+// FieldOf returns what a slice says of its field, nil if it is not of a field (ITU-T H.264, 7.3.3).
+func (r *FieldReader) FieldOf(nal []byte) *Field {
+	if !r.some {
+		return nil
+	}
+	b := bitsOf(nal[1:])
+	b.UE() // first_mb_in_slice
+	b.UE() // slice_type
+	pps, ok := r.pps[b.UE()]
+	s := r.sps[pps.sps]
+	if !ok || s.FramesOnly || s.frameNumBits == 0 {
+		return nil
+	}
+	if s.separate {
+		b.Bits(2) // colour_plane_id
+	}
+	f := Field{FrameNum: b.Bits(s.frameNumBits)}
+	isField := b.Bit() == 1
+	f.Bottom = b.Bit() == 1
+	if !isField || b.short {
+		return nil
+	}
+	return &f
+}

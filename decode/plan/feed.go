@@ -1,0 +1,176 @@
+package plan
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// group is a group of pictures: from one entry to the next, in decode order.
+type group struct {
+	start, end int
+	entry      Entry
+	// last is the last packet that must be decoded; start-1 for none.
+	last int
+	// whole: the decoder must be left as if it had seen all of the group.
+	whole bool
+	// alone: only pictures that refer to no other are wanted of a group without an entry.
+	alone bool
+}
+
+// groups cuts the fragment into groups of pictures, and says which pictures of each
+// lead: they follow an open entry in the stream and are shown before it.
+func (pl *Plan) groups() []group {
+	var gs []group
+	for start := 0; start < len(pl.Pictures); {
+		end := start + 1
+		for end < len(pl.Pictures) && pl.Pictures[end].Entry == EntryNone {
+			end++
+		}
+		g := group{start: start, end: end, entry: pl.Pictures[start].Entry}
+		for k := start; k < end; k++ {
+			f := &pl.Frames[k]
+			f.Group, f.Disposable = len(gs), pl.Pictures[k].disposable
+			f.Leads = g.entry == EntryOpen && f.Info.Index < pl.Frames[start].Info.Index
+		}
+		gs = append(gs, g)
+		start = end
+	}
+	return gs
+}
+
+// feed decides which packets are decoded. Left out are, in each group of pictures,
+// everything after the last wanted packet and before it the unwanted pictures that no
+// other refers to: a picture's references precede it in decode order. Of those that only unwanted
+// pictures refer to, as far as refs knows, just the headers are fed. whole reports whether
+// the decoder must be left as if it had seen all of the fragment. The result says
+// whether the fragment needs the one before it.
+func (pl *Plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bool) {
+	gs := pl.groups()
+	// From the last group to the first, since one can need all of the group before it.
+	for i := len(gs) - 1; i >= 0; i-- {
+		g := &gs[i]
+		g.last = pl.lastWanted(*g, skip)
+		if g.whole = whole; whole {
+			g.last = g.end - 1
+		}
+		needsPast = pl.needsPast(g, skip, whole)
+		whole = needsPast
+	}
+	for _, g := range gs {
+		for k := g.start; k <= g.last; k++ {
+			f := &pl.Frames[k]
+			switch {
+			case skip == SkipNone || len(f.Outputs) > 0:
+				f.Feed = true
+			case g.alone:
+			default:
+				f.Feed = !f.Disposable
+			}
+		}
+		if skip != SkipNone && !g.alone && pl.feedsUnwanted(g) {
+			refs.bare(pl.Frames, g)
+		}
+	}
+	pl.feedSets()
+	return needsPast
+}
+
+// feedsUnwanted reports whether pictures of the group are fed for others alone.
+func (pl *Plan) feedsUnwanted(g group) bool {
+	return slices.ContainsFunc(pl.Frames[g.start:g.last+1], func(f Frame) bool { return f.Feed && len(f.Outputs) == 0 })
+}
+
+func (pl *Plan) lastWanted(g group, skip SkipFrame) int {
+	last := g.end - 1
+	for skip != SkipNone && last >= g.start && len(pl.Frames[last].Outputs) == 0 {
+		last--
+	}
+	return last
+}
+
+// needsPast reports whether the group's wanted pictures, or all that refer to each other if
+// whole is set, need what precedes it.
+func (pl *Plan) needsPast(g *group, skip SkipFrame, whole bool) bool {
+	some, dependent := false, false
+	for k := g.start; k <= g.last; k++ {
+		f := pl.Frames[k]
+		if skip != SkipNone && len(f.Outputs) == 0 {
+			continue
+		}
+		some = true
+		switch g.entry {
+		case EntryNone:
+			dependent = dependent || !pl.Pictures[k].Intra
+		case EntryOpen:
+			dependent = dependent || f.Leads
+		}
+	}
+	if g.entry == EntryNone && whole {
+		return true
+	}
+	g.alone = g.entry == EntryNone && some && !dependent
+	return dependent
+}
+
+// LastFed is the last packet that is fed, -1 for none.
+func (pl *Plan) LastFed() int {
+	last := len(pl.Frames) - 1
+	for last >= 0 && !pl.Frames[last].Feed {
+		last--
+	}
+	return last
+}
+
+// feedSets feeds packets that bring parameter sets which a later packet may need.
+func (pl *Plan) feedSets() {
+	for k := range pl.LastFed() {
+		pl.Frames[k].Feed = pl.Frames[k].Feed || pl.Pictures[k].sets
+	}
+}
+
+// allowFast lets groups whose wanted pictures are all for fast outputs do without
+// the loop filter; not in a chain, where what is wanted later is not known.
+func (pl *Plan) allowFast(outputs []Output) {
+	if pl.Chain != nil || !slices.ContainsFunc(outputs, func(o Output) bool { return o.Fast }) {
+		return
+	}
+	slow := map[int]bool{}
+	for _, f := range pl.Frames {
+		for _, o := range f.Outputs {
+			slow[f.Group] = slow[f.Group] || !outputs[o.Output].Fast
+		}
+	}
+	for k := range pl.Frames {
+		f := &pl.Frames[k]
+		// What an open group's leading pictures refer to lies in the group before.
+		f.Fast = !slow[f.Group] && !slow[f.Group+1]
+	}
+}
+
+// Needed returns the fragment without the media behind the last packet that is fed, unless
+// that is next to nothing: thumbnails need little, many streams may wait for a decoder at once, and a
+// copy costs nothing beside decoding. What stands around a block goes with it, so it is cut where the next block begins.
+func (pl *Plan) Needed(f *media.Fragment) *media.Fragment {
+	fed := 0
+	if last := pl.LastFed(); last >= 0 {
+		b := pl.blocks[pl.Frames[last].last]
+		fed = b.Offset + b.Size
+	} else if !pl.Idle() {
+		return f
+	}
+	end := len(f.MKV)
+	for _, b := range f.Blocks { // frames that share a block touch each other
+		if b.Offset > fed {
+			end = min(end, b.Offset)
+		}
+	}
+	if end > len(f.MKV)/8*7 {
+		return f
+	}
+	part := *f
+	part.MKV = bytes.Clone(f.MKV[:end])
+	part.Tracks, part.Blocks = nil, nil // the plan has its own, and a track's codec data is a part of all the media
+	return &part
+}

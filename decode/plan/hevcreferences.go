@@ -1,0 +1,195 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/kvsframes/kvsframes/decode/h26x"
+)
+
+// hevcHistory is the history of H.265.
+type hevcHistory struct {
+	*references
+	pictures hevcPictures
+}
+
+func (h *hevcHistory) add(k int, packet []byte) (refers []int, bare []byte, ok bool) {
+	headers, bare, ok := h.hevcSlices(packet)
+	if !ok || !h.pictures.add(k, headers) || h.pictures.missing && !h.pictures.mayMiss(&headers[0]) {
+		return nil, nil, false
+	}
+	return h.pictures.refers, bare, true
+}
+
+func (h *hevcHistory) kept() []int {
+	var packets []int
+	for _, r := range h.pictures.kept {
+		packets = append(packets, r.packet)
+	}
+	return packets
+}
+
+// hevcSlices returns the headers of a packet's slice segments, and a packet that holds the first of them
+// without its data, and all that is no slice.
+func (r *references) hevcSlices(packet []byte) (headers []h26x.HEVCSliceHeader, bare []byte, ok bool) {
+	ok = true
+	whole := h26x.EachNAL(packet, r.reader.lengthSize, func(nal []byte) {
+		t := h26x.NALType(h26x.HEVC, nal)
+		switch {
+		case !ok:
+			return
+		case t > h26x.HEVCTypeLastVCL:
+			ok = t != h26x.HEVCTypeEOS && t != h26x.HEVCTypeEOB
+			bare = h26x.AppendNAL(bare, r.reader.lengthSize, nal)
+			return
+		}
+		h, b, read := r.headers.HEVCSlice(nal)
+		if ok = read && h.First == (len(headers) == 0); !ok {
+			return
+		}
+		if h.First {
+			bare = h26x.AppendNAL(bare, r.reader.lengthSize, h.WithoutData(nal, &b))
+		}
+		headers = append(headers, h)
+	})
+	return headers, bare, ok && whole && len(headers) > 0
+}
+
+// hevcKept is a picture that is still a reference. packet is -1 for one that is not there.
+type hevcKept struct {
+	packet int
+	order  int32 // PicOrderCntVal
+	// lost: it is not there, or it refers to such a picture.
+	lost bool
+}
+
+// hevcPictures are the references that are there while pictures are decoded one after the other (ITU-T H.265, 8.3.2).
+type hevcPictures struct {
+	// open: what precedes the first picture may be referred to.
+	open, begun bool
+	// start is the kind of the first picture.
+	start h26x.HEVCSliceHeader
+	kept  []hevcKept
+	// counted is the PicOrderCntVal of the last picture from which others are counted.
+	counted int32
+	// refers are the packets that the last picture refers to, missing reports whether it or one of them refers to a picture
+	// that is not there.
+	refers  []int
+	missing bool
+}
+
+// mayMiss reports whether a picture may refer to what precedes the first one.
+func (d *hevcPictures) mayMiss(h *h26x.HEVCSliceHeader) bool {
+	return d.open && !d.start.IRAP() || d.start.IRAP() && !d.start.IDR() && h.Skipped()
+}
+
+// add takes the next picture. It returns false when its references are not known.
+func (d *hevcPictures) add(packet int, headers []h26x.HEVCSliceHeader) bool {
+	h := &headers[0]
+	first := !d.begun
+	if first {
+		if !h.IRAP() && !h.Counts() {
+			return false // nothing to count from
+		}
+		d.begun, d.start = true, *h
+	}
+	order := d.order(h, first)
+	usable, kept := d.resolve(h, order)
+	if slices.ContainsFunc(kept, func(r hevcKept) bool { return r.order == order }) {
+		return false
+	}
+	d.refers, d.missing = nil, false
+	for i := range headers {
+		s := &headers[i]
+		if s.Unit != h.Unit || s.SPS != h.SPS || s.Dependent && i == 0 {
+			return false
+		}
+		if s.Dependent {
+			continue
+		}
+		if s.OrderLSB != h.OrderLSB || s.Usable() != len(usable) {
+			return false
+		}
+		d.refer(s, usable)
+	}
+	d.kept = append(kept, hevcKept{packet, order, d.missing})
+	return true
+}
+
+// order returns the picture order count (8.3.1).
+func (d *hevcPictures) order(h *h26x.HEVCSliceHeader, first bool) int32 {
+	order := h.OrderLSB
+	if !first && !h.IDR() {
+		size := int32(1) << h.SPS.OrderBits
+		low := d.counted & (size - 1)
+		order += d.counted - low
+		switch {
+		case h.OrderLSB < low && low-h.OrderLSB >= size/2:
+			order += size
+		case h.OrderLSB > low && h.OrderLSB-low > size/2:
+			order -= size
+		}
+	}
+	if h.Counts() {
+		d.counted = order
+	}
+	return order
+}
+
+// resolve returns the pictures that a slice may refer to in the order in which lists name them, and those that
+// remain references after it (8.3.2).
+func (d *hevcPictures) resolve(h *h26x.HEVCSliceHeader, order int32) (usable, kept []hevcKept) {
+	take := func(used bool, is func(hevcKept) bool) {
+		r := hevcKept{packet: -1, lost: true}
+		if i := slices.IndexFunc(d.kept, is); i >= 0 {
+			r = d.kept[i]
+			kept = append(kept, r)
+		}
+		if used {
+			usable = append(usable, r)
+		}
+	}
+	for _, refs := range [][]h26x.HEVCRef{h.Set.Before, h.Set.After} {
+		for _, r := range refs {
+			take(r.Used, func(k hevcKept) bool { return k.order == order+r.Delta })
+		}
+	}
+	low := int32(1)<<h.SPS.OrderBits - 1
+	for _, r := range h.LongTerm {
+		take(r.Used, func(k hevcKept) bool {
+			if r.Whole {
+				return k.order == order+r.Order
+			}
+			return k.order&low == r.Order
+		})
+	}
+	return usable, kept
+}
+
+// refer adds the entries of a slice's reference lists to what the picture refers to (8.3.4).
+func (d *hevcPictures) refer(h *h26x.HEVCSliceHeader, usable []hevcKept) {
+	before := 0
+	for _, r := range h.Set.Before {
+		if r.Used {
+			before++
+		}
+	}
+	after := 0
+	for _, r := range h.Set.After {
+		if r.Used {
+			after++
+		}
+	}
+	for l, list := range h.Lists {
+		candidates := usable
+		if l == 1 { // the pictures shown after it come first
+			candidates = slices.Concat(usable[before:before+after], usable[:before], usable[before+after:])
+		}
+		for _, entry := range list {
+			r := candidates[entry]
+			d.missing = d.missing || r.lost
+			if r.packet >= 0 && !slices.Contains(d.refers, r.packet) {
+				d.refers = append(d.refers, r.packet)
+			}
+		}
+	}
+}

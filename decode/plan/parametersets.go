@@ -1,0 +1,70 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/kvsframes/kvsframes/decode/h26x"
+)
+
+// parameterSets are the distinct parameter sets of a fragment: those that it begins
+// with, and those that its packets bring.
+type parameterSets struct {
+	seen map[string]bool
+	// begin are those that the fragment begins with.
+	begin [][]byte
+	// inBand are the ones that only packets brought, in order.
+	inBand [][]byte
+	// kinds counts the distinct ones of each NAL unit type.
+	kinds map[byte]int
+}
+
+func newParameterSets(codecID string, begin [][]byte) parameterSets {
+	s := parameterSets{seen: map[string]bool{}, begin: begin, kinds: map[byte]int{}}
+	for _, nal := range begin {
+		s.seen[string(nal)] = true
+		s.kinds[h26x.NALType(codecID, nal)]++
+	}
+	return s
+}
+
+// add notes a set of a packet and reports whether it is new.
+func (s *parameterSets) add(kind byte, nal []byte) bool {
+	if s.seen[string(nal)] {
+		return false
+	}
+	s.seen[string(nal)] = true
+	s.kinds[kind]++
+	s.inBand = append(s.inBand, nal)
+	return true
+}
+
+// digest names the sets that packets brought; it is empty when there were none. A
+// decoder that has met these sets is as good as new for a fragment that brings them again.
+func (s *parameterSets) digest() string {
+	if len(s.inBand) == 0 {
+		return ""
+	}
+	h := sha256.New()
+	for _, nal := range s.inBand {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(nal)))
+		h.Write(size[:])
+		h.Write(nal)
+	}
+	return string(h.Sum(nil))
+}
+
+// replaced reports whether packets brought sets that may have taken the place of others: a
+// decoder that met them begins the next fragment with other sets than this one.
+func (s *parameterSets) replaced() bool {
+	if len(s.inBand) == 0 {
+		return false
+	}
+	for _, n := range s.kinds {
+		if n > 1 {
+			return true
+		}
+	}
+	return false
+}

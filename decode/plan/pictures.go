@@ -1,0 +1,171 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Entry is whether decoding can start at a picture.
+type Entry uint8
+
+const (
+	// EntryNone: what precedes the picture is needed.
+	EntryNone Entry = iota
+	// EntryOpen: pictures that are shown from this one on need nothing before it, but
+	// pictures that follow it in the stream and are shown before it do (a recovery
+	// point; CRA in HEVC).
+	EntryOpen
+	// EntryClosed: nothing before the picture is needed any more (IDR).
+	EntryClosed
+)
+
+// Picture is what the plan must know of one packet before it is decoded.
+type Picture struct {
+	Entry Entry
+	// Intra: the picture refers to no other.
+	Intra bool
+	// disposable: no other picture of the fragment refers to this one.
+	disposable bool
+	// sets: the packet brings parameter sets that the fragment did not have before.
+	sets bool
+	// recovery is the number of reference pictures after which all is well when
+	// decoding starts here (H.264, D.2.8), or noRecovery.
+	recovery int
+}
+
+// unknownPicture is a packet that could not be read: needed by others and no entry.
+// That costs time, never a frame.
+var unknownPicture = Picture{recovery: h26x.NoRecovery}
+
+// nalReader finds the pictures' properties in packets of one track.
+type nalReader struct {
+	codec string
+	// lengthSize is the size of the NAL length prefix in bytes; 0 for Annex B.
+	lengthSize int
+	// sets are the parameter sets met so far, of the codec data and in packets.
+	sets parameterSets
+}
+
+// newNALReader returns a reader for packets of t, which begin with the parameter sets in begin. KVS checks
+// neither codec data nor the form of the packets, so both may be of either form: what the packets look
+// like decides.
+func newNALReader(t media.Track, begin, packets [][]byte) nalReader {
+	if t.Encoded {
+		return nalReader{} // the payload is not the codec's: nothing can be said
+	}
+	r := nalReader{codec: t.CodecID, sets: newParameterSets(t.CodecID, begin)}
+	r.lengthSize = h26x.LengthSize(t.CodecID, t.CodecPrivate)
+	if len(packets) == 0 {
+		return r
+	}
+	const enough = 16 // one packet may be damaged, or its sizes look like start codes
+	packets = packets[:min(len(packets), enough)]
+	other := func(packet []byte) bool { return !h26x.StartsAnnexB(packet) }
+	prefixed := func(packet []byte) bool { return h26x.WellFormed(packet, cmp.Or(r.lengthSize, 4)) }
+	switch byStream := !slices.ContainsFunc(packets, other); {
+	case r.lengthSize > 0 && byStream && !slices.ContainsFunc(packets, prefixed):
+		r.lengthSize = 0
+	case r.lengthSize == 0 && !byStream && slices.ContainsFunc(packets, prefixed):
+		r.lengthSize = 4
+	}
+	return r
+}
+
+// pictures looks at the NAL unit headers of each packet.
+func (r *nalReader) pictures(packets [][]byte) []Picture {
+	pics := make([]Picture, len(packets))
+	switch r.codec {
+	case h26x.AVC:
+		for i, p := range packets {
+			pics[i] = r.avc(p)
+		}
+	case h26x.HEVC:
+		r.hevc(packets, pics)
+	default:
+		for i := range pics {
+			pics[i] = unknownPicture
+		}
+	}
+	return pics
+}
+
+// avc reads nal_ref_idc and nal_unit_type (ITU-T H.264, 7.3.1), slice types and
+// recovery points.
+func (r *nalReader) avc(packet []byte) Picture {
+	pic := Picture{Intra: true, recovery: h26x.NoRecovery}
+	slices, referred, idr := 0, false, false
+	ok := h26x.EachNAL(packet, r.lengthSize, func(nal []byte) {
+		switch t := nal[0] & 0x1f; {
+		case t >= h26x.AVCTypeSlice && t <= h26x.AVCTypeIDR:
+			// The second field of an IDR picture is none itself: the first slice decides.
+			idr = idr || slices == 0 && t == h26x.AVCTypeIDR
+			slices++
+			referred = referred || nal[0]&0x60 != 0
+			pic.Intra = pic.Intra && (idr || h26x.IsAVCIntraSlice(nal))
+		case t == h26x.AVCTypeSEI:
+			if n := h26x.RecoveryFrames(nal); n != h26x.NoRecovery {
+				pic.recovery = n
+			}
+		case t == h26x.AVCTypeSPS || t == h26x.AVCTypePPS:
+			pic.sets = r.sets.add(t, nal) || pic.sets
+		}
+	})
+	if !ok || slices == 0 {
+		return Picture{sets: pic.sets, recovery: h26x.NoRecovery}
+	}
+	pic.disposable = !referred
+	switch {
+	case idr:
+		pic.Entry = EntryClosed
+	case pic.Intra && pic.recovery == 0:
+		pic.Entry = EntryOpen
+	}
+	return pic
+}
+
+// hevc reads nal_unit_type and nuh_temporal_id_plus1 (ITU-T H.265, 7.3.1.2). A
+// sub-layer non-reference picture may be used by higher sub-layers, so only those
+// of the highest one are disposable.
+func (r *nalReader) hevc(packets [][]byte, pics []Picture) {
+	layers := make([]byte, len(packets))
+	var highest byte
+	for i, p := range packets {
+		slices, disposable, sets := 0, true, false
+		kind := byte(h26x.HEVCTypeLastVCL)
+		ok := h26x.EachNAL(p, r.lengthSize, func(nal []byte) {
+			t := nal[0] >> 1 & 0x3f
+			if len(nal) < h26x.HEVCHeaderSize {
+				return
+			}
+			if t > h26x.HEVCTypeLastVCL {
+				if t >= h26x.HEVCTypeVPS && t <= h26x.HEVCTypePPS {
+					sets = r.sets.add(t, nal) || sets
+				}
+				return
+			}
+			slices++
+			layers[i] = max(layers[i], nal[1]&7)
+			disposable = disposable && t < h26x.HEVCTypeFirstIRAP && t%2 == 0
+			kind = t
+		})
+		highest = max(highest, layers[i])
+		pics[i] = Picture{sets: sets, recovery: h26x.NoRecovery}
+		if !ok || slices == 0 {
+			continue
+		}
+		pics[i].disposable = disposable
+		pics[i].Intra = kind >= h26x.HEVCTypeFirstIRAP && kind <= h26x.HEVCTypeLastIRAP
+		switch {
+		case kind == h26x.HEVCTypeIDR || kind == h26x.HEVCTypeIDRNoLP || kind >= h26x.HEVCTypeFirstIRAP && kind < h26x.HEVCTypeIDR: // the latter are BLA
+			pics[i].Entry = EntryClosed
+		case kind == h26x.HEVCTypeCRA:
+			pics[i].Entry = EntryOpen
+		}
+	}
+	for i := range pics {
+		pics[i].disposable = pics[i].disposable && layers[i] == highest
+	}
+}

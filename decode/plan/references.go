@@ -1,0 +1,326 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// references reads from the slice headers of a fragment's pictures which pictures each may
+// refer to: often fewer than all that nal_ref_idc, or a reference picture set, would allow. It knows what
+// encoders of frames use; of anything else (fields, long-term references of H.264, gaps in frame_num,
+// layers, more than one picture in a packet) it tells that it does not know.
+type references struct {
+	track   media.Track
+	reader  *nalReader
+	packets [][]byte
+	// headers reads slice headers; it is made when it is needed first.
+	headers *h26x.HeaderReader
+}
+
+// history is what pictures may refer to while they are decoded one after the other.
+type history interface {
+	// add takes the packet of the next picture. It returns the earlier packets that the picture
+	// refers to, and one to feed in its place when nothing refers to it: its slice headers alone. ok is false when
+	// the references are not known.
+	add(k int, packet []byte) (refers []int, bare []byte, ok bool)
+	// kept returns the packets that a later picture may refer to.
+	kept() []int
+}
+
+// history returns a new one for a group of pictures that begins with an entry, or nil where the slice headers cannot be read.
+func (r *references) history(e Entry) history {
+	if !r.readSets() {
+		return nil
+	}
+	if r.reader.codec == h26x.HEVC {
+		return &hevcHistory{references: r, pictures: hevcPictures{open: e != EntryClosed}}
+	}
+	return &avcHistory{references: r, pictures: decodedPictures{open: e != EntryClosed}}
+}
+
+// readSets returns false where the slice headers cannot be read.
+func (r *references) readSets() bool {
+	if r.reader.codec == "" || r.reader.sets.replaced() {
+		return false
+	}
+	if r.headers == nil {
+		r.headers = h26x.NewHeaderReader(r.reader.codec, slices.Concat(r.reader.sets.begin, r.reader.sets.inBand)...)
+	}
+	return true
+}
+
+// bare leaves out the data of the pictures of a group that no wanted one needs, nor one after the group
+// where that is whole: their headers alone keep a decoder's references in order.
+func (r *references) bare(frames []Frame, g group) {
+	h := r.history(g.entry)
+	if h == nil {
+		return
+	}
+	refers := make([][]int, g.last+1)
+	bare := make([][]byte, g.last+1)
+	for k := g.start; k <= g.last; k++ {
+		var ok bool
+		if refers[k], bare[k], ok = h.add(k, r.packets[k]); !ok {
+			return
+		}
+	}
+	needed := make([]bool, g.last+1)
+	if g.whole {
+		for _, k := range h.kept() {
+			needed[k] = true
+		}
+	}
+	for k := g.last; k >= g.start; k-- {
+		if !needed[k] && len(frames[k].Outputs) == 0 {
+			frames[k].HeaderOnly = bare[k]
+			continue
+		}
+		for _, to := range refers[k] {
+			needed[to] = true
+		}
+	}
+}
+
+// refPicture is a picture that is marked "used for short-term reference" (ITU-T H.264, 8.2.5).
+type refPicture struct {
+	packet   int
+	frameNum int32
+	order    int32 // PicOrderCnt
+}
+
+// avcHistory is the history of H.264.
+type avcHistory struct {
+	*references
+	pictures decodedPictures
+}
+
+func (h *avcHistory) add(k int, packet []byte) (refers []int, bare []byte, ok bool) {
+	headers, bare, ok := h.slices(packet)
+	if !ok || !h.pictures.add(k, headers) {
+		return nil, nil, false
+	}
+	return h.pictures.refers, bare, true
+}
+
+func (h *avcHistory) kept() []int {
+	var packets []int
+	for _, r := range h.pictures.marked {
+		packets = append(packets, r.packet)
+	}
+	return packets
+}
+
+// slices returns the headers of a packet's slices, and a packet that holds all of it but the
+// slices' data.
+func (r *references) slices(packet []byte) (headers []h26x.AVCSliceHeader, bare []byte, ok bool) {
+	ok = true
+	whole := h26x.EachNAL(packet, r.reader.lengthSize, func(nal []byte) {
+		if !ok {
+			return
+		}
+		if t := nal[0] & 0x1f; t != h26x.AVCTypeSlice && t != h26x.AVCTypeIDR {
+			bare = h26x.AppendNAL(bare, r.reader.lengthSize, nal)
+			return
+		}
+		var h h26x.AVCSliceHeader
+		var head []byte
+		h, head, ok = r.headers.AVCSlice(nal)
+		headers = append(headers, h)
+		bare = h26x.AppendNAL(bare, r.reader.lengthSize, head)
+	})
+	return headers, bare, ok && whole && len(headers) > 0
+}
+
+// decodedPictures are the references that are there while a group is decoded.
+type decodedPictures struct {
+	// open: the group does not begin with an IDR picture. What precedes it may be marked too: a reference to it is none to a
+	// picture of the group.
+	open, begun bool
+	firstOrder  int32 // of the group's first picture
+	marked      []refPicture
+	// The picture order count's and the frame number's last values (8.2.1).
+	orderMSB, orderLSB int32
+	numOffset, lastNum int32
+	lastReferred       int32 // frame_num of the last reference
+	// refers are the packets that the last picture refers to.
+	refers []int
+}
+
+// add takes the next picture. It returns false when its references are not known.
+func (d *decodedPictures) add(packet int, slices []h26x.AVCSliceHeader) bool {
+	h := &slices[0]
+	if h.IDR == (d.begun || d.open) || !h.First {
+		return false
+	}
+	first := !d.begun
+	if first && d.open {
+		d.orderLSB, d.lastNum = h.OrderLSB, h.FrameNum
+	}
+	if !first && h.FrameNum != (d.lastReferred+1)%h.MaxNum() {
+		return false // a gap
+	}
+	order := d.order(h)
+	if first {
+		d.begun, d.firstOrder = true, order
+	}
+	d.refers = nil
+	for i := range slices {
+		s := &slices[i]
+		if s.First != (i == 0) || s.FrameNum != h.FrameNum || s.Referred != h.Referred || s.IDR != h.IDR || s.SPS != h.SPS || s.LongTerm {
+			return false
+		}
+		if !d.refer(s, order) {
+			return false
+		}
+	}
+	if !h.Referred {
+		return true
+	}
+	d.lastReferred = h.FrameNum
+	return d.mark(h, refPicture{packet, h.FrameNum, order})
+}
+
+// order returns the picture order count (8.2.1.1 and 8.2.1.3).
+func (d *decodedPictures) order(h *h26x.AVCSliceHeader) int32 {
+	if h.SPS.OrderType == 2 {
+		if h.IDR {
+			d.numOffset = 0
+		} else if d.lastNum > h.FrameNum {
+			d.numOffset += h.MaxNum()
+		}
+		d.lastNum = h.FrameNum
+		order := 2 * (d.numOffset + h.FrameNum)
+		if !h.Referred {
+			order--
+		}
+		return order
+	}
+	if h.IDR {
+		d.orderMSB, d.orderLSB = 0, 0
+	}
+	size := int32(1) << h.SPS.OrderBits
+	msb := d.orderMSB
+	switch {
+	case h.OrderLSB < d.orderLSB && d.orderLSB-h.OrderLSB >= size/2:
+		msb += size
+	case h.OrderLSB > d.orderLSB && h.OrderLSB-d.orderLSB > size/2:
+		msb -= size
+	}
+	if h.Referred {
+		d.orderMSB, d.orderLSB = msb, h.OrderLSB
+	}
+	return msb + h.OrderLSB + min(0, h.OrderDelta)
+}
+
+// refer adds the entries of a slice's reference lists to what the picture refers to.
+func (d *decodedPictures) refer(h *h26x.AVCSliceHeader, order int32) bool {
+	if d.open && order < d.firstOrder { // pictures that precede the group stand in its lists, where is not known
+		for _, r := range d.marked {
+			d.referTo(r)
+		}
+		return true
+	}
+	for l, list := range d.initial(h, order) {
+		if len(list) == 0 {
+			return false
+		}
+		list = list[:min(len(list), int(h.Active[l]))]
+		list, ok := d.modified(list, h, l)
+		if !ok {
+			return false
+		}
+		for _, r := range list {
+			d.referTo(r)
+		}
+	}
+	return true
+}
+
+func (d *decodedPictures) referTo(r refPicture) {
+	if !slices.Contains(d.refers, r.packet) {
+		d.refers = append(d.refers, r.packet)
+	}
+}
+
+// initial returns the reference lists before they are modified (8.2.4.2.1 and 8.2.4.2.3).
+func (d *decodedPictures) initial(h *h26x.AVCSliceHeader, order int32) [][]refPicture {
+	list := slices.Clone(d.marked)
+	switch h.Kind {
+	case h26x.AVCSliceP:
+		slices.SortFunc(list, func(a, b refPicture) int { return cmp.Compare(h.Number(b.frameNum), h.Number(a.frameNum)) })
+		return [][]refPicture{list}
+	case h26x.AVCSliceB:
+		slices.SortFunc(list, func(a, b refPicture) int { return cmp.Compare(a.order, b.order) })
+		at, _ := slices.BinarySearchFunc(list, order, func(r refPicture, o int32) int { return cmp.Compare(r.order, o) })
+		past, future := list[:at], list[at:]
+		back := slices.Clone(past)
+		slices.Reverse(back)
+		zero, one := slices.Concat(back, future), slices.Concat(future, back)
+		if len(one) > 1 && slices.Equal(zero, one) {
+			one[0], one[1] = one[1], one[0]
+		}
+		return [][]refPicture{zero, one}
+	}
+	return nil
+}
+
+// modified carries out the modifications of a list (8.2.4.3.1).
+func (d *decodedPictures) modified(list []refPicture, h *h26x.AVCSliceHeader, l int) ([]refPicture, bool) {
+	maxNum := h.MaxNum()
+	predicted := h.FrameNum
+	for at, difference := range h.Changes[l] {
+		predicted += difference
+		switch {
+		case predicted < 0:
+			predicted += maxNum
+		case predicted >= maxNum:
+			predicted -= maxNum
+		}
+		wanted := predicted
+		if wanted > h.FrameNum {
+			wanted -= maxNum
+		}
+		found := slices.IndexFunc(d.marked, func(r refPicture) bool { return h.Number(r.frameNum) == wanted })
+		if found < 0 || at > len(list) {
+			return nil, false
+		}
+		// What was the picture's place further on closes up.
+		rest := slices.DeleteFunc(slices.Clone(list[at:]), func(r refPicture) bool { return h.Number(r.frameNum) == wanted })
+		list = append(append(slices.Clone(list[:at]), d.marked[found]), rest...)
+		list = list[:min(len(list), int(h.Active[l]))]
+	}
+	return list, true
+}
+
+// mark makes the picture a reference, and others no longer one (8.2.5).
+func (d *decodedPictures) mark(h *h26x.AVCSliceHeader, r refPicture) bool {
+	most := max(int(h.SPS.References), 1)
+	switch {
+	case h.IDR:
+		d.marked = nil
+	case h.Adaptive:
+		for _, difference := range h.Unmarked {
+			wanted := h.FrameNum - difference
+			at := slices.IndexFunc(d.marked, func(r refPicture) bool { return h.Number(r.frameNum) == wanted })
+			switch {
+			case at >= 0:
+				d.marked = slices.Delete(d.marked, at, at+1)
+			case !d.open:
+				return false
+			}
+		}
+	case len(d.marked) >= most:
+		oldest := 0
+		for i, r := range d.marked {
+			if h.Number(r.frameNum) < h.Number(d.marked[oldest].frameNum) {
+				oldest = i
+			}
+		}
+		d.marked = slices.Delete(d.marked, oldest, oldest+1)
+	}
+	d.marked = append(d.marked, r)
+	return len(d.marked) <= most
+}

@@ -1,0 +1,110 @@
+package plan
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DefaultTolerance is how far a frame may be from the instant that it is asked for.
+const DefaultTolerance = 500 * time.Millisecond
+
+// MaxTimesFile is the largest file of requests that is read, in bytes.
+const MaxTimesFile = 64 << 20
+
+// maxTimesLine is the longest line of such a file, in bytes.
+const maxTimesLine = 4096
+
+// Request is an instant that a frame is asked for, and a text of the caller's that goes with
+// the image into its record.
+type Request struct {
+	Time  time.Time
+	Label string
+}
+
+// ParseTime reads an instant: RFC 3339, or a number without sign since the Unix epoch, of milliseconds when it has
+// 13 digits and of seconds when it has up to 11, before a decimal point.
+func ParseTime(text string) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t.UTC(), nil
+	}
+	const secondDigits, milliDigits, nanoDigits = 11, 13, 9
+	whole, fraction, dotted := strings.Cut(text, ".")
+	number := digits(whole) && (!dotted || digits(fraction))
+	if len(whole) == milliDigits {
+		whole, fraction = whole[:milliDigits-3], whole[milliDigits-3:]+fraction
+	}
+	if number && len(whole) <= secondDigits && len(fraction) <= nanoDigits {
+		// Neither can fail: what is parsed are few digits.
+		seconds, _ := strconv.ParseInt(whole, 10, 64)
+		nanos, _ := strconv.ParseInt((fraction + "000000000")[:nanoDigits], 10, 64)
+		return time.Unix(seconds, nanos).UTC(), nil
+	}
+	return time.Time{}, fmt.Errorf("%.60q is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or seconds or milliseconds since the Unix epoch", text)
+}
+
+// digits reports whether text consists of decimal digits, at least one.
+func digits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
+
+// ReadTimes reads requests, one a line: a time as ParseTime reads it, and what follows it after a space
+// or a tab is its label. Blank lines and lines that begin with # are passed over, and so is a byte
+// order mark at the start. The error names the first line that is wrong.
+func ReadTimes(r io.Reader) ([]Request, error) {
+	limited := &io.LimitedReader{R: r, N: MaxTimesFile + 1}
+	lines := bufio.NewScanner(limited)
+	lines.Buffer(make([]byte, 0, maxTimesLine), maxTimesLine)
+	var requests []Request
+	n := 0
+	for lines.Scan() {
+		text := lines.Text()
+		if n++; n == 1 {
+			text = strings.TrimPrefix(text, "\ufeff")
+		}
+		text = strings.TrimSpace(text)
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		at, label := text, ""
+		if i := strings.IndexAny(text, " \t"); i >= 0 {
+			at, label = text[:i], strings.TrimSpace(text[i:])
+		}
+		t, err := ParseTime(at)
+		if err != nil && limited.N > 0 {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if err != nil {
+			break // the line may have been cut
+		}
+		requests = append(requests, Request{t, label})
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("line %d: is longer than %d bytes", n+1, maxTimesLine)
+	case err != nil:
+		return nil, err
+	case limited.N <= 0:
+		return nil, fmt.Errorf("is larger than %d bytes", MaxTimesFile)
+	case len(requests) == 0:
+		return nil, errors.New("holds no time")
+	}
+	return requests, nil
+}
+
+// Requests returns what a sampler of type timestamps asks for, in the order asked.
+func (s Sample) Requests() []Request {
+	if s.Type != SampleTimestamps {
+		return nil
+	}
+	requests := slices.Clone(s.Asked)
+	for _, text := range s.At {
+		if t, err := ParseTime(text); err == nil { // Validate reports the others
+			requests = append(requests, Request{Time: t})
+		}
+	}
+	return requests
+}

@@ -1,0 +1,189 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Candidate is a frame that a sampler may pick, and its instant on the sampler's clock.
+type Candidate struct {
+	At  time.Time
+	Key bool
+}
+
+// sampler picks frames of a stream, fragment by fragment. It holds the state
+// that goes over fragment borders, so it sees every fragment once and in order.
+type sampler interface {
+	// pick reports for each frame of a fragment, in presentation order, whether
+	// it is a sample.
+	pick(frames []Candidate, t Timing) []bool
+}
+
+// Timing is what a fragment tells of the times of its frames.
+type Timing struct {
+	// Nominal is the track's nominal frame duration, unit the step in which times are told
+	// (see media.Fragment.TimeScale). Both are 0 when unknown.
+	Nominal, Unit time.Duration
+}
+
+// newSampler returns the sampler of s; nil for type timestamps, which is none of these
+// since it looks ahead (see stampSampler).
+func newSampler(s Sample) sampler {
+	switch s.Type {
+	case SampleTimestamps:
+		return nil
+	case SampleKeyframes:
+		return keySampler{}
+	case SampleStride:
+		return &strideSampler{step: s.N}
+	case SampleIndices:
+		return &indexSampler{at: s.Indices()}
+	case SampleInterval:
+		return &gridSampler{grid: newGrid(s)}
+	default:
+		return allSampler{}
+	}
+}
+
+type allSampler struct{}
+
+func (allSampler) pick(frames []Candidate, _ Timing) []bool {
+	picked := make([]bool, len(frames))
+	for i := range picked {
+		picked[i] = true
+	}
+	return picked
+}
+
+type keySampler struct{}
+
+func (keySampler) pick(frames []Candidate, _ Timing) []bool {
+	picked := make([]bool, len(frames))
+	for i, f := range frames {
+		picked[i] = f.Key
+	}
+	return picked
+}
+
+// strideSampler picks every step-th frame of the run, from its first.
+type strideSampler struct {
+	step, next int
+}
+
+func (s *strideSampler) pick(frames []Candidate, _ Timing) []bool {
+	picked := make([]bool, len(frames))
+	for ; s.next < len(frames); s.next += s.step {
+		picked[s.next] = true
+	}
+	s.next -= len(frames)
+	return picked
+}
+
+// indexSampler picks frames of the run by their place in it.
+type indexSampler struct {
+	// at are the places from 0, in order, each once; those before next are behind.
+	at   []int64
+	next int
+	// seen is the number of frames so far.
+	seen int64
+}
+
+func (s *indexSampler) pick(frames []Candidate, _ Timing) []bool {
+	picked := make([]bool, len(frames))
+	for ; s.next < len(s.at) && s.at[s.next] < s.seen+int64(len(frames)); s.next++ {
+		picked[s.at[s.next]-s.seen] = true
+	}
+	s.seen += int64(len(frames))
+	return picked
+}
+
+// misses returns a gap for each index that the run did not reach, up to as many as stay readable.
+func (s *indexSampler) misses(stream, sink string) (gaps []media.Gap) {
+	for n, i := range s.at[s.next:] {
+		detail := fmt.Sprintf("sink %s: no frame %d: there are %d", sink, i, s.seen)
+		if left := len(s.at) - s.next - n; n == maxNamedMisses && left > 1 {
+			detail = fmt.Sprintf("sink %s: no frame for %d more indices from %d to %d: there are %d", sink, left, i, s.at[len(s.at)-1], s.seen)
+		}
+		gaps = append(gaps, media.Gap{Stream: stream, FrameIndex: media.WholeFragment, Sink: sink, Reason: media.GapNoFrame, Detail: detail})
+		if n == maxNamedMisses {
+			break
+		}
+	}
+	return gaps
+}
+
+// grid is the set of instants k * num/den half nanoseconds since the Unix epoch, for
+// all whole k. Half of a time scale's unit is a whole number of those.
+type grid struct {
+	num, den uint64
+}
+
+const halvesPerSecond = 2e9
+
+func newGrid(s Sample) grid {
+	num, den := uint64(2*s.Interval.Nanoseconds()), uint64(1)
+	if s.Rate != (Rate{}) {
+		num, den = uint64(s.Rate.Den)*halvesPerSecond, uint64(s.Rate.Num)
+	}
+	for a, b := num, den; ; a, b = b, a%b { // divide by the greatest common divisor
+		if b == 0 {
+			return grid{num / a, den / a}
+		}
+	}
+}
+
+// cell returns the k of the last grid point at or before half a unit after t.
+func (g grid) cell(t time.Time, unit time.Duration) int64 {
+	t = t.Add(unit / 2)
+	seconds, rest := t.Unix(), uint64(2*t.Nanosecond()+int(unit%2))
+	// Validate bounds den by 2^31, so that neither product below overflows.
+	if seconds >= 0 {
+		hi, lo := bits.Mul64(uint64(seconds), halvesPerSecond*g.den)
+		lo, carry := bits.Add64(lo, rest*g.den, 0)
+		return quotient(hi+carry, lo, g.num)
+	}
+	// Round down, not towards zero.
+	hi, lo := bits.Mul64(uint64(-seconds), halvesPerSecond*g.den)
+	lo, borrow := bits.Sub64(lo, rest*g.den+1, 0)
+	return -1 - quotient(hi-borrow, lo, g.num)
+}
+
+// quotient divides 128 bits, rounded down. The result is capped at what fits 63 bits.
+func quotient(hi, lo, by uint64) int64 {
+	if hi >= by {
+		return math.MaxInt64
+	}
+	q, _ := bits.Div64(hi, lo, by)
+	return int64(min(q, math.MaxInt64))
+}
+
+// gridSampler picks the first frame at or after each grid point: a frame is
+// picked when a grid point lies after its predecessor and not after itself.
+// A time that is told in units stands for any within half a unit of it, so that a frame
+// counts as there half a unit early: 33 ms may be 33.333.
+//
+// The first frame of a run has no predecessor, nor has the first one after a
+// clock that went back. One is assumed where it should have been (see precedes), so that a
+// run that starts anywhere picks what a run that started earlier picks.
+type gridSampler struct {
+	grid grid
+	prev time.Time // the latest frame so far; zero before the first
+}
+
+func (s *gridSampler) pick(frames []Candidate, t Timing) []bool {
+	picked := make([]bool, len(frames))
+	for i, f := range frames {
+		if s.prev.IsZero() || f.At.Before(s.prev.Add(-spacing(frames[i:], t))) {
+			s.prev = Precedes(frames[i:], t)
+		}
+		picked[i] = s.grid.cell(f.At, t.Unit) > s.grid.cell(s.prev, t.Unit)
+		if f.At.After(s.prev) {
+			s.prev = f.At
+		}
+	}
+	return picked
+}

@@ -1,0 +1,20 @@
+//go:build unix && !solaris && !aix
+
+package sink
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// lock locks a file until it is closed, if nobody else has. It reports whether somebody has.
+func lock(file *os.File) (taken bool, err error) {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var lockErr error
+	err = conn.Control(func(fd uintptr) { lockErr = syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB) })
+	return errors.Is(lockErr, syscall.EWOULDBLOCK), errors.Join(err, lockErr)
+}

@@ -1,0 +1,283 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+const (
+	// partSize is the size of all parts of a large object but the last, in bytes.
+	partSize = 8 << 20
+	// maxParts is the largest number of parts (Amazon S3 User Guide, Multipart upload limits).
+	maxParts = 10_000
+	// abandonLimit bounds what Abandon takes.
+	abandonLimit = 10 * time.Second
+)
+
+var (
+	errEnded    = errors.New("the object is not written any more")
+	errTooLarge = fmt.Errorf("the object has more than %d parts of %d bytes", maxParts, partSize)
+)
+
+// upload is a sink.ObjectWriter. An object that fits into one part is put with one request, a larger
+// one is a multipart upload.
+type upload struct {
+	store *Store
+	key   string // below the prefix
+	opts  sink.PutOptions
+	part  []byte // what was written and is not sent yet
+	id    string // of the multipart upload; empty before there is one
+	// begun gets the answer to the request that begins the upload, and stop ends that request. They
+	// are nil when none is under way.
+	begun chan begun
+	stop  context.CancelFunc
+	parts []types.CompletedPart
+	size  int64
+	sum   uint32 // CRC32 of all that was sent
+	ended bool
+}
+
+// begun is how the request that begins an upload went.
+type begun struct {
+	id    string
+	tries int
+	err   error
+}
+
+// Create implements sink.Store. An object of more than 8 MiB is a multipart upload. When that begins,
+// it aborts uploads of just this key that have begun before, since they are what a killed process has
+// left, or those of one that has lost its place.
+func (s *Store) Create(ctx context.Context, key string, opts sink.PutOptions) (sink.ObjectWriter, error) {
+	if _, err := s.fullKey(key); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return &upload{store: s, key: key, opts: opts}, nil
+}
+
+// Write implements sink.ObjectWriter.
+func (u *upload) Write(ctx context.Context, p []byte) error {
+	if u.ended {
+		return errEnded
+	}
+	for len(p) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if len(u.part) == partSize {
+			if err := u.send(ctx); err != nil {
+				return err
+			}
+		}
+		n := min(len(p), partSize-len(u.part))
+		if size := len(u.part) + n; size > cap(u.part) { // append would take more than a part
+			grown := make([]byte, len(u.part), min(partSize, max(size, 2*cap(u.part))))
+			copy(grown, u.part)
+			u.part = grown
+		}
+		u.part = append(u.part, p[:n]...)
+		p = p[n:]
+	}
+	return ctx.Err()
+}
+
+// send sends a part.
+func (u *upload) send(ctx context.Context) error {
+	if len(u.parts) == maxParts {
+		return fmt.Errorf("put %s: %w", u.key, errTooLarge)
+	}
+	if u.id == "" {
+		if err := u.begin(ctx); err != nil {
+			return err
+		}
+	}
+	put := u.request()
+	number := aws.Int32(int32(len(u.parts) + 1))
+	out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: put.Bucket, Key: put.Key, UploadId: &u.id, PartNumber: number,
+		Body: bytes.NewReader(u.part), ContentLength: aws.Int64(int64(len(u.part))), ChecksumAlgorithm: put.ChecksumAlgorithm,
+	}, u.store.tries(&attempts{body: u.part}))
+	if err != nil {
+		return u.store.explain(ctx, "put", *put.Key, err)
+	}
+	part := types.CompletedPart{PartNumber: number, ETag: out.ETag}
+	if u.store.checksum {
+		part.ChecksumCRC32 = aws.String(crc32Base64(u.part))
+	}
+	u.parts = append(u.parts, part)
+	u.size += int64(len(u.part))
+	u.sum = crc32.Update(u.sum, crc32.IEEETable, u.part)
+	u.part = u.part[:0]
+	return nil
+}
+
+// request is what a put of the object in one request would be, without its body.
+func (u *upload) request() *s3.PutObjectInput {
+	return u.store.request(u.store.prefix+u.key, nil, u.opts)
+}
+
+// begin begins the multipart upload, and aborts what was left of others. Of two that begin at once one
+// at most sees the other, since they look before they begin.
+func (u *upload) begin(ctx context.Context) error {
+	put := u.request()
+	in := &s3.CreateMultipartUploadInput{
+		Bucket: put.Bucket, Key: put.Key, ContentType: put.ContentType, Metadata: put.Metadata, StorageClass: put.StorageClass,
+		ServerSideEncryption: put.ServerSideEncryption, SSEKMSKeyId: put.SSEKMSKeyId, ChecksumAlgorithm: put.ChecksumAlgorithm,
+	}
+	if u.store.checksum {
+		// That of the parts' checksums could not be compared with an object's content.
+		in.ChecksumType = types.ChecksumTypeFullObject
+	}
+	leftovers := u.others(ctx)
+	// Nobody would abort an upload whose id was lost with a cancelled request. So the request goes on
+	// without ctx, and Abandon waits for it.
+	asked, stop := context.WithCancel(context.WithoutCancel(ctx))
+	u.begun, u.stop = make(chan begun, 1), stop
+	go func() {
+		tried := attempts{}
+		out, err := u.store.client.CreateMultipartUpload(asked, in, u.store.tries(&tried))
+		if err != nil {
+			out = &s3.CreateMultipartUploadOutput{}
+		}
+		u.begun <- begun{id: aws.ToString(out.UploadId), tries: tried.n, err: err}
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case answer := <-u.begun:
+		stop()
+		u.begun, u.id = nil, answer.id
+		if answer.err != nil {
+			return u.store.explain(ctx, "put", *put.Key, answer.err)
+		}
+		if answer.tries > 1 { // the one before may have begun an upload, too
+			leftovers = u.others(ctx)
+		}
+	}
+	for _, id := range leftovers {
+		_ = u.store.abort(ctx, *put.Key, id) // what a server refuses to abort harms nobody
+	}
+	return nil
+}
+
+// others returns the ids of the other uploads of the same key that are open; none where the server does
+// not tell.
+func (u *upload) others(ctx context.Context) (ids []string) {
+	full := u.store.prefix + u.key
+	list, err := u.store.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &u.store.destination.Bucket, Prefix: &full})
+	if err != nil {
+		return nil
+	}
+	for _, other := range list.Uploads {
+		if id := aws.ToString(other.UploadId); aws.ToString(other.Key) == full && id != u.id {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (s *Store) abort(ctx context.Context, full, id string) error {
+	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.destination.Bucket, Key: &full, UploadId: &id}, s.tries(&attempts{}))
+	if err != nil {
+		return s.explain(ctx, "abandon", full, err)
+	}
+	return nil
+}
+
+// Commit implements sink.ObjectWriter.
+func (u *upload) Commit(ctx context.Context) error {
+	if u.ended {
+		return errEnded
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var err error
+	if u.id == "" {
+		err = u.store.Put(ctx, u.key, u.part, u.opts)
+	} else {
+		if err = u.send(ctx); err == nil { // a part is sent only when more follows, so that this one is not empty
+			err = u.complete(ctx)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	u.ended, u.part = true, nil
+	return nil
+}
+
+func (u *upload) complete(ctx context.Context) error {
+	put := u.request()
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: put.Bucket, Key: put.Key, UploadId: &u.id, IfNoneMatch: put.IfNoneMatch, MpuObjectSize: &u.size,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
+	}
+	if u.store.checksum {
+		in.ChecksumType, in.ChecksumCRC32 = types.ChecksumTypeFullObject, aws.String(base64CRC32(u.sum))
+	}
+	tried := attempts{}
+	_, err := u.store.client.CompleteMultipartUpload(ctx, in, u.store.tries(&tried))
+	if err == nil {
+		return nil
+	}
+	err = u.store.explain(ctx, "put", *put.Key, err)
+	if tried.n > 1 && (errors.Is(err, sink.ErrFenced) || errors.Is(err, sink.ErrExist)) {
+		// When the answer is lost, the repeated request finds no upload, or the object of the first one.
+		if ours, _ := u.store.has(ctx, *put.Key, content{u.size, base64CRC32(u.sum), u.etag}); ours {
+			return nil
+		}
+	}
+	return err
+}
+
+// etag is what S3 calls an object that was put in parts: the MD5 of the parts' MD5s, and their number.
+func (u *upload) etag() string {
+	all := md5.New()
+	for _, part := range u.parts {
+		sum, _ := hex.DecodeString(strings.Trim(aws.ToString(part.ETag), `"`)) // one that is no MD5 matches nothing
+		all.Write(sum)
+	}
+	return hex.EncodeToString(all.Sum(nil)) + "-" + strconv.Itoa(len(u.parts))
+}
+
+// Abandon implements sink.ObjectWriter.
+func (u *upload) Abandon() error {
+	if u.ended {
+		return nil
+	}
+	u.ended, u.part = true, nil
+	ctx, cancel := context.WithTimeout(context.Background(), abandonLimit)
+	defer cancel()
+	if u.begun != nil {
+		defer context.AfterFunc(ctx, u.stop)()
+		answer := <-u.begun
+		u.stop()
+		u.id = answer.id
+	}
+	if u.id == "" {
+		return nil
+	}
+	err := u.store.abort(ctx, u.store.prefix+u.key, u.id)
+	if refused := (*Error)(nil); errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return nil // it is gone
+	}
+	return err
+}

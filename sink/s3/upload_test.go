@@ -1,0 +1,234 @@
+package s3_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/s3"
+)
+
+// twoParts is the size of an object of two parts, in bytes. Its requests begin the upload, send a part
+// and another, and complete it.
+const twoParts = 8<<20 + 1000
+
+// upload writes an object in one piece.
+func upload(ctx context.Context, store *s3.Store, key string, body []byte, opts sink.PutOptions) error {
+	w, err := store.Create(ctx, key, opts)
+	if err != nil {
+		return err
+	}
+	if err = w.Write(ctx, body); err == nil {
+		err = w.Commit(ctx)
+	}
+	return errors.Join(err, w.Abandon())
+}
+
+func TestALargeObjectSurvivesFaultsThatPass(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	for _, test := range []struct {
+		name     string
+		faults   []fault
+		ifAbsent bool
+		checksum sink.Checksum
+	}{
+		{"the answer to the beginning is lost", []fault{lose}, false, sink.ChecksumCRC32},
+		{"the beginning is answered without an id", []fault{lie()}, false, sink.ChecksumCRC32},
+		{"a busy server at each request", []fault{
+			answer(503, "SlowDown"), through, answer(503, "SlowDown"), through, answer(500, "InternalError"), through, answer(429, "Busy"),
+		}, false, sink.ChecksumCRC32},
+		{"a part is cut on its way", []fault{through, cut}, false, sink.ChecksumCRC32},
+		{"a part is damaged on its way", []fault{through, answer(400, "BadDigest")}, false, sink.ChecksumCRC32},
+		{"the answer to a part is lost", []fault{through, lose, through, lose}, false, sink.ChecksumNone},
+		{"a part without a receipt", []fault{through, lie()}, false, sink.ChecksumCRC32},
+		{"a part with the receipt of other bytes", []fault{through, lie("ETag", `"0"`, "X-Amz-Checksum-Crc32", "AAAAAA==")}, false, sink.ChecksumCRC32},
+		{"the answer to the completion is lost", []fault{through, through, through, lose}, false, sink.ChecksumCRC32},
+		{"it is lost, and there are no checksums", []fault{through, through, through, lose}, false, sink.ChecksumNone},
+		{"it is lost, and the object must not be replaced", []fault{through, through, through, lose}, true, sink.ChecksumCRC32},
+		{"a completion without a receipt", []fault{through, through, through, lie()}, true, sink.ChecksumCRC32},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel() // most of the time is waiting between attempts
+			p, endpoint := newProxy(t, server)
+			d := destination(t, server)
+			d.EndpointURL, d.Checksum = endpoint, test.checksum
+			store := open(t, d)
+			const key = "groups/1.tar"
+			want := body(twoParts)
+			p.plan(test.faults...)
+			if err := upload(t.Context(), store, key, want, sink.PutOptions{IfAbsent: test.ifAbsent}); err != nil {
+				t.Fatal(err)
+			}
+			if _, left := p.seen(); left != 0 {
+				t.Errorf("%d faults were not met", left)
+			}
+			if got, err := server.Get(t.Context(), d.Bucket, key); err != nil || string(got) != string(want) {
+				t.Errorf("the object has %d bytes (%v), want the %d written", len(got), err, len(want))
+			}
+			if same, err := store.Holds(t.Context(), key, want); err != nil || same != (test.checksum == sink.ChecksumCRC32) {
+				t.Errorf("holds gave %t, %v", same, err)
+			}
+			if left, err := server.Uploads(t.Context(), d.Bucket); err != nil || len(left) > 0 {
+				t.Errorf("open uploads are %q (%v)", left, err)
+			}
+		})
+	}
+}
+
+func TestALargeObjectThatIsRefusedLeavesNothing(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	p, endpoint := newProxy(t, server)
+	d := destination(t, server)
+	d.EndpointURL, d.Prefix = endpoint, "in"
+	store := open(t, d)
+	for requests := range 4 {
+		faults := []fault{answer(403, "AccessDenied")}
+		for range requests {
+			faults = append([]fault{through}, faults...)
+		}
+		p.plan(faults...)
+		err := upload(t.Context(), store, "1.tar", body(twoParts), sink.PutOptions{})
+		var refused *s3.Error
+		if !errors.As(err, &refused) || refused.Status != http.StatusForbidden || refused.Key != "in/1.tar" || refused.Passing() {
+			t.Errorf("request %d: error %v", requests, err)
+		}
+		keys, err := server.Keys(t.Context(), d.Bucket)
+		left, uploadsErr := server.Uploads(t.Context(), d.Bucket)
+		if err != nil || uploadsErr != nil || len(keys)+len(left) > 0 {
+			t.Errorf("request %d: objects %q and uploads %q are left (%v, %v)", requests, keys, left, err, uploadsErr)
+		}
+	}
+}
+
+func TestAnUploadThatIsGoneIsFenced(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	d := destination(t, server)
+	store := open(t, d)
+	first, err := store.Create(t.Context(), "1.tar", sink.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Write(t.Context(), body(twoParts)); err != nil {
+		t.Fatal(err)
+	}
+	if err := upload(t.Context(), store, "1.tar", body(twoParts+10), sink.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Commit(t.Context()); !errors.Is(err, sink.ErrFenced) {
+		t.Errorf("commit gave %v, want sink.ErrFenced", err)
+	}
+	if err := first.Abandon(); err != nil {
+		t.Error(err)
+	}
+	if got, err := server.Get(t.Context(), d.Bucket, "1.tar"); err != nil || len(got) != len(body(twoParts+10)) {
+		t.Errorf("the object has %d bytes (%v)", len(got), err)
+	}
+}
+
+// Uploads of other keys are not touched, whatever their names begin with, and none is where the server
+// lets nobody list them.
+func TestOnlyLeftoversOfTheSameKeyAreAborted(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	d := destination(t, server)
+	store := open(t, d)
+	begin := func(key string) sink.ObjectWriter {
+		t.Helper()
+		w, err := store.Create(t.Context(), key, sink.PutOptions{})
+		if err == nil {
+			err = w.Write(t.Context(), body(twoParts))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	leftovers := map[string]sink.ObjectWriter{}
+	for _, key := range []string{"a", "a.tar", "a.tar2", "a.tar/b"} {
+		leftovers[key] = begin(key)
+	}
+	if err := upload(t.Context(), store, "a.tar", body(twoParts), sink.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := server.Uploads(t.Context(), d.Bucket); err != nil || strings.Join(left, " ") != "a a.tar/b a.tar2" {
+		t.Errorf("open uploads are %q (%v)", left, err)
+	}
+	for key, w := range leftovers {
+		if err := w.Abandon(); err != nil {
+			t.Errorf("abandon %s: %v", key, err)
+		}
+	}
+}
+
+func TestALargeObjectCarriesWhatAPutCarries(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	p, endpoint := newProxy(t, server)
+	for _, checksum := range []sink.Checksum{sink.ChecksumCRC32, sink.ChecksumNone} {
+		d := destination(t, server)
+		d.EndpointURL, d.StorageClass, d.Checksum = endpoint, "GLACIER", checksum
+		store := open(t, d)
+		p.plan()
+		opts := sink.PutOptions{ContentType: "application/x-tar", Metadata: map[string]string{"site": "a"}, IfAbsent: true}
+		if err := upload(t.Context(), store, "1.tar", body(twoParts), opts); err != nil {
+			t.Fatal(err)
+		}
+		requests, _ := p.seen()
+		begin, complete := requests[0].Header, requests[len(requests)-1].Header
+		if begin.Get("Content-Type") != "application/x-tar" || begin.Get("X-Amz-Meta-Site") != "a" || begin.Get("X-Amz-Storage-Class") != "GLACIER" || complete.Get("If-None-Match") != "*" {
+			t.Errorf("the upload began with %v and ended with %v", begin, complete)
+		}
+		sent := false
+		for _, r := range requests {
+			for name := range r.Header {
+				sent = sent || strings.Contains(strings.ToLower(name), "checksum") || name == "X-Amz-Trailer"
+			}
+		}
+		if sent != (checksum == sink.ChecksumCRC32) {
+			t.Errorf("checksum %s: sent is %t", checksum, sent)
+		}
+	}
+}
+
+// A request that is cancelled while an upload begins may have begun it all the same.
+func TestAnUploadThatBeganWhileItWasCancelledIsAborted(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	p, endpoint := newProxy(t, server)
+	d := destination(t, server)
+	d.EndpointURL = endpoint
+	store := open(t, d)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	released := make(chan struct{})
+	p.plan(func(p *proxy, w http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-released
+		through(p, w, r)
+	})
+	w, err := store.Create(ctx, "1.tar", sink.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(ctx, body(twoParts)); !errors.Is(err, context.Canceled) {
+		t.Errorf("write gave %v, want context.Canceled", err)
+	}
+	close(released)
+	if err := w.Abandon(); err != nil {
+		t.Error(err)
+	}
+	requests, _ := p.seen()
+	if last := requests[len(requests)-1]; len(requests) != 2 || last.Method != http.MethodDelete || last.URL.Query().Get("uploadId") == "" {
+		t.Errorf("%d requests, the last is %s %s", len(requests), last.Method, last.URL)
+	}
+	if left, err := server.Uploads(t.Context(), d.Bucket); err != nil || len(left) > 0 {
+		t.Errorf("open uploads are %q (%v)", left, err)
+	}
+}
