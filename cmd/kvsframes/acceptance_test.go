@@ -85,7 +85,7 @@ func replay(t *testing.T, path string, want replayed) {
 		t.Errorf("summary %+v, want %+v", s, want)
 	}
 	first := digests(t, folder)
-	checkFrames(t, folder, fragmentsOf(t, url), want.frames)
+	checkFrames(t, folder, fragmentsOf(t, url, want.fragments), want.frames)
 
 	again := t.TempDir()
 	runTo(fmt.Sprintf("{directory: %q}", again))
@@ -133,14 +133,17 @@ sinks:
 	return readSummary(t, summary)["cam"]
 }
 
-// fragmentsOf reads all that the stream has.
-func fragmentsOf(t *testing.T, url string) []*media.Fragment {
+// fragmentsOf reads the n fragments of the stream once more, as the program's source does.
+func fragmentsOf(t *testing.T, url string, n int) []*media.Fragment {
 	t.Helper()
 	aws, err := kvs.LoadAWS(t.Context(), "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := kvs.Open(t.Context(), kvs.Config{AWS: aws, Stream: "cam", EndpointURL: url, Mode: source.ModeArchive})
+	src, err := kvs.Open(t.Context(), kvs.Config{
+		AWS: aws, Stream: "cam", EndpointURL: url,
+		Start: source.StartSelector{Type: source.StartEarliest}, End: source.End{Fragments: n},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,18 +39,19 @@ type Harness struct {
 	// Open returns a sink for one run of the stream of this name. A program would do the same: sinks
 	// of several streams may share what they write to. It fails the test if it cannot.
 	Open func(stream string) pipeline.Sink
-	// Objects returns all objects by name: what anybody can see of what the sinks made.
+	// Objects returns all objects that are visible at the destination, by name.
 	Objects func(ctx context.Context) (map[string][]byte, error)
-	// Images returns the images in the objects, of which a record tells where the sink makes records,
-	// by ID.
+	// Images returns the images in these objects, by ID: where the sink keeps records, those that have
+	// a record.
 	Images func(ctx context.Context) (map[string][]byte, error)
-	// Unfinished names what was begun and not completed or removed; nil if there never is any.
+	// Unfinished returns the names of temporary files or uploads that are neither completed nor removed;
+	// nil if the sink has nothing of the kind.
 	Unfinished func(ctx context.Context) ([]string, error)
-	// Trouble is what the operations of the destination pass through; nil if none do.
+	// Trouble is passed by each operation of the destination; nil if the operations cannot be disturbed.
 	Trouble *Trouble
 }
 
-// ID is how the suite calls the image of a frame.
+// ID returns the name that the suite uses for the image of a frame.
 func ID(f media.FrameInfo) string {
 	return fmt.Sprintf("%s/%s/%d", f.Stream, f.FragmentNumber, f.Index)
 }
@@ -86,12 +87,12 @@ func Run(t *testing.T, open func(tb testing.TB) Harness) {
 	}
 }
 
-// observed notes what a sink reports.
+// observed records the reports of a sink.
 type observed struct {
 	pipeline.Sink
 	// check is called for each fragment that is reported; it may be nil.
 	check func(stream, fragment string)
-	// killed reports whether the sink is to hear nothing of the end of the run.
+	// killed reports whether the end of the run is kept from the sink.
 	killed bool
 
 	mu       sync.Mutex
@@ -231,7 +232,7 @@ func wantWhole(t *testing.T, got map[string][]byte, streams ...*stream) {
 
 func same(a, b map[string][]byte) bool { return maps.EqualFunc(a, b, bytes.Equal) }
 
-// wantReported wants the images of all reported fragments there, and what is there whole.
+// wantReported wants the images of all reported fragments, and no image that is not whole.
 func wantReported(t *testing.T, h Harness, s *stream, reported []string) {
 	t.Helper()
 	got := images(t, h)

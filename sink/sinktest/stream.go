@@ -80,7 +80,7 @@ func (s *stream) image(f *media.Fragment, index int) media.Image {
 	}
 }
 
-// data is what the image of this ID holds: bytes that tell which image they are of.
+// data returns the content of the image of this ID: bytes that identify it.
 func (s *stream) data(id string) []byte {
 	return bytes.Repeat([]byte(id+"\n"), 100+len(s.name))
 }

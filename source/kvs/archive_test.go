@@ -54,6 +54,7 @@ func storeAhead(n int, begin time.Time, ahead time.Duration) *stored {
 			ServerTime:     begin.Add(s.ahead + time.Duration(i)*time.Second),
 			Tracks:         []media.Track{{Number: 1, Type: media.TrackVideo, CodecID: "V_TEST", Width: 16, Height: 16, DefaultDuration: 500 * time.Millisecond}},
 			Blocks:         blocks,
+			Tags:           []media.Tag{{Name: "place", Value: fmt.Sprint(i)}},
 			// Clusters of both kinds, since they end differently.
 			UnknownClusterSize: i%2 == 1,
 		}
