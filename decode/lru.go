@@ -1,19 +1,18 @@
 package decode
 
-// kept is a small cache of objects that are dear to make: the least recently
-// used one is freed when there are too many.
-type kept[K comparable, V interface{ free() }] struct {
+// lru is a small cache of objects that are expensive to create: it frees the least recently used one when it is full.
+type lru[K comparable, V interface{ free() }] struct {
 	limit   int
-	entries []keptEntry[K, V] // the most recently used is last
+	entries []lruEntry[K, V] // the most recently used is last
 }
 
-type keptEntry[K comparable, V interface{ free() }] struct {
+type lruEntry[K comparable, V interface{ free() }] struct {
 	key   K
 	value V
 }
 
-// get returns the object of key, made by open if it is not there.
-func (c *kept[K, V]) get(key K, open func(K) (V, error)) (V, error) {
+// get returns the object for key, and opens it if it is not in the cache. The cache owns it.
+func (c *lru[K, V]) get(key K, open func(K) (V, error)) (V, error) {
 	for i, e := range c.entries {
 		if e.key == key {
 			copy(c.entries[i:], c.entries[i+1:])
@@ -26,13 +25,13 @@ func (c *kept[K, V]) get(key K, open func(K) (V, error)) (V, error) {
 	}
 	v, err := open(key)
 	if err == nil {
-		c.entries = append(c.entries, keptEntry[K, V]{key, v})
+		c.entries = append(c.entries, lruEntry[K, V]{key, v})
 	}
 	return v, err
 }
 
 // dropOldest frees the least recently used object, and reports whether there was one.
-func (c *kept[K, V]) dropOldest() bool {
+func (c *lru[K, V]) dropOldest() bool {
 	if len(c.entries) == 0 {
 		return false
 	}
@@ -40,8 +39,8 @@ func (c *kept[K, V]) dropOldest() bool {
 	return true
 }
 
-// drop frees the object of key, if there is one.
-func (c *kept[K, V]) drop(key K) {
+// drop frees the object for key, if it is in the cache.
+func (c *lru[K, V]) drop(key K) {
 	for i, e := range c.entries {
 		if e.key == key {
 			e.value.free()
@@ -52,7 +51,7 @@ func (c *kept[K, V]) drop(key K) {
 }
 
 // free frees all objects.
-func (c *kept[K, V]) free() {
+func (c *lru[K, V]) free() {
 	for _, e := range c.entries {
 		e.value.free()
 	}
