@@ -11,7 +11,6 @@ import (
 	"github.com/asticode/go-astiav"
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/media"
 )
 
 /*
@@ -31,24 +30,6 @@ type decoderKey struct {
 	width, height                         int
 	// track holds what frames inherit from the container.
 	track facts
-}
-
-// errUnsupported is the error for a codec that is not decoded.
-var errUnsupported = reason(media.GapUnsupported, errors.New("codec is not supported"))
-
-// errEncrypted is the error for a track that only the owner of its key can decode.
-var errEncrypted = reason(media.GapUnsupported, errors.New("the track is encrypted (Matroska ContentEncryption)"))
-
-// supported returns nil for the codecs that this build decodes.
-func supported(t media.Track) error {
-	if t.Encrypted {
-		return errEncrypted
-	}
-	switch t.CodecID {
-	case h26x.AVC, h26x.HEVC:
-		return nil
-	}
-	return fmt.Errorf("%s: %w (H.264 and H.265 are)", strconv.Quote(t.CodecID), errUnsupported)
 }
 
 // openDecoder opens a single-threaded decoder: fragments are decoded side by

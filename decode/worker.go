@@ -5,7 +5,6 @@ package decode
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/decode/plan"
@@ -71,14 +70,7 @@ func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan.Plan,
 // one of the data when that ends the run; what else the data caused is in the job.
 func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	track := j.plan.Track
-	err := supported(track)
-	if pixels := int64(track.Width) * int64(track.Height); err == nil && pixels > w.config.MaxPixels {
-		err = reason(media.GapUnsupported, fmt.Errorf("picture of %dx%d pixels is too large, max_pixels is %d", track.Width, track.Height, w.config.MaxPixels))
-	}
-	if err == nil {
-		err = j.plan.Refused
-	}
-	if err != nil {
+	if err := w.config.Refusal(j.plan); err != nil {
 		if before != nil {
 			before.Free()
 		}

@@ -283,10 +283,10 @@ func TestASinkThatReportsOutOfOrderPanics(t *testing.T) {
 		r := newRun(Stream{Sinks: []Sink{newLedger("a")}}, Options{}.withDefaults())
 		var reports []func(media.Receipt)
 		for i := range 2 {
-			it := &item{fragment: &media.Fragment{Number: fmt.Sprint(i)}}
-			r.Account.begin(it.fragment)
-			r.unsettled.push(it, 1)
-			reports = append(reports, r.report(r.outlets[0], it))
+			p := &pending{fragment: true, number: fmt.Sprint(i), waits: 1}
+			r.Account.begin(&media.Fragment{Number: p.number})
+			r.unsettled.push(p)
+			reports = append(reports, r.report(r.outlets[0], p))
 		}
 		said := func() (said any) {
 			defer func() { said = recover() }()

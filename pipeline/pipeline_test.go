@@ -340,7 +340,7 @@ func TestWhatWasThereAlreadyIsCountedApart(t *testing.T) {
 func TestAnAccountNamesTheFirstGapsAndCountsAll(t *testing.T) {
 	a := NewAccount("x", "y")
 	for i := range MaxListedGaps + 500 {
-		a.commit(nil, media.Outcome{}, []media.Gap{{FrameIndex: 2 * i}, {FrameIndex: 2*i + 1}})
+		a.commit(&pending{gaps: []media.Gap{{FrameIndex: 2 * i}, {FrameIndex: 2*i + 1}}})
 	}
 	s := a.Summary()
 	if s.Gaps != 2*MaxListedGaps+1000 || len(s.GapList) != MaxListedGaps || s.GapList[MaxListedGaps-1].FrameIndex != MaxListedGaps-1 {
@@ -358,12 +358,12 @@ func TestAnAccountKnowsWhatIsOnItsWay(t *testing.T) {
 	for _, f := range fragments {
 		a.begin(f)
 	}
-	a.commit(fragments[0], media.Outcome{}, nil)
+	a.commit(&pending{fragment: true, number: "1", at: at})
 	early := a.Summary()
 	if want := (Undelivered{From: "2", To: "3", Fragments: 2}); early.Undelivered != want {
 		t.Errorf("undelivered are %+v, want %+v", early.Undelivered, want)
 	}
-	a.commit(fragments[1], media.Outcome{}, nil)
+	a.commit(&pending{fragment: true, number: "2", at: at.Add(time.Second)})
 	a.End(StatusFailed, errors.New("no such bucket"))
 	s := a.Summary()
 	if s.FirstFragmentNumber != "1" || s.FirstProducerTimestamp != "2026-01-02T03:04:05.000Z" || s.LastFragmentNumber != "2" ||

@@ -60,7 +60,8 @@ have one key frame, and the other samplers need --fps-of-source. The price is an
 estimate, too: that of consuming the bytes of the fragments, 10^9 bytes a GB,
 without the calls.
 
-Files are read, and their frames counted; nothing is decoded. Settings without
+Files are read and planned as a run plans them, without decoding: the numbers
+are those of a run in which every picture can be decoded. Settings without
 archive or files have no end to plan for. The limits of source.end hold, but for
 idle_timeout.`,
 		Args: checkArgs(cobra.MaximumNArgs(1)),
@@ -119,34 +120,12 @@ func planFiles(ctx context.Context, c *config.Config, inputs []source.Input) ([]
 	var plans []*streamPlan
 	for _, in := range inputs {
 		sp := newStreamPlan(in.Stream, c)
-		if err := sp.readFile(ctx, in, c.Source); err != nil {
+		if err := sp.readFile(ctx, in, c); err != nil {
 			return nil, fmt.Errorf("plan %s: %w", in.Stream, err)
 		}
 		plans = append(plans, sp)
 	}
 	return plans, nil
-}
-
-// readFile counts what a file has.
-func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c source.Config) error {
-	src, err := in.Open(ctx)
-	if err != nil {
-		return err
-	}
-	src = source.WithTags(src, c.FragmentTags)
-	src = source.WithEnd(src, source.End{Timestamp: c.End.Timestamp, Duration: c.End.Duration, Fragments: c.End.Fragments}, c.EndClock())
-	src = source.WithVideo(src, c.Track)
-	err = eachFragment(func() (*media.Fragment, error) { return src.Next(ctx) }, func(f *media.Fragment) error {
-		if !f.Unwanted {
-			sp.add(pieceOfFile(f))
-		}
-		return nil
-	}, func(string, string) { sp.Gaps++ })
-	sp.Bytes = src.Stats().BytesRead
-	if closeErr := src.Close(); err == nil {
-		err = closeErr
-	}
-	return err
 }
 
 // planStreams plans the archives of the settings' streams.
@@ -169,6 +148,7 @@ func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlag
 		if err := sp.addListed(kvs.List(ctx, kvsConfig(cfg, c.Source, nameOrARN, log)), c.Source, flags.rate.Rate); err != nil {
 			return nil, fmt.Errorf("plan %s: %w", name, err)
 		}
+		sp.finish()
 		cost := float64(sp.Bytes) / 1e9 * flags.price
 		sp.Cost = &cost
 		plans = append(plans, sp)
@@ -224,7 +204,7 @@ func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], c s
 			return nil
 		}
 		sp.Bytes += f.Bytes
-		sp.add(pieceOfArchive(f, at, c.StartSelector.Timestamp, until, sp.framesOf(rate)))
+		sp.estimate(pieceOfArchive(f, at, c.StartSelector.Timestamp, until, sp.framesOf(rate)))
 		if sp.Fragments == c.End.Fragments {
 			return nil
 		}

@@ -3,17 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"math/big"
-	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/config"
-	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
-	"github.com/kvsframes/kvsframes/source/kvs"
 )
 
 // planDocument is what plan says.
@@ -59,28 +55,13 @@ type sinkPlan struct {
 	Estimate bool `json:"estimated"`
 
 	sample   plan.Sample
-	nonkey   bool
 	manifest bool
-	seen     int64 // frames that a stride or a list of indices has counted
+
+	// What estimates of an archive need: the sampler, nil for times that are asked for, and these times.
+	sampler  plan.Sampler
+	nonkey   bool
 	requests []request
-	indices  []int64
 	ended    time.Time // where the last piece did
-}
-
-// request is a time that is asked for.
-type request struct {
-	at      time.Time
-	counted bool
-}
-
-// requestsOf returns the times that a sampler asks for, in order, each once.
-func requestsOf(s plan.Sample) []request {
-	var rs []request
-	for _, r := range s.Requests() {
-		rs = append(rs, request{at: r.Time})
-	}
-	slices.SortFunc(rs, func(a, b request) int { return a.at.Compare(b.at) })
-	return slices.CompactFunc(rs, func(a, b request) bool { return a.at.Equal(b.at) })
 }
 
 // newStreamPlan returns the plan of reading nothing.
@@ -89,10 +70,8 @@ func newStreamPlan(name string, c *config.Config) *streamPlan {
 	for _, s := range c.Sinks {
 		sp.Sinks[s.Name] = &sinkPlan{
 			Images: new(int64), Objects: new(int64),
-			sample: s.Sample, nonkey: c.Decode.SkipFrame == plan.SkipNonKey,
-			manifest: s.Manifest.Format != sink.ManifestNone,
-			requests: requestsOf(s.Sample),
-			indices:  s.Sample.Indices(),
+			sample: s.Sample, manifest: s.Manifest.Format != sink.ManifestNone,
+			sampler: plan.NewSampler(s.Sample), nonkey: c.Decode.SkipFrame == plan.SkipNonKey, requests: requestsOf(s.Sample),
 		}
 		sp.order = append(sp.order, s.Name)
 	}
@@ -102,102 +81,15 @@ func newStreamPlan(name string, c *config.Config) *streamPlan {
 // unknown is a number of frames.
 const unknown = -1
 
-// piece is the wanted part of one fragment.
-type piece struct {
-	begins time.Time // producer time of the whole fragment
-	// producer and server are the instants of the part's start.
-	producer, server time.Time
-	length           time.Duration
-	// frames and keys are those in it; frames may be unknown.
-	frames, keys int64
-	exact        bool
-}
-
-// pieceOfFile counts the frames of a fragment that was read.
-func pieceOfFile(f *media.Fragment) piece {
-	p := piece{begins: f.ProducerTime, exact: true}
-	track, ok := f.VideoTrack()
-	if !ok {
-		return p
-	}
-	var all, wanted []time.Duration
-	for _, b := range f.Blocks {
-		if b.Track != track.Number {
-			continue
-		}
-		all = append(all, b.Time)
-		at := f.At(f.Clock).Add(b.Time)
-		if at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until) {
-			continue
-		}
-		wanted = append(wanted, b.Time)
-		if b.Key {
-			p.keys++
-		}
-	}
-	if p.frames = int64(len(wanted)); p.frames == 0 {
-		return p
-	}
-	distance := track.DefaultDuration
-	if n := len(all) - 1; n > 0 && slices.Max(all) > slices.Min(all) {
-		distance = (slices.Max(all) - slices.Min(all)) / time.Duration(n)
-	}
-	first := slices.Min(wanted)
-	p.length = slices.Max(wanted) - first + distance
-	p.producer, p.server = f.ProducerTime.Add(first), f.At(media.ClockServer).Add(first)
-	return p
-}
-
-// pieceOfArchive is the part of a listed fragment, which begins at the instant at, that
-// lies within start and until; zero is no bound. frames tells how many frames play in a
-// time.
-func pieceOfArchive(f kvs.ArchivedFragment, at, start, until time.Time, frames func(time.Duration) int64) piece {
-	from, to := time.Duration(0), f.Length
-	// Reading onward, a fragment that begins before the start may well be wanted whole.
-	if start.After(at) && start.Before(at.Add(f.Length)) {
-		from = start.Sub(at)
-	}
-	if !until.IsZero() {
-		to = min(to, until.Sub(at))
-	}
-	p := piece{
-		begins: f.ProducerTime, producer: f.ProducerTime.Add(from), server: f.ServerTime.Add(from),
-		length: max(0, to-from),
-	}
-	p.frames = frames(p.length)
-	if from == 0 {
-		p.keys = 1 // a fragment begins with a key frame (Producer SDK requirement)
-	}
-	return p
-}
-
-// framesOf returns how many frames of the rate play in the time after what was added so
-// far, without the rounding of each fragment adding up.
-func (sp *streamPlan) framesOf(rate plan.Rate) func(time.Duration) int64 {
-	return func(d time.Duration) int64 {
-		if rate == (plan.Rate{}) {
-			return unknown
-		}
-		until := func(d time.Duration) int64 {
-			return int64(d.Seconds()*float64(rate.Num)/float64(rate.Den) + 0.5)
-		}
-		return until(sp.media+d) - until(sp.media)
-	}
-}
-
-// add counts a piece.
-func (sp *streamPlan) add(p piece) {
+// add counts a fragment: when it begins, how long its wanted part plays and how many frames that has.
+func (sp *streamPlan) add(begins time.Time, length time.Duration, frames int64) {
 	if sp.Fragments++; sp.Fragments == 1 {
-		sp.First = instant(p.begins)
+		sp.First = instant(begins)
 	}
-	sp.Last = instant(p.begins)
-	sp.media += p.length
+	sp.Last = instant(begins)
+	sp.media += length
 	sp.MediaS = sp.media.Seconds()
-	addTo(&sp.Frames, p.frames)
-	sp.Estimate = sp.Estimate || !p.exact
-	for _, s := range sp.Sinks {
-		s.add(p)
-	}
+	addTo(&sp.Frames, frames)
 }
 
 // addTo adds a number to a sum, which is unknown when one of the numbers is.
@@ -210,36 +102,8 @@ func addTo(sum **int64, n int64) {
 	}
 }
 
-func (s *sinkPlan) add(p piece) {
-	if s.nonkey {
-		p.frames = p.keys
-	}
-	images := int64(unknown)
-	switch s.sample.Type {
-	case plan.SampleAll:
-		images = p.frames
-	case plan.SampleKeyframes:
-		images = p.keys
-	case plan.SampleStride:
-		if p.frames != unknown {
-			n := int64(s.sample.N)
-			images = (s.seen+p.frames+n-1)/n - (s.seen+n-1)/n
-			s.seen += p.frames
-		}
-	case plan.SampleInterval:
-		from := p.at(s.sample.Clock)
-		images = s.estimate(gridPoints(s.sample, from, from.Add(p.length)), p)
-	case plan.SampleIndices:
-		if p.frames != unknown {
-			images = s.placed(s.seen, s.seen+p.frames)
-			s.seen += p.frames
-		}
-	case plan.SampleTimestamps:
-		if images = 0; p.length > 0 {
-			images = s.estimate(s.answered(p), p)
-		}
-	}
-	s.Estimate = s.Estimate || !p.exact
+// add counts the images that a fragment gives the sink.
+func (s *sinkPlan) add(images int64) {
 	addTo(&s.Images, images)
 	addTo(&s.Objects, images)
 	if s.manifest && images > 0 {
@@ -247,90 +111,10 @@ func (s *sinkPlan) add(p piece) {
 	}
 }
 
-// placed counts the indices that are asked for, each once, from one on and before another.
-func (s *sinkPlan) placed(from, until int64) (n int64) {
-	for _, i := range s.indices {
-		if from <= i && i < until {
-			n++
-		}
-	}
-	return n
-}
-
-// at returns the instant of the piece's start.
-func (p piece) at(c media.Clock) time.Time {
-	if c == media.ClockServer {
-		return p.server
-	}
-	return p.producer
-}
-
-// estimate returns the images that a number of instants within a piece gives.
-func (s *sinkPlan) estimate(instants int64, p piece) int64 {
-	s.Estimate = true
-	if p.frames != unknown {
-		return min(instants, p.frames)
-	}
-	return instants
-}
-
-// answered counts the requests that are answered by a piece: those in it, those that lie a little
-// before it, and those that lie a little after the piece before it and not so near to this one.
-func (s *sinkPlan) answered(p piece) int64 {
-	from := p.at(s.sample.Clock)
-	begins := from
-	if s.sample.Pick != plan.PickShown {
-		begins = from.Add(-s.sample.Tolerance)
-	}
-	n := s.count(begins, from.Add(p.length)) + s.rest()
-	s.ended = from.Add(p.length)
-	return n
-}
-
-// rest counts the requests that lie a little after the last piece.
-func (s *sinkPlan) rest() int64 {
-	if s.ended.IsZero() {
-		return 0
-	}
-	return s.count(s.ended, s.ended.Add(s.sample.Tolerance))
-}
-
-// count counts the requests from one instant on and before another that were not counted before.
-func (s *sinkPlan) count(from, until time.Time) (n int64) {
-	first, _ := slices.BinarySearchFunc(s.requests, from, func(r request, t time.Time) int { return r.at.Compare(t) })
-	for i := first; i < len(s.requests) && s.requests[i].at.Before(until); i++ {
-		if !s.requests[i].counted {
-			s.requests[i].counted = true
-			n++
-		}
-	}
-	return n
-}
-
-// gridPoints returns how many points of a sampler's grid, which starts at the Unix
-// epoch, lie from one instant on and before another.
-func gridPoints(s plan.Sample, from, to time.Time) int64 {
-	// The points are num/den microseconds apart.
-	num, den := s.Interval.Nanoseconds(), int64(1000)
-	if s.Rate != (plan.Rate{}) {
-		num, den = s.Rate.Den*1e6, s.Rate.Num
-	}
-	before := func(t time.Time) int64 { // points from the epoch on and before t
-		v := new(big.Int).Mul(big.NewInt(-t.UnixMicro()), big.NewInt(den))
-		return -v.Div(v, big.NewInt(num)).Int64() // rounds down, for a divisor above 0
-	}
-	return before(to) - before(from)
-}
-
 // newPlanDocument adds the streams up.
 func newPlanDocument(c *config.Config, plans []*streamPlan) *planDocument {
 	d := &planDocument{Streams: map[string]*streamPlan{}, Totals: newStreamPlan("total", c), Notes: []string{}}
 	for _, sp := range plans {
-		for _, s := range sp.Sinks {
-			n := s.rest()
-			addTo(&s.Images, n)
-			addTo(&s.Objects, n)
-		}
 		d.Streams[sp.name] = sp
 		d.order = append(d.order, sp.name)
 		d.Totals.sum(sp)

@@ -23,10 +23,10 @@ func rounded(rate Rate, start, unit time.Duration, k, n int) []Candidate {
 	return cs
 }
 
-func pickedOf(s sampler, frags [][]Candidate, t Timing) (picked []int) {
+func pickedOf(s Sampler, frags [][]Candidate, t Timing) (picked []int) {
 	n := 0
 	for _, f := range frags {
-		for _, ok := range s.pick(f, t) {
+		for _, ok := range s.Pick(f, t) {
 			if ok {
 				picked = append(picked, n)
 			}
@@ -55,7 +55,7 @@ func TestAGridAtTheFrameRateTakesEveryFrame(t *testing.T) {
 					for k := 0; k < 5*71; k += step {
 						want = append(want, k)
 					}
-					if got := pickedOf(newSampler(sample), frags, Timing{Unit: unit}); !slices.Equal(got, want) {
+					if got := pickedOf(NewSampler(sample), frags, Timing{Unit: unit}); !slices.Equal(got, want) {
 						t.Errorf("%s fps told in %s from frame %d, every %d: picked %v", rate, unit, from, step, got)
 					}
 				}
@@ -80,7 +80,7 @@ func TestGridsOfRoundedTimesFromAnyStart(t *testing.T) {
 			for _, start := range []time.Duration{0, 1793500000*time.Second + 123456789, -3*time.Second - 777777} {
 				frames := rounded(rate, start, unit, 0, n+more)
 				for _, s := range samples {
-					whole := pickedOf(newSampler(s), [][]Candidate{frames}, Timing{Unit: unit})
+					whole := pickedOf(NewSampler(s), [][]Candidate{frames}, Timing{Unit: unit})
 					for _, told := range []time.Duration{0, time.Duration(1e9 * rate.Den / rate.Num)} {
 						for from := 1; from < n; from++ {
 							var want []int
@@ -89,7 +89,7 @@ func TestGridsOfRoundedTimesFromAnyStart(t *testing.T) {
 									want = append(want, k-from)
 								}
 							}
-							got := pickedOf(newSampler(s), [][]Candidate{frames[from : from+more]}, Timing{told, unit})
+							got := pickedOf(NewSampler(s), [][]Candidate{frames[from : from+more]}, Timing{told, unit})
 							if !slices.Equal(got, want) {
 								t.Errorf("%s fps told in %s from %s, %v: from frame %d (duration %s) picked %v, want %v", rate, unit, start, gridName(s), from, told, got[:min(3, len(got))], want[:min(3, len(want))])
 							}

@@ -59,8 +59,8 @@ type Plan struct {
 	Refused error
 	// nothing reports whether nothing has to be done, whatever is decided; then the rest is the planner's.
 	Skipped bool
-	// done counts who is done with such a plan: the planner that has made it, and who gave it up.
-	done *atomic.Int32
+	// owners counts how many of {planner, caller} have let go of a plan whose rest is made later; the second one releases its chain.
+	owners *atomic.Int32
 
 	// hold counts who needs the fragment's media.
 	hold *hold
@@ -83,17 +83,29 @@ func (pl *Plan) Wait(ctx context.Context) error {
 	}
 }
 
-// Pending reports whether the rest of the plan is made later.
-func (pl *Plan) Pending() bool { return pl.decided != nil }
+// Pending reports whether the rest of the plan is not made yet, so that which of its frames are wanted is not known.
+func (pl *Plan) Pending() bool {
+	if pl.decided == nil {
+		return false
+	}
+	select {
+	case <-pl.decided:
+		return false
+	default:
+		return true
+	}
+}
 
 // Release lets go of the fragment's media, which is recycled when nobody needs it any more.
 func (pl *Plan) Release() { pl.hold.drop() }
 
-// GiveUp reports whether the fragment is not decoded, whether its plan is made already or later.
+// GiveUp lets go of what the plan holds beside its own fragment. It is called once, instead of decoding the fragment, and may be
+// called before the rest of the plan is made.
 func (pl *Plan) GiveUp() {
-	if pl.done.Add(1) < 2 || pl.Chain == nil {
+	if pl.owners != nil && pl.owners.Add(1) < 2 || pl.Chain == nil {
 		return
 	}
+	pl.ReleaseLeads()
 	// Nobody takes the decoder that waits for the fragment, and none follows.
 	if pl.Chain.After != nil {
 		pl.Chain.After.release()
@@ -169,7 +181,7 @@ type Planner struct {
 	skip    SkipFrame
 	outputs []Output
 	// samplers are those of the outputs, nil for type timestamps, which are in stamps.
-	samplers []sampler
+	samplers []Sampler
 	stamps   []*stampSampler
 	// onlyKeys reports whether no output ever wants another frame than a key frame.
 	onlyKeys bool
@@ -201,7 +213,7 @@ const MaxLookahead = 32
 func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
 	p := &Planner{skip: skip, outputs: outputs, onlyKeys: skip != SkipNone}
 	for i, o := range outputs {
-		p.samplers = append(p.samplers, newSampler(o.Sample))
+		p.samplers = append(p.samplers, NewSampler(o.Sample))
 		p.onlyKeys = p.onlyKeys && (skip == SkipNonKey || o.Sample.Type == SampleKeyframes)
 		if o.Sample.Type == SampleTimestamps {
 			p.stamps = append(p.stamps, newStampSampler(i, o))
@@ -246,7 +258,7 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 		return pl
 	}
 	p.held.starts = pl.Pictures[0].Entry
-	pl.decided, pl.done = make(chan struct{}), new(atomic.Int32)
+	pl.decided, pl.owners = make(chan struct{}), new(atomic.Int32)
 	p.held.finish = append(p.held.finish, func() {
 		finish()
 		close(pl.decided)
@@ -460,7 +472,7 @@ func (p *Planner) candidates(order []int, pl *Plan) []int {
 // they may want. Frames outside of the fragment's bounds are no samples; an interval's grid
 // sees them all the same, since the first frame within follows on them.
 func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int) {
-	within = slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !wanted(f, pl.Frames[k].Info) })
+	within = slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !Within(f, pl.Frames[k].Info) })
 	for o, s := range p.samplers {
 		if s == nil {
 			continue
@@ -474,8 +486,8 @@ func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int)
 			info := pl.Frames[k].Info
 			seen[i] = Candidate{At: info.At(p.outputs[o].Sample.Clock), Key: info.Key}
 		}
-		for i, picked := range s.pick(seen, Timing{pl.Track.DefaultDuration, f.TimeScale}) {
-			if frame := &pl.Frames[shown[i]]; picked && wanted(f, frame.Info) {
+		for i, picked := range s.Pick(seen, Timing{pl.Track.DefaultDuration, f.TimeScale}) {
+			if frame := &pl.Frames[shown[i]]; picked && Within(f, frame.Info) {
 				frame.ask(o)
 			}
 		}
@@ -499,8 +511,8 @@ func (pl *Plan) collect(within []int) {
 	pl.Samples = len(pl.InOrder)
 }
 
-// wanted reports whether a frame lies within its fragment's bounds.
-func wanted(f *media.Fragment, info media.FrameInfo) bool {
+// Within reports whether a frame lies within its fragment's bounds, and may be a sample.
+func Within(f *media.Fragment, info media.FrameInfo) bool {
 	at := info.At(f.Clock)
 	return !f.Unwanted && !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))
 }

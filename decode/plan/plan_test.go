@@ -54,10 +54,10 @@ func TestSamplersPick(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSampler(c.sample)
+			s := NewSampler(c.sample)
 			for i, frames := range c.frags {
 				var got []int
-				for k, picked := range s.pick(frames, Timing{Nominal: c.nominal}) {
+				for k, picked := range s.Pick(frames, Timing{Nominal: c.nominal}) {
 					if picked {
 						got = append(got, k)
 					}
@@ -88,9 +88,9 @@ func TestIntervalPicksTheSameFramesFromAnyStart(t *testing.T) {
 		}
 		sample := every(time.Duration(100+rng.IntN(5000)) * time.Millisecond)
 		run := func(from int) (picked []int64) {
-			s := newSampler(sample)
+			s := NewSampler(sample)
 			for _, f := range frags[from:] {
-				for k, ok := range s.pick(f, Timing{33366666 * time.Nanosecond, time.Millisecond}) {
+				for k, ok := range s.Pick(f, Timing{33366666 * time.Nanosecond, time.Millisecond}) {
 					if ok {
 						picked = append(picked, f[k].At.UnixMilli())
 					}

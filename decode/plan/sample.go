@@ -15,12 +15,12 @@ type Candidate struct {
 	Key bool
 }
 
-// sampler picks frames of a stream, fragment by fragment. It holds the state
+// Sampler picks frames of a stream, fragment by fragment. It holds the state
 // that goes over fragment borders, so it sees every fragment once and in order.
-type sampler interface {
-	// pick reports for each frame of a fragment, in presentation order, whether
+type Sampler interface {
+	// Pick reports for each frame of a fragment, in presentation order, whether
 	// it is a sample.
-	pick(frames []Candidate, t Timing) []bool
+	Pick(frames []Candidate, t Timing) []bool
 }
 
 // Timing is what a fragment tells of the times of its frames.
@@ -30,9 +30,9 @@ type Timing struct {
 	Nominal, Unit time.Duration
 }
 
-// newSampler returns the sampler of s; nil for type timestamps, which is none of these
+// NewSampler returns the sampler of s; nil for type timestamps, which is none of these
 // since it looks ahead (see stampSampler).
-func newSampler(s Sample) sampler {
+func NewSampler(s Sample) Sampler {
 	switch s.Type {
 	case SampleTimestamps:
 		return nil
@@ -51,7 +51,7 @@ func newSampler(s Sample) sampler {
 
 type allSampler struct{}
 
-func (allSampler) pick(frames []Candidate, _ Timing) []bool {
+func (allSampler) Pick(frames []Candidate, _ Timing) []bool {
 	picked := make([]bool, len(frames))
 	for i := range picked {
 		picked[i] = true
@@ -61,7 +61,7 @@ func (allSampler) pick(frames []Candidate, _ Timing) []bool {
 
 type keySampler struct{}
 
-func (keySampler) pick(frames []Candidate, _ Timing) []bool {
+func (keySampler) Pick(frames []Candidate, _ Timing) []bool {
 	picked := make([]bool, len(frames))
 	for i, f := range frames {
 		picked[i] = f.Key
@@ -74,7 +74,7 @@ type strideSampler struct {
 	step, next int
 }
 
-func (s *strideSampler) pick(frames []Candidate, _ Timing) []bool {
+func (s *strideSampler) Pick(frames []Candidate, _ Timing) []bool {
 	picked := make([]bool, len(frames))
 	for ; s.next < len(frames); s.next += s.step {
 		picked[s.next] = true
@@ -92,7 +92,7 @@ type indexSampler struct {
 	seen int64
 }
 
-func (s *indexSampler) pick(frames []Candidate, _ Timing) []bool {
+func (s *indexSampler) Pick(frames []Candidate, _ Timing) []bool {
 	picked := make([]bool, len(frames))
 	for ; s.next < len(s.at) && s.at[s.next] < s.seen+int64(len(frames)); s.next++ {
 		picked[s.at[s.next]-s.seen] = true
@@ -152,6 +152,12 @@ func (g grid) cell(t time.Time, unit time.Duration) int64 {
 	return -1 - quotient(hi-borrow, lo, g.num)
 }
 
+// GridPoints returns how many points of the grid of type interval lie from one instant on and before another.
+func (s Sample) GridPoints(from, to time.Time) int64 {
+	g := newGrid(s)
+	return g.cell(to.Add(-1), 0) - g.cell(from.Add(-1), 0)
+}
+
 // quotient divides 128 bits, rounded down. The result is capped at what fits 63 bits.
 func quotient(hi, lo, by uint64) int64 {
 	if hi >= by {
@@ -174,7 +180,7 @@ type gridSampler struct {
 	prev time.Time // the latest frame so far; zero before the first
 }
 
-func (s *gridSampler) pick(frames []Candidate, t Timing) []bool {
+func (s *gridSampler) Pick(frames []Candidate, t Timing) []bool {
 	picked := make([]bool, len(frames))
 	for i, f := range frames {
 		if s.prev.IsZero() || f.At.Before(s.prev.Add(-spacing(frames[i:], t))) {

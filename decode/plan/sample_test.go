@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -409,3 +410,29 @@ func TestReadTimes(t *testing.T) {
 		}
 	}
 }
+
+func TestGridPointsHaveTheFirstInstantAndNotTheLast(t *testing.T) {
+	epoch := time.Unix(0, 0)
+	for _, test := range []struct {
+		sample   string
+		from, to float64 // seconds
+		want     int64
+	}{
+		{"1/1", 0, 10, 10},
+		{"1/1", 0.001, 10, 9},
+		{"1/1", 0.001, 10.001, 10},
+		{"1/1", -3, 2.5, 6},
+		{"30000/1001", 0, 1001, 30000},
+		{"1/60", 1, 59, 0},
+	} {
+		var s Sample
+		if err := s.Rate.UnmarshalText([]byte(test.sample)); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.GridPoints(epoch.Add(seconds(test.from)), epoch.Add(seconds(test.to))); got != test.want {
+			t.Errorf("%+v: got %d", test, got)
+		}
+	}
+}
+
+func seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }

@@ -34,7 +34,8 @@ var mayImport = map[string][]string{
 	"source/kvs":     {"media", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
 	"source/payload": {"media", "internal/ebml", "internal/logging"},
 	"sink/s3":        {"media", "sink", "github.com/aws"},
-	"sink/storetest": {"media", "sink"},
+	"sink/storetest": {"sink"},
+	"sink/sinktest":  {"media", "pipeline", "sink", "sink/storetest"},
 	// What tests of decode and of the whole program compare with.
 	"decode/decodetest": {"github.com/asticode/go-astiav"},
 
@@ -75,7 +76,8 @@ var owners = map[string][]string{
 	module + "/kvstest":                {"cmd/kvsframes", "internal/demo/recording", "internal/bench/payload"},
 	// Tests alone.
 	module + "/internal/s3test": {},
-	module + "/sink/storetest":  {},
+	module + "/sink/storetest":  {"sink/sinktest"},
+	module + "/sink/sinktest":   {},
 }
 
 const (

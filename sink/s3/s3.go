@@ -1,5 +1,13 @@
-// Package s3 is the destination of objects in Amazon S3 and in servers that speak
-// its protocol. It is the only package that imports the S3 client.
+// Package s3 stores objects in Amazon S3 and in servers that speak its protocol. It is the only package
+// that imports the S3 client.
+//
+// [Open] returns a sink.Store for a bucket; region and credentials come from the usual AWS chain where the
+// settings name none. A put is one request, which is repeated while its trouble may pass, and an
+// object of more than 8 MiB that is written piece by piece is a multipart upload. What a server refuses
+// is an [Error].
+//
+// Putting takes the permission s3:PutObject. Large objects also take s3:AbortMultipartUpload, and
+// s3:ListBucketMultipartUploads to find what killed processes have left.
 package s3
 
 import (

@@ -8,6 +8,7 @@ import (
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/sink/sinktest"
 	"github.com/kvsframes/kvsframes/sink/storetest"
 )
 
@@ -76,6 +77,11 @@ func TestStoreConformsToTheContract(t *testing.T) {
 
 func TestStoreWithAPrefixConformsToTheContract(t *testing.T) {
 	storetest.Run(t, harness(t, "archive/front door/"))
+}
+
+func TestSinkConformsToTheContract(t *testing.T) {
+	stores := harness(t, "")
+	sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return sinktest.ForStore(tb, stores(tb), nil) })
 }
 
 func BenchmarkPut(b *testing.B) { storetest.Benchmark(b, harness(b, "")) }
