@@ -14,7 +14,7 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// Place is where a fragment lies in its stream.
+// Place is the position of a fragment in its stream.
 type Place struct {
 	// Number is the fragment's number; "" is before the first one.
 	Number string
@@ -32,8 +32,8 @@ type CrossingConfig struct {
 	Stream string
 	// Start is where reading starts. It lies in the past.
 	Start StartSelector
-	// Archive returns the archive after a fragment, up to what is settled there when
-	// it is first read; from the start on when the place has no number. Its fragments
+	// Archive returns the archive after a fragment; from Start on when the place has no
+	// number. It ends where the archive was complete when it was first read. Its fragments
 	// come in the order of their numbers.
 	Archive func(after Place) (Source, error)
 	// Live returns the live stream from start on.
@@ -44,45 +44,44 @@ type CrossingConfig struct {
 
 // The bounds of crossing over.
 const (
-	// longPass is how long reading the archive may take before it is read once more,
-	// for what has come in the meantime, rather than leaving that to the live stream.
+	// longPass is how long a pass over the archive may take. After a longer one, what has
+	// come in the meantime is read from the archive too, and not from the live stream.
 	longPass = time.Minute
-	// maxHeld is how many fragments in a row the archive may not have before they
-	// are not taken for ones that are about to arrive there.
+	// maxHeld is how many fragments in a row may be missing at the archive's end and
+	// still be expected to arrive.
 	maxHeld = 100
 )
 
-// Crossing is a Source that reads the archive of a stream up to its head and goes on
-// live, with no fragment lost or doubled: the live stream begins after the last fragment
-// that was handed on, by its number.
+// Crossing is a Source that reads the archive of a stream up to its newest fragment and
+// continues live. No fragment is lost or doubled: the live stream begins after the last
+// fragment that was returned, by number.
 //
-// What comes while the archive is read is read from the archive too, pass by pass, until
-// a pass takes less than a minute; GetMedia gives the rest. Gaps at the archive's very
-// end are kept back, for those fragments may just not have arrived there: the live
-// stream gives them, or tells that they are missing.
+// What arrives while the archive is being read is read from the archive too, pass by pass,
+// until a pass takes less than a minute; GetMedia gives the rest. Gaps at the archive's
+// very end are held back, as those fragments may still arrive. The live stream then either
+// gives them or reports them missing.
 //
-// A stream that has no archive, or nothing in it from the start on, is read live from
-// the start.
+// A stream that has no archive, or an empty one from Start on, is read live from Start.
 type Crossing struct {
 	cfg     CrossingConfig
 	log     *slog.Logger
 	sources *relay
 
-	// All that follows is of the goroutine that calls Next.
+	// The rest is used only by the goroutine that calls Next.
 	live  bool
 	ready []result
 	over  error
 	last  Place
-	// held are gaps that nothing has followed yet.
+	// held are the gaps at the archive's end, as far as it was read.
 	held []*media.GapError
-	// opened is when this pass began, brought reports whether it brought something.
+	// opened is when this pass began; brought reports whether it brought something.
 	opened  time.Time
 	brought bool
 }
 
 var _ Source = (*Crossing)(nil)
 
-// NewCrossing returns a source that reads the archive and goes on live. It opens the
+// NewCrossing returns a source that reads the archive and continues live. It opens the
 // archive in its first Next.
 func NewCrossing(cfg CrossingConfig) *Crossing {
 	return &Crossing{cfg: cfg, log: logging.OrSilent(cfg.Log).With("stream", cfg.Stream), sources: newRelay()}
@@ -119,7 +118,7 @@ func (c *Crossing) Next(ctx context.Context) (*media.Fragment, error) {
 	}
 }
 
-// open opens the source that is to be read next.
+// open opens the source to read next.
 func (c *Crossing) open() {
 	if c.live {
 		c.sources.use(c.cfg.Live(c.liveStart()))
@@ -142,7 +141,7 @@ func (c *Crossing) liveStart() StartSelector {
 	return StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: c.last.Number}
 }
 
-// handle decides what becomes of what the archive has brought.
+// handle decides what to do with what the archive has brought.
 func (c *Crossing) handle(f *media.Fragment, err error) {
 	var gap *media.GapError
 	switch {
@@ -158,20 +157,20 @@ func (c *Crossing) handle(f *media.Fragment, err error) {
 	}
 }
 
-// release hands on the gaps that are held, but for the last ones.
+// release queues the gaps that are held, except for the last few.
 func (c *Crossing) release(keep int) {
 	for len(c.held) > keep {
 		gap := c.held[0]
 		c.held = c.held[1:]
 		c.ready = append(c.ready, result{err: gap})
 		if gap.Gap.FragmentNumber != "" {
-			// Its clocks are those of the one before: that is where it can be found.
+			// The clocks of the fragment before it tell where to go on.
 			c.advance(Place{gap.Gap.FragmentNumber, c.last.ProducerTime, c.last.ServerTime})
 		}
 	}
 }
 
-// advance makes a place the last one that was handed on, unless it lies before that.
+// advance moves the last place ahead to p, never back.
 func (c *Crossing) advance(p Place) {
 	c.brought = true
 	if c.last.Number == "" || payload.CompareNumbers(p.Number, c.last.Number) > 0 {
@@ -179,25 +178,25 @@ func (c *Crossing) advance(p Place) {
 	}
 }
 
-// archiveOver decides what comes after the archive has ended with err.
+// archiveOver decides what follows after the archive has ended with err.
 func (c *Crossing) archiveOver(err error) {
 	var coded interface{ ErrorCode() string }
 	c.sources.leave()
 	switch {
 	case errors.Is(err, io.EOF) && c.brought && time.Since(c.opened) >= longPass:
 		c.held = nil
-		c.log.Debug("archive is read once more, for what has come in the meantime", "after", c.last.Number)
+		c.log.Debug("reading the archive once more, for what has come in the meantime", "after", c.last.Number)
 	case errors.Is(err, io.EOF):
-		c.goLive("archive has been read up to its head, reading goes on live")
+		c.goLive("archive read up to its newest fragment, reading continues live")
 	case errors.As(err, &coded) && coded.ErrorCode() == CodeNoRetention:
-		c.goLive("stream has no archive, reading goes on live")
+		c.goLive("stream has no archive, reading continues live")
 	default:
 		c.release(0)
 		c.over = err
 	}
 }
 
-// goLive goes on with the live stream.
+// goLive continues with the live stream.
 func (c *Crossing) goLive(why string) {
 	c.live = true
 	c.log.Info(why, "after", c.last.Number, "left_to_live", len(c.held))

@@ -23,15 +23,16 @@ func (s StartSelector) Clock() media.Clock {
 // WithEnd returns a Source that yields the fragments of s until a limit of e is
 // reached, then closes s and returns io.EOF. Its own Close closes s too.
 //
-// Fragments counts the wanted fragments that were handed on, not those lost. Timestamp
-// ends the stream before the first fragment that starts at or after it, Duration
-// before the first that starts that long or longer after the first wanted one, both on
-// clock; a fragment that the end lies in is handed on with its Until set.
-// GetMedia has no end of its own, so each of them shows only when the fragment
-// after it arrives. IdleTimeout ends it when no fragment and no byte has come for
-// that long while Next was waiting; a fragment that the stream had broken off in is
-// handed on then, as far as it came. Only silence of a stream that answers counts: one
-// that has not answered for so long ends with an error.
+// Fragments counts the wanted fragments that were returned, not those lost. Timestamp
+// ends the stream before the first fragment that starts at or after it, and Duration
+// before the first one that starts that long or longer after the first wanted one, both
+// on clock. A fragment that contains the end is returned with its Until set. As GetMedia
+// has no end of its own, these limits are noticed only when the fragment after them
+// arrives.
+//
+// IdleTimeout ends the stream when no byte has come for that long while Next was waiting.
+// Next then returns an unfinished fragment as far as it came. If the service did not
+// answer for that long, the stream ends with an error in place of io.EOF.
 func WithEnd(s Source, e End, clock media.Clock) Source {
 	if e.Timestamp.IsZero() && e.Duration <= 0 && e.Fragments <= 0 && e.IdleTimeout <= 0 {
 		return s
@@ -88,7 +89,7 @@ func (s *ending) bounded(f *media.Fragment) *media.Fragment {
 	return &b
 }
 
-// next asks the source for a fragment, for as long as it is not idle.
+// next asks the source for a fragment until it has been idle for too long.
 func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	if s.end.IdleTimeout <= 0 {
 		return s.Source.Next(ctx)
@@ -116,10 +117,10 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	return f, err
 }
 
-// errIdle is why a waiting source is given up.
+// errIdle is the cause with which the wait for an idle source is cancelled.
 var errIdle = errors.New("source is idle")
 
-// idleWatch waits for a source to have been idle.
+// idleWatch notices when a source is idle.
 type idleWatch struct {
 	source  Source
 	timeout time.Duration
@@ -127,12 +128,12 @@ type idleWatch struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	bytes   int64
-	// quiet is since when nothing has come.
+	// quiet is when the last byte came, or the watch began.
 	quiet time.Time
 }
 
-// watchIdle calls idle once no byte has come from s for the timeout although its service
-// answers, or with an error once that has not answered for as long.
+// watchIdle calls idle when no byte has come from s for the timeout. outage is the error of
+// a service that has not answered for that long, nil if it does answer.
 func watchIdle(s Source, timeout time.Duration, idle func(outage error)) *idleWatch {
 	w := &idleWatch{source: s, timeout: timeout, idle: idle, bytes: s.Stats().BytesRead, quiet: time.Now()}
 	w.mu.Lock()

@@ -17,11 +17,11 @@ import (
 )
 
 // Dialer opens sessions of one stream. A session ends with io.EOF when the service
-// ends it, which says nothing about the stream.
+// ends it; the stream may go on all the same.
 type Dialer interface {
-	// Dial opens a session that starts at start, with one call and no second
-	// try. refresh asks for fresh credentials and a fresh data endpoint. ctx
-	// bounds the opening alone. Whoever dials closes the session, maybe while its
+	// Dial opens a session that starts at start. It makes one call and does not try
+	// again. With refresh it first gets fresh credentials and a fresh data endpoint.
+	// ctx bounds only the opening. The caller closes the session. It may do so while
 	// Next is waiting, which then returns.
 	Dial(ctx context.Context, start StartSelector, refresh bool) (Source, error)
 }
@@ -30,38 +30,37 @@ type Dialer interface {
 type LiveConfig struct {
 	// Stream is the stream's name, for logs, errors and gaps.
 	Stream string
-	// Start says where the first session starts.
+	// Start is where the first session starts.
 	Start StartSelector
 	// Log receives what happens to sessions; nil discards it.
 	Log *slog.Logger
 }
 
-// Live is a Source that reads one stream over as many sessions as it takes: KVS ends
-// every GetMedia session, after 3 s without media and after some 45 min at any
-// rate. It ends by itself only when the stream refuses to be read.
+// Live is a Source that reads one stream over as many sessions as it takes. KVS ends
+// every GetMedia session: after 3 s without media, and always after about 45 min.
+// Live itself ends only when the stream cannot be read any more.
 //
-// Every fragment is handed on once and in order. A session starts after the last
-// fragment that was handed on, by its number, and numbers that are not greater are
-// dropped, or are gaps when they come with other media than before. What the session before did not bring whole is read again: a fragment
-// that ended early, made no sense or answered with an error that may pass. Only
-// when that happens three times at the same place, the fragment is handed on as
-// far as it goes (Cut), or becomes a gap, and reading goes on after it.
+// Next returns every fragment once and in order. A new session starts after the last
+// fragment that was returned, by number. Fragments whose numbers are not greater are
+// dropped; if they come with other media than before, they are gaps. A fragment is read
+// again when it ended early, made no sense, or was replaced by a temporary error. When
+// that happens three times at the same place, Next returns the fragment as far as it
+// goes (Cut), or a gap, and reading continues after it.
 //
-// NOW is asked for once. Once a session was open its moment is what the stream is
-// read from (SERVER_TIMESTAMP, on the service's clock), until a fragment has come:
-// asking for NOW again would lose what came in between.
+// NOW is asked for only once, as asking again would skip what came in between. Until a
+// fragment has come, later sessions start at the time of the first one
+// (SERVER_TIMESTAMP, on the service's clock).
 //
-// After a session that brought something the next one is opened at once, otherwise
-// after a delay that grows from 1 s to 30 s, and so it is after an error tag; never are there more than 4 calls in a
-// second. Which errors are tried again, for how long, and which end the stream is in
-// the table of verdicts.
+// After a session that brought something, the next one is opened at once. After any other,
+// and after an error tag, it is opened after a delay that grows from 1 s to 30 s. There are
+// never more than 4 calls a second. VerdictOf decides which errors are tried again, how
+// often, and which end the stream.
 //
-// A fragment that begins later than the one before it ended is seen by the producer's
-// clock. When the service could be reached all the time nothing was lost: the
-// producer has paused, which is logged and counted in Stats. When a session broke
-// or could not be opened in between, media may have expired unread: that is a gap
-// between the two fragments. A jump back is a producer that has been restarted or
-// repeats itself, and no loss.
+// When the producer's clock jumps ahead between two fragments, there are two cases. If the
+// service could be reached all the time, nothing was lost: the producer has paused, which is
+// logged and counted in Stats. If a session broke or could not be opened in between, media
+// may have expired unread: that is a gap between the two fragments. A jump back is no loss:
+// the producer was restarted or repeats itself.
 //
 // Stats and Close may be called while Next is waiting, which Close ends.
 type Live struct {
@@ -74,7 +73,7 @@ type Live struct {
 	reach              Reaching
 	sessions           *relay
 
-	// All that follows is of the goroutine that calls Next.
+	// The rest is used only by the goroutine that calls Next.
 	ready []result
 	// over is what Next returns from now on.
 	over error
@@ -83,27 +82,27 @@ type Live struct {
 	trouble trouble
 	clock   continuity
 	recent  recent
-	// held is a fragment that may go on in the next session: it is handed on when
-	// more follows it in this one.
+	// held is a fragment that may not be whole yet. It is returned as soon as more
+	// follows it in the same session.
 	held *media.Fragment
-	// begun is the fragment that a session broke off in and that is to be read again.
+	// begun is the fragment inside which a session ended, and which is read again.
 	begun *media.Fragment
 	// lost is the number of the last gap.
 	lost string
-	// flowed reports whether the session brought something, idle that the last ones
-	// did not, unsure that the service was out of reach since the last fragment.
+	// flowed reports whether the session brought something, idle whether the last ones
+	// did not, unsure whether the service was out of reach since the last fragment.
 	flowed, idle, unsure bool
 	// refresh and delay are for the next call.
 	refresh bool
 	delay   time.Duration
-	// taken is how many bytes the session's fragments have; -1 when it brought something
-	// else, too.
+	// taken is the number of bytes in the session's fragments; -1 if it also brought
+	// something else.
 	taken int64
-	// refused reports whether the last call was.
+	// refused reports whether the last call was refused.
 	refused bool
 	// fruitless is the number of sessions and calls in a row that brought nothing.
 	fruitless int
-	// failing is the error that came the last times, and how often.
+	// failing is the kind of the last error, and how often it came in a row.
 	failing struct {
 		what  string
 		times int
@@ -121,8 +120,8 @@ func NewLive(d Dialer, cfg LiveConfig) *Live {
 	}
 }
 
-// Next implements Source. It waits for as long as the stream brings nothing. After the
-// error of a cancelled ctx it may be called again.
+// Next implements Source. It waits for as long as the stream brings nothing. After ctx
+// was cancelled, it may be called again with another one.
 func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -221,7 +220,7 @@ func (l *Live) hangUp() {
 	l.sessions.leave()
 }
 
-// handle decides what becomes of what a session has brought.
+// handle decides what to do with what a session has brought.
 func (l *Live) handle(f *media.Fragment, err error) {
 	var gap *media.GapError
 	if err != nil {
@@ -233,7 +232,7 @@ func (l *Live) handle(f *media.Fragment, err error) {
 	case err == nil && f.Damage != "" && !l.seen(f.Number) && l.trouble.again(f.Number, anywhere):
 		// What came may have been spoiled on the way, and be whole when it is read again.
 		l.release()
-		l.log.Warn("fragment is damaged, it is read again", "fragment", f.Number, "error", f.Damage)
+		l.log.Warn("fragment is damaged, reading it again", "fragment", f.Number, "error", f.Damage)
 		l.remember(f)
 		l.hangUp()
 		l.scheduleRedial()
@@ -257,7 +256,7 @@ func (l *Live) handle(f *media.Fragment, err error) {
 	}
 }
 
-// release hands on the fragment that was held, because it is whole: more follows it.
+// release accepts the fragment that was held: it is whole, as more follows it.
 func (l *Live) release() {
 	if f := l.held; f != nil {
 		l.held = nil
@@ -265,14 +264,14 @@ func (l *Live) release() {
 	}
 }
 
-// accept hands on a fragment, unless it has been.
+// accept queues a fragment for Next, unless it was returned before.
 func (l *Live) accept(f *media.Fragment) {
 	if l.seen(f.Number) {
 		if _, other := l.recent.compare(f); other {
 			l.reportGap(f.Number, errConflict)
 			return
 		}
-		l.log.Debug("fragment dropped, it was read before", "fragment", f.Number, "after", l.last)
+		l.log.Debug("fragment dropped, it was already read", "fragment", f.Number, "after", l.last)
 		return
 	}
 	if l.idle {
@@ -286,7 +285,7 @@ func (l *Live) accept(f *media.Fragment) {
 		l.pauses.Add(1)
 		l.log.Info("producer has paused", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
 	case how == jumpBack:
-		l.log.Debug("producer's clock went back", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
+		l.log.Debug("the producer's clock went back", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
 	}
 	l.recent.note(f)
 	l.ready = append(l.ready, result{fragment: f})
@@ -299,14 +298,14 @@ func (l *Live) accept(f *media.Fragment) {
 // stamp writes a time for people, to the millisecond.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// advance makes a fragment the last one that was handed on or given up.
+// advance makes a fragment the last one that was returned or given up.
 func (l *Live) advance(number string) {
 	l.position.advance(number)
 	l.begun = nil
 	l.trouble, l.flowed, l.fruitless = trouble{}, true, 0
 }
 
-// reportGap hands on a gap, one for each number.
+// reportGap queues a gap, one for each number.
 func (l *Live) reportGap(number string, cause error) {
 	if number != "" && number == l.lost {
 		return
@@ -322,7 +321,7 @@ func (l *Live) sessionOver(err error) {
 	// An error about the fragment itself is counted as such.
 	if held != nil && !l.seen(held.Number) && held.Number != fragmentOf(err) {
 		if l.trouble.again(held.Number, place) {
-			l.log.Debug("session ended inside a fragment, it is read again", "fragment", held.Number)
+			l.log.Debug("session ended inside a fragment, reading it again", "fragment", held.Number)
 			l.remember(held)
 		} else {
 			l.accept(held)
@@ -345,10 +344,10 @@ func (l *Live) sessionOver(err error) {
 	l.scheduleRedial()
 }
 
-// ended logs the end of a session that the service has ended.
+// ended logs that the service has ended a session.
 func (l *Live) ended() {
 	if l.flowed || l.idle {
-		l.log.Debug("session ended, the next one is opened", "after", l.last)
+		l.log.Debug("session ended, opening the next one", "after", l.last)
 		return
 	}
 	l.idle = true

@@ -137,7 +137,7 @@ func TestDelaysGrowWhileNothingComes(t *testing.T) {
 				if c.idle > 0 && (delays[9] != 0 || delays[10]-c.idle != time.Second) {
 					t.Errorf("after media the delays are %v", delays[9:11])
 				}
-				if c.idle > 0 && !slices.Equal(lines[:4], []string{"INFO stream opened", "DEBUG session ended, the next one is opened", "DEBUG stream opened again", "INFO stream is idle, waiting for media"}) {
+				if c.idle > 0 && !slices.Equal(lines[:4], []string{"INFO stream opened", "DEBUG session ended, opening the next one", "DEBUG stream opened again", "INFO stream is idle, waiting for media"}) {
 					t.Errorf("the log is %q", lines)
 				}
 			})

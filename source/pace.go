@@ -7,9 +7,9 @@ import (
 	"github.com/kvsframes/kvsframes/internal/wait"
 )
 
-// The rate of GetMedia calls. KVS takes 5 a second of all consumers of a stream
-// together (Developer Guide, Quotas); this reader leaves one of them to others,
-// and a margin for calls that are sent apart and arrive together.
+// The rate of GetMedia calls. KVS accepts 5 a second from all consumers of a stream
+// together (Developer Guide, Quotas). This reader leaves one of them to others, and the
+// window is longer than a second since calls that are sent apart may arrive together.
 const (
 	maxCalls   = 4
 	callWindow = 1100 * time.Millisecond

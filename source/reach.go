@@ -22,7 +22,7 @@ func Trouble(r Reach, now time.Time) string {
 	return fmt.Sprintf("out of reach for %v: %s", length, cause(r.Err))
 }
 
-// cause returns the innermost part of an error that tells what has happened.
+// cause returns the innermost part of an error, which describes what has happened.
 func cause(err error) string {
 	var tag *payload.ErrorTag
 	var coded interface{ ErrorCode() string }
@@ -40,20 +40,21 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// Reaching keeps a Reach for a source. The zero value is within reach. It is used by several goroutines.
+// Reaching keeps the Reach of a source. The zero value is within reach. Its methods may be
+// called by several goroutines.
 type Reaching struct {
 	mu  sync.Mutex
 	now Reach
 }
 
-// Reach returns how things stand.
+// Reach returns the current state.
 func (r *Reaching) Reach() Reach {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.now
 }
 
-// Lost notes an error of the service.
+// Lost records an error of the service.
 func (r *Reaching) Lost(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,7 +64,7 @@ func (r *Reaching) Lost(err error) {
 	r.now.Err = err
 }
 
-// Back notes that the service has answered.
+// Back records that the service has answered.
 func (r *Reaching) Back() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,5 +1,16 @@
-// Package source turns bytes into fragments: it splits GetMedia payloads and
-// plain MKV files, and holds the contract of everything that yields fragments.
+// Package source holds what reads streams as fragments: the contract Source, sources of files,
+// and what turns many sessions of a service into one stream.
+//
+// Most programs open a stream with kvs.Open (package source/kvs), or files with OpenFiles:
+//
+//	inputs, err := source.OpenFiles(source.Config{Paths: []string{"*.mkv"}}, os.Stdin, nil)
+//	...
+//	src, err := inputs[0].Open(ctx)
+//
+// and read it until io.EOF. Functions such as WithEnd, WithTags and Until return a Source that
+// changes another one. To read from a service of one's own, implement Source, or implement Dialer
+// and let NewLive make one stream of its sessions. Package source/payload cuts bytes into
+// fragments.
 package source
 
 import (
@@ -9,7 +20,7 @@ import (
 )
 
 // Source yields the fragments of one stream, in stream order. It is used by one
-// goroutine at a time.
+// goroutine at a time, except for Stats.
 type Source interface {
 	// Next returns the next fragment. It returns io.EOF when the stream has
 	// ended cleanly, and keeps returning it. It returns a *media.GapError when
@@ -19,8 +30,8 @@ type Source interface {
 	Next(ctx context.Context) (*media.Fragment, error)
 	// Stats returns how far the source has come. It may be called while Next is at work.
 	Stats() Stats
-	// Close releases connections and files. It may be called on any path, twice
-	// too.
+	// Close releases connections and files. It may be called at any time, and more than
+	// once.
 	Close() error
 }
 

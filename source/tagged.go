@@ -8,9 +8,9 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// WithTags returns a Source of the fragments of s of which only those are wanted whose own
-// tags have all of these values, each as NAME=VALUE. The others are handed on as Unwanted.
-// Where a name repeats in a fragment, any of its values counts.
+// WithTags returns a Source of the fragments of s in which those are Unwanted whose own tags
+// lack one of these, each as NAME=VALUE. Where a name repeats in a fragment, any of its values
+// counts. Stats counts the unwanted ones.
 func WithTags(s Source, tags []string) Source {
 	if len(tags) == 0 {
 		return s
@@ -23,7 +23,7 @@ func WithTags(s Source, tags []string) Source {
 	return t
 }
 
-// tagged is a Source that looks at tags.
+// tagged is a Source that selects fragments by their tags.
 type tagged struct {
 	Source
 	tags     []media.Tag
