@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -205,7 +206,7 @@ func TestInspectOfAStream(t *testing.T) {
 		}
 	})
 	t.Run("ends when nothing comes, and tells the lag as JSON", func(t *testing.T) {
-		var got struct{ Files, Streams []report }
+		var got struct{ Files, Streams []kvsframes.Report }
 		if err := json.Unmarshal([]byte(inspect(t, "--json", "--idle-timeout", "1s")), &got); err != nil {
 			t.Fatal(err)
 		}

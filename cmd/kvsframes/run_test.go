@@ -11,11 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/kvsframes/kvsframes/kvstest"
 )
@@ -222,16 +220,5 @@ service: {shutdown_timeout: `+test.timeout+`}
 				t.Errorf("code %d, want %d:\n%s", got, test.code, stderr)
 			}
 		})
-	}
-}
-
-func TestRunIDsDiffer(t *testing.T) {
-	var ids []string
-	for range 100 {
-		ids = append(ids, runID(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)))
-	}
-	slices.Sort(ids)
-	if got := len(slices.Compact(ids)); got != 100 || !strings.HasPrefix(ids[0], "20260101T120000Z-") {
-		t.Errorf("%d different of 100, such as %s", got, ids[0])
 	}
 }
