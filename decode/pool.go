@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -27,7 +28,7 @@ type Pool struct {
 	streams map[*Stream]struct{}
 }
 
-// NewPool starts a pool. It must be closed.
+// NewPool starts a pool. It must be closed. A nil log is silent.
 func NewPool(cfg Config, log *slog.Logger) (*Pool, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure decode: %w", err)
@@ -35,7 +36,7 @@ func NewPool(cfg Config, log *slog.Logger) (*Pool, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{config: cfg, log: log, idle: make(chan *worker, cfg.Workers), memory: memory{limit: int64(cfg.MaxMemory)}, streams: map[*Stream]struct{}{}}
+	p := &Pool{config: cfg, log: logging.OrSilent(log), idle: make(chan *worker, cfg.Workers), memory: memory{limit: int64(cfg.MaxMemory)}, streams: map[*Stream]struct{}{}}
 	for range cfg.Workers {
 		w, err := newWorker(cfg)
 		if err != nil {

@@ -57,8 +57,8 @@ func payloadOf(frags []*media.Fragment) (payload []byte) {
 func readFile(t testing.TB, pool *Pool, path string, sample plan.Sample) (images []media.Image, gaps []media.Gap, err error) {
 	t.Helper()
 	cfg := source.DefaultConfig()
-	cfg.Type, cfg.Paths = source.TypeFile, []string{path}
-	inputs, err := source.Files(cfg, nil, nil)
+	cfg.Origin = source.FileConfig{Paths: []string{path}}
+	inputs, err := source.OpenFiles(cfg, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

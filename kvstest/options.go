@@ -3,6 +3,8 @@ package kvstest
 import (
 	"log/slog"
 	"time"
+
+	"github.com/kvsframes/kvsframes/internal/logging"
 )
 
 // Pace says when the chunks of a recording come into being.
@@ -83,9 +85,7 @@ func (o Options) withDefaults() Options {
 	if o.MaxRecording == 0 {
 		o.MaxRecording = DefaultMaxRecording
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = logging.OrSilent(o.Log)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

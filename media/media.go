@@ -84,6 +84,9 @@ const (
 	ClockServer   Clock = "server"
 )
 
+// Values returns the two clocks.
+func (Clock) Values() []string { return []string{string(ClockProducer), string(ClockServer)} }
+
 // Tag is one name and value that a producer attached to a fragment.
 type Tag struct {
 	Name  string `json:"name"`
@@ -315,6 +318,29 @@ func (g Gap) String() string {
 		frame = fmt.Sprintf(" frame %d", g.FrameIndex)
 	}
 	return fmt.Sprintf("stream %s fragment %s%s: %s (frames lost: %d)", g.Stream, g.FragmentNumber, frame, g.Detail, g.FramesLost)
+}
+
+// SourceStats tell how far a source has come and how its service behaves.
+type SourceStats struct {
+	// BytesRead is the number of payload bytes read so far. What was read twice counts twice.
+	BytesRead int64
+	// Reconnects is how often the stream was opened again after the first time.
+	Reconnects int
+	// Pauses is how often the producer was seen to have paused.
+	Pauses int
+	// Unwanted is the number of fragments that were handed on as Unwanted because of their tags.
+	Unwanted int
+	// Reach tells whether the service answers.
+	Reach Reach
+}
+
+// Reach tells whether the service that a source reads answers, and since when.
+type Reach struct {
+	// Since is when it began to be so; zero when it has been so from the start.
+	Since time.Time
+	// Err is the last error of a service that does not answer as it should; nil when it
+	// does, and for a source without a service, such as a file.
+	Err error
 }
 
 // GapError is returned by a source when one fragment is lost and the stream goes

@@ -12,7 +12,7 @@ import (
 // go over the bound, by one image, since all others wait for it.
 type backlog struct {
 	mu sync.Mutex
-	// room wakes those who put, more the one who takes.
+	// room wakes goroutines in put, more the one in take.
 	room, more *sync.Cond
 	limit      int64
 	used       int64
@@ -67,7 +67,7 @@ func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
 	return nil
 }
 
-// end tells the backlog that no more images come to l.
+// end marks l as complete: no more images follow.
 func (b *backlog) end(l *lane, outcome media.Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

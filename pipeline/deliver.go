@@ -13,21 +13,20 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// outlet is the way of a run's images into one sink.
+// outlet passes a run's images and the ends of fragments on to one sink.
 type outlet struct {
 	sink  Sink
 	index int
-	// places has one for each Write that may be under way. A sink that takes one call at a time has
-	// one place, which its EndFragments take, too.
+	// places has one place for each Write that may be under way. A sink that takes one call at a time
+	// has one place, which its EndFragments take, too.
 	places chan struct{}
-	ended  chan *item // fragments whose images are all on their way, in order
-	// fragments is the number of those that were ended, reports that of the fragments that the sink
-	// has reported.
+	ended  chan *item // fragments whose last Write has begun, in order
+	// fragments counts the calls of EndFragment, reports the fragments that the sink has reported.
 	fragments, reports atomic.Int64
 	finished           bool
 }
 
-// share is what one sink gets of one item.
+// share is the part of one item that goes to one sink.
 type share struct {
 	writes sync.WaitGroup
 	// failed is the first failed Write. It is set before writes is done.
@@ -44,6 +43,7 @@ func newOutlet(index int, sink Sink) *outlet {
 // serial reports whether the sink takes one call at a time.
 func (o *outlet) serial() bool { return cap(o.places) == 1 }
 
+// enter waits for a free place.
 func (o *outlet) enter(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -58,12 +58,12 @@ func (o *outlet) leave() { <-o.places }
 // deliver starts the writes of all images, fragment after fragment.
 func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	for it := range r.order {
-		r.unsettled.push(it, len(r.outlets))
+		it.pending = newPending(it.fragment, len(r.outlets))
+		r.unsettled.push(it.pending)
 		if err := r.deliverItem(ctx, group, it); err != nil {
 			return err
 		}
-		r.note(it)
-		r.unsettled.done(it)
+		r.unsettled.done(it.pending)
 	}
 	for _, out := range r.outlets {
 		close(out.ended)
@@ -86,6 +86,9 @@ func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) 
 			return err
 		}
 	}
+	p, outcome := it.pending, it.lane.outcome
+	p.gaps, p.decoded, p.concealed = append(it.gaps, outcome.Gaps...), outcome.FramesDecoded, outcome.FramesConcealed
+	r.logGaps(p)
 	if it.fragment == nil {
 		return nil
 	}
@@ -131,7 +134,7 @@ func (r *run) write(ctx context.Context, group *errgroup.Group, it *item, img me
 
 // run ends fragments in order, each when all Writes of its images have returned, and finishes the
 // sink after the last one. report returns what the sink calls when a fragment is durable.
-func (o *outlet) run(ctx context.Context, report func(*outlet, *item) func(media.Receipt)) error {
+func (o *outlet) run(ctx context.Context, report func(*outlet, *pending) func(media.Receipt)) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,7 +146,7 @@ func (o *outlet) run(ctx context.Context, report func(*outlet, *item) func(media
 			if !more {
 				return o.finish(ctx)
 			}
-			if err := o.endFragment(ctx, it, report(o, it)); err != nil {
+			if err := o.endFragment(ctx, it, report(o, it.pending)); err != nil {
 				return err
 			}
 		}
@@ -180,7 +183,7 @@ func (o *outlet) finish(ctx context.Context) error {
 	return nil
 }
 
-// abandon gives up what the sink has open, unless it has finished. No call of the sink's is under way.
+// abandon discards the sink's open objects, unless it has finished. No other call of the sink is under way.
 func (o *outlet) abandon(log *slog.Logger) {
 	if o.finished {
 		return

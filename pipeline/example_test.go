@@ -54,8 +54,8 @@ func (s *twoFragments) Next(context.Context) (*media.Fragment, error) {
 	return &media.Fragment{Stream: "front-door", Number: fmt.Sprint(s.read)}, nil
 }
 
-func (s *twoFragments) BytesRead() int64 { return 0 }
-func (s *twoFragments) Close() error     { return nil }
+func (s *twoFragments) Stats() media.SourceStats { return media.SourceStats{} }
+func (s *twoFragments) Close() error             { return nil }
 
 // oneImageEach is a planner that makes one image of each fragment, for one sink.
 type oneImageEach struct{ sink string }

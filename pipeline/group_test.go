@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // group is a sink that makes one object of the images of several fragments, in stream order.
@@ -188,7 +189,7 @@ func TestAnOpenObjectBlocksNobody(t *testing.T) {
 		signal()
 	}}
 	got, err := Run(t.Context(), Stream{
-		Name: "cam", Source: Until(stop, &script{n: n, block: true}), Planner: &fan{images: 1, size: 1000, sinks: []string{"g", "a"}}, Sinks: []Sink{g, drained},
+		Name: "cam", Source: source.Until(stop, &script{n: n, block: true}), Planner: &fan{images: 1, size: 1000, sinks: []string{"g", "a"}}, Sinks: []Sink{g, drained},
 	}, o)
 	if err != nil || got.Fragments != n || len(g.objects) != 1 {
 		t.Fatalf("summary %+v, error %v, %d objects", got, err, len(g.objects))
@@ -282,10 +283,10 @@ func TestASinkThatReportsOutOfOrderPanics(t *testing.T) {
 		r := newRun(Stream{Sinks: []Sink{newLedger("a")}}, Options{}.withDefaults())
 		var reports []func(media.Receipt)
 		for i := range 2 {
-			it := &item{fragment: &media.Fragment{Number: fmt.Sprint(i)}}
-			r.Account.begin(it.fragment)
-			r.unsettled.push(it, 1)
-			reports = append(reports, r.report(r.outlets[0], it))
+			p := &pending{fragment: true, number: fmt.Sprint(i), waits: 1}
+			r.Account.begin(&media.Fragment{Number: p.number})
+			r.unsettled.push(p)
+			reports = append(reports, r.report(r.outlets[0], p))
 		}
 		said := func() (said any) {
 			defer func() { said = recover() }()

@@ -10,11 +10,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Stream is one stream with its stages.
+// Stream is one stream with its stages. The sinks are those that the planner makes images for, and
+// each is for this run alone.
 type Stream struct {
+	// Name is what messages call the stream.
 	Name    string
 	Source  Source
 	Planner Planner
@@ -25,25 +28,24 @@ type Stream struct {
 type Options struct {
 	// Log receives what the user should know; nil is silent.
 	Log *slog.Logger
-	// Meter counts along; nil is none.
+	// Meter is counted up while the run goes on; nil is none.
 	Meter *Meter
-	// Account is where the run's summary comes about; nil is one of the run's own.
+	// Account collects the run's results, so that they can be read while it goes on; nil is one of the
+	// run's own.
 	Account *Account
-	// FragmentsInFlight is the number of fragments that are decoded or wait for
-	// it; below 2 is 2, since one may wait for the next.
+	// FragmentsInFlight is the largest number of fragments that are being decoded or wait for a
+	// decoder. Less than 2 means 2, since one may wait for the next.
 	FragmentsInFlight int
-	// FragmentBytes is the size of those fragments above which none is read;
-	// below 1 is 128 MiB. Two fragments may exceed it.
+	// FragmentBytes bounds the size of these fragments together: the source is not read while they have
+	// more. Less than 1 means 128 MiB. Two fragments may exceed it.
 	FragmentBytes int64
-	// BacklogBytes is the size of the images that wait for their sinks; below 1
-	// is 16 MiB. One image may exceed it.
+	// BacklogBytes bounds the size of the images that wait for their sinks or are being written.
+	// Less than 1 means 16 MiB. One image may exceed it.
 	BacklogBytes int64
 }
 
 func (o Options) withDefaults() Options {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = logging.OrSilent(o.Log)
 	if o.Meter == nil {
 		o.Meter = &Meter{}
 	}
@@ -102,15 +104,13 @@ type run struct {
 	unsettled tail
 }
 
-// item is one fragment on its way, or the gap that is there instead of one.
+// item is one fragment on its way, or the gaps that are there instead of one.
 type item struct {
 	fragment *media.Fragment
 	gaps     []media.Gap
 	lane     lane
 	shares   []share // by sink
-	// waits is the number of sinks that have not reported the fragment, and one more until all of its
-	// images are on their way.
-	waits int
+	pending  *pending
 }
 
 func newRun(s Stream, o Options) *run {
@@ -186,9 +186,9 @@ func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 		if err := r.bytes.wait(ctx); err != nil {
 			return err
 		}
-		before := r.Source.BytesRead()
+		before := r.Source.Stats().BytesRead
 		it, err := r.next(ctx)
-		r.Meter.BytesRead.Add(r.Source.BytesRead() - before)
+		r.Meter.BytesRead.Add(r.Source.Stats().BytesRead - before)
 		r.Account.source(r.Source)
 		if err != nil {
 			if ctx.Err() != nil {
@@ -220,8 +220,8 @@ func (r *run) queue(ctx context.Context, it *item) error {
 	}
 }
 
-// end tells the planner that nothing more is read, however the source ended, and notes what
-// it misses.
+// end tells the planner that nothing more is read, however the source ended, and queues the gaps that
+// it returns.
 func (r *run) end(ctx context.Context, number uint64) error {
 	gaps := r.Planner.End()
 	if len(gaps) == 0 {
@@ -283,9 +283,9 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 }
 
 // withoutMedia returns the fragment as far as the sinks need it, so that its bytes do not stay
-// in memory until it is committed.
+// in memory until it is durable.
 func withoutMedia(f *media.Fragment) *media.Fragment {
 	bare := *f
-	bare.MKV, bare.Blocks, bare.Tracks = nil, nil, nil
+	bare.MKV, bare.Blocks, bare.Tracks, bare.Recycle = nil, nil, nil, nil
 	return &bare
 }

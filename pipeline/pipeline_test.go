@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // script is a source that yields n fragments (and errors in their place).
@@ -41,8 +42,10 @@ func (s *script) Next(ctx context.Context) (*media.Fragment, error) {
 	return &media.Fragment{Stream: "cam", Number: fmt.Sprintf("%06d", i), MKV: make([]byte, 100), MillisBehindNow: -1}, nil
 }
 
-func (s *script) BytesRead() int64 { return int64(100 * min(s.next, s.n)) }
-func (s *script) Close() error     { s.closed++; return nil }
+func (s *script) Stats() media.SourceStats {
+	return media.SourceStats{BytesRead: int64(100 * min(s.next, s.n))}
+}
+func (s *script) Close() error { s.closed++; return nil }
 
 // fan gives every fragment some images for each sink, later fragments first: the
 // even ones wait until the next odd one has begun.
@@ -307,7 +310,7 @@ func TestUntilDrainsWhatWasRead(t *testing.T) {
 		signal()
 		close(l.gate)
 	}()
-	got, err := Run(t.Context(), Stream{Source: Until(stop, src), Planner: &fan{images: 3, size: 1, sinks: []string{"a"}}, Sinks: []Sink{l}}, quiet())
+	got, err := Run(t.Context(), Stream{Source: source.Until(stop, src), Planner: &fan{images: 3, size: 1, sinks: []string{"a"}}, Sinks: []Sink{l}}, quiet())
 	if err != nil || got.Fragments != len(l.commits) || got.FramesWritten["a"] != 3*got.Fragments {
 		t.Errorf("summary = %+v, error = %v, commits = %v", got, err, l.commits)
 	}
@@ -337,7 +340,7 @@ func TestWhatWasThereAlreadyIsCountedApart(t *testing.T) {
 func TestAnAccountNamesTheFirstGapsAndCountsAll(t *testing.T) {
 	a := NewAccount("x", "y")
 	for i := range MaxListedGaps + 500 {
-		a.commit(nil, media.Outcome{}, []media.Gap{{FrameIndex: 2 * i}, {FrameIndex: 2*i + 1}})
+		a.commit(&pending{gaps: []media.Gap{{FrameIndex: 2 * i}, {FrameIndex: 2*i + 1}}})
 	}
 	s := a.Summary()
 	if s.Gaps != 2*MaxListedGaps+1000 || len(s.GapList) != MaxListedGaps || s.GapList[MaxListedGaps-1].FrameIndex != MaxListedGaps-1 {
@@ -355,12 +358,12 @@ func TestAnAccountKnowsWhatIsOnItsWay(t *testing.T) {
 	for _, f := range fragments {
 		a.begin(f)
 	}
-	a.commit(fragments[0], media.Outcome{}, nil)
+	a.commit(&pending{fragment: true, number: "1", at: at})
 	early := a.Summary()
 	if want := (Undelivered{From: "2", To: "3", Fragments: 2}); early.Undelivered != want {
 		t.Errorf("undelivered are %+v, want %+v", early.Undelivered, want)
 	}
-	a.commit(fragments[1], media.Outcome{}, nil)
+	a.commit(&pending{fragment: true, number: "2", at: at.Add(time.Second)})
 	a.End(StatusFailed, errors.New("no such bucket"))
 	s := a.Summary()
 	if s.FirstFragmentNumber != "1" || s.FirstProducerTimestamp != "2026-01-02T03:04:05.000Z" || s.LastFragmentNumber != "2" ||
@@ -372,14 +375,13 @@ func TestAnAccountKnowsWhatIsOnItsWay(t *testing.T) {
 // reopening is a source that says how often it was opened again, and paused.
 type reopening struct{ script }
 
-func (*reopening) Reconnects() int { return 7 }
-func (*reopening) Pauses() int     { return 3 }
+func (*reopening) Stats() media.SourceStats { return media.SourceStats{Reconnects: 7, Pauses: 3} }
 
 func TestTheSummaryHasTheSourcesReconnectsAndPauses(t *testing.T) {
 	for _, c := range []struct {
 		source             Source
 		reconnects, pauses int
-	}{{&reopening{script{n: 1}}, 7, 3}, {Until(t.Context(), &reopening{script{n: 1}}), 7, 3}, {Until(t.Context(), &script{n: 1}), 0, 0}} {
+	}{{&reopening{script{n: 1}}, 7, 3}, {source.Until(t.Context(), &reopening{script{n: 1}}), 7, 3}, {source.Until(t.Context(), &script{n: 1}), 0, 0}} {
 		got, err := Run(t.Context(), Stream{Source: c.source, Planner: &fan{}}, quiet())
 		if err != nil || got.Reconnects != c.reconnects || got.Pauses != c.pauses {
 			t.Errorf("summary = %+v, error = %v, want %+v", got, err, c)

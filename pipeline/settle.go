@@ -3,62 +3,80 @@ package pipeline
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// tail holds the items, in stream order, of which some image is not durable at some sink. An object
-// that holds the images of many fragments keeps them here until it is complete; by then they are
-// without media.
+// pending is what remains of an item once its images have been handed to the sinks: what is counted when
+// they are durable. It stays in memory while an object that holds the images of many fragments is open.
+type pending struct {
+	// fragment reports whether the item is a fragment, with this number and producer time, and not gaps
+	// alone.
+	fragment bool
+	number   string
+	at       time.Time
+	// decoded and concealed are numbers of frames.
+	decoded, concealed int
+	gaps               []media.Gap
+	// waits is the number of sinks that have not reported the fragment, plus one until all of its
+	// images have been handed to the sinks.
+	waits int
+}
+
+// newPending returns the pending part of a fragment, or if f is nil, of the gaps in place of one.
+func newPending(f *media.Fragment, sinks int) *pending {
+	if f == nil {
+		return &pending{waits: 1}
+	}
+	return &pending{fragment: true, number: f.Number, at: f.ProducerTime, waits: 1 + sinks}
+}
+
+// tail holds the pending parts of items in stream order.
 type tail struct {
-	mu    sync.Mutex
-	items []*item
-	// settle ends an item. It is called for one item after the other, in stream order.
-	settle func(*item)
+	mu  sync.Mutex
+	all []*pending
+	// settle is called for each, in stream order, when it and all before it wait for nothing more.
+	settle func(*pending)
 }
 
-// push appends an item, which waits for done to be called once, and for each of the sinks if it is a
-// fragment.
-func (t *tail) push(it *item, sinks int) {
+func (t *tail) push(p *pending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	it.waits = 1
-	if it.fragment != nil {
-		it.waits += sinks
-	}
-	t.items = append(t.items, it)
+	t.all = append(t.all, p)
 }
 
-// done tells the tail of one thing that the item does not wait for any more.
-func (t *tail) done(it *item) {
+// done takes one from the number of things that p waits for.
+func (t *tail) done(p *pending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	it.waits--
-	for len(t.items) > 0 && t.items[0].waits == 0 {
-		t.settle(t.items[0])
-		t.items[0] = nil // or the array would hold on to it
-		t.items = t.items[1:]
+	p.waits--
+	for len(t.all) > 0 && t.all[0].waits == 0 {
+		t.settle(t.all[0])
+		t.all[0] = nil // or the array would hold on to it
+		t.all = t.all[1:]
 	}
 }
 
-// report returns what a sink calls when a fragment is durable. It panics if the sink breaks the
-// order, since what would be counted then is not what is durable.
-func (r *run) report(o *outlet, it *item) func(media.Receipt) {
+// report returns the function that a sink calls when a fragment is durable. The function panics if the
+// sink breaks the order, since the summary would then count images that are not durable.
+func (r *run) report(o *outlet, p *pending) func(media.Receipt) {
 	place := o.fragments.Add(1)
 	return func(receipt media.Receipt) {
+		name := o.sink.Name()
 		if o.reports.Add(1) != place {
-			panic(fmt.Sprintf("pipeline: sink %s reported fragment %s out of order or twice", o.sink.Name(), it.fragment.Number))
+			panic(fmt.Sprintf("pipeline: sink %s reported fragment %s out of order or twice", name, p.number))
 		}
-		r.Account.images(o.sink.Name(), receipt.Written, receipt.Skipped)
-		r.Meter.sink(o.sink.Name()).Add(int64(receipt.Written))
-		r.unsettled.done(it)
+		r.Account.images(name, receipt.Written, receipt.Skipped)
+		r.Meter.sink(name).Add(int64(receipt.Written))
+		r.unsettled.done(p)
 	}
 }
 
-// settle counts an item whose images are durable at every sink.
-func (r *run) settle(it *item) {
-	r.Account.commit(it.fragment, it.lane.outcome, append(it.gaps, it.lane.outcome.Gaps...))
-	if it.fragment != nil {
+// settle counts an item that is durable at every sink.
+func (r *run) settle(p *pending) {
+	r.Account.commit(p)
+	if p.fragment {
 		r.Meter.Fragments.Add(1)
 	}
 }
@@ -67,16 +85,15 @@ func (r *run) settle(it *item) {
 // one by one.
 const maxLoggedGaps = 100
 
-// note logs and counts what decoding an item came to.
-func (r *run) note(it *item) {
-	gaps := append(it.gaps, it.lane.outcome.Gaps...)
-	for i, g := range gaps {
+// logGaps logs the gaps of an item, and counts them and the frames that were decoded.
+func (r *run) logGaps(p *pending) {
+	for i, g := range p.gaps {
 		if i == maxLoggedGaps {
-			r.Log.Warn("more gaps: the summary counts them", "stream", r.Name, "gaps", len(gaps)-i)
+			r.Log.Warn("more gaps: the summary counts them", "stream", r.Name, "gaps", len(p.gaps)-i)
 			break
 		}
 		r.Log.Warn("gap", "stream", r.Name, "fragment", g.FragmentNumber, "from_frame", g.FrameIndex, "frames_lost", g.FramesLost, "reason", g.Reason, "detail", g.Detail)
 	}
-	r.Meter.Gaps.Add(int64(len(gaps)))
-	r.Meter.FramesDecoded.Add(int64(it.lane.outcome.FramesDecoded))
+	r.Meter.Gaps.Add(int64(len(p.gaps)))
+	r.Meter.FramesDecoded.Add(int64(p.decoded))
 }

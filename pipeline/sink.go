@@ -22,12 +22,11 @@ import (
 //
 // If MaxInFlight is 1 there is one call at a time, and all are in stream order.
 //
-// An error of Write, EndFragment or Finish ends the run: nothing but Abandon is called after it. A
-// sink repeats by itself what is worth repeating. A wait ends with its context, and with the
-// context's error.
+// An error of Write, EndFragment or Finish ends the run: only Abandon is called after it. A sink retries
+// by itself where that can help. When a context ends, a call that waits returns the context's error.
 //
 // A process can end at any point, and the next one may read the same fragments again. So a sink makes
-// nothing visible that is not whole, and names objects by what they hold: doing a fragment again
+// only whole objects visible, and their names follow from the images in them: writing a fragment again
 // gives the same objects.
 type Sink interface {
 	// Name is the name that the images' Sink field has.

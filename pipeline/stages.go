@@ -20,8 +20,8 @@ type Source interface {
 	// Next returns the next fragment, io.EOF at the clean end, or a
 	// *media.GapError for a fragment that is lost while the stream goes on.
 	Next(ctx context.Context) (*media.Fragment, error)
-	// BytesRead is the number of payload bytes read so far.
-	BytesRead() int64
+	// Stats returns how far the source has come.
+	Stats() media.SourceStats
 	// Close releases what the source holds.
 	Close() error
 }
@@ -33,7 +33,7 @@ type Planner interface {
 	// MaxLookahead returns how many fragments beyond its own a work function may wait for
 	// (see Plan).
 	MaxLookahead() int
-	// Plan decides what is wanted of f. It is called in stream order. The work function that it
+	// Plan decides which frames of f are wanted. It is called in stream order. The work function that it
 	// returns decodes the fragment, at the same time as those of other fragments:
 	//
 	//   - The work function is called once, on a goroutine of its own.
@@ -48,6 +48,6 @@ type Planner interface {
 	// the next.
 	Lost()
 	// End tells the planner that no fragment follows. It is called once, unless the run is given
-	// up, and returns what was asked for and is not there.
+	// up, and returns a gap for each request that no frame answers.
 	End() []media.Gap
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Status says how a run, or the run of one stream, goes on or ended.
+// Status is the state of a run, or of the run of one stream.
 type Status string
 
-// The states of a run. Gaps means that it came to its end, and that something could not be
-// delivered.
+// The states of a run. StatusGaps is that of a run that came to its end, with something that could not
+// be delivered.
 const (
 	StatusRunning     Status = "running"
 	StatusComplete    Status = "complete"
@@ -22,13 +22,13 @@ const (
 	StatusFailed      Status = "failed"
 )
 
-// Summary is what a run of one stream came to. Its JSON is the stream's part of
+// Summary holds the results of a run of one stream. Its JSON is the stream's part of
 // the file that `run --summary` writes. Times are as media.Timestamp writes them.
 type Summary struct {
 	Status Status `json:"status"`
 	// Error is why the run failed; empty when it did not.
 	Error string `json:"error"`
-	// Fragments is the number of fragments that were read and brought to an end.
+	// Fragments is the number of fragments that were read and of which all images are durable.
 	Fragments int `json:"fragments"`
 	// FramesDecoded is the number of frames that the decoders gave.
 	FramesDecoded int `json:"frames_decoded"`
@@ -46,7 +46,7 @@ type Summary struct {
 	// Pauses is the number of times that the producer's clock jumped forward while
 	// the stream was within reach: nothing was lost, there was nothing.
 	Pauses int `json:"pauses"`
-	// The first and the last fragment brought to an end.
+	// The first and the last of these fragments.
 	FirstFragmentNumber    string `json:"first_fragment_number"`
 	LastFragmentNumber     string `json:"last_fragment_number"`
 	FirstProducerTimestamp string `json:"first_producer_timestamp"`
@@ -55,15 +55,15 @@ type Summary struct {
 	// first MaxListedGaps of them.
 	Gaps    int         `json:"gaps"`
 	GapList []media.Gap `json:"gap_list"`
-	// Undelivered are the fragments that were read and not brought to an end.
+	// Undelivered are the fragments that were read and of which some image is not durable.
 	Undelivered Undelivered `json:"undelivered"`
 }
 
 // MaxListedGaps is the number of gaps that a Summary names; all others are counted.
 const MaxListedGaps = 1000
 
-// Undelivered are fragments that were read, one after the other, and not brought to an end: those
-// on their way while a run goes on, and those lost with it when it fails.
+// Undelivered are fragments that were read, one after the other, and of which some image is not
+// durable: those on their way while a run goes on, and those lost with it when it fails.
 type Undelivered struct {
 	// From and To are the numbers of the first and the last one; empty when there is none.
 	From      string `json:"from"`
@@ -71,12 +71,12 @@ type Undelivered struct {
 	Fragments int    `json:"fragments"`
 }
 
-// Account is what a run of one stream comes to. Its methods may be called at any time, by several
+// Account collects the results of a run of one stream. Its methods may be called at any time, by several
 // goroutines.
 type Account struct {
 	mu      sync.Mutex
 	summary Summary
-	reading []string // the numbers of the fragments that were read and not brought to an end
+	reading []string // the numbers of the fragments that are undelivered
 }
 
 // NewAccount returns the account of a run that starts, with sinks of these names.
@@ -90,7 +90,7 @@ func NewAccount(sinks ...string) *Account {
 	return a
 }
 
-// Summary returns what the run has come to until now. It shares nothing with the account.
+// Summary returns the results so far. It shares nothing with the account.
 func (a *Account) Summary() Summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -103,7 +103,7 @@ func (a *Account) Summary() Summary {
 	return s
 }
 
-// End notes how the run ended; err may be nil.
+// End records how the run ended; err may be nil.
 func (a *Account) End(status Status, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -113,22 +113,22 @@ func (a *Account) End(status Status, err error) {
 	}
 }
 
-// source notes what the source says of itself.
+// source records the counts of the source.
 func (a *Account) source(s Source) {
-	bytes, again, paused := s.BytesRead(), reconnects(s), pauses(s)
+	stats := s.Stats()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = bytes, again, paused
+	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = stats.BytesRead, stats.Reconnects, stats.Pauses
 }
 
-// begin notes that a fragment was read.
+// begin records that a fragment was read.
 func (a *Account) begin(f *media.Fragment) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.reading = append(a.reading, f.Number)
 }
 
-// images notes the images of a fragment that one sink has in place.
+// images adds the images of a fragment that are durable at one sink.
 func (a *Account) images(sink string, written, skipped int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -136,25 +136,25 @@ func (a *Account) images(sink string, written, skipped int) {
 	a.summary.FramesSkipped[sink] += skipped
 }
 
-// commit notes the end of one fragment, or with f nil gaps outside of any.
-func (a *Account) commit(f *media.Fragment, out media.Outcome, gaps []media.Gap) {
+// commit adds one fragment that is durable at every sink, or gaps outside of any fragment.
+func (a *Account) commit(p *pending) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := &a.summary
-	s.Gaps += len(gaps)
-	s.GapList = append(s.GapList, gaps[:min(len(gaps), MaxListedGaps-len(s.GapList))]...)
-	if f == nil { // a fragment that the source could not give
+	s.Gaps += len(p.gaps)
+	s.GapList = append(s.GapList, p.gaps[:min(len(p.gaps), MaxListedGaps-len(s.GapList))]...)
+	if !p.fragment { // the source could not give it
 		return
 	}
 	a.reading = a.reading[1:]
 	s.Fragments++
-	s.FramesDecoded += out.FramesDecoded
-	s.FramesConcealed += out.FramesConcealed
-	at := media.Timestamp(f.ProducerTime)
+	s.FramesDecoded += p.decoded
+	s.FramesConcealed += p.concealed
+	at := media.Timestamp(p.at)
 	if s.Fragments == 1 {
-		s.FirstFragmentNumber, s.FirstProducerTimestamp = f.Number, at
+		s.FirstFragmentNumber, s.FirstProducerTimestamp = p.number, at
 	}
-	s.LastFragmentNumber, s.LastProducerTimestamp = f.Number, at
+	s.LastFragmentNumber, s.LastProducerTimestamp = p.number, at
 }
 
 // Meter counts while a run goes on. All fields may be read at any time; one
@@ -174,7 +174,7 @@ func (m *Meter) sink(name string) *atomic.Int64 {
 	return n.(*atomic.Int64)
 }
 
-// SinkError is why a sink could not go on. It ends the run of its stream.
+// SinkError is the error of a sink that could not go on. It ends the run of its stream.
 type SinkError struct {
 	// Sink is the sink's name.
 	Sink string

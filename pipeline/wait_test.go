@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // patient is a planner whose fragments wait for the next one, for 32 lost ones, or for the
@@ -136,7 +137,7 @@ func TestWhatWaitsIsFinishedHoweverTheSourceEnds(t *testing.T) {
 	}{
 		"its end":   {func(context.Context) Source { return &script{n: 3} }, nil},
 		"a failure": {func(context.Context) Source { return &script{n: 9, fail: map[int]error{3: reset}} }, reset},
-		"a drain":   {func(stop context.Context) Source { return Until(stop, &script{n: 3, block: true}) }, nil},
+		"a drain":   {func(stop context.Context) Source { return source.Until(stop, &script{n: 3, block: true}) }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gone(t)

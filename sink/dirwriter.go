@@ -42,7 +42,7 @@ func (d *Dir) begin(ctx context.Context, key string, opts PutOptions) (*dirWrite
 	if w.file, err = d.create(w.temp); err != nil {
 		return nil, fmt.Errorf("create %s: %w", key, err)
 	}
-	// Where locks are not to be had, the file's age alone tells that it is no leftover.
+	// On a file system without locks the file's age alone shows that it is not a leftover.
 	_, _ = lock(w.file)
 	d.sweep(ctx, path.Dir(key), w.file)
 	return w, nil
@@ -83,7 +83,7 @@ func (w *dirWriter) commit(ctx context.Context) error {
 	if w.dir.fsync {
 		err = w.file.Sync()
 	}
-	// Some file systems tell only here that a write has failed.
+	// Some file systems report a failed write only here.
 	if err = errors.Join(err, w.file.Close()); err == nil {
 		err = ctx.Err()
 	}

@@ -1,5 +1,3 @@
-// Package sink writes images to a destination under names that are pure
-// functions of the frame, and records each one in a manifest once it is durable.
 package sink
 
 import (
@@ -25,8 +23,8 @@ var (
 	ErrKeyConflict = errors.New("key is both an object and a folder of others")
 )
 
-// PutOptions say what goes with an object. A store that has no place for one of
-// them (a directory has none for metadata) ignores it.
+// PutOptions describes an object beside its content. A store that has no place for a part of it (a
+// directory has none for metadata) ignores that.
 type PutOptions struct {
 	// ContentType is the media type of the object.
 	ContentType string
@@ -36,15 +34,15 @@ type PutOptions struct {
 	IfAbsent bool
 }
 
-// Store is a place for objects: a driver that destinations implement and that
-// the conformance suite of package storetest checks.
+// Store is a place for objects. Package sink/storetest tests an implementation. Several goroutines may
+// call its methods at once, for the same key too: one of the bodies is then the object.
+//
+// A key is slash-separated, relative and valid UTF-8. A cancelled context ends a wait with the context's
+// error.
 type Store interface {
-	// Put writes body under key (slash-separated, relative, valid UTF-8). When
-	// it returns nil the object is durable and whole; when it returns an error
-	// or the process dies nothing half-written is visible under key, and an older object of that key is as it
-	// was. A key that CheckKey refuses gives ErrKey. A cancelled context ends a waiting Put with the context's error. Put does
-	// not keep or change body. Several goroutines may call it at once, for the same key too:
-	// one of the bodies is then the object.
+	// Put writes body under key, and neither keeps nor changes it. When it returns nil the object is
+	// durable and whole. When it returns an error or the process dies nothing half-written is visible
+	// under key, and an older object of that key is as it was. A key that CheckKey refuses gives ErrKey.
 	Put(ctx context.Context, key string, body []byte, opts PutOptions) error
 	// Create begins an object of any size, which is written piece by piece. It returns ErrKey as Put
 	// does. Whoever calls it calls Commit or Abandon at last.

@@ -43,7 +43,7 @@ func (s *sweeper) claim(folder string) bool {
 }
 
 // sweep removes the unfinished files that earlier runs left in a folder, when it is written to for
-// the first time. fresh is a file that was just made there: it tells the file system's time, which may
+// the first time. fresh is a file that was just made there: its time is that of the file system, which may
 // be another machine's. What cannot be removed stays; it harms nobody.
 func (d *Dir) sweep(ctx context.Context, folder string, fresh *os.File) {
 	if !d.swept.claim(folder) {

@@ -10,22 +10,20 @@ import (
 // the next one that is a jump. Encoders drop frames without anything being lost.
 const minJump = time.Second
 
-// continuity holds the producer's clock of each fragment against the end of the one
-// before it.
-//
-// KVS does not say how many fragments lie between two numbers, so that only time
-// tells whether one is missing.
+// continuity compares the producer's clock of each fragment with the end of the one
+// before it. The numbers do not show how many fragments lie between two, so that only
+// time shows whether one is missing.
 type continuity struct {
 	// end is when the last fragment ended on the producer's clock, zero before
 	// the first one.
 	end time.Time
-	// frame is how long its last frame lasts, as far as that is known.
+	// frame is how long its last frame lasts; 0 when that is unknown.
 	frame time.Duration
 	// start is when the last fragment began.
 	start time.Time
 }
 
-// jump is what lies between two fragments.
+// jump is the direction in which the clock jumped between two fragments.
 type jump int
 
 const (
@@ -34,7 +32,7 @@ const (
 	jumpBack
 )
 
-// follow notes the next fragment and says how it follows the last one. It has
+// follow records the next fragment and returns how it follows the last one. It has
 // jumped ahead when it begins later than the last one's end by more than a second
 // and more than two frames, and back when it begins earlier by as much: a producer
 // that has been restarted, or sends again what it had buffered.
@@ -54,10 +52,10 @@ func (c *continuity) follow(f *media.Fragment) (from time.Time, how jump) {
 	return from, noJump
 }
 
-// note takes the times of a fragment. Its length is the time of its last frame and
+// note records the times of a fragment. Its length is the time of its last frame and
 // that frame's own duration: the mean distance of its frames, or the track's default
-// if that is longer. A fragment of one frame lasts as long as the one before it took to
-// be followed, which is all that can be known of a stream with a frame now and then.
+// if that is longer. The length of a single frame is not known; the distance from the
+// fragment before it stands in for it.
 func (c *continuity) note(f *media.Fragment) {
 	first, last, count := f.Extent()
 	track, _ := f.VideoTrack()
@@ -72,6 +70,6 @@ func (c *continuity) note(f *media.Fragment) {
 	c.start = f.ProducerTime
 	c.end = f.ProducerTime.Add(last + c.frame)
 	if c.frame == 0 {
-		c.end = time.Time{} // nothing is known of when the next one is due
+		c.end = time.Time{} // it is unknown when the next one should begin
 	}
 }

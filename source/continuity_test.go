@@ -52,8 +52,8 @@ func TestJumpsOfTheProducersClock(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, l, lines := live{start: fromEarliest, answers: c.answers, want: c.want, starts: "EARLIEST"}.run(t)
-				if l.Pauses() != c.pauses || (len(warnings(lines)) > 0) != c.warn {
-					t.Errorf("%d pauses, want %d; log %q", l.Pauses(), c.pauses, lines)
+				if l.Stats().Pauses != c.pauses || (len(warnings(lines)) > 0) != c.warn {
+					t.Errorf("%d pauses, want %d; log %q", l.Stats().Pauses, c.pauses, lines)
 				}
 				if logged := slices.Contains(lines, "INFO producer has paused"); logged != (c.pauses > 0) {
 					t.Errorf("the log is %q", lines)
@@ -67,7 +67,7 @@ func TestAGapInTimeSaysFromWhenToWhen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newJournal()
 		d := &script{t: t, answers: []any{play(fragAt(1, 0), errors.New("reset")), play(fragAt(2, time.Minute))}}
-		l := Reconnect(d, LiveConfig{Stream: "cam", Start: fromEarliest}, log)
+		l := NewLive(d, LiveConfig{Stream: "cam", Start: fromEarliest, Log: log})
 		defer l.Close()
 		if _, err := l.Next(t.Context()); err != nil {
 			t.Fatal(err)

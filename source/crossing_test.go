@@ -3,7 +3,6 @@ package source
 import (
 	"errors"
 	"io/fs"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -56,7 +55,7 @@ func (c crossingCase) run(t *testing.T) {
 		opened = append(opened, p)
 		return p
 	}
-	src := Cross(CrossConfig{
+	src := NewCrossing(CrossingConfig{
 		Stream: "cam",
 		Start:  StartSelector{Type: StartEarliest},
 		Archive: func(after Place) (Source, error) {
@@ -72,7 +71,7 @@ func (c crossingCase) run(t *testing.T) {
 			asked = append(asked, describeStart(start))
 			return play(c.live)
 		},
-	}, slog.New(slog.DiscardHandler))
+	})
 	if got := strings.Join(read(t, src, time.Hour), ", "); got != c.want {
 		t.Errorf("got  %s\nwant %s", got, c.want)
 	}
@@ -81,10 +80,10 @@ func (c crossingCase) run(t *testing.T) {
 	}
 	var bytes int64
 	for _, p := range opened {
-		bytes += p.BytesRead()
+		bytes += p.Stats().BytesRead
 	}
-	if src.BytesRead() != bytes {
-		t.Errorf("%d bytes read, want %d", src.BytesRead(), bytes)
+	if src.Stats().BytesRead != bytes {
+		t.Errorf("%d bytes read, want %d", src.Stats().BytesRead, bytes)
 	}
 	if err := src.Close(); err != nil {
 		t.Error(err)

@@ -12,10 +12,9 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// EndClock is the clock on which End is measured: the one of the start selector,
-// or the producer's if that has none.
-func (c Config) EndClock() media.Clock {
-	if c.Type == TypeKVS && c.StartSelector.Type == StartServerTimestamp {
+// Clock is the clock of the selector's timestamp; the producer's if it has none.
+func (s StartSelector) Clock() media.Clock {
+	if s.Type == StartServerTimestamp {
 		return media.ClockServer
 	}
 	return media.ClockProducer
@@ -24,15 +23,16 @@ func (c Config) EndClock() media.Clock {
 // WithEnd returns a Source that yields the fragments of s until a limit of e is
 // reached, then closes s and returns io.EOF. Its own Close closes s too.
 //
-// Fragments counts the wanted fragments that were handed on, not those lost. Timestamp
-// ends the stream before the first fragment that starts at or after it, Duration
-// before the first that starts that long or longer after the first wanted one, both on
-// clock; a fragment that the end lies in is handed on with its Until set.
-// GetMedia has no end of its own, so each of them shows only when the fragment
-// after it arrives. IdleTimeout ends it when no fragment and no byte has come for
-// that long while Next was waiting; a fragment that the stream had broken off in is
-// handed on then, as far as it came. Only silence of a stream that answers counts: one
-// that has not answered for so long ends with an error.
+// Fragments counts the wanted fragments that were returned, not those lost. Timestamp
+// ends the stream before the first fragment that starts at or after it, and Duration
+// before the first one that starts that long or longer after the first wanted one, both
+// on clock. A fragment that contains the end is returned with its Until set. As GetMedia
+// has no end of its own, these limits are noticed only when the fragment after them
+// arrives.
+//
+// IdleTimeout ends the stream when no byte has come for that long while Next was waiting.
+// Next then returns an unfinished fragment as far as it came. If the service did not
+// answer for that long, the stream ends with an error in place of io.EOF.
 func WithEnd(s Source, e End, clock media.Clock) Source {
 	if e.Timestamp.IsZero() && e.Duration <= 0 && e.Fragments <= 0 && e.IdleTimeout <= 0 {
 		return s
@@ -89,7 +89,7 @@ func (s *ending) bounded(f *media.Fragment) *media.Fragment {
 	return &b
 }
 
-// next asks the source for a fragment, for as long as it is not idle.
+// next asks the source for a fragment until it has been idle for too long.
 func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	if s.end.IdleTimeout <= 0 {
 		return s.Source.Next(ctx)
@@ -101,42 +101,26 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	defer watch.stop()
 	f, err := s.Source.Next(waiting)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errIdle) {
-		rest, cut := unfinished(s.Source), inside(s.Source)
 		s.finish()
 		if outage != nil {
 			s.over = fmt.Errorf("nothing has come for %v and the stream does not answer: %w", s.end.IdleTimeout, outage)
 		}
+		var unfinished *UnfinishedError
 		switch {
-		case rest != nil:
-			return rest, nil
-		case cut != nil:
-			return nil, cut
+		case !errors.As(err, &unfinished):
+			return nil, s.over
+		case unfinished.Fragment != nil:
+			return unfinished.Fragment, nil
 		}
-		return nil, s.over
+		return nil, unfinished.Gap
 	}
 	return f, err
 }
 
-// unfinished returns the fragment that a source would have read again.
-func unfinished(s Source) *media.Fragment {
-	if u, ok := s.(interface{ Unfinished() *media.Fragment }); ok {
-		return u.Unfinished()
-	}
-	return nil
-}
-
-// inside returns the gap of a fragment that was coming in when a source was given up.
-func inside(s Source) error {
-	if i, ok := s.(interface{ Inside() error }); ok {
-		return i.Inside()
-	}
-	return nil
-}
-
-// errIdle is why a waiting source is given up.
+// errIdle is the cause with which the wait for an idle source is cancelled.
 var errIdle = errors.New("source is idle")
 
-// idleWatch waits for a source to have been idle.
+// idleWatch notices when a source is idle.
 type idleWatch struct {
 	source  Source
 	timeout time.Duration
@@ -144,14 +128,14 @@ type idleWatch struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	bytes   int64
-	// quiet is since when nothing has come.
+	// quiet is when the last byte came, or the watch began.
 	quiet time.Time
 }
 
-// watchIdle calls idle once no byte has come from s for the timeout although its service
-// answers, or with an error once that has not answered for as long.
+// watchIdle calls idle when no byte has come from s for the timeout. outage is the error of
+// a service that has not answered for that long, nil if it does answer.
 func watchIdle(s Source, timeout time.Duration, idle func(outage error)) *idleWatch {
-	w := &idleWatch{source: s, timeout: timeout, idle: idle, bytes: s.BytesRead(), quiet: time.Now()}
+	w := &idleWatch{source: s, timeout: timeout, idle: idle, bytes: s.Stats().BytesRead, quiet: time.Now()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(timeout, w.check)
@@ -162,7 +146,8 @@ func watchIdle(s Source, timeout time.Duration, idle func(outage error)) *idleWa
 func (w *idleWatch) check() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now, bytes, reach := time.Now(), w.source.BytesRead(), ReachOf(w.source)
+	now, stats := time.Now(), w.source.Stats()
+	bytes, reach := stats.BytesRead, stats.Reach
 	if bytes != w.bytes {
 		w.bytes, w.quiet = bytes, now
 	}
@@ -182,30 +167,6 @@ func (w *idleWatch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()
-}
-
-// Reach is the source's.
-func (s *ending) Reach() Reach { return ReachOf(s.Source) }
-
-// Reconnects is the number of times that the source has opened its stream again.
-func (s *ending) Reconnects() int { return reconnects(s.Source) }
-
-// Pauses is the number of times that the producer was seen to have paused.
-func (s *ending) Pauses() int { return pauses(s.Source) }
-
-// reconnects and pauses ask a source for what only those that read live can tell.
-func reconnects(s Source) int {
-	if r, ok := s.(interface{ Reconnects() int }); ok {
-		return r.Reconnects()
-	}
-	return 0
-}
-
-func pauses(s Source) int {
-	if p, ok := s.(interface{ Pauses() int }); ok {
-		return p.Pauses()
-	}
-	return 0
 }
 
 // past reports whether a fragment starts at or after the end.

@@ -27,8 +27,8 @@ func (s *steps) Next(context.Context) (*media.Fragment, error) {
 	s.read++
 	return s.answers[s.read-1].fragment, s.answers[s.read-1].err
 }
-func (s *steps) BytesRead() int64 { return int64(s.read) }
-func (s *steps) Close() error     { s.closed++; return s.closeErr }
+func (s *steps) Stats() Stats { return Stats{BytesRead: int64(s.read)} }
+func (s *steps) Close() error { s.closed++; return s.closeErr }
 
 // atSeconds is a source of fragments at these seconds on the producer's clock,
 // with the server's clock a minute ahead. A negative second is a gap.
@@ -115,7 +115,7 @@ func TestTheEndIsSetInEveryFragment(t *testing.T) {
 }
 
 func TestAFileIsNeverReconnected(t *testing.T) {
-	if n := WithEnd(atSeconds(0), End{Fragments: 1}, media.ClockProducer).(interface{ Reconnects() int }).Reconnects(); n != 0 {
+	if n := WithEnd(atSeconds(0), End{Fragments: 1}, media.ClockProducer).Stats().Reconnects; n != 0 {
 		t.Errorf("%d reconnects", n)
 	}
 }
@@ -137,7 +137,7 @@ func TestEndClockFollowsTheStartSelector(t *testing.T) {
 		StartNow: media.ClockProducer, StartProducerTimestamp: media.ClockProducer, StartServerTimestamp: media.ClockServer,
 	} {
 		c := DefaultConfig()
-		c.StartSelector.Type = start
+		c.Origin = KVSConfig{StartSelector: StartSelector{Type: start}}
 		if got := c.EndClock(); got != want {
 			t.Errorf("%s: %s, want %s", start, got, want)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// maxRecent is how many fragments back a number is known to have come.
+// maxRecent is the number of fragments that are remembered.
 const maxRecent = 1024
 
 // recent remembers the media of the last fragments, as a digest for each number.
@@ -21,7 +21,7 @@ type recent struct {
 	next  int
 }
 
-// note remembers a fragment that is handed on. One that was cut may come again whole.
+// note remembers a fragment. One that was cut may come again whole.
 func (r *recent) note(f *media.Fragment) {
 	if f.Cut || f.Number == "" {
 		return
@@ -66,9 +66,9 @@ func (r *recent) digest(f *media.Fragment) uint64 {
 	return h.Sum64()
 }
 
-// Once returns a Source that yields each fragment of s once. One whose number has come
-// before, among the last thousand or so, is dropped when it has the same media, and a gap
-// when it has not: its images would take the place of the first one's.
+// Once returns a Source that yields each fragment of s once. One whose number was among
+// the last 1024 is dropped when it has the same media. With other media it is a gap, as its
+// images would overwrite those of the first one.
 func Once(s Source) Source { return &once{Source: s} }
 
 // once is a Source without repetitions.

@@ -2,13 +2,14 @@ package source
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
+
+	"github.com/kvsframes/kvsframes/internal/wait"
 )
 
-// The rate of GetMedia calls. KVS takes 5 a second of all consumers of a stream
-// together (Developer Guide, Quotas); this reader leaves one of them to others,
-// and a margin for calls that are sent apart and arrive together.
+// The rate of GetMedia calls. KVS accepts 5 a second from all consumers of a stream
+// together (Developer Guide, Quotas). This reader leaves one of them to others, and the
+// window is longer than a second since calls that are sent apart may arrive together.
 const (
 	maxCalls   = 4
 	callWindow = 1100 * time.Millisecond
@@ -23,7 +24,7 @@ type limiter struct {
 
 // wait returns when a call may be made, and counts it.
 func (l *limiter) wait(ctx context.Context) error {
-	if err := sleep(ctx, callWindow-time.Since(l.calls[l.next])); err != nil {
+	if err := wait.Sleep(ctx, callWindow-time.Since(l.calls[l.next])); err != nil {
 		return err
 	}
 	l.calls[l.next] = time.Now()
@@ -38,28 +39,7 @@ const (
 )
 
 // backoff is the delay after the nth session or call in a row that brought
-// nothing, counted from 0: from minDelay on it doubles up to maxDelay. Chance takes
-// away up to half of it, so that streams which were cut together do not come back
-// together.
+// nothing, counted from 0: from minDelay on it doubles up to maxDelay, less up to half of it.
 func backoff(n int) time.Duration {
-	d := maxDelay
-	if n < 5 { // 2^5 s is above maxDelay
-		d = minDelay << n
-	}
-	return max(minDelay, d/2+rand.N(d/2+1))
-}
-
-// sleep waits for d, or for the end of ctx, whose error it returns.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return max(minDelay, wait.Backoff(minDelay, maxDelay, n, 2))
 }

@@ -8,28 +8,29 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// position is how far a stream has been read, and so where the next session starts.
+// position records how far a stream has been read, which determines where the next session
+// starts.
 type position struct {
 	start StartSelector
-	// opened reports whether a session was open once.
+	// opened reports whether a session has ever been open.
 	opened bool
-	// last is the number of the last fragment that was handed on or given up,
+	// last is the number of the last fragment that was returned or given up, and
 	// lastServer its time on the server's clock; "" and zero before the first.
 	last       string
 	lastServer time.Time
-	// anchor is the moment that NOW was, first the number of the first fragment
-	// that was seen and not handed on.
+	// anchor is the time that NOW stood for. first is the number of the first fragment
+	// that came, until it can be returned.
 	anchor time.Time
 	first  string
-	// byTime and byEarliest say that last is of no use to the service; skip is
-	// how far after lastServer to start.
+	// byTime and byEarliest report whether the next session starts at skip after
+	// lastServer, or at the earliest fragment, because the service does not find last.
 	byTime, byEarliest bool
 	skip               time.Duration
 }
 
-// begin returns the position before the first session. A number that the selector
-// starts after has been read; a continuation token that is a number is the one of
-// the fragment that it came with, in all payloads that have been seen.
+// begin returns the position before the first session. A selector that starts after a
+// number makes that the last one read. In all payloads seen so far, a continuation token
+// that is a number is the number of the fragment that it came with.
 func begin(start StartSelector) position {
 	p := position{start: start}
 	switch {
@@ -41,7 +42,7 @@ func begin(start StartSelector) position {
 	return p
 }
 
-// noteOpened notes that the first session is open, and when that was.
+// noteOpened records that the first session is open, and since when.
 func (p *position) noteOpened(session Source) {
 	p.opened, p.anchor = true, time.Now()
 	if s, ok := session.(interface{ OpenedAt() time.Time }); ok && !s.OpenedAt().IsZero() {
@@ -49,16 +50,16 @@ func (p *position) noteOpened(session Source) {
 	}
 }
 
-// remember notes a fragment that is the first one and could not be handed on yet: the
-// next session is to start with it.
+// remember records the first fragment when it cannot be returned yet, so that the next
+// session starts with it.
 func (p *position) remember(f *media.Fragment) {
 	if p.last == "" && p.first == "" && p.start.Type == StartNow && !f.ServerTime.IsZero() {
 		p.first, p.anchor = f.Number, f.ServerTime
 	}
 }
 
-// pass notes that a fragment is behind.
-func (p *position) pass(number string) {
+// advance makes a fragment the last one that was returned or given up.
+func (p *position) advance(number string) {
 	p.last, p.first = number, ""
 	p.byTime, p.byEarliest, p.skip = false, false, 0
 }
@@ -69,7 +70,7 @@ func (p *position) seen(number string) bool {
 		p.first != "" && payload.CompareNumbers(number, p.first) < 0
 }
 
-// selector says where the next session starts.
+// selector returns where the next session starts.
 func (p *position) selector() StartSelector {
 	switch {
 	case p.byTime:
@@ -84,8 +85,9 @@ func (p *position) selector() StartSelector {
 	return StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: p.last}
 }
 
-// refusesPosition reports whether err refuses where the next session was to start,
-// although one was open before, and forgets the moment of NOW if that was it.
+// refusesPosition reports whether err means that the service did not accept where the
+// session was to start, although one was open before. If that was the time of NOW, it is
+// forgotten.
 func (p *position) refusesPosition(err error) bool {
 	var coded interface{ ErrorCode() string }
 	if !p.opened || !errors.As(err, &coded) || coded.ErrorCode() != "InvalidArgumentException" {
@@ -98,23 +100,23 @@ func (p *position) refusesPosition(err error) bool {
 	return p.last != "" && !p.byEarliest
 }
 
-// anywhere is the place of trouble that has none.
+// anywhere is the place of trouble whose place does not matter.
 const anywhere = -1
 
-// trouble counts how often what follows the position could not be read.
+// trouble counts failures to read what follows the position.
 type trouble struct {
 	number      string
 	place       int64
 	same, total int
-	// told reports whether a gap without a number has been handed on for it.
+	// told reports whether a gap without a number was returned for it.
 	told bool
 }
 
-// again reports whether it is worth reading again, after a fragment ended or made no
-// sense at a place: the number of bytes that the session had brought, or anywhere.
+// again counts a failure of a fragment and reports whether to read it again. place is the
+// number of bytes that the session had brought by then, or anywhere.
 func (t *trouble) again(number string, place int64) bool { return t.within(maxSame, number, place) }
 
-// within is again with a limit of its own for the same place.
+// within is like again, with its own limit for failures at the same place.
 func (t *trouble) within(limit int, number string, place int64) bool {
 	if t.number != number || t.place != place {
 		t.number, t.place, t.same = number, place, 0

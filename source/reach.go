@@ -9,31 +9,12 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// Reach is how a source stands with the service that it reads: whether that answers, and
-// since when.
-type Reach struct {
-	// Since is when it began to be so; zero when it has been so from the start.
-	Since time.Time
-	// Err is the last error of a service that does not answer as it should; nil when it
-	// does.
-	Err error
-}
-
-// ReachOf returns how a source stands with its service. A source that has none, such as a
-// file, is always within reach. It may be called while Next is waiting.
-func ReachOf(s any) Reach {
-	if r, ok := s.(interface{ Reach() Reach }); ok {
-		return r.Reach()
-	}
-	return Reach{}
-}
-
-// brief is how long an outage lasts that is not worth telling.
+// brief is how long an outage may last before it is worth mentioning.
 const brief = 3 * time.Second
 
 // Trouble describes an outage in a few words, such as "out of reach for 12s: connection
-// refused"; it is empty when the service answers, or has not for a moment alone.
-func (r Reach) Trouble(now time.Time) string {
+// refused". It is empty when the service answers, or did so until a moment ago.
+func Trouble(r Reach, now time.Time) string {
 	length := now.Sub(r.Since).Truncate(time.Second)
 	if r.Err == nil || length < brief {
 		return ""
@@ -41,7 +22,7 @@ func (r Reach) Trouble(now time.Time) string {
 	return fmt.Sprintf("out of reach for %v: %s", length, cause(r.Err))
 }
 
-// cause returns the innermost part of an error that tells what has happened.
+// cause returns the innermost part of an error, which describes what has happened.
 func cause(err error) string {
 	var tag *payload.ErrorTag
 	var coded interface{ ErrorCode() string }
@@ -59,20 +40,21 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// Reaching keeps a Reach for a source. The zero value is within reach. It is used by several goroutines.
+// Reaching keeps the Reach of a source. The zero value is within reach. Its methods may be
+// called by several goroutines.
 type Reaching struct {
 	mu  sync.Mutex
 	now Reach
 }
 
-// Reach returns how things stand.
+// Reach returns the current state.
 func (r *Reaching) Reach() Reach {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.now
 }
 
-// Lost notes an error of the service.
+// Lost records an error of the service.
 func (r *Reaching) Lost(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,7 +64,7 @@ func (r *Reaching) Lost(err error) {
 	r.now.Err = err
 }
 
-// Back notes that the service has answered.
+// Back records that the service has answered.
 func (r *Reaching) Back() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

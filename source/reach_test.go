@@ -20,7 +20,7 @@ import (
 func readIdle(t *testing.T, timeout time.Duration, then any, answers ...any) (got []string, took time.Duration, err error) {
 	t.Helper()
 	log, _ := newJournal()
-	l := Reconnect(&script{t: t, answers: answers, then: then}, LiveConfig{Stream: "cam", Start: fromEarliest}, log)
+	l := NewLive(&script{t: t, answers: answers, then: then}, LiveConfig{Stream: "cam", Start: fromEarliest, Log: log})
 	s := WithEnd(l, End{IdleTimeout: timeout}, media.ClockProducer)
 	defer s.Close()
 	begin := time.Now()
@@ -95,22 +95,22 @@ func TestSilenceCountsOnlyWhileTheStreamAnswers(t *testing.T) {
 func TestWhatIsToldOfAnOutage(t *testing.T) {
 	var r Reaching
 	now := time.Now()
-	if got := r.Reach().Trouble(now); got != "" {
+	if got := Trouble(r.Reach(), now); got != "" {
 		t.Errorf("a source that has met with nothing is %q", got)
 	}
 	r.Lost(fmt.Errorf("call GetMedia of stream cam: %w", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}))
-	if got := r.Reach().Trouble(r.Reach().Since.Add(2 * time.Second)); got != "" {
+	if got := Trouble(r.Reach(), r.Reach().Since.Add(2*time.Second)); got != "" {
 		t.Errorf("after a moment it is %q", got)
 	}
-	if got, want := r.Reach().Trouble(r.Reach().Since.Add(12*time.Second)), "out of reach for 12s: connection refused"; got != want {
+	if got, want := Trouble(r.Reach(), r.Reach().Since.Add(12*time.Second)), "out of reach for 12s: connection refused"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	r.Lost(fmt.Errorf("read: %w", &payload.ErrorTag{ID: 5000}))
-	if got, want := ReachOf(WithEnd(&reachable{r: &r}, End{Fragments: 1}, "")).Trouble(r.Reach().Since.Add(time.Minute)), "out of reach for 1m0s: error 5000"; got != want {
+	if got, want := Trouble(WithEnd(&reachable{r: &r}, End{Fragments: 1}, "").Stats().Reach, r.Reach().Since.Add(time.Minute)), "out of reach for 1m0s: error 5000"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	r.Back()
-	if got := r.Reach().Trouble(now.Add(time.Hour)); got != "" {
+	if got := Trouble(r.Reach(), now.Add(time.Hour)); got != "" {
 		t.Errorf("a service that answers again is %q", got)
 	}
 }
@@ -121,7 +121,7 @@ type reachable struct {
 	r *Reaching
 }
 
-func (s *reachable) Reach() Reach { return s.r.Reach() }
+func (s *reachable) Stats() Stats { return Stats{Reach: s.r.Reach()} }
 
 func TestInternalErrorsAreWaitedOut(t *testing.T) {
 	tag := &payload.ErrorTag{ID: 5000, FragmentNumber: num(2)}

@@ -12,67 +12,66 @@ import (
 // How often something is read again before it is given up.
 const (
 	// maxSame is how often a fragment may end at the same byte of a session, or
-	// make no sense.
+	// make no sense, before it is given up.
 	maxSame = 3
-	// maxInternal is how often a fragment may meet with an error of the service itself:
-	// the pauses in between add up to some minutes.
+	// maxInternal is how often a fragment may fail because of an internal error of the
+	// service: the pauses in between add up to a few minutes.
 	maxInternal = 10
-	// maxAgain is how often one fragment may end early wherever that is.
+	// maxAgain is how often one fragment may end early, at whatever bytes.
 	maxAgain = 30
-	// maxUnopened is how often in a row the service may not be reached before
-	// the first session: until then nothing shows that the settings are right.
+	// maxUnopened is how often in a row the first session may fail because the service
+	// cannot be reached: until one is open, the settings may be wrong.
 	maxUnopened = 5
-	// maxBlind is how often in a row nothing at all can be read before the first
-	// fragment.
+	// maxBlind is how often in a row reading may fail before the first fragment.
 	maxBlind = 10
 	// maxSkip is the largest step over something that cannot be read.
 	maxSkip = time.Hour
 )
 
-// tell hands on a gap that has no number, once for each place in the stream.
-func (l *Live) tell(gap error) {
+// reportUnnumberedGap queues a gap that has no number, once for each place in the stream.
+func (l *Live) reportUnnumberedGap(gap error) {
 	if !l.trouble.told {
 		l.trouble.told = true
 		l.ready = append(l.ready, result{err: gap})
 	}
 }
 
-// takeGap sorts a fragment that the session could not give.
-func (l *Live) takeGap(gap *media.GapError) {
+// handleGap decides what to do about a fragment that the session could not give.
+func (l *Live) handleGap(gap *media.GapError) {
 	number := gap.Gap.FragmentNumber
 	var tag *payload.ErrorTag
 	switch absent := errors.As(gap, &tag); {
 	case absent && !l.flowed && (number == "" || l.seen(number)):
-		// It is about the fragment after which the session was to start.
+		// The fragment after which the session was to start is not there any more.
 		l.unsure = true
 		l.reach.Lost(gap)
-		l.elsewhere(gap)
+		l.restartByTime(gap)
 		l.hangUp()
-		l.rest()
+		l.scheduleRedial()
 	case number != "" && l.seen(number):
 	case !absent && !errors.Is(gap, payload.ErrTooLarge) && l.trouble.again(number, anywhere):
-		l.log.Warn("fragment makes no sense, it is read again", "fragment", number, "error", gap.Err)
+		l.log.Warn("fragment makes no sense, reading it again", "fragment", number, "error", gap.Err)
 		l.reach.Lost(gap)
 		l.hangUp()
-		l.rest()
+		l.scheduleRedial()
 	case number != "":
 		l.ready = append(l.ready, result{err: gap})
 		l.lost = number
 		l.advance(number)
 	default:
 		// The next fragment of this session is the one after it.
-		l.tell(gap)
+		l.reportUnnumberedGap(gap)
 	}
 }
 
-// failed decides what becomes of the stream after a session or a call that failed.
+// failed decides whether the stream is read on after a session or a call failed.
 func (l *Live) failed(err error) {
 	l.unsure = true
 	l.reach.Lost(err)
-	v := Judge(err)
+	v := VerdictOf(err)
 	l.refresh = l.refresh || v.Refresh
 	if l.refusesPosition(err) {
-		l.elsewhere(err)
+		l.restartByTime(err)
 		return
 	}
 	if l.unreadable(err, v) {
@@ -91,7 +90,7 @@ func (l *Live) failed(err error) {
 		l.fail(err, v)
 		return
 	}
-	l.log.Warn("stream is opened again after an error", "after", l.last, "times", l.failing.times, "error", err)
+	l.log.Warn("retrying after error", "after", l.last, "times", l.failing.times, "error", err)
 }
 
 // fail ends the stream. The errors of sessions name it.
@@ -129,9 +128,9 @@ func (l *Live) unreadable(err error, v Verdict) bool {
 	}
 	switch {
 	case again && l.trouble.within(limit, number, anywhere):
-		l.log.Warn("fragment cannot be read, it is tried again", "fragment", number, "after", l.last, "error", err)
+		l.log.Warn("fragment cannot be read, trying again", "fragment", number, "after", l.last, "error", err)
 	case number != "":
-		l.lose(number, err)
+		l.reportGap(number, err)
 		l.advance(number)
 	default:
 		l.skipAhead(err)
@@ -139,9 +138,9 @@ func (l *Live) unreadable(err error, v Verdict) bool {
 	return true
 }
 
-// skipAhead steps over something that cannot be read and does not say its number,
-// so that reading can go on only by time: each step is twice as long as the one
-// before. Where there is nothing to step from, NOW is asked for again.
+// skipAhead steps over something that cannot be read and whose number is not known.
+// Reading can then continue only by time; each step is twice as long as the one
+// before. Before the first fragment there is no time to step from: NOW is asked for again.
 func (l *Live) skipAhead(err error) {
 	switch {
 	case l.skip >= maxSkip, l.lastServer.IsZero() && l.trouble.total > maxBlind:
@@ -150,30 +149,31 @@ func (l *Live) skipAhead(err error) {
 		l.anchor = time.Time{}
 		l.log.Warn("nothing can be read yet", "times", l.trouble.total, "error", err)
 	default:
-		l.tell(payload.NewGap(l.cfg.Stream, "", fmt.Errorf("what follows fragment %s cannot be read and is skipped: %w", l.last, err), 0))
+		l.reportUnnumberedGap(payload.NewGap(l.cfg.Stream, "", fmt.Errorf("what follows fragment %s cannot be read and is skipped: %w", l.last, err), 0))
 		l.byTime, l.skip = true, max(time.Second, 2*l.skip)
 	}
 }
 
-// elsewhere goes on by time, or else from the earliest fragment, when the service does
-// not know the last fragment any more. Numbers keep what was read from coming again.
-func (l *Live) elsewhere(err error) {
+// restartByTime has the next session start by time, or else at the earliest fragment,
+// because the service does not find the last fragment any more. Fragments that were read
+// before are recognized by their numbers and dropped.
+func (l *Live) restartByTime(err error) {
 	switch {
 	case l.byEarliest:
-		// There is no other way to ask; the next session may bring more.
+		// There is nothing else to try; the next session may bring more.
 	case !l.byTime && !l.lastServer.IsZero():
 		l.byTime = true
-		l.log.Warn("the service does not find the last fragment, reading goes on by its time", "after", l.last, "error", err)
+		l.log.Warn("the service does not find the last fragment, reading continues by time", "after", l.last, "error", err)
 	case l.last != "":
 		l.byTime, l.byEarliest = false, true
-		l.lose(l.last, fmt.Errorf("%w: %w", errMissing, err))
+		l.reportGap(l.last, fmt.Errorf("%w: %w", errMissing, err))
 	default:
-		l.log.Warn("the service does not take the moment at which reading began, reading goes on where the stream is now", "error", err)
+		l.log.Warn("the service does not accept the time at which reading began, reading continues at the newest fragment", "error", err)
 	}
 }
 
-// fragmentOf returns the number of the fragment that an error is about, "" if it
-// tells none.
+// fragmentOf returns the number of the fragment that an error is about, "" if the
+// error does not name one.
 func fragmentOf(err error) string {
 	var split *payload.SplitError
 	var tag *payload.ErrorTag
@@ -186,10 +186,10 @@ func fragmentOf(err error) string {
 	return ""
 }
 
-// kindLost is the kind of errors that are no answer of the service.
+// kindLost is the kind of all errors that are not answers of the service.
 const kindLost = "connection lost"
 
-// kind tells errors apart that are counted each for themselves.
+// kind returns the kind of an error; errors of different kinds are counted separately.
 func kind(err error) string {
 	var tag *payload.ErrorTag
 	var coded interface{ ErrorCode() string }

@@ -192,7 +192,7 @@ func (p *playing) Next(ctx context.Context) (*media.Fragment, error) {
 	}
 }
 
-func (p *playing) BytesRead() int64 { return p.read.Load() }
+func (p *playing) Stats() Stats { return Stats{BytesRead: p.read.Load()} }
 
 func (p *playing) Close() error {
 	p.once.Do(func() { p.closed = true; close(p.gone) })
@@ -264,7 +264,7 @@ func short47(number string) string { return strings.TrimLeft(number, "0") }
 func (c live) run(t *testing.T) (*script, *Live, []string) {
 	d := &script{t: t, answers: c.answers, then: c.then}
 	log, lines := newJournal()
-	l := Reconnect(d, LiveConfig{Stream: "cam", Start: c.start}, log)
+	l := NewLive(d, LiveConfig{Stream: "cam", Start: c.start, Log: log})
 	defer l.Close()
 	if got := strings.Join(read(t, l, 10*time.Minute), ", "); got != c.want {
 		t.Errorf("got  %s\nwant %s", got, c.want)

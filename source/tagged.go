@@ -8,9 +8,9 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// WithTags returns a Source of the fragments of s of which only those are wanted whose own
-// tags have all of these values, each as NAME=VALUE. The others are handed on as Unwanted.
-// Where a name repeats in a fragment, any of its values counts.
+// WithTags returns a Source of the fragments of s in which those are Unwanted whose own tags
+// lack one of these, each as NAME=VALUE. Where a name repeats in a fragment, any of its values
+// counts. Stats counts the unwanted ones.
 func WithTags(s Source, tags []string) Source {
 	if len(tags) == 0 {
 		return s
@@ -23,7 +23,7 @@ func WithTags(s Source, tags []string) Source {
 	return t
 }
 
-// tagged is a Source that looks at tags.
+// tagged is a Source that selects fragments by their tags.
 type tagged struct {
 	Source
 	tags     []media.Tag
@@ -55,26 +55,9 @@ func (s *tagged) wants(f *media.Fragment) bool {
 	return true
 }
 
-// Unwanted is the number of fragments that had other tags.
-func (s *tagged) Unwanted() int { return int(s.unwanted.Load()) }
-
-// Inside, Reach, Unfinished, Reconnects and Pauses are the source's.
-func (s *tagged) Inside() error               { return inside(s.Source) }
-func (s *tagged) Reach() Reach                { return ReachOf(s.Source) }
-func (s *tagged) Unfinished() *media.Fragment { return unfinished(s.Source) }
-func (s *tagged) Reconnects() int             { return reconnects(s.Source) }
-func (s *tagged) Pauses() int                 { return pauses(s.Source) }
-
-// Unwanted returns how many fragments of a source had other tags than those that are wanted.
-func Unwanted(s Source) int {
-	if w, ok := s.(*watched); ok {
-		s = w.Source
-	}
-	if e, ok := s.(*ending); ok {
-		s = e.Source
-	}
-	if t, ok := s.(*tagged); ok {
-		return t.Unwanted()
-	}
-	return 0
+// Stats implements Source.
+func (s *tagged) Stats() Stats {
+	stats := s.Source.Stats()
+	stats.Unwanted += int(s.unwanted.Load())
+	return stats
 }

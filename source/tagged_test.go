@@ -32,8 +32,8 @@ func TestOnlyFragmentsWithTheTagsAreWanted(t *testing.T) {
 		}
 		wanted = append(wanted, !f.Unwanted)
 	}
-	if want := []bool{false, false, false, true, true, true}; !slices.Equal(wanted, want) || Unwanted(s) != 3 {
-		t.Errorf("wanted %v, want %v; %d unwanted", wanted, want, Unwanted(s))
+	if want := []bool{false, false, false, true, true, true}; !slices.Equal(wanted, want) || s.Stats().Unwanted != 3 {
+		t.Errorf("wanted %v, want %v; %d unwanted", wanted, want, s.Stats().Unwanted)
 	}
 	if in.answers[0].fragment.Unwanted {
 		t.Error("the source's own fragment was changed")

@@ -8,34 +8,34 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// Class says what a reader should do about an error.
+// Class is what a reader should do about an error.
 type Class string
 
 // The classes of errors.
 const (
-	// ClassRetry errors may pass: read again from the same place.
+	// ClassRetry errors are temporary: read again from the same place.
 	ClassRetry Class = "retry"
 	// ClassGap errors concern one fragment: it is lost, the stream goes on.
 	ClassGap Class = "gap"
-	// ClassFatal errors stay until somebody changes the stream, its key, the
+	// ClassFatal errors persist until somebody changes the stream, its key, the
 	// permissions or the settings.
 	ClassFatal Class = "fatal"
 )
 
-// Verdict is what is known of one kind of error.
+// Verdict states how to treat one kind of error.
 type Verdict struct {
-	// Class says what to do about it.
+	// Class is what to do about it.
 	Class Class
 	// Tries is how many times in a row reading is tried again before the error
-	// is taken for a fatal one; 0 is for ever.
+	// counts as fatal; 0 is for ever.
 	Tries int
-	// Refresh reports whether the next call wants a fresh data endpoint and fresh
+	// Refresh reports whether the next call needs a fresh data endpoint and fresh
 	// credentials.
 	Refresh bool
-	// Internal marks an error of the service itself, which tells nothing about the
-	// fragment that it came with.
+	// Internal reports whether the fault is the service's, and not that of the fragment
+	// that the error came with.
 	Internal bool
-	// Hint says what a person can do about it; it may be empty.
+	// Hint is what a person can do about it; it may be empty.
 	Hint string
 }
 
@@ -97,10 +97,10 @@ var verdicts = map[string]Verdict{
 	"5000": {Class: ClassRetry, Internal: true}, // internal error
 }
 
-// What is made of errors that the table does not name.
+// How errors that the table does not name are treated.
 var (
-	// verdictLost is for what is no answer of KVS: connections that break, names
-	// that do not resolve, credentials that cannot be had.
+	// verdictLost is for errors that are not answers of KVS: broken connections, names
+	// that do not resolve, credentials that cannot be loaded.
 	verdictLost = Verdict{Class: ClassRetry, Refresh: true}
 	// verdictServer is for statuses of 500 and above.
 	verdictServer = Verdict{Class: ClassRetry}
@@ -108,10 +108,10 @@ var (
 	verdictUnknown = Verdict{Class: ClassRetry, Tries: 3, Refresh: true}
 )
 
-// Judge says what to do about an error of a call or of a session. It reads
+// VerdictOf returns what to do about an error of a call or of a session. It reads
 // *payload.ErrorTag, errors with an ErrorCode method (as the AWS SDK's have) and what the
 // Splitter returns; everything else is taken for a lost connection.
-func Judge(err error) Verdict {
+func VerdictOf(err error) Verdict {
 	var tag *payload.ErrorTag
 	if errors.As(err, &tag) {
 		return judgeTag(tag)
@@ -137,10 +137,10 @@ func Judge(err error) Verdict {
 	return verdictUnknown
 }
 
-// Hint says what a person can do about a refused call, "" when nothing is known.
+// Hint returns what a person can do about a refused call, "" when the table has no advice.
 func Hint(code string) string { return verdicts[code].Hint }
 
-// judgeTag says what to do about an error tag. Ids that AWS does not document are
+// judgeTag returns what to do about an error tag. Ids that AWS does not document are
 // sorted by their thousands: 4xxx fatal as the caller's, all others retry.
 func judgeTag(tag *payload.ErrorTag) Verdict {
 	if v, ok := verdicts[strconv.Itoa(tag.ID)]; ok {

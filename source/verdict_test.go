@@ -166,7 +166,7 @@ func TestAFatalErrorSaysAllThatIsKnown(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			log, _ := newJournal()
-			l := Reconnect(&script{t: t, then: c.answer}, LiveConfig{Stream: "cam", Start: fromEarliest}, log)
+			l := NewLive(&script{t: t, then: c.answer}, LiveConfig{Stream: "cam", Start: fromEarliest, Log: log})
 			defer l.Close()
 			var err error
 			count := 0

@@ -10,26 +10,27 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// maxSilent is the number of fragments after which a stream whose video cannot be decoded is
-// said to be of that kind.
+// maxSilent is the number of fragments after which a stream without decodable video is
+// reported as such.
 const maxSilent = 10
 
-// WithVideo returns a Source of the fragments of s with the video track that is wanted: the same
-// one as long as the stream has it. What a stream brings whose video is of a codec that cannot be
-// decoded is handed on as Unwanted, and is one gap, when ten fragments have shown it, or the
-// stream's end has; in a stream of other video, each such fragment is a gap. It goes around what ends
-// the stream (see WithEnd), whose end it must see.
+// WithVideo returns a Source of the fragments of s with their VideoTrackNumber set: to wanted, or
+// else to the same track for as long as the stream has it.
+//
+// A fragment whose video cannot be decoded is returned as Unwanted. If the first ten fragments, or
+// all of a shorter stream, are such, that is one gap; if decodable video follows, each of them is a
+// gap. WithVideo must be applied after WithEnd, since it needs to see the end.
 func WithVideo(s Source, wanted Track) Source {
 	return &watched{Source: s, wanted: uint64(wanted)}
 }
 
-// watched is a Source that looks at video tracks.
+// watched is a Source that selects video tracks.
 type watched struct {
 	Source
 	wanted uint64
 	// chosen is the track of the last fragment that had one.
 	chosen uint64
-	// seen reports whether there was video that can be decoded; odd are gaps for fragments before it.
+	// seen reports whether decodable video has come; odd are the gaps for fragments before that.
 	seen bool
 	odd  []error
 	told bool
@@ -93,10 +94,3 @@ func (s *watched) goesOn(f *media.Fragment) bool {
 	}
 	return false
 }
-
-// Inside, Reach, Unfinished, Reconnects and Pauses are the source's.
-func (s *watched) Inside() error               { return inside(s.Source) }
-func (s *watched) Reach() Reach                { return ReachOf(s.Source) }
-func (s *watched) Unfinished() *media.Fragment { return unfinished(s.Source) }
-func (s *watched) Reconnects() int             { return reconnects(s.Source) }
-func (s *watched) Pauses() int                 { return pauses(s.Source) }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -86,7 +85,7 @@ func replay(t *testing.T, path string, want replayed) {
 		t.Errorf("summary %+v, want %+v", s, want)
 	}
 	first := digests(t, folder)
-	checkFrames(t, folder, fragmentsOf(t, url), want.frames)
+	checkFrames(t, folder, fragmentsOf(t, url, want.fragments), want.frames)
 
 	again := t.TempDir()
 	runTo(fmt.Sprintf("{directory: %q}", again))
@@ -134,21 +133,24 @@ sinks:
 	return readSummary(t, summary)["cam"]
 }
 
-// fragmentsOf reads the stream once more, as the program's source does.
-func fragmentsOf(t *testing.T, url string) []*media.Fragment {
+// fragmentsOf reads the n fragments of the stream once more, as the program's source does.
+func fragmentsOf(t *testing.T, url string, n int) []*media.Fragment {
 	t.Helper()
 	aws, err := kvs.LoadAWS(t.Context(), "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := kvs.Open(t.Context(), aws, kvs.Config{Stream: "cam", EndpointURL: url, Start: source.StartSelector{Type: source.StartEarliest}}, slog.New(slog.DiscardHandler))
+	src, err := kvs.Open(t.Context(), kvs.Config{
+		AWS: aws, Stream: "cam", EndpointURL: url,
+		Start: source.StartSelector{Type: source.StartEarliest}, End: source.End{Fragments: n},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer session.Close()
+	defer src.Close()
 	var out []*media.Fragment
 	for {
-		f, err := session.Next(t.Context())
+		f, err := src.Next(t.Context())
 		if errors.Is(err, io.EOF) {
 			return out
 		}

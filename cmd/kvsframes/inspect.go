@@ -142,7 +142,7 @@ func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*r
 	}
 	r := &report{Stream: i.name, Fragments: []fragmentReport{}, Gaps: []gapReport{}}
 	err = r.read(func() (*media.Fragment, error) { return src.Next(ctx) })
-	r.Totals.Bytes = src.BytesRead()
+	r.Totals.Bytes = src.Stats().BytesRead
 	if closeErr := src.Close(); err == nil {
 		err = closeErr
 	}

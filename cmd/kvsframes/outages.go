@@ -39,7 +39,7 @@ func (o *outages) text(now time.Time) string {
 	defer o.mu.Unlock()
 	first, count := "", 0
 	for _, stream := range slices.Sorted(maps.Keys(o.sources)) {
-		trouble := source.ReachOf(o.sources[stream]).Trouble(now)
+		trouble := source.Trouble(o.sources[stream].Stats().Reach, now)
 		if trouble == "" {
 			continue
 		}

@@ -16,7 +16,7 @@ type unreachable struct {
 	reach source.Reach
 }
 
-func (u *unreachable) Reach() source.Reach { return u.reach }
+func (u *unreachable) Stats() source.Stats { return source.Stats{Reach: u.reach} }
 
 func TestOutagesAreTold(t *testing.T) {
 	now := time.Now()

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/kvs"
@@ -81,22 +81,22 @@ idle_timeout.`,
 }
 
 func (p *program) runPlan(ctx context.Context, file string, flags planFlags) error {
-	from := p.options(file, flags.set)
-	c, ready, err := p.prepare(ctx, from, nil)
+	c, ready, err := p.prepare(ctx, p.options(file, flags.set), nil)
 	if err != nil {
 		return err
 	}
 	_, draining, stop := p.watch(ctx)
 	defer stop()
-	if c.Source.Type == source.TypeKVS && c.Source.Mode == source.ModeLive {
+	from, isKVS := c.Source.KVS()
+	if from.Mode == source.ModeLive {
 		return usage(errors.New("source.mode is live: a live stream has no end to plan for; try --set source.mode=archive"))
 	}
 	ready.fill(c)
 	var plans []*streamPlan
-	if c.Source.Type == source.TypeFile {
-		plans, err = planFiles(draining, c, ready.inputs)
-	} else {
+	if isKVS {
 		plans, err = planStreams(draining, c, ready, flags, p.toolLogger(slog.LevelWarn))
+	} else {
+		plans, err = planFiles(draining, c, ready.inputs)
 	}
 	if err != nil {
 		return refused(draining, err)
@@ -130,14 +130,15 @@ func planFiles(ctx context.Context, c *config.Config, inputs []source.Input) ([]
 
 // planStreams plans the archives of the settings' streams.
 func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlags, log *slog.Logger) ([]*streamPlan, error) {
-	cfg, err := r.chain(ctx, c.Source.Region)
+	from, _ := c.Source.KVS()
+	cfg, err := r.chain(ctx, from.Region)
 	if err == nil {
 		err = haveCredentials(ctx, cfg)
 	}
 	if err != nil {
 		return nil, err
 	}
-	streams, err := namedStreams(ctx, cfg, c.Source)
+	streams, err := namedStreams(ctx, cfg, from)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlag
 	for _, nameOrARN := range streams {
 		name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
 		sp := newStreamPlan(name, c)
-		if err := sp.readArchive(ctx, cfg, nameOrARN, c.Source, flags.rate.Rate, log); err != nil {
+		if err := sp.addListed(kvs.List(ctx, kvsConfig(cfg, c.Source, nameOrARN, log)), c.Source, flags.rate.Rate); err != nil {
 			return nil, fmt.Errorf("plan %s: %w", name, err)
 		}
 		sp.finish()
@@ -157,7 +158,7 @@ func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlag
 }
 
 // namedStreams returns the streams of the settings, each once.
-func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]string, error) {
+func namedStreams(ctx context.Context, cfg aws.Config, c source.KVSConfig) ([]string, error) {
 	var all []string
 	seen := map[string]bool{}
 	add := func(nameOrARN string) {
@@ -186,31 +187,16 @@ func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]strin
 	return all, nil
 }
 
-// readArchive lists the archive.
-func (sp *streamPlan) readArchive(ctx context.Context, cfg aws.Config, nameOrARN string, c source.Config, rate plan.Rate, log *slog.Logger) error {
-	within := kvs.RangeOf(c)
-	archive, err := kvs.NewArchive(cfg, kvs.ArchiveConfig{
-		Stream: source.StreamTarget(nameOrARN), EndpointURL: c.EndpointURL, Range: within, MaxFragmentSize: c.MaxFragmentSize,
-	}, log)
-	if err != nil {
-		return err
-	}
-	err = sp.addListed(archive.List(ctx), within, c, rate)
-	if closeErr := archive.Close(); err == nil {
-		err = closeErr
-	}
-	return err
-}
-
 // addListed counts listed fragments until a limit of the settings is reached.
-func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], within kvs.Range, c source.Config, rate plan.Rate) error {
+func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], c source.Config, rate plan.Rate) error {
+	from, _ := c.KVS()
 	until := c.End.Timestamp
 	for f, err := range list {
 		if err != nil {
 			return err
 		}
 		at := f.ProducerTime
-		if within.Clock == media.ClockServer {
+		if c.EndClock() == media.ClockServer {
 			at = f.ServerTime
 		}
 		if d := c.End.Duration; sp.Fragments == 0 && d > 0 && (until.IsZero() || at.Add(d).Before(until)) {
@@ -220,7 +206,7 @@ func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], wit
 			return nil
 		}
 		sp.Bytes += f.Bytes
-		sp.estimate(pieceOfArchive(f, at, within.Start, until, sp.framesOf(rate)))
+		sp.estimate(pieceOfArchive(f, at, from.StartSelector.Timestamp, until, sp.framesOf(rate)))
 		if sp.Fragments == c.End.Fragments {
 			return nil
 		}

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -44,7 +44,7 @@ func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c *config.C
 	})
 	count.planner.End()
 	count.decided()
-	sp.Bytes = src.BytesRead()
+	sp.Bytes = src.Stats().BytesRead
 	if closeErr := src.Close(); err == nil {
 		err = closeErr
 	}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // Plan says what is wanted of one fragment and which packets must be decoded for
@@ -528,3 +529,8 @@ const (
 	SkipNonRef SkipFrame = "nonref"
 	SkipNonKey SkipFrame = "nonkey"
 )
+
+// Values returns the values of skip_frame.
+func (SkipFrame) Values() []string {
+	return setting.Texts(SkipAuto, SkipNone, SkipNonRef, SkipNonKey)
+}

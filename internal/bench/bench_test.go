@@ -99,3 +99,21 @@ func TestDistanceCountsEverySampleOnce(t *testing.T) {
 		t.Errorf("%v squares of %v samples", squares, samples)
 	}
 }
+
+// TestTheShortTableHasTheReferencesAlone adds a case with two contenders to the tables, on a clip that the short one shows and on
+// another.
+func TestTheShortTableHasTheReferencesAlone(t *testing.T) {
+	of := func(name string, seconds float64) *contender {
+		return &contender{name: name, exact: true, samples: []sample{{Wall: seconds}}}
+	}
+	var tab table
+	for _, clip := range []string{gop2s, medium} {
+		tab.add(testCase{name: "a", title: "a. Decode"}, clip, of("kvsframes", 2), []*contender{of("PyAV", 1), of("ffmpeg", 3)})
+	}
+	if want := "| a. Decode | " + gop2s + " | 2.00 | 3.00 | 1.50 |"; len(tab.short) != 1 || tab.short[0] != want {
+		t.Errorf("the short table is %q, want %q", tab.short, want)
+	}
+	if len(tab.lines) != 6 {
+		t.Errorf("the long table has %d lines, want 6", len(tab.lines))
+	}
+}

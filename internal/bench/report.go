@@ -12,11 +12,25 @@ import (
 // table is what the comparison came to.
 type table struct {
 	lines []string
+	// short are the lines that a reader wants first (see shown).
+	short []string
 	notes []string
 	// quality is the quality of ours' full-size JPEGs.
 	quality int
 	memory  []string
 }
+
+// shown are the clips of each case that the short table has, by the name of the case.
+var shown = map[string][]string{
+	"a": {gop2s, hevc},
+	"b": {gop2s, hevc},
+	"c": {gop1s, gop2s, gop10s, hevc},
+	"d": {short},
+	"e": {short},
+}
+
+// shortHead is the head of the short table.
+const shortHead = "| Task | Clip | kvsframes, s | ffmpeg's best exact setting, s | ffmpeg / kvsframes |\n|---|---|---|---|---|\n"
 
 // add adds the lines of one case on one clip: ours, the reference, the others.
 func (t *table) add(c testCase, clip string, ours *contender, peers []*contender) {
@@ -45,6 +59,9 @@ func (t *table) add(c testCase, clip string, ours *contender, peers []*contender
 		ratio := paired(ours.samples, p.samples, wall)
 		text, want, met := fmt.Sprintf("%.2f", ratio), "", ""
 		if p == reference {
+			if slices.Contains(shown[c.name], clip) {
+				t.short = append(t.short, fmt.Sprintf("| %s | %s | %.2f | %.2f | %s |", c.title, clip, median(of(ours.samples, wall)), median(of(p.samples, wall)), text))
+			}
 			text = "**" + text + "**"
 			if g := c.goals[clip]; g > 0 {
 				want, met = fmt.Sprintf("%.1f", g), yes(ratio >= g)
@@ -90,6 +107,9 @@ func (b *bench) report() string {
 		fmt.Fprintf(&out, " Other processes took %.0f %% of the cores while a timed run went on (median), %.0f %% at most.", 100*median(b.foreign), 100*slices.Max(b.foreign))
 	}
 	out.WriteString("\n")
+	if len(b.table.short) > 0 {
+		out.WriteString("\n" + shortHead + strings.Join(b.table.short, "\n") + "\n\nAll contenders, clips and memory:\n")
+	}
 	if len(b.table.lines) > 0 {
 		out.WriteString("\n| Case | Clip | Program | n | wall s | cpu s | peak MB | pictures MB | their wall / ours | their cpu / ours | goal | met |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 		out.WriteString(strings.Join(b.table.lines, "\n") + "\n")

@@ -46,6 +46,10 @@ func (s Server) Head(ctx context.Context, bucket, key string) (http.Header, erro
 	return header, err
 }
 
+// unfinished stands in the names of files that the server has not finished. It lists them as if they
+// were objects, which S3 never does.
+const unfinished = ".sgwtmp."
+
 // Keys returns the keys of all objects of a bucket, in order.
 func (s Server) Keys(ctx context.Context, bucket string) ([]string, error) {
 	var keys []string
@@ -66,7 +70,9 @@ func (s Server) Keys(ctx context.Context, bucket string) ([]string, error) {
 			return nil, fmt.Errorf("read list of %s: %w", bucket, err)
 		}
 		for _, object := range page.Contents {
-			keys = append(keys, object.Key)
+			if !strings.Contains(object.Key, unfinished) {
+				keys = append(keys, object.Key)
+			}
 		}
 		if page.NextContinuationToken == "" {
 			slices.Sort(keys)

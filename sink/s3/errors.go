@@ -79,7 +79,7 @@ func (e *Error) cause() error {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// explain turns an error of the client into one that says what a user can use.
+// explain turns an error of the client into an Error, which a user can act on.
 func (s *Store) explain(ctx context.Context, op, key string, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return fmt.Errorf("%s s3://%s/%s: %w", op, s.destination.Bucket, key, ended)

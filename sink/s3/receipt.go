@@ -21,13 +21,13 @@ import (
 // errReceipt is why a put counts as failed although the server answered that it was done.
 var errReceipt = errors.New("the answer is no receipt for the object")
 
-// attempts are the tries of one request. n is their number; body is what they put.
+// attempts counts the attempts of one request; body is the body that it sends.
 type attempts struct {
 	body []byte
 	n    int
 }
 
-// tries makes a request count its tries in a, as eachAttempt says.
+// tries returns the option that counts a request's attempts in a (see eachAttempt).
 func (s *Store) tries(a *attempts) func(*s3.Options) {
 	return func(o *s3.Options) { o.APIOptions = append(o.APIOptions, s.eachAttempt(a)) }
 }
@@ -58,8 +58,8 @@ func (s *Store) renew() {
 	}
 }
 
-// checkReceipt returns an error unless the server says what it has stored, and that it is body. Something
-// between it and us (a proxy that wants a login, a server that is just starting) may have answered.
+// checkReceipt returns an error unless the answer states what the server has stored, and that this is body.
+// A proxy that wants a login, or a server that is just starting, may have answered instead.
 func checkReceipt(answer any, body []byte) error {
 	var etag, checksum *string
 	switch answer := answer.(type) {
@@ -84,7 +84,8 @@ func checkReceipt(answer any, body []byte) error {
 	return nil
 }
 
-// content is what tells an object: its size, its CRC32, and an ETag that is a digest of it.
+// content identifies the content of an object: its size, its CRC32, and the ETag that it has where ETags
+// are digests.
 type content struct {
 	size  int64
 	crc32 string

@@ -8,13 +8,13 @@ import (
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/sink/sinktest"
 	"github.com/kvsframes/kvsframes/sink/storetest"
 )
 
 // destination is an empty bucket of the server.
-func destination(tb testing.TB, server s3test.Server) sink.Destination {
-	d := sink.DefaultConfig().Destination
-	d.Type = sink.DestinationS3
+func destination(tb testing.TB, server s3test.Server) s3.Config {
+	d := s3.DefaultConfig()
 	d.Bucket = server.Bucket(tb)
 	d.EndpointURL = server.Endpoint
 	d.Region = server.Region
@@ -22,7 +22,7 @@ func destination(tb testing.TB, server s3test.Server) sink.Destination {
 	return d
 }
 
-func open(tb testing.TB, d sink.Destination) *s3.Store {
+func open(tb testing.TB, d s3.Config) *s3.Store {
 	tb.Helper()
 	store, err := s3.Open(tb.Context(), d)
 	if err != nil {
@@ -76,6 +76,11 @@ func TestStoreConformsToTheContract(t *testing.T) {
 
 func TestStoreWithAPrefixConformsToTheContract(t *testing.T) {
 	storetest.Run(t, harness(t, "archive/front door/"))
+}
+
+func TestSinkConformsToTheContract(t *testing.T) {
+	stores := harness(t, "")
+	sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return sinktest.ForStore(tb, stores(tb), nil) })
 }
 
 func BenchmarkPut(b *testing.B) { storetest.Benchmark(b, harness(b, "")) }

@@ -40,7 +40,7 @@ type upload struct {
 	store *Store
 	key   string // below the prefix
 	opts  sink.PutOptions
-	part  []byte // what was written and is not sent yet
+	part  []byte // the bytes that were written and not sent yet
 	id    string // of the multipart upload; empty before there is one
 	// begun gets the answer to the request that begins the upload, and stop ends that request. They
 	// are nil when none is under way.
@@ -52,7 +52,7 @@ type upload struct {
 	ended bool
 }
 
-// begun is how the request that begins an upload went.
+// begun is the outcome of the request that begins an upload.
 type begun struct {
 	id    string
 	tries int
@@ -60,8 +60,8 @@ type begun struct {
 }
 
 // Create implements sink.Store. An object of more than 8 MiB is a multipart upload. When that begins,
-// it aborts uploads of just this key that have begun before, since they are what a killed process has
-// left, or those of one that has lost its place.
+// it aborts the uploads of just this key that began before: a killed process has left them, or one that
+// should no longer write the key.
 func (s *Store) Create(ctx context.Context, key string, opts sink.PutOptions) (sink.ObjectWriter, error) {
 	if _, err := s.fullKey(key); err != nil {
 		return nil, err
@@ -128,13 +128,13 @@ func (u *upload) send(ctx context.Context) error {
 	return nil
 }
 
-// request is what a put of the object in one request would be, without its body.
+// request returns the request that would put the object at once, without a body.
 func (u *upload) request() *s3.PutObjectInput {
 	return u.store.request(u.store.prefix+u.key, nil, u.opts)
 }
 
-// begin begins the multipart upload, and aborts what was left of others. Of two that begin at once one
-// at most sees the other, since they look before they begin.
+// begin begins the multipart upload, and aborts those that began before. It lists them first, so that of
+// two writers that begin at the same time at most one aborts the other's upload.
 func (u *upload) begin(ctx context.Context) error {
 	put := u.request()
 	in := &s3.CreateMultipartUploadInput{
@@ -146,8 +146,8 @@ func (u *upload) begin(ctx context.Context) error {
 		in.ChecksumType = types.ChecksumTypeFullObject
 	}
 	leftovers := u.others(ctx)
-	// Nobody would abort an upload whose id was lost with a cancelled request. So the request goes on
-	// without ctx, and Abandon waits for it.
+	// A cancelled request may begin an upload all the same, whose id nobody would know. So the request
+	// does not end with ctx, and Abandon waits for it.
 	asked, stop := context.WithCancel(context.WithoutCancel(ctx))
 	u.begun, u.stop = make(chan begun, 1), stop
 	go func() {
@@ -167,18 +167,18 @@ func (u *upload) begin(ctx context.Context) error {
 		if answer.err != nil {
 			return u.store.explain(ctx, "put", *put.Key, answer.err)
 		}
-		if answer.tries > 1 { // the one before may have begun an upload, too
+		if answer.tries > 1 { // an earlier attempt may have begun an upload, too
 			leftovers = u.others(ctx)
 		}
 	}
 	for _, id := range leftovers {
-		_ = u.store.abort(ctx, *put.Key, id) // what a server refuses to abort harms nobody
+		_ = u.store.abort(ctx, *put.Key, id) // one that the server refuses to abort does no harm
 	}
 	return nil
 }
 
-// others returns the ids of the other uploads of the same key that are open; none where the server does
-// not tell.
+// others returns the ids of the other open uploads of the same key, or none if the server refuses to
+// list them.
 func (u *upload) others(ctx context.Context) (ids []string) {
 	full := u.store.prefix + u.key
 	list, err := u.store.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &u.store.destination.Bucket, Prefix: &full})
@@ -248,7 +248,8 @@ func (u *upload) complete(ctx context.Context) error {
 	return err
 }
 
-// etag is what S3 calls an object that was put in parts: the MD5 of the parts' MD5s, and their number.
+// etag returns the ETag that S3 gives an object that was put in parts: the MD5 of the parts' MD5s, and
+// their number.
 func (u *upload) etag() string {
 	all := md5.New()
 	for _, part := range u.parts {

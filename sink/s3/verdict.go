@@ -11,7 +11,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// verdict is what is known of one kind of error.
+// verdict is the class of an error.
 type verdict struct {
 	// passes reports whether the trouble may pass: the request is worth repeating as it is.
 	passes bool
@@ -60,8 +60,8 @@ var passingStatus = map[int]bool{
 	http.StatusTooManyRequests:   true,
 }
 
-// judge is the one place that tells trouble that may pass from trouble that stays until somebody
-// changes the bucket, the permissions or the settings.
+// judge classifies an error: trouble that may pass, or trouble that stays until somebody changes the
+// bucket, the permissions or the settings. No other place decides this.
 func judge(err error) verdict {
 	if errors.Is(err, context.Canceled) {
 		return verdict{} // nobody waits for it any more

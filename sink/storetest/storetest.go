@@ -1,7 +1,15 @@
 // Package storetest is the conformance suite of sink.Store: every sentence of
-// its contract is a test here, and every destination passes all of them. An
-// implementation brings a way to open a fresh store and to read back what is in
-// it, and gets the tests by Run and the benchmarks by Benchmark.
+// its contract is a test here, and every destination passes all of them.
+//
+// A test of a store brings a way to open a fresh one and to read back what is in it, and gets the tests by
+// [Run] and the benchmarks by [Benchmark]:
+//
+//	func TestStoreConforms(t *testing.T) {
+//		storetest.Run(t, func(tb testing.TB) storetest.Harness {
+//			store := mystore.Open(tb.TempDir())
+//			return storetest.Harness{Store: store, Get: store.Get, List: store.List}
+//		})
+//	}
 package storetest
 
 import (
@@ -26,11 +34,11 @@ type Harness struct {
 	// List returns the keys of all objects, in order. What a store keeps
 	// unfinished is no object.
 	List func(ctx context.Context) ([]string, error)
-	// Unfinished names what was begun and is neither committed nor abandoned: temporary files, or
-	// uploads. Nil if there never is any.
+	// Unfinished returns the names of temporary files or uploads that are neither committed nor
+	// abandoned; nil if the store has nothing of the kind.
 	Unfinished func(ctx context.Context) ([]string, error)
-	// Kill has body written to key by a writer that is killed before it commits, so long ago that the
-	// store may remove what it left. Nil if that is nothing.
+	// Kill writes body to key with a writer that is killed before it commits, and makes it look so long
+	// ago that the store may remove what is left; nil if a killed writer leaves nothing.
 	Kill func(tb testing.TB, key string, body []byte)
 }
 

@@ -11,50 +11,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// ArchiveConfig says what is read of a stream's archive.
-type ArchiveConfig struct {
-	// Stream is the name or the ARN of the stream. The region of an ARN goes
-	// before the region of the AWS configuration.
-	Stream string
-	// As is the name that the stream goes by; "" is its own.
-	As string
-	// EndpointURL is the control plane's endpoint; "" is the region's own.
-	EndpointURL string
-	// Range says which fragments are read.
-	Range Range
-	// Fragments are the numbers of the fragments to read, and no others; Range is
-	// not used with them.
-	Fragments []string
-	// MaxFragmentSize is the largest fragment that is taken into memory, in bytes.
-	MaxFragmentSize source.Size
-	// Connections is how many answers are read at once. KVS serves 5 for a stream,
-	// of all consumers together (Developer Guide, Quotas).
-	Connections int
-	// BatchSize is how many fragments one call asks for at most.
-	BatchSize int
-	// MaxInFlight is how many bytes are asked for ahead of what was handed on, as
-	// the listing tells their sizes.
-	MaxInFlight source.Size
-	// HeaderTimeout is how long the first byte of an answer may take.
-	HeaderTimeout time.Duration
-	// StallTimeout is how long an answer may stay without a byte while it is read.
-	StallTimeout time.Duration
-}
-
-// Range is a part of an archive.
-type Range struct {
+// extent is a part of an archive.
+type extent struct {
 	// Start and End bound it, End exclusive. Zero is the oldest fragment, and the
 	// newest one at the time of the first call. A fragment that Start lies in is
 	// read and bears it as its From; all bear End as their Until.
 	Start, End time.Time
-	// Clock is the clock of Start and End; "" is the producer's.
+	// Clock is the clock of Start and End.
 	Clock media.Clock
 	// After is the fragment after which reading starts, if it has a number. Where its
 	// clocks are not known they are looked up.
@@ -71,38 +40,16 @@ type Range struct {
 	Onward bool
 }
 
-// The bounds of ArchiveConfig. Batches are no larger than what the budget of KVS gives in a
-// fifth of a second.
-const (
-	maxConnections = 16
-	maxBatch       = 100
-)
-
-// DefaultArchiveConfig returns the settings of a reader that says only its stream: all
-// that is there.
-func DefaultArchiveConfig() ArchiveConfig {
-	session := DefaultConfig()
-	return ArchiveConfig{
-		Range:           Range{Clock: media.ClockProducer},
-		MaxFragmentSize: session.MaxFragmentSize,
-		Connections:     5,
-		BatchSize:       50,
-		MaxInFlight:     128 << 20,
-		HeaderTimeout:   session.HeaderTimeout,
-		StallTimeout:    session.StallTimeout,
-	}
-}
-
-// RangeOf returns the range that the settings of a source name. mode auto reads onward.
-func RangeOf(c source.Config) Range {
-	if len(c.FragmentTags) > 0 { // the listing does not tell tags
+// rangeOf returns the range that the settings name. Mode auto reads onward.
+func rangeOf(c Config) extent {
+	if len(c.Tags) > 0 { // the listing does not tell tags
 		c.End.Fragments, c.End.Duration = 0, 0
 	}
-	return Range{
-		Start:  c.StartSelector.Timestamp,
+	return extent{
+		Start:  c.Start.Timestamp,
 		End:    c.End.Timestamp,
-		Clock:  c.EndClock(),
-		After:  source.Place{Number: c.StartSelector.AfterFragmentNumber},
+		Clock:  c.Start.Clock(),
+		After:  source.Place{Number: c.Start.AfterFragmentNumber},
 		Onward: c.Mode == source.ModeAuto,
 
 		Fragments: c.End.Fragments,
@@ -110,52 +57,21 @@ func RangeOf(c source.Config) Range {
 	}
 }
 
-// Validate returns all that is wrong with the settings, each as a *media.FieldError.
-func (c ArchiveConfig) Validate() error {
-	var problems []error
+// validate returns all that is wrong with the range, each as a *setting.Error.
+func (r extent) validate() error {
+	var p setting.Problems
 	check := func(ok bool, path, problem string) {
 		if !ok {
-			problems = append(problems, &media.FieldError{Path: path, Problem: problem})
+			p.Add(path, "%s", problem)
 		}
 	}
-	checkTarget(check, c.Stream, c.EndpointURL)
-	r := c.Range
 	check(r.Clock == media.ClockProducer || r.Clock == media.ClockServer, "range.clock", "must be producer or server")
 	check(r.End.IsZero() || r.Start.Before(r.End), "range.end", "must be after range.start")
 	check(r.After.Number == "" || payload.IsFragmentNumber(r.After.Number), "range.after", "must be a fragment number")
-	for i, n := range c.Fragments {
-		check(payload.IsFragmentNumber(n), fmt.Sprintf("fragments[%d]", i), "must be a fragment number, 1 to 128 digits")
-	}
-	check(c.MaxFragmentSize > 0, "max_fragment_size", "must be above 0")
-	check(c.Connections > 0 && c.Connections <= maxConnections, "connections", fmt.Sprintf("must be 1 to %d", maxConnections))
-	check(c.BatchSize > 0 && c.BatchSize <= maxBatch, "batch_size", fmt.Sprintf("must be 1 to %d", maxBatch))
-	check(c.MaxInFlight > 0, "max_in_flight", "must be above 0")
-	check(c.HeaderTimeout > 0, "header_timeout", "must be above 0")
-	check(c.StallTimeout > 0, "stall_timeout", "must be above 0")
-	return errors.Join(problems...)
+	return p.Err()
 }
 
-// withDefaults fills in what is zero.
-func (c ArchiveConfig) withDefaults() ArchiveConfig {
-	d := DefaultArchiveConfig()
-	setDefault(&c.Range.Clock, d.Range.Clock)
-	setDefault(&c.MaxFragmentSize, d.MaxFragmentSize)
-	setDefault(&c.Connections, d.Connections)
-	setDefault(&c.BatchSize, d.BatchSize)
-	setDefault(&c.MaxInFlight, d.MaxInFlight)
-	setDefault(&c.HeaderTimeout, d.HeaderTimeout)
-	setDefault(&c.StallTimeout, d.StallTimeout)
-	return c
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-// Archive reads stored fragments: it lists a range window by window, and asks for the
+// archive reads stored fragments: it lists a range window by window, and asks for the
 // media in batches, several at a time. It is a source of the fragments of the range,
 // each once and in order.
 //
@@ -169,15 +85,16 @@ func setDefault[T comparable](field *T, value T) {
 // has cut off, after a growing delay what the archive does not have (yet). A fragment
 // that it still does not have after 5 tries in some 10 s becomes a gap, in its place.
 // Throttles hold back all calls. Which errors are tried again, and which end the
-// reading, is in the table of source.Judge.
+// reading, is in the table of source.VerdictOf.
 //
-// BytesRead and Close may be called while Next is waiting, which Close ends.
-type Archive struct {
-	id   streamID
-	cfg  ArchiveConfig
-	log  *slog.Logger
-	api  *archiveAPI
-	pace tempo
+// Stats and Close may be called while Next is waiting, which Close ends.
+type archive struct {
+	id     streamID
+	cfg    Config
+	within extent
+	log    *slog.Logger
+	api    *archiveAPI
+	pace   tempo
 	// media and lists hold back the calls, room bounds what is asked for ahead.
 	media, lists *points
 	room         *budget
@@ -206,30 +123,22 @@ type Archive struct {
 	over    error
 }
 
-var _ source.Source = (*Archive)(nil)
+var _ source.Source = (*archive)(nil)
 
-// NewArchive returns a reader, which has made no call yet. Zero fields of cfg are those of
-// DefaultArchiveConfig. Refusals of KVS are *Error.
-func NewArchive(awsCfg aws.Config, cfg ArchiveConfig, log *slog.Logger) (*Archive, error) {
-	cfg = cfg.withDefaults()
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("open KVS archive: %w", err)
-	}
-	id, err := parseStream(cfg.Stream)
+// newArchive returns a reader, which has made no call yet. Refusals of KVS are *Error.
+func newArchive(cfg Config, within extent) (*archive, error) {
+	const doing = "open archive of stream"
+	setDefault(&within.Clock, media.ClockProducer)
+	cfg, id, err := cfg.complete(doing)
 	if err != nil {
 		return nil, err
 	}
-	id = id.as(cfg.As)
-	awsCfg = awsCfg.Copy()
-	if awsCfg.Region, err = regionFor(id, awsCfg); err != nil {
-		return nil, fmt.Errorf("open archive of stream %s: %w", id.name, err)
+	if err := within.validate(); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", doing, id.name, err)
 	}
-	if awsCfg.Credentials == nil {
-		return nil, fmt.Errorf("open archive of stream %s: no AWS credentials are set up", id.name)
-	}
-	a := &Archive{
-		id: id, cfg: cfg, log: log.With("stream", id.name),
-		api:   newArchiveAPI(awsCfg, id, cfg),
+	a := &archive{
+		id: id, cfg: cfg, within: within, log: cfg.Log.With("stream", id.name),
+		api:   newArchiveAPI(id, cfg),
 		pace:  usualTempo,
 		media: newPoints(mediaRate, mediaBurst),
 		lists: newPoints(listRate, listBurst),
@@ -239,14 +148,14 @@ func NewArchive(awsCfg aws.Config, cfg ArchiveConfig, log *slog.Logger) (*Archiv
 		order: make(chan *batch, maxReady),
 	}
 	if len(cfg.Fragments) == 0 {
-		a.quota = newQuota(cfg.Range)
+		a.quota = newQuota(within)
 	}
 	a.life, a.end = context.WithCancel(context.Background())
 	return a, nil
 }
 
 // begin starts what reads ahead, once.
-func (a *Archive) begin() {
+func (a *archive) begin() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.started || a.life.Err() != nil {
@@ -257,7 +166,7 @@ func (a *Archive) begin() {
 }
 
 // Next implements source.Source. After the error of a cancelled ctx it may be called again.
-func (a *Archive) Next(ctx context.Context) (*media.Fragment, error) {
+func (a *archive) Next(ctx context.Context) (*media.Fragment, error) {
 	a.begin()
 	a.hear(time.Now())
 	a.waiting.Store(true)
@@ -301,8 +210,8 @@ func (a *Archive) Next(ctx context.Context) (*media.Fragment, error) {
 }
 
 // trim returns the fragment of an answer with the bounds of the range set in it.
-func (a *Archive) trim(r answer) *media.Fragment {
-	f, in := r.fragment, a.cfg.Range
+func (a *archive) trim(r answer) *media.Fragment {
+	f, in := r.fragment, a.within
 	if f == nil || len(a.cfg.Fragments) > 0 {
 		return f
 	}
@@ -316,7 +225,7 @@ func (a *Archive) trim(r answer) *media.Fragment {
 }
 
 // finish ends the reading with err, which every later Next returns.
-func (a *Archive) finish(err error) {
+func (a *archive) finish(err error) {
 	a.over = err
 	a.end()
 }
@@ -324,29 +233,26 @@ func (a *Archive) finish(err error) {
 // errSilent is why an archive is out of reach that has not refused anything.
 var errSilent = errors.New("no answer")
 
-// Reach is how the archive stands with the service, which owes an answer until all of the
-// range has come: silence is as bad as an error.
-func (a *Archive) Reach() source.Reach {
-	r := a.reach.Reach()
-	if r.Err == nil && a.waiting.Load() {
-		return source.Reach{Since: time.Unix(0, a.heard.Load()), Err: errSilent}
+// Stats implements source.Source. The service owes an answer until all of the range has come:
+// silence counts as an error.
+func (a *archive) Stats() source.Stats {
+	stats := source.Stats{BytesRead: a.bytes.Load(), Reach: a.reach.Reach()}
+	if stats.Reach.Err == nil && a.waiting.Load() {
+		stats.Reach = source.Reach{Since: time.Unix(0, a.heard.Load()), Err: errSilent}
 	}
-	return r
+	return stats
 }
 
 // hear notes that nothing more was to be expected from the service until then.
-func (a *Archive) hear(until time.Time) {
+func (a *archive) hear(until time.Time) {
 	at := until.UnixNano()
 	for old := a.heard.Load(); old < at && !a.heard.CompareAndSwap(old, at); {
 		old = a.heard.Load()
 	}
 }
 
-// BytesRead implements source.Source. What was read twice counts twice.
-func (a *Archive) BytesRead() int64 { return a.bytes.Load() }
-
 // Close implements source.Source. When it returns, all connections are closed.
-func (a *Archive) Close() error {
+func (a *archive) Close() error {
 	a.mu.Lock()
 	a.end()
 	a.mu.Unlock()

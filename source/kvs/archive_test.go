@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -15,8 +16,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -50,6 +54,7 @@ func storeAhead(n int, begin time.Time, ahead time.Duration) *stored {
 			ServerTime:     begin.Add(s.ahead + time.Duration(i)*time.Second),
 			Tracks:         []media.Track{{Number: 1, Type: media.TrackVideo, CodecID: "V_TEST", Width: 16, Height: 16, DefaultDuration: 500 * time.Millisecond}},
 			Blocks:         blocks,
+			Tags:           []media.Tag{{Name: "place", Value: fmt.Sprint(i)}},
 			// Clusters of both kinds, since they end differently.
 			UnknownClusterSize: i%2 == 1,
 		}
@@ -64,11 +69,29 @@ func storeAhead(n int, begin time.Time, ahead time.Duration) *stored {
 // ago is the moment at which a recording of n fragments begins that ends an hour ago.
 func ago(n int) time.Time { return time.Now().Add(-time.Hour - time.Duration(n)*time.Second) }
 
+// archiveConfig is what tests choose of a reader of the archive.
+type archiveConfig struct {
+	Stream, EndpointURL          string
+	Range                        extent
+	Fragments                    []string
+	MaxFragmentSize, MaxInFlight source.Size
+	Connections, BatchSize       int
+	HeaderTimeout, StallTimeout  time.Duration
+}
+
+func openArchive(awsCfg aws.Config, c archiveConfig, log *slog.Logger) (*archive, error) {
+	return newArchive(Config{
+		AWS: awsCfg, Stream: c.Stream, EndpointURL: c.EndpointURL, Fragments: c.Fragments,
+		MaxFragmentSize: c.MaxFragmentSize, MaxInFlight: c.MaxInFlight, Connections: c.Connections, BatchSize: c.BatchSize,
+		HeaderTimeout: c.HeaderTimeout, StallTimeout: c.StallTimeout, Mode: source.ModeArchive, Log: log,
+	}, c.Range)
+}
+
 // archive reads the archive of cam, and closes it at the end of the test.
-func (b *bubble) archive(t *testing.T, cfg ArchiveConfig) *Archive {
+func (b *bubble) archive(t *testing.T, cfg archiveConfig) *archive {
 	t.Helper()
 	cfg.Stream, cfg.EndpointURL = "cam", memoryURL
-	a, err := NewArchive(b.net.aws(), cfg, quiet)
+	a, err := openArchive(b.net.aws(), cfg, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,26 +167,26 @@ func TestArchiveSettingsAreChecked(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
 		name   string
-		change func(*ArchiveConfig)
+		change func(*archiveConfig)
 		want   string // the key path, "" for none
 	}{
-		{"a stream alone", func(*ArchiveConfig) {}, ""},
-		{"no stream", func(c *ArchiveConfig) { c.Stream = "" }, "stream"},
-		{"an endpoint that is no URL", func(c *ArchiveConfig) { c.EndpointURL = "nowhere" }, "endpoint_url"},
-		{"a range that ends before it begins", func(c *ArchiveConfig) { c.Range = Range{Start: now, End: now} }, "range.end"},
-		{"another clock", func(c *ArchiveConfig) { c.Range.Clock = "wall" }, "range.clock"},
-		{"after what is no fragment", func(c *ArchiveConfig) { c.Range.After.Number = "x" }, "range.after"},
-		{"what is no fragment", func(c *ArchiveConfig) { c.Fragments = []string{"1", "-1"} }, "fragments[1]"},
-		{"too many connections", func(c *ArchiveConfig) { c.Connections = 17 }, "connections"},
-		{"too large a batch", func(c *ArchiveConfig) { c.BatchSize = 101 }, "batch_size"},
-		{"no room", func(c *ArchiveConfig) { c.MaxInFlight = -1 }, "max_in_flight"},
-		{"no time", func(c *ArchiveConfig) { c.StallTimeout = -1 }, "stall_timeout"},
+		{"a stream alone", func(*archiveConfig) {}, ""},
+		{"no stream", func(c *archiveConfig) { c.Stream = "" }, "stream"},
+		{"an endpoint that is no URL", func(c *archiveConfig) { c.EndpointURL = "nowhere" }, "endpoint_url"},
+		{"a range that ends before it begins", func(c *archiveConfig) { c.Range = extent{Start: now, End: now} }, "range.end"},
+		{"another clock", func(c *archiveConfig) { c.Range.Clock = "wall" }, "range.clock"},
+		{"after what is no fragment", func(c *archiveConfig) { c.Range.After.Number = "x" }, "range.after"},
+		{"what is no fragment", func(c *archiveConfig) { c.Fragments = []string{"1", "-1"} }, "fragments[1]"},
+		{"too many connections", func(c *archiveConfig) { c.Connections = 17 }, "connections"},
+		{"too large a batch", func(c *archiveConfig) { c.BatchSize = 101 }, "batch_size"},
+		{"no room", func(c *archiveConfig) { c.MaxInFlight = -1 }, "max_in_flight"},
+		{"no time", func(c *archiveConfig) { c.StallTimeout = -1 }, "stall_timeout"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := ArchiveConfig{Stream: "cam"}
+			cfg := archiveConfig{Stream: "cam"}
 			c.change(&cfg)
-			_, err := NewArchive(awsConfig(), cfg, quiet)
-			var field *media.FieldError
+			_, err := openArchive(awsConfig(), cfg, quiet)
+			var field *setting.Error
 			if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &field) || field.Path != c.want) {
 				t.Errorf("got %v", err)
 			}
@@ -174,23 +197,23 @@ func TestArchiveSettingsAreChecked(t *testing.T) {
 func TestTheRangeOfASource(t *testing.T) {
 	start, end := time.Now(), time.Now().Add(time.Hour)
 	for _, c := range []struct {
-		cfg  source.Config
-		want Range
+		cfg  Config
+		want extent
 	}{
 		{
-			source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartServerTimestamp, Timestamp: start}, End: source.End{Timestamp: end}},
-			Range{Start: start, End: end, Clock: media.ClockServer},
+			Config{Mode: source.ModeArchive, Start: source.StartSelector{Type: source.StartServerTimestamp, Timestamp: start}, End: source.End{Timestamp: end}},
+			extent{Start: start, End: end, Clock: media.ClockServer},
 		},
 		{
-			source.Config{Type: source.TypeKVS, Mode: source.ModeAuto, StartSelector: source.StartSelector{Type: source.StartFragmentNumber, AfterFragmentNumber: "7"}},
-			Range{Clock: media.ClockProducer, After: source.Place{Number: "7"}, Onward: true},
+			Config{Mode: source.ModeAuto, Start: source.StartSelector{Type: source.StartFragmentNumber, AfterFragmentNumber: "7"}},
+			extent{Clock: media.ClockProducer, After: source.Place{Number: "7"}, Onward: true},
 		},
 		{
-			source.Config{Type: source.TypeKVS, Mode: source.ModeArchive, StartSelector: source.StartSelector{Type: source.StartEarliest}},
-			Range{Clock: media.ClockProducer},
+			Config{Mode: source.ModeArchive, Start: source.StartSelector{Type: source.StartEarliest}},
+			extent{Clock: media.ClockProducer},
 		},
 	} {
-		if got := RangeOf(c.cfg); got != c.want {
+		if got := rangeOf(c.cfg); got != c.want {
 			t.Errorf("got %+v, want %+v", got, c.want)
 		}
 	}
@@ -200,14 +223,14 @@ func TestAnArchiveIsReadWholeAndInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(2500, ago(2500))
 		b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas(), Link: kvstest.Link{BytesPerSecond: 25e6, Latency: 20 * time.Millisecond}}, s.recording)
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxInFlight: 2 << 20})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, MaxInFlight: 2 << 20})
 		got, _ := drain(t, a)
 		checkArchived(t, got, s, 0, 2499)
 		if n := len(b.Calls("ListFragments", "cam")); n < 3 {
 			t.Errorf("%d calls of ListFragments, so that the pages were not tried", n)
 		}
-		if want := int64(len(bytes.Join(s.archived, nil))); a.BytesRead() != want {
-			t.Errorf("%d bytes read, want %d", a.BytesRead(), want)
+		if want := int64(len(bytes.Join(s.archived, nil))); a.Stats().BytesRead != want {
+			t.Errorf("%d bytes read, want %d", a.Stats().BytesRead, want)
 		}
 		if a.room.peak > 2<<20 || a.room.peak < 1<<20 || a.room.used != 0 {
 			t.Errorf("%d bytes were in flight, %d are left", a.room.peak, a.room.used)
@@ -219,7 +242,7 @@ func TestAFragmentThatIsLargerThanAllRoomIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(20, ago(20))
 		b := newBubble(t, kvstest.Options{}, s.recording)
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxInFlight: 1})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, MaxInFlight: 1})
 		got, _ := drain(t, a)
 		checkArchived(t, got, s, 0, 19)
 		if most := int64(len(slices.MaxFunc(s.archived, func(a, b []byte) int { return len(a) - len(b) }))) + overhead; a.room.peak != most {
@@ -256,14 +279,14 @@ func TestARangeIsTrimmed(t *testing.T) {
 					if clock == media.ClockServer {
 						zero = zero.Add(s.ahead)
 					}
-					r := Range{Clock: clock}
+					r := extent{Clock: clock}
 					if c.start != -1 {
 						r.Start = zero.Add(second(c.start))
 					}
 					if c.end != -1 {
 						r.End = zero.Add(second(c.end))
 					}
-					got, _ := drain(t, b.archive(t, ArchiveConfig{Range: r}))
+					got, _ := drain(t, b.archive(t, archiveConfig{Range: r}))
 					checkArchived(t, got, s, c.first, c.last)
 					for i, f := range got {
 						var from, until time.Time
@@ -307,7 +330,7 @@ func TestReadingGoesOnAfterAFragment(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{After: c.after(s), Onward: onward}}))
+					got, _ := drain(t, b.archive(t, archiveConfig{Range: extent{After: c.after(s), Onward: onward}}))
 					checkArchived(t, got, s, c.first, 29)
 				})
 			})
@@ -318,17 +341,17 @@ func TestReadingGoesOnAfterAFragment(t *testing.T) {
 func TestOnwardReadingIsWhatGetMediaGives(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		r     func(s *stored) Range
+		r     func(s *stored) extent
 		first int
 		from  bool
 	}{
-		{"from a moment on the producer's clock", func(s *stored) Range { return Range{Start: s.begin.Add(4500 * time.Millisecond)} }, 4, true},
-		{"from a moment on the server's clock", func(s *stored) Range {
-			return Range{Start: s.begin.Add(s.ahead + 4500*time.Millisecond), Clock: media.ClockServer}
+		{"from a moment on the producer's clock", func(s *stored) extent { return extent{Start: s.begin.Add(4500 * time.Millisecond)} }, 4, true},
+		{"from a moment on the server's clock", func(s *stored) extent {
+			return extent{Start: s.begin.Add(s.ahead + 4500*time.Millisecond), Clock: media.ClockServer}
 		}, 4, true},
-		{"from the moment of a fragment", func(s *stored) Range { return Range{Start: s.begin.Add(4 * time.Second)} }, 4, false},
-		{"from the oldest one", func(*stored) Range { return Range{} }, 0, false},
-		{"from a moment after all", func(s *stored) Range { return Range{Start: s.begin.Add(time.Hour)} }, 30, false},
+		{"from the moment of a fragment", func(s *stored) extent { return extent{Start: s.begin.Add(4 * time.Second)} }, 4, false},
+		{"from the oldest one", func(*stored) extent { return extent{} }, 0, false},
+		{"from a moment after all", func(s *stored) extent { return extent{Start: s.begin.Add(time.Hour)} }, 30, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -336,7 +359,7 @@ func TestOnwardReadingIsWhatGetMediaGives(t *testing.T) {
 				b := newBubble(t, kvstest.Options{}, s.recording)
 				r := c.r(s)
 				r.Onward = true
-				got, _ := drain(t, b.archive(t, ArchiveConfig{Range: r}))
+				got, _ := drain(t, b.archive(t, archiveConfig{Range: r}))
 				checkArchived(t, got, s, c.first, 29)
 				for i, f := range got {
 					var from time.Time
@@ -356,7 +379,7 @@ func TestOnwardReadingLeavesTheNewestSecondsToTheLiveStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(60, time.Now().Add(-time.Minute-60*time.Second)) // the last one a second ago
 		b := newBubble(t, kvstest.Options{}, s.recording)
-		got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{Onward: true}}))
+		got, _ := drain(t, b.archive(t, archiveConfig{Range: extent{Onward: true}}))
 		checkArchived(t, got, s, 0, 49)
 	})
 }
@@ -365,7 +388,7 @@ func TestNamedFragmentsAreReadAndNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(30, ago(30))
 		b := newBubble(t, kvstest.Options{}, s.recording)
-		a := b.archive(t, ArchiveConfig{Fragments: []string{number(20), number(3), number(20), number(29)}})
+		a := b.archive(t, archiveConfig{Fragments: []string{number(20), number(3), number(20), number(29)}})
 		if _, told := drain(t, a); strings.Join(told, " ") != "3 20 29" {
 			t.Errorf("got %v", told)
 		}
@@ -382,9 +405,9 @@ func TestTheListTellsWhatThereIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(1200, ago(1200))
 		b := newBubble(t, kvstest.Options{}, s.recording)
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin.Add(100*time.Second + time.Millisecond)}})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin.Add(100*time.Second + time.Millisecond)}})
 		i := 100
-		for f, err := range a.List(t.Context()) {
+		for f, err := range a.listed(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -410,7 +433,7 @@ func TestALongRangeTakesFewCallsAndLittleTime(t *testing.T) {
 		s := store(4000, time.Now().Add(-1000*time.Hour))
 		b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas()}, s.recording)
 		before := time.Now()
-		got, _ := drain(t, b.archive(t, ArchiveConfig{}))
+		got, _ := drain(t, b.archive(t, archiveConfig{}))
 		checkArchived(t, got, s, 0, 3999)
 		if n := len(b.Calls("ListFragments", "cam")); n > 60 {
 			t.Errorf("%d calls of ListFragments", n)
@@ -438,7 +461,7 @@ func TestTheOrderIsThatOfNumbersWithinAnHour(t *testing.T) {
 			})
 		}
 		b := newBubble(t, kvstest.Options{}, recording)
-		if _, told := drain(t, b.archive(t, ArchiveConfig{})); !slices.Equal(told, row(0, 19)) {
+		if _, told := drain(t, b.archive(t, archiveConfig{})); !slices.Equal(told, row(0, 19)) {
 			t.Errorf("got %v", told)
 		}
 	})
@@ -448,7 +471,7 @@ func TestACancelledNextCanBeCalledAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(10, ago(10))
 		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultSlow, Delay: 5 * time.Second})
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := a.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -476,7 +499,7 @@ func TestClosingEndsEverything(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(200, ago(200))
 				b := newBubble(t, kvstest.Options{}, s.recording, c.fault)
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxInFlight: 64 << 10})
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, MaxInFlight: 64 << 10})
 				for range c.read {
 					if _, err := a.Next(t.Context()); err != nil {
 						t.Fatal(err)

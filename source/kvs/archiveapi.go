@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideoarchivedmedia"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideoarchivedmedia/types"
 
+	"github.com/kvsframes/kvsframes/internal/wait"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -34,8 +35,7 @@ const endpointPause = time.Second
 // decides when to call again. It is used by several goroutines.
 type archiveAPI struct {
 	id  streamID
-	aws aws.Config
-	cfg ArchiveConfig
+	cfg Config
 	// Each client is for all calls, as it learns the service's clock from their
 	// answers. Calls of the first one name their endpoints.
 	client  *kinesisvideoarchivedmedia.Client
@@ -63,14 +63,14 @@ type plane struct {
 	fetched  time.Time
 }
 
-func newArchiveAPI(awsCfg aws.Config, id streamID, cfg ArchiveConfig) *archiveAPI {
-	api := &archiveAPI{id: id, aws: awsCfg, cfg: cfg, pause: endpointPause}
+func newArchiveAPI(id streamID, cfg Config) *archiveAPI {
+	api := &archiveAPI{id: id, cfg: cfg, pause: endpointPause}
 	api.list = plane{operation: controltypes.APINameListFragments, turn: make(chan struct{}, 1)}
 	api.media = plane{operation: controltypes.APINameGetMediaForFragmentList, turn: make(chan struct{}, 1)}
-	api.control = kinesisvideo.NewFromConfig(awsCfg, controlPlane(cfg.EndpointURL), func(o *kinesisvideo.Options) { o.Retryer = aws.NopRetryer{} })
-	client, idle := keptConnections(awsCfg.HTTPClient, cfg)
+	api.control = kinesisvideo.NewFromConfig(cfg.AWS, controlPlane(cfg.EndpointURL), func(o *kinesisvideo.Options) { o.Retryer = aws.NopRetryer{} })
+	client, idle := keptConnections(cfg)
 	api.idle = idle
-	api.client = kinesisvideoarchivedmedia.NewFromConfig(awsCfg, func(o *kinesisvideoarchivedmedia.Options) {
+	api.client = kinesisvideoarchivedmedia.NewFromConfig(cfg.AWS, func(o *kinesisvideoarchivedmedia.Options) {
 		o.AppID = userAgentID(o.AppID)
 		o.HTTPClient = bounded(client)
 		o.Retryer = aws.NopRetryer{}
@@ -81,15 +81,15 @@ func newArchiveAPI(awsCfg aws.Config, id streamID, cfg ArchiveConfig) *archiveAP
 // keptConnections turns the configured client into one that waits for an answer's first
 // byte no longer than it may take, for the answer as long as it takes, and keeps the
 // connections of its own from one batch to the next.
-func keptConnections(client aws.HTTPClient, cfg ArchiveConfig) (_ aws.HTTPClient, idle func()) {
+func keptConnections(cfg Config) (_ aws.HTTPClient, idle func()) {
 	var base *awshttp.BuildableClient
-	switch c := client.(type) {
+	switch c := cfg.AWS.HTTPClient.(type) {
 	case nil:
 		base = awshttp.NewBuildableClient()
 	case *awshttp.BuildableClient:
 		base = c
 	default:
-		return client, func() {} // whoever brings a client of their own has set it up
+		return c, func() {} // whoever brings a client of their own has set it up
 	}
 	transport := base.GetTransport()
 	transport.ResponseHeaderTimeout = cfg.HeaderTimeout
@@ -141,7 +141,7 @@ func (p *archiveAPI) endpoint(ctx context.Context, pl *plane) (*url.URL, error) 
 	if pl.endpoint != nil && time.Since(pl.fetched) < endpointAge {
 		return pl.endpoint, nil
 	}
-	if err := sleep(ctx, p.pause-time.Since(pl.fetched)); err != nil {
+	if err := wait.Sleep(ctx, p.pause-time.Since(pl.fetched)); err != nil {
 		return nil, err
 	}
 	endpoint, err := p.getDataEndpoint(ctx, pl.operation)
@@ -167,7 +167,7 @@ func (p *archiveAPI) stale(ctx context.Context, pl *plane, failed *url.URL, err 
 	pl.endpoint = nil
 	var refused *Error
 	denied := errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden)
-	if cache, ok := p.aws.Credentials.(*aws.CredentialsCache); ok && denied {
+	if cache, ok := p.cfg.AWS.Credentials.(*aws.CredentialsCache); ok && denied {
 		cache.Invalidate()
 	}
 }

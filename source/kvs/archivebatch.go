@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/wait"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -63,7 +64,7 @@ type wanted struct {
 // batch is a row of fragments that are asked for together. Its answers come out in order,
 // whatever the order in which they arrive.
 type batch struct {
-	a     *Archive
+	a     *archive
 	items []wanted
 	index map[string]int
 	// out has room for all answers; sent is how many are in it already.
@@ -79,7 +80,7 @@ type batch struct {
 const overhead = 4 << 10
 
 // newBatch returns the batch of a row of fragments.
-func (a *Archive) newBatch(row []ArchivedFragment, straddles func(ArchivedFragment) bool) *batch {
+func (a *archive) newBatch(row []ArchivedFragment, straddles func(ArchivedFragment) bool) *batch {
 	b := &batch{a: a, index: make(map[string]int, len(row)), out: make(chan answer, len(row)+1)}
 	for i, f := range row {
 		b.items = append(b.items, wanted{number: f.Number, cost: cost(f), straddles: straddles(f)})
@@ -138,7 +139,7 @@ func (b *batch) lose(w *wanted, why string, cause error) {
 
 // ask returns the fragments that may be asked for now, and if there are none how long it
 // takes until there are. It returns neither when all are settled.
-func (b *batch) ask(now time.Time) (numbers []string, wait time.Duration) {
+func (b *batch) ask(now time.Time) (numbers []string, pause time.Duration) {
 	for i := range b.items {
 		w := &b.items[i]
 		w.told = false
@@ -146,11 +147,11 @@ func (b *batch) ask(now time.Time) (numbers []string, wait time.Duration) {
 		case w.done:
 		case left <= 0:
 			numbers = append(numbers, w.number)
-		case wait == 0 || left < wait:
-			wait = left
+		case pause == 0 || left < pause:
+			pause = left
 		}
 	}
-	return numbers, wait
+	return numbers, pause
 }
 
 // take takes a fragment that has come.
@@ -178,7 +179,7 @@ func (b *batch) damaged(w *wanted, f *media.Fragment) {
 		b.finish(w, answer{fragment: f})
 		return
 	}
-	w.due = time.Now().Add(backoff(b.a.pace.absent, w.tries-1, b.a.pace.most))
+	w.due = time.Now().Add(b.a.pace.backoff(b.a.pace.absent, w.tries-1))
 	b.a.log.Debug("fragment is asked for again", "fragment", w.number, "tries", w.tries, "error", f.Damage)
 }
 
@@ -187,7 +188,7 @@ func (b *batch) report(w *wanted, cause error) error {
 	if w == nil {
 		return nil
 	}
-	v := source.Judge(cause)
+	v := source.VerdictOf(cause)
 	var tag *payload.ErrorTag
 	absent := errors.As(cause, &tag) || errors.Is(cause, errSkipped)
 	limit, why, first := maxSame, "it makes no sense", b.a.pace.absent
@@ -216,7 +217,7 @@ func (b *batch) report(w *wanted, cause error) error {
 		b.lose(w, why, cause)
 		return nil
 	}
-	w.due = time.Now().Add(backoff(first, w.tries-1, b.a.pace.most))
+	w.due = time.Now().Add(b.a.pace.backoff(first, w.tries-1))
 	if v.Internal {
 		b.a.reach.Lost(cause)
 	} else {
@@ -296,16 +297,16 @@ func (b *batch) ended(asked []string, err error, d *download) error {
 }
 
 // work fetches a batch, in as many calls as it takes.
-func (a *Archive) work(ctx context.Context, b *batch) {
+func (a *archive) work(ctx context.Context, b *batch) {
 	defer close(b.out)
 	var tries tries
 	for {
-		numbers, wait := b.ask(time.Now())
-		if len(numbers) == 0 && wait == 0 {
+		numbers, pause := b.ask(time.Now())
+		if len(numbers) == 0 && pause == 0 {
 			return
 		}
 		if len(numbers) == 0 {
-			if sleep(ctx, wait) != nil {
+			if wait.Sleep(ctx, pause) != nil {
 				return
 			}
 			continue
@@ -321,7 +322,7 @@ func (a *Archive) work(ctx context.Context, b *batch) {
 
 // fetch makes one call for fragments of a batch, and waits after one that has failed. Its
 // error ends the reading.
-func (a *Archive) fetch(ctx context.Context, b *batch, numbers []string, t *tries) error {
+func (a *archive) fetch(ctx context.Context, b *batch, numbers []string, t *tries) error {
 	if err := a.media.spend(ctx, len(numbers)); err != nil {
 		return err
 	}
@@ -368,7 +369,7 @@ func refusesFragments(err error) bool {
 
 // split asks for the halves of what was refused together, so that all is read that is
 // there. What is refused alone is not.
-func (a *Archive) split(ctx context.Context, b *batch, numbers []string, t *tries, refused error) error {
+func (a *archive) split(ctx context.Context, b *batch, numbers []string, t *tries, refused error) error {
 	if n := len(numbers); n > 1 {
 		if err := a.fetch(ctx, b, numbers[:n/2], t); err != nil {
 			return err
@@ -400,7 +401,7 @@ func (b *batch) progressed(asked []string) bool {
 
 // read makes a call and hands what comes to the batch. refused is how the call has ended;
 // err ends the reading.
-func (a *Archive) read(ctx context.Context, b *batch, numbers []string) (refused failure, err error) {
+func (a *archive) read(ctx context.Context, b *batch, numbers []string) (refused failure, err error) {
 	refused = failure{plane: &a.api.media, points: a.media}
 	d, endpoint, err := a.api.getMedia(ctx, numbers, func(n int) { a.bytes.Add(int64(n)); a.hear(time.Now()) })
 	refused.endpoint = endpoint

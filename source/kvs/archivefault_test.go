@@ -76,7 +76,7 @@ func TestEveryFragmentComesOnceWhateverHappens(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(n, ago(n))
 				b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas()}, s.recording, c.faults...)
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, BatchSize: 20})
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, BatchSize: 20})
 				before := time.Now()
 				got, told := drain(t, a)
 				if d := time.Since(before); d > 20*time.Minute { // by itself an endpoint is renewed after 45 min
@@ -104,7 +104,7 @@ func TestQuotasAreKept(t *testing.T) {
 		s := store(3000, ago(3000))
 		b := newBubble(t, kvstest.Options{Quotas: kvstest.ServiceQuotas()}, s.recording)
 		log, lines := newLines()
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, BatchSize: 100})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, BatchSize: 100})
 		a.log = log
 		before := time.Now()
 		got, _ := drain(t, a)
@@ -138,7 +138,7 @@ func TestAFragmentThatTheArchiveDoesNotHaveIsANamedGap(t *testing.T) {
 				}
 				b := newBubble(t, kvstest.Options{}, s.recording, faults...)
 				before := time.Now()
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 				if _, told := drain(t, a); !slices.Equal(told, want) {
 					t.Errorf("got %v", told)
 				}
@@ -173,7 +173,7 @@ func TestARefusedListIsSplitUntilAllIsReadThatIsThere(t *testing.T) {
 					faults = append(faults, kvstest.Fault{Kind: kvstest.FaultMissing, Fragment: number(n), Code: code})
 				}
 				b := newBubble(t, kvstest.Options{}, s.recording, faults...)
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 				if _, told := drain(t, a); !slices.Equal(told, want) {
 					t.Errorf("got %v", told)
 				}
@@ -190,7 +190,7 @@ func TestAListThatIsRefusedForEverIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(maxRefused, ago(maxRefused))
 		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultHTTP, Op: mediaOp, Status: 404, Code: "ResourceNotFoundException"})
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 		for range maxRefused {
 			if _, err := a.Next(t.Context()); err != nil && !errors.As(err, new(*media.GapError)) {
 				if !strings.Contains(err.Error(), "ResourceNotFoundException") {
@@ -235,9 +235,9 @@ func TestARefusedPageIsListedAnotherWay(t *testing.T) {
 				}
 				h := &tokenless{next: e.Handler(), times: times}
 				b := &bubble{e, serveMemory(t, h)}
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin, End: s.begin.Add(n * time.Second)}})
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin, End: s.begin.Add(n * time.Second)}})
 				i := 0
-				for f, err := range a.List(t.Context()) {
+				for f, err := range a.listed(t.Context()) {
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -265,7 +265,7 @@ func TestAnArchiveThatDoesNotAnswerIsNotAtItsEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(20, ago(20))
 				b := newBubble(t, kvstest.Options{}, s.recording, fault)
-				src := source.WithEnd(b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}}), source.End{IdleTimeout: 20 * time.Second}, media.ClockProducer)
+				src := source.WithEnd(b.archive(t, archiveConfig{Range: extent{Start: s.begin}}), source.End{IdleTimeout: 20 * time.Second}, media.ClockProducer)
 				_, err := src.Next(t.Context())
 				if err == nil || errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "does not answer") {
 					t.Errorf("got %v", err)
@@ -279,7 +279,7 @@ func TestFragmentsThatComeLateAreNoSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(3, ago(3))
 		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultMissing, Op: mediaOp, Fragment: number(1)})
-		src := source.WithEnd(b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}}), source.End{IdleTimeout: time.Second}, media.ClockProducer)
+		src := source.WithEnd(b.archive(t, archiveConfig{Range: extent{Start: s.begin}}), source.End{IdleTimeout: time.Second}, media.ClockProducer)
 		if _, told := drain(t, src); !slices.Equal(told, []string{"0", "GAP 1", "2"}) {
 			t.Errorf("got %v", told)
 		}
@@ -290,7 +290,7 @@ func TestTheReasonOfAGapSaysWhatKVSSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(3, ago(3))
 		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultMissing, Op: mediaOp, Fragment: number(1)})
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 		if _, err := a.Next(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +314,7 @@ func TestAFragmentAboveTheCapIsAGapAtOnce(t *testing.T) {
 		b := newBubble(t, kvstest.Options{}, s.recording)
 		want := row(0, 19)
 		want[index(big)] = "GAP " + big
-		_, told := drain(t, b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, MaxFragmentSize: limit}))
+		_, told := drain(t, b.archive(t, archiveConfig{Range: extent{Start: s.begin}, MaxFragmentSize: limit}))
 		if !slices.Equal(told, want) {
 			t.Errorf("got %v, want %v", told, want)
 		}
@@ -352,7 +352,7 @@ func TestARefusalEndsTheReadingAndSaysWhatToDo(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(20, ago(20))
 				b := newBubble(t, kvstest.Options{}, s.recording, c.fault)
-				a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}})
 				_, err := a.Next(t.Context())
 				var refused *Error
 				if !errors.As(err, &refused) || refused.RequestID == "" {
@@ -379,7 +379,7 @@ func TestAStreamWithoutRetentionIsRefusedAtOnce(t *testing.T) {
 		if err := b.SetRetention("cam", 0); err != nil {
 			t.Fatal(err)
 		}
-		_, err := b.archive(t, ArchiveConfig{}).Next(t.Context())
+		_, err := b.archive(t, archiveConfig{}).Next(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "the stream keeps no data") || !strings.Contains(err.Error(), source.CodeNoRetention) {
 			t.Errorf("got %v", err)
 		}
@@ -393,7 +393,7 @@ func TestWhatCameBeforeARefusalIsHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store(100, ago(100))
 		b := newBubble(t, kvstest.Options{}, s.recording)
-		a := b.archive(t, ArchiveConfig{Range: Range{Start: s.begin}, BatchSize: 10, Connections: 1, MaxInFlight: 64 << 10})
+		a := b.archive(t, archiveConfig{Range: extent{Start: s.begin}, BatchSize: 10, Connections: 1, MaxInFlight: 64 << 10})
 		for i := range 100 {
 			f, err := a.Next(t.Context())
 			if i == 10 {
@@ -417,7 +417,7 @@ func TestWhatCameBeforeARefusalIsHandedOn(t *testing.T) {
 func TestAServiceThatIsOutOfReachFromTheStartIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, kvstest.Options{}, store(1, ago(1)).recording)
-		a, err := NewArchive(b.net.aws(), ArchiveConfig{Stream: "cam", EndpointURL: "http://nowhere.test"}, quiet)
+		a, err := openArchive(b.net.aws(), archiveConfig{Stream: "cam", EndpointURL: "http://nowhere.test"}, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -434,7 +434,7 @@ func TestExpiredCredentialsAreRenewed(t *testing.T) {
 		b := newBubble(t, kvstest.Options{}, s.recording, kvstest.Fault{Kind: kvstest.FaultToken, Op: mediaOp, Every: 4, Code: "ExpiredTokenException"})
 		cfg := b.net.aws()
 		cfg.Credentials = aws.NewCredentialsCache(&rotating{})
-		a, err := NewArchive(cfg, ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: Range{Start: s.begin}, BatchSize: 10, Connections: 1}, quiet)
+		a, err := openArchive(cfg, archiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: extent{Start: s.begin}, BatchSize: 10, Connections: 1}, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -453,7 +453,7 @@ func TestAWrongClockOfThisMachineIsPutRight(t *testing.T) {
 		begin := time.Now().Add(slow - time.Minute - 10*time.Second) // newer than this machine's now
 		s := store(10, begin)
 		b := newBubble(t, kvstest.Options{Now: func() time.Time { return time.Now().Add(slow) }}, s.recording)
-		got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{Start: begin}}))
+		got, _ := drain(t, b.archive(t, archiveConfig{Range: extent{Start: begin}}))
 		checkArchived(t, got, s, 0, 9)
 	})
 }
@@ -464,7 +464,7 @@ func TestFIPSAndDualStackAreNotForTheDataEndpoint(t *testing.T) {
 		b := newBubble(t, kvstest.Options{}, s.recording)
 		cfg := b.net.aws()
 		cfg.ConfigSources = []any{variants{}}
-		a, err := NewArchive(cfg, ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: Range{Start: s.begin}}, quiet)
+		a, err := openArchive(cfg, archiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: extent{Start: s.begin}}, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -501,7 +501,7 @@ func TestAnswersInAnotherOrderArePutInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := &bubble{e, serveMemory(t, &shuffled{e.Handler(), s})}
-		got, _ := drain(t, b.archive(t, ArchiveConfig{Range: Range{Start: s.begin.Add(time.Second)}, BatchSize: 30}))
+		got, _ := drain(t, b.archive(t, archiveConfig{Range: extent{Start: s.begin.Add(time.Second)}, BatchSize: 30}))
 		checkArchived(t, got, s, 1, 299)
 	})
 }

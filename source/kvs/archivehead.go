@@ -66,14 +66,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// Stored returns when the first and the last stored fragment begin, on the clock of the
+// stored returns when the first and the last stored fragment begin, on the clock of the
 // range; both are zero when the stream holds none.
-func (a *Archive) Stored(ctx context.Context) (first, last time.Time, err error) {
+func (a *archive) stored(ctx context.Context) (first, last time.Time, err error) {
 	now, err := a.serviceNow(ctx)
 	if err != nil {
 		return first, last, err
 	}
-	l := a.bounded(Range{Clock: a.cfg.Range.Clock, End: now})
+	l := a.bounded(extent{Clock: a.within.Clock, End: now})
 	window, err := l.next(ctx)
 	if errors.Is(err, io.EOF) {
 		return first, last, nil
@@ -96,12 +96,12 @@ func (a *Archive) Stored(ctx context.Context) (first, last time.Time, err error)
 
 // reportNothing tells what the stream holds when the range holds nothing. Onward reading
 // goes on with what is still to come.
-func (a *Archive) reportNothing(ctx context.Context) {
-	r := a.cfg.Range
+func (a *archive) reportNothing(ctx context.Context) {
+	r := a.within
 	if r.Onward || len(a.cfg.Fragments) > 0 {
 		return
 	}
-	first, last, err := a.Stored(ctx)
+	first, last, err := a.stored(ctx)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
@@ -114,7 +114,7 @@ func (a *Archive) reportNothing(ctx context.Context) {
 }
 
 // String describes the range for people.
-func (r Range) String() string {
+func (r extent) String() string {
 	switch {
 	case !r.Start.IsZero() && !r.End.IsZero():
 		return "between " + stamp(r.Start) + " and " + stamp(r.End)

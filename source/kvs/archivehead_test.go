@@ -27,7 +27,7 @@ func TestTheEarliestFragmentIsFoundInAFewCalls(t *testing.T) {
 				}
 				b := newBubble(t, kvstest.Options{}, s.recording, faults...)
 				i := 0
-				for f, err := range b.archive(t, ArchiveConfig{Range: Range{End: time.Now()}}).List(t.Context()) {
+				for f, err := range List(t.Context(), b.config(Config{Mode: source.ModeArchive, End: source.End{Timestamp: time.Now()}})) {
 					if err != nil || f.Number != number(i) {
 						t.Fatalf("fragment %d is %s, %v", i, f.Number, err)
 					}
@@ -67,9 +67,7 @@ func TestOnlyWhatIsUsedIsRead(t *testing.T) {
 					faults = append(faults, kvstest.Fault{Kind: kvstest.FaultMissing, Op: mediaOp, Fragment: number(i)})
 				}
 				b := newBubble(t, kvstest.Options{}, s.recording, faults...)
-				settings := source.DefaultConfig()
-				settings.Mode, settings.StartSelector, settings.End = source.ModeArchive, earliest, c.end
-				a := b.archive(t, ArchiveConfig{Range: RangeOf(settings)})
+				a := b.archive(t, archiveConfig{Range: rangeOf(Config{Mode: source.ModeArchive, Start: earliest, End: c.end})})
 				var bytes int64
 				for i := range c.reads {
 					if !slices.Contains(c.gone, i) {
@@ -81,7 +79,7 @@ func TestOnlyWhatIsUsedIsRead(t *testing.T) {
 					t.Errorf("%d fragments, told %v", len(fragments), told)
 				}
 				// Error chunks have some hundred bytes.
-				if read := a.BytesRead(); read < bytes || read > bytes+int64(len(c.gone))*maxAbsent*500 {
+				if read := a.Stats().BytesRead; read < bytes || read > bytes+int64(len(c.gone))*maxAbsent*500 {
 					t.Errorf("%d bytes were read, want %d", read, bytes)
 				}
 			})
@@ -95,7 +93,7 @@ func TestAnEmptyRangeTellsWhatIsStored(t *testing.T) {
 		b := newBubble(t, kvstest.Options{}, s.recording)
 		log, told := newLines()
 		from, to := s.begin.Add(-2*time.Hour), s.begin.Add(-time.Hour)
-		a, err := NewArchive(b.net.aws(), ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: Range{Start: from, End: to}}, log)
+		a, err := openArchive(b.net.aws(), archiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: extent{Start: from, End: to}}, log)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -67,7 +67,7 @@ func benchmarkArchive(b *testing.B, e *kvstest.Server, s *stored) time.Duration 
 	b.Helper()
 	srv := httptest.NewServer(e.Handler())
 	defer srv.Close()
-	a, err := NewArchive(awsConfig(), ArchiveConfig{Stream: "cam", EndpointURL: srv.URL, Range: Range{Start: s.begin}}, quiet)
+	a, err := openArchive(awsConfig(), archiveConfig{Stream: "cam", EndpointURL: srv.URL, Range: extent{Start: s.begin}}, quiet)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -55,7 +55,7 @@ const (
 
 // lister lists a range window by window.
 type lister struct {
-	a     *Archive
+	a     *archive
 	clock media.Clock
 	// at is where the next window begins, end where the last one ends. span is how
 	// long the next one is, whole periods.
@@ -77,10 +77,8 @@ type lister struct {
 // straddles reports whether the start of the range may lie in a fragment.
 func (l *lister) straddles(f ArchivedFragment) bool { return l.first == "" || f.Number == l.first }
 
-// List lists the range, in order, and asks for no media. Windows of it are listed as they
-// are needed, so that memory does not grow with the range. The first error ends it. Of
-// Fragments it tells the numbers alone, as KVS lists no single ones.
-func (a *Archive) List(ctx context.Context) iter.Seq2[ArchivedFragment, error] {
+// listed lists the range, in order. The first error ends it.
+func (a *archive) listed(ctx context.Context) iter.Seq2[ArchivedFragment, error] {
 	return func(yield func(ArchivedFragment, error) bool) {
 		l, err := a.list(ctx)
 		empty := true
@@ -110,7 +108,7 @@ type windows interface {
 }
 
 // list returns the windows of what the settings name.
-func (a *Archive) list(ctx context.Context) (windows, error) {
+func (a *archive) list(ctx context.Context) (windows, error) {
 	if len(a.cfg.Fragments) > 0 {
 		return newNamed(a.cfg.Fragments), nil
 	}
@@ -118,7 +116,7 @@ func (a *Archive) list(ctx context.Context) (windows, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := a.cfg.Range
+	r := a.within
 	if r.After.Number != "" && r.After.ServerTime.IsZero() {
 		if r.After, err = a.lookUp(ctx, r.After.Number); err != nil {
 			return nil, err
@@ -134,7 +132,7 @@ func (a *Archive) list(ctx context.Context) (windows, error) {
 }
 
 // bounded returns the windows of a range that has an end.
-func (a *Archive) bounded(r Range) *lister {
+func (a *archive) bounded(r extent) *lister {
 	l := &lister{a: a, clock: r.Clock, at: time.Unix(0, 0), end: r.End, span: period}
 	after := r.After
 	known := ArchivedFragment{Number: after.Number, ProducerTime: after.ProducerTime, ServerTime: after.ServerTime}
@@ -162,7 +160,7 @@ func (a *Archive) bounded(r Range) *lister {
 
 // onward returns the windows of all that came from the first fragment of the range on. They
 // are windows on the server's clock, so that the order is the one of the numbers.
-func (a *Archive) onward(ctx context.Context, r Range, now time.Time) (*lister, error) {
+func (a *archive) onward(ctx context.Context, r extent, now time.Time) (*lister, error) {
 	server := r
 	server.Clock, server.End = media.ClockServer, now.Add(-settled)
 	if r.After.Number != "" {

@@ -2,9 +2,10 @@ package kvs
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/kvsframes/kvsframes/internal/wait"
 )
 
 // How fast the archive is asked. KVS has a budget of 500 fragments a second for media and
@@ -28,29 +29,9 @@ type tempo struct {
 // usualTempo has 5 tries for a fragment take some 10 s.
 var usualTempo = tempo{retry: 300 * time.Millisecond, throttle: 500 * time.Millisecond, absent: 800 * time.Millisecond, most: 30 * time.Second}
 
-// backoff doubles first n times, up to most. Chance takes away up to a quarter, so that
-// calls which failed together do not come again together.
-func backoff(first time.Duration, n int, most time.Duration) time.Duration {
-	d := most
-	if n < 16 {
-		d = min(first<<n, most)
-	}
-	return d - rand.N(d/4+1)
-}
-
-// sleep waits for d, or for the end of ctx, whose error it returns.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// backoff is the delay before try n, from first on, less up to a quarter.
+func (t tempo) backoff(first time.Duration, n int) time.Duration {
+	return wait.Backoff(first, t.most, n, 4)
 }
 
 // points is a purse that fills up at a steady rate. It is used by several goroutines.
@@ -74,7 +55,7 @@ func newPoints(rate, burst int) *points {
 
 // spend returns when n points have been saved up and no pause is on.
 func (p *points) spend(ctx context.Context, n int) error {
-	if err := sleep(ctx, p.take(n, time.Now())); err != nil {
+	if err := wait.Sleep(ctx, p.take(n, time.Now())); err != nil {
 		return err
 	}
 	for {
@@ -84,7 +65,7 @@ func (p *points) spend(ctx context.Context, n int) error {
 		if pause <= 0 {
 			return ctx.Err()
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := wait.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -108,7 +89,7 @@ func (p *points) throttled(pace tempo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := time.Now(); now.After(p.until) {
-		p.until = now.Add(backoff(pace.throttle, p.strikes, pace.most))
+		p.until = now.Add(pace.backoff(pace.throttle, p.strikes))
 		p.strikes++
 	}
 }

@@ -39,7 +39,7 @@ type early struct {
 	came   bool
 }
 
-func newQuota(r Range) *quota {
+func newQuota(r extent) *quota {
 	return &quota{fragments: r.Fragments, length: r.Length, clock: r.Clock, past: r.Onward, change: make(chan struct{}, 1)}
 }
 

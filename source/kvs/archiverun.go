@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/wait"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -35,7 +36,7 @@ type listing struct {
 }
 
 // schedule lists the range and has it fetched, batch after batch, as room comes free.
-func (a *Archive) schedule(ctx context.Context) {
+func (a *archive) schedule(ctx context.Context) {
 	defer close(a.order)
 	windows := make(chan listing)
 	listing, enough := context.WithCancel(ctx)
@@ -71,7 +72,7 @@ func (a *Archive) schedule(ctx context.Context) {
 }
 
 // push puts a batch into the order in which they are handed on.
-func (a *Archive) push(ctx context.Context, b *batch) bool {
+func (a *archive) push(ctx context.Context, b *batch) bool {
 	select {
 	case a.order <- b:
 		return true
@@ -82,7 +83,7 @@ func (a *Archive) push(ctx context.Context, b *batch) bool {
 
 // cutBatch says how many fragments the next batch has, and what they cost: as many as all
 // connections together have room for, up to BatchSize.
-func (a *Archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
+func (a *archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 	share := int64(a.cfg.MaxInFlight) / int64(a.cfg.Connections+1)
 	for _, f := range fragments {
 		if n == a.cfg.BatchSize || n > 0 && bytes+cost(f) > share {
@@ -95,7 +96,7 @@ func (a *Archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 }
 
 // listAll lists all windows. One waits while the one before is being fetched.
-func (a *Archive) listAll(ctx context.Context, out chan<- listing) {
+func (a *archive) listAll(ctx context.Context, out chan<- listing) {
 	defer close(out)
 	l, err := a.list(ctx)
 	for empty := true; ; empty = false {
@@ -122,7 +123,7 @@ func (a *Archive) listAll(ctx context.Context, out chan<- listing) {
 }
 
 // serviceNow returns the time by the service's clock.
-func (a *Archive) serviceNow(ctx context.Context) (time.Time, error) {
+func (a *archive) serviceNow(ctx context.Context) (time.Time, error) {
 	var tries tries
 	for {
 		endpoint, err := a.api.endpoint(ctx, &a.api.list)
@@ -137,7 +138,7 @@ func (a *Archive) serviceNow(ctx context.Context) (time.Time, error) {
 
 // lookUp returns the clocks of a fragment, which it fetches for that. They are zero when it
 // is not there any more.
-func (a *Archive) lookUp(ctx context.Context, number string) (source.Place, error) {
+func (a *archive) lookUp(ctx context.Context, number string) (source.Place, error) {
 	b := a.newBatch([]ArchivedFragment{{Number: number}}, func(ArchivedFragment) bool { return false })
 	b.items[0].cost = 0
 	a.work(ctx, b)
@@ -159,7 +160,7 @@ func (a *Archive) lookUp(ctx context.Context, number string) (source.Place, erro
 }
 
 // answered notes that the service does what it should.
-func (a *Archive) answered() {
+func (a *archive) answered() {
 	a.reached.Store(true)
 	a.hear(time.Now())
 	a.reach.Back()
@@ -183,11 +184,11 @@ type failure struct {
 }
 
 // again waits until a call that has failed can be made again; an error means that it cannot.
-func (a *Archive) again(ctx context.Context, t *tries, r failure) error {
+func (a *archive) again(ctx context.Context, t *tries, r failure) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	v, kind := source.Judge(r.err), "connection lost"
+	v, kind := source.VerdictOf(r.err), "connection lost"
 	var coded interface{ ErrorCode() string }
 	if errors.As(r.err, &coded) {
 		kind = coded.ErrorCode()
@@ -210,16 +211,16 @@ func (a *Archive) again(ctx context.Context, t *tries, r failure) error {
 		return a.fatal(r.err, v)
 	}
 	a.reach.Lost(r.err)
-	a.log.Warn("call is made again after an error", "times", t.times, "error", r.err)
+	a.log.Warn("retrying after error", "times", t.times, "error", r.err)
 	if kind == throttled {
 		r.points.throttled(a.pace)
 		return nil
 	}
-	return sleep(ctx, backoff(a.pace.retry, t.times-1, a.pace.most))
+	return wait.Sleep(ctx, a.pace.backoff(a.pace.retry, t.times-1))
 }
 
 // fatal returns the error that ends the reading.
-func (a *Archive) fatal(err error, v source.Verdict) error {
+func (a *archive) fatal(err error, v source.Verdict) error {
 	err = fmt.Errorf("read archive of stream %s: %w", a.id.name, err)
 	var tag *payload.ErrorTag
 	var coded interface{ ErrorCode() string }

@@ -62,7 +62,7 @@ func TestAnswersWithoutAnEndAreCut(t *testing.T) {
 					t.Fatal(err)
 				}
 				h := &endless{next: e.Handler(), path: c.path, status: c.status, head: c.head}
-				a := (&bubble{e, serveMemory(t, h)}).archive(t, ArchiveConfig{Range: Range{Start: s.begin}})
+				a := (&bubble{e, serveMemory(t, h)}).archive(t, archiveConfig{Range: extent{Start: s.begin}})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				_, _, err := a.api.listFragments(ctx, page{clock: "producer", from: s.begin, to: s.begin})

@@ -45,33 +45,33 @@ func TestTheBodyIsClosedOnEveryPath(t *testing.T) {
 		name string
 		// media is what GetMedia does; nil is the emulator.
 		media http.HandlerFunc
-		path  func(t *testing.T, s *Session, openErr error)
+		path  func(t *testing.T, s *session, openErr error)
 	}{
-		{"read to the end", nil, func(t *testing.T, s *Session, _ error) {
+		{"read to the end", nil, func(t *testing.T, s *session, _ error) {
 			for {
 				if _, err := s.Next(t.Context()); err != nil {
 					return // not closed: the end has done so
 				}
 			}
 		}},
-		{"closed unread", nil, func(_ *testing.T, s *Session, _ error) { _ = s.Close() }},
-		{"cancelled", sendAndHang(chunk(0)[:50]), func(t *testing.T, s *Session, _ error) {
+		{"closed unread", nil, func(_ *testing.T, s *session, _ error) { _ = s.Close() }},
+		{"cancelled", sendAndHang(chunk(0)[:50]), func(t *testing.T, s *session, _ error) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			_, _ = s.Next(ctx)
 		}},
-		{"stalled", sendAndHang(nil), func(t *testing.T, s *Session, _ error) { _, _ = s.Next(t.Context()) }},
-		{"no Matroska", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, func(t *testing.T, s *Session, _ error) {
+		{"stalled", sendAndHang(nil), func(t *testing.T, s *session, _ error) { _, _ = s.Next(t.Context()) }},
+		{"no Matroska", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, func(t *testing.T, s *session, _ error) {
 			if _, err := s.Next(t.Context()); err == nil || errors.Is(err, io.EOF) {
 				t.Errorf("a page for a payload gives %v", err)
 			}
 		}},
-		{"refused", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusBadRequest) }, func(t *testing.T, _ *Session, err error) {
+		{"refused", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusBadRequest) }, func(t *testing.T, _ *session, err error) {
 			if err == nil {
 				t.Error("no error")
 			}
 		}},
-		{"refused three times", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusServiceUnavailable) }, func(t *testing.T, _ *Session, err error) {
+		{"no service", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusServiceUnavailable) }, func(t *testing.T, _ *session, err error) {
 			if err == nil {
 				t.Error("no error")
 			}
@@ -88,7 +88,7 @@ func TestTheBodyIsClosedOnEveryPath(t *testing.T) {
 			awsCfg.HTTPClient = client
 			cfg := fromEarliest(e.url)
 			cfg.StallTimeout = 50 * time.Millisecond
-			s, err := Open(t.Context(), awsCfg, cfg, quiet)
+			s, err := openSession(t.Context(), awsCfg, cfg)
 			c.path(t, s, err)
 			if client.handed.Load() < 2 || client.open.Load() != 0 {
 				t.Errorf("%d of %d bodies are open", client.open.Load(), client.handed.Load())

@@ -1,185 +1,163 @@
-// Package kvs reads live streams of Amazon Kinesis Video Streams: it asks for the
-// stream's data endpoint, opens a GetMedia session on it and hands its payload to
-// the splitter. It is the only importer of the AWS SDK's video services.
 package kvs
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
-	"regexp"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/smithy-go/logging"
 
-	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// Config says what one session reads.
+// Config states which stream is read, which part of it, and how. Only Stream must be set.
 type Config struct {
-	// Stream is the name or the ARN of the stream. The region of an ARN goes
-	// before the region of the AWS configuration.
+	// AWS has the credentials, the region and the HTTP client of all calls. Without
+	// credentials, Open and List take the configuration of the AWS chain in its place (see
+	// LoadAWS), with the region of AWS if that is set.
+	AWS aws.Config
+	// Stream is the name or the ARN of the stream. The region of an ARN overrides the one of
+	// AWS.
 	Stream string
-	// As is the name that the stream goes by; "" is its own.
+	// As is the name that fragments, logs and errors give the stream; "" is its own.
 	As string
-	// EndpointURL is the control plane's endpoint; "" is the region's own.
+	// EndpointURL is the control plane's endpoint; "" is the one of AWS, or else the region's.
 	EndpointURL string
-	// Start says where the session starts.
+
+	// Mode selects whether the stream is read live, from its archive, or first from its
+	// archive and then live; "" is source.ModeLive.
+	Mode source.Mode
+	// Start is where reading starts. Without a Type that is NOW for a live stream and EARLIEST
+	// for an archive, which has no NOW.
 	Start source.StartSelector
-	// MaxFragmentSize is the largest fragment that is taken into memory, in bytes.
+	// End states when reading ends (see source.WithEnd). The zero value has no limit: then a live
+	// stream goes on, and an archive ends with its newest fragment.
+	End source.End
+	// Tags are the tags that wanted fragments have, as NAME=VALUE (see source.WithTags).
+	Tags []string
+	// Fragments are the numbers of the fragments to read from the archive, and no others.
+	// Mode, Start and End are not used with them.
+	Fragments []string
+
+	// MaxFragmentSize is the largest fragment that is taken into memory, in bytes; 0 is 64 MiB.
 	MaxFragmentSize source.Size
-	// HeaderTimeout is how long the first byte of an answer may take.
+	// HeaderTimeout is how long the first byte of an answer may take; 0 is 10 s.
 	HeaderTimeout time.Duration
-	// StallTimeout is how long a session may stay without a byte while it is
-	// being read. KVS itself ends an idle session after 3 s.
+	// StallTimeout is how long an answer may stay without a byte while it is read; 0 is 30 s.
+	// KVS itself ends an idle session after 3 s.
 	StallTimeout time.Duration
+	// Connections is how many answers of the archive are read at once, 16 at most; 0 is 5, which
+	// is what KVS serves for a stream, of all consumers together (Developer Guide, Quotas).
+	Connections int
+	// BatchSize is how many fragments one call asks the archive for, 100 at most; 0 is 50.
+	BatchSize int
+	// MaxInFlight is how many bytes are asked of the archive ahead of what was handed on, by the
+	// sizes in its listing; 0 is 128 MiB.
+	MaxInFlight source.Size
+
+	// Log receives what happens to sessions and calls; nil discards it.
+	Log *slog.Logger
 }
 
-// DefaultConfig returns the settings of a session that says only its stream.
-func DefaultConfig() Config {
-	defaults := source.DefaultConfig()
-	return Config{
-		Start:           defaults.StartSelector,
-		MaxFragmentSize: defaults.MaxFragmentSize,
-		HeaderTimeout:   10 * time.Second,
-		StallTimeout:    30 * time.Second,
-	}
-}
-
-// checkTarget checks what every reader is told: the stream, and where it is asked for.
-func checkTarget(check func(ok bool, path, problem string), stream, endpointURL string) {
-	_, err := parseStream(stream)
-	check(err == nil, "stream", "must be the name of a stream, 1 to 256 of the characters a-z, A-Z, 0-9, _ . -, or its ARN")
-	if endpointURL != "" {
-		u, err := url.Parse(endpointURL)
-		check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "endpoint_url", "must be an http or https URL")
-	}
-}
-
-// Validate returns all that is wrong with the settings, each as a *media.FieldError.
-func (c Config) Validate() error {
-	var problems []error
-	check := func(ok bool, path, problem string) {
-		if !ok {
-			problems = append(problems, &media.FieldError{Path: path, Problem: problem})
-		}
-	}
-	checkTarget(check, c.Stream, c.EndpointURL)
-	check(c.MaxFragmentSize > 0, "max_fragment_size", "must be above 0")
-	check(c.HeaderTimeout > 0, "header_timeout", "must be above 0")
-	check(c.StallTimeout > 0, "stall_timeout", "must be above 0")
-	missing := " must be given with the type " + string(c.Start.Type)
-	switch c.Start.Type {
-	case source.StartNow, source.StartEarliest:
-	case source.StartFragmentNumber:
-		check(c.Start.AfterFragmentNumber != "", "start_selector.after_fragment_number", missing)
-	case source.StartProducerTimestamp, source.StartServerTimestamp:
-		check(!c.Start.Timestamp.IsZero(), "start_selector.timestamp", missing)
-	case source.StartContinuationToken:
-		check(c.Start.ContinuationToken != "", "start_selector.continuation_token", missing)
-	default:
-		check(false, "start_selector.type", fmt.Sprintf("%q is none of NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP, CONTINUATION_TOKEN", c.Start.Type))
-	}
-	return errors.Join(problems...)
-}
+// The bounds of Config. Batches are no larger than what the budget of KVS gives in a
+// fifth of a second.
+const (
+	maxConnections = 16
+	maxBatch       = 100
+)
 
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {
-	defaults := DefaultConfig()
-	if c.Start.Type == "" {
-		c.Start.Type = defaults.Start.Type
+	d := source.DefaultConfig()
+	setDefault(&c.Mode, source.ModeLive)
+	if c.Mode == source.ModeLive {
+		setDefault(&c.Start.Type, source.StartNow)
 	}
-	if c.MaxFragmentSize == 0 {
-		c.MaxFragmentSize = defaults.MaxFragmentSize
-	}
-	if c.HeaderTimeout == 0 {
-		c.HeaderTimeout = defaults.HeaderTimeout
-	}
-	if c.StallTimeout == 0 {
-		c.StallTimeout = defaults.StallTimeout
-	}
+	setDefault(&c.Start.Type, source.StartEarliest)
+	setDefault(&c.MaxFragmentSize, d.MaxFragmentSize)
+	setDefault(&c.HeaderTimeout, 10*time.Second)
+	setDefault(&c.StallTimeout, 30*time.Second)
+	setDefault(&c.Connections, 5)
+	setDefault(&c.BatchSize, 50)
+	setDefault(&c.MaxInFlight, 128<<20)
+	c.Log = logging.OrSilent(c.Log)
 	return c
 }
 
-// streamID names a stream as the API takes it: by name or by ARN.
-type streamID struct {
-	// name is what the stream goes by, own its own name where that is another one.
-	name, own string
-	// arn and region are empty when the stream was given by its name.
-	arn, region string
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
 }
 
-// The forms of the two (Kinesis Video Streams API Reference, GetMedia).
-var (
-	streamName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`) })
-	streamARN  = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:([a-z0-9-]+):[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
-	})
-)
-
-// maxARN is the length of the longest ARN that the API takes, in bytes.
-const maxARN = 1024
-
-// maxName is the length of the longest stream name.
-const maxName = 256
-
-func parseStream(s string) (streamID, error) {
-	if len(s) <= maxName && streamName().MatchString(s) {
-		return streamID{name: s}, nil
+// Validate returns all that is wrong with the settings, joined, each as a
+// *setting.Error. Zero fields stand for their defaults.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var p setting.Problems
+	check := func(ok bool, path, problem string) {
+		if !ok {
+			p.Add(path, "%s", problem)
+		}
 	}
-	if m := streamARN().FindStringSubmatch(s); m != nil && len(s) <= maxARN {
-		return streamID{name: m[2], arn: s, region: m[1]}, nil
+	_, err := parseStream(c.Stream)
+	check(err == nil, "stream", "must be the name of a stream, 1 to 256 of the characters a-z, A-Z, 0-9, _ . -, or its ARN")
+	if c.EndpointURL != "" {
+		u, err := url.Parse(c.EndpointURL)
+		check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "endpoint_url", "must be an http or https URL")
 	}
-	return streamID{}, fmt.Errorf("parse stream %q: neither a name nor an ARN", s)
+	check(c.MaxFragmentSize > 0, "max_fragment_size", "must be above 0")
+	check(c.HeaderTimeout > 0, "header_timeout", "must be above 0")
+	check(c.StallTimeout > 0, "stall_timeout", "must be above 0")
+	check(c.Connections > 0 && c.Connections <= maxConnections, "connections", fmt.Sprintf("must be 1 to %d", maxConnections))
+	check(c.BatchSize > 0 && c.BatchSize <= maxBatch, "batch_size", fmt.Sprintf("must be 1 to %d", maxBatch))
+	check(c.MaxInFlight > 0, "max_in_flight", "must be above 0")
+	for i, n := range c.Fragments {
+		check(payload.IsFragmentNumber(n), fmt.Sprintf("fragments[%d]", i), "must be a fragment number, 1 to 128 digits")
+	}
+	if err := setting.CheckValue(string(c.Mode), c.Mode.Values(), nil); err != nil {
+		p.Add("mode", "%v", err)
+	}
+	p.AddBelow("start_selector", c.Start.Validate())
+	check(c.Mode == source.ModeLive || c.Start.InArchive(), "start_selector.type", string(c.Start.Type)+" is no place in an archive")
+	return p.Err()
 }
 
-// nameParam and arnParam return the two alternative parameters of a call.
-func (s streamID) nameParam() *string {
-	if s.arn != "" {
-		return nil
+// complete returns the settings without zero fields, and with the region of the stream. doing
+// begins errors.
+func (c Config) complete(doing string) (Config, streamID, error) {
+	c = c.withDefaults()
+	if err := c.Validate(); err != nil {
+		return c, streamID{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	return aws.String(cmp.Or(s.own, s.name))
-}
-
-// as gives the stream another name to go by, unless it is empty.
-func (s streamID) as(name string) streamID {
-	if name != "" && name != s.name {
-		s.name, s.own = name, s.name
-	}
-	return s
-}
-
-func (s streamID) arnParam() *string {
-	if s.arn == "" {
-		return nil
-	}
-	return aws.String(s.arn)
-}
-
-// LoadAWS returns the configuration of the AWS chain: environment, shared files,
-// container and instance roles. region goes before the chain's own unless it is empty.
-func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithLogger(logging.Nop{}))
+	id, err := parseStream(c.Stream)
 	if err != nil {
-		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
+		return c, id, err
 	}
-	return cfg, nil
+	id = id.as(c.As)
+	c.AWS = c.AWS.Copy()
+	if c.AWS.Region, err = regionFor(id, c.AWS); err != nil {
+		return c, id, fmt.Errorf("%s %s: %w", doing, id.name, err)
+	}
+	if c.AWS.Credentials == nil {
+		return c, id, fmt.Errorf("%s %s: no AWS credentials are set up", doing, id.name)
+	}
+	return c, id, nil
 }
 
-// regionFor returns the region that calls about the stream are made to.
-func regionFor(id streamID, awsCfg aws.Config) (string, error) {
-	switch {
-	case id.region != "":
-		return id.region, nil
-	case strings.TrimSpace(awsCfg.Region) != "":
-		return awsCfg.Region, nil
+// withChain returns the settings with the configuration of the AWS chain, unless they bring
+// credentials.
+func (c Config) withChain(ctx context.Context) (Config, error) {
+	if c.AWS.Credentials != nil {
+		return c, nil
 	}
-	return "", errors.New("no AWS region is set: set source.region, AWS_REGION, or the region of the profile")
+	var err error
+	c.AWS, err = LoadAWS(ctx, c.AWS.Region)
+	return c, err
 }

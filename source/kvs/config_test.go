@@ -10,13 +10,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/kvstest"
-	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 )
 
 func TestSettingsThatCannotWorkAreReportedTogether(t *testing.T) {
-	good := DefaultConfig()
-	good.Stream = "cam"
+	good := Config{Stream: "cam"}
 	if err := good.Validate(); err != nil {
 		t.Errorf("the defaults are refused: %v", err)
 	}
@@ -26,12 +25,21 @@ func TestSettingsThatCannotWorkAreReportedTogether(t *testing.T) {
 		edit func(*Config)
 		want []string
 	}{
-		{"all wrong", func(c *Config) { *c = Config{EndpointURL: "host:80"} }, []string{"stream", "endpoint_url", "max_fragment_size", "header_timeout", "stall_timeout", "start_selector.type"}},
+		{"all wrong", func(c *Config) {
+			*c = Config{
+				EndpointURL: "host:80", Mode: "later", MaxFragmentSize: -1, HeaderTimeout: -1, StallTimeout: -1, Connections: -1, BatchSize: -1,
+				MaxInFlight: -1, Fragments: []string{"x"}, Start: source.StartSelector{Type: "HERE"},
+			}
+		}, []string{
+			"stream", "endpoint_url", "max_fragment_size", "header_timeout", "stall_timeout", "connections", "batch_size", "max_in_flight", "fragments[0]",
+			"mode", "start_selector.type",
+		}},
 		{"ARN", func(c *Config) { c.Stream = arn }, nil},
 		{"ARN too long", func(c *Config) { c.Stream = arn + strings.Repeat("1", maxARN) }, []string{"stream"}},
 		{"name too long", func(c *Config) { c.Stream = strings.Repeat("a", 257) }, []string{"stream"}},
 		{"no number", func(c *Config) { c.Start.Type = source.StartFragmentNumber }, []string{"start_selector.after_fragment_number"}},
 		{"no time", func(c *Config) { c.Start.Type = source.StartServerTimestamp }, []string{"start_selector.timestamp"}},
+		{"an archive from now on", func(c *Config) { c.Mode, c.Start.Type = source.ModeArchive, source.StartNow }, []string{"start_selector.type"}},
 		{"no token", func(c *Config) { c.Start.Type = source.StartContinuationToken }, []string{"start_selector.continuation_token"}},
 	}
 	for _, c := range cases {
@@ -41,7 +49,7 @@ func TestSettingsThatCannotWorkAreReportedTogether(t *testing.T) {
 			var got []string
 			if joined, ok := cfg.Validate().(interface{ Unwrap() []error }); ok {
 				for _, err := range joined.Unwrap() {
-					var field *media.FieldError
+					var field *setting.Error
 					if errors.As(err, &field) {
 						got = append(got, field.Path)
 					}
@@ -67,7 +75,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	for _, c := range cases {
 		awsCfg, cfg := awsConfig(), fromEarliest(e.url)
 		c.edit(&awsCfg, &cfg)
-		if _, err := Open(t.Context(), awsCfg, cfg, quiet); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := openSession(t.Context(), awsCfg, cfg); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error is %v, want one about %q", err, c.want)
 		}
 	}
@@ -91,7 +99,7 @@ func TestLoadAWSReadsTheChain(t *testing.T) {
 			t.Fatalf("region is %s, %v, want %s", awsCfg.Region, err, want)
 		}
 		_, e := emulate(t, kvstest.Options{})
-		s, err := Open(t.Context(), awsCfg, fromEarliest(e.url), quiet)
+		s, err := openSession(t.Context(), awsCfg, fromEarliest(e.url))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,35 +14,32 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
+// config returns settings that read cam.
+func (b *bubble) config(cfg Config) Config {
+	cfg.AWS, cfg.Stream, cfg.EndpointURL = b.net.aws(), "cam", memoryURL
+	return cfg
+}
+
 // cross reads cam's archive and goes on live.
-func (b *bubble) cross(t *testing.T, start source.StartSelector) *source.Crossing {
+func (b *bubble) cross(t *testing.T, start source.StartSelector) source.Source {
 	t.Helper()
-	cfg := source.Config{Mode: source.ModeAuto, Type: source.TypeKVS, StartSelector: start}
-	stream, err := NewStream(b.net.aws(), Config{Stream: "cam", EndpointURL: memoryURL}, quiet)
+	return b.open(t, Config{Mode: source.ModeAuto, Start: start})
+}
+
+// open opens cam, and closes it at the end of the test.
+func (b *bubble) open(t *testing.T, cfg Config) source.Source {
+	t.Helper()
+	s, err := Open(t.Context(), b.config(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := source.Cross(source.CrossConfig{
-		Stream: "cam",
-		Start:  start,
-		Archive: func(after source.Place) (source.Source, error) {
-			archive := ArchiveConfig{Stream: "cam", EndpointURL: memoryURL, Range: RangeOf(cfg)}
-			if after.Number != "" {
-				archive.Range.After = after
-			}
-			return NewArchive(b.net.aws(), archive, quiet)
-		},
-		Live: func(start source.StartSelector) source.Source {
-			return source.Reconnect(stream, source.LiveConfig{Stream: "cam", Start: start}, quiet)
-		},
-	}, quiet)
 	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
 	})
-	return c
+	return s
 }
 
 // checkCrossed sees that every fragment from first on came once and in order, as the archive

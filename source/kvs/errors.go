@@ -45,7 +45,7 @@ func (e *Error) Error() string {
 // Unwrap returns the SDK's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// ErrorCode returns the code, by which source.Judge tells errors apart.
+// ErrorCode returns the code, by which source.VerdictOf tells errors apart.
 func (e *Error) ErrorCode() string { return e.Code }
 
 // HTTPStatusCode returns the HTTP status, 0 when unknown.

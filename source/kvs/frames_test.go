@@ -108,7 +108,7 @@ func TestFramesAreTheSameOver300Cuts(t *testing.T) {
 			return b.live(t, renewing(b.net.aws()), earliest)
 		}},
 		"archive": {append(archiveTrouble(seed, size), cut(mediaOp, 2*size)), func(t *testing.T, b *bubble, begin time.Time) source.Source {
-			return b.archive(t, ArchiveConfig{Range: Range{Start: begin}, BatchSize: 20})
+			return b.archive(t, archiveConfig{Range: extent{Start: begin}, BatchSize: 20})
 		}},
 		"auto": {append(archiveTrouble(seed, size), cut(mediaOp, 2*size), cut("GetMedia", 2*size)), func(t *testing.T, b *bubble, begin time.Time) source.Source {
 			return b.cross(t, source.StartSelector{Type: source.StartProducerTimestamp, Timestamp: begin})
@@ -155,5 +155,7 @@ func archiveTrouble(seed uint64, size int64) []kvstest.Fault {
 type recorded struct{ *payload.Splitter }
 
 func (r *recorded) Close() error { return nil }
+
+func (r *recorded) Stats() source.Stats { return source.Stats{BytesRead: r.BytesRead()} }
 
 func (r *recorded) Next(context.Context) (*media.Fragment, error) { return r.Splitter.Next() }

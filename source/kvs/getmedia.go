@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -17,11 +16,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/kvsframes/kvsframes/source"
@@ -31,77 +27,44 @@ import (
 // the data plane alike.
 const signingName = "kinesisvideo"
 
-// GetMediaInput and its parts have the fields that the SDK's media service gives them
-// (Kinesis Video Streams API Reference, GetMedia).
-type GetMediaInput struct {
-	StartSelector *StartSelector
+// mediaRequest is the body of a GetMedia call (Kinesis Video Streams API Reference, GetMedia).
+type mediaRequest struct {
+	StartSelector startSelector
 	// One of the two names the stream.
-	StreamARN, StreamName *string
+	StreamARN, StreamName *string `json:",omitempty"`
 }
 
-// StartSelector says where the payload starts.
-type StartSelector struct {
+// startSelector says where the payload starts.
+type startSelector struct {
 	StartSelectorType   source.StartType
-	AfterFragmentNumber *string
-	ContinuationToken   *string
-	// StartTimestamp is sent with millisecond precision.
-	StartTimestamp *time.Time
+	AfterFragmentNumber string `json:",omitempty"`
+	ContinuationToken   string `json:",omitempty"`
+	// StartTimestamp is a number of seconds since 1970, to the millisecond.
+	StartTimestamp json.Number `json:",omitempty"`
 }
 
-// GetMediaOutput is an answer. The caller owns Payload and must close it.
-type GetMediaOutput struct {
-	ContentType *string
-	Payload     io.ReadCloser
-	// Date is when the service answered, by its own clock; zero when it does not say.
-	Date time.Time
-	// ResultMetadata holds the request id.
-	ResultMetadata middleware.Metadata
-}
-
-func getMediaInput(id streamID, start source.StartSelector) *GetMediaInput {
-	selector := &StartSelector{StartSelectorType: start.Type}
+func newMediaRequest(id streamID, start source.StartSelector) mediaRequest {
+	selector := startSelector{StartSelectorType: start.Type}
 	switch start.Type {
 	case source.StartFragmentNumber:
-		selector.AfterFragmentNumber = &start.AfterFragmentNumber
+		selector.AfterFragmentNumber = start.AfterFragmentNumber
 	case source.StartProducerTimestamp, source.StartServerTimestamp:
-		selector.StartTimestamp = &start.Timestamp
+		seconds := float64(start.Timestamp.UnixMilli()) / 1000
+		selector.StartTimestamp = json.Number(strconv.FormatFloat(seconds, 'f', -1, 64))
 	case source.StartContinuationToken:
-		selector.ContinuationToken = &start.ContinuationToken
+		selector.ContinuationToken = start.ContinuationToken
 	}
-	return &GetMediaInput{StartSelector: selector, StreamARN: id.arnParam(), StreamName: id.nameParam()}
+	return mediaRequest{StartSelector: selector, StreamARN: id.arnParam(), StreamName: id.nameParam()}
 }
 
-// MarshalJSON writes the request's body. A timestamp is a number of seconds since 1970.
-func (in *GetMediaInput) MarshalJSON() ([]byte, error) {
-	type selector struct {
-		StartSelectorType   source.StartType
-		AfterFragmentNumber *string     `json:",omitempty"`
-		ContinuationToken   *string     `json:",omitempty"`
-		StartTimestamp      json.Number `json:",omitempty"`
-	}
-	body := struct {
-		StartSelector         *selector `json:",omitempty"`
-		StreamARN, StreamName *string   `json:",omitempty"`
-	}{nil, in.StreamARN, in.StreamName}
-	if s := in.StartSelector; s != nil {
-		body.StartSelector = &selector{s.StartSelectorType, s.AfterFragmentNumber, s.ContinuationToken, ""}
-		if s.StartTimestamp != nil {
-			seconds := float64(s.StartTimestamp.UnixMilli()) / 1000
-			body.StartSelector.StartTimestamp = json.Number(strconv.FormatFloat(seconds, 'f', -1, 64))
-		}
-	}
-	return json.Marshal(body)
-}
-
-// mediaClient calls GetMedia. The SDK's own module for it cannot be had in a version
-// that works with the SDK's core of today, so this is what that module would be: a
-// signed request, retried as the SDK retries, with the SDK's error types.
+// mediaClient calls GetMedia, each time once: source.Live decides when to call again. The
+// SDK's own module for the call does not work with the current core of the SDK. Requests
+// are signed by the SDK's signer, and errors have the SDK's types.
 type mediaClient struct {
 	url         string
 	region      string
 	credentials aws.CredentialsProvider
 	http        aws.HTTPClient
-	retryer     aws.Retryer
 	signer      *v4.Signer
 	userAgent   string
 	log         *slog.Logger
@@ -111,20 +74,16 @@ type mediaClient struct {
 }
 
 // newMediaClient returns a client that has no endpoint yet.
-func newMediaClient(awsCfg aws.Config, headerTimeout time.Duration, log *slog.Logger) (*mediaClient, error) {
-	if awsCfg.Credentials == nil {
-		return nil, errors.New("no AWS credentials are set up")
-	}
+func newMediaClient(awsCfg aws.Config, headerTimeout time.Duration, log *slog.Logger) *mediaClient {
 	return &mediaClient{
 		region:      awsCfg.Region,
 		credentials: awsCfg.Credentials,
 		http:        streamingClient(awsCfg.HTTPClient, headerTimeout),
-		retryer:     newRetryer(awsCfg),
 		signer:      v4.NewSigner(),
 		userAgent:   userAgentID(awsCfg.AppID) + " aws-sdk-go-v2/" + aws.SDKVersion + " lang/go#" + runtime.Version()[2:] + " os/" + runtime.GOOS,
 		log:         log,
 		now:         time.Now,
-	}, nil
+	}
 }
 
 // at sets the data endpoint.
@@ -157,76 +116,25 @@ func streamingClient(client aws.HTTPClient, headerTimeout time.Duration) aws.HTT
 	})
 }
 
-func newRetryer(awsCfg aws.Config) aws.Retryer {
-	var r aws.Retryer
-	if awsCfg.Retryer != nil {
-		r = awsCfg.Retryer()
-	} else {
-		r = retry.NewStandard()
+// getMedia makes the call, with fresh credentials and a fresh signature. The answer is one of
+// success. Its body lives as long as ctx, and the caller closes it.
+func (c *mediaClient) getMedia(ctx context.Context, in mediaRequest) (*http.Response, error) {
+	resp, err := c.send(ctx, in)
+	switch {
+	case err == nil:
+		return resp, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	}
-	if awsCfg.RetryMaxAttempts > 0 {
-		r = retry.AddWithMaxAttempts(r, awsCfg.RetryMaxAttempts)
-	}
-	return retry.AddWithErrorCodes(r, throttled)
+	c.learnClock(err)
+	return nil, err
 }
 
-// GetMedia makes the call, several times when it has to. The payload lives as long as
-// ctx. A done ctx ends the call with its error.
-func (c *mediaClient) GetMedia(ctx context.Context, in *GetMediaInput) (*GetMediaOutput, error) {
+func (c *mediaClient) send(ctx context.Context, in mediaRequest) (*http.Response, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return nil, fmt.Errorf("write request: %w", err)
 	}
-	release := func(error) error { return nil }
-	clockSet := false
-	for attempt := 1; ; {
-		out, err := c.attempt(ctx, body)
-		_ = release(err) // gives a retry's token back when it has succeeded
-		if err == nil {
-			return out, nil
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		limit := c.retryer.MaxAttempts()
-		if !clockSet && c.setClock(err) && limit != 1 {
-			clockSet = true
-			continue
-		}
-		if limit > 0 && attempt >= limit || !c.retryer.IsErrorRetryable(err) {
-			return nil, err
-		}
-		if release, err = c.pause(ctx, attempt, err); err != nil {
-			return nil, err
-		}
-		attempt++
-	}
-}
-
-// pause waits until it is time to try again after the attempt that ended with cause. It
-// returns cause when the retryer has no tries to spare.
-func (c *mediaClient) pause(ctx context.Context, attempt int, cause error) (release func(error) error, err error) {
-	release, err = c.retryer.GetRetryToken(ctx, cause)
-	if err != nil {
-		return nil, cause
-	}
-	delay, err := c.retryer.RetryDelay(attempt, cause)
-	if err != nil {
-		return nil, cause
-	}
-	c.log.Warn("GetMedia is tried again", "attempt", attempt, "delay", delay, "error", cause)
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return release, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// attempt makes the call once, with fresh credentials and a fresh signature.
-func (c *mediaClient) attempt(ctx context.Context, body []byte) (*GetMediaOutput, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("build request: %w", err)
@@ -247,15 +155,7 @@ func (c *mediaClient) attempt(ctx context.Context, body []byte) (*GetMediaOutput
 		defer resp.Body.Close() // the answer is an error already
 		return nil, readError(resp)
 	}
-	out := &GetMediaOutput{Payload: resp.Body}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		out.Date = date
-	}
-	if t := resp.Header.Get("Content-Type"); t != "" {
-		out.ContentType = aws.String(t)
-	}
-	awsmiddleware.SetRequestIDMetadata(&out.ResultMetadata, requestID(resp.Header))
-	return out, nil
+	return resp, nil
 }
 
 func (c *mediaClient) sign(ctx context.Context, req *http.Request, body []byte) error {
@@ -275,23 +175,22 @@ func (c *mediaClient) sign(ctx context.Context, req *http.Request, body []byte) 
 // the clock's fault, as the SDK does. KVS takes 5 min.
 const maxClockError = 4 * time.Minute
 
-// setClock reports whether err comes of a wrong clock of this machine, which the Date of the
-// answer then puts right for the next attempt.
-func (c *mediaClient) setClock(err error) bool {
+// learnClock notes how far this machine's clock is off when err may come of that, by the Date
+// of the answer. The next call is signed by the service's clock.
+func (c *mediaClient) learnClock(err error) {
 	var refusal *awshttp.ResponseError
 	var code interface{ ErrorCode() string }
 	if !errors.As(err, &refusal) || !errors.As(err, &code) || !isSignatureCode(code.ErrorCode()) {
-		return false
+		return
 	}
 	date, err := http.ParseTime(refusal.Response.Header.Get("Date"))
 	if err != nil {
-		return false
+		return
 	}
 	offset := date.Sub(c.now())
 	if (offset - c.clockOffset).Abs() <= maxClockError {
-		return false
+		return
 	}
 	c.log.Warn("this machine's clock is wrong, requests are signed with the service's", "offset", offset.Round(time.Second))
 	c.clockOffset = offset
-	return true
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -71,7 +72,7 @@ func TestRefusalsSayWhatHappenedAndWhatToDo(t *testing.T) {
 			awsCfg, cfg := awsConfig(), fromEarliest(e.url)
 			if c.opts.Pace == kvstest.PaceRealtime {
 				for range 3 {
-					s, err := Open(t.Context(), awsCfg, cfg, quiet)
+					s, err := openSession(t.Context(), awsCfg, cfg)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -79,7 +80,7 @@ func TestRefusalsSayWhatHappenedAndWhatToDo(t *testing.T) {
 				}
 			}
 			c.edit(&awsCfg, &cfg)
-			_, err := Open(t.Context(), awsCfg, cfg, quiet)
+			_, err := openSession(t.Context(), awsCfg, cfg)
 			var refused *Error
 			if !errors.As(err, &refused) {
 				t.Fatalf("error is %v", err)
@@ -122,7 +123,7 @@ func TestTheCodeOfARefusalIsFoundWhereverItIs(t *testing.T) {
 				w.WriteHeader(http.StatusUnauthorized)
 				_, _ = io.WriteString(w, c.body)
 			})
-			_, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+			_, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 			var refused *Error
 			if !errors.As(err, &refused) || refused.Code != c.code || refused.Message != c.message || refused.RequestID != "request-"+c.id || refused.Status != 401 {
 				t.Errorf("error is %v", err)
@@ -149,8 +150,13 @@ func (r *recorder) add(req *http.Request, body string) (n int) {
 func failing(t *testing.T, times int, fail func(w http.ResponseWriter)) (*recorder, *endpoint) {
 	t.Helper()
 	emulator, _ := emulate(t, kvstest.Options{})
+	seen, handler := failsFirst(emulator, times, fail)
+	return seen, serve(t, handler)
+}
+
+func failsFirst(emulator *kvstest.Server, times int, fail func(w http.ResponseWriter)) (*recorder, http.Handler) {
 	seen := &recorder{}
-	return seen, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return seen, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return
@@ -161,7 +167,7 @@ func failing(t *testing.T, times int, fail func(w http.ResponseWriter)) (*record
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		emulator.Handler().ServeHTTP(w, r)
-	}))
+	})
 }
 
 // countingCredentials hands out a new token each time.
@@ -172,7 +178,7 @@ func (c *countingCredentials) Retrieve(context.Context) (aws.Credentials, error)
 	return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test", SessionToken: fmt.Sprint("token-", c.n)}, nil
 }
 
-func TestAttemptsThatMayPassAreMadeAgain(t *testing.T) {
+func TestCallsThatMayPassAreMadeAgain(t *testing.T) {
 	answer := func(status int, code string) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) {
 			w.Header().Set("X-Amzn-ErrorType", code)
@@ -181,49 +187,59 @@ func TestAttemptsThatMayPassAreMadeAgain(t *testing.T) {
 		}
 	}
 	cases := []struct {
-		name     string
-		times    int
-		fail     func(http.ResponseWriter)
-		attempts int
-		ok       bool
+		name  string
+		times int
+		fail  func(http.ResponseWriter)
+		calls int
+		ok    bool
 	}{
 		{"server error once", 1, answer(500, "InternalFailure"), 2, true},
 		{"no service twice", 2, answer(503, "ServiceUnavailable"), 3, true},
-		{"no service for ever", 9, answer(503, "ServiceUnavailable"), 3, false},
+		{"no service for long", 9, answer(503, "ServiceUnavailable"), 10, true},
 		{"throttled", 1, answer(400, "ClientLimitExceededException"), 2, true},
 		{"connection broken", 1, func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, 2, true},
-		{"connection limit", 1, answer(400, "ConnectionLimitExceededException"), 1, false},
+		{"connection limit", 1, answer(400, "ConnectionLimitExceededException"), 2, true},
 		{"invalid argument", 1, answer(400, "InvalidArgumentException"), 1, false},
-		{"invalid signature, clock right", 1, answer(403, "InvalidSignatureException"), 1, false},
+		{"invalid signature once, clock right", 1, answer(403, "InvalidSignatureException"), 2, true},
+		{"invalid signature, clock right", 9, answer(403, "InvalidSignatureException"), 2, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			seen, e := failing(t, c.times, c.fail)
-			awsCfg := awsConfig()
-			awsCfg.Credentials = &countingCredentials{}
-			s, err := Open(t.Context(), awsCfg, fromEarliest(e.url), quiet)
-			if c.ok != (err == nil) {
-				t.Fatalf("error is %v", err)
-			}
-			if c.ok {
-				if n := len(readAll(t, s)); n != chunkCount {
-					t.Errorf("%d fragments", n)
+			synctest.Test(t, func(t *testing.T) {
+				b := newBubble(t, kvstest.Options{}, savedPayload())
+				seen, handler := failsFirst(b.Server, c.times, c.fail)
+				b.net = serveMemory(t, handler)
+				awsCfg := b.net.aws()
+				awsCfg.Credentials = &countingCredentials{}
+				s := b.live(t, awsCfg, earliest)
+				for range chunkCount {
+					if _, err := s.Next(t.Context()); c.ok != (err == nil) {
+						t.Fatalf("error is %v", err)
+					}
 				}
-			}
-			if len(seen.requests) != c.attempts {
-				t.Fatalf("%d attempts, want %d", len(seen.requests), c.attempts)
-			}
-			tokens := map[string]bool{}
-			for i, r := range seen.requests {
-				tokens[r.Header.Get("X-Amz-Security-Token")] = true
-				if seen.bodies[i] != seen.bodies[0] {
-					t.Errorf("attempt %d has the body %q", i, seen.bodies[i])
-				}
-			}
-			if len(tokens) != c.attempts {
-				t.Errorf("%d attempts were made with %d sets of credentials", c.attempts, len(tokens))
-			}
+				checkCalls(t, seen, c.calls)
+			})
 		})
+	}
+}
+
+// checkCalls checks that so many calls asked for the same, each with credentials of its own.
+func checkCalls(t *testing.T, seen *recorder, calls int) {
+	t.Helper()
+	seen.mu.Lock()
+	defer seen.mu.Unlock()
+	if len(seen.requests) != calls {
+		t.Fatalf("%d calls, want %d", len(seen.requests), calls)
+	}
+	tokens := map[string]bool{}
+	for i, r := range seen.requests {
+		tokens[r.Header.Get("X-Amz-Security-Token")] = true
+		if seen.bodies[i] != seen.bodies[0] {
+			t.Errorf("call %d has the body %q", i, seen.bodies[i])
+		}
+	}
+	if len(tokens) != calls {
+		t.Errorf("%d calls were made with %d sets of credentials", calls, len(tokens))
 	}
 }
 
@@ -241,7 +257,7 @@ func TestThrottledEndpointsAreAskedAgain(t *testing.T) {
 		}
 		emulator.Handler().ServeHTTP(w, r)
 	}))
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +267,17 @@ func TestThrottledEndpointsAreAskedAgain(t *testing.T) {
 func TestAWrongClockIsPutRightByTheAnswer(t *testing.T) {
 	for _, skew := range []time.Duration{-time.Hour, time.Hour} {
 		_, e := emulate(t, kvstest.Options{Now: func() time.Time { return time.Now().Add(skew) }})
-		s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+		cfg := fromEarliest(e.url)
+		cfg.AWS = awsConfig()
+		d, err := newDialer(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var refused *Error
+		if _, err := d.call(t.Context(), earliest, false); !errors.As(err, &refused) || refused.Operation != "GetMedia" {
+			t.Errorf("clock %v off: the first call returns %v", skew, err)
+		}
+		s, err := d.call(t.Context(), earliest, false)
 		if err != nil {
 			t.Fatalf("clock %v off: %v", skew, err)
 		}
@@ -281,13 +307,13 @@ func TestTheRequestIsWhatTheAPITakes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := json.Marshal(getMediaInput(id, c.start)); err != nil || string(got) != c.want {
+		if got, err := json.Marshal(newMediaRequest(id, c.start)); err != nil || string(got) != c.want {
 			t.Errorf("body is %s, %v, want %s", got, err, c.want)
 		}
 	}
 
 	seen, e := failing(t, 0, nil)
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,18 +340,15 @@ func TestThePayloadOfARealRecordingIsTheFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			client, err := newMediaClient(awsConfig(), time.Second, quiet)
-			if err != nil {
-				t.Fatal(err)
-			}
+			client := newMediaClient(awsConfig(), time.Second, quiet)
 			client.at(u)
-			out, err := client.GetMedia(t.Context(), getMediaInput(id, source.StartSelector{Type: source.StartEarliest}))
+			out, err := client.getMedia(t.Context(), newMediaRequest(id, source.StartSelector{Type: source.StartEarliest}))
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer out.Payload.Close()
-			got, err := io.ReadAll(out.Payload)
-			if err != nil || sha256.Sum256(got) != sha256.Sum256(want) || aws.ToString(out.ContentType) != "video/webm" {
+			defer out.Body.Close()
+			got, err := io.ReadAll(out.Body)
+			if err != nil || sha256.Sum256(got) != sha256.Sum256(want) || out.Header.Get("Content-Type") != "video/webm" {
 				t.Errorf("payload of %d bytes (%v) is not the file of %d", len(got), err, len(want))
 			}
 		})
@@ -336,13 +359,11 @@ func TestAnAnswerThatDoesNotBeginIsGivenUp(t *testing.T) {
 	e := mediaServer(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	cfg := fromEarliest(e.url)
 	cfg.HeaderTimeout = 20 * time.Millisecond
-	_, err := Open(t.Context(), awsConfig(), cfg, quiet)
+	_, err := openSession(t.Context(), awsConfig(), cfg)
 	if err == nil || !strings.Contains(err.Error(), "timeout awaiting response headers") || !strings.Contains(err.Error(), "stream cam") {
 		t.Errorf("error is %v", err)
 	}
-	for range 3 { // each attempt's handler
-		e.gone()
-	}
+	e.gone()
 }
 
 // hostRecorder is an HTTP client that notes the host and goes nowhere.
@@ -370,7 +391,7 @@ func TestFIPSAndDualStackAreForTheRegionsOwnEndpoint(t *testing.T) {
 
 	recorder := &hostRecorder{}
 	awsCfg.HTTPClient = recorder
-	if _, err := Open(t.Context(), awsCfg, fromEarliest(""), quiet); err == nil {
+	if _, err := openSession(t.Context(), awsCfg, fromEarliest("")); err == nil {
 		t.Error("no error without a network")
 	}
 	if want := "kinesisvideo-fips.eu-central-1.api.aws"; recorder.host != want {
@@ -385,7 +406,7 @@ func TestFIPSAndDualStackAreForTheRegionsOwnEndpoint(t *testing.T) {
 	} {
 		a, c := awsCfg, fromEarliest(e.url)
 		edit(&a, &c)
-		s, err := Open(t.Context(), a, c, quiet)
+		s, err := openSession(t.Context(), a, c)
 		if err != nil {
 			t.Fatalf("endpoint %s: %v", name, err)
 		}
@@ -398,7 +419,7 @@ func TestADataEndpointThatIsNoURLIsRefused(t *testing.T) {
 		e := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, `{"DataEndpoint":%q}`, endpoint)
 		}))
-		if _, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet); err == nil || !strings.Contains(err.Error(), "read data endpoint") {
+		if _, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url)); err == nil || !strings.Contains(err.Error(), "read data endpoint") {
 			t.Errorf("%q: error is %v", endpoint, err)
 		}
 	}

@@ -68,20 +68,19 @@ func newBubble(t *testing.T, opts kvstest.Options, recording []byte, faults ...k
 }
 
 // live reads cam, and closes it at the end of the test.
-func (b *bubble) live(t *testing.T, awsCfg aws.Config, start source.StartSelector) *source.Live {
+func (b *bubble) live(t *testing.T, awsCfg aws.Config, start source.StartSelector) source.Source {
 	t.Helper()
-	stream, err := NewStream(awsCfg, Config{Stream: "cam", EndpointURL: memoryURL}, quiet)
+	s, err := Open(t.Context(), Config{AWS: awsCfg, Stream: "cam", EndpointURL: memoryURL, Start: start})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := source.Reconnect(stream, source.LiveConfig{Stream: "cam", Start: start}, quiet)
 	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
 	})
-	return l
+	return s
 }
 
 // collect reads fragments until s ends, and reports gaps.
@@ -139,8 +138,8 @@ func TestNothingIsLostOrDoubledOver300Cuts(t *testing.T) {
 					kvstest.Fault{Kind: kvstest.FaultCut, Clean: clean, Bytes: 1, BytesMax: 2 * size, Count: 300, Seed: seed})
 				l := b.live(t, b.net.aws(), earliest)
 				checkWhole(t, collect(t, source.WithEnd(l, source.End{IdleTimeout: time.Minute}, media.ClockProducer)), chunks)
-				if cuts := b.Fired()["cut"]; cuts != 300 || l.Reconnects() < cuts {
-					t.Errorf("%d cuts, %d reconnects", cuts, l.Reconnects())
+				if cuts := b.Fired()["cut"]; cuts != 300 || l.Stats().Reconnects < cuts {
+					t.Errorf("%d cuts, %d reconnects", cuts, l.Stats().Reconnects)
 				}
 				checkRate(t, b)
 			})

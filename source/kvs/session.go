@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
+	"net/http"
 	"sync"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
@@ -25,11 +22,11 @@ var ErrStalled = errors.New("connection stalled")
 // errClosed is the cause of a session's end after Close.
 var errClosed = errors.New("session is closed")
 
-// Session is one GetMedia response, read as a source of fragments. KVS ends every
+// session is one GetMedia response, read as a source of fragments. KVS ends every
 // session sooner or later, after 3 s without a fragment and after some 40 min at
 // any rate: io.EOF means that the session is over, not that the stream is.
 // Whoever wants to read on opens the next one.
-type Session struct {
+type session struct {
 	// name is the stream's name with the request id, for errors.
 	name string
 	// opened is when the session began, by the service's clock if it has told it.
@@ -42,65 +39,50 @@ type Session struct {
 	err error
 }
 
-var _ source.Source = (*Session)(nil)
+var _ source.Source = (*session)(nil)
 
-// Open asks for the stream's data endpoint and opens a GetMedia session on it. ctx
-// bounds the opening alone; the session lives until it is closed. Zero fields of
-// cfg are those of DefaultConfig. Refusals of KVS are returned as *Error.
-func Open(ctx context.Context, awsCfg aws.Config, cfg Config, log *slog.Logger) (*Session, error) {
-	stream, err := NewStream(awsCfg, cfg, log)
-	if err != nil {
-		return nil, err
-	}
-	stream.client.retryer = newRetryer(awsCfg)
-	return stream.open(ctx, stream.cfg.Start, false)
-}
-
-// mediaGetter is the one call of the media service that a session makes.
-type mediaGetter interface {
-	GetMedia(ctx context.Context, in *GetMediaInput) (*GetMediaOutput, error)
-}
-
-func open(ctx context.Context, client mediaGetter, id streamID, cfg Config, log *slog.Logger) (*Session, error) {
-	session, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+// newSession opens a session at start. ctx bounds the opening alone; the session lives until
+// it is closed.
+func newSession(ctx context.Context, client *mediaClient, id streamID, cfg Config, start source.StartSelector) (*session, error) {
+	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
-	out, err := client.GetMedia(session, getMediaInput(id, cfg.Start))
+	resp, err := client.getMedia(life, newMediaRequest(id, start))
 	if !stop() && err == nil {
-		_ = out.Payload.Close()
+		_ = resp.Body.Close()
 		err = ctx.Err()
 	}
 	if err != nil {
 		cancel(errClosed)
 		return nil, describe("GetMedia", id, err)
 	}
-	requestID, _ := awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
-	log.Debug("KVS session opened", "stream", id.name, "start", cfg.Start.Type, "request_id", requestID)
+	request := cmp.Or(requestID(resp.Header), "none")
+	cfg.Log.Debug("KVS session opened", "stream", id.name, "start", start.Type, "request_id", request)
 
 	body := &watchdog{
-		body:    out.Payload,
+		body:    resp.Body,
 		timeout: cfg.StallTimeout,
-		cause:   func() error { return context.Cause(session) },
+		cause:   func() error { return context.Cause(life) },
 		timer: time.AfterFunc(cfg.StallTimeout, func() {
 			cancel(fmt.Errorf("%w: no byte for %v", ErrStalled, cfg.StallTimeout))
 		}),
 	}
 	body.timer.Stop()
-	opened := out.Date
-	if opened.IsZero() {
+	opened, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
 		opened = time.Now()
 	}
-	return &Session{
+	return &session{
 		opened: opened,
-		name:   fmt.Sprintf("stream %s (request id %s)", id.name, cmp.Or(requestID, "none")),
+		name:   fmt.Sprintf("stream %s (request id %s)", id.name, request),
 		split:  payload.NewSplitter(body, payload.Config{Stream: id.name, MaxFragmentSize: cfg.MaxFragmentSize, Chunks: true}),
-		body:   out.Payload,
+		body:   resp.Body,
 		cancel: cancel,
 	}, nil
 }
 
 // Next implements source.Source. A cancelled ctx ends the session, for what was
 // being read of a fragment is lost.
-func (s *Session) Next(ctx context.Context) (*media.Fragment, error) {
+func (s *session) Next(ctx context.Context) (*media.Fragment, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -123,21 +105,21 @@ func (s *Session) Next(ctx context.Context) (*media.Fragment, error) {
 }
 
 // end closes the session and returns err, now and from every later Next.
-func (s *Session) end(err error) error {
+func (s *session) end(err error) error {
 	s.err = err
 	_ = s.Close()
 	return err
 }
 
 // OpenedAt is when the session began, by the service's clock, to the second.
-func (s *Session) OpenedAt() time.Time { return s.opened }
+func (s *session) OpenedAt() time.Time { return s.opened }
 
-// BytesRead implements source.Source.
-func (s *Session) BytesRead() int64 { return s.split.BytesRead() }
+// Stats implements source.Source.
+func (s *session) Stats() source.Stats { return source.Stats{BytesRead: s.split.BytesRead()} }
 
 // Close implements source.Source. It may be called while Next is waiting, too, which
 // then returns.
-func (s *Session) Close() error {
+func (s *session) Close() error {
 	s.close.Do(func() {
 		s.cancel(errClosed) // first: it is what wakes a waiting read
 		_ = s.body.Close()  // says nothing that matters about a response that is given up

@@ -111,8 +111,22 @@ func fromEarliest(url string) Config {
 	return Config{Stream: "cam", EndpointURL: url, Start: source.StartSelector{Type: source.StartEarliest}}
 }
 
+// openSession opens the one session that cfg names.
+func openSession(ctx context.Context, awsCfg aws.Config, cfg Config) (*session, error) {
+	cfg.AWS = awsCfg
+	d, err := newDialer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s, err := d.Dial(ctx, d.cfg.Start, false)
+	if err != nil {
+		return nil, err
+	}
+	return s.(*session), nil
+}
+
 // readAll reads a session to its end and closes it.
-func readAll(t *testing.T, s *Session) []*media.Fragment {
+func readAll(t *testing.T, s *session) []*media.Fragment {
 	t.Helper()
 	defer s.Close()
 	var fragments []*media.Fragment
@@ -147,7 +161,7 @@ func TestEachSelectorStartsAtItsFragment(t *testing.T) {
 	for _, c := range cases {
 		for _, stream := range []string{"cam", emulator.StreamARN("cam")} {
 			t.Run(fmt.Sprintf("%s %v of %s", c.start.Type, c.start.Timestamp, stream), func(t *testing.T) {
-				s, err := Open(t.Context(), awsConfig(), Config{Stream: stream, EndpointURL: e.url, Start: c.start}, quiet)
+				s, err := openSession(t.Context(), awsConfig(), Config{Stream: stream, EndpointURL: e.url, Start: c.start})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -161,7 +175,7 @@ func TestEachSelectorStartsAtItsFragment(t *testing.T) {
 						t.Errorf("fragment %d is %s %s of %v", i, f.Stream, f.Number, f.ProducerTime)
 					}
 				}
-				if n := s.BytesRead(); n != int64(len(savedPayload())/chunkCount*len(fragments)) {
+				if n := s.Stats().BytesRead; n != int64(len(savedPayload())/chunkCount*len(fragments)) {
 					t.Errorf("%d bytes read", n)
 				}
 				if _, err := s.Next(t.Context()); !errors.Is(err, io.EOF) {
@@ -182,7 +196,7 @@ func TestAnARNGoesToItsOwnRegion(t *testing.T) {
 	for _, region := range []string{"", "eu-central-1"} {
 		awsCfg := awsConfig()
 		awsCfg.Region = region
-		s, err := Open(t.Context(), awsCfg, cfg, quiet)
+		s, err := openSession(t.Context(), awsCfg, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +229,7 @@ func TestRealRecordingsArriveWhole(t *testing.T) {
 			}
 			cfg := fromEarliest(e.url)
 			cfg.Stream = "real"
-			s, err := Open(t.Context(), awsConfig(), cfg, quiet)
+			s, err := openSession(t.Context(), awsConfig(), cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,7 +251,7 @@ func TestBytesMayComeOneByOne(t *testing.T) {
 	byByte := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		emulator.Handler().ServeHTTP(&byteWriter{ResponseWriter: w}, r)
 	}))
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(byByte.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(byByte.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +306,7 @@ func TestASilentConnectionIsAStall(t *testing.T) {
 	e := mediaServer(t, sendAndHang(half))
 	cfg := fromEarliest(e.url)
 	cfg.StallTimeout = 30 * time.Millisecond
-	s, err := Open(t.Context(), awsConfig(), cfg, quiet)
+	s, err := openSession(t.Context(), awsConfig(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +340,7 @@ func TestCancellingEndsAWaitingRead(t *testing.T) {
 				close(reading)
 				hang(w, r)
 			})
-			s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+			s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -348,7 +362,7 @@ func TestCancellingEndsAWaitingRead(t *testing.T) {
 
 func TestClosingEndsAWaitingRead(t *testing.T) {
 	e := mediaServer(t, sendAndHang(chunk(0)))
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +389,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	if _, err := Open(ctx, awsConfig(), fromEarliest(e.url), quiet); !errors.Is(err, context.Canceled) {
+	if _, err := openSession(ctx, awsConfig(), fromEarliest(e.url)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
 	e.gone()
@@ -384,7 +398,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 func TestASessionOutlivesTheContextThatOpenedIt(t *testing.T) {
 	_, e := emulate(t, kvstest.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err := Open(ctx, awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(ctx, awsConfig(), fromEarliest(e.url))
 	cancel()
 	if err != nil {
 		t.Fatal(err)
@@ -400,7 +414,7 @@ func TestABrokenConnectionIsNoEnd(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -425,7 +439,7 @@ func TestAnErrorTagEndsTheSession(t *testing.T) {
 		w.Header().Set("X-Amzn-RequestId", "req-7")
 		_, _ = w.Write(slices.Concat(chunk(0), kvstest.AppendChunk(nil, kvstest.Chunk{FragmentNumber: number(1), ErrorID: 4501, ErrorCode: "KEY_DISABLED"})))
 	})
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,7 +458,7 @@ func TestALostFragmentIsAGapAndTheSessionGoesOn(t *testing.T) {
 	e := mediaServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write(slices.Concat(kvstest.AppendChunk(nil, kvstest.Chunk{FragmentNumber: number(0), ErrorID: 4000}), chunk(1)))
 	})
-	s, err := Open(t.Context(), awsConfig(), fromEarliest(e.url), quiet)
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
 	if err != nil {
 		t.Fatal(err)
 	}

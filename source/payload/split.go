@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
+	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -194,9 +195,7 @@ func NewSplitter(r io.Reader, cfg Config) *Splitter {
 	if cfg.MaxFragmentSize == 0 {
 		cfg.MaxFragmentSize = defaultFragmentSize
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg.Log = logging.OrSilent(cfg.Log)
 	input := &meter{in: r}
 	return &Splitter{
 		stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), strict: cfg.Chunks, cfg: cfg, log: cfg.Log,

@@ -1,0 +1,89 @@
+package sinktest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/storetest"
+)
+
+// ForStore returns the harness of the sink of package sink on an empty store. change may change the
+// sink's settings; nil leaves the defaults.
+func ForStore(tb testing.TB, h storetest.Harness, change func(*sink.Config)) Harness {
+	tb.Helper()
+	config := sink.DefaultConfig()
+	config.Name = "thumbs"
+	if change != nil {
+		change(&config)
+	}
+	trouble := &Trouble{}
+	out, err := sink.New(config, Store(h.Store, trouble), sink.Options{RunID: "run-7"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	objects := func(ctx context.Context) (map[string][]byte, error) { return Objects(ctx, h) }
+	return Harness{
+		Open:    func(string) pipeline.Sink { return out.NewWriter() },
+		Objects: objects,
+		Images: func(ctx context.Context) (map[string][]byte, error) {
+			all, err := objects(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return recorded(all)
+		},
+		Unfinished: h.Unfinished,
+		Trouble:    trouble,
+	}
+}
+
+// Objects returns all objects of a store.
+func Objects(ctx context.Context, h storetest.Harness) (map[string][]byte, error) {
+	keys, err := h.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]byte{}
+	for _, key := range keys {
+		if all[key], err = h.Get(ctx, key); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// recorded returns the images that manifest parts name, by ID. A record that does not fit its object is
+// an error.
+func recorded(objects map[string][]byte) (map[string][]byte, error) {
+	images := map[string][]byte{}
+	for key, part := range objects {
+		if !strings.HasSuffix(key, ".jsonl") {
+			continue
+		}
+		for line := range bytes.Lines(part) {
+			var r sink.ManifestRecord
+			if err := json.Unmarshal(line, &r); err != nil {
+				return nil, fmt.Errorf("read %s: %w", key, err)
+			}
+			body, there := objects[r.Key]
+			if !there {
+				return nil, fmt.Errorf("%s names %s: %w", key, r.Key, fs.ErrNotExist)
+			}
+			if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != r.SHA256 || int64(len(body)) != r.Bytes {
+				return nil, fmt.Errorf("%s names %s with another size or digest", key, r.Key)
+			}
+			images[ID(media.FrameInfo{Stream: r.Stream, FragmentNumber: r.FragmentNumber, Index: r.FrameIndex})] = body
+		}
+	}
+	return images, nil
+}

@@ -1,0 +1,71 @@
+package kvs
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// endpointAge is how long a data endpoint is used (Developer Guide, Quotas, advises to
+// ask again after some 45 min).
+const endpointAge = 45 * time.Minute
+
+// dialer opens sessions of one stream, one after the other. It keeps the data endpoint
+// and what it has learned of the service's clock from one to the next. It is used by
+// one goroutine at a time.
+type dialer struct {
+	id     streamID
+	cfg    Config
+	client *mediaClient
+	// fetched is when the endpoint was asked for, zero when there is none.
+	fetched time.Time
+	// denied reports whether the last call was refused for its credentials.
+	denied bool
+}
+
+var _ source.Dialer = (*dialer)(nil)
+
+// newDialer returns a dialer, which has made no call yet.
+func newDialer(cfg Config) (*dialer, error) {
+	cfg, id, err := cfg.complete("open stream")
+	if err != nil {
+		return nil, err
+	}
+	return &dialer{id: id, cfg: cfg, client: newMediaClient(cfg.AWS, cfg.HeaderTimeout, cfg.Log.With("stream", id.name))}, nil
+}
+
+// Dial implements source.Dialer: it makes one GetMedia call, and asks for the data
+// endpoint before it when there is none, when it is 45 min old and when refresh is
+// set. Refusals of KVS are returned as *Error.
+func (d *dialer) Dial(ctx context.Context, start source.StartSelector, refresh bool) (source.Source, error) {
+	session, err := d.call(ctx, start, refresh)
+	var refused *Error
+	d.denied = errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden)
+	if err != nil {
+		return nil, err
+	}
+	return session, nil
+}
+
+// call makes the calls that open a session. The credentials of each are asked for
+// anew; those that were refused must not come out of the cache again.
+func (d *dialer) call(ctx context.Context, start source.StartSelector, refresh bool) (*session, error) {
+	if cache, ok := d.cfg.AWS.Credentials.(*aws.CredentialsCache); ok && d.denied {
+		cache.Invalidate()
+	}
+	if refresh || time.Since(d.fetched) >= endpointAge {
+		d.fetched = time.Time{}
+		endpoint, err := dataEndpoint(ctx, d.cfg.AWS, d.id, d.cfg.EndpointURL)
+		if err != nil {
+			return nil, err
+		}
+		d.client.at(endpoint)
+		d.fetched = time.Now()
+	}
+	return newSession(ctx, d.client, d.id, d.cfg, start)
+}

@@ -1,0 +1,97 @@
+// Package kvs reads streams of Amazon Kinesis Video Streams: live, from their archive, or from
+// the archive on into the live stream.
+//
+// Open returns a source.Source of one stream, whatever its mode:
+//
+//	src, err := kvs.Open(ctx, kvs.Config{Stream: "front-door"})
+//	if err != nil {
+//		return err
+//	}
+//	defer src.Close()
+//	for {
+//		fragment, err := src.Next(ctx)
+//		...
+//	}
+//
+// It reads over as many sessions and calls as it takes, tries again what may pass, and keeps
+// within the quotas of the service. List lists an archive without reading media, and
+// ListStreams finds the streams of an account. What KVS refuses is an *Error.
+//
+// The package is the only importer of the AWS SDK's video services.
+package kvs
+
+import (
+	"context"
+	"iter"
+
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// Open returns a source of the stream that cfg names. Its first Next makes the first call to
+// the service, so that what the service refuses is an error of Next. ctx bounds only the
+// loading of the AWS configuration, which happens when cfg.AWS has no credentials. The caller
+// closes the source.
+func Open(ctx context.Context, cfg Config) (source.Source, error) {
+	cfg, err := cfg.withChain(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Fragments) > 0 {
+		cfg.Mode, cfg.Start, cfg.End = source.ModeArchive, source.StartSelector{}, source.End{}
+	}
+	src, err := open(cfg.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	return source.WithEnd(source.WithTags(src, cfg.Tags), cfg.End, cfg.Start.Clock()), nil
+}
+
+// open returns the source of the mode. cfg has no zero fields.
+func open(cfg Config) (source.Source, error) {
+	archive := func(after source.Place) (source.Source, error) {
+		within := rangeOf(cfg)
+		if after.Number != "" {
+			within.After = after
+		}
+		return newArchive(cfg, within)
+	}
+	if cfg.Mode == source.ModeArchive {
+		return archive(source.Place{})
+	}
+	d, err := newDialer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	live := func(start source.StartSelector) source.Source {
+		return source.NewLive(d, source.LiveConfig{Stream: d.id.name, Start: start, Log: cfg.Log})
+	}
+	if cfg.Mode == source.ModeLive {
+		return live(cfg.Start), nil
+	}
+	return source.NewCrossing(source.CrossingConfig{
+		Stream: d.id.name, Start: cfg.Start, Archive: archive, Live: live, Log: cfg.Log,
+	}), nil
+}
+
+// List lists the fragments of an archive that cfg names, in the order in which Open reads them,
+// and asks for no media: from cfg.Start to cfg.End.Timestamp, or in mode auto up to now. The
+// other limits of cfg.End, and cfg.Tags, do not apply, as only reading tells. Parts of the
+// archive are listed as they are needed, so that memory does not grow with the range. The first
+// error ends the list. Of cfg.Fragments only the numbers are known, as KVS lists no single ones.
+func List(ctx context.Context, cfg Config) iter.Seq2[ArchivedFragment, error] {
+	return func(yield func(ArchivedFragment, error) bool) {
+		cfg, err := cfg.withChain(ctx)
+		if err != nil {
+			yield(ArchivedFragment{}, err)
+			return
+		}
+		cfg = cfg.withDefaults()
+		a, err := newArchive(cfg, rangeOf(cfg))
+		if err != nil {
+			yield(ArchivedFragment{}, err)
+			return
+		}
+		defer a.Close()
+		a.listed(ctx)(yield)
+	}
+}

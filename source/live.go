@@ -1,0 +1,379 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/internal/wait"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
+)
+
+// Dialer opens sessions of one stream. A session ends with io.EOF when the service
+// ends it; the stream may go on all the same.
+type Dialer interface {
+	// Dial opens a session that starts at start. It makes one call and does not try
+	// again. With refresh it first gets fresh credentials and a fresh data endpoint.
+	// ctx bounds only the opening. The caller closes the session. It may do so while
+	// Next is waiting, which then returns.
+	Dial(ctx context.Context, start StartSelector, refresh bool) (Source, error)
+}
+
+// LiveConfig are the settings of a Live.
+type LiveConfig struct {
+	// Stream is the stream's name, for logs, errors and gaps.
+	Stream string
+	// Start is where the first session starts.
+	Start StartSelector
+	// Log receives what happens to sessions; nil discards it.
+	Log *slog.Logger
+}
+
+// Live is a Source that reads one stream over as many sessions as it takes. KVS ends
+// every GetMedia session: after 3 s without media, and always after about 45 min.
+// Live itself ends only when the stream cannot be read any more.
+//
+// Next returns every fragment once and in order. A new session starts after the last
+// fragment that was returned, by number. Fragments whose numbers are not greater are
+// dropped; if they come with other media than before, they are gaps. A fragment is read
+// again when it ended early, made no sense, or was replaced by a temporary error. When
+// that happens three times at the same place, Next returns the fragment as far as it
+// goes (Cut), or a gap, and reading continues after it.
+//
+// NOW is asked for only once, as asking again would skip what came in between. Until a
+// fragment has come, later sessions start at the time of the first one
+// (SERVER_TIMESTAMP, on the service's clock).
+//
+// After a session that brought something, the next one is opened at once. After any other,
+// and after an error tag, it is opened after a delay that grows from 1 s to 30 s. There are
+// never more than 4 calls a second. VerdictOf decides which errors are tried again, how
+// often, and which end the stream.
+//
+// When the producer's clock jumps ahead between two fragments, there are two cases. If the
+// service could be reached all the time, nothing was lost: the producer has paused, which is
+// logged and counted in Stats. If a session broke or could not be opened in between, media
+// may have expired unread: that is a gap between the two fragments. A jump back is no loss:
+// the producer was restarted or repeats itself.
+//
+// Stats and Close may be called while Next is waiting, which Close ends.
+type Live struct {
+	dialer Dialer
+	cfg    LiveConfig
+	log    *slog.Logger
+	calls  limiter
+
+	reconnects, pauses atomic.Int64
+	reach              Reaching
+	sessions           *relay
+
+	// The rest is used only by the goroutine that calls Next.
+	ready []result
+	// over is what Next returns from now on.
+	over error
+
+	position
+	trouble trouble
+	clock   continuity
+	recent  recent
+	// held is a fragment that may not be whole yet. It is returned as soon as more
+	// follows it in the same session.
+	held *media.Fragment
+	// begun is the fragment inside which a session ended, and which is read again.
+	begun *media.Fragment
+	// lost is the number of the last gap.
+	lost string
+	// flowed reports whether the session brought something, idle whether the last ones
+	// did not, unsure whether the service was out of reach since the last fragment.
+	flowed, idle, unsure bool
+	// refresh and delay are for the next call.
+	refresh bool
+	delay   time.Duration
+	// taken is the number of bytes in the session's fragments; -1 if it also brought
+	// something else.
+	taken int64
+	// refused reports whether the last call was refused.
+	refused bool
+	// fruitless is the number of sessions and calls in a row that brought nothing.
+	fruitless int
+	// failing is the kind of the last error, and how often it came in a row.
+	failing struct {
+		what  string
+		times int
+	}
+}
+
+var _ Source = (*Live)(nil)
+
+// NewLive returns a source that reads a stream over all sessions that d opens. It
+// opens the first one in its first Next.
+func NewLive(d Dialer, cfg LiveConfig) *Live {
+	return &Live{
+		dialer: d, cfg: cfg, log: logging.OrSilent(cfg.Log).With("stream", cfg.Stream),
+		position: begin(cfg.Start), sessions: newRelay(),
+	}
+}
+
+// Next implements Source. It waits for as long as the stream brings nothing. After ctx
+// was cancelled, it may be called again with another one.
+func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.sessions.life, cancel)()
+	for {
+		switch {
+		case l.sessions.closed():
+			return nil, fmt.Errorf("read stream %s: %w", l.cfg.Stream, fs.ErrClosed)
+		case len(l.ready) > 0:
+			r := l.ready[0]
+			l.ready[0] = result{} // or the array would hold on to the fragment
+			l.ready = l.ready[1:]
+			return r.fragment, r.err
+		case l.over != nil:
+			return nil, l.over
+		case ctx.Err() != nil:
+			return nil, l.interrupted(ctx.Err())
+		}
+		session := l.sessions.source()
+		if session == nil {
+			l.connect(waiting)
+			continue
+		}
+		f, err := session.Next(waiting)
+		if err == nil || waiting.Err() == nil {
+			l.handle(f, err)
+		}
+	}
+}
+
+// interrupted hangs up and returns the error of a Next that was cancelled.
+func (l *Live) interrupted(cause error) error {
+	inside := false
+	if s := l.sessions.source(); s != nil {
+		inside = l.taken >= 0 && s.Stats().BytesRead > l.taken
+	}
+	l.hangUp()
+	err := fmt.Errorf("read stream %s: %w", l.cfg.Stream, cause)
+	switch {
+	case l.begun != nil:
+		return &UnfinishedError{Fragment: l.begun, Err: err}
+	case inside:
+		return &UnfinishedError{Gap: payload.NewGap(l.cfg.Stream, "", errSilent, 0), Err: err}
+	}
+	return err
+}
+
+// connect opens the next session when its time has come.
+func (l *Live) connect(ctx context.Context) {
+	if wait.Sleep(ctx, l.delay) != nil || l.calls.wait(ctx) != nil {
+		return
+	}
+	start := l.selector()
+	session, err := l.dialer.Dial(ctx, start, l.refresh)
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			_ = session.Close() // nothing of it was wanted
+		}
+	case err != nil:
+		l.log.Debug("session refused", "start", start.Type, "error", err)
+		l.failed(err)
+		l.refused = true
+		l.scheduleRedial()
+	default:
+		l.adopt(session, start)
+	}
+}
+
+// adopt makes a session the one that is read.
+func (l *Live) adopt(session Source, start StartSelector) {
+	if !l.sessions.use(session) {
+		return
+	}
+	l.refresh, l.flowed, l.delay = false, false, 0
+	l.taken = 0
+	if l.refused { // what has failed inside a session is judged by what this one brings
+		l.refused = false
+		l.reach.Back()
+	}
+	if l.opened {
+		l.reconnects.Add(1)
+		l.log.Debug("stream opened again", "start", start.Type, "after", l.last)
+		return
+	}
+	l.log.Info("stream opened", "start", start.Type)
+	l.noteOpened(session)
+}
+
+// hangUp closes the session.
+func (l *Live) hangUp() {
+	if l.held != nil && !l.seen(l.held.Number) {
+		l.begun = l.held
+	}
+	l.held = nil
+	l.sessions.leave()
+}
+
+// handle decides what to do with what a session has brought.
+func (l *Live) handle(f *media.Fragment, err error) {
+	var gap *media.GapError
+	if err != nil {
+		l.taken = -1
+	} else if l.taken >= 0 {
+		l.taken += int64(len(f.MKV))
+	}
+	switch {
+	case err == nil && f.Damage != "" && !l.seen(f.Number) && l.trouble.again(f.Number, anywhere):
+		// What came may have been spoiled on the way, and be whole when it is read again.
+		l.release()
+		l.log.Warn("fragment is damaged, reading it again", "fragment", f.Number, "error", f.Damage)
+		l.remember(f)
+		l.hangUp()
+		l.scheduleRedial()
+	case err == nil && f.Damage != "":
+		l.release()
+		l.accept(f)
+	case err == nil:
+		l.release()
+		if f.Cut || f.ContinuationToken == "" {
+			l.held = f
+			return
+		}
+		l.accept(f)
+	case errors.Is(err, payload.ErrCutHeader):
+		// The end of the session comes next, and the next one reads it again.
+	case errors.As(err, &gap):
+		l.release()
+		l.handleGap(gap)
+	default:
+		l.sessionOver(err)
+	}
+}
+
+// release accepts the fragment that was held: it is whole, as more follows it.
+func (l *Live) release() {
+	if f := l.held; f != nil {
+		l.held = nil
+		l.accept(f)
+	}
+}
+
+// accept queues a fragment for Next, unless it was returned before.
+func (l *Live) accept(f *media.Fragment) {
+	if l.seen(f.Number) {
+		if _, other := l.recent.compare(f); other {
+			l.reportGap(f.Number, errConflict)
+			return
+		}
+		l.log.Debug("fragment dropped, it was already read", "fragment", f.Number, "after", l.last)
+		return
+	}
+	if l.idle {
+		l.log.Info("stream active again", "fragment", f.Number, "producer_time", f.ProducerTime)
+	}
+	from, how := l.clock.follow(f)
+	switch {
+	case how == jumpAhead && l.unsure:
+		l.reportGap("", fmt.Errorf("no media from %s to %s, before fragment %s: %w", stamp(from), stamp(f.ProducerTime), f.Number, errOutage))
+	case how == jumpAhead:
+		l.pauses.Add(1)
+		l.log.Info("producer has paused", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
+	case how == jumpBack:
+		l.log.Debug("the producer's clock went back", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
+	}
+	l.recent.note(f)
+	l.ready = append(l.ready, result{fragment: f})
+	l.advance(f.Number)
+	l.lastServer = f.ServerTime
+	l.unsure, l.idle = false, false
+	l.reach.Back()
+}
+
+// stamp writes a time for people, to the millisecond.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// advance makes a fragment the last one that was returned or given up.
+func (l *Live) advance(number string) {
+	l.position.advance(number)
+	l.begun = nil
+	l.trouble, l.flowed, l.fruitless = trouble{}, true, 0
+}
+
+// reportGap queues a gap, one for each number.
+func (l *Live) reportGap(number string, cause error) {
+	if number != "" && number == l.lost {
+		return
+	}
+	l.lost = number
+	l.ready = append(l.ready, result{err: payload.NewGap(l.cfg.Stream, number, cause, 0)})
+}
+
+// sessionOver is called when the session has ended with err.
+func (l *Live) sessionOver(err error) {
+	held, place := l.held, l.sessions.source().Stats().BytesRead
+	l.hangUp()
+	// An error about the fragment itself is counted as such.
+	if held != nil && !l.seen(held.Number) && held.Number != fragmentOf(err) {
+		if l.trouble.again(held.Number, place) {
+			l.log.Debug("session ended inside a fragment, reading it again", "fragment", held.Number)
+			l.remember(held)
+		} else {
+			l.accept(held)
+		}
+	}
+	var tag *payload.ErrorTag
+	if errors.Is(err, io.EOF) {
+		l.failing.what = ""
+		l.reach.Back()
+		l.ended()
+	} else {
+		l.failed(err)
+	}
+	if errors.As(err, &tag) {
+		l.flowed = false // an error of the service is waited out, whatever came before it
+	}
+	if l.over != nil && held != nil {
+		l.accept(held) // there is no session that could bring the rest
+	}
+	l.scheduleRedial()
+}
+
+// ended logs that the service has ended a session.
+func (l *Live) ended() {
+	if l.flowed || l.idle {
+		l.log.Debug("session ended, opening the next one", "after", l.last)
+		return
+	}
+	l.idle = true
+	l.log.Info("stream is idle, waiting for media", "after", l.last)
+}
+
+// scheduleRedial sets the delay before the next call.
+func (l *Live) scheduleRedial() {
+	if l.flowed {
+		l.delay, l.flowed = 0, false
+		return
+	}
+	l.delay = backoff(l.fruitless)
+	l.fruitless++
+}
+
+// Stats implements Source, over all sessions. An error of the service counts until a session
+// is open again, or brings something if the error came inside one.
+func (l *Live) Stats() Stats {
+	return Stats{
+		BytesRead:  l.sessions.stats().BytesRead,
+		Reconnects: int(l.reconnects.Load()),
+		Pauses:     int(l.pauses.Load()),
+		Reach:      l.reach.Reach(),
+	}
+}
+
+// Close implements Source.
+func (l *Live) Close() error { return l.sessions.close() }
