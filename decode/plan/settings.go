@@ -209,3 +209,20 @@ type Output struct {
 	// Fast reports whether it takes pictures that are decoded without the loop filter.
 	Fast bool
 }
+
+// SkipFrame says which frames the decoder may leave out.
+type SkipFrame string
+
+// The values of skip_frame. Auto leaves out the most that still gives every
+// sampled frame.
+const (
+	SkipAuto   SkipFrame = "auto"
+	SkipNone   SkipFrame = "none"
+	SkipNonRef SkipFrame = "nonref"
+	SkipNonKey SkipFrame = "nonkey"
+)
+
+// Values returns the values of skip_frame.
+func (SkipFrame) Values() []string {
+	return setting.Texts(SkipAuto, SkipNone, SkipNonRef, SkipNonKey)
+}
