@@ -1,36 +1,39 @@
 package h26x
 
-// AVCSPS is what is read of a sequence parameter set (ITU-T H.264, 7.3.2.1.1).
+// AVCSPS holds the parts of a sequence parameter set of H.264 that matter before decoding (ITU-T H.264, 7.3.2.1.1).
 type AVCSPS struct {
-	size pictureSize // nothing where the set cannot be read
+	size pictureSize // the zero value if the set cannot be read
 	// level is level_idc: ten times the level's number. lowLevel is constraint_set3_flag, which makes 1b of level 1.1.
 	level    uint32
 	lowLevel bool
-	// chroma: there are weights for chroma (ChromaArrayType is not 0). separate: each colour is
+	// chroma reports whether there are weights for chroma (ChromaArrayType is not 0), separate whether each colour is
 	// coded like a picture of its own.
 	chroma, separate bool
-	// FramesOnly: there are no fields.
+	// FramesOnly reports whether no picture consists of fields.
 	FramesOnly bool
-	// The sizes in bits of frame_num and pic_order_cnt_lsb.
+	// OrderBits is the size in bits of pic_order_cnt_lsb, frameNumBits that of frame_num.
 	frameNumBits, OrderBits int
-	OrderType               uint32
-	// References is max_num_ref_frames. gaps: frame_num may jump.
+	// OrderType is pic_order_cnt_type.
+	OrderType uint32
+	// References is max_num_ref_frames, the number of reference pictures that a decoder keeps.
 	References uint32
-	Gaps       bool
+	// Gaps reports whether frame_num may jump.
+	Gaps bool
 }
 
-// AVCPPS is what is read of a picture parameter set (ITU-T H.264, 7.3.2.2).
-type AVCPPS struct {
+// avcPPS holds the parts of a picture parameter set that slice headers depend on (ITU-T H.264, 7.3.2.2).
+type avcPPS struct {
 	sps uint32
 	// active are the default sizes of the reference lists.
 	active [2]uint32
 
 	cabac, orderDelta, weighted, weightedB, deblocking bool
-	// goesOn: where the set should end, something else goes on, so it is none.
+	// goesOn reports whether more data follows where the set should end, so that it cannot be one.
 	goesOn bool
 }
 
-// ParseAVCSPS returns ok only for a set whose slice headers can be read.
+// ParseAVCSPS reads a sequence parameter set and its id. ok reports whether the slice headers that refer to it can be read: frames
+// coded in one layer, with picture order counts of type 0 or 2.
 func ParseAVCSPS(nal []byte) (id uint32, s AVCSPS, ok bool) {
 	b := BitReader{data: Unescape(nal[1:], len(nal))}
 	profile := b.Bits(8)
@@ -105,8 +108,8 @@ func (b *BitReader) scalingLists(chromaFormat uint32) {
 	}
 }
 
-// ParseAVCPPS returns ok only for a set whose slice headers can be read.
-func ParseAVCPPS(nal []byte) (id uint32, p AVCPPS, ok bool) {
+// parseAVCPPS reads a picture parameter set and its id. ok reports whether the slice headers that refer to it can be read.
+func parseAVCPPS(nal []byte) (id uint32, p avcPPS, ok bool) {
 	b := BitReader{data: Unescape(nal[1:], len(nal))}
 	id, p.sps = b.UE(), b.UE()
 	p.cabac = b.Bit() == 1

@@ -2,22 +2,28 @@ package h26x
 
 import "slices"
 
-// AVCSliceHeader is what is read of a slice header (ITU-T H.264, 7.3.3).
+// AVCSliceHeader holds the parts of a slice header of H.264 that tell its references (ITU-T H.264, 7.3.3).
 type AVCSliceHeader struct {
+	// SPS is the sequence parameter set in force.
 	SPS AVCSPS
-
+	// IDR reports whether the picture is an IDR picture, Referred whether others refer to it, First whether the slice is the first of
+	// its picture.
 	IDR, Referred, First bool
-	Kind                 uint32 // slice_type modulo 5
-	FrameNum             int32
+	// Kind is AVCSliceP, AVCSliceB or AVCSliceI: slice_type modulo 5.
+	Kind uint32
+	// FrameNum is frame_num.
+	FrameNum int32
+	// OrderLSB is pic_order_cnt_lsb, OrderDelta delta_pic_order_cnt_bottom.
 	OrderLSB, OrderDelta int32
-	// Active is num_ref_idx_active of both lists, 0 where there is no list.
+	// Active is the size of both reference lists, 0 where there is no list.
 	Active [2]uint32
-	// Changes are the modifications of the lists, as differences of picture numbers.
+	// Changes are the modifications of both lists, as differences of picture numbers.
 	Changes [2][]int32
-	// Adaptive reports whether unmarked (differences of picture numbers) replaces the sliding window.
+	// Adaptive reports whether the header itself names the pictures that are no longer references: Unmarked, as differences of
+	// picture numbers. Otherwise the oldest one leaves (the sliding window).
 	Adaptive bool
 	Unmarked []int32
-	// LongTerm: there is more about long-term references, or about all (reset).
+	// LongTerm reports whether the header handles long-term references, which are not returned; Reset whether it drops all references.
 	LongTerm, Reset bool
 }
 
@@ -31,10 +37,10 @@ const (
 // maxActive is the most entries of a reference list (ITU-T H.264, 7.4.3).
 const maxActive = 32
 
-// MaxNum is MaxFrameNum (7.4.2.1.1).
+// MaxNum returns MaxFrameNum, where frame_num starts again at 0 (7.4.2.1.1).
 func (h *AVCSliceHeader) MaxNum() int32 { return 1 << h.SPS.frameNumBits }
 
-// Number is the PicNum of a reference (8.2.4.1).
+// Number returns the PicNum of a reference with the given frame_num, seen from this slice (8.2.4.1).
 func (h *AVCSliceHeader) Number(frameNum int32) int32 {
 	if frameNum > h.FrameNum {
 		return frameNum - h.MaxNum()
@@ -42,8 +48,8 @@ func (h *AVCSliceHeader) Number(frameNum int32) int32 {
 	return frameNum
 }
 
-// slice reads the header of a slice, and returns the unit with no more than that: its data
-// is such that a decoder which is given it knows at once that it is none.
+// AVCSlice reads the header of a slice of H.264. head is the slice without its data: what follows the header is such that a
+// decoder finds at once that there is nothing to decode.
 func (r *HeaderReader) AVCSlice(nal []byte) (h AVCSliceHeader, head []byte, ok bool) {
 	const usual, longest = 64, 2048 // the latter with both weight tables
 	if h, head, ok = r.sliceWithin(nal, usual); !ok && len(nal) > usual {
@@ -89,7 +95,7 @@ func (r *HeaderReader) sliceWithin(nal []byte, most int) (h AVCSliceHeader, head
 }
 
 // lists reads the sizes of the reference lists and what changes them (7.3.3.1).
-func (h *AVCSliceHeader) lists(b *BitReader, pps AVCPPS) bool {
+func (h *AVCSliceHeader) lists(b *BitReader, pps avcPPS) bool {
 	if h.Kind == AVCSliceI {
 		return true
 	}
@@ -136,7 +142,7 @@ func (h *AVCSliceHeader) lists(b *BitReader, pps AVCPPS) bool {
 }
 
 // weights passes over the table of weights (7.3.3.2).
-func (h *AVCSliceHeader) weights(b *BitReader, pps AVCPPS) bool {
+func (h *AVCSliceHeader) weights(b *BitReader, pps avcPPS) bool {
 	if !(h.Kind == AVCSliceP && pps.weighted || h.Kind == AVCSliceB && pps.weightedB) {
 		return true
 	}

@@ -10,14 +10,14 @@ type Field struct {
 // these refer to.
 type FieldReader struct {
 	sps map[uint32]AVCSPS
-	pps map[uint32]AVCPPS
+	pps map[uint32]avcPPS
 	// some reports whether one of the sequences has pictures of fields.
 	some bool
 }
 
 // NewFieldReader returns a reader that knows of no parameter sets.
 func NewFieldReader() *FieldReader {
-	return &FieldReader{sps: map[uint32]AVCSPS{}, pps: map[uint32]AVCPPS{}}
+	return &FieldReader{sps: map[uint32]AVCSPS{}, pps: map[uint32]avcPPS{}}
 }
 
 // ReadSet reads a parameter set; other NAL units are passed over.
@@ -28,7 +28,7 @@ func (r *FieldReader) ReadSet(nal []byte) {
 		r.sps[id] = s
 		r.some = r.some || !s.FramesOnly && s.frameNumBits > 0
 	case AVCTypePPS:
-		id, p, _ := ParseAVCPPS(nal)
+		id, p, _ := parseAVCPPS(nal)
 		r.pps[id] = p
 	}
 }

@@ -11,7 +11,7 @@ const (
 	maxCadenceFrames = 4096
 )
 
-// Precedes returns when a frame before the first of these was taken, or would have been.
+// Precedes returns the time of the frame before the first of these, or the time that such a frame would have had.
 //
 // The distance to the next frame is not enough: times are rounded, and 33 ms are sometimes 34.
 // So it looks for the cadence that explains the most frames from the first on, which leaves

@@ -34,17 +34,18 @@ const (
 	frameBytes = 256
 )
 
-// Chain is what a fragment has to do with the ones around it.
+// Chain links a fragment to the ones around it.
 type Chain struct {
-	// After is the fragment whose decoder goes on with this one; nil for a new decoder.
+	// After gives the decoder of the fragment before, which continues with this one; nil if a new decoder is needed.
 	After *Link
-	// Lead are the fragments that a new decoder must have seen.
+	// Lead are the fragments that a new decoder must decode first, in order.
 	Lead []Lead
-	// Next takes the decoder when the fragment is done; nil when nobody wants it.
+	// Next takes the decoder when the fragment is decoded; nil if no fragment needs it.
 	Next *Link
 }
 
-// Before waits for the decoder that goes on with the fragment, which is then the caller's; nil when there is none.
+// Before waits for the decoder of the fragment before, which then belongs to the caller. It returns nil if there is none, and the
+// context's error if that ends first.
 func (pl *Plan) Before(ctx context.Context) (Decoder, error) {
 	if pl.Chain == nil || pl.Chain.After == nil {
 		return nil, nil
@@ -52,7 +53,7 @@ func (pl *Plan) Before(ctx context.Context) (Decoder, error) {
 	return pl.Chain.After.take(ctx)
 }
 
-// letLeads lets go of the fragments to lead up with.
+// ReleaseLeads lets go of the media of the fragments in Chain.Lead, which must not be used afterwards.
 func (pl *Plan) ReleaseLeads() {
 	if pl.Chain == nil {
 		return
@@ -63,11 +64,10 @@ func (pl *Plan) ReleaseLeads() {
 	pl.Chain.Lead = nil
 }
 
-// Idle reports whether there is nothing to do: there are frames, and neither an output nor a
-// later fragment wants any.
+// Idle reports whether nothing has to be decoded: neither an output nor a later fragment needs any of the frames.
 func (pl *Plan) Idle() bool { return len(pl.Frames) > 0 && pl.Samples == 0 && pl.Next() == nil }
 
-// Next is the link that waits for the fragment's decoder, or nil.
+// Next returns the link that takes the fragment's decoder, or nil if no fragment needs it.
 func (pl *Plan) Next() *Link {
 	if pl.Chain == nil {
 		return nil
@@ -75,15 +75,17 @@ func (pl *Plan) Next() *Link {
 	return pl.Chain.Next
 }
 
-// Lead is a fragment that is decoded again, from one of its packets on.
+// Lead is an earlier fragment that a new decoder decodes first, although none of its frames is wanted.
 type Lead struct {
+	// Media is the fragment's media, valid until ReleaseLeads.
 	Media []byte
+	// From is the index of the first frame that is decoded.
+	From int
 	// plan has no chain: fragments do not keep those before them.
 	plan *Plan
-	From int
 }
 
-// Whole returns the plan of feeding all that later fragments may refer to, whatever was wanted of the fragment.
+// Whole returns a plan that feeds every picture which later fragments may refer to.
 func (l Lead) Whole() *Plan {
 	pl := *l.plan
 	pl.Frames = make([]Frame, len(l.plan.Frames))
@@ -94,8 +96,8 @@ func (l Lead) Whole() *Plan {
 	return &pl
 }
 
-// Matters reports whether later fragments may refer to picture k. What leads the first group misses its references, and
-// nobody needs it.
+// Matters reports whether later fragments may refer to picture k. The leading pictures of the first group lack their references,
+// and nothing refers to them.
 func (l Lead) Matters(k int) bool {
 	f := l.plan.Frames[k]
 	return !f.Leads || f.Group != l.plan.Frames[l.From].Group
@@ -249,7 +251,7 @@ func (h *past) remember(pl *Plan, f *media.Fragment, alone bool) {
 	}
 	kept := &Plan{Track: pl.Track, Frames: pl.Frames, blocks: pl.blocks, LengthSize: pl.LengthSize, hold: pl.hold}
 	pl.hold.take()
-	h.lead = append(h.lead, Lead{f.MKV, kept, from})
+	h.lead = append(h.lead, Lead{Media: f.MKV, From: from, plan: kept})
 	if h.leadBytes += len(f.MKV) + frameBytes*len(pl.Frames); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {
 		h.dropLead()
 	}

@@ -5,21 +5,22 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Form says how the packets and the codec data of a fragment fit together.
+// Form is the form in which a decoder needs the packets and the codec data of a fragment.
 type Form struct {
-	// CodecData is what the decoder gets as codec data.
+	// CodecData is what the decoder must be opened with.
 	CodecData string
-	// ByStream: codec data and packets go to the decoder as a byte stream, with start codes.
+	// ByStream reports whether codec data and packets must be a byte stream, with start codes.
 	ByStream bool
-	// InBand names the parameter sets in the packets, replaced that they take the place of others.
+	// InBand identifies the parameter sets in the packets; it is empty if there are none. Replaced reports whether some replace
+	// others: then the decoder cannot be used for another fragment.
 	InBand   string
 	Replaced bool
-	// Blocks is what the pictures consist of.
+	// Blocks describes the blocks that the pictures consist of.
 	Blocks Blocks
 }
 
 // formOf returns how packets of the form that the reader found are decoded: as they are, when the codec data
-// is of the same form and holds the parameter sets in force. H.265's sets are always changed (see withoutReordering).
+// is of the same form and holds the parameter sets in force. H.265's sets are always changed (see h26x.WithoutReordering).
 func formOf(t media.Track, r *nalReader, changed bool) Form {
 	form := Form{CodecData: string(t.CodecPrivate), InBand: r.sets.digest(), Replaced: r.sets.replaced()}
 	form.Blocks = blocksOf(t.CodecID, r.sets.begin, r.sets.inBand)
@@ -34,11 +35,11 @@ func (form *Form) useByteStream(sets [][]byte) {
 	form.CodecData, form.ByStream = string(h26x.AnnexB(sets)), true
 }
 
-// Blocks is what the pictures of a codec consist of: parts that are decoded whole or not at all.
+// Blocks describes the parts of a picture that are decoded whole or not at all.
 type Blocks struct {
-	// Side is that of the smallest blocks in pixels, 0 where libav itself knows which of them it decoded.
+	// Side is the side of the smallest blocks in pixels; 0 if libav itself reports which of them it decoded.
 	Side int
-	// Fields: a picture may consist of two fields.
+	// Fields reports whether a picture may consist of two fields.
 	Fields bool
 }
 
@@ -68,8 +69,8 @@ func blocksOf(codecID string, groups ...[][]byte) (b Blocks) {
 // hevcBlock returns the side of the coding tree blocks of a sequence.
 func hevcBlock(nal []byte) int {
 	const least, most = 4, 6 // log2 (7.4.3.2.1)
-	if _, s, _ := h26x.ParseHEVCSPS(nal); s.CtbBits >= least && s.CtbBits <= most {
-		return 1 << s.CtbBits
+	if _, s, _ := h26x.ParseHEVCSPS(nal); s.CTBBits >= least && s.CTBBits <= most {
+		return 1 << s.CTBBits
 	}
 	return smallestBlock
 }

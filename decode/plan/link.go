@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// Decoder is what a chain hands from fragment to fragment.
+// Decoder is a decoder that one fragment of a chain hands to the next.
 type Decoder interface {
-	// Free frees the decoder, when no fragment takes it.
+	// Free frees the decoder. It is called if no fragment takes it.
 	Free()
 }
 
@@ -17,13 +17,14 @@ type Link struct {
 
 	mu      sync.Mutex
 	decoder Decoder
-	// given reports whether give was called, released that nobody takes the decoder.
+	// given reports whether Give was called, released whether no fragment takes the decoder.
 	given, released bool
 }
 
 func newLink() *Link { return &Link{done: make(chan struct{})} }
 
-// Give hands a decoder on. Only the first call counts.
+// Give hands a decoder to the next fragment, which owns it from then on; nil means that there is none. Only the first call
+// counts.
 func (l *Link) Give(decoder Decoder) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -38,10 +39,10 @@ func (l *Link) Give(decoder Decoder) {
 	close(l.done)
 }
 
-// GiveUp records that there is no decoder to go on with, unless one was given.
+// GiveUp tells the next fragment that there is no decoder for it, unless one was given.
 func (l *Link) GiveUp() { l.Give(nil) }
 
-// take waits for the decoder, which is then the caller's.
+// take waits for the decoder, which then belongs to the caller.
 func (l *Link) take(ctx context.Context) (Decoder, error) {
 	select {
 	case <-ctx.Done():

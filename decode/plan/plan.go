@@ -24,50 +24,52 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Plan says what is wanted of one fragment and which packets must be decoded for
-// it. It is pure data: made in stream order, used by any worker.
+// Plan states which frames of one fragment are wanted, and which packets must be decoded for them. The planner makes it in
+// stream order; any goroutine may use it afterwards. Its exported fields must not be changed.
+//
+// The plan of a fragment whose last frame may be the nearest to a requested time is completed later (see Pending). Until then
+// it is not known which frames are wanted and which packets are fed.
 type Plan struct {
 	// Track is the video track; hasVideo is false when there is none.
 	Track    media.Track
 	hasVideo bool
-	// Frames are the frames of the video track in decode order, one an access unit.
+	// Frames are the frames of the video track in decode order. Each is one access unit, and one packet for the decoder.
 	Frames []Frame
+	// Pictures tells, for each frame, what its headers say of the picture.
+	Pictures []Picture
 	// Samples is the number of frames that at least one output wants.
 	Samples int
-	// InOrder holds the packets of the wanted frames, in presentation order.
+	// InOrder holds the indexes in Frames of the wanted frames, in presentation order.
 	InOrder []int
-	// Form is how the packets must be handed to the decoder.
+	// Form is the form in which the decoder needs packets and codec data.
 	Form Form
-	// LengthSize is the size in bytes of the length prefixes of the packets' NAL units, 0 for start codes.
+	// LengthSize is the size in bytes of the length prefixes of the packets' NAL units; 0 means start codes.
 	LengthSize int
-	// begin are the parameter sets that the fragment begins with.
+	// begin are the parameter sets in force where the fragment begins.
 	begin [][]byte
-	// Chain is what the fragment has to do with the ones around it; nil when it is
-	// decoded by itself.
+	// Chain links the fragment to the ones around it; nil if it is decoded by itself.
 	Chain *Chain
 	// Refresh is the fragment's gradual refresh.
 	Refresh Refresh
-	// decided is closed when the rest of the plan is made; nil if it is made already. A
-	// request for a time after the last frame is decided by the frame that comes next.
-	decided chan struct{}
-	// Footprint is an estimate of what the decoder takes, in bytes.
+	// Footprint is an estimate of the memory that the decoder takes, in bytes.
 	Footprint int64
-	// Refused is why the fragment cannot be decoded, nil if it can.
+	// Refused is why the fragment cannot be decoded; nil if it can.
 	Refused error
 	// Skipped reports whether no frame of this fragment can be wanted. Only the planner still needs it, for bookkeeping.
 	Skipped bool
-	// owners counts how many of {planner, caller} have let go of a plan whose rest is made later; the second one releases its chain.
-	owners *atomic.Int32
 
+	// decided is closed when the plan is complete; nil if it was complete from the start.
+	decided chan struct{}
+	// owners counts how many of {planner, caller} have let go of a plan that is completed later; the second one releases its chain
+	// links.
+	owners *atomic.Int32
 	// hold counts who needs the fragment's media.
 	hold *hold
-
 	// blocks are those of the video track.
-	blocks   []media.Block
-	Pictures []Picture
+	blocks []media.Block
 }
 
-// Wait returns when the plan is made.
+// Wait returns when the plan is complete, or with the context's error.
 func (pl *Plan) Wait(ctx context.Context) error {
 	if pl.decided == nil {
 		return nil
@@ -80,7 +82,7 @@ func (pl *Plan) Wait(ctx context.Context) error {
 	}
 }
 
-// Pending reports whether the rest of the plan is not made yet, so that which of its frames are wanted is not known.
+// Pending reports whether the plan is not complete yet: the next frame of the stream, or its end, decides which frames are wanted.
 func (pl *Plan) Pending() bool {
 	if pl.decided == nil {
 		return false
@@ -93,11 +95,11 @@ func (pl *Plan) Pending() bool {
 	}
 }
 
-// Release lets go of the fragment's media, which is recycled when nobody needs it any more.
+// Release lets go of the fragment's media, which is recycled when nobody else needs it. It must be called at most once.
 func (pl *Plan) Release() { pl.hold.drop() }
 
-// GiveUp lets go of what the plan holds beside its own fragment. It is called once, instead of decoding the fragment, and may be
-// called before the rest of the plan is made.
+// GiveUp releases the plan's links to other fragments. It must be called once if the fragment is not decoded, unless the plan is
+// Skipped, and may be called while the plan is Pending.
 func (pl *Plan) GiveUp() {
 	if pl.owners != nil && pl.owners.Add(1) < 2 || pl.Chain == nil {
 		return
@@ -112,46 +114,47 @@ func (pl *Plan) GiveUp() {
 	}
 }
 
-// Frame is one frame of the video track.
+// Frame is one frame of the video track, and what becomes of its packet.
 type Frame struct {
+	// Info names the frame, with its times.
 	Info media.FrameInfo
 	// last is the frame's last block.
 	last int
-	// packet is decoded in that block's place when it is not nil; with tail, it ends with a NAL unit that
-	// may be a part of a slice, and may be none (see accessUnit).
+	// packet replaces that block's data when it is not nil. With tail, it ends with a NAL unit that
+	// may be a part of a slice, or no slice at all (see accessUnit).
 	packet, tail []byte
-	// Cut reports whether the picture's only slice is known to be cut: of a few bytes at its end decoders make something
-	// without complaint.
+	// Cut reports whether the picture's only slice is known to be cut. When a few bytes are missing at its end, decoders make
+	// something of it without complaint.
 	Cut bool
 	// Feed reports whether the packet must go to the decoder.
 	Feed bool
-	// HeaderOnly is fed instead of the packet when it is not nil: no wanted picture refers to this one, and the
-	// decoder must know no more than that there was one.
+	// HeaderOnly replaces the packet when it is not nil: no wanted picture refers to this one, so the decoder only needs to know
+	// that there was one.
 	HeaderOnly []byte
 	// Fast reports whether the loop filter may be left out.
 	Fast bool
-	// Group is the number of the frame's group of pictures.
+	// Group is the number of the frame's group of pictures, from 0 in each fragment.
 	Group int
-	// Leads: pictures that are shown later do not refer to this one, although it comes
-	// before them in the stream.
+	// Leads reports whether the frame follows a random access point in the stream and is shown before it: no picture that is shown
+	// later refers to it.
 	Leads bool
-	// Disposable: no other picture refers to this one.
+	// Disposable reports whether no other picture refers to this one.
 	Disposable bool
-	// Broken: something that the picture may refer to is not there.
+	// Broken reports whether something that the picture may refer to is missing.
 	Broken bool
-	// Outputs are the outputs that want the frame, in their order.
+	// Outputs are the outputs that want the frame, in ascending order.
 	Outputs []Asked
 }
 
-// Asked reports whether an output wants a frame.
+// Asked is one output's wish for a frame.
 type Asked struct {
-	// Output is its index.
+	// Output is the output's index.
 	Output int
 	// answers are the requests that the frame answers, for type timestamps.
 	answers []stampRequest
 }
 
-// ask notes that an output wants the frame, as the answer to some request.
+// ask records that an output wants the frame, as the answer to some requests.
 func (f *Frame) ask(output int, answers ...stampRequest) {
 	i, found := slices.BinarySearchFunc(f.Outputs, output, func(a Asked, o int) int { return cmp.Compare(a.Output, o) })
 	if !found {
@@ -160,7 +163,7 @@ func (f *Frame) ask(output int, answers ...stampRequest) {
 	f.Outputs[i].answers = append(f.Outputs[i].answers, answers...)
 }
 
-// Packet returns what is decoded of frame k, in the fragment's media.
+// Packet returns the packet of frame k. mkv is the fragment's media, of which the packet may be a part.
 func (pl *Plan) Packet(mkv []byte, k int) []byte {
 	f := &pl.Frames[k]
 	switch b := pl.blocks[f.last]; {

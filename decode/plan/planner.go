@@ -30,19 +30,20 @@ type Planner struct {
 
 // held lists plans that cannot be completed until the next frame (or End) shows which frame is nearest to a requested time.
 type held struct {
-	// finish makes the rest of that plan and of those that follow it, in order.
+	// finish completes these plans, in order.
 	finish []func()
-	// steps is the number of fragments that have come since, or were lost.
+	// steps is the number of fragments that came after the first of them, lost ones included.
 	steps int
-	// starts says how the fragment of that plan starts.
+	// starts is the entry that the first fragment starts with.
 	starts Entry
 }
 
-// MaxLookahead is the most fragments for which a plan waits to be made, if they have no wanted frame. Whoever carries the
+// MaxLookahead is the largest number of later fragments that a plan waits for before it is complete. Whoever carries the
 // fragments must have room for as many behind one that waits.
 const MaxLookahead = 32
 
-// NewPlanner returns the planner of one stream for a set of outputs. Frames name their outputs by their place in outputs.
+// NewPlanner returns the planner of one stream. Plans name the outputs by their index in outputs. The samples must be valid
+// (see Sample.Validate).
 func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
 	p := &Planner{skip: skip, outputs: outputs, onlyKeys: skip != SkipNone}
 	for i, o := range outputs {
@@ -55,8 +56,9 @@ func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
 	return p
 }
 
-// Plan decides what is wanted of f. It must be called once for each fragment of
-// the stream, in order.
+// Plan decides which frames of f are wanted and what must be decoded for them. It must be called once for each fragment of
+// the stream, in order. A later call, or Lost or End, completes a plan that is Pending. The plan keeps the fragment's media until
+// Release, and it must be decoded or given up (see GiveUp).
 func (p *Planner) Plan(f *media.Fragment) *Plan {
 	p.stream = f.Stream
 	p.fragments++
@@ -200,7 +202,7 @@ func (p *Planner) settle() {
 	}
 }
 
-// Lost reports whether a fragment is missing between the last one and the next.
+// Lost tells the planner that a fragment is missing between the last one that was planned and the next.
 func (p *Planner) Lost() {
 	p.release(false)
 	if len(p.held.finish) > 0 {
@@ -210,8 +212,8 @@ func (p *Planner) Lost() {
 	p.past.forget()
 }
 
-// End decides what is undecided, since no fragment comes any more, and returns a gap for
-// each request that no frame answers.
+// End tells the planner that no fragment follows. It completes all plans, and returns a gap for each request that no frame
+// answers.
 func (p *Planner) End() []media.Gap {
 	p.settle()
 	p.release(true)
@@ -231,5 +233,5 @@ func (p *Planner) End() []media.Gap {
 	return gaps
 }
 
-// Close lets go of what the next fragment might need, when none is planned any more.
+// Close releases what the planner keeps for the next fragment, when none is planned any more. It is not needed after End.
 func (p *Planner) Close() { p.past.forget() }

@@ -4,9 +4,12 @@ import (
 	"github.com/kvsframes/kvsframes/decode/h26x"
 )
 
-// Refresh is where a gradual refresh of a fragment begins, and the first packet from which
-// on all is well again because of it. Both are -1 where there is none.
-type Refresh struct{ From, Done int }
+// Refresh is the gradual refresh of a fragment.
+type Refresh struct {
+	// From is the index of the frame that it begins with, Done that of the first frame that is whole again because of it. Both are -1
+	// if there is none.
+	From, Done int
+}
 
 // findRefresh looks for one in a fragment without an entry.
 func (pl *Plan) findRefresh() Refresh {
