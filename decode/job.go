@@ -203,7 +203,7 @@ func (j *job) sent(k int) error {
 	return j.release()
 }
 
-// suspect notes that something may be wrong with a packet. H.264's decoder says of a picture that
+// suspect records that something may be wrong with a packet. H.264's decoder reports of a picture that
 // comes out whether it had to conceal anything; H.265's does not.
 func (j *job) suspect(k int, v verdict) {
 	s := &j.frames[k]
@@ -269,7 +269,7 @@ func (j *job) propagate(k int) {
 	}
 }
 
-// endTainted says, at the end, whether pictures that the next fragment may refer to are
+// endTainted reports, at the end, whether pictures that the next fragment may refer to are
 // not whole.
 func (j *job) endTainted() bool {
 	for ; j.passed < len(j.frames); j.passed++ {

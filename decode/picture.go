@@ -81,7 +81,7 @@ func interlaced(p plane, second bool) plane {
 	return p
 }
 
-// facts is what a frame or its track says about its picture, beyond size and colours.
+// facts is what a frame or its track states about its picture, beyond size and colours.
 type facts = C.kvsf_facts
 
 func (f frame) facts() facts {
@@ -90,8 +90,8 @@ func (f frame) facts() facts {
 	return out
 }
 
-// trackFacts returns what a track says: the shape of its pixels, how it is turned, what is
-// cropped. The zero value says nothing.
+// trackFacts returns what a track states: the shape of its pixels, how it is turned, what is
+// cropped. The zero value states nothing.
 func trackFacts(s *astiav.Stream) (facts, error) {
 	var out facts
 	c := astiav.AllocCodecContext(nil)

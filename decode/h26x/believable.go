@@ -24,7 +24,7 @@ type Belief uint8
 const (
 	// Believable: the content is what the type promises.
 	Believable Belief = iota
-	// Opaque: nothing is known of the content: it is of an extension, reserved, or private.
+	// Opaque: the content cannot be judged; it is of an extension, reserved, or private.
 	Opaque
 	// Unbelievable: the content is something else, such as that of a slice whose header was damaged.
 	Unbelievable

@@ -1,6 +1,6 @@
 package h26x
 
-// HeaderReader reads slice headers. It is told of the parameter sets that these refer to.
+// HeaderReader reads slice headers. It needs the parameter sets that these refer to (see ReadSet).
 type HeaderReader struct {
 	codec   string
 	sps     map[uint32]AVCSPS

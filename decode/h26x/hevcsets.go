@@ -158,8 +158,8 @@ func (b *BitReader) hevcSets(s *HEVCSPS) bool {
 	return true
 }
 
-// hevcSet reads a short-term reference picture set, which may be told by its difference from one
-// of those before it (7.3.7). A slice header says from which.
+// hevcSet reads a short-term reference picture set, which may be coded as the difference from one
+// of those before it (7.3.7). A slice header names which.
 func (b *BitReader) hevcSet(sets []HEVCRefSet, slice bool) (set HEVCRefSet, ok bool) {
 	if len(sets) > 0 && b.Bit() == 1 {
 		back := uint32(1)
@@ -190,7 +190,7 @@ func (b *BitReader) hevcDeltas(n int, sign int32) []HEVCRef {
 	return refs
 }
 
-// hevcPredicted reads a set that is told by its difference from another (7.4.8).
+// hevcPredicted reads a set that is coded as the difference from another (7.4.8).
 func (b *BitReader) hevcPredicted(from HEVCRefSet) (set HEVCRefSet) {
 	negative := b.Bit() == 1
 	delta := int32(b.bits16()) + 1

@@ -139,8 +139,8 @@ func (h *HEVCSliceHeader) references(b *BitReader) (ok bool) {
 	return !b.short
 }
 
-// longTermRefs reads the long-term part of the reference picture set. Orders that are whole are told by their
-// difference from the slice's, of which the low bits alone are known here: they are completed by hevcOrders.add.
+// longTermRefs reads the long-term part of the reference picture set. Whole orders are coded as the
+// difference from the slice's order, of which only the low bits are known here: the result stays relative to it.
 func (h *HEVCSliceHeader) longTermRefs(b *BitReader) bool {
 	s := h.SPS
 	named := uint32(0)

@@ -2,7 +2,7 @@
 // slice headers and SEI messages. It decodes no picture, does no I/O and needs only the standard library.
 //
 // A packet is the data of one access unit, either as a byte stream with start codes (Annex B) or with a length before each NAL
-// unit (AVCC, HVCC); LengthSize tells which of the two codec data promises. [EachNAL] takes a packet apart, [NALType] names the
+// unit (AVCC, HVCC); LengthSize returns which of the two codec data promises. [EachNAL] takes a packet apart, [NALType] names the
 // parts, [ParseAVCSPS] and its siblings read parameter sets, and a [HeaderReader] reads slice headers:
 //
 //	headers := h26x.NewHeaderReader(h26x.AVC, h26x.CodecDataUnits(h26x.AVC, avcC)...)

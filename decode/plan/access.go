@@ -32,7 +32,7 @@ type assembler struct {
 	reader *nalReader
 	// inForce takes the parameter sets of packets.
 	inForce *setsInForce
-	// fields tells fields of H.264 apart; nil for other codecs.
+	// fields recognises the fields of H.264 frames; nil for other codecs.
 	fields *h26x.FieldReader
 
 	units []accessUnit

@@ -14,7 +14,7 @@ import (
 //   - It starts with a recovery point or a CRA picture (open GOP). Then only its leading
 //     pictures need the past, and nothing has to be done unless one of them is wanted.
 //   - Anything else (fragments without a key frame, gradual refresh) needs all that came
-//     before, so that from then on one decoder goes on from fragment to fragment.
+//     before, so that from then on one decoder continues from fragment to fragment.
 //
 // Where the decoder of the fragment before is not at hand, a new one is led up to the
 // fragment: it decodes once more what came since the last entry. That is kept for every stream,
@@ -112,7 +112,7 @@ type past struct {
 	clean bool
 	// open is the last entry, if pictures that lead it may still come; nil if not.
 	open *openEntry
-	// link is the last fragment's, when its decoder is there to go on.
+	// link is the last fragment's, if its decoder can continue with the next.
 	link *Link
 	// lead are the fragments since the last entry that nothing leads any more, as long as
 	// they may be needed.
@@ -169,7 +169,7 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	alone := p.onlyKeys && pl.keysAlone()
 	h.begins(pl.Pictures[0].Entry, alone)
 	needsPast := pl.feed(p.skip, h.chained, refs)
-	// What leads an open entry may stand in the next fragment: a decoder at hand goes on over it.
+	// Pictures that lead an open entry may be in the next fragment: an existing decoder continues.
 	needsPast = needsPast || h.chained && h.link != nil && pl.Pictures[0].Entry == EntryOpen
 	pl.leadsBefore(h.open)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0), h.open)
@@ -181,7 +181,7 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	// A chain may have nothing to do with a fragment of which nothing is wanted.
 	if needsPast && pl.Samples > 0 || h.chained {
 		pl.Chain = &Chain{}
-		// The decoder goes on with fragments whose codec data does not hold the sets in force.
+		// The decoder continues with fragments whose codec data may lack the sets in force.
 		pl.Form.useByteStream(pl.begin)
 		if needsPast && h.link != nil {
 			pl.Chain.After, h.link = h.link, nil
@@ -214,7 +214,7 @@ func (pl *Plan) keysAlone() bool {
 	return true
 }
 
-// begins notes how a fragment starts. alone reports whether whatever may be wanted of it refers to no
+// begins notes how a fragment starts. alone reports whether every frame that may be wanted refers to no
 // other picture.
 func (h *past) begins(starts Entry, alone bool) {
 	if starts == EntryClosed {

@@ -43,7 +43,7 @@ func (c *content) entry(codec string) bool {
 }
 
 // isLost reports whether a block without a picture must have held one: it holds what does not stand beside pictures. What
-// nothing is known of, such as units of extensions, belongs to a picture of the same time, or is what is left of one.
+// cannot be judged, such as units of extensions, belongs to a picture of the same time, or is what is left of one.
 func (c *content) isLost(codec string, beside bool) bool {
 	worst := h26x.Believable
 	for _, nal := range c.nals {

@@ -35,7 +35,7 @@ type Plan struct {
 	hasVideo bool
 	// Frames are the frames of the video track in decode order. Each is one access unit, and one packet for the decoder.
 	Frames []Frame
-	// Pictures tells, for each frame, what its headers say of the picture.
+	// Pictures holds, for each frame, what its headers state about the picture.
 	Pictures []Picture
 	// Samples is the number of frames that at least one output wants.
 	Samples int

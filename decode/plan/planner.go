@@ -179,7 +179,7 @@ func (p *Planner) undecided() bool {
 }
 
 // release ends the plans that are held. Wanted frames after them have decided the first; without
-// any it goes on waiting for a while.
+// any it waits for up to MaxLookahead fragments.
 func (p *Planner) release(frames bool) {
 	if len(p.held.finish) == 0 {
 		return

@@ -21,7 +21,7 @@ func (pl *Plan) findRefresh() Refresh {
 		}
 		recovery := pic.recovery
 		if recovery == h26x.NoRecovery && pic.Intra && pl.Frames[k].Info.Key {
-			recovery = 0 // the stream says no more than that it is a key frame
+			recovery = 0 // all that is known is that it is a key frame
 		}
 		if r.From < 0 && recovery >= 0 {
 			r.From, left = k, recovery

@@ -25,7 +25,7 @@ type Sampler interface {
 
 // Timing is what is known of the times of a fragment's frames.
 type Timing struct {
-	// Nominal is the track's nominal frame duration, unit the step in which times are told
+	// Nominal is the track's nominal frame duration, unit the step to which times are rounded
 	// (see media.Fragment.TimeScale). Both are 0 when unknown.
 	Nominal, Unit time.Duration
 }
@@ -168,7 +168,7 @@ func quotient(hi, lo, by uint64) int64 {
 
 // gridSampler picks the first frame at or after each grid point: a frame is
 // picked when a grid point lies after its predecessor and not after itself.
-// A time that is told in units stands for any within half a unit of it, so that a frame
+// A time that is rounded to units stands for any within half a unit of it, so that a frame
 // counts as there half a unit early: 33 ms may be 33.333.
 //
 // The first frame of a run has no predecessor, nor has the first one after a
