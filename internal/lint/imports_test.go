@@ -24,12 +24,13 @@ var mayImport = map[string][]string{
 
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/logging", "internal/wait"},
-	"decode":   {"media", "setting", "decode/h26x", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
+	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
 	"sink":     {"media", "setting", "internal/logging", "golang.org/x/sync"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
 	"decode/h26x": {},
 	"decode/plan": {"media", "setting", "decode/h26x"},
+	"decode/jpeg": {"C"},
 
 	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
 	"source/payload": {"media", "internal/ebml", "internal/logging"},
@@ -66,7 +67,7 @@ var mayImport = map[string][]string{
 
 // owners names, for what must stay in its room, the only packages that may import it.
 var owners = map[string][]string{
-	"C":                                {"decode"},
+	"C":                                {"decode", "decode/jpeg"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
 	"github.com/spf13/viper":           {"config"},
 	"github.com/spf13/cobra":           {"cmd/kvsframes"},
