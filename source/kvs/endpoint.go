@@ -18,7 +18,7 @@ import (
 // retry it by itself, as its status is 400.
 const throttled = "ClientLimitExceededException"
 
-// codeInvalid is the code of a call that asks for something that cannot be.
+// codeInvalid is the code of a call with an argument that is not valid.
 const codeInvalid = "InvalidArgumentException"
 
 // dataEndpoint returns the base URL at which GetMedia of the stream is served.
@@ -45,7 +45,7 @@ func dataEndpoint(ctx context.Context, awsCfg aws.Config, id streamID, endpointU
 	return u, nil
 }
 
-// unwrapURL returns what is wrong with a URL without the URL, which may be of any length.
+// unwrapURL returns what is wrong with a URL, without the URL itself, which may be long.
 func unwrapURL(err error) error {
 	var wrong *url.Error
 	if errors.As(err, &wrong) {
@@ -54,18 +54,18 @@ func unwrapURL(err error) error {
 	return err
 }
 
-// withoutKeepAlive has the client end its connections with the call: the next one is
-// some 45 min away.
+// withoutKeepAlive makes the client close its connections after each call: the next one
+// follows about 45 min later.
 func withoutKeepAlive(client kinesisvideo.HTTPClient) kinesisvideo.HTTPClient {
 	if c, ok := client.(*awshttp.BuildableClient); ok {
 		return c.WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
 	}
-	return client // whoever brings a client of their own has set it up
+	return client // a client of another type comes fully set up
 }
 
-// controlPlane sets up the client of the control plane. The SDK refuses the FIPS and
-// dual-stack switches together with an endpoint of one's own: that endpoint has
-// made the choice, so the switches are for the region's endpoint alone.
+// controlPlane sets up the client of the control plane. The FIPS and dual-stack switches choose
+// among the region's endpoints. The SDK refuses them together with a given endpoint, so that
+// they are cleared then.
 func controlPlane(endpointURL string) func(*kinesisvideo.Options) {
 	return func(o *kinesisvideo.Options) {
 		if endpointURL != "" {
