@@ -6,6 +6,7 @@ package decode
 import (
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // OnError says what a fragment or frame that cannot be decoded does to the run.
@@ -16,6 +17,11 @@ const (
 	OnErrorSkip OnError = "skip"
 	OnErrorFail OnError = "fail"
 )
+
+// Values returns the values of on_error.
+func (OnError) Values() []string {
+	return setting.Texts(OnErrorSkip, OnErrorFail)
+}
 
 // Matrix is a YCbCr matrix, named as pipeline.yaml names it.
 type Matrix string
@@ -28,6 +34,11 @@ const (
 	MatrixBT2020 Matrix = "bt2020"
 )
 
+// Values returns the matrices.
+func (Matrix) Values() []string {
+	return setting.Texts(MatrixAuto, MatrixBT601, MatrixBT709, MatrixBT2020)
+}
+
 // Range is the range of luma and chroma values.
 type Range string
 
@@ -37,10 +48,15 @@ const (
 	RangeFull    Range = "full"
 )
 
+// Values returns the ranges.
+func (Range) Values() []string {
+	return setting.Texts(RangeLimited, RangeFull)
+}
+
 // Color says what is assumed of video that does not say it.
 type Color struct {
-	UntaggedMatrix Matrix `mapstructure:"untagged_matrix"`
-	UntaggedRange  Range  `mapstructure:"untagged_range"`
+	UntaggedMatrix Matrix `key:"untagged_matrix"`
+	UntaggedRange  Range  `key:"untagged_range"`
 }
 
 // Concealed says what becomes of pictures that libav could only guess, because data
@@ -54,6 +70,11 @@ const (
 	ConcealedDrop Concealed = "drop"
 )
 
+// Values returns the values of concealed.
+func (Concealed) Values() []string {
+	return setting.Texts(ConcealedKeep, ConcealedDrop)
+}
+
 // Deinterlace says what becomes of interlaced pictures.
 type Deinterlace string
 
@@ -64,19 +85,25 @@ const (
 	DeinterlaceOff  Deinterlace = "off"
 )
 
+// Values returns the values of deinterlace.
+func (Deinterlace) Values() []string {
+	return setting.Texts(DeinterlaceAuto, DeinterlaceOff)
+}
+
 // Config is the `decode` part of pipeline.yaml.
 type Config struct {
 	// Workers is the number of fragments decoded at once; 0 is one per CPU.
-	Workers   int            `mapstructure:"workers"`
-	SkipFrame plan.SkipFrame `mapstructure:"skip_frame"`
-	OnError   OnError        `mapstructure:"on_error"`
+	Workers   int            `key:"workers" range:"0..1024"`
+	_         struct{}       `later:"isolation"`
+	SkipFrame plan.SkipFrame `key:"skip_frame"`
+	OnError   OnError        `key:"on_error"`
 	// MaxPixels is the largest width x height that is decoded.
-	MaxPixels int64 `mapstructure:"max_pixels"`
+	MaxPixels int64 `key:"max_pixels" range:"1..2147483647"`
 	// MaxMemory is what all decoders may take together, by an estimate of their pictures; one that takes more runs alone.
-	MaxMemory   media.Size  `mapstructure:"max_memory"`
-	Concealed   Concealed   `mapstructure:"concealed"`
-	Deinterlace Deinterlace `mapstructure:"deinterlace"`
-	Color       Color       `mapstructure:"color"`
+	MaxMemory   media.Size  `key:"max_memory" range:"1B.."`
+	Concealed   Concealed   `key:"concealed"`
+	Deinterlace Deinterlace `key:"deinterlace"`
+	Color       Color       `key:"color"`
 }
 
 // DefaultConfig returns the settings of an empty `decode` part.
@@ -105,6 +132,11 @@ const (
 	FitStretch Fit = "stretch"
 )
 
+// Values returns the fits.
+func (Fit) Values() []string {
+	return setting.Texts(FitContain, FitCover, FitPad, FitStretch)
+}
+
 // RGB is a colour, written #rrggbb.
 type RGB [3]uint8
 
@@ -112,13 +144,16 @@ type RGB [3]uint8
 type Resize struct {
 	// Width and Height are the box. One 0 follows from the aspect ratio, both 0
 	// keep the source's size.
-	Width  int `mapstructure:"width"`
-	Height int `mapstructure:"height"`
-	Fit    Fit `mapstructure:"fit"`
+	Width  int `key:"width" range:"0..65535"`
+	Height int `key:"height" range:"0..65535"`
+	Fit    Fit `key:"fit"`
 	// Upscale allows images larger than the source.
-	Upscale    bool `mapstructure:"upscale"`
-	Background RGB  `mapstructure:"background"`
+	Upscale    bool `key:"upscale"`
+	Background RGB  `key:"background" with:"fit=pad"`
 }
+
+// DefaultResize returns the settings of an empty `resize` part.
+func DefaultResize() Resize { return Resize{Fit: FitContain} }
 
 // PixelFormat is the layout of a raw frame.
 type PixelFormat string
@@ -133,6 +168,11 @@ const (
 	PixelYUV420P PixelFormat = "yuv420p"
 )
 
+// Values returns the pixel formats of raw frames.
+func (PixelFormat) Values() []string {
+	return setting.Texts(PixelRGB24, PixelBGR24, PixelGray, PixelNV12, PixelYUV420P)
+}
+
 // Format is the form of a sink's objects.
 type Format string
 
@@ -142,6 +182,14 @@ const (
 	FormatPNG  Format = "png"
 	FormatNone Format = "none"
 )
+
+// Values returns the forms.
+func (Format) Values() []string {
+	return setting.Texts(FormatJPEG, FormatPNG, FormatNone)
+}
+
+// Later returns the forms that are reserved for a later version.
+func (Format) Later() []string { return []string{"npy", "yuv4mpeg"} }
 
 // Output is what one sink asks of the decode stage: which frames, and as what.
 type Output struct {

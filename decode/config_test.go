@@ -7,6 +7,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 func TestValidateNamesEveryProblem(t *testing.T) {
@@ -61,7 +62,7 @@ func problemsOf(err error) (keys []string) {
 		return nil
 	}
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
-		keys = append(keys, e.(*media.FieldError).Key())
+		keys = append(keys, e.(*setting.Error).Path)
 	}
 	return keys
 }

@@ -259,7 +259,7 @@ func (j *job) resolved(k int) bool {
 // release emits, in presentation order, the images of which everything is known.
 func (j *job) release() error {
 	for j.passed < len(j.frames) && j.resolved(j.passed) {
-		j.pass(j.passed)
+		j.propagate(j.passed)
 		j.passed++
 	}
 	for ; j.next < len(j.plan.InOrder); j.next++ {
@@ -274,8 +274,8 @@ func (j *job) release() error {
 	return nil
 }
 
-// pass takes a picture into what is known of the ones that later pictures refer to.
-func (j *job) pass(k int) {
+// propagate records whether picture k is intact, for the pictures that may reference it.
+func (j *job) propagate(k int) {
 	planned, s, t := j.plan.Frames[k], &j.frames[k], &j.taint
 	if planned.Group != t.group {
 		*t = taint{group: planned.Group, before: t.own}
@@ -307,7 +307,7 @@ func (j *job) pass(k int) {
 // not whole.
 func (j *job) endTainted() bool {
 	for ; j.passed < len(j.frames); j.passed++ {
-		j.pass(j.passed)
+		j.propagate(j.passed)
 	}
 	return j.taint.own
 }

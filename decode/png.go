@@ -19,7 +19,7 @@ type pngKey struct{ w, h int }
 
 // pngEncoder writes pictures of rgb24 as PNGs.
 type pngEncoder struct {
-	codecs kept[pngKey, codec]
+	codecs lru[pngKey, codec]
 	packet packet
 }
 
@@ -28,7 +28,7 @@ func newPNGEncoder() (*pngEncoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pngEncoder{codecs: kept[pngKey, codec]{limit: keptPNGs}, packet: p}, nil
+	return &pngEncoder{codecs: lru[pngKey, codec]{limit: keptPNGs}, packet: p}, nil
 }
 
 func (e *pngEncoder) free() {

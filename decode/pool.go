@@ -70,7 +70,7 @@ type Stream struct {
 	pool    *Pool
 	outputs []Output
 	planner *plan.Planner
-	line    line
+	queue   queue
 }
 
 // Stream returns the decode stage of one stream. All outputs share one decode.
@@ -108,10 +108,10 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 	}
 	var turn *place // a fragment that emits nothing waits for nobody
 	if len(pl.Frames) > 0 && !pl.Skipped {
-		turn = s.line.join()
+		turn = s.queue.join()
 	}
 	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
-		defer s.line.leave(turn)
+		defer s.queue.leave(turn)
 		if pl.Skipped {
 			return media.Outcome{}, nil
 		}
@@ -168,7 +168,7 @@ func (s *Stream) worker(ctx context.Context, turn *place, size int64) (*worker, 
 		s.pool.memory.leave()
 		return nil, nil, ctx.Err()
 	case w := <-s.pool.idle:
-		s.line.leave(turn)
+		s.queue.leave(turn)
 		return w, room, nil
 	}
 }

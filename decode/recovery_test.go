@@ -57,7 +57,7 @@ func payloadOf(frags []*media.Fragment) (payload []byte) {
 func readFile(t testing.TB, pool *Pool, path string, sample plan.Sample) (images []media.Image, gaps []media.Gap, err error) {
 	t.Helper()
 	cfg := source.DefaultConfig()
-	cfg.Type, cfg.Paths = source.TypeFile, []string{path}
+	cfg.Origin = source.FileConfig{Paths: []string{path}}
 	inputs, err := source.OpenFiles(cfg, nil, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func TestNoPictureChangesWhenOnlyWhatItRefersToIsDecoded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newClip(t, name)
 			pool := newTestPool(t, nil)
-			bare := 0
+			headersOnly := 0
 			for i, f := range c.fragments {
 				for k := range f.Blocks {
 					pl, output := planOf(f, k)
@@ -42,15 +42,15 @@ func TestNoPictureChangesWhenOnlyWhatItRefersToIsDecoded(t *testing.T) {
 							left++
 						}
 					}
-					bare += left
+					headersOnly += left
 					images, outcomes := decodeAll(t, stream(t, pool, output), []*media.Fragment{f})
 					if len(images[0]) != 1 || images[0][0].Concealed || len(outcomes[0].Gaps) != 0 || !bytes.Equal(images[0][0].Data, c.pictures[i][k]) {
-						t.Errorf("fragment %s packet %d, with %d of %d bare, differs from libav's: %d images, %+v", f.Number, k, left, len(pl.Frames), len(images[0]), outcomes[0])
+						t.Errorf("fragment %s packet %d, with %d of %d headers alone, differs from libav's: %d images, %+v", f.Number, k, left, len(pl.Frames), len(images[0]), outcomes[0])
 					}
 				}
 			}
-			if (bare > 0) != fewer {
-				t.Errorf("%d pictures were fed without their data; some: %t", bare, fewer)
+			if (headersOnly > 0) != fewer {
+				t.Errorf("%d pictures were fed without their data; some: %t", headersOnly, fewer)
 			}
 		})
 	}

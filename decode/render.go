@@ -31,18 +31,18 @@ type renderer struct {
 	// fieldPictures reports whether a frame which libav calls interlaced is one field: H.265 codes each as a
 	// picture of its own (pic_struct of its timing SEI), and frames of two fields are not told apart.
 	fieldPictures bool
-	areas         kept[areaKey, areaPlan]
-	scalers       kept[scalerKey, scaler]
-	pictures      kept[pictureKey, frame]
+	areas         lru[areaKey, areaPlan]
+	scalers       lru[scalerKey, scaler]
+	pictures      lru[pictureKey, frame]
 	scratch       scratch
 }
 
 func newRenderer(cfg Config) *renderer {
 	return &renderer{
 		config:   cfg,
-		areas:    kept[areaKey, areaPlan]{limit: keptAreas},
-		scalers:  kept[scalerKey, scaler]{limit: keptScalers},
-		pictures: kept[pictureKey, frame]{limit: keptPictures},
+		areas:    lru[areaKey, areaPlan]{limit: keptAreas},
+		scalers:  lru[scalerKey, scaler]{limit: keptScalers},
+		pictures: lru[pictureKey, frame]{limit: keptPictures},
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // what the next fragment can use again.
 type worker struct {
 	config   Config
-	decoders kept[decoderKey, keptDecoder]
+	decoders lru[decoderKey, keptDecoder]
 	// room is what the fragment at work has for a decoder.
 	room     *room
 	picture  frame
@@ -26,7 +26,7 @@ type worker struct {
 func newWorker(cfg Config) (*worker, error) {
 	w := &worker{
 		config:   cfg,
-		decoders: kept[decoderKey, keptDecoder]{limit: keptDecoders},
+		decoders: lru[decoderKey, keptDecoder]{limit: keptDecoders},
 		renderer: newRenderer(cfg),
 	}
 	var err error

@@ -84,6 +84,9 @@ const (
 	ClockServer   Clock = "server"
 )
 
+// Values returns the two clocks.
+func (Clock) Values() []string { return []string{string(ClockProducer), string(ClockServer)} }
+
 // Tag is one name and value that a producer attached to a fragment.
 type Tag struct {
 	Name  string `json:"name"`

@@ -37,8 +37,14 @@ func (s *Size) UnmarshalText(text []byte) error {
 		*s = Size(n * u.factor)
 		return nil
 	}
+	if strings.Trim(string(text), "0123456789") == "" && len(text) > 0 {
+		return fmt.Errorf("%s has no unit: write a size such as 64MiB", text)
+	}
 	return fmt.Errorf("%q is not a size: write a whole number with a unit, such as 64MiB", text)
 }
+
+// Syntax returns what messages ask for.
+func (Size) Syntax() string { return "a size such as 64MiB" }
 
 // MarshalText writes the size with the largest binary unit that loses nothing.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -1,15 +1,13 @@
 package sink
 
-// DestinationType is where a sink's objects go.
-type DestinationType string
+import (
+	"context"
 
-// The destinations.
-const (
-	DestinationFile DestinationType = "file"
-	DestinationS3   DestinationType = "s3"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
-// IfExists says what happens when an object of the same key is already there.
+// IfExists is what happens when an object of the same key is already there.
 type IfExists string
 
 // The values of if_exists.
@@ -19,55 +17,43 @@ const (
 	IfExistsFail      IfExists = "fail"
 )
 
-// Checksum says which checksum an S3 object is put with, for the server to check.
-type Checksum string
+// Values returns the values of if_exists.
+func (IfExists) Values() []string {
+	return setting.Texts(IfExistsOverwrite, IfExistsSkip, IfExistsFail)
+}
 
-// The values of checksum. None is for servers that refuse the headers.
-const (
-	ChecksumCRC32 Checksum = "crc32"
-	ChecksumNone  Checksum = "none"
-)
+// Location is the part of a Destination that belongs to its type: where the objects are.
+// An implementation is a struct whose fields are the keys of the type (see package
+// setting); Directory is one, sink/s3.Config another.
+type Location interface {
+	// Validate returns all problems of the keys, joined, each a *setting.Error whose path
+	// starts below `destination`.
+	Validate() error
+	// Place returns the name of what holds the objects, and the folders in it that all keys
+	// are below. Two locations whose places have the same name can hold the same object.
+	Place() (name string, folders []string)
+	// Check returns an error, if possible a *setting.Error, when this machine lacks what
+	// Open needs. It changes nothing and asks no server, and leaves to Validate what that
+	// reports.
+	Check(ctx context.Context) error
+	// Open returns a store of the objects. The caller closes it if it is an io.Closer.
+	Open(ctx context.Context) (Store, error)
+}
 
-// MetadataSet says which user metadata an S3 object carries.
-type MetadataSet string
-
-// The sets: kvs is the three names that the managed image delivery of Kinesis
-// Video Streams writes (Developer Guide, Automated image generation).
-const (
-	MetadataNone MetadataSet = "none"
-	MetadataKVS  MetadataSet = "kvs"
-	MetadataFull MetadataSet = "full"
-)
-
-// Encryption is S3's server-side encryption of an object.
-type Encryption struct {
-	// Type is "" (the bucket's default), AES256 or aws:kms.
-	Type     string `mapstructure:"type"`
-	KMSKeyID string `mapstructure:"kms_key_id"`
+// Describer is a Location whose objects carry user metadata.
+type Describer interface {
+	// Metadata returns the metadata of an image of the run runID, names in lower case.
+	Metadata(img media.Image, runID string) map[string]string
 }
 
 // Destination is the `destination` part of a sink.
 type Destination struct {
-	Type DestinationType `mapstructure:"type"`
-
-	// Directory is the root of a file destination.
-	Directory string `mapstructure:"directory"`
-	// Fsync makes every file and its directory durable before it counts.
-	Fsync bool `mapstructure:"fsync"`
-
-	Bucket               string      `mapstructure:"bucket"`
-	Prefix               string      `mapstructure:"prefix"`
-	Region               string      `mapstructure:"region"`
-	EndpointURL          string      `mapstructure:"endpoint_url"`
-	ForcePathStyle       bool        `mapstructure:"force_path_style"`
-	Checksum             Checksum    `mapstructure:"checksum"`
-	StorageClass         string      `mapstructure:"storage_class"`
-	ServerSideEncryption Encryption  `mapstructure:"server_side_encryption"`
-	Metadata             MetadataSet `mapstructure:"metadata"`
-
-	IfExists IfExists `mapstructure:"if_exists"`
+	// Location is what belongs to the type of the destination.
+	Location Location `block:"type"`
+	IfExists IfExists `key:"if_exists"`
 	// MaxInFlight is the largest number of objects written at once.
-	MaxInFlight int `mapstructure:"max_in_flight"`
+	MaxInFlight int      `key:"max_in_flight" range:"1..1024"`
+	_           struct{} `later:"timeout retry_for command ack restart"`
 }
 
 // ManifestFormat is the form of a manifest part.
@@ -79,29 +65,38 @@ const (
 	ManifestJSONL ManifestFormat = "jsonl"
 )
 
+// Values returns the forms of a manifest.
+func (ManifestFormat) Values() []string {
+	return setting.Texts(ManifestNone, ManifestJSONL)
+}
+
+// Later returns the forms that are reserved for a later version.
+func (ManifestFormat) Later() []string { return []string{"parquet"} }
+
 // Manifest is the `manifest` part of a sink.
 type Manifest struct {
-	Format ManifestFormat `mapstructure:"format"`
+	Format ManifestFormat `key:"format"`
+	_      struct{}       `later:"every"`
 	// Path is the template of a part's key, one part a fragment.
-	Path string `mapstructure:"path"`
+	Path string `key:"path"`
 }
 
 // Config is what a sink needs to name, write and record images.
 type Config struct {
 	// Name is how keys, records and messages call the sink.
-	Name string `mapstructure:"name"`
+	Name string `key:"name"`
 	// Path is the template of an image's key.
-	Path        string      `mapstructure:"path"`
-	Destination Destination `mapstructure:"destination"`
-	Manifest    Manifest    `mapstructure:"manifest"`
+	Path        string      `key:"path"`
+	Destination Destination `key:"destination"`
+	Manifest    Manifest    `key:"manifest"`
 
 	// OverwriteExplicit reports whether `if_exists: overwrite` was written out, and is
 	// not just the default. Only then may Path be one that cannot tell two
 	// frames apart: each image replaces the one before it.
-	OverwriteExplicit bool `mapstructure:"-"`
+	OverwriteExplicit bool
 	// Ext is the extension of all images of the sink if it is known, or "". With
 	// it Conflicts can tell a sink of JPEG from one of raw frames.
-	Ext string `mapstructure:"-"`
+	Ext string
 }
 
 // DefaultConfig returns the settings of a sink that says only its name.
@@ -109,13 +104,9 @@ func DefaultConfig() Config {
 	return Config{
 		Path: "{stream}/{producer_time}_{fragment_number}_{frame_index}.{ext}",
 		Destination: Destination{
-			Type:         DestinationFile,
-			Directory:    "out",
-			Checksum:     ChecksumCRC32,
-			StorageClass: "STANDARD",
-			Metadata:     MetadataKVS,
-			IfExists:     IfExistsOverwrite,
-			MaxInFlight:  16,
+			Location:    DefaultDirectory(),
+			IfExists:    IfExistsOverwrite,
+			MaxInFlight: 16,
 		},
 		Manifest: Manifest{
 			Format: ManifestJSONL,

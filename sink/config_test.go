@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/s3"
 )
 
 func named(name string) sink.Config {
@@ -18,12 +19,14 @@ func named(name string) sink.Config {
 
 func inBucket(name, bucket string) sink.Config {
 	c := named(name)
-	c.Destination.Type, c.Destination.Bucket = sink.DestinationS3, bucket
+	to := s3.DefaultConfig()
+	to.Bucket = bucket
+	c.Destination.Location = to
 	return c
 }
 
 // problems returns the joined errors of err, each as it prints, and fails if one
-// of them is no FieldError.
+// of them is no *setting.Error.
 func problems(t *testing.T, err error) []string {
 	t.Helper()
 	if err == nil {
@@ -35,9 +38,9 @@ func problems(t *testing.T, err error) []string {
 	}
 	var out []string
 	for _, e := range joined.Unwrap() {
-		var field *media.FieldError
+		var field *setting.Error
 		if !errors.As(e, &field) {
-			t.Fatalf("%v is no media.FieldError", e)
+			t.Fatalf("%v is no setting.Error", e)
 		}
 		out = append(out, e.Error())
 	}
@@ -56,90 +59,42 @@ func TestDefaultsAreValidOnceTheyHaveAName(t *testing.T) {
 func TestBadConfigs(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		bucket string // not empty: of type s3
 		change func(c *sink.Config)
 		want   []string
 	}{
-		{"no name", "", func(c *sink.Config) { c.Name = "" }, []string{`name: "" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
-		{"a name with a slash", "", func(c *sink.Config) { c.Name = "a/b" }, []string{`name: "a/b" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
-		{"a name of dots", "", func(c *sink.Config) { c.Name = "a..b" }, []string{`name: "a..b" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
-		{"unknown token", "", func(c *sink.Config) { c.Path = "{strem}" }, []string{"path: unknown token {strem} (did you mean {stream}?)"}},
-		{"frames that are not told apart", "", func(c *sink.Config) { c.Path = "{stream}/latest.jpg" }, []string{
+		{"no name", func(c *sink.Config) { c.Name = "" }, []string{`name: "" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
+		{"a name with a slash", func(c *sink.Config) { c.Name = "a/b" }, []string{`name: "a/b" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
+		{"a name of dots", func(c *sink.Config) { c.Name = "a..b" }, []string{`name: "a..b" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
+		{"unknown token", func(c *sink.Config) { c.Path = "{strem}" }, []string{"path: unknown token {strem} (did you mean {stream}?)"}},
+		{"frames that are not told apart", func(c *sink.Config) { c.Path = "{stream}/latest.jpg" }, []string{
 			"path: cannot tell two frames apart: that takes {fragment_number} and {frame_index}; if each image is to replace the one before it, write `if_exists: overwrite` under destination",
 		}},
-		{"frames that are not told apart and skipped", "", func(c *sink.Config) {
+		{"frames that are not told apart and skipped", func(c *sink.Config) {
 			c.Path, c.Destination.IfExists, c.OverwriteExplicit = "{stream}/latest.jpg", sink.IfExistsSkip, true
 		}, []string{"path: cannot tell two frames apart: that takes {fragment_number} and {frame_index}"}},
-		{"presentation times repeat", "", func(c *sink.Config) { c.Path, c.Destination.IfExists = "{fragment_number}_{pts_ms}", sink.IfExistsFail }, []string{
+		{"presentation times repeat", func(c *sink.Config) { c.Path, c.Destination.IfExists = "{fragment_number}_{pts_ms}", sink.IfExistsFail }, []string{
 			"path: cannot tell two frames apart: that takes {fragment_number} and {frame_index}",
 		}},
-		{"fragments that are not told apart", "", func(c *sink.Config) { c.Manifest.Path = "{stream}.jsonl" }, []string{
+		{"fragments that are not told apart", func(c *sink.Config) { c.Manifest.Path = "{stream}.jsonl" }, []string{
 			"manifest.path: cannot tell two fragments apart: that takes {fragment_number}",
 		}},
-		{"a manifest for each frame", "", func(c *sink.Config) { c.Manifest.Path = "{frame_index}.jsonl" }, []string{
+		{"a manifest for each frame", func(c *sink.Config) { c.Manifest.Path = "{frame_index}.jsonl" }, []string{
 			"manifest.path: {frame_index} names a frame, and a manifest has one part for each fragment",
 		}},
-		{"things to come", "", func(c *sink.Config) { c.Manifest.Format, c.Destination.Type = "parquet", "stdout" }, []string{
-			"manifest.format: parquet is not available in this version", "destination.type: stdout is not available in this version",
+		{"things to come", func(c *sink.Config) { c.Manifest.Format = "parquet" }, []string{
+			`manifest.format: "parquet" is not available in this version: want none, jsonl`,
 		}},
-		{"spelling", "bbb", func(c *sink.Config) {
-			c.Manifest.Format, c.Destination.IfExists, c.Destination.StorageClass, c.Destination.Metadata = "json", "replace", "STANDARD-IA", "ful"
-		}, []string{
-			`manifest.format: "json" is not one of none, jsonl (did you mean jsonl?)`,
-			`destination.storage_class: "STANDARD-IA" is not one of STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER, DEEP_ARCHIVE, OUTPOSTS, GLACIER_IR, SNOW, EXPRESS_ONEZONE, FSX_OPENZFS (did you mean STANDARD_IA?)`,
-			`destination.metadata: "ful" is not one of none, kvs, full (did you mean full?)`,
+		{"spelling", func(c *sink.Config) { c.Manifest.Format, c.Destination.IfExists = "json", "replace" }, []string{
 			`destination.if_exists: "replace" is not one of overwrite, skip, fail`,
+			`manifest.format: "json" is not one of none, jsonl (did you mean jsonl?)`,
 		}},
-		{"an unknown type", "", func(c *sink.Config) { c.Destination.Type = "S3" }, []string{`destination.type: "S3" is not one of file, s3 (did you mean s3?)`}},
-		{"no puts at all", "", func(c *sink.Config) { c.Destination.MaxInFlight = 0 }, []string{"destination.max_in_flight: 0 is not within 1..1024"}},
-		{"too many puts", "", func(c *sink.Config) { c.Destination.MaxInFlight = 1025 }, []string{"destination.max_in_flight: 1025 is not within 1..1024"}},
-		{"no directory", "", func(c *sink.Config) { c.Destination.Directory = "" }, []string{"destination.directory: is empty"}},
-		{"keys of s3 for a file", "", func(c *sink.Config) {
-			d := &c.Destination
-			d.Bucket, d.Prefix, d.Region, d.EndpointURL, d.ForcePathStyle = "b", "p", "r", "http://e", true
-			d.StorageClass, d.ServerSideEncryption, d.Metadata = "GLACIER", sink.Encryption{Type: "aws:kms", KMSKeyID: "k"}, sink.MetadataNone
-		}, []string{
-			"destination.bucket: belongs to type s3, and the type is file",
-			"destination.prefix: belongs to type s3, and the type is file",
-			"destination.region: belongs to type s3, and the type is file",
-			"destination.endpoint_url: belongs to type s3, and the type is file",
-			"destination.force_path_style: belongs to type s3, and the type is file",
-			"destination.storage_class: belongs to type s3, and the type is file",
-			"destination.server_side_encryption.type: belongs to type s3, and the type is file",
-			"destination.server_side_encryption.kms_key_id: belongs to type s3, and the type is file",
-			"destination.metadata: belongs to type s3, and the type is file",
-		}},
-		{"keys of a file for s3", "bbb", func(c *sink.Config) { c.Destination.Directory, c.Destination.Fsync = "elsewhere", true }, []string{
-			"destination.directory: belongs to type file, and the type is s3", "destination.fsync: belongs to type file, and the type is s3",
-		}},
-		{"no bucket", "bbb", func(c *sink.Config) { c.Destination.Bucket = "" }, []string{"destination.bucket: is needed for type s3"}},
-		{"a bucket with capitals", "My_Bucket", func(*sink.Config) {}, []string{`destination.bucket: "My_Bucket" is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends`}},
-		{"a bucket like an address", "10.0.0.1", func(*sink.Config) {}, []string{`destination.bucket: "10.0.0.1" is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends`}},
-		{"a short bucket", "ab", func(*sink.Config) {}, []string{`destination.bucket: "ab" is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends`}},
-		{"a bucket as a URL", "s3://b/p", func(*sink.Config) {}, []string{`destination.bucket: "s3://b/p" is a URL; give the name alone, and what follows it as prefix`}},
-		{"a bucket with a prefix", "b/p", func(*sink.Config) {}, []string{`destination.bucket: "b/p" is no bucket name`}},
-		{"a prefix from the root", "bbb", func(c *sink.Config) { c.Destination.Prefix = "/p" }, []string{`destination.prefix: key is not valid: "/p" has an empty segment`}},
-		{"a prefix of nothing", "bbb", func(c *sink.Config) { c.Destination.Prefix = "/" }, []string{`destination.prefix: key is not valid: "" has an empty segment`}},
-		{"an endpoint without scheme", "bbb", func(c *sink.Config) { c.Destination.EndpointURL = "localhost:9000" }, []string{
-			`destination.endpoint_url: "localhost:9000" is no URL such as https://s3.example.com`,
-		}},
-		{"an endpoint with a password", "bbb", func(c *sink.Config) { c.Destination.EndpointURL = "http://a:b@h" }, []string{
-			"destination.endpoint_url: has a user name; credentials come from the AWS chain",
-		}},
-		{"a KMS key without KMS", "bbb", func(c *sink.Config) {
-			c.Destination.ServerSideEncryption = sink.Encryption{Type: "AES256", KMSKeyID: "k"}
-		}, []string{
-			"destination.server_side_encryption.kms_key_id: belongs to type aws:kms",
-		}},
-		{"an unknown encryption", "bbb", func(c *sink.Config) { c.Destination.ServerSideEncryption.Type = "kms" }, []string{
-			`destination.server_side_encryption.type: "kms" is not one of AES256, aws:kms`,
-		}},
+		{"no puts at all", func(c *sink.Config) { c.Destination.MaxInFlight = 0 }, []string{"destination.max_in_flight: 0 is not within 1..1024"}},
+		{"too many puts", func(c *sink.Config) { c.Destination.MaxInFlight = 1025 }, []string{"destination.max_in_flight: 1025 is not within 1..1024"}},
+		{"no directory", func(c *sink.Config) { c.Destination.Location = sink.Directory{} }, []string{"destination.directory: is empty"}},
+		{"no location", func(c *sink.Config) { c.Destination.Location = nil }, []string{"destination.type: is missing"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := named("thumbs")
-			if test.bucket != "" {
-				c = inBucket("thumbs", test.bucket)
-			}
 			test.change(&c)
 			if got := problems(t, c.Validate()); !slices.Equal(got, test.want) {
 				t.Errorf("problems are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
@@ -150,17 +105,9 @@ func TestBadConfigs(t *testing.T) {
 
 func TestConfigsThatAreFine(t *testing.T) {
 	for name, change := range map[string]func(c *sink.Config){
-		"one file that is replaced on purpose": func(c *sink.Config) { c.Path, c.OverwriteExplicit = "latest.jpg", true },
-		"a bad manifest path that is not used": func(c *sink.Config) { c.Manifest = sink.Manifest{Format: sink.ManifestNone, Path: "/"} },
-		"a prefix with a slash at its end":     func(c *sink.Config) { *c = inBucket("a", "bbb"); c.Destination.Prefix = "p/q/" },
-		"an access point in place of a bucket": func(c *sink.Config) { *c = inBucket("a", "arn:aws:s3:eu-west-1:123456789012:accesspoint/video") },
-		"another server's own storage class": func(c *sink.Config) {
-			*c = inBucket("a", "bbb")
-			c.Destination.EndpointURL, c.Destination.StorageClass = "http://h:1/x", "COLD"
-		},
-		"an old bucket, by path":                func(c *sink.Config) { *c = inBucket("a", "Old_Bucket"); c.Destination.ForcePathStyle = true },
-		"a bucket of another server":            func(c *sink.Config) { *c = inBucket("a", "B_"); c.Destination.EndpointURL = "http://h:1" },
-		"a directory above the working one":     func(c *sink.Config) { c.Destination.Directory = "../out" },
+		"one file that is replaced on purpose":  func(c *sink.Config) { c.Path, c.OverwriteExplicit = "latest.jpg", true },
+		"a bad manifest path that is not used":  func(c *sink.Config) { c.Manifest = sink.Manifest{Format: sink.ManifestNone, Path: "/"} },
+		"a directory above the working one":     func(c *sink.Config) { c.Destination.Location = sink.Directory{Path: "../out"} },
 		"a path whose frames have other places": func(c *sink.Config) { c.Path = "{hash2}/{fragment_number}/{frame_index}.{ext}" },
 	} {
 		c := named("thumbs")
@@ -200,11 +147,13 @@ func TestConflicts(t *testing.T) {
 		return c
 	}
 	in := func(c sink.Config, directory string) sink.Config {
-		c.Destination.Directory = directory
+		c.Destination.Location = sink.Directory{Path: directory}
 		return c
 	}
 	prefix := func(c sink.Config, endpoint, prefix string) sink.Config {
-		c.Destination.EndpointURL, c.Destination.Prefix = endpoint, prefix
+		to := c.Destination.Location.(s3.Config)
+		to.EndpointURL, to.Prefix = endpoint, prefix
+		c.Destination.Location = to
 		return c
 	}
 	a, b := named("a"), named("b")

@@ -2,15 +2,13 @@ package sink
 
 import (
 	"fmt"
-	"net/url"
-	"path/filepath"
-	"slices"
-	"strings"
+
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // Conflicts returns a problem for every template that could write the same key as
 // one before it, or a key that is a folder of the other's, and for every sink that is
-// called like one before it. Each is a *media.FieldError at the later sink, with a
+// called like one before it. Each is a *setting.Error at the later sink, with a
 // path such as [1].path, and names the first sink that is in the way.
 //
 // It compares the patterns and knows no values: a stream may be called anything,
@@ -20,13 +18,13 @@ import (
 // refuses such a key, and nothing is lost. Symbolic links between directories are
 // not seen.
 func Conflicts(sinks []Config) []error {
-	var p problems
+	var p setting.Problems
 	var writers []writer
 	named := map[string]bool{}
 	places := map[string]*keyspace{}
 	for i, c := range sinks {
 		if named[c.Name] {
-			p.add(fmt.Sprintf("[%d].name", i), "another sink is called %q too", c.Name)
+			p.Add(fmt.Sprintf("[%d].name", i), "another sink is called %q too", c.Name)
 		}
 		named[c.Name] = true
 		for _, w := range c.writers(i) {
@@ -36,7 +34,7 @@ func Conflicts(sinks []Config) []error {
 				places[w.place] = k
 			}
 			if first, folder := k.meets(w.pattern); first != none {
-				p.add(w.field, "%s", w.problem(writers[first], folder))
+				p.Add(w.field, "%s", w.problem(writers[first], folder))
 			}
 			k.insert(w.pattern, len(writers))
 			writers = append(writers, w)
@@ -55,7 +53,10 @@ type writer struct {
 }
 
 func (c Config) writers(index int) []writer {
-	place, folders := c.Destination.place()
+	if c.Destination.Location == nil {
+		return nil
+	}
+	place, folders := c.Destination.Location.Place()
 	var out []writer
 	if t, err := ParsePath(c.Path); err == nil {
 		out = append(out, writer{
@@ -70,31 +71,6 @@ func (c Config) writers(index int) []writer {
 		})
 	}
 	return out
-}
-
-// place returns what two destinations have in common when they can hold the same
-// object, and the folders that a key is put into.
-func (d Destination) place() (string, []string) {
-	if d.Type == DestinationS3 {
-		return "s3 " + normalEndpoint(d.EndpointURL) + " " + d.Bucket, split(d.Prefix)
-	}
-	directory := filepath.Clean(d.Directory)
-	if absolute, err := filepath.Abs(directory); err == nil {
-		directory = absolute
-	}
-	return "file", split(filepath.ToSlash(directory))
-}
-
-func normalEndpoint(endpoint string) string {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return endpoint
-	}
-	return strings.ToLower(u.Scheme+"://"+u.Host) + strings.TrimSuffix(u.Path, "/")
-}
-
-func split(path string) []string {
-	return slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == "" })
 }
 
 // problem says how two writers can get into each other's way. folder tells that one's

@@ -47,7 +47,7 @@ func (t *Template) Image(img media.Image, runID string) string {
 		case tokenServerTime:
 			return stamp(img.ServerTime)
 		case tokenPTS:
-			return strconv.FormatInt(milliseconds(img.PTS), 10)
+			return strconv.FormatInt(Milliseconds(img.PTS), 10)
 		case tokenWidth:
 			return strconv.Itoa(img.Width)
 		case tokenHeight:
@@ -168,8 +168,8 @@ func stamp(t time.Time) string {
 	return strings.Replace(t.UTC().Format("20060102T150405.000"), ".", "_", 1) + "Z"
 }
 
-// milliseconds rounds down, before zero too, so that times keep their order.
-func milliseconds(d time.Duration) int64 {
+// Milliseconds rounds down, before zero too, so that times keep their order.
+func Milliseconds(d time.Duration) int64 {
 	n := d.Milliseconds()
 	if d%time.Millisecond < 0 {
 		n--

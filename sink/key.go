@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 const (
@@ -189,7 +191,7 @@ func nextPiece(text string, allowed []token, reason string) (piece, int, error) 
 		return piece{}, 0, fmt.Errorf("{%s} %s", t, reason)
 	}
 	hint := "known are {" + strings.Join(tokenNames(allowed), "} {") + "}"
-	if near := closest(string(t), tokenNames(allowed)); near != "" {
+	if near, ok := setting.Nearest(string(t), tokenNames(allowed)); ok {
 		hint = "did you mean {" + near + "}?"
 	}
 	return piece{}, 0, fmt.Errorf("unknown token {%s} (%s)", t, hint)
@@ -231,35 +233,4 @@ func leastBytes(pieces []piece) int {
 		}
 	}
 	return n
-}
-
-// closest returns the name that word was probably meant to be, or "".
-func closest(word string, names []string) string {
-	best, least := "", len(word)/3+2
-	for _, name := range names {
-		if d := distance(word, name); d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two words, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

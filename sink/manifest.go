@@ -76,7 +76,7 @@ func manifestRecord(r media.Record, config string) ManifestRecord {
 		FrameIndex:        r.Index,
 		ProducerTimestamp: media.Timestamp(r.ProducerTime),
 		ServerTimestamp:   media.Timestamp(r.ServerTime),
-		PTSMillis:         milliseconds(r.PTS),
+		PTSMillis:         Milliseconds(r.PTS),
 		Keyframe:          r.FrameInfo.Key,
 		Concealed:         r.Concealed,
 		Width:             r.Width,

@@ -9,10 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
@@ -136,8 +133,10 @@ const maxVanished = 3
 func (s *Sink) place(ctx context.Context, record *media.Record, img media.Image) error {
 	opts := PutOptions{
 		ContentType: img.ContentType,
-		Metadata:    metadata(s.config.Destination.Metadata, img, s.runID),
 		IfAbsent:    s.config.Destination.IfExists != IfExistsOverwrite,
+	}
+	if d, ok := s.config.Destination.Location.(Describer); ok {
+		opts.Metadata = d.Metadata(img, s.runID)
 	}
 	var err error
 	for range maxVanished {
@@ -184,56 +183,4 @@ func (s *Sink) writePart(ctx context.Context, f *media.Fragment, records []media
 	}
 	s.log.DebugContext(ctx, "wrote manifest", "key", key, "records", len(whole))
 	return nil
-}
-
-// metadata returns the user metadata of an image. The names of the kvs set and
-// their values (times in milliseconds since the Unix epoch) are those of the
-// managed image delivery (Kinesis Video Streams Developer Guide, Automated image
-// generation). A clock that is unknown is left out.
-func metadata(set MetadataSet, img media.Image, runID string) map[string]string {
-	if set == MetadataNone {
-		return nil
-	}
-	m := map[string]string{"aws_kinesisvideo_fragment_number": headerValue(img.FragmentNumber)}
-	for name, t := range map[string]time.Time{
-		"aws_kinesisvideo_producer_timestamp": img.ProducerTime,
-		"aws_kinesisvideo_server_timestamp":   img.ServerTime,
-	} {
-		if !t.IsZero() {
-			m[name] = strconv.FormatInt(t.UnixMilli(), 10)
-		}
-	}
-	if set != MetadataFull {
-		return m
-	}
-	m["kvsframes_stream"] = headerValue(img.Stream)
-	m["kvsframes_sink"] = headerValue(img.Sink)
-	m["kvsframes_frame_index"] = strconv.Itoa(img.Index)
-	m["kvsframes_pts_ms"] = strconv.FormatInt(milliseconds(img.PTS), 10)
-	m["kvsframes_keyframe"] = strconv.FormatBool(img.Key)
-	m["kvsframes_width"] = strconv.Itoa(img.Width)
-	m["kvsframes_height"] = strconv.Itoa(img.Height)
-	m["kvsframes_format"] = headerValue(img.Format)
-	if runID != "" {
-		m["kvsframes_run_id"] = headerValue(runID)
-	}
-	return m
-}
-
-// maxHeaderValue bounds a metadata value, in bytes: S3 takes 2 KB for all of an
-// object's (Amazon S3 User Guide, Working with object metadata).
-const maxHeaderValue = 384
-
-// headerValue makes text fit for an HTTP header: all but visible ASCII, and the
-// percent sign, is escaped as in a URL, so that it can be read back.
-func headerValue(text string) string {
-	var b strings.Builder
-	for i := 0; i < len(text) && b.Len() < maxHeaderValue; i++ {
-		if c := text[i]; c <= ' ' || c > '~' || c == '%' {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/s3"
 )
 
 func newSink(t *testing.T, store sink.Store, change func(c *sink.Config)) *sink.Sink {
@@ -82,6 +83,13 @@ func TestWriteStoresTheImageAndSaysSo(t *testing.T) {
 	}
 }
 
+// bucket is a location in S3 whose objects carry a set of metadata.
+func bucket(set s3.MetadataSet) sink.Location {
+	to := s3.DefaultConfig()
+	to.Bucket, to.MetadataSet = "bbb", set
+	return to
+}
+
 func TestMetadataOfImages(t *testing.T) {
 	kvs := map[string]string{
 		"aws_kinesisvideo_fragment_number":    fragmentNumber,
@@ -93,10 +101,10 @@ func TestMetadataOfImages(t *testing.T) {
 		"kvsframes_keyframe": "true", "kvsframes_width": "640", "kvsframes_height": "360", "kvsframes_format": "jpeg", "kvsframes_run_id": "run-7",
 	}
 	maps.Copy(full, kvs)
-	for set, want := range map[sink.MetadataSet]map[string]string{sink.MetadataNone: nil, sink.MetadataKVS: kvs, sink.MetadataFull: full} {
+	for set, want := range map[s3.MetadataSet]map[string]string{s3.MetadataNone: nil, s3.MetadataKVS: kvs, s3.MetadataFull: full} {
 		store := sink.NewMem()
 		s := newSink(t, store, func(c *sink.Config) {
-			c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "bbb", set
+			c.Destination.Location = bucket(set)
 		})
 		img := picture()
 		img.Stream = "tür 100%"
@@ -111,7 +119,7 @@ func TestMetadataLeavesOutAnUnknownClockAndStaysWithinTwoKilobytes(t *testing.T)
 	store := sink.NewMem()
 	s := newSink(t, store, func(c *sink.Config) {
 		c.Name = strings.Repeat("n", 64)
-		c.Destination.Type, c.Destination.Bucket, c.Destination.Metadata = sink.DestinationS3, "bbb", sink.MetadataFull
+		c.Destination.Location = bucket(s3.MetadataFull)
 	})
 	img := picture()
 	img.ServerTime = time.Time{}

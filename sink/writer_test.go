@@ -18,7 +18,7 @@ func TestSinkConformsToTheContract(t *testing.T) {
 		"folder, skip":      {dirHarness(false), func(c *sink.Config) { c.Destination.IfExists = sink.IfExistsSkip }},
 		"one at a time":     {memHarness, func(c *sink.Config) { c.Destination.MaxInFlight = 1 }},
 		"one for a stream":  {memHarness, func(c *sink.Config) { c.Path = "{stream}/{fragment_number}/{frame_index}.{ext}" }},
-		"one for a million": {memHarness, func(c *sink.Config) { c.Destination.MaxInFlight = sink.MaxInFlight }},
+		"one for a million": {memHarness, func(c *sink.Config) { c.Destination.MaxInFlight = 1024 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return sinktest.ForStore(tb, test.open(tb), test.change) })

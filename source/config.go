@@ -1,106 +1,91 @@
 package source
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
-// Type is where fragments come from.
-type Type string
-
-// The types of source.
-const (
-	TypeKVS  Type = "kvs"
-	TypeFile Type = "file"
-)
-
-// Mode is how a KVS stream is read.
-type Mode string
-
-// The modes of a KVS source.
-const (
-	// ModeLive reads with GetMedia.
-	ModeLive Mode = "live"
-	// ModeArchive reads what is stored, with ListFragments and
-	// GetMediaForFragmentList, and ends.
-	ModeArchive Mode = "archive"
-	// ModeAuto reads what is stored and goes on live.
-	ModeAuto Mode = "auto"
-)
-
-// StartType says where a GetMedia session starts (Kinesis Video Streams API
-// Reference, StartSelector).
-type StartType string
-
-// The six start selectors of GetMedia, spelled as the API spells them.
-const (
-	StartNow               StartType = "NOW"
-	StartEarliest          StartType = "EARLIEST"
-	StartFragmentNumber    StartType = "FRAGMENT_NUMBER"
-	StartProducerTimestamp StartType = "PRODUCER_TIMESTAMP"
-	StartServerTimestamp   StartType = "SERVER_TIMESTAMP"
-	StartContinuationToken StartType = "CONTINUATION_TOKEN"
-)
-
-// StartSelector says where a GetMedia session starts.
-type StartSelector struct {
-	Type StartType `mapstructure:"type"`
-	// Timestamp is used by the two TIMESTAMP types.
-	Timestamp time.Time `mapstructure:"timestamp"`
-	// AfterFragmentNumber is exclusive, as the API is: reading starts at the
-	// fragment after it.
-	AfterFragmentNumber string `mapstructure:"after_fragment_number"`
-	ContinuationToken   string `mapstructure:"continuation_token"`
-}
-
-// End says when a session is over; the first limit reached ends it. A zero field
+// End is when a session is over; the first limit reached ends it. A zero field
 // is no limit.
 type End struct {
-	Timestamp   time.Time     `mapstructure:"timestamp"`
-	Duration    time.Duration `mapstructure:"duration"`
-	Fragments   int           `mapstructure:"fragments"`
-	IdleTimeout time.Duration `mapstructure:"idle_timeout"`
+	Timestamp   time.Time     `key:"timestamp,optional"`
+	Duration    time.Duration `key:"duration,optional" range:"0s.."`
+	Fragments   int           `key:"fragments,optional" range:"0.."`
+	IdleTimeout time.Duration `key:"idle_timeout,optional" range:"0s.."`
 }
 
 // Size is a number of bytes, written with a unit: 64MiB.
 type Size = media.Size
 
+// Origin is the part of a Config that belongs to the type of the source: where the
+// fragments come from. An implementation is a struct whose fields are the keys of the
+// type (see package setting); KVSConfig and FileConfig are the two that there are.
+type Origin interface {
+	// Validate returns all problems of the keys, joined, each a *setting.Error whose path
+	// starts below `source`.
+	Validate() error
+	// Many reports whether more than one stream may be read.
+	Many() bool
+	// Endless reports whether a stream goes on until it is told to stop.
+	Endless() bool
+}
+
 // Config is the `source` part of pipeline.yaml.
 type Config struct {
-	Type Type `mapstructure:"type"`
-
-	// FragmentTags are what the tags of a fragment must have to be wanted, as NAME=VALUE.
-	FragmentTags []string `mapstructure:"fragment_tags"`
-
-	// Streams are names or ARNs of KVS streams, or NAME=STREAM for one that is to have
-	// another name.
-	Streams       []string      `mapstructure:"streams"`
-	Region        string        `mapstructure:"region"`
-	EndpointURL   string        `mapstructure:"endpoint_url"`
-	Mode          Mode          `mapstructure:"mode"`
-	StartSelector StartSelector `mapstructure:"start_selector"`
-	End           End           `mapstructure:"end"`
-	// MaxFragmentSize is the largest fragment that is taken into memory, bytes.
-	MaxFragmentSize Size `mapstructure:"max_fragment_size"`
-
+	_ struct{} `key:"type"`
 	// Track is the video track whose frames are wanted.
-	Track Track `mapstructure:"track"`
-
-	// Paths are files, globs, or "-" for standard input.
-	Paths []string `mapstructure:"paths"`
-	// Stream overrides the stream name of a file source.
-	Stream string `mapstructure:"stream"`
-	// StartTime is the instant of timestamp zero of plain MKV files.
-	StartTime StartTime `mapstructure:"start_time"`
+	Track Track `key:"track"`
+	// FragmentTags are what the tags of a fragment must have to be wanted, as NAME=VALUE.
+	FragmentTags []string `key:"fragment_tags,optional,pairs"`
+	// Origin is what belongs to the type of the source.
+	Origin Origin   `block:"type"`
+	End    End      `key:"end"`
+	_      struct{} `later:"deliver"`
+	// MaxFragmentSize is the largest fragment that is taken into memory, bytes.
+	MaxFragmentSize Size `key:"max_fragment_size" range:"1KiB..2GiB"`
 }
 
 // DefaultConfig returns the settings of a source that says only its streams.
 func DefaultConfig() Config {
-	return Config{
-		Type:            TypeKVS,
-		Mode:            ModeLive,
-		StartSelector:   StartSelector{Type: StartNow},
-		MaxFragmentSize: 64 << 20,
+	return Config{Origin: DefaultKVSConfig(), MaxFragmentSize: 64 << 20}
+}
+
+// KVS returns the keys of a source of type kvs, and false for one of another type.
+func (c Config) KVS() (kvs KVSConfig, ok bool) {
+	kvs, ok = c.Origin.(KVSConfig)
+	return kvs, ok
+}
+
+// Files returns the keys of a source of type file, and false for one of another type.
+func (c Config) Files() (files FileConfig, ok bool) {
+	files, ok = c.Origin.(FileConfig)
+	return files, ok
+}
+
+// EndClock is the clock on which End is measured: the one of the start selector,
+// or the producer's if that has none.
+func (c Config) EndClock() media.Clock {
+	kvs, _ := c.KVS()
+	return kvs.StartSelector.Clock()
+}
+
+// Validate returns all problems of the settings, joined. Each of them is a
+// *setting.Error with the key path below source.
+func (c Config) Validate() error {
+	var p setting.Problems
+	p.Check("", c, DefaultConfig())
+	kvs, _ := c.KVS()
+	if start := kvs.StartSelector.Timestamp; !c.End.Timestamp.IsZero() && !start.IsZero() && !c.End.Timestamp.After(start) {
+		p.Add("end.timestamp", "is not after start_selector.timestamp")
 	}
+	for i, pair := range c.FragmentTags {
+		if name, _, ok := strings.Cut(pair, "="); !ok || name == "" {
+			p.Add(fmt.Sprintf("fragment_tags[%d]", i), "%.140q is not the name of a tag and its value: write {NAME: VALUE}", pair)
+		}
+	}
+	return p.Err()
 }

@@ -12,15 +12,6 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// EndClock is the clock on which End is measured: the one of the start selector,
-// or the producer's if that has none.
-func (c Config) EndClock() media.Clock {
-	if c.Type == TypeKVS {
-		return c.StartSelector.Clock()
-	}
-	return media.ClockProducer
-}
-
 // Clock is the clock of the selector's timestamp; the producer's if it has none.
 func (s StartSelector) Clock() media.Clock {
 	if s.Type == StartServerTimestamp {

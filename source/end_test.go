@@ -137,7 +137,7 @@ func TestEndClockFollowsTheStartSelector(t *testing.T) {
 		StartNow: media.ClockProducer, StartProducerTimestamp: media.ClockProducer, StartServerTimestamp: media.ClockServer,
 	} {
 		c := DefaultConfig()
-		c.StartSelector.Type = start
+		c.Origin = KVSConfig{StartSelector: StartSelector{Type: start}}
 		if got := c.EndClock(); got != want {
 			t.Errorf("%s: %s, want %s", start, got, want)
 		}

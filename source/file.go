@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
@@ -35,25 +36,26 @@ type Input struct {
 //
 // A path is a file, a named pipe, a glob (its matches in lexical order), or "-"
 // for stdin. Each file is a stream of its own, named by its base name without
-// the extension ("stdin" for standard input). When cfg.Stream is set, it is the
+// the extension ("stdin" for standard input). When Stream is set, it is the
 // name of one stream, in which the files follow each other in the order of the
 // paths; the fragments of plain files are then numbered through.
 //
 // Paths that name nothing or what cannot be read, a file named twice, and two files
-// that would give the same stream name are errors, joined, each a *media.FieldError.
+// that would give the same stream name are errors, joined, each a *setting.Error.
 //
 // It finds out whether the files can be read; the Inputs open them. Warnings about what
 // the files hold go to log, or nowhere when log is nil.
 func OpenFiles(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
-	paths, err := expand(cfg.Paths)
+	from, _ := cfg.Files()
+	paths, err := expand(from.Paths)
 	if err != nil {
 		return nil, err
 	}
 	split := payload.Config{
-		Stream: cfg.Stream, MaxFragmentSize: cfg.MaxFragmentSize,
-		Track: uint64(cfg.Track), StartTime: cfg.StartTime.Time, Log: logging.OrSilent(log),
+		Stream: from.Stream, MaxFragmentSize: cfg.MaxFragmentSize,
+		Track: uint64(cfg.Track), StartTime: from.StartTime.Time, Log: logging.OrSilent(log),
 	}
-	if cfg.Stream != "" {
+	if from.Stream != "" {
 		return []Input{fileInput(paths, stdin, split)}, nil
 	}
 	if err := checkNames(paths); err != nil {
@@ -91,16 +93,16 @@ func expand(paths []string) ([]filePath, error) {
 		key := fmt.Sprintf("paths[%d]", i)
 		matches, err := match(path)
 		if err != nil {
-			problems = append(problems, &media.FieldError{Path: key, Problem: err.Error()})
+			problems = append(problems, &setting.Error{Path: key, Problem: err.Error()})
 		}
 		for _, m := range matches {
 			if first, twice := seen[m]; twice {
-				problems = append(problems, &media.FieldError{Path: key, Problem: fmt.Sprintf("%s is already named by %s", m, first)})
+				problems = append(problems, &setting.Error{Path: key, Problem: fmt.Sprintf("%s is already named by %s", m, first)})
 				continue
 			}
 			seen[m] = key
 			if err := checkReadable(m); err != nil {
-				problems = append(problems, &media.FieldError{Path: key, Problem: err.Error()})
+				problems = append(problems, &setting.Error{Path: key, Problem: err.Error()})
 			}
 			files = append(files, filePath{path: m, key: key})
 		}
@@ -172,7 +174,7 @@ func checkNames(paths []filePath) error {
 	for _, p := range paths {
 		name := p.stream()
 		if other, taken := first[name]; taken {
-			problems = append(problems, &media.FieldError{
+			problems = append(problems, &setting.Error{
 				Path:    p.key,
 				Problem: fmt.Sprintf("%s and %s would both be stream %s: rename one, or set stream to read them as one stream", other, p.path, name),
 			})

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // folder makes a folder with files of the given content.
@@ -76,7 +77,7 @@ func describe(f *media.Fragment, err error) string {
 func TestEachFileIsAStream(t *testing.T) {
 	dir := folder(t, map[string][]byte{"b.mkv": chunk("7"), "a.mkv": plainFile(), "sub/.hidden": nil, "odd[1].mkv": chunk("9")})
 	paths := []string{filepath.Join(dir, "odd[1].mkv"), "-", filepath.Join(dir, "?.mkv"), filepath.Join(dir, "sub", ".hidden")}
-	inputs, err := OpenFiles(Config{Paths: paths}, bytes.NewReader(chunk("8")), nil)
+	inputs, err := OpenFiles(Config{Origin: FileConfig{Paths: paths}}, bytes.NewReader(chunk("8")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func TestEachFileIsAStream(t *testing.T) {
 func TestFilesOfOneStreamFollowEachOther(t *testing.T) {
 	lost := cat(segment(), tags(aws("ERROR_ID", "3000"), aws("FRAGMENT_NUMBER", "8")))
 	dir := folder(t, map[string][]byte{"1.mkv": plainFile(), "2.mkv": plainFile(), "0.mkv": cat(chunk("7"), lost)})
-	inputs, err := OpenFiles(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil, nil)
+	inputs, err := OpenFiles(Config{Origin: FileConfig{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}}, nil, nil)
 	if err != nil || len(inputs) != 1 || inputs[0].Stream != "cam" {
 		t.Fatalf("inputs %+v, %v", inputs, err)
 	}
@@ -119,7 +120,7 @@ func TestFilesOfOneStreamFollowEachOther(t *testing.T) {
 
 func TestFileSourceCountsTheBytesOfAllOpenFiles(t *testing.T) {
 	dir := folder(t, map[string][]byte{"1.mkv": plainFile(), "2.mkv": chunk("7")})
-	inputs, err := OpenFiles(Config{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}, nil, nil)
+	inputs, err := OpenFiles(Config{Origin: FileConfig{Paths: []string{filepath.Join(dir, "*")}, Stream: "cam"}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestPathsThatCannotWorkAreErrors(t *testing.T) {
 		{"several problems", []string{in("x"), in("y")}, []string{"paths[0]: stat", "paths[1]: stat"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := OpenFiles(Config{Paths: c.paths}, nil, nil)
+			_, err := OpenFiles(Config{Origin: FileConfig{Paths: c.paths}}, nil, nil)
 			checkProblems(t, err, c.want)
 		})
 	}
@@ -177,11 +178,11 @@ func TestFilesThatMayNotBeReadAreErrors(t *testing.T) {
 	if err := errors.Join(os.Chmod(shut, 0), syscall.Mkfifo(pipe, 0)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := OpenFiles(Config{Paths: []string{filepath.Join(dir, "*.mkv"), pipe}}, nil, nil)
+	_, err := OpenFiles(Config{Origin: FileConfig{Paths: []string{filepath.Join(dir, "*.mkv"), pipe}}}, nil, nil)
 	checkProblems(t, err, []string{"paths[0]: open " + shut + ": permission denied", "paths[1]: " + pipe + " cannot be read"})
 }
 
-// checkProblems checks that err joins FieldErrors that begin as want says.
+// checkProblems checks that err joins Errors that begin as want says.
 func checkProblems(t *testing.T, err error, want []string) {
 	t.Helper()
 	var got []error
@@ -192,8 +193,8 @@ func checkProblems(t *testing.T, err error, want []string) {
 		t.Fatalf("got %d problems, want %d: %v", len(got), len(want), err)
 	}
 	for i, e := range got {
-		var field *media.FieldError
-		if !errors.As(e, &field) || !strings.HasPrefix(e.Error(), want[i]) || !strings.HasPrefix(want[i], field.Key()) {
+		var field *setting.Error
+		if !errors.As(e, &field) || !strings.HasPrefix(e.Error(), want[i]) || !strings.HasPrefix(want[i], field.Path) {
 			t.Errorf("problem %q, want %q", e, want[i])
 		}
 	}
@@ -201,7 +202,7 @@ func checkProblems(t *testing.T, err error, want []string) {
 
 func TestABrokenFileIsNamed(t *testing.T) {
 	dir := folder(t, map[string][]byte{"a.mkv": []byte("no video")})
-	inputs, err := OpenFiles(Config{Paths: []string{filepath.Join(dir, "a.mkv")}}, nil, nil)
+	inputs, err := OpenFiles(Config{Origin: FileConfig{Paths: []string{filepath.Join(dir, "a.mkv")}}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +228,7 @@ func blocked(t *testing.T, cfg Config, stdin io.Reader) Source {
 func TestCancellingEndsAWaitOnStandardInput(t *testing.T) {
 	in, out := io.Pipe()
 	defer out.Close() // ends the reader that was left behind
-	s := blocked(t, Config{Paths: []string{"-"}}, in)
+	s := blocked(t, Config{Origin: FileConfig{Paths: []string{"-"}}}, in)
 	ctx, cancel := context.WithCancel(t.Context())
 	waiting := make(chan error)
 	go func() {
@@ -260,7 +261,7 @@ func TestCancellingEndsAWaitOnAPipeAndCloseEndsItsReader(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := blocked(t, Config{Paths: []string{path}}, nil)
+	s := blocked(t, Config{Origin: FileConfig{Paths: []string{path}}}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	waiting := make(chan error)
 	go func() {
@@ -311,7 +312,7 @@ func TestAFileOfWhichNothingComesIsNoticed(t *testing.T) {
 // readFile reads a file as a source does, to its end.
 func readFile(t *testing.T, path string, log *slog.Logger) {
 	t.Helper()
-	inputs, err := OpenFiles(Config{Paths: []string{path}}, nil, log)
+	inputs, err := OpenFiles(Config{Origin: FileConfig{Paths: []string{path}}}, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +335,7 @@ func TestAFileIsReadIntoMemoryThatIsGivenBack(t *testing.T) {
 	for _, n := range []string{"1", "2", "3"} {
 		payload = append(payload, cat(segment(), header(), opening(n), cluster(1000, frame), closing(n))...)
 	}
-	inputs, err := OpenFiles(Config{Paths: []string{filepath.Join(folder(t, map[string][]byte{"cam.mkv": payload}), "cam.mkv")}}, nil, nil)
+	inputs, err := OpenFiles(Config{Origin: FileConfig{Paths: []string{filepath.Join(folder(t, map[string][]byte{"cam.mkv": payload}), "cam.mkv")}}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,11 +9,6 @@ type Pattern string
 // IsPattern reports whether an entry of `streams` is a pattern and not a name or ARN.
 func IsPattern(entry string) bool { return strings.ContainsAny(entry, "*?") }
 
-// Many reports whether a KVS source may read more than one stream.
-func (c Config) Many() bool {
-	return len(c.Streams) > 1 || len(c.Streams) == 1 && IsPattern(c.Streams[0])
-}
-
 // Prefix returns what all names that match begin with.
 func (p Pattern) Prefix() string {
 	if i := strings.IndexAny(string(p), "*?"); i >= 0 {

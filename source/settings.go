@@ -23,6 +23,9 @@ func (t *Track) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Syntax returns what messages ask for.
+func (Track) Syntax() string { return "auto or a track number" }
+
 // MarshalText writes what UnmarshalText reads.
 func (t Track) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
@@ -50,6 +53,9 @@ func (t *StartTime) UnmarshalText(text []byte) error {
 	t.Time = t.UTC()
 	return nil
 }
+
+// Syntax returns what messages ask for.
+func (StartTime) Syntax() string { return "auto or a time such as 2026-11-01T00:00:00Z" }
 
 // MarshalText writes what UnmarshalText reads.
 func (t StartTime) MarshalText() ([]byte, error) { return []byte(t.String()), nil }

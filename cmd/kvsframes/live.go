@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/kvs"
@@ -21,6 +21,7 @@ import (
 type liveFlags struct {
 	start   string
 	source  source.Config
+	kvs     source.KVSConfig
 	command *cobra.Command
 }
 
@@ -29,11 +30,11 @@ var liveFlagNames = []string{"region", "endpoint-url", "start", "fragments", "du
 
 // addLive gives a command the flags. limits are the defaults of its ends.
 func addLive(cmd *cobra.Command, limits source.End) *liveFlags {
-	l := &liveFlags{source: source.DefaultConfig(), command: cmd}
+	l := &liveFlags{source: source.DefaultConfig(), kvs: source.DefaultKVSConfig(), command: cmd}
 	l.source.End = limits
 	f := cmd.Flags()
-	f.StringVar(&l.source.Region, "region", "", "the stream's region; without it that of the AWS environment and profile")
-	f.StringVar(&l.source.EndpointURL, "endpoint-url", "", "the control plane's endpoint, for the emulator and VPC endpoints")
+	f.StringVar(&l.kvs.Region, "region", "", "the stream's region; without it that of the AWS environment and profile")
+	f.StringVar(&l.kvs.EndpointURL, "endpoint-url", "", "the control plane's endpoint, for the emulator and VPC endpoints")
 	f.StringVar(&l.start, "start", "NOW", "NOW, EARLIEST or a producer time in RFC 3339")
 	f.IntVar(&l.source.End.Fragments, "fragments", limits.Fragments, "end after so many fragments; 0 is no limit")
 	f.DurationVar(&l.source.End.Duration, "duration", limits.Duration, "end after so much media; 0 is no limit")
@@ -55,21 +56,22 @@ func (l *liveFlags) given() (name string, ok bool) {
 // settings returns the settings of reading a stream, or what is wrong with the
 // command line.
 func (l *liveFlags) settings(nameOrARN string) (source.Config, error) {
-	c := l.source
+	c, from := l.source, l.kvs
 	if _, ok := source.StreamName(nameOrARN); !ok {
 		return c, usage(fmt.Errorf("%.300q is neither the name nor the ARN of a stream", nameOrARN))
 	}
-	c.Streams = []string{nameOrARN}
+	from.Streams = []string{nameOrARN}
 	switch start := source.StartType(strings.ToUpper(l.start)); start {
 	case source.StartNow, source.StartEarliest:
-		c.StartSelector.Type = start
+		from.StartSelector.Type = start
 	default:
 		at, err := time.Parse(time.RFC3339, l.start)
 		if err != nil {
 			return c, usage(fmt.Errorf("--start %q is none of NOW, EARLIEST and a time such as 2026-01-31T12:00:00Z", l.start))
 		}
-		c.StartSelector = source.StartSelector{Type: source.StartProducerTimestamp, Timestamp: at}
+		from.StartSelector = source.StartSelector{Type: source.StartProducerTimestamp, Timestamp: at}
 	}
+	c.Origin = from
 	if err := c.Validate(); err != nil {
 		return c, usage(err)
 	}
@@ -79,14 +81,15 @@ func (l *liveFlags) settings(nameOrARN string) (source.Config, error) {
 // openLive opens the stream of the settings. It ends cleanly once draining is over. The
 // caller closes it.
 func openLive(draining context.Context, c source.Config, log *slog.Logger) (source.Source, error) {
-	cfg, err := kvs.LoadAWS(draining, c.Region)
+	from, _ := c.KVS()
+	cfg, err := kvs.LoadAWS(draining, from.Region)
 	if err == nil {
 		err = haveCredentials(draining, cfg)
 	}
 	if err != nil {
 		return nil, err
 	}
-	src, err := stream(cfg, c, c.Streams[0], nil, log).Open(draining)
+	src, err := stream(cfg, c, from.Streams[0], nil, log).Open(draining)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +98,7 @@ func openLive(draining context.Context, c source.Config, log *slog.Logger) (sour
 
 // toolLogger returns the logger of commands without settings.
 func (p *program) toolLogger(level slog.Level) *slog.Logger {
-	return newLogger(p.stderr, config.Log{Level: level.String(), Format: config.LogText}, p.terminal)
+	return newLogger(p.stderr, config.Log{Level: config.LogLevel(level.String()), Format: config.LogText}, p.terminal)
 }
 
 // eachFragment takes all that a source has. Its error is the one of take or the one

@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/config"
 )
 
 // The exit codes of the program.

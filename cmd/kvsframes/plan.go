@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/kvs"
@@ -81,22 +81,22 @@ idle_timeout.`,
 }
 
 func (p *program) runPlan(ctx context.Context, file string, flags planFlags) error {
-	from := p.options(file, flags.set)
-	c, ready, err := p.prepare(ctx, from, nil)
+	c, ready, err := p.prepare(ctx, p.options(file, flags.set), nil)
 	if err != nil {
 		return err
 	}
 	_, draining, stop := p.watch(ctx)
 	defer stop()
-	if c.Source.Type == source.TypeKVS && c.Source.Mode == source.ModeLive {
+	from, isKVS := c.Source.KVS()
+	if from.Mode == source.ModeLive {
 		return usage(errors.New("source.mode is live: a live stream has no end to plan for; try --set source.mode=archive"))
 	}
 	ready.fill(c)
 	var plans []*streamPlan
-	if c.Source.Type == source.TypeFile {
-		plans, err = planFiles(draining, c, ready.inputs)
-	} else {
+	if isKVS {
 		plans, err = planStreams(draining, c, ready, flags, p.toolLogger(slog.LevelWarn))
+	} else {
+		plans, err = planFiles(draining, c, ready.inputs)
 	}
 	if err != nil {
 		return refused(draining, err)
@@ -130,14 +130,15 @@ func planFiles(ctx context.Context, c *config.Config, inputs []source.Input) ([]
 
 // planStreams plans the archives of the settings' streams.
 func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlags, log *slog.Logger) ([]*streamPlan, error) {
-	cfg, err := r.chain(ctx, c.Source.Region)
+	from, _ := c.Source.KVS()
+	cfg, err := r.chain(ctx, from.Region)
 	if err == nil {
 		err = haveCredentials(ctx, cfg)
 	}
 	if err != nil {
 		return nil, err
 	}
-	streams, err := namedStreams(ctx, cfg, c.Source)
+	streams, err := namedStreams(ctx, cfg, from)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlag
 }
 
 // namedStreams returns the streams of the settings, each once.
-func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]string, error) {
+func namedStreams(ctx context.Context, cfg aws.Config, c source.KVSConfig) ([]string, error) {
 	var all []string
 	seen := map[string]bool{}
 	add := func(nameOrARN string) {
@@ -188,6 +189,7 @@ func namedStreams(ctx context.Context, cfg aws.Config, c source.Config) ([]strin
 
 // addListed counts listed fragments until a limit of the settings is reached.
 func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], c source.Config, rate plan.Rate) error {
+	from, _ := c.KVS()
 	until := c.End.Timestamp
 	for f, err := range list {
 		if err != nil {
@@ -204,7 +206,7 @@ func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], c s
 			return nil
 		}
 		sp.Bytes += f.Bytes
-		sp.estimate(pieceOfArchive(f, at, c.StartSelector.Timestamp, until, sp.framesOf(rate)))
+		sp.estimate(pieceOfArchive(f, at, from.StartSelector.Timestamp, until, sp.framesOf(rate)))
 		if sp.Fragments == c.End.Fragments {
 			return nil
 		}

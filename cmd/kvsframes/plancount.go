@@ -6,8 +6,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -119,10 +119,11 @@ func newPlanDocument(c *config.Config, plans []*streamPlan) *planDocument {
 		d.order = append(d.order, sp.name)
 		d.Totals.sum(sp)
 	}
-	if c.Source.Type == source.TypeKVS && c.Source.Mode == source.ModeAuto {
+	from, isKVS := c.Source.KVS()
+	if from.Mode == source.ModeAuto {
 		d.Notes = append(d.Notes, "mode auto goes on live after what is planned here, which nobody can plan")
 	}
-	if c.Source.Type == source.TypeKVS && d.Totals.Frames == nil {
+	if isKVS && d.Totals.Frames == nil {
 		d.Notes = append(d.Notes, "the listing tells no frame rate: with --fps-of-source frames can be estimated")
 	}
 	return d

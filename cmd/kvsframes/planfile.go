@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 )

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/pipeline"
 )
 

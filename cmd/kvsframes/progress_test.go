@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/pipeline"
 )
 

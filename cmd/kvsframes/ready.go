@@ -2,21 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/internal/config"
-	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/setting"
+	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
@@ -55,24 +51,25 @@ func (p *program) prepare(ctx context.Context, from config.Options, fragments []
 
 // wrong is one thing that is wrong with a key.
 func wrong(part, key, format string, args ...any) config.PartError {
-	return config.PartError{Part: part, Err: &media.FieldError{Path: key, Problem: fmt.Sprintf(format, args...)}}
+	return config.PartError{Part: part, Err: &setting.Error{Path: key, Problem: fmt.Sprintf(format, args...)}}
 }
 
 func sinkPart(i int) string { return fmt.Sprintf("sinks[%d]", i) }
 
 func (r *ready) findSource(ctx context.Context, c *config.Config, fragments []string, p *program) []config.PartError {
-	if c.Source.Type == source.TypeFile {
+	from, isKVS := c.Source.KVS()
+	if !isKVS {
 		return r.findFiles(c, fragments, p)
 	}
 	var found []config.PartError
-	if len(fragments) > 0 && c.Source.Many() {
+	if len(fragments) > 0 && from.Many() {
 		found = append(found, wrong("source", "streams", "--fragment reads fragments of one stream: name that one alone"))
 	}
-	chain, err := r.chain(ctx, c.Source.Region)
+	chain, err := r.chain(ctx, from.Region)
 	switch {
 	case err != nil:
 		found = append(found, wrong("source", "region", "%v", err))
-	case strings.TrimSpace(chain.Region) == "" && slices.ContainsFunc(c.Source.Streams, isNoARN):
+	case strings.TrimSpace(chain.Region) == "" && slices.ContainsFunc(from.Streams, isNoARN):
 		found = append(found, wrong("source", "region", "no AWS region is set: set source.region, AWS_REGION, or the region of the profile"))
 	}
 	return found
@@ -111,24 +108,10 @@ func (r *ready) findSinks(ctx context.Context, c *config.Config) []config.PartEr
 			}
 			r.times[i] = times
 		}
-		switch d := s.Destination; d.Type {
-		case sink.DestinationS3:
-			if d.Region != "" || d.EndpointURL != "" {
-				continue
-			}
-			chain, err := r.chain(ctx, "")
-			if err != nil {
-				found = append(found, wrong(sinkPart(i), "destination.region", "%v", err))
-			} else if chain.Region == "" {
-				found = append(found, wrong(sinkPart(i), "destination.region", "no AWS region is set: set destination.region, AWS_REGION, or the region of the profile"))
-			}
-		case sink.DestinationFile:
-			if d.Directory == "" {
-				continue // said by the settings themselves
-			}
-			if err := checkDirectory(d.Directory); err != nil {
-				found = append(found, wrong(sinkPart(i), "destination.directory", "%v", err))
-			}
+		if err := s.Destination.Location.Check(ctx); err != nil {
+			var p setting.Problems
+			p.AddBelow("destination", err)
+			found = append(found, config.PartError{Part: sinkPart(i), Err: p.Err()})
 		}
 	}
 	return found
@@ -159,8 +142,8 @@ func (r *ready) fill(c *config.Config) {
 
 // checkCredentials finds out whether a run has the credentials that it needs.
 func (r *ready) checkCredentials(ctx context.Context, c *config.Config) error {
-	toS3 := slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { return s.Destination.Type == sink.DestinationS3 })
-	if c.Source.Type != source.TypeKVS && !toS3 {
+	toS3 := slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { _, ok := s.Destination.Location.(s3.Config); return ok })
+	if _, isKVS := c.Source.KVS(); !isKVS && !toS3 {
 		return nil
 	}
 	chain, err := r.chain(ctx, "")
@@ -184,36 +167,6 @@ func readTimes(path string) ([]plan.Request, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return times, nil
-}
-
-// Modes of access(2).
-const (
-	mayExecute = 1
-	mayWrite   = 2
-)
-
-// checkDirectory finds out whether files can be made in a directory, or in the nearest
-// one above it when it is not there yet. It makes nothing.
-func checkDirectory(directory string) error {
-	for at := filepath.Clean(directory); ; at = filepath.Dir(at) {
-		info, err := os.Stat(at)
-		if errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
-			if _, err := os.Lstat(at); err == nil {
-				return fmt.Errorf("%s is a link to what is not there", at)
-			}
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() {
-			return fmt.Errorf("%s is not a directory", at)
-		}
-		if err := syscall.Access(at, mayWrite|mayExecute); err != nil {
-			return fmt.Errorf("%s cannot be written: %w", at, err)
-		}
-		return nil
-	}
 }
 
 // haveCredentials finds out whether the AWS chain gives any credentials, so that their lack

@@ -74,7 +74,8 @@ func (p *program) runRecord(ctx context.Context, c source.Config, t *tape, out s
 	if closeErr := t.close(); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("record: %w", closeErr))
 	}
-	name, _ := source.StreamName(c.Streams[0])
+	from, _ := c.KVS()
+	name, _ := source.StreamName(from.Streams[0])
 	fmt.Fprintf(p.stderr, "%s: %d fragments, %d bytes, %d gaps\n", name, t.fragments, t.bytes, t.gaps)
 	switch {
 	case err != nil && !(interrupted(draining) && errors.Is(err, context.Canceled)):

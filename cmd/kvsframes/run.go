@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -194,7 +194,7 @@ func (p *program) runStreams(ctx, draining context.Context, st *stages, c *confi
 		every: listEvery,
 		log:   log,
 
-		finite: c.Source.Mode == source.ModeArchive,
+		finite: !c.Source.Origin.Endless(),
 	}
 	results := f.sail(draining, st.inputs)
 	close(finished)

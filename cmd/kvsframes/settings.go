@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/config"
 )
 
 // defaultFile is the settings file of commands that are given none.

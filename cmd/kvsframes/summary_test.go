@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/config"
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"

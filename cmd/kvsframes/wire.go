@@ -6,16 +6,16 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode"
-	"github.com/kvsframes/kvsframes/internal/config"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink"
-	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
@@ -63,17 +63,18 @@ func wire(ctx context.Context, c *config.Config, r *ready, fragments []string, l
 // openInputs finds the streams. Those of patterns are found when the run has begun,
 // and again and again (see fleet).
 func (st *stages) openInputs(ctx context.Context, c *config.Config, r *ready, fragments []string, log *slog.Logger) error {
-	if c.Source.Type == source.TypeFile {
+	from, isKVS := c.Source.KVS()
+	if !isKVS {
 		st.inputs, st.many = r.inputs, len(r.inputs) > 1
 		return nil
 	}
-	cfg, err := r.chain(ctx, c.Source.Region)
+	cfg, err := r.chain(ctx, from.Region)
 	if err != nil {
 		return err
 	}
-	st.many = c.Source.Many()
+	st.many = from.Many()
 	var patterns []source.Pattern
-	for _, entry := range c.Source.Streams {
+	for _, entry := range from.Streams {
 		if source.IsPattern(entry) {
 			patterns = append(patterns, source.Pattern(entry))
 			continue
@@ -96,14 +97,15 @@ func stream(cfg aws.Config, c source.Config, entry string, fragments []string, l
 
 // kvsConfig returns the settings of one KVS stream, an entry of source.streams.
 func kvsConfig(cfg aws.Config, c source.Config, entry string, log *slog.Logger) kvs.Config {
+	from, _ := c.KVS()
 	name, _ := source.StreamName(entry) // the settings hold valid ones alone
 	return kvs.Config{
 		AWS:             cfg,
 		Stream:          source.StreamTarget(entry),
 		As:              name,
-		EndpointURL:     c.EndpointURL,
-		Mode:            c.Mode,
-		Start:           c.StartSelector,
+		EndpointURL:     from.EndpointURL,
+		Mode:            from.Mode,
+		Start:           from.StartSelector,
 		End:             c.End,
 		Tags:            c.FragmentTags,
 		MaxFragmentSize: c.MaxFragmentSize,
@@ -113,8 +115,9 @@ func kvsConfig(cfg aws.Config, c source.Config, entry string, log *slog.Logger) 
 
 // list looks up the streams that match the patterns now.
 func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []source.Pattern, log *slog.Logger) (l listing) {
+	from, _ := c.KVS()
 	for _, p := range patterns {
-		names, err := kvs.ListStreams(ctx, cfg, c.EndpointURL, p)
+		names, err := kvs.ListStreams(ctx, cfg, from.EndpointURL, p)
 		if err != nil {
 			l.err = err
 			return l
@@ -132,9 +135,12 @@ func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []sourc
 func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	run := runID(time.Now())
 	for _, s := range c.Sinks {
-		store, err := st.openStore(ctx, s.Destination)
+		store, err := s.Destination.Location.Open(ctx)
 		if err != nil {
 			return fmt.Errorf("open sink %s: %w", s.Name, err)
+		}
+		if c, ok := store.(io.Closer); ok {
+			st.closers = append(st.closers, c.Close)
 		}
 		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Config: c.Pictures(s), Log: log})
 		if err != nil {
@@ -144,18 +150,6 @@ func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Log
 		st.outputs = append(st.outputs, s.Output())
 	}
 	return nil
-}
-
-func (st *stages) openStore(ctx context.Context, d sink.Destination) (sink.Store, error) {
-	if d.Type == sink.DestinationS3 {
-		return s3.Open(ctx, d)
-	}
-	dir, err := sink.OpenDir(d.Directory, d.Fsync)
-	if err != nil {
-		return nil, err
-	}
-	st.closers = append(st.closers, dir.Close)
-	return dir, nil
 }
 
 // runID names a run: when it began, and enough chance for runs that begin together.
@@ -198,7 +192,7 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 		}
 		return nothing, err
 	}
-	if st.source.Type == source.TypeFile { // the sources of streams see to it themselves
+	if _, isFile := st.source.Files(); isFile { // the sources of streams see to it themselves
 		src = source.WithTags(source.Once(src), st.source.FragmentTags)
 		src = source.WithEnd(src, st.source.End, st.source.EndClock())
 	}

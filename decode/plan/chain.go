@@ -105,8 +105,8 @@ func (l Lead) Matters(k int) bool {
 
 // past is what a planner knows of the fragments before the next one.
 type past struct {
-	// stream is the codec data of the last fragment: other codec data has no past.
-	stream string
+	// codecData is that of the last fragment. A change of codec data starts a new decoding history.
+	codecData string
 	// clean: a decoder which has seen the last fragments has all that the next
 	// one can refer to.
 	clean bool
@@ -157,9 +157,9 @@ func (h *past) unlink(next *Link) {
 // link decides what is fed of a fragment, and what it has to do with the ones around it.
 func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	h := &p.past
-	if stream := pl.Track.CodecID + "\x00" + string(pl.Track.CodecPrivate); stream != h.stream {
+	if codecData := pl.Track.CodecID + "\x00" + string(pl.Track.CodecPrivate); codecData != h.codecData {
 		h.forget()
-		h.stream, h.closed, h.chained = stream, 0, false
+		h.codecData, h.closed, h.chained = codecData, 0, false
 	}
 	if len(pl.Pictures) == 0 {
 		h.forget()

@@ -70,7 +70,7 @@ func (pl *Plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bo
 			}
 		}
 		if skip != SkipNone && !g.alone && pl.feedsUnwanted(g) {
-			refs.bare(pl.Frames, g)
+			refs.dropData(pl.Frames, g)
 		}
 	}
 	pl.feedSets()

@@ -29,7 +29,7 @@ func FuzzSliceHeaders(f *testing.F) {
 		reader.pictures(packets)
 		frames := make([]Frame, len(packets))
 		refs := references{track: track, reader: &reader, packets: packets}
-		refs.bare(frames, group{last: len(frames) - 1, entry: EntryClosed})
+		refs.dropData(frames, group{last: len(frames) - 1, entry: EntryClosed})
 		for k, p := range frames {
 			if p.HeaderOnly == nil {
 				continue

@@ -12,12 +12,12 @@ type hevcHistory struct {
 	pictures hevcPictures
 }
 
-func (h *hevcHistory) add(k int, packet []byte) (refers []int, bare []byte, ok bool) {
-	headers, bare, ok := h.hevcSlices(packet)
+func (h *hevcHistory) add(k int, packet []byte) (refers []int, headerOnly []byte, ok bool) {
+	headers, headerOnly, ok := h.hevcSlices(packet)
 	if !ok || !h.pictures.add(k, headers) || h.pictures.missing && !h.pictures.mayMiss(&headers[0]) {
 		return nil, nil, false
 	}
-	return h.pictures.refers, bare, true
+	return h.pictures.refers, headerOnly, true
 }
 
 func (h *hevcHistory) kept() []int {
@@ -30,7 +30,7 @@ func (h *hevcHistory) kept() []int {
 
 // hevcSlices returns the headers of a packet's slice segments, and a packet that holds the first of them
 // without its data, and all that is no slice.
-func (r *references) hevcSlices(packet []byte) (headers []h26x.HEVCSliceHeader, bare []byte, ok bool) {
+func (r *references) hevcSlices(packet []byte) (headers []h26x.HEVCSliceHeader, headerOnly []byte, ok bool) {
 	ok = true
 	whole := h26x.EachNAL(packet, r.reader.lengthSize, func(nal []byte) {
 		t := h26x.NALType(h26x.HEVC, nal)
@@ -39,7 +39,7 @@ func (r *references) hevcSlices(packet []byte) (headers []h26x.HEVCSliceHeader, 
 			return
 		case t > h26x.HEVCTypeLastVCL:
 			ok = t != h26x.HEVCTypeEOS && t != h26x.HEVCTypeEOB
-			bare = h26x.AppendNAL(bare, r.reader.lengthSize, nal)
+			headerOnly = h26x.AppendNAL(headerOnly, r.reader.lengthSize, nal)
 			return
 		}
 		h, b, read := r.headers.HEVCSlice(nal)
@@ -47,11 +47,11 @@ func (r *references) hevcSlices(packet []byte) (headers []h26x.HEVCSliceHeader, 
 			return
 		}
 		if h.First {
-			bare = h26x.AppendNAL(bare, r.reader.lengthSize, h.WithoutData(nal, &b))
+			headerOnly = h26x.AppendNAL(headerOnly, r.reader.lengthSize, h.WithoutData(nal, &b))
 		}
 		headers = append(headers, h)
 	})
-	return headers, bare, ok && whole && len(headers) > 0
+	return headers, headerOnly, ok && whole && len(headers) > 0
 }
 
 // hevcKept is a picture that is still a reference. packet is -1 for one that is not there.

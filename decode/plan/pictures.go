@@ -96,13 +96,13 @@ func (r *nalReader) pictures(packets [][]byte) []Picture {
 // recovery points.
 func (r *nalReader) avc(packet []byte) Picture {
 	pic := Picture{Intra: true, recovery: h26x.NoRecovery}
-	slices, referred, idr := 0, false, false
+	count, referred, idr := 0, false, false
 	ok := h26x.EachNAL(packet, r.lengthSize, func(nal []byte) {
 		switch t := nal[0] & 0x1f; {
 		case t >= h26x.AVCTypeSlice && t <= h26x.AVCTypeIDR:
 			// The second field of an IDR picture is none itself: the first slice decides.
-			idr = idr || slices == 0 && t == h26x.AVCTypeIDR
-			slices++
+			idr = idr || count == 0 && t == h26x.AVCTypeIDR
+			count++
 			referred = referred || nal[0]&0x60 != 0
 			pic.Intra = pic.Intra && (idr || h26x.IsAVCIntraSlice(nal))
 		case t == h26x.AVCTypeSEI:
@@ -113,7 +113,7 @@ func (r *nalReader) avc(packet []byte) Picture {
 			pic.sets = r.sets.add(t, nal) || pic.sets
 		}
 	})
-	if !ok || slices == 0 {
+	if !ok || count == 0 {
 		return Picture{sets: pic.sets, recovery: h26x.NoRecovery}
 	}
 	pic.disposable = !referred
@@ -133,7 +133,7 @@ func (r *nalReader) hevc(packets [][]byte, pics []Picture) {
 	layers := make([]byte, len(packets))
 	var highest byte
 	for i, p := range packets {
-		slices, disposable, sets := 0, true, false
+		count, disposable, sets := 0, true, false
 		kind := byte(h26x.HEVCTypeLastVCL)
 		ok := h26x.EachNAL(p, r.lengthSize, func(nal []byte) {
 			t := nal[0] >> 1 & 0x3f
@@ -146,14 +146,14 @@ func (r *nalReader) hevc(packets [][]byte, pics []Picture) {
 				}
 				return
 			}
-			slices++
+			count++
 			layers[i] = max(layers[i], nal[1]&7)
 			disposable = disposable && t < h26x.HEVCTypeFirstIRAP && t%2 == 0
 			kind = t
 		})
 		highest = max(highest, layers[i])
 		pics[i] = Picture{sets: sets, recovery: h26x.NoRecovery}
-		if !ok || slices == 0 {
+		if !ok || count == 0 {
 			continue
 		}
 		pics[i].disposable = disposable

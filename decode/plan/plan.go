@@ -25,6 +25,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // Plan says what is wanted of one fragment and which packets must be decoded for
@@ -57,7 +58,7 @@ type Plan struct {
 	Footprint int64
 	// Refused is why the fragment cannot be decoded, nil if it can.
 	Refused error
-	// nothing reports whether nothing has to be done, whatever is decided; then the rest is the planner's.
+	// Skipped reports whether no frame of this fragment can be wanted. Only the planner still needs it, for bookkeeping.
 	Skipped bool
 	// owners counts how many of {planner, caller} have let go of a plan whose rest is made later; the second one releases its chain.
 	owners *atomic.Int32
@@ -141,7 +142,7 @@ type Frame struct {
 	Cut bool
 	// Feed reports whether the packet must go to the decoder.
 	Feed bool
-	// bare is fed in the packet's place when it is not nil: no wanted picture refers to this one, and the
+	// HeaderOnly is fed instead of the packet when it is not nil: no wanted picture refers to this one, and the
 	// decoder must know no more than that there was one.
 	HeaderOnly []byte
 	// Fast reports whether the loop filter may be left out.
@@ -195,7 +196,7 @@ type Planner struct {
 	fragments, pictures int
 }
 
-// held is what waits for the next frame, since that decides about the latest plan.
+// held lists plans that cannot be completed until the next frame (or End) shows which frame is nearest to a requested time.
 type held struct {
 	// finish makes the rest of that plan and of those that follow it, in order.
 	finish []func()
@@ -528,3 +529,8 @@ const (
 	SkipNonRef SkipFrame = "nonref"
 	SkipNonKey SkipFrame = "nonkey"
 )
+
+// Values returns the values of skip_frame.
+func (SkipFrame) Values() []string {
+	return setting.Texts(SkipAuto, SkipNone, SkipNonRef, SkipNonKey)
+}

@@ -25,7 +25,7 @@ type history interface {
 	// add takes the packet of the next picture. It returns the earlier packets that the picture
 	// refers to, and one to feed in its place when nothing refers to it: its slice headers alone. ok is false when
 	// the references are not known.
-	add(k int, packet []byte) (refers []int, bare []byte, ok bool)
+	add(k int, packet []byte) (refers []int, headerOnly []byte, ok bool)
 	// kept returns the packets that a later picture may refer to.
 	kept() []int
 }
@@ -52,18 +52,18 @@ func (r *references) readSets() bool {
 	return true
 }
 
-// bare leaves out the data of the pictures of a group that no wanted one needs, nor one after the group
+// dropData leaves out the data of the pictures of a group that no wanted one needs, nor one after the group
 // where that is whole: their headers alone keep a decoder's references in order.
-func (r *references) bare(frames []Frame, g group) {
+func (r *references) dropData(frames []Frame, g group) {
 	h := r.history(g.entry)
 	if h == nil {
 		return
 	}
 	refers := make([][]int, g.last+1)
-	bare := make([][]byte, g.last+1)
+	headerOnly := make([][]byte, g.last+1)
 	for k := g.start; k <= g.last; k++ {
 		var ok bool
-		if refers[k], bare[k], ok = h.add(k, r.packets[k]); !ok {
+		if refers[k], headerOnly[k], ok = h.add(k, r.packets[k]); !ok {
 			return
 		}
 	}
@@ -75,7 +75,7 @@ func (r *references) bare(frames []Frame, g group) {
 	}
 	for k := g.last; k >= g.start; k-- {
 		if !needed[k] && len(frames[k].Outputs) == 0 {
-			frames[k].HeaderOnly = bare[k]
+			frames[k].HeaderOnly = headerOnly[k]
 			continue
 		}
 		for _, to := range refers[k] {
@@ -97,12 +97,12 @@ type avcHistory struct {
 	pictures decodedPictures
 }
 
-func (h *avcHistory) add(k int, packet []byte) (refers []int, bare []byte, ok bool) {
-	headers, bare, ok := h.slices(packet)
+func (h *avcHistory) add(k int, packet []byte) (refers []int, headerOnly []byte, ok bool) {
+	headers, headerOnly, ok := h.readSlices(packet)
 	if !ok || !h.pictures.add(k, headers) {
 		return nil, nil, false
 	}
-	return h.pictures.refers, bare, true
+	return h.pictures.refers, headerOnly, true
 }
 
 func (h *avcHistory) kept() []int {
@@ -113,25 +113,25 @@ func (h *avcHistory) kept() []int {
 	return packets
 }
 
-// slices returns the headers of a packet's slices, and a packet that holds all of it but the
+// readSlices returns the headers of a packet's slices, and a packet that holds all of it but the
 // slices' data.
-func (r *references) slices(packet []byte) (headers []h26x.AVCSliceHeader, bare []byte, ok bool) {
+func (r *references) readSlices(packet []byte) (headers []h26x.AVCSliceHeader, headerOnly []byte, ok bool) {
 	ok = true
 	whole := h26x.EachNAL(packet, r.reader.lengthSize, func(nal []byte) {
 		if !ok {
 			return
 		}
 		if t := nal[0] & 0x1f; t != h26x.AVCTypeSlice && t != h26x.AVCTypeIDR {
-			bare = h26x.AppendNAL(bare, r.reader.lengthSize, nal)
+			headerOnly = h26x.AppendNAL(headerOnly, r.reader.lengthSize, nal)
 			return
 		}
 		var h h26x.AVCSliceHeader
 		var head []byte
 		h, head, ok = r.headers.AVCSlice(nal)
 		headers = append(headers, h)
-		bare = h26x.AppendNAL(bare, r.reader.lengthSize, head)
+		headerOnly = h26x.AppendNAL(headerOnly, r.reader.lengthSize, head)
 	})
-	return headers, bare, ok && whole && len(headers) > 0
+	return headers, headerOnly, ok && whole && len(headers) > 0
 }
 
 // decodedPictures are the references that are there while a group is decoded.
@@ -150,8 +150,8 @@ type decodedPictures struct {
 }
 
 // add takes the next picture. It returns false when its references are not known.
-func (d *decodedPictures) add(packet int, slices []h26x.AVCSliceHeader) bool {
-	h := &slices[0]
+func (d *decodedPictures) add(packet int, headers []h26x.AVCSliceHeader) bool {
+	h := &headers[0]
 	if h.IDR == (d.begun || d.open) || !h.First {
 		return false
 	}
@@ -167,8 +167,8 @@ func (d *decodedPictures) add(packet int, slices []h26x.AVCSliceHeader) bool {
 		d.begun, d.firstOrder = true, order
 	}
 	d.refers = nil
-	for i := range slices {
-		s := &slices[i]
+	for i := range headers {
+		s := &headers[i]
 		if s.First != (i == 0) || s.FrameNum != h.FrameNum || s.Referred != h.Referred || s.IDR != h.IDR || s.SPS != h.SPS || s.LongTerm {
 			return false
 		}

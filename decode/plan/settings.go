@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // SampleType names a sampler.
@@ -26,6 +26,14 @@ const (
 	SampleIndices    SampleType = "indices"
 )
 
+// Values returns the samplers.
+func (SampleType) Values() []string {
+	return setting.Texts(SampleAll, SampleKeyframes, SampleStride, SampleInterval, SampleTimestamps, SampleIndices)
+}
+
+// Later returns the samplers that are reserved for a later version.
+func (SampleType) Later() []string { return []string{"uniform", "scene", "best"} }
+
 // Pick says which frame answers a request for an instant.
 type Pick string
 
@@ -36,26 +44,32 @@ const (
 	PickShown   Pick = "shown"
 )
 
+// Values returns the values of pick.
+func (Pick) Values() []string {
+	return setting.Texts(PickNearest, PickShown)
+}
+
 // Sample says which frames a sink asks for.
 type Sample struct {
-	Type SampleType `mapstructure:"type"`
+	Type SampleType `key:"type"`
 	// N is the step of a stride: every Nth frame.
-	N int `mapstructure:"n"`
+	N int `key:"n,optional" with:"type=stride"`
 	// Interval is the distance of two grid points; Rate is the same as frames
 	// per second. One of the two is set for type interval.
-	Interval time.Duration `mapstructure:"interval"`
-	Rate     Rate          `mapstructure:"fps"`
+	Interval time.Duration `key:"interval,optional" with:"type=interval" unless:"fps" hint:"frames per second are written as fps: 5"`
+	Rate     Rate          `key:"fps,optional" with:"type=interval"`
 	// At are the instants of type timestamps (see ParseTime), in any order, or the frames of type
 	// indices, counted from 0. File is a file of instants (see ReadTimes), for whoever puts
 	// the stages together to read into Asked.
-	At    []string  `mapstructure:"at"`
-	File  string    `mapstructure:"file"`
-	Asked []Request `mapstructure:"-"`
+	At    []string `key:"at,optional" with:"type=timestamps|indices" unless:"file"`
+	File  string   `key:"file,optional" with:"type=timestamps"`
+	Asked []Request
 	// Tolerance is the largest distance of an instant and the frame that answers it. Pick says
 	// which does; empty is PickNearest.
-	Tolerance time.Duration `mapstructure:"tolerance"`
-	Pick      Pick          `mapstructure:"pick"`
-	Clock     media.Clock   `mapstructure:"clock"`
+	Tolerance time.Duration `key:"tolerance" with:"type=timestamps" range:"0s.."`
+	Pick      Pick          `key:"pick" with:"type=timestamps"`
+	Clock     media.Clock   `key:"clock"`
+	_         struct{}      `later:"threshold min_gap window"`
 }
 
 // MaxRate is the largest sampling rate in frames per second.
@@ -66,81 +80,68 @@ type Rate struct {
 	Num, Den int64
 }
 
-// Validate returns all problems of s, joined; each is a *media.FieldError whose path starts below a sink.
+// DefaultSample returns the settings of an empty `sample` part.
+func DefaultSample() Sample {
+	return Sample{Type: SampleInterval, Interval: 10 * time.Second, Tolerance: DefaultTolerance, Pick: PickNearest, Clock: media.ClockProducer}
+}
+
+// Validate returns all problems of s, joined; each is a *setting.Error whose path starts
+// below `sample`.
 func (s Sample) Validate() error {
-	var p problems
-	s.check(&p)
-	return errors.Join(p...)
-}
-
-func (s Sample) check(p *problems) {
-	oneOf(p, "sample.type", s.Type, SampleAll, SampleKeyframes, SampleStride, SampleInterval, SampleTimestamps, SampleIndices)
-	if s.Type == SampleStride && (s.N < 1 || s.N > math.MaxInt32) {
-		p.add("sample.n", "a stride needs n, 1 or more")
+	var p setting.Problems
+	if s.Pick == "" {
+		s.Pick = PickNearest
 	}
-	if s.Type != SampleStride && s.N != 0 {
-		p.add("sample.n", "belongs to type stride, not %s", s.Type)
-	}
-	s.checkGrid(p)
-	s.checkTimes(p)
-	oneOf(p, "sample.clock", s.Clock, media.ClockProducer, media.ClockServer)
-}
-
-func (s Sample) checkGrid(p *problems) {
-	rate := s.Rate != (Rate{})
-	switch {
-	case s.Type != SampleInterval && s.Interval != 0:
-		p.add("sample.interval", "belongs to type interval, not %s", s.Type)
-	case s.Type != SampleInterval && rate:
-		p.add("sample.fps", "belongs to type interval, not %s", s.Type)
-	case s.Type != SampleInterval:
-	case rate && s.Interval != 0:
-		p.add("sample.fps", "and sample.interval exclude each other")
-	case rate && (s.Rate.Num < 1 || s.Rate.Den < 1 || s.Rate.Num > MaxRate*s.Rate.Den):
-		p.add("sample.fps", "%s is not above 0 and at most %d", s.Rate, MaxRate)
-	case !rate && s.Interval <= 0:
-		p.add("sample.interval", "an interval needs interval (such as 10s) or fps, above 0")
-	case !rate && s.Interval.Milliseconds() < 1:
-		p.add("sample.interval", "%s is below 1ms, the precision of the clocks", s.Interval)
-	}
-}
-
-func (s Sample) checkTimes(p *problems) {
-	entry := func(i int) string { return fmt.Sprintf("sample.at[%d]", i) }
-	if s.Type != SampleTimestamps && (s.File != "" || len(s.Asked) > 0) {
-		p.add("sample.file", "belongs to type timestamps, not %s", s.Type)
+	p.Check("", s, DefaultSample())
+	if s.Type != SampleTimestamps && s.File == "" && len(s.Asked) > 0 {
+		p.Add("file", "belongs to type timestamps, and the type is %s", s.Type)
 	}
 	switch s.Type {
+	case SampleStride:
+		if s.N < 1 || s.N > math.MaxInt32 {
+			p.Add("n", "a stride needs n, 1 or more")
+		}
+	case SampleInterval:
+		s.checkGrid(&p)
 	case SampleTimestamps:
-		for i, text := range s.At {
-			if _, err := ParseTime(text); err != nil {
-				p.add(entry(i), "%v", err)
-			}
-		}
-		switch {
-		case len(s.At) > 0 && s.File != "":
-			p.add("sample.file", "and sample.at exclude each other")
-		case len(s.At)+len(s.Asked) == 0 && s.File == "":
-			p.add("sample.at", "type timestamps needs at (a list of times) or file")
-		case s.Tolerance < 0:
-			p.add("sample.tolerance", "%s is below 0", s.Tolerance)
-		}
-		if s.Pick != "" {
-			oneOf(p, "sample.pick", s.Pick, PickNearest, PickShown)
-		}
+		s.checkTimes(&p)
 	case SampleIndices:
-		for i, text := range s.At {
-			if _, err := parseIndex(text); err != nil {
-				p.add(entry(i), "%v", err)
-			}
+		s.checkIndices(&p)
+	}
+	return p.Err()
+}
+
+func (s Sample) checkGrid(p *setting.Problems) {
+	rate := s.Rate != (Rate{})
+	switch {
+	case rate && (s.Rate.Num < 1 || s.Rate.Den < 1 || s.Rate.Num > MaxRate*s.Rate.Den):
+		p.Add("fps", "%s is not above 0 and at most %d", s.Rate, MaxRate)
+	case !rate && s.Interval <= 0:
+		p.Add("interval", "an interval needs interval (such as 10s) or fps, above 0")
+	case !rate && s.Interval.Milliseconds() < 1:
+		p.Add("interval", "%s is below 1ms, the precision of the clocks", s.Interval)
+	}
+}
+
+func (s Sample) checkTimes(p *setting.Problems) {
+	for i, text := range s.At {
+		if _, err := ParseTime(text); err != nil {
+			p.Add(fmt.Sprintf("at[%d]", i), "%v", err)
 		}
-		if len(s.At) == 0 {
-			p.add("sample.at", "type indices needs at (a list of frames, the first is 0)")
+	}
+	if len(s.At)+len(s.Asked) == 0 && s.File == "" {
+		p.Add("at", "type timestamps needs at (a list of times) or file")
+	}
+}
+
+func (s Sample) checkIndices(p *setting.Problems) {
+	for i, text := range s.At {
+		if _, err := parseIndex(text); err != nil {
+			p.Add(fmt.Sprintf("at[%d]", i), "%v", err)
 		}
-	default:
-		if len(s.At) > 0 {
-			p.add("sample.at", "belongs to type timestamps or indices, not %s", s.Type)
-		}
+	}
+	if len(s.At) == 0 {
+		p.Add("at", "type indices needs at (a list of frames, the first is 0)")
 	}
 }
 
@@ -173,6 +174,9 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	if len(text) > 32 {
 		return fmt.Errorf("%.32q... is not a rate", text)
 	}
+	if _, err := time.ParseDuration(string(text)); err == nil && strings.ContainsAny(string(text), "smh") {
+		return fmt.Errorf("%s is a duration: write interval: %[1]s, or frames per second here", text)
+	}
 	q, ok := new(big.Rat).SetString(string(text))
 	if !ok || strings.ContainsAny(string(text), "eExXpP") || q.Sign() <= 0 || !q.Num().IsInt64() || !q.Denom().IsInt64() ||
 		q.Num().Int64() > math.MaxInt32 || q.Denom().Int64() > math.MaxInt32 {
@@ -181,6 +185,9 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	r.Num, r.Den = q.Num().Int64(), q.Denom().Int64()
 	return nil
 }
+
+// Syntax returns what messages ask for.
+func (Rate) Syntax() string { return "frames per second" }
 
 // MarshalText writes the rate as a whole number or a fraction.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -22,27 +22,24 @@ var mayImport = map[string][]string{
 	"internal/wait":    {},
 	"internal/lint":    {},
 
-	"source":     {"media", "source/payload", "internal/logging", "internal/wait"},
-	"decode":     {"media", "decode/h26x", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
-	"sink":       {"media", "internal/logging", "golang.org/x/sync"},
-	"checkpoint": {"media"},
-	"pipeline":   {"media", "internal/logging", "golang.org/x/sync"},
+	"setting":  {},
+	"source":   {"media", "setting", "source/payload", "internal/logging", "internal/wait"},
+	"decode":   {"media", "setting", "decode/h26x", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
+	"sink":     {"media", "setting", "internal/logging", "golang.org/x/sync"},
+	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
 	"decode/h26x": {},
-	"decode/plan": {"media", "decode/h26x"},
+	"decode/plan": {"media", "setting", "decode/h26x"},
 
-	"source/kvs":     {"media", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
+	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
 	"source/payload": {"media", "internal/ebml", "internal/logging"},
-	"sink/s3":        {"media", "sink", "github.com/aws"},
+	"sink/s3":        {"media", "setting", "sink", "github.com/aws"},
 	"sink/storetest": {"sink"},
 	"sink/sinktest":  {"media", "pipeline", "sink", "sink/storetest"},
 	// What tests of decode and of the whole program compare with.
 	"decode/decodetest": {"github.com/asticode/go-astiav"},
 
-	"internal/config": {
-		"media", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "checkpoint",
-		"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure", "github.com/goccy/go-yaml",
-	},
+	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
@@ -58,7 +55,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	"cmd/kvsframes": {
-		"media", "source", "source/kvs", "source/payload", "decode", "decode/plan", "sink", "sink/s3", "checkpoint", "pipeline", "internal/config", "kvstest",
+		"media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "sink", "sink/s3", "pipeline", "config", "kvstest",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/aws", "golang.org",
 	},
 }
@@ -67,7 +64,7 @@ var mayImport = map[string][]string{
 var owners = map[string][]string{
 	"C":                                {"decode"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
-	"github.com/spf13/viper":           {"internal/config"},
+	"github.com/spf13/viper":           {"config"},
 	"github.com/spf13/cobra":           {"cmd/kvsframes"},
 	awsServices + "kinesisvideo":       {"source/kvs"},
 	awsServices + "s3":                 {"sink/s3"},
@@ -161,15 +158,15 @@ func TestImportRule(t *testing.T) {
 		{"pipeline must not import viper", "pipeline/p.go", `"github.com/spf13/viper"`, 2},
 		{"pipeline must not import the AWS SDK", "pipeline/p.go", `"` + sdk + `/aws"`, 1},
 		{"only config imports viper", "cmd/kvsframes/c.go", `"github.com/spf13/viper"`, 2},
-		{"config must not import the pipeline", "internal/config/c.go", `"` + module + `/pipeline"`, 1},
-		{"config must not import cobra", "internal/config/c.go", `"github.com/spf13/cobra"`, 2},
+		{"config must not import the pipeline", "config/c.go", `"` + module + `/pipeline"`, 1},
+		{"config must not import cobra", "config/c.go", `"github.com/spf13/cobra"`, 2},
 		{"source/kvs may import the video service", "source/kvs/k.go", `"` + sdk + `/service/kinesisvideo/types"; "` + sdk + `/service/kinesisvideoarchivedmedia"`, 0},
 		{"the emulator must not import the video service", "kvstest/e.go", `"` + sdk + `/service/kinesisvideoarchivedmedia"`, 1},
 		{"sink/s3 may import the object service", "sink/s3/s.go", `"` + sdk + `/service/s3"`, 0},
 		{"cmd must not import the object service", "cmd/kvsframes/c.go", `s "` + sdk + `/service/s3/types"`, 1},
 		{"source/kvs must not import the object service", "source/kvs/k.go", `"` + sdk + `/service/s3"`, 1},
 		{"a service with a longer name is another service", "cmd/kvsframes/c.go", `"` + sdk + `/service/s3control"`, 0},
-		{"the emulator is for cmd and tests alone", "internal/config/c.go", `"` + module + `/kvstest"`, 2},
+		{"the emulator is for cmd and tests alone", "config/c.go", `"` + module + `/kvstest"`, 2},
 		{"cmd may import the emulator", "cmd/kvsframes/c.go", `"` + module + `/kvstest"`, 0},
 		{"the S3 server is for tests alone", "sink/s3/s.go", `"` + module + `/internal/s3test"`, 2},
 		{"the conformance suite is for tests alone", "sink/s.go", `"` + module + `/sink/storetest"`, 2},

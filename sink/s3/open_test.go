@@ -19,19 +19,19 @@ func TestOpenTellsAtOnceWhatIsWrong(t *testing.T) {
 	server := s3test.Start(t)
 	for _, test := range []struct {
 		name   string
-		change func(t *testing.T, d *sink.Destination)
+		change func(t *testing.T, d *s3.Config)
 		want   string
 	}{
-		{"the bucket is not there", func(_ *testing.T, d *sink.Destination) { d.Bucket = "no-such-bucket" }, "open s3://no-such-bucket: NotFound (HTTP 404), request id"},
-		{"no region is known", func(t *testing.T, d *sink.Destination) {
+		{"the bucket is not there", func(_ *testing.T, d *s3.Config) { d.Bucket = "no-such-bucket" }, "open s3://no-such-bucket: NotFound (HTTP 404), request id"},
+		{"no region is known", func(t *testing.T, d *s3.Config) {
 			t.Setenv("AWS_REGION", "")
 			d.Region, d.EndpointURL = "", ""
 		}, "no region: set destination.region"},
-		{"no credentials are known", func(t *testing.T, _ *sink.Destination) {
+		{"no credentials are known", func(t *testing.T, _ *s3.Config) {
 			t.Setenv("AWS_ACCESS_KEY_ID", "")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 		}, "credentials"},
-		{"the bucket is in another region", func(t *testing.T, d *sink.Destination) {
+		{"the bucket is in another region", func(t *testing.T, d *s3.Config) {
 			moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("X-Amz-Bucket-Region", "eu-west-3")
 				w.WriteHeader(http.StatusMovedPermanently)
@@ -39,7 +39,7 @@ func TestOpenTellsAtOnceWhatIsWrong(t *testing.T) {
 			t.Cleanup(moved.Close)
 			d.EndpointURL = moved.URL
 		}, "the bucket is in another region: eu-west-3"},
-		{"nobody listens at the endpoint", func(t *testing.T, d *sink.Destination) {
+		{"nobody listens at the endpoint", func(t *testing.T, d *s3.Config) {
 			gone := httptest.NewServer(http.NotFoundHandler())
 			gone.Close()
 			d.EndpointURL = gone.URL
@@ -107,10 +107,10 @@ func TestAChecksumIsSentUnlessSomebodyWantsNone(t *testing.T) {
 	server.Setenv(t)
 	p, endpoint := newProxy(t, server)
 	for _, test := range []struct {
-		checksum sink.Checksum
+		checksum s3.Checksum
 		variable string
 		want     bool
-	}{{sink.ChecksumCRC32, "", true}, {sink.ChecksumCRC32, "when_supported", true}, {sink.ChecksumNone, "", false}, {sink.ChecksumCRC32, "when_required", false}} {
+	}{{s3.ChecksumCRC32, "", true}, {s3.ChecksumCRC32, "when_supported", true}, {s3.ChecksumNone, "", false}, {s3.ChecksumCRC32, "when_required", false}} {
 		t.Setenv("AWS_REQUEST_CHECKSUM_CALCULATION", test.variable)
 		d := destination(t, server)
 		d.EndpointURL, d.Checksum = endpoint, test.checksum
@@ -169,17 +169,17 @@ func TestRequestsSayWhatTheDestinationAsksFor(t *testing.T) {
 	p, endpoint := newProxy(t, server)
 	for _, test := range []struct {
 		name   string
-		change func(d *sink.Destination)
+		change func(d *s3.Config)
 		want   map[string]string // "" = absent
 	}{
-		{"by default no class and no encryption", func(*sink.Destination) {}, map[string]string{
+		{"by default no class and no encryption", func(*s3.Config) {}, map[string]string{
 			"X-Amz-Storage-Class": "", "X-Amz-Server-Side-Encryption": "", "If-None-Match": "",
 			"Content-Type": "image/jpeg", "X-Amz-Meta-Aws_kinesisvideo_fragment_number": "913",
 		}},
-		{"another storage class", func(d *sink.Destination) { d.StorageClass = "STANDARD_IA" }, map[string]string{"X-Amz-Storage-Class": "STANDARD_IA"}},
-		{"encryption by S3", func(d *sink.Destination) { d.ServerSideEncryption.Type = "AES256" }, map[string]string{"X-Amz-Server-Side-Encryption": "AES256"}},
-		{"encryption by KMS", func(d *sink.Destination) {
-			d.ServerSideEncryption = sink.Encryption{Type: "aws:kms", KMSKeyID: "alias/video"}
+		{"another storage class", func(d *s3.Config) { d.StorageClass = "STANDARD_IA" }, map[string]string{"X-Amz-Storage-Class": "STANDARD_IA"}},
+		{"encryption by S3", func(d *s3.Config) { d.ServerSideEncryption.Type = "AES256" }, map[string]string{"X-Amz-Server-Side-Encryption": "AES256"}},
+		{"encryption by KMS", func(d *s3.Config) {
+			d.ServerSideEncryption = s3.Encryption{Type: "aws:kms", KMSKeyID: "alias/video"}
 		}, map[string]string{
 			"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "alias/video",
 		}},

@@ -44,6 +44,9 @@ const (
 	// frame on a slow line; answerLimit how long the server may then think.
 	attemptLimit = 5 * time.Minute
 	answerLimit  = time.Minute
+	// idleConnections is the largest number that is kept: as many as objects may be written
+	// at once, so that none is closed between two of them.
+	idleConnections = 1024
 	// defaultRegion signs requests to a server of its own endpoint, where regions
 	// have no meaning, when nothing else names one.
 	defaultRegion = "us-east-1"
@@ -55,7 +58,7 @@ const (
 // (ETag or checksum), or with that of other bytes, does not count: the request is repeated.
 type Store struct {
 	client      *s3.Client
-	destination sink.Destination
+	destination Config
 	prefix      string // empty, or with a slash at its end
 	checksum    bool   // objects get one
 }
@@ -67,7 +70,7 @@ var _ sink.Store = (*Store)(nil)
 // bucket, so that a wrong name, region or endpoint ends a run before it starts;
 // a refusal of that question (HTTP 403, 405 or 501) is no error, because s3:PutObject alone
 // is enough to work.
-func Open(ctx context.Context, d sink.Destination) (*Store, error) {
+func Open(ctx context.Context, d Config) (*Store, error) {
 	client, checksum, err := newClient(ctx, d)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", d.Bucket, err)
@@ -106,14 +109,10 @@ func unasked(err error) bool {
 
 // newClient returns a client as the AWS chain and its environment (AWS_MAX_ATTEMPTS, AWS_RETRY_MODE,
 // AWS_REQUEST_CHECKSUM_CALCULATION) ask for it. checksum reports whether objects get one.
-func newClient(ctx context.Context, d sink.Destination) (client *s3.Client, checksum bool, err error) {
-	loaded, err := config.LoadDefaultConfig(ctx,
-		config.WithRegion(d.Region),
-		config.WithLogger(logging.Nop{}),
-		config.WithHTTPClient(httpClient(d.MaxInFlight)),
-	)
+func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool, err error) {
+	loaded, err := loadAWS(ctx, d)
 	if err != nil {
-		return nil, false, fmt.Errorf("load AWS configuration: %w", err)
+		return nil, false, err
 	}
 	if loaded.Region == "" {
 		if d.EndpointURL == "" {
@@ -121,7 +120,7 @@ func newClient(ctx context.Context, d sink.Destination) (client *s3.Client, chec
 		}
 		loaded.Region = defaultRegion
 	}
-	checksum = d.Checksum != sink.ChecksumNone && loaded.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired
+	checksum = d.Checksum != ChecksumNone && loaded.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired
 	client = s3.NewFromConfig(loaded, func(o *s3.Options) {
 		if d.EndpointURL != "" {
 			o.BaseEndpoint = &d.EndpointURL
@@ -134,6 +133,16 @@ func newClient(ctx context.Context, d sink.Destination) (client *s3.Client, chec
 		}
 	})
 	return client, checksum, nil
+}
+
+// loadAWS returns the configuration of the AWS chain.
+func loadAWS(ctx context.Context, d Config) (aws.Config, error) {
+	loaded, err := config.LoadDefaultConfig(ctx,
+		config.WithRegion(d.Region), config.WithLogger(logging.Nop{}), config.WithHTTPClient(httpClient()))
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
+	}
+	return loaded, nil
 }
 
 // newRetryer is the SDK's, but for its token bucket: that gives up
@@ -156,9 +165,9 @@ func newRetryer(mode aws.RetryMode) aws.Retryer {
 	return retry.NewStandard(standard)
 }
 
-func httpClient(maxInFlight int) *awshttp.BuildableClient {
+func httpClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTimeout(attemptLimit).WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConnsPerHost = max(maxInFlight, 1)
+		t.MaxIdleConnsPerHost = idleConnections
 		t.MaxIdleConns = 2 * t.MaxIdleConnsPerHost
 		t.ResponseHeaderTimeout = answerLimit
 	})

@@ -13,9 +13,8 @@ import (
 )
 
 // destination is an empty bucket of the server.
-func destination(tb testing.TB, server s3test.Server) sink.Destination {
-	d := sink.DefaultConfig().Destination
-	d.Type = sink.DestinationS3
+func destination(tb testing.TB, server s3test.Server) s3.Config {
+	d := s3.DefaultConfig()
 	d.Bucket = server.Bucket(tb)
 	d.EndpointURL = server.Endpoint
 	d.Region = server.Region
@@ -23,7 +22,7 @@ func destination(tb testing.TB, server s3test.Server) sink.Destination {
 	return d
 }
 
-func open(tb testing.TB, d sink.Destination) *s3.Store {
+func open(tb testing.TB, d s3.Config) *s3.Store {
 	tb.Helper()
 	store, err := s3.Open(tb.Context(), d)
 	if err != nil {

@@ -35,22 +35,22 @@ func TestALargeObjectSurvivesFaultsThatPass(t *testing.T) {
 		name     string
 		faults   []fault
 		ifAbsent bool
-		checksum sink.Checksum
+		checksum s3.Checksum
 	}{
-		{"the answer to the beginning is lost", []fault{lose}, false, sink.ChecksumCRC32},
-		{"the beginning is answered without an id", []fault{lie()}, false, sink.ChecksumCRC32},
+		{"the answer to the beginning is lost", []fault{lose}, false, s3.ChecksumCRC32},
+		{"the beginning is answered without an id", []fault{lie()}, false, s3.ChecksumCRC32},
 		{"a busy server at each request", []fault{
 			answer(503, "SlowDown"), through, answer(503, "SlowDown"), through, answer(500, "InternalError"), through, answer(429, "Busy"),
-		}, false, sink.ChecksumCRC32},
-		{"a part is cut on its way", []fault{through, cut}, false, sink.ChecksumCRC32},
-		{"a part is damaged on its way", []fault{through, answer(400, "BadDigest")}, false, sink.ChecksumCRC32},
-		{"the answer to a part is lost", []fault{through, lose, through, lose}, false, sink.ChecksumNone},
-		{"a part without a receipt", []fault{through, lie()}, false, sink.ChecksumCRC32},
-		{"a part with the receipt of other bytes", []fault{through, lie("ETag", `"0"`, "X-Amz-Checksum-Crc32", "AAAAAA==")}, false, sink.ChecksumCRC32},
-		{"the answer to the completion is lost", []fault{through, through, through, lose}, false, sink.ChecksumCRC32},
-		{"it is lost, and there are no checksums", []fault{through, through, through, lose}, false, sink.ChecksumNone},
-		{"it is lost, and the object must not be replaced", []fault{through, through, through, lose}, true, sink.ChecksumCRC32},
-		{"a completion without a receipt", []fault{through, through, through, lie()}, true, sink.ChecksumCRC32},
+		}, false, s3.ChecksumCRC32},
+		{"a part is cut on its way", []fault{through, cut}, false, s3.ChecksumCRC32},
+		{"a part is damaged on its way", []fault{through, answer(400, "BadDigest")}, false, s3.ChecksumCRC32},
+		{"the answer to a part is lost", []fault{through, lose, through, lose}, false, s3.ChecksumNone},
+		{"a part without a receipt", []fault{through, lie()}, false, s3.ChecksumCRC32},
+		{"a part with the receipt of other bytes", []fault{through, lie("ETag", `"0"`, "X-Amz-Checksum-Crc32", "AAAAAA==")}, false, s3.ChecksumCRC32},
+		{"the answer to the completion is lost", []fault{through, through, through, lose}, false, s3.ChecksumCRC32},
+		{"it is lost, and there are no checksums", []fault{through, through, through, lose}, false, s3.ChecksumNone},
+		{"it is lost, and the object must not be replaced", []fault{through, through, through, lose}, true, s3.ChecksumCRC32},
+		{"a completion without a receipt", []fault{through, through, through, lie()}, true, s3.ChecksumCRC32},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel() // most of the time is waiting between attempts
@@ -70,7 +70,7 @@ func TestALargeObjectSurvivesFaultsThatPass(t *testing.T) {
 			if got, err := server.Get(t.Context(), d.Bucket, key); err != nil || string(got) != string(want) {
 				t.Errorf("the object has %d bytes (%v), want the %d written", len(got), err, len(want))
 			}
-			if same, err := store.Holds(t.Context(), key, want); err != nil || same != (test.checksum == sink.ChecksumCRC32) {
+			if same, err := store.Holds(t.Context(), key, want); err != nil || same != (test.checksum == s3.ChecksumCRC32) {
 				t.Errorf("holds gave %t, %v", same, err)
 			}
 			if left, err := server.Uploads(t.Context(), d.Bucket); err != nil || len(left) > 0 {
@@ -171,7 +171,7 @@ func TestALargeObjectCarriesWhatAPutCarries(t *testing.T) {
 	server := s3test.Start(t)
 	server.Setenv(t)
 	p, endpoint := newProxy(t, server)
-	for _, checksum := range []sink.Checksum{sink.ChecksumCRC32, sink.ChecksumNone} {
+	for _, checksum := range []s3.Checksum{s3.ChecksumCRC32, s3.ChecksumNone} {
 		d := destination(t, server)
 		d.EndpointURL, d.StorageClass, d.Checksum = endpoint, "GLACIER", checksum
 		store := open(t, d)
@@ -191,7 +191,7 @@ func TestALargeObjectCarriesWhatAPutCarries(t *testing.T) {
 				sent = sent || strings.Contains(strings.ToLower(name), "checksum") || name == "X-Amz-Trailer"
 			}
 		}
-		if sent != (checksum == sink.ChecksumCRC32) {
+		if sent != (checksum == s3.ChecksumCRC32) {
 			t.Errorf("checksum %s: sent is %t", checksum, sent)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -55,18 +56,18 @@ func rangeOf(c Config) extent {
 	}
 }
 
-// validate returns all that is wrong with the range, each as a *media.FieldError.
+// validate returns all that is wrong with the range, each as a *setting.Error.
 func (r extent) validate() error {
-	var problems []error
+	var p setting.Problems
 	check := func(ok bool, path, problem string) {
 		if !ok {
-			problems = append(problems, &media.FieldError{Path: path, Problem: problem})
+			p.Add(path, "%s", problem)
 		}
 	}
 	check(r.Clock == media.ClockProducer || r.Clock == media.ClockServer, "range.clock", "must be producer or server")
 	check(r.End.IsZero() || r.Start.Before(r.End), "range.end", "must be after range.start")
 	check(r.After.Number == "" || payload.IsFragmentNumber(r.After.Number), "range.after", "must be a fragment number")
-	return errors.Join(problems...)
+	return p.Err()
 }
 
 // archive reads stored fragments. It lists a range window by window, and requests the

@@ -20,6 +20,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -185,7 +186,7 @@ func TestArchiveSettingsAreChecked(t *testing.T) {
 			cfg := archiveConfig{Stream: "cam"}
 			c.change(&cfg)
 			_, err := openArchive(awsConfig(), cfg, quiet)
-			var field *media.FieldError
+			var field *setting.Error
 			if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &field) || field.Path != c.want) {
 				t.Errorf("got %v", err)
 			}

@@ -2,7 +2,6 @@ package kvs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -11,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/internal/logging"
-	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -98,13 +97,13 @@ func setDefault[T comparable](field *T, value T) {
 }
 
 // Validate returns all that is wrong with the settings, joined, each as a
-// *media.FieldError. Zero fields stand for their defaults.
+// *setting.Error. Zero fields stand for their defaults.
 func (c Config) Validate() error {
 	c = c.withDefaults()
-	var problems []error
+	var p setting.Problems
 	check := func(ok bool, path, problem string) {
 		if !ok {
-			problems = append(problems, &media.FieldError{Path: path, Problem: problem})
+			p.Add(path, "%s", problem)
 		}
 	}
 	_, err := parseStream(c.Stream)
@@ -122,29 +121,12 @@ func (c Config) Validate() error {
 	for i, n := range c.Fragments {
 		check(payload.IsFragmentNumber(n), fmt.Sprintf("fragments[%d]", i), "must be a fragment number, 1 to 128 digits")
 	}
-	c.validateStart(check)
-	return errors.Join(problems...)
-}
-
-// validateStart checks mode and start.
-func (c Config) validateStart(check func(ok bool, path, problem string)) {
-	stored := c.Mode == source.ModeArchive || c.Mode == source.ModeAuto
-	check(stored || c.Mode == source.ModeLive, "mode", fmt.Sprintf("%q is none of live, archive and auto", c.Mode))
-	missing := " must be given with the type " + string(c.Start.Type)
-	switch c.Start.Type {
-	case source.StartEarliest:
-	case source.StartNow:
-		check(!stored, "start_selector.type", "NOW is no place in an archive")
-	case source.StartFragmentNumber:
-		check(c.Start.AfterFragmentNumber != "", "start_selector.after_fragment_number", missing)
-	case source.StartProducerTimestamp, source.StartServerTimestamp:
-		check(!c.Start.Timestamp.IsZero(), "start_selector.timestamp", missing)
-	case source.StartContinuationToken:
-		check(c.Start.ContinuationToken != "", "start_selector.continuation_token", missing)
-		check(!stored, "start_selector.type", "CONTINUATION_TOKEN is no place in an archive")
-	default:
-		check(false, "start_selector.type", fmt.Sprintf("%q is none of NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP, CONTINUATION_TOKEN", c.Start.Type))
+	if err := setting.CheckValue(string(c.Mode), c.Mode.Values(), nil); err != nil {
+		p.Add("mode", "%v", err)
 	}
+	p.AddBelow("start_selector", c.Start.Validate())
+	check(c.Mode == source.ModeLive || c.Start.InArchive(), "start_selector.type", string(c.Start.Type)+" is no place in an archive")
+	return p.Err()
 }
 
 // complete returns the settings without zero fields, and with the region of the stream. doing

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/kvstest"
-	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -49,7 +49,7 @@ func TestSettingsThatCannotWorkAreReportedTogether(t *testing.T) {
 			var got []string
 			if joined, ok := cfg.Validate().(interface{ Unwrap() []error }); ok {
 				for _, err := range joined.Unwrap() {
-					var field *media.FieldError
+					var field *setting.Error
 					if errors.As(err, &field) {
 						got = append(got, field.Path)
 					}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/kvstest"
-	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -65,7 +65,7 @@ func TestOpenRefusesWhatCannotBeRead(t *testing.T) {
 	} {
 		cfg.AWS, cfg.Stream = awsConfig(), "cam"
 		_, err := Open(t.Context(), cfg)
-		var field *media.FieldError
+		var field *setting.Error
 		if !errors.As(err, &field) || field.Path != want || !strings.Contains(err.Error(), "open ") {
 			t.Errorf("got %v, want a problem of %s", err, want)
 		}

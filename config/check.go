@@ -1,0 +1,240 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/setting"
+	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// decode merges the layers. Values that were refused are in no layer, so that the
+// defaults stand in for them and the rest can still be checked.
+func (l *loader) decode() *Config {
+	c := Default()
+	if err := l.schema.file.fill(l.file, &c); err != nil {
+		l.add(position{file: l.path}, "", "%v", err)
+	}
+	for i, s := range l.sinks {
+		out := DefaultSink()
+		if err := l.schema.sink.fill(s.layers, &out); err != nil {
+			l.add(s.at, sinkPath(i), "%v", err)
+		}
+		given, ok := s.effective("destination.if_exists")
+		out.OverwriteExplicit = ok && given.value == string(sink.IfExistsOverwrite)
+		if from, ok := s.from("sample.file"); ok && from == layerFile {
+			out.TimesFolder = l.folder
+		}
+		c.Sinks = append(c.Sinks, out)
+	}
+	c.schema, c.shown, c.secrets = l.schema, l.shown(), l.secrets
+	return &c
+}
+
+// shown returns the values in force that hold references, as the file has them, by the
+// full paths of their keys and, for lists, of their entries.
+func (l *loader) shown() map[string]string {
+	shown := map[string]string{}
+	collect := func(prefix string, p *part, ls layers) {
+		for _, k := range p.keys {
+			s, _ := ls.effective(k.Path)
+			if s.shown != "" {
+				shown[join(prefix, k.Path)] = s.shown
+			}
+			for i, item := range s.itemsShown {
+				if item != "" {
+					shown[fmt.Sprintf("%s[%d]", join(prefix, k.Path), i)] = item
+				}
+			}
+		}
+	}
+	collect("", l.schema.file, l.file)
+	for i, s := range l.sinks {
+		collect(sinkPath(i), l.schema.sink, s.layers)
+	}
+	return shown
+}
+
+// check looks at the merged settings as a whole. A key that has a problem already
+// gets no second one.
+func (l *loader) check(c *Config) {
+	if c.Version != Version {
+		l.report("version", fmt.Sprintf("%d is not a version that this program reads: want %d", c.Version, Version))
+	}
+	var p setting.Problems
+	p.Check("", *c, Default())
+	l.checkPart("", p.Err())
+	l.checkMeaning("", l.schema.file, l.file, *c)
+	if len(l.sinks) == 0 {
+		l.report("sinks", "there is no sink: write at least one")
+	}
+	configs := make([]sink.Config, len(c.Sinks))
+	for i, s := range c.Sinks {
+		configs[i] = s.SinkConfig()
+		l.checkSink(i, s, configs[i], c.Source.Origin)
+	}
+	for _, err := range sink.Conflicts(configs) {
+		l.checkPart("sinks", err)
+	}
+}
+
+func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
+	prefix := sinkPath(i)
+	if s.Name == "" {
+		l.report(prefix+".name", "is missing: every sink needs a name of its own")
+	}
+	l.checkPart(prefix, s.Form.Validate()) // other keys depend on format
+	l.checkMeaning(prefix, l.schema.sink, l.sinks[i].layers, s)
+	if s.Sample.Type == plan.SampleIndices && from.Endless() {
+		l.report(prefix+".sample.type", "indices are counted from the start of a file or a range: they need source.type file or source.mode archive")
+	}
+	var p setting.Problems
+	p.Check("", s, DefaultSink())
+	l.checkPart(prefix, p.Err())
+	l.checkPart(prefix, c.Validate())
+	if from.Many() {
+		l.checkPart(prefix, c.CheckStreams())
+	}
+}
+
+// checkMeaning reports the keys that say something while another key gives them no
+// meaning. The default may always be written.
+func (l *loader) checkMeaning(prefix string, p *part, ls layers, of any) {
+	values := p.flatten(of)
+	defaults := p.standing(values)
+	for _, k := range p.keys {
+		s, given := ls.effective(k.Path)
+		if !given || s.value == "" || reflect.DeepEqual(s.value, defaults[k.Path]) {
+			continue
+		}
+		problem, ok := k.unmet(func(path string) string { return ls.text(path, fmt.Sprint(defaults[path])) })
+		if ok {
+			l.report(join(prefix, k.Path), problem)
+		}
+	}
+}
+
+// checkPart reports what a package says of its own part of the settings.
+func (l *loader) checkPart(prefix string, err error) {
+	if err == nil {
+		return
+	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range several.Unwrap() {
+			l.checkPart(prefix, e)
+		}
+		return
+	}
+	var e *setting.Error
+	if errors.As(err, &e) {
+		l.report(setting.Join(prefix, e.Path), e.Problem)
+		return
+	}
+	l.report(prefix, err.Error())
+}
+
+// report adds a problem of a key, unless there is one of it or around it already,
+// or one of the key that decides what this one means.
+func (l *loader) report(path, message string) {
+	if l.hasProblem(path) {
+		return
+	}
+	if slices.ContainsFunc(l.selectorsOf(path), l.hasProblem) {
+		return
+	}
+	l.add(l.place(path), path, "%s", l.hide(path, message))
+}
+
+func (l *loader) hasProblem(path string) bool {
+	if l.around[path] {
+		return true
+	}
+	for at := path; at != ""; at = parent(at) {
+		if l.bad[at] {
+			return true
+		}
+	}
+	return false
+}
+
+// keyAt returns the key at a full path, or around it if it is an entry of a list, and
+// the full path of its part; nil when there is none.
+func (l *loader) keyAt(path string) (k *key, prefix string) {
+	p, rest := l.schema.file, path
+	if strings.HasPrefix(path, "sinks[") {
+		p = l.schema.sink
+		prefix, rest, _ = strings.Cut(path, ".")
+	}
+	rest, _, _ = strings.Cut(rest, "[")
+	return p.byPath[rest], prefix
+}
+
+// selectorsOf returns the full paths of the keys that decide whether the key at path has
+// a meaning.
+func (l *loader) selectorsOf(path string) (selectors []string) {
+	if k, prefix := l.keyAt(path); k != nil {
+		for _, c := range k.Conditions {
+			selectors = append(selectors, join(prefix, c.Path))
+		}
+	}
+	return selectors
+}
+
+// place returns where a key is set, or else where the nearest mapping around it
+// stands.
+func (l *loader) place(path string) position {
+	for at := path; at != ""; at = parent(at) {
+		if s, ok := l.find(at); ok {
+			return s.at
+		}
+		if p, ok := l.places[at]; ok {
+			return p
+		}
+	}
+	return position{file: l.path}
+}
+
+// find returns what the layers say of a key or of one entry of a list, given by
+// its full path.
+func (l *loader) find(path string) (written, bool) {
+	if list, ok := strings.CutSuffix(path, "]"); ok {
+		at := strings.LastIndexByte(list, '[')
+		s, _ := l.find(list[:at])
+		if entry, err := strconv.Atoi(list[at+1:]); err == nil && entry < len(s.items) {
+			one := written{at: s.items[entry]}
+			if texts, ok := s.value.([]any); ok && len(texts) == len(s.items) {
+				one.value = texts[entry]
+			}
+			if s.itemsShown != nil {
+				one.shown = s.itemsShown[entry]
+			}
+			return one, true
+		}
+	}
+	if i, rest, ok := sinkOf(path); ok && i < len(l.sinks) {
+		return l.sinks[i].effective(rest)
+	}
+	return l.file.effective(path)
+}
+
+// sinkOf takes the path of a key of a sink apart.
+func sinkOf(path string) (index int, rest string, ok bool) {
+	number, ok := strings.CutPrefix(path, "sinks[")
+	if !ok {
+		return 0, "", false
+	}
+	number, rest, ok = strings.Cut(number, "].")
+	index, err := strconv.Atoi(number)
+	return index, rest, ok && err == nil && index >= 0
+}
+
+// parent cuts the last name or index off a path.
+func parent(path string) string {
+	return path[:max(0, strings.LastIndexAny(path, ".["))]
+}

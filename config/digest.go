@@ -1,0 +1,72 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// digestForm counts the changes of meaning that Pictures cannot see: of a default, or of what a
+// value stands for.
+const digestForm = 1
+
+// withoutPictures are the keys, and the parts that end with a dot, that change neither a picture
+// of a sink nor its name. A key that is new counts until it is named here.
+var withoutPictures = []string{
+	"decode.workers", "decode.isolation", "decode.on_error", "decode.max_pixels", "decode.max_memory",
+	"name", "destination.", "manifest.", "ledger.",
+}
+
+// Pictures returns 8 hex digits that stand for all settings that the pictures of sink s and their
+// names depend on: those of `decode`, and of the sink all but its name (unless its path has {sink}),
+// destination, manifest and ledger. They are the start of the SHA-256 of lines `key: value`, by key,
+// of all values that differ from their defaults and mean something beside the others; so they
+// stay the same when a key is written out at its default, or a version brings new keys.
+func (c *Config) Pictures(s Sink) string {
+	lines := []string{fmt.Sprintf("form: %d", digestForm)}
+	lines = append(lines, c.keys().file.digestLines(*c, "decode.")...)
+	lines = append(lines, c.keys().sink.digestLines(s, "")...)
+	if strings.Contains(s.Path, "{sink}") {
+		lines = append(lines, "name: "+yamlText(s.Name))
+	}
+	slices.Sort(lines)
+	return digest(strings.Join(lines, "\n"))
+}
+
+// Digest returns 8 hex digits that stand for all settings in force, by their values.
+func (c *Config) Digest() (string, error) {
+	values := *c
+	values.shown = nil
+	var text strings.Builder
+	if err := values.Print(&text); err != nil {
+		return "", err
+	}
+	return digest(text.String()), nil
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:4])
+}
+
+// digestLines returns a line for each key below prefix that changes pictures.
+func (p *part) digestLines(of any, prefix string) []string {
+	values := p.flatten(of)
+	defaults := p.standing(values)
+	delete(defaults, "type") // is always named
+	var lines []string
+	for _, k := range p.keys {
+		value, there := values[k.Path]
+		switch {
+		case !there || !strings.HasPrefix(k.Path, prefix) || reflect.DeepEqual(value, defaults[k.Path]):
+		case !k.means(values, defaults):
+		case slices.ContainsFunc(withoutPictures, func(p string) bool { return k.Path == p || strings.HasSuffix(p, ".") && strings.HasPrefix(k.Path, p) }):
+		default:
+			lines = append(lines, k.Path+": "+(&printer{}).value(k.Path, value))
+		}
+	}
+	return lines
+}

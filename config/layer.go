@@ -1,0 +1,216 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/spf13/viper"
+)
+
+// written is one value of a layer and where it was written.
+type written struct {
+	value any
+	at    position
+	// items are the places of a list's entries.
+	items []position
+	// shown is the value as the file has it, "" when it holds no reference; itemsShown are
+	// those of a list's entries, nil when none does.
+	shown      string
+	itemsShown []string
+}
+
+// layer holds what one of the file, the environment or the flags says of one
+// part, by key path.
+type layer map[string]written
+
+// drop forgets path and everything below it.
+func (l layer) drop(path string) {
+	for k := range l {
+		if within(k, path) {
+			delete(l, k)
+		}
+	}
+}
+
+// within reports whether path is root or lies below it.
+func within(path, root string) bool {
+	rest, ok := strings.CutPrefix(path, root)
+	return ok && (rest == "" || root == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// layers are the file, the environment and the flags, later ones winning.
+type layers [3]layer
+
+const (
+	layerFile = iota
+	layerEnvironment
+	layerFlags
+)
+
+func newLayers() layers { return layers{{}, {}, {}} }
+
+// effective returns what the highest layer says of path.
+func (ls layers) effective(path string) (written, bool) {
+	if i, ok := ls.from(path); ok {
+		return ls[i][path], true
+	}
+	return written{}, false
+}
+
+// from returns the highest layer that says anything of path.
+func (ls layers) from(path string) (layer int, ok bool) {
+	for i := len(ls) - 1; i >= 0; i-- {
+		if _, ok := ls[i][path]; ok {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// text returns the effective text of path, or fallback.
+func (ls layers) text(path, fallback string) string {
+	if s, ok := ls.effective(path); ok {
+		if text, ok := s.value.(string); ok {
+			return text
+		}
+	}
+	return fallback
+}
+
+// fill sets the fields of into, a pointer to defaults, to what the layers say.
+//
+// Viper is given values and never looks for any itself: its own lookup of the
+// environment passes over keys that have no default, and it splits map keys at
+// dots and lower-cases them, which is harmless only because every key comes from
+// the schema.
+func (p *part) fill(ls layers, into any) error {
+	v := viper.New()
+	for _, l := range ls {
+		for path := range l {
+			if p.byPath[path] == nil {
+				return fmt.Errorf("merge settings: no struct has the key %s", path)
+			}
+		}
+	}
+	for _, l := range ls[:layerFlags] {
+		if err := v.MergeConfigMap(nest(l)); err != nil {
+			return fmt.Errorf("merge settings: %w", err)
+		}
+	}
+	for path, s := range ls[layerFlags] {
+		v.Set(path, s.value)
+	}
+	values := map[string]any{}
+	for _, k := range p.keys {
+		if value := v.Get(k.Path); value != nil {
+			values[k.Path] = value
+		}
+	}
+	standing := p.standing(values)
+	return p.variants.Fill(into, func(path string) string { return v.GetString(path) }, func(path string, field reflect.Value) error {
+		k := p.byPath[path]
+		_, excluded := values[k.Unless]
+		switch value, given := values[path]; {
+		case given:
+			if err := assign(field, value); err != nil {
+				return fmt.Errorf("decode settings: %s: %w", path, err)
+			}
+		case excluded, k.Optional && standing[path] == nil:
+			field.SetZero()
+		}
+		return nil
+	})
+}
+
+// nest turns key paths into nested maps.
+func nest(l layer) map[string]any {
+	root := map[string]any{}
+	for path, s := range l {
+		names := strings.Split(path, ".")
+		m := root
+		for _, name := range names[:len(names)-1] {
+			child, ok := m[name].(map[string]any)
+			if !ok {
+				child = map[string]any{}
+				m[name] = child
+			}
+			m = child
+		}
+		m[names[len(names)-1]] = s.value
+	}
+	return root
+}
+
+// assign sets a field to a value of a layer. It converts nothing of its own accord: an
+// int64 would otherwise become that many nanoseconds.
+func assign(field reflect.Value, value any) error {
+	text, isText := value.(string)
+	into, reads := field.Addr().Interface().(encoding.TextUnmarshaler)
+	switch {
+	case isText && text == "":
+		field.SetZero()
+	case field.Type() == reflect.TypeFor[time.Duration]() && isText:
+		d, err := parseDuration(text)
+		field.SetInt(int64(d))
+		return err
+	case field.Type() == reflect.TypeFor[time.Time]() && isText:
+		t, err := parseTime(text)
+		field.Set(reflect.ValueOf(t))
+		return err
+	case field.Type() == reflect.TypeFor[time.Duration](), reads && !isText:
+		return fmt.Errorf("%v is not text", value)
+	case reads:
+		return into.UnmarshalText([]byte(text))
+	case field.Kind() == reflect.Slice:
+		return assignList(field, value)
+	case !reflect.TypeOf(value).ConvertibleTo(field.Type()) || isText != (field.Kind() == reflect.String):
+		return fmt.Errorf("%v is not of type %s", value, field.Type())
+	default:
+		field.Set(reflect.ValueOf(value).Convert(field.Type()))
+	}
+	return nil
+}
+
+// assignList sets a list of text.
+func assignList(field reflect.Value, value any) error {
+	items, ok := value.([]any)
+	if !ok {
+		return fmt.Errorf("%v is not a list", value)
+	}
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = fmt.Sprint(item)
+	}
+	field.Set(reflect.ValueOf(texts))
+	return nil
+}
+
+// plain returns a value in the form of the layers.
+func plain(v reflect.Value) any {
+	switch value := v.Interface().(type) {
+	case time.Duration:
+		return value.String()
+	case encoding.TextMarshaler:
+		text, err := value.MarshalText()
+		if err != nil {
+			panic("config: " + err.Error()) // none of the types that a Config holds can
+		}
+		return string(text)
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		return v.Bool()
+	case reflect.Int, reflect.Int64:
+		return v.Int()
+	case reflect.Slice:
+		texts := make([]any, v.Len())
+		for i := range texts {
+			texts[i] = v.Index(i).String()
+		}
+		return texts
+	}
+	return v.String()
+}

@@ -1,0 +1,379 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kvsframes/kvsframes/setting"
+)
+
+// Options says where settings come from.
+type Options struct {
+	// Path is the file, and its name in messages.
+	Path string
+	// Reader is read instead of the file when it is not nil.
+	Reader io.Reader
+	// Environ is the environment as NAME=VALUE, such as os.Environ() returns it.
+	// Without it there is none.
+	Environ []string
+	// Set are flags, KEY=VALUE.
+	Set []string
+	// Variants are the kinds of source, sink and destination that the file may name; nil
+	// is BuiltIn.
+	Variants setting.Variants
+	// Check, if it is not nil, looks at what the settings name outside of themselves, such
+	// as files. It is called once, with settings in which defaults stand in for what
+	// is wrong, and what it finds is reported with the rest.
+	Check func(*Config) []PartError
+}
+
+// PartError is what is wrong with one part of the settings: *setting.Error, joined
+// where there are several.
+type PartError struct {
+	// Part is the path of the part, such as source or sinks[1]; keys are below it.
+	Part string
+	Err  error
+}
+
+// Error implements error.
+func (e *PartError) Error() string { return e.Part + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *PartError) Unwrap() error { return e.Err }
+
+// loader is one call of Load.
+type loader struct {
+	schema *schema
+	path   string
+	// folder is the one that the file lies in, "" when it is no file.
+	folder      string
+	env         map[string]string
+	interpolate bool
+	problems    Problems
+
+	file  layers
+	sinks []sinkLayers
+	// places are where keys stand that hold other keys, by full path.
+	places map[string]position
+	// secrets are the values of references.
+	secrets secrets
+	// bad are the keys that have a problem, and around the paths that they lie below.
+	bad, around map[string]bool
+}
+
+// sinkLayers is what the layers say of one sink.
+type sinkLayers struct {
+	layers
+	at position
+}
+
+// Load reads, merges and checks the settings. The error is Problems when the
+// settings are wrong, and something else only when the file cannot be read.
+func Load(o Options) (*Config, error) {
+	l, ok, err := o.layers()
+	if err != nil {
+		return nil, err
+	}
+	if !ok { // nothing is known of the settings: no more can be said
+		return nil, l.problems.sorted(o.Path)
+	}
+	c := l.decode()
+	l.check(c)
+	if o.Check != nil {
+		for _, e := range o.Check(c) {
+			l.checkPart(e.Part, e.Err)
+		}
+	}
+	if len(l.problems) > 0 {
+		return nil, l.problems.sorted(o.Path)
+	}
+	return c, nil
+}
+
+// layers reads the layers. ok reports whether the file is YAML.
+func (o Options) layers() (l *loader, ok bool, err error) {
+	data, err := o.read()
+	if err != nil {
+		return nil, false, err
+	}
+	l = newLoader(o)
+	if o.Reader == nil {
+		l.folder = filepath.Dir(o.Path)
+	}
+	if len(data) > MaxFileSize {
+		l.add(position{file: o.Path}, "", "the file is larger than %d bytes", MaxFileSize)
+		return l, false, nil
+	}
+	root, problems := parseYAML(o.Path, data)
+	for _, p := range problems {
+		l.note(p)
+	}
+	if root != nil {
+		l.readFile(root)
+	}
+	l.readEnvironment(o.Environ)
+	l.readFlags(o.Set)
+	return l, root != nil, nil
+}
+
+// read returns the file, or one byte more than the largest that is allowed.
+func (o Options) read() ([]byte, error) {
+	r := o.Reader
+	if r == nil {
+		f, err := os.Open(o.Path)
+		if err != nil {
+			return nil, fmt.Errorf("read settings: %w", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	data, err := io.ReadAll(io.LimitReader(r, MaxFileSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	return data, nil
+}
+
+func environment(environ []string) map[string]string {
+	env := map[string]string{}
+	for _, entry := range environ {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+func newLoader(o Options) *loader {
+	s := builtIn()
+	if o.Variants != nil {
+		s = newSchema(o.Variants)
+	}
+	return &loader{
+		schema: s, path: o.Path, env: environment(o.Environ), file: newLayers(), places: map[string]position{},
+		bad: map[string]bool{}, around: map[string]bool{},
+	}
+}
+
+func (l *loader) add(at position, key, format string, args ...any) {
+	l.note(Problem{File: at.file, Line: at.line, Column: at.column, Key: key, Message: fmt.Sprintf(format, args...)})
+}
+
+// note keeps a problem, and remembers what it concerns.
+func (l *loader) note(p Problem) {
+	l.problems = append(l.problems, p)
+	if p.Key == "" || l.bad[p.Key] {
+		return
+	}
+	l.bad[p.Key] = true
+	for at := p.Key; at != ""; at = parent(at) {
+		l.around[at] = true
+	}
+}
+
+// readFile sorts the values of the file into layers.
+func (l *loader) readFile(root *node) {
+	l.interpolate = true
+	defer func() { l.interpolate = false }()
+	if root.shape != shapeMapping {
+		l.add(root.at, "", "want a mapping of keys at the top of the file, not %s", root.shape)
+		return
+	}
+	top := *root
+	top.fields = nil
+	for _, f := range root.fields {
+		if f.key == "sinks" {
+			l.places["sinks"] = f.at
+			l.readSinks(f.value)
+			continue
+		}
+		top.fields = append(top.fields, f)
+	}
+	l.mapping(scope{part: l.schema.file, to: l.file[layerFile]}, &top, "")
+}
+
+func (l *loader) readSinks(n *node) {
+	if n.shape == shapeNull {
+		return
+	}
+	if n.shape != shapeList {
+		l.add(n.at, "sinks", "want a list of sinks, not %s: begin each with `- name:`", n.shape)
+		return
+	}
+	for i, item := range n.items {
+		s := sinkLayers{layers: newLayers(), at: item.at}
+		l.sinks = append(l.sinks, s)
+		prefix := sinkPath(i)
+		l.places[prefix] = item.at
+		if item.shape != shapeMapping {
+			l.add(item.at, prefix, "want a mapping of keys, not %s", item.shape)
+			continue
+		}
+		l.mapping(scope{part: l.schema.sink, prefix: prefix, to: s.layers[layerFile]}, item, "")
+	}
+}
+
+func sinkPath(i int) string { return fmt.Sprintf("sinks[%d]", i) }
+
+// scope is what a mapping is read into.
+type scope struct {
+	part *part
+	// prefix is the full path of the part's root.
+	prefix string
+	to     layer
+}
+
+// mapping reads the fields of n, which stands at path within the scope's part.
+func (l *loader) mapping(s scope, n *node, path string) {
+	for _, f := range n.fields {
+		at := join(path, f.key)
+		full := join(s.prefix, at)
+		k, isKey := s.part.byPath[at]
+		switch {
+		case isKey:
+			l.leaf(s, k, f.value)
+		case f.value.refused:
+		case !s.part.mappings[at]:
+			l.add(f.at, full, "%s", unknownKey(s, path, f.key))
+		case f.value.shape == shapeMapping:
+			l.places[full] = f.at
+			l.mapping(s, f.value, at)
+		case f.value.shape == shapeNull: // a mapping whose keys are all commented out
+		default:
+			l.add(f.value.at, full, "want a mapping of keys, not %s%s", f.value.shape, mappingHint(s.part, at, f.value))
+		}
+	}
+}
+
+// leaf reads the value of one key.
+func (l *loader) leaf(s scope, k *key, n *node) {
+	full := join(s.prefix, k.Path)
+	n = k.simple(n)
+	if n.refused || slices.ContainsFunc(n.items, func(item *node) bool { return item.refused }) {
+		return
+	}
+	if k.Reserved() {
+		if n.shape == shapeMapping && len(n.fields) > 0 || n.shape == shapeList || n.text != "" {
+			l.add(n.at, full, "is not available in this version%s", instead(k))
+		}
+		return
+	}
+	value, err := l.value(k, n)
+	if err != nil {
+		l.refuse(n, full, err)
+		return
+	}
+	s.to[k.Path] = value
+}
+
+// instead says what to do without a key that is reserved, or nothing.
+func instead(k *key) string {
+	if k.Instead == "" {
+		return ""
+	}
+	return ": " + k.Instead
+}
+
+// refuse reports what is wrong with the value n of a key, at the entry if it is one of a list.
+func (l *loader) refuse(n *node, full string, err error) {
+	var e *entryError
+	if errors.As(err, &e) && e.index < len(n.items) {
+		l.add(n.items[e.index].at, fmt.Sprintf("%s[%d]", full, e.index), "%v", e.err)
+		return
+	}
+	l.add(n.at, full, "%v", err)
+}
+
+func newWritten(value any, n *node) written {
+	s := written{value: value, at: n.at}
+	for _, item := range n.items {
+		s.items = append(s.items, item.at)
+	}
+	return s
+}
+
+// value replaces references, where the layer has any, and reads the value.
+func (l *loader) value(k *key, n *node) (written, error) {
+	if n.shape == shapeText && k.isList() && l.interpolate {
+		one := &node{at: n.at, shape: shapeList, items: []*node{n}}
+		s, err := l.value(k, one)
+		var e *entryError
+		if errors.As(err, &e) {
+			err = e.err
+		}
+		return s, err
+	}
+	if !l.interpolate || n.shape != shapeText && n.shape != shapeList {
+		value, err := k.read(n, false)
+		return newWritten(value, n), err
+	}
+	if n.shape == shapeList {
+		return l.list(k, n)
+	}
+	text, changed, err := l.replace(k, n.text)
+	if err != nil {
+		return written{}, err
+	}
+	value, err := k.read(&node{at: n.at, shape: shapeText, text: text}, changed)
+	if err != nil && changed {
+		err = unfit(n.text, k.wants())
+	}
+	s := newWritten(value, n)
+	if changed {
+		s.shown = n.text
+	}
+	return s, err
+}
+
+// unfit says of a value that holds references that it is wrong, and not what it is.
+func unfit(shown, wants string) error {
+	return fmt.Errorf("what %s stands for does not fit: want %s", shown, wants)
+}
+
+// replace replaces the references in a text of the file. Where any text is a value,
+// theirs are secrets from then on.
+func (l *loader) replace(k *key, text string) (out string, changed bool, err error) {
+	out, changed, err = interpolate(text, func(name string) (string, bool) {
+		value, ok := l.env[name]
+		if k.isFree() {
+			l.secrets.add(value, "${"+name+"}")
+		}
+		return value, ok
+	})
+	if k.isFree() && changed && err == nil {
+		l.secrets.add(out, text)
+	}
+	return out, changed, err
+}
+
+func (l *loader) list(k *key, n *node) (written, error) {
+	copied := *n
+	copied.items = make([]*node, len(n.items))
+	shown := make([]string, len(n.items))
+	hidden := false
+	for i, item := range n.items {
+		text, changed, err := l.replace(k, item.text)
+		if err != nil {
+			return written{}, &entryError{i, err}
+		}
+		if changed {
+			shown[i], hidden = item.text, true
+		}
+		copied.items[i] = &node{at: item.at, shape: item.shape, text: text}
+	}
+	value, err := k.read(&copied, false)
+	var e *entryError
+	if errors.As(err, &e) && shown[e.index] != "" {
+		err = &entryError{e.index, unfit(shown[e.index], "text")}
+	}
+	s := newWritten(value, n)
+	if hidden {
+		s.itemsShown = shown
+	}
+	return s, err
+}

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+// bareText is text that YAML reads as the same text without quotes: words, and
+// numbers with a unit.
+var bareText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([A-Za-z/][A-Za-z0-9_./-]*|([0-9]+(ns|us|ms|s|m|h))+|[0-9]+([kMG]|[KMG]i)?B)$`)
+})
+
+// Print writes the settings as YAML, in the order of the contract: every key that
+// has a value and means something next to the others. Load reads the same Config
+// from it. A value that came from ${VAR} is printed as it stands in the file.
+func (c *Config) Print(w io.Writer) error {
+	p := &printer{shown: c.shown}
+	file := c.keys().file
+	values := file.flatten(*c)
+	defaults := file.standing(values)
+	at := slices.IndexFunc(file.keys, func(k *key) bool { return strings.HasPrefix(k.Path, "checkpoint.") })
+	p.part(file.keys[:at], values, defaults, "")
+	p.out.WriteString("sinks:\n")
+	for i, s := range c.Sinks {
+		p.sink(c.keys().sink, s, sinkPath(i))
+	}
+	p.open, p.prefix = nil, ""
+	p.part(file.keys[at:], values, defaults, "")
+	if _, err := io.WriteString(w, p.out.String()); err != nil {
+		return fmt.Errorf("print settings: %w", err)
+	}
+	return nil
+}
+
+// printer writes keys one after the other and opens the mappings around them.
+type printer struct {
+	out strings.Builder
+	// open are the mappings that the last key stands in.
+	open []string
+	// shown stands for values (see Config), by full paths; prefix is that of the part.
+	shown  map[string]string
+	prefix string
+}
+
+func (p *printer) sink(keys *part, s Sink, prefix string) {
+	values := keys.flatten(s)
+	if !s.OverwriteExplicit && s.Destination.IfExists == sink.IfExistsOverwrite {
+		delete(values, "destination.if_exists") // a written default differs from one that is not written
+	}
+	one := &printer{shown: p.shown, prefix: prefix}
+	one.part(keys.keys, values, keys.standing(values), "    ")
+	p.out.WriteString("  - " + strings.TrimPrefix(one.out.String(), "    "))
+}
+
+func (p *printer) part(keys []*key, values, defaults map[string]any, indent string) {
+	for _, k := range keys {
+		value, ok := values[k.Path]
+		switch {
+		case !ok, value == "" && defaults[k.Path] == "":
+		case reflect.DeepEqual(value, defaults[k.Path]) && !k.means(values, defaults):
+		default:
+			p.key(k.Path, value, indent)
+		}
+	}
+}
+
+func (p *printer) key(path string, value any, indent string) {
+	names := strings.Split(path, ".")
+	mappings, name := names[:len(names)-1], names[len(names)-1]
+	for i, m := range mappings {
+		if i < len(p.open) && p.open[i] == m {
+			continue
+		}
+		fmt.Fprintf(&p.out, "%s%s%s:\n", indent, strings.Repeat("  ", i), m)
+		p.open = p.open[:min(i, len(p.open))]
+		p.open = append(slices.Clone(p.open), m)
+	}
+	p.open = slices.Clone(mappings)
+	fmt.Fprintf(&p.out, "%s%s%s: %s\n", indent, strings.Repeat("  ", len(mappings)), name, p.value(join(p.prefix, path), value))
+}
+
+// value writes the value of the key at a full path.
+func (p *printer) value(path string, value any) string {
+	if shown := p.shown[path]; shown != "" {
+		return quote(shown)
+	}
+	switch value := value.(type) {
+	case string:
+		return yamlText(value)
+	case []any:
+		items := make([]string, len(value))
+		for i, item := range value {
+			if items[i] = yamlText(fmt.Sprint(item)); p.shown[fmt.Sprintf("%s[%d]", path, i)] != "" {
+				items[i] = quote(p.shown[fmt.Sprintf("%s[%d]", path, i)])
+			}
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	return fmt.Sprint(value)
+}
+
+// yamlText writes text so that it is read as the same text: bare where that is
+// safe, else in double quotes, whose escapes in JSON are YAML's as well.
+func yamlText(text string) string {
+	switch strings.ToLower(text) {
+	case "true", "false", "null", "yes", "no", "y", "n":
+	default:
+		if bareText().MatchString(text) {
+			return text
+		}
+	}
+	return quote(strings.ReplaceAll(text, "${", "$${"))
+}
+
+// quote writes text in double quotes.
+func quote(text string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(text); err != nil {
+		panic("config: " + err.Error()) // text can always be encoded
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

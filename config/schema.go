@@ -1,0 +1,132 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/kvsframes/kvsframes/setting"
+)
+
+// key is one key of pipeline.yaml.
+type key struct {
+	setting.Key
+	part *part
+}
+
+// schema is all keys of pipeline.yaml, in the order of Print.
+type schema struct{ file, sink *part }
+
+// part is a set of keys with one root.
+type part struct {
+	schema   *schema
+	variants setting.Variants
+	// defaults is a Config or a Sink.
+	defaults any
+	keys     []*key
+	byPath   map[string]*key
+	mappings map[string]bool
+}
+
+// builtIn is the schema of BuiltIn.
+var builtIn = sync.OnceValue(func() *schema { return newSchema(BuiltIn()) })
+
+func newSchema(v setting.Variants) *schema {
+	s := &schema{}
+	s.file, s.sink = s.newPart(v, Default()), s.newPart(v, DefaultSink())
+	return s
+}
+
+func (s *schema) newPart(v setting.Variants, defaults any) *part {
+	p := &part{schema: s, variants: v, defaults: defaults, byPath: map[string]*key{}, mappings: map[string]bool{}}
+	for _, declared := range v.Keys(defaults) {
+		k := &key{declared, p}
+		p.keys = append(p.keys, k)
+		p.byPath[k.Path] = k
+		for at := parent(k.Path); at != ""; at = parent(at) {
+			p.mappings[at] = true
+		}
+	}
+	return p
+}
+
+// children returns the names right below path ("" is the root), in order.
+func (p *part) children(path string) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, k := range p.keys {
+		rest, ok := k.Path, true
+		if path != "" {
+			rest, ok = strings.CutPrefix(k.Path, path+".")
+		}
+		if name, _, _ := strings.Cut(rest, "."); ok && !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// flatten returns the values of a Config or a Sink by key path, in the form of the
+// layers. Keys that are optional and not set are left out.
+func (p *part) flatten(of any) map[string]any {
+	out := map[string]any{}
+	p.variants.Each(of, func(path string, v reflect.Value) {
+		if k := p.byPath[path]; !k.Optional || !v.IsZero() {
+			out[path] = plain(v)
+		}
+	})
+	return out
+}
+
+// standing returns the values that the keys have where they are not set and the others
+// have values, in the form of the layers: the defaults of the variants that are chosen,
+// and those of keys without a meaning, which may be written all the same.
+func (p *part) standing(values map[string]any) map[string]any {
+	chosen := reflect.New(reflect.TypeOf(p.defaults))
+	chosen.Elem().Set(reflect.ValueOf(p.defaults))
+	choose := func(path string) string { name, _ := values[path].(string); return name }
+	keep := func(string, reflect.Value) error { return nil }
+	if err := p.variants.Fill(chosen.Interface(), choose, keep); err != nil {
+		panic("config: " + err.Error()) // keep has no errors
+	}
+	out := p.flatten(chosen.Elem().Interface())
+	for _, k := range p.keys {
+		_, there := out[k.Path]
+		switch {
+		case k.Reserved():
+		case k.Variant, !there && !k.Optional:
+			out[k.Path] = plain(k.Default)
+		}
+	}
+	for _, k := range p.keys {
+		if k.Optional && !k.means(values, out) {
+			delete(out, k.Path)
+		}
+	}
+	return out
+}
+
+// means reports whether the key has a meaning beside the others: their values, or their
+// defaults where they have none.
+func (k *key) means(values, defaults map[string]any) bool {
+	_, ok := k.unmet(func(path string) string {
+		if text, ok := values[path].(string); ok {
+			return text
+		}
+		text, _ := defaults[path].(string)
+		return text
+	})
+	return !ok
+}
+
+// unmet returns the problem of a key that has no meaning beside the others, whose texts
+// are given by their paths, and false if it has one.
+func (k *key) unmet(text func(path string) string) (problem string, ok bool) {
+	for _, c := range k.Conditions {
+		if value := text(c.Path); !c.Met(value) {
+			return c.Unmet(value) + k.alike(value), true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,114 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A value that came from ${VAR} may be a secret: messages and Print show the reference
+// in its place. This file finds such values in messages that others have made.
+
+// secret is text that a message must not have, and what stands for it.
+type secret struct{ text, shown string }
+
+// secrets are the longest first, so that a value goes before a part of it.
+type secrets []secret
+
+// add notes a value in each form in which messages quote it.
+func (s *secrets) add(text, shown string) {
+	for _, form := range []string{text, shorten(text, 60), shorten(text, 140), shorten(text, 300)} {
+		inner := strconv.Quote(form)
+		for _, f := range []string{form, inner[1 : len(inner)-1]} {
+			if f != "" && !slices.ContainsFunc(*s, func(have secret) bool { return have.text == f }) {
+				*s = append(*s, secret{f, shown})
+			}
+		}
+	}
+	slices.SortStableFunc(*s, func(a, b secret) int { return cmp.Compare(len(b.text), len(a.text)) })
+}
+
+func shorten(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most])
+	}
+	return text
+}
+
+// wholeWord is the length in bytes below which a value counts only where it stands by
+// itself: one letter or digit is found in too many words.
+const wholeWord = 8
+
+// hide puts the references in the place of the values.
+func (s secrets) hide(message string) string {
+	if len(s) == 0 {
+		return message
+	}
+	var out strings.Builder
+	for i := 0; i < len(message); {
+		if at := slices.IndexFunc(s, func(one secret) bool { return one.at(message, i) }); at >= 0 {
+			out.WriteString(s[at].shown)
+			i += len(s[at].text)
+			continue
+		}
+		_, size := utf8.DecodeRuneInString(message[i:])
+		out.WriteString(message[i : i+size])
+		i += size
+	}
+	return out.String()
+}
+
+func (one secret) at(message string, i int) bool {
+	if !strings.HasPrefix(message[i:], one.text) {
+		return false
+	}
+	if len(one.text) >= wholeWord {
+		return true
+	}
+	before, _ := utf8.DecodeLastRuneInString(message[:i])
+	after, _ := utf8.DecodeRuneInString(message[i+len(one.text):])
+	first, _ := utf8.DecodeRuneInString(one.text)
+	last, _ := utf8.DecodeLastRuneInString(one.text)
+	return !(isWord(before) && isWord(first)) && !(isWord(last) && isWord(after))
+}
+
+func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// hide takes the values of ${VAR} out of a message about the key at path: those of
+// the key itself and of the one that decides what it means, and all that are free text.
+func (l *loader) hide(path, message string) string {
+	hidden := slices.Clone(l.secrets)
+	for _, p := range append(l.selectorsOf(path), path) {
+		s, ok := l.find(p)
+		if !ok || s.shown == "" {
+			continue
+		}
+		k, _ := l.keyAt(p)
+		for _, form := range k.forms(s.value) {
+			hidden.add(form, s.shown)
+		}
+	}
+	return hidden.hide(message)
+}
+
+// forms returns how a value of the key, or one entry of its list, may be written in a
+// message: as it is, and as what it is decoded to writes itself.
+func (k *key) forms(value any) []string {
+	if _, list := value.([]any); list || value == nil {
+		return nil
+	}
+	forms := []string{fmt.Sprint(value)}
+	if decoded := reflect.New(k.Type).Elem(); !k.isList() && assign(decoded, value) == nil {
+		forms = append(forms, fmt.Sprint(decoded.Interface()))
+	}
+	return forms
+}
+
+// Redact takes the values that came from ${VAR} out of a message about what was done with
+// the settings, and puts the references in their place.
+func (c *Config) Redact(message string) string { return c.secrets.hide(message) }

@@ -1,0 +1,205 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kvsframes/kvsframes/setting"
+)
+
+var bareNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[+-]?[0-9]+([.][0-9]*)?$`) })
+
+// read checks a scalar or list against the key and returns it in the form that the
+// layers keep: text, int64, bool or a list of text. Values with a unit stay text,
+// and become durations, sizes and the like when the merged layers are decoded.
+func (k *key) read(n *node, loose bool) (any, error) {
+	if n.shape == shapeNull {
+		return nil, errors.New("is empty: write a value or leave the key out")
+	}
+	if k.isList() {
+		return k.readList(n, loose)
+	}
+	if n.shape == shapeMapping && len(n.fields) == 1 && n.fields[0].value.shape == shapeNull {
+		return nil, fmt.Errorf("want %s, not a mapping (quote text that begins with {, as in \"{%s}\")", k.wants(), n.fields[0].key)
+	}
+	if n.shape == shapeList || n.shape == shapeMapping {
+		return nil, fmt.Errorf("want %s, not %s", k.wants(), n.shape)
+	}
+	switch {
+	case k.isNumber():
+		return readInt(n, loose)
+	case k.Type.Kind() == reflect.Bool:
+		return readBool(n, loose)
+	}
+	if n.shape == shapeBool && !loose {
+		return nil, fmt.Errorf("want %s, not true or false (quote it if it is text)", k.wants())
+	}
+	return k.readText(n.text)
+}
+
+func (k *key) wants() string {
+	syntax, ok := reflect.Zero(k.Type).Interface().(interface{ Syntax() string })
+	switch {
+	case ok:
+		return syntax.Syntax()
+	case len(k.Values) > 0:
+		return "one of " + setting.List(k.Values)
+	case k.isList():
+		return "a list of text"
+	case k.Type == reflect.TypeFor[time.Duration]():
+		return "a duration such as 10s"
+	case k.Type == reflect.TypeFor[time.Time]():
+		return "a time such as 2026-11-01T00:00:00Z"
+	case k.isNumber():
+		return "a whole number"
+	case k.Type.Kind() == reflect.Bool:
+		return "true or false"
+	}
+	return "text"
+}
+
+func readInt(n *node, loose bool) (any, error) {
+	if n.shape != shapeNumber && !loose {
+		return nil, fmt.Errorf("want a whole number, not %s (%q)", n.shape, short(n.text))
+	}
+	v, err := strconv.ParseInt(n.text, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a whole number", short(n.text))
+	}
+	return v, nil
+}
+
+func readBool(n *node, loose bool) (any, error) {
+	if n.shape != shapeBool && !loose {
+		return nil, fmt.Errorf("want true or false, not %s (%q)", n.shape, short(n.text))
+	}
+	switch strings.ToLower(n.text) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return nil, fmt.Errorf("%q is neither true nor false", short(n.text))
+}
+
+// readText checks the types whose values stay text. The zero value of an optional key may
+// be written as empty text.
+func (k *key) readText(text string) (any, error) {
+	if text == "" && k.Optional {
+		return text, nil
+	}
+	var err error
+	switch into, ok := reflect.New(k.Type).Interface().(encoding.TextUnmarshaler); {
+	case len(k.Values) > 0:
+		err = k.checkValue(text)
+	case k.Type == reflect.TypeFor[time.Duration]():
+		_, err = parseDuration(text)
+	case k.Type == reflect.TypeFor[time.Time]():
+		_, err = parseTime(text)
+	case ok:
+		err = into.UnmarshalText([]byte(text))
+	}
+	if err != nil && k.Hint != "" {
+		err = fmt.Errorf("%w (%s)", err, k.Hint)
+	}
+	return text, err
+}
+
+func (k *key) checkValue(text string) error {
+	err := setting.CheckValue(text, k.Values, k.Later)
+	if _, near := setting.Nearest(text, slices.Concat(k.Values, k.Later)); err != nil && !near {
+		err = fmt.Errorf("%w%s", err, k.elsewhere(text))
+	}
+	return err
+}
+
+// isList reports whether the value is a list, whose entries are text.
+func (k *key) isList() bool { return k.Type.Kind() == reflect.Slice }
+
+// isNumber reports whether the value is a whole number.
+func (k *key) isNumber() bool {
+	return k.Type == reflect.TypeFor[int]() || k.Type == reflect.TypeFor[int64]()
+}
+
+// isFree reports whether any text is a value.
+func (k *key) isFree() bool {
+	return k.isList() || k.Type.Kind() == reflect.String && len(k.Values) == 0
+}
+
+// entryError is what is wrong with one entry of a list.
+type entryError struct {
+	index int
+	err   error
+}
+
+func (e *entryError) Error() string { return fmt.Sprintf("entry %d: %v", e.index, e.err) }
+
+func (k *key) readList(n *node, loose bool) (any, error) {
+	items := n.items
+	switch {
+	case n.shape == shapeText && loose:
+		items = splitList(n)
+	case n.shape == shapeText || n.shape == shapeNumber: // one entry needs no brackets
+		items = []*node{n}
+	case n.shape != shapeList:
+		return nil, fmt.Errorf("want %s, not %s", k.wants(), n.shape)
+	}
+	texts := []any{}
+	for i, item := range items {
+		if item.shape != shapeText && item.shape != shapeNumber {
+			return nil, &entryError{i, fmt.Errorf("want text, not %s", item.shape)}
+		}
+		texts = append(texts, item.text)
+	}
+	return texts, nil
+}
+
+// splitList reads a,b as the environment and the flags write a list.
+func splitList(n *node) []*node {
+	var items []*node
+	for item := range strings.SplitSeq(n.text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, &node{at: n.at, shape: shapeText, text: item})
+		}
+	}
+	return items
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	if bareNumber().MatchString(text) {
+		return 0, fmt.Errorf("%s has no unit: write a duration such as 10s or 500ms", text)
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration: write a number with a unit, such as 10s or 500ms", short(text))
+	}
+	if d < 0 {
+		return 0, fmt.Errorf("%s is below 0", text)
+	}
+	return d, nil
+}
+
+func parseTime(text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z", short(text))
+	}
+	return t.UTC(), nil
+}
+
+// short cuts text for a message.
+func short(text string) string {
+	const most = 60
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "..."
+	}
+	return text
+}

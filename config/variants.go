@@ -1,0 +1,29 @@
+package config
+
+import (
+	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/setting"
+	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// BuiltIn returns the kinds of source, sink and destination that this program has, each
+// with the defaults of its keys. A program that has more adds them with setting.Add and
+// gives all to Load.
+func BuiltIn() setting.Variants {
+	v := setting.Variants{}
+
+	setting.Add[source.Origin](v, "kvs", source.DefaultKVSConfig())
+	setting.Add[source.Origin](v, "file", source.FileConfig{})
+
+	setting.Add[decode.Form](v, "image", decode.DefaultImageForm())
+	setting.Add[decode.Form](v, "raw", decode.DefaultRawForm())
+	setting.Reserve[decode.Form](v, "webdataset", "parquet", "batch", "sprite")
+
+	setting.Add[sink.Location](v, "file", sink.DefaultDirectory())
+	setting.Add[sink.Location](v, "s3", s3.DefaultConfig())
+	setting.Reserve[sink.Location](v, "stdout", "exec")
+
+	return v
+}

@@ -1,0 +1,143 @@
+package setting
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// validator is a part of a Config that checks itself.
+type validator interface{ Validate() error }
+
+// Check notes what is wrong with a struct by the tags of its fields: values that a key
+// does not take, numbers out of range, keys that are missing, and keys that are set while
+// another one gives them no meaning. A key that is at its value in defaults, a struct of
+// the same type, counts as not set. Parts that have a method Validate() error are asked for
+// their problems instead. path is where the struct stands, "" for the Config itself.
+func (p *Problems) Check(path string, config, defaults any) {
+	p.check(path, reflect.ValueOf(config), reflect.ValueOf(defaults))
+}
+
+func (p *Problems) check(path string, config, defaults reflect.Value) {
+	list, base := fields(config, path), fields(defaults, path)
+	for i, f := range list {
+		if f.kind == later || f.kind == chooser {
+			continue
+		}
+		part, validates := f.value.Interface().(validator)
+		switch {
+		case f.kind == block && !validates:
+			p.Add(f.path, "is missing")
+		case f.kind == block:
+			p.AddBelow(path, part.Validate())
+		case f.kind == mapping && validates:
+			p.AddBelow(f.path, part.Validate())
+		case f.kind == mapping:
+			p.check(f.path, f.value, base[i].value)
+		case f.kind == leaf:
+			p.checkLeaf(f, base[i].value, list)
+		}
+	}
+}
+
+func (p *Problems) checkLeaf(f field, initial reflect.Value, siblings []field) {
+	of := func(path string) field {
+		return siblings[slices.IndexFunc(siblings, func(s field) bool { return s.path == path })]
+	}
+	meant := func(f field) (c Condition, selected string, ok bool) {
+		c, ok = f.condition()
+		if ok {
+			selected = of(c.Path).value.String()
+		}
+		return c, selected, !ok || c.Met(selected)
+	}
+	condition, selected, ok := meant(f)
+	if !ok {
+		if !f.unset() && !reflect.DeepEqual(f.value.Interface(), initial.Interface()) {
+			p.Add(f.path, "%s", condition.Unmet(selected))
+		}
+		return
+	}
+	if name := f.tag.Get("unless"); name != "" && !f.unset() {
+		other := of(f.beside(name))
+		if _, _, ok := meant(other); ok && !other.unset() {
+			p.Add(other.path, "and %s exclude each other", f.path)
+		}
+	}
+	switch {
+	case f.unset() && f.has("required") && selected != "":
+		p.Add(f.path, "is missing: %s %s needs it", condition.name(), selected)
+	case f.unset() && f.has("required"):
+		p.Add(f.path, "is missing")
+	case f.unset() && f.has("optional"):
+	default:
+		p.checkValue(f)
+	}
+}
+
+func (p *Problems) checkValue(f field) {
+	if now, reserved := valuesOf(f.value.Type(), f.tag.Get("only")); len(now) > 0 {
+		if err := CheckValue(f.value.String(), now, reserved); err != nil {
+			p.Add(f.path, "%v", err)
+		}
+	}
+	low, high, bounded := strings.Cut(f.tag.Get("range"), "..")
+	if !bounded {
+		return
+	}
+	below := low != "" && f.value.Int() < bound(f.value.Type(), low)
+	above := high != "" && f.value.Int() > bound(f.value.Type(), high)
+	switch {
+	case !below && !above:
+	case high == "":
+		p.Add(f.path, "%v is below %s", f.value.Interface(), low)
+	case low == "":
+		p.Add(f.path, "%v is above %s", f.value.Interface(), high)
+	default:
+		p.Add(f.path, "%v is not within %s..%s", f.value.Interface(), low, high)
+	}
+}
+
+// CheckValue returns an error that names the values that a key takes when text is none
+// of them, and what was probably meant. reserved are those of a later version.
+func CheckValue(text string, values, reserved []string) error {
+	const longest = 60
+	switch {
+	case slices.Contains(values, text):
+		return nil
+	case slices.Contains(reserved, text):
+		return fmt.Errorf("%q is not available in this version: want %s", text, List(values))
+	}
+	shown := text
+	if runes := []rune(text); len(runes) > longest {
+		shown = string(runes[:longest]) + "..."
+	}
+	return fmt.Errorf("%q is not one of %s%s", shown, List(values), DidYouMean(text, slices.Concat(values, reserved)))
+}
+
+// bound returns a bound of a range of type t. That each can be read is held by the tests
+// of package config, which read all of them.
+func bound(t reflect.Type, text string) int64 {
+	value := reflect.New(t)
+	var n int64
+	var err error
+	switch into, ok := value.Interface().(encoding.TextUnmarshaler); {
+	case ok:
+		err = into.UnmarshalText([]byte(text))
+		n = value.Elem().Int()
+	case t == reflect.TypeFor[time.Duration]():
+		var d time.Duration
+		d, err = time.ParseDuration(text)
+		n = int64(d)
+	default:
+		n, err = strconv.ParseInt(text, 10, 64)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("setting: bound of a range of %s: %v", t, err))
+	}
+	return n
+}

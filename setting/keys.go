@@ -1,0 +1,257 @@
+package setting
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Key is one key as the tags of its field declare it.
+type Key struct {
+	// Path is the path of the key below the Config.
+	Path string
+	// Type is the type of its value, nil where the key is reserved for a later version.
+	Type reflect.Type
+	// Default is the value in the defaults, not valid where Type is nil.
+	Default reflect.Value
+	// Values are all values that the key takes, and Later those that it will take in a
+	// later version. Both are empty where the type decides.
+	Values, Later []string
+	// Optional reports whether the zero value means that the key is not set.
+	Optional bool
+	// Pairs reports whether the list may be written as a mapping whose entries are NAME=VALUE.
+	Pairs bool
+	// Entry are the names of the two values of an entry, in a list whose entries may be
+	// mappings: the entry {0: x, 1: y} is the text y=x.
+	Entry [2]string
+	// Conditions are what gives the key a meaning, the outermost first.
+	Conditions []Condition
+	// Variant reports whether the key chooses a variant.
+	Variant bool
+	// Unless is the path of the key that takes this one's default away, or "".
+	Unless string
+	// Hint ends a message about a value that cannot be read, or is "".
+	Hint string
+	// Instead says what to do without a key that is reserved, or is "".
+	Instead string
+}
+
+// Reserved reports whether the key is reserved for a later version.
+func (k *Key) Reserved() bool { return k.Type == nil }
+
+// Condition is that another key has one of some values.
+type Condition struct {
+	// Path is the path of the other key.
+	Path  string
+	Needs []string
+}
+
+// Met reports whether the condition holds when the other key has a value.
+func (c Condition) Met(value string) bool { return slices.Contains(c.Needs, value) }
+
+// Unmet returns the problem of a key that is set while the other one has a value with
+// which it has no meaning.
+func (c Condition) Unmet(value string) string {
+	return fmt.Sprintf("belongs to %s %s, and the %[1]s is %[3]s", c.name(), strings.Join(c.Needs, " or "), value)
+}
+
+func (c Condition) name() string { return c.Path[strings.LastIndexByte(c.Path, '.')+1:] }
+
+// Variants are the Configs that may stand in fields of interface types, by that type:
+// the kinds of source, sink, sampler and destination that a program has. They belong
+// to the program as a whole, since the package that declares the interface does not
+// import those that implement it.
+type Variants map[reflect.Type][]variant
+
+// variant is one of the Configs of an interface type.
+type variant struct {
+	name string
+	// config is the Config with its defaults, not valid where the name is reserved.
+	config reflect.Value
+}
+
+// Add adds a variant of the interface type T: the value of the key that chooses it, and
+// its Config, a struct with the defaults of its fields. Each variant has a type of its own.
+func Add[T any](v Variants, name string, defaults T) {
+	t := reflect.TypeFor[T]()
+	v[t] = append(v[t], variant{name, reflect.ValueOf(defaults)})
+}
+
+// Reserve adds names of variants of T that are reserved for a later version.
+func Reserve[T any](v Variants, names ...string) {
+	for _, name := range names {
+		t := reflect.TypeFor[T]()
+		v[t] = append(v[t], variant{name: name})
+	}
+}
+
+// names returns the names of the variants of t, and those that are reserved.
+func (v Variants) names(t reflect.Type) (now, reserved []string) {
+	for _, one := range v[t] {
+		if one.config.IsValid() {
+			now = append(now, one.name)
+		} else {
+			reserved = append(reserved, one.name)
+		}
+	}
+	return now, reserved
+}
+
+// nameOf returns the name of the variant that the interface value holds, or "".
+func (v Variants) nameOf(value reflect.Value) string {
+	for _, one := range v[value.Type()] {
+		if one.config.IsValid() && !value.IsNil() && one.config.Type() == value.Elem().Type() {
+			return one.name
+		}
+	}
+	return ""
+}
+
+// Keys returns the keys of a Config, which holds their defaults, in the order of its
+// fields. A key that several variants have is listed once.
+func (v Variants) Keys(config any) []Key {
+	var l keyList
+	l.add(v, reflect.ValueOf(config), "", nil)
+	return l
+}
+
+// keyList is a list of keys that is being made.
+type keyList []Key
+
+// add adds the keys of the struct at path, which have a meaning where the conditions hold.
+func (l *keyList) add(v Variants, config reflect.Value, path string, within []Condition) {
+	for _, f := range fields(config, path) {
+		switch f.kind {
+		case mapping:
+			l.add(v, f.value, f.path, within)
+		case later:
+			for reserved := range strings.FieldsSeq(f.tag.Get("later")) {
+				l.put(Key{Path: Join(path, reserved), Instead: f.tag.Get("instead")})
+			}
+		case chooser:
+			k := Key{Path: f.path, Type: reflect.TypeFor[string](), Default: reflect.ValueOf(v.nameOf(f.value)), Variant: true, Conditions: within}
+			k.Values, k.Later = v.names(f.value.Type())
+			l.put(k)
+		case block:
+			for _, one := range v[f.value.Type()] {
+				if one.config.IsValid() {
+					l.add(v, one.config, path, append(slices.Clip(within), Condition{f.path, []string{one.name}}))
+				}
+			}
+		case leaf:
+			l.put(newKey(f, within))
+		}
+	}
+}
+
+func newKey(f field, within []Condition) Key {
+	k := Key{
+		Path: f.path, Type: f.value.Type(), Default: f.value,
+		Optional: f.has("optional"), Pairs: f.has("pairs"), Hint: f.tag.Get("hint"),
+	}
+	k.Values, k.Later = valuesOf(k.Type, f.tag.Get("only"))
+	k.Conditions = slices.Clone(within)
+	if c, ok := f.condition(); ok {
+		k.Conditions = append(k.Conditions, c)
+	}
+	if other := f.tag.Get("unless"); other != "" {
+		k.Unless = f.beside(other)
+	}
+	if names := strings.Fields(f.tag.Get("entry")); len(names) == len(k.Entry) {
+		k.Entry = [2]string(names)
+	}
+	return k
+}
+
+// put adds a key, or what another variant adds to it.
+func (l *keyList) put(k Key) {
+	at := slices.IndexFunc(*l, func(have Key) bool { return have.Path == k.Path })
+	if at < 0 {
+		*l = append(*l, k)
+		return
+	}
+	have := &(*l)[at]
+	union := func(to *[]string, from []string) {
+		for _, v := range from {
+			if !slices.Contains(*to, v) {
+				*to = append(slices.Clip(*to), v)
+			}
+		}
+	}
+	union(&have.Values, k.Values)
+	union(&have.Later, k.Later)
+	for i := range min(len(have.Conditions), len(k.Conditions)) {
+		if have.Conditions[i].Path == k.Conditions[i].Path {
+			union(&have.Conditions[i].Needs, k.Conditions[i].Needs)
+		}
+	}
+}
+
+// Each calls visit for each key that has a value in config, in the order of the fields.
+// The value of a key that chooses a variant is a string.
+func (v Variants) Each(config any, visit func(path string, value reflect.Value)) {
+	v.each(reflect.ValueOf(config), "", visit)
+}
+
+func (v Variants) each(config reflect.Value, path string, visit func(string, reflect.Value)) {
+	for _, f := range fields(config, path) {
+		switch f.kind {
+		case mapping:
+			v.each(f.value, f.path, visit)
+		case chooser:
+			visit(f.path, reflect.ValueOf(v.nameOf(f.value)))
+		case block:
+			if !f.value.IsNil() {
+				v.each(f.value.Elem(), path, visit)
+			}
+		case leaf:
+			visit(f.path, f.value)
+		}
+	}
+}
+
+// Fill calls set for each field of the struct that config points to, in order, to change
+// its value. Before that, choose names the variant that a block is to have, by the path
+// of its key; where the block holds another, it gets that one's defaults. A name that no
+// variant has leaves the block as it is.
+func (v Variants) Fill(config any, choose func(path string) string, set func(path string, field reflect.Value) error) error {
+	return v.fill(reflect.ValueOf(config).Elem(), "", choose, set)
+}
+
+func (v Variants) fill(config reflect.Value, path string, choose func(string) string, set func(string, reflect.Value) error) error {
+	for _, f := range fields(config, path) {
+		var err error
+		switch f.kind {
+		case mapping:
+			err = v.fill(f.value, f.path, choose, set)
+		case block:
+			err = v.fillBlock(f, path, choose, set)
+		case leaf:
+			err = set(f.path, f.value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v Variants) fillBlock(f field, path string, choose func(string) string, set func(string, reflect.Value) error) error {
+	from := f.value.Elem()
+	if name := choose(f.path); name != v.nameOf(f.value) {
+		for _, one := range v[f.value.Type()] {
+			if one.name == name && one.config.IsValid() {
+				from = one.config
+			}
+		}
+	}
+	if !from.IsValid() {
+		return nil
+	}
+	changed := reflect.New(from.Type()).Elem()
+	changed.Set(from)
+	err := v.fill(changed, path, choose, set)
+	f.value.Set(changed)
+	return err
+}

@@ -1,0 +1,164 @@
+// Package setting declares the keys of pipeline.yaml where they are used: as tags on the
+// fields of the Config structs that hold their values. Package config builds from these
+// tags the keys of the file, the names of environment variables, messages and what
+// `validate --print` shows; Problems.Check checks a Config by the same tags, also where
+// a program fills it in without a file.
+//
+//	type Config struct {
+//		Mode    Mode          `key:"mode"`
+//		Rate    int           `key:"rate,optional" with:"mode=fast|exact" range:"1..1000"`
+//		Timeout time.Duration `key:"timeout"`
+//		_       struct{}      `later:"retries"`
+//	}
+//
+// These are the tags:
+//
+//	key:"name"           names the key. A struct that does not read itself from text is a
+//	                     mapping, and its fields are keys below it. Options follow the name
+//	                     after commas:
+//	                       optional  the zero value means that the key is not set
+//	                       required  the zero value is an error where the key has a meaning
+//	                       pairs     a list of NAME=VALUE that may be written as a mapping
+//	with:"mode=a|b"      the key has a meaning only while the key `mode` beside it has one
+//	                     of these values
+//	unless:"other"       the default does not hold while the key `other` beside it is set,
+//	                     and the two exclude each other
+//	range:"1..10"        bounds of a number, size or duration, both included; one may be left out
+//	only:"a|b"           the field takes only these values of its type
+//	hint:"text"          ends messages about a value that cannot be read
+//	entry:"stream as"    an entry of the list may be written {stream: x, as: y} for y=x
+//	block:"type"         on a field of an interface type: its value is the Config of a variant
+//	                     (see Variants), chosen by the key `type`. The keys of the variant stand
+//	                     beside `type` in the file. The key stands where a blank field has
+//	                     key:"type", or else right before those of the variant.
+//	later:"a b.c"        on a blank field: keys that are reserved for a later version
+//	instead:"text"       beside `later`: what to do without them
+//
+// The values of a key whose type has a method Values() []string are those that it returns;
+// those of Later() []string are reserved for a later version. A type that reads itself from text may have a method Syntax() string, which returns what messages ask
+// for: "a size such as 64MiB".
+package setting
+
+import (
+	"encoding"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// kind is what a field of a Config declares.
+type kind uint8
+
+const (
+	leaf    kind = iota // a key with a value
+	mapping             // keys below a key
+	chooser             // the key that chooses a variant
+	block               // the keys of the variant
+	later               // keys that are reserved
+)
+
+// field is one field of a Config as its tags describe it.
+type field struct {
+	kind kind
+	// path is the key's, and of a block that of the key that chooses it.
+	path    string
+	options string
+	tag     reflect.StructTag
+	// value is the field's, and of a chooser that of its block.
+	value reflect.Value
+}
+
+func (f field) has(option string) bool { return slices.Contains(strings.Split(f.options, ","), option) }
+
+// beside returns the path of a key in the same mapping.
+func (f field) beside(name string) string {
+	return Join(f.path[:max(0, strings.LastIndexByte(f.path, '.'))], name)
+}
+
+// condition returns what the tag `with` asks of another key, and false without one.
+func (f field) condition() (c Condition, ok bool) {
+	name, values, ok := strings.Cut(f.tag.Get("with"), "=")
+	return Condition{f.beside(name), strings.Split(values, "|")}, ok
+}
+
+// unset reports whether the field is empty.
+func (f field) unset() bool {
+	return f.value.IsZero() || f.value.Kind() == reflect.Slice && f.value.Len() == 0
+}
+
+// fields returns what the fields of the struct v declare, whose mapping is at path.
+func fields(v reflect.Value, path string) []field {
+	t := v.Type()
+	blocks, placed := map[string]reflect.Value{}, map[string]bool{}
+	for i := range t.NumField() {
+		if name := t.Field(i).Tag.Get("block"); name != "" {
+			blocks[name] = v.Field(i)
+		}
+	}
+	var list []field
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		name, options, _ := strings.Cut(tag.Get("key"), ",")
+		f := field{path: Join(path, name), options: options, tag: tag, value: v.Field(i)}
+		switch chosen := tag.Get("block"); {
+		case tag.Get("later") != "":
+			f.kind = later
+		case chosen != "":
+			f.kind, f.path = block, Join(path, chosen)
+			if !placed[chosen] {
+				list = append(list, field{kind: chooser, path: f.path, value: f.value})
+			}
+		case name == "":
+			continue
+		case t.Field(i).Name == "_":
+			f.kind, f.value, placed[name] = chooser, blocks[name], true
+		case IsMapping(t.Field(i).Type):
+			f.kind = mapping
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// IsMapping reports whether values of type t are mappings of keys: structs that do not
+// read themselves from text.
+func IsMapping(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]() &&
+		!reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// valuesOf returns the values of type t, and those that are reserved.
+func valuesOf(t reflect.Type, only string) (now, reserved []string) {
+	zero := reflect.Zero(t).Interface()
+	if enum, ok := zero.(interface{ Values() []string }); ok {
+		now = enum.Values()
+	}
+	if enum, ok := zero.(interface{ Later() []string }); ok {
+		reserved = enum.Later()
+	}
+	if only != "" {
+		now = strings.Split(only, "|")
+	}
+	return now, reserved
+}
+
+// Texts returns values of an enum as text, for its methods Values and Later.
+func Texts[T ~string](values ...T) []string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	return texts
+}
+
+// List joins values for a message; the empty value is written "".
+func List(values []string) string {
+	shown := make([]string, len(values))
+	for i, v := range values {
+		if shown[i] = v; v == "" {
+			shown[i] = `""`
+		}
+	}
+	return strings.Join(shown, ", ")
+}

@@ -1,0 +1,98 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/kvsframes/kvsframes/setting"
+)
+
+// Directory is the Location of a destination of type file: files below a directory.
+type Directory struct {
+	Path string `key:"directory"`
+	// Fsync makes every file and its directory durable before it counts.
+	Fsync bool     `key:"fsync"`
+	_     struct{} `later:"keep.age keep.size"`
+}
+
+var _ Location = Directory{}
+
+// DefaultDirectory returns the settings of a destination that says nothing.
+func DefaultDirectory() Directory { return Directory{Path: "out"} }
+
+// Validate implements Location.
+func (d Directory) Validate() error {
+	var p setting.Problems
+	if d.Path == "" {
+		p.Add("directory", "is empty")
+	}
+	if strings.ContainsRune(d.Path, 0) {
+		p.Add("directory", "has a NUL character")
+	}
+	return p.Err()
+}
+
+// Place implements Location.
+func (d Directory) Place() (name string, folders []string) {
+	directory := filepath.Clean(d.Path)
+	if absolute, err := filepath.Abs(directory); err == nil {
+		directory = absolute
+	}
+	return "file", strings.FieldsFunc(filepath.ToSlash(directory), func(r rune) bool { return r == '/' })
+}
+
+// Open implements Location. It makes the directory when it is not there.
+func (d Directory) Open(context.Context) (Store, error) {
+	dir, err := OpenDir(d.Path, d.Fsync)
+	if err != nil {
+		return nil, err
+	}
+	return dir, nil
+}
+
+// Check implements Location: it finds out whether files can be made in the directory.
+func (d Directory) Check(context.Context) error {
+	if d.Path == "" { // Validate reports it
+		return nil
+	}
+	if err := checkWritable(d.Path); err != nil {
+		return &setting.Error{Path: "directory", Problem: err.Error()}
+	}
+	return nil
+}
+
+// Modes of access(2).
+const (
+	mayExecute = 1
+	mayWrite   = 2
+)
+
+// checkWritable finds out whether files can be made in a directory, or in the nearest
+// one above it when it is not there yet. It makes nothing.
+func checkWritable(directory string) error {
+	for at := filepath.Clean(directory); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
+			if _, err := os.Lstat(at); err == nil {
+				return fmt.Errorf("%s is a link to what is not there", at)
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", at)
+		}
+		if err := syscall.Access(at, mayWrite|mayExecute); err != nil {
+			return fmt.Errorf("%s cannot be written: %w", at, err)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,123 @@
+package s3
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/kvsframes/kvsframes/setting"
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+// Checksum is the checksum that an object is put with, for the server to check.
+type Checksum string
+
+// The values of checksum. None is for servers that refuse the headers.
+const (
+	ChecksumCRC32 Checksum = "crc32"
+	ChecksumNone  Checksum = "none"
+)
+
+// Values returns the values of checksum.
+func (Checksum) Values() []string { return setting.Texts(ChecksumCRC32, ChecksumNone) }
+
+// MetadataSet is the user metadata that an object carries.
+type MetadataSet string
+
+// The sets: kvs is the three names that the managed image delivery of Kinesis
+// Video Streams writes (Developer Guide, Automated image generation).
+const (
+	MetadataNone MetadataSet = "none"
+	MetadataKVS  MetadataSet = "kvs"
+	MetadataFull MetadataSet = "full"
+)
+
+// Values returns the sets of metadata.
+func (MetadataSet) Values() []string {
+	return setting.Texts(MetadataNone, MetadataKVS, MetadataFull)
+}
+
+// EncryptionType is a kind of server-side encryption, spelled as the API spells it.
+type EncryptionType string
+
+// The kinds of encryption. EncryptionDefault is the bucket's default.
+const (
+	EncryptionDefault EncryptionType = ""
+	EncryptionAES256  EncryptionType = "AES256"
+	EncryptionKMS     EncryptionType = "aws:kms"
+)
+
+// Values returns the kinds of encryption.
+func (EncryptionType) Values() []string {
+	return setting.Texts(EncryptionDefault, EncryptionAES256, EncryptionKMS)
+}
+
+// Encryption is S3's server-side encryption of an object.
+type Encryption struct {
+	Type     EncryptionType `key:"type"`
+	KMSKeyID string         `key:"kms_key_id" with:"type=aws:kms"`
+}
+
+// Config is the location of a destination of type s3: a bucket and what is asked of it.
+type Config struct {
+	Bucket string   `key:"bucket,optional"`
+	Prefix string   `key:"prefix"`
+	_      struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
+	// Region is the bucket's; "" is that of the AWS chain.
+	Region string `key:"region"`
+	// EndpointURL is the server's, where that is not Amazon's.
+	EndpointURL          string      `key:"endpoint_url"`
+	ForcePathStyle       bool        `key:"force_path_style"`
+	Checksum             Checksum    `key:"checksum"`
+	StorageClass         string      `key:"storage_class"`
+	ServerSideEncryption Encryption  `key:"server_side_encryption"`
+	MetadataSet          MetadataSet `key:"metadata"`
+	_                    struct{}    `later:"tags"`
+}
+
+var (
+	_ sink.Location  = Config{}
+	_ sink.Describer = Config{}
+)
+
+// DefaultConfig returns the settings of a destination that says only its bucket.
+func DefaultConfig() Config {
+	return Config{Checksum: ChecksumCRC32, StorageClass: standardClass, MetadataSet: MetadataKVS}
+}
+
+// Place implements sink.Location.
+func (c Config) Place() (name string, folders []string) {
+	return "s3 " + normalEndpoint(c.EndpointURL) + " " + c.Bucket, strings.FieldsFunc(c.Prefix, func(r rune) bool { return r == '/' })
+}
+
+func normalEndpoint(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return strings.ToLower(u.Scheme+"://"+u.Host) + strings.TrimSuffix(u.Path, "/")
+}
+
+// Check implements sink.Location: it finds out whether there is a region.
+func (c Config) Check(ctx context.Context) error {
+	if c.Region != "" || c.EndpointURL != "" {
+		return nil
+	}
+	chain, err := loadAWS(ctx, c)
+	switch {
+	case err != nil:
+		return &setting.Error{Path: "region", Problem: err.Error()}
+	case chain.Region == "":
+		return &setting.Error{Path: "region", Problem: "no AWS region is set: set destination.region, AWS_REGION, or the region of the profile"}
+	}
+	return nil
+}
+
+// Open implements sink.Location; it is the function Open.
+func (c Config) Open(ctx context.Context) (sink.Store, error) {
+	store, err := Open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
+}
