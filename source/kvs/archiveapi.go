@@ -182,27 +182,13 @@ func at(endpoint *url.URL) func(*kinesisvideoarchivedmedia.Options) {
 }
 
 func (p *archiveAPI) getDataEndpoint(ctx context.Context, operation controltypes.APIName) (*url.URL, error) {
-	out, err := p.control.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{
-		APIName:    operation,
-		StreamName: p.id.nameParam(),
-		StreamARN:  p.id.arnParam(),
-	})
-	if err != nil {
-		return nil, describe("GetDataEndpoint", p.id, err)
-	}
-	if at, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+	endpoint, at, err := dataEndpoint(ctx, p.control, p.id, operation)
+	if !at.IsZero() {
 		p.mu.Lock()
 		p.skew = time.Until(at)
 		p.mu.Unlock()
 	}
-	u, err := url.Parse(aws.ToString(out.DataEndpoint))
-	if err == nil && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		err = errors.New("not an http or https URL")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read data endpoint %.300q of stream %s: %w", aws.ToString(out.DataEndpoint), p.id.name, unwrapURL(err))
-	}
-	return u, nil
+	return endpoint, err
 }
 
 // clockParam returns the name of a clock in ListFragments.

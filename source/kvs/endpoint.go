@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
@@ -21,11 +23,11 @@ const throttled = "ClientLimitExceededException"
 // codeInvalid is the code of a call with an argument that is not valid.
 const codeInvalid = "InvalidArgumentException"
 
-// dataEndpoint returns the base URL at which GetMedia of the stream is served.
-func dataEndpoint(ctx context.Context, awsCfg aws.Config, id streamID, endpointURL string) (*url.URL, error) {
-	client := kinesisvideo.NewFromConfig(awsCfg, controlPlane(endpointURL))
+// dataEndpoint returns the base URL at which an operation of the stream is served, and the
+// time of the answer by the service's clock, zero if the answer has none.
+func dataEndpoint(ctx context.Context, client *kinesisvideo.Client, id streamID, operation types.APIName) (*url.URL, time.Time, error) {
 	out, err := client.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{
-		APIName:    types.APINameGetMedia,
+		APIName:    operation,
 		StreamName: id.nameParam(),
 		StreamARN:  id.arnParam(),
 	})
@@ -33,16 +35,17 @@ func dataEndpoint(ctx context.Context, awsCfg aws.Config, id streamID, endpointU
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, describe("GetDataEndpoint", id, err)
+		return nil, time.Time{}, describe("GetDataEndpoint", id, err)
 	}
+	at, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
 	u, err := url.Parse(aws.ToString(out.DataEndpoint))
 	if err == nil && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		err = errors.New("not an http or https URL")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read data endpoint %.300q of stream %s: %w", aws.ToString(out.DataEndpoint), id.name, unwrapURL(err))
+		return nil, at, fmt.Errorf("read data endpoint %.300q of stream %s: %w", aws.ToString(out.DataEndpoint), id.name, unwrapURL(err))
 	}
-	return u, nil
+	return u, at, nil
 }
 
 // unwrapURL returns what is wrong with a URL, without the URL itself, which may be long.
