@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/wait"
@@ -84,19 +83,16 @@ func (a *archive) newBatch(row []ArchivedFragment, straddles func(ArchivedFragme
 	b := &batch{a: a, index: make(map[string]int, len(row)), out: make(chan answer, len(row)+1)}
 	for i, f := range row {
 		b.items = append(b.items, wanted{number: f.Number, cost: cost(f), straddles: straddles(f)})
-		b.index[plainNumber(f.Number)] = i
+		b.index[payload.PlainNumber(f.Number)] = i
 	}
 	return b
 }
 
 func cost(f ArchivedFragment) int64 { return f.Bytes + overhead }
 
-// plainNumber is a fragment number without leading zeros.
-func plainNumber(n string) string { return strings.TrimLeft(n, "0") }
-
 // item returns the entry of a fragment, nil if it is not, or no longer, wanted.
 func (b *batch) item(number string) *wanted {
-	i, ok := b.index[plainNumber(number)]
+	i, ok := b.index[payload.PlainNumber(number)]
 	if !ok || number == "" || b.items[i].done {
 		return nil
 	}
@@ -248,7 +244,7 @@ func (b *batch) cutOff(f *media.Fragment, size int64) {
 // the request, and how many of them lie before one that has come.
 func (b *batch) left(asked []string) (left []*wanted, skipped int) {
 	for _, number := range asked {
-		w := &b.items[b.index[plainNumber(number)]]
+		w := &b.items[b.index[payload.PlainNumber(number)]]
 		if w.told {
 			skipped = len(left)
 		} else {
