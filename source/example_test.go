@@ -41,7 +41,7 @@ func ExampleOpenFiles() {
 	}
 
 	ctx := context.Background()
-	inputs, err := source.OpenFiles(source.Config{Paths: []string{filepath.Join(folder, "*.mkv")}}, os.Stdin, nil)
+	inputs, err := source.OpenFiles(source.Config{Origin: source.FileConfig{Paths: []string{filepath.Join(folder, "*.mkv")}}}, os.Stdin, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func (s *sessions) Dial(ctx context.Context, _ source.StartSelector, _ bool) (so
 	if len(*s) == 0 {
 		return nil, errors.New("the service is gone")
 	}
-	inputs, err := source.OpenFiles(source.Config{Paths: []string{source.StandardInput}}, bytes.NewReader((*s)[0]), nil)
+	inputs, err := source.OpenFiles(source.Config{Origin: source.FileConfig{Paths: []string{source.StandardInput}}}, bytes.NewReader((*s)[0]), nil)
 	if err != nil {
 		return nil, err
 	}
