@@ -91,7 +91,7 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
 	}
 	l.checkPart(prefix, s.Form.Validate()) // other keys depend on format
 	l.checkMeaning(prefix, l.schema.sink, l.sinks[i].layers, s)
-	if s.Sample.Type == plan.SampleIndices && from.Endless() {
+	if _, places := s.Sample.Rule.(plan.Indices); places && from.Endless() {
 		l.report(prefix+".sample.type", "indices are counted from the start of a file or a range: they need source.type file or source.mode archive")
 	}
 	var p setting.Problems

@@ -48,28 +48,21 @@ func (p *Problems) checkLeaf(f field, initial reflect.Value, siblings []field) {
 	of := func(path string) field {
 		return siblings[slices.IndexFunc(siblings, func(s field) bool { return s.path == path })]
 	}
-	meant := func(f field) (c Condition, selected string, ok bool) {
-		c, ok = f.condition()
-		if ok {
-			selected = of(c.Path).value.String()
+	selected := ""
+	if condition, ok := f.condition(); ok {
+		if selected = of(condition.Path).value.String(); !condition.Met(selected) {
+			if !f.unset() && !reflect.DeepEqual(f.value.Interface(), initial.Interface()) {
+				p.Add(f.path, "%s", condition.Unmet(selected))
+			}
+			return
 		}
-		return c, selected, !ok || c.Met(selected)
 	}
-	condition, selected, ok := meant(f)
-	if !ok {
-		if !f.unset() && !reflect.DeepEqual(f.value.Interface(), initial.Interface()) {
-			p.Add(f.path, "%s", condition.Unmet(selected))
-		}
-		return
-	}
-	if name := f.tag.Get("unless"); name != "" && !f.unset() {
-		other := of(f.beside(name))
-		if _, _, ok := meant(other); ok && !other.unset() {
-			p.Add(other.path, "and %s exclude each other", f.path)
-		}
+	if name := f.tag.Get("unless"); name != "" && !f.unset() && !of(f.beside(name)).unset() {
+		p.Add(f.beside(name), "and %s exclude each other", f.path)
 	}
 	switch {
 	case f.unset() && f.has("required") && selected != "":
+		condition, _ := f.condition()
 		p.Add(f.path, "is missing: %s %s needs it", condition.name(), selected)
 	case f.unset() && f.has("required"):
 		p.Add(f.path, "is missing")

@@ -101,7 +101,7 @@ func (r *ready) findFiles(c *config.Config, fragments []string, p *program) []co
 func (r *ready) findSinks(ctx context.Context, c *config.Config) []config.PartError {
 	var found []config.PartError
 	for i, s := range c.Sinks {
-		if file := s.TimesFile(); file != "" && s.Sample.Type == plan.SampleTimestamps {
+		if file := s.TimesFile(); file != "" {
 			times, err := readTimes(file)
 			if err != nil {
 				found = append(found, wrong(sinkPart(i), "sample.file", "%v", err))
@@ -136,7 +136,10 @@ func (r *ready) chain(ctx context.Context, region string) (aws.Config, error) {
 // fill puts what was read into the settings of a run.
 func (r *ready) fill(c *config.Config) {
 	for i, at := range r.times {
-		c.Sinks[i].Sample.Asked, c.Sinks[i].Sample.File = at, ""
+		if rule, ok := c.Sinks[i].Sample.Rule.(plan.Timestamps); ok {
+			rule.Asked, rule.File = at, ""
+			c.Sinks[i].Sample.Rule = rule
+		}
 	}
 }
 
