@@ -121,9 +121,7 @@ const (
 )
 
 // Values returns the types of checkpoint.
-func (CheckpointType) Values() []string {
-	return setting.Texts(CheckpointAuto, CheckpointNone)
-}
+func (CheckpointType) Values() []string { return setting.Texts(CheckpointAuto, CheckpointNone) }
 
 // Later returns the types that are reserved for a later version.
 func (CheckpointType) Later() []string { return []string{"file", "s3"} }

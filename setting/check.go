@@ -13,6 +13,14 @@ import (
 // validator is a part of a Config that checks itself.
 type validator interface{ Validate() error }
 
+// Check returns what Problems.Check notes of a Config, joined: all that Validate has to do
+// where the tags say everything.
+func Check(config, defaults any) error {
+	var p Problems
+	p.Check("", config, defaults)
+	return p.Err()
+}
+
 // Check notes what is wrong with a struct by the tags of its fields: values that a key
 // does not take, numbers out of range, keys that are missing, and keys that are set while
 // another one gives them no meaning. A key that is at its value in defaults, a struct of

@@ -532,6 +532,4 @@ const (
 )
 
 // Values returns the values of skip_frame.
-func (SkipFrame) Values() []string {
-	return setting.Texts(SkipAuto, SkipNone, SkipNonRef, SkipNonKey)
-}
+func (SkipFrame) Values() []string { return setting.Texts(SkipAuto, SkipNone, SkipNonRef, SkipNonKey) }

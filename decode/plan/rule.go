@@ -38,11 +38,7 @@ func DefaultSample() Sample {
 
 // Validate returns all problems of s, joined; each is a *setting.Error whose path starts
 // below `sample`.
-func (s Sample) Validate() error {
-	var p setting.Problems
-	p.Check("", s, DefaultSample())
-	return p.Err()
-}
+func (s Sample) Validate() error { return setting.Check(s, DefaultSample()) }
 
 // NewSampler returns a sampler for one stream; nil for Timestamps (see Rule).
 func (s Sample) NewSampler() Sampler {
@@ -129,9 +125,7 @@ const (
 )
 
 // Values returns the values of pick.
-func (Pick) Values() []string {
-	return setting.Texts(PickNearest, PickShown)
-}
+func (Pick) Values() []string { return setting.Texts(PickNearest, PickShown) }
 
 // Timestamps chooses for each of a list of instants the frame that answers it.
 type Timestamps struct {
