@@ -128,7 +128,7 @@ func (p *Pipeline) findFiles() []config.PartError {
 func (p *Pipeline) findSinks(ctx context.Context) []config.PartError {
 	var found []config.PartError
 	for i, s := range p.Config.Sinks {
-		if file := s.TimesFile(); file != "" && s.Sample.Type == plan.SampleTimestamps {
+		if file := s.TimesFile(); file != "" {
 			times, err := readTimes(file)
 			if err != nil {
 				found = append(found, wrong(sinkPart(i), "sample.file", "%v", err))
@@ -164,7 +164,10 @@ func (p *Pipeline) chain(ctx context.Context, region string) (aws.Config, error)
 func (p *Pipeline) fill() {
 	c := p.Config
 	for i, at := range p.times {
-		c.Sinks[i].Sample.Asked, c.Sinks[i].Sample.File = at, ""
+		if rule, ok := c.Sinks[i].Sample.Rule.(plan.Timestamps); ok {
+			rule.Asked, rule.File = at, ""
+			c.Sinks[i].Sample.Rule = rule
+		}
 	}
 }
 

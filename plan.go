@@ -73,7 +73,7 @@ func newStreamPlan(name string, c *config.Config) *StreamPlan {
 		sp.Sinks[s.Name] = &SinkPlan{
 			Images: new(int64), Objects: new(int64),
 			sample: s.Sample, manifest: s.Manifest.Format != sink.ManifestNone,
-			sampler: plan.NewSampler(s.Sample), nonkey: c.Decode.SkipFrame == plan.SkipNonKey, requests: requestsOf(s.Sample),
+			sampler: s.Sample.NewSampler(), nonkey: c.Decode.SkipFrame == plan.SkipNonKey, requests: requestsOf(s.Sample),
 		}
 		sp.order = append(sp.order, s.Name)
 	}

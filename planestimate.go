@@ -79,17 +79,19 @@ func (s *SinkPlan) images(p piece) int64 {
 	if s.nonkey {
 		p.frames = p.keys
 	}
-	from := p.at(s.sample.Clock)
-	switch {
-	case s.sample.Type == plan.SampleKeyframes:
+	switch rule := s.sample.Rule.(type) {
+	case plan.Keyframes:
 		return p.keys
-	case s.sample.Type == plan.SampleInterval:
-		return p.atMost(s.sample.GridPoints(from, from.Add(p.length)))
-	case s.sample.Type == plan.SampleTimestamps && p.length == 0:
-		return 0
-	case s.sample.Type == plan.SampleTimestamps:
-		return p.atMost(s.answered(p))
-	case p.frames == unknown:
+	case plan.Interval:
+		from := p.at(s.sample.Clock)
+		return p.atMost(rule.Points(from, from.Add(p.length)))
+	case plan.Timestamps:
+		if p.length == 0 {
+			return 0
+		}
+		return p.atMost(s.answered(p, rule))
+	}
+	if p.frames == unknown {
 		return unknown
 	}
 	n := int64(0)
@@ -111,11 +113,11 @@ func (p piece) atMost(images int64) int64 {
 
 // answered counts the requests that are answered by a piece: those in it, those that lie a little
 // before it, and those that lie a little after the piece before it and not so near to this one.
-func (s *SinkPlan) answered(p piece) int64 {
+func (s *SinkPlan) answered(p piece, rule plan.Timestamps) int64 {
 	from := p.at(s.sample.Clock)
 	begins := from
-	if s.sample.Pick != plan.PickShown {
-		begins = from.Add(-s.sample.Tolerance)
+	if rule.Pick != plan.PickShown {
+		begins = from.Add(-rule.Tolerance)
 	}
 	n := s.count(begins, from.Add(p.length)) + s.rest()
 	s.ended = from.Add(p.length)
@@ -127,7 +129,8 @@ func (s *SinkPlan) rest() int64 {
 	if s.ended.IsZero() {
 		return 0
 	}
-	return s.count(s.ended, s.ended.Add(s.sample.Tolerance))
+	rule, _ := s.sample.Rule.(plan.Timestamps)
+	return s.count(s.ended, s.ended.Add(rule.Tolerance))
 }
 
 // count counts the requests from one instant on and before another that were not counted before.
@@ -160,7 +163,8 @@ type request struct {
 // requestsOf returns the times that a sampler asks for, in order, each once.
 func requestsOf(s plan.Sample) []request {
 	var rs []request
-	for _, r := range s.Requests() {
+	rule, _ := s.Rule.(plan.Timestamps)
+	for _, r := range rule.Requests() {
 		rs = append(rs, request{at: r.Time})
 	}
 	slices.SortFunc(rs, func(a, b request) int { return a.at.Compare(b.at) })

@@ -67,9 +67,7 @@ func (l *loader) check(c *Config) {
 	if c.Version != Version {
 		l.report("version", fmt.Sprintf("%d is not a version that this program reads: want %d", c.Version, Version))
 	}
-	var p setting.Problems
-	p.Check("", *c, Default())
-	l.checkPart("", p.Err())
+	l.checkPart("", setting.Check(*c, Default()))
 	l.checkMeaning("", l.schema.file, l.file, *c)
 	if len(l.sinks) == 0 {
 		l.report("sinks", "there is no sink: write at least one")
@@ -91,12 +89,10 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
 	}
 	l.checkPart(prefix, s.Form.Validate()) // other keys depend on format
 	l.checkMeaning(prefix, l.schema.sink, l.sinks[i].layers, s)
-	if s.Sample.Type == plan.SampleIndices && from.Endless() {
+	if _, places := s.Sample.Rule.(plan.Indices); places && from.Endless() {
 		l.report(prefix+".sample.type", "indices are counted from the start of a file or a range: they need source.type file or source.mode archive")
 	}
-	var p setting.Problems
-	p.Check("", s, DefaultSink())
-	l.checkPart(prefix, p.Err())
+	l.checkPart(prefix, setting.Check(s, DefaultSink()))
 	l.checkPart(prefix, c.Validate())
 	if from.Many() {
 		l.checkPart(prefix, c.CheckStreams())

@@ -78,7 +78,7 @@ type Sink struct {
 	Manifest    sink.Manifest    `key:"manifest"`
 	_           struct{}         `later:"ledger.path"`
 
-	// TimesFolder is the folder that a relative Sample.File is below: that of the settings
+	// TimesFolder is the folder that a relative file of times is below: that of the settings
 	// file when it stands there, else "", the working directory.
 	TimesFolder string
 	// OverwriteExplicit reports whether if_exists: overwrite was written out and is not
@@ -86,12 +86,13 @@ type Sink struct {
 	OverwriteExplicit bool
 }
 
-// TimesFile returns the path of Sample.File, "" when there is none.
+// TimesFile returns the path of the sampler's file of times, "" when there is none.
 func (s Sink) TimesFile() string {
-	if s.Sample.File == "" || filepath.IsAbs(s.Sample.File) {
-		return s.Sample.File
+	rule, _ := s.Sample.Rule.(plan.Timestamps)
+	if rule.File == "" || filepath.IsAbs(rule.File) {
+		return rule.File
 	}
-	return filepath.Join(s.TimesFolder, s.Sample.File)
+	return filepath.Join(s.TimesFolder, rule.File)
 }
 
 // Output returns what the sink asks of the decode stage.
@@ -120,9 +121,7 @@ const (
 )
 
 // Values returns the types of checkpoint.
-func (CheckpointType) Values() []string {
-	return setting.Texts(CheckpointAuto, CheckpointNone)
-}
+func (CheckpointType) Values() []string { return setting.Texts(CheckpointAuto, CheckpointNone) }
 
 // Later returns the types that are reserved for a later version.
 func (CheckpointType) Later() []string { return []string{"file", "s3"} }

@@ -32,10 +32,10 @@ func TestPicturesStandsForWhatPicturesAndNamesDependOn(t *testing.T) {
 		"sink's name":        {func(_ *Config, s *Sink) { s.Name = "x" }, true},
 		"folder":             {func(_ *Config, s *Sink) { s.Destination.Location = sink.Directory{Path: "x"} }, true},
 		"manifest":           {func(_ *Config, s *Sink) { s.Manifest.Format = "none" }, true},
-		"what means no more": {func(_ *Config, s *Sink) { s.Sample.N = 7 }, true},
+		"what means no more": {func(_ *Config, s *Sink) { s.Resize.Background = decode.RGB{1} }, true},
 		"concealed":          {func(c *Config, _ *Sink) { c.Decode.Concealed = decode.ConcealedDrop }, false},
 		"matrix":             {func(c *Config, _ *Sink) { c.Decode.Color.UntaggedMatrix = decode.MatrixBT601 }, false},
-		"interval":           {func(_ *Config, s *Sink) { s.Sample.Interval = time.Second }, false},
+		"interval":           {func(_ *Config, s *Sink) { s.Sample.Rule = plan.Interval{Every: time.Second} }, false},
 		"clock":              {func(_ *Config, s *Sink) { s.Sample.Clock = media.ClockServer }, false},
 		"quality": {func(_ *Config, s *Sink) {
 			s.Form = decode.ImageForm{Format: decode.FormatJPEG, Quality: 81, EXIF: true}
@@ -43,7 +43,7 @@ func TestPicturesStandsForWhatPicturesAndNamesDependOn(t *testing.T) {
 		"width": {func(_ *Config, s *Sink) { s.Resize.Width = 320 }, false},
 		"path":  {func(_ *Config, s *Sink) { s.Path = "{fragment_number}/{frame_index}" }, false},
 		"times": {func(_ *Config, s *Sink) {
-			s.Sample.Type, s.Sample.At = plan.SampleTimestamps, []string{"2026-01-01T00:00:00Z"}
+			s.Sample.Rule = plan.Timestamps{At: []string{"2026-01-01T00:00:00Z"}}
 		}, false},
 	} {
 		c, s := base()

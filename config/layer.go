@@ -109,7 +109,6 @@ func (p *part) fill(ls layers, into any) error {
 			values[k.Path] = value
 		}
 	}
-	standing := p.standing(values)
 	return p.variants.Fill(into, func(path string) string { return v.GetString(path) }, func(path string, field reflect.Value) error {
 		k := p.byPath[path]
 		_, excluded := values[k.Unless]
@@ -118,7 +117,7 @@ func (p *part) fill(ls layers, into any) error {
 			if err := assign(field, value); err != nil {
 				return fmt.Errorf("decode settings: %s: %w", path, err)
 			}
-		case excluded, k.Optional && standing[path] == nil:
+		case excluded: // its default does not hold
 			field.SetZero()
 		}
 		return nil

@@ -186,10 +186,10 @@ sinks:
 		{"a number of a sink by index", thumbs.Output().Quality, 90},
 		{"keys of one mapping one by one", [2]int{thumbs.Resize.Width, thumbs.Resize.Height}, [2]int{64, 48}},
 		{"true or false", thumbs.Resize.Upscale, true},
-		{"a mapping of a sink by name", thumbs.Sample, plan.Sample{Type: plan.SampleStride, N: 5, Tolerance: plan.DefaultTolerance, Pick: plan.PickNearest, Clock: media.ClockProducer}},
+		{"a mapping of a sink by name", thumbs.Sample, plan.Sample{Rule: plan.Stride{N: 5}, Clock: media.ClockProducer}},
 		{"a choice by index", raw.Output().PixelFormat, decode.PixelNV12},
 		{"a name with a dot", raw.Destination.Location, sink.Directory{Path: "raw"}},
-		{"times", stamps.Sample.At, []string{"2026-11-01T00:00:00Z", "2026-11-01T00:00:00.5+01:00"}},
+		{"times", stamps.Sample.Rule.(plan.Timestamps).At, []string{"2026-11-01T00:00:00Z", "2026-11-01T00:00:00.5+01:00"}},
 		{"a colour", raw.Resize.Background, decode.RGB{0x10, 0x20, 0x30}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -351,8 +351,9 @@ sinks:
 	if png := c.Sinks[4]; png.Output().Format != decode.FormatPNG || png.SinkConfig().Ext != "png" || png.Output().Quality != 0 || !png.Output().EXIF || !png.Output().Fast {
 		t.Errorf("png: %+v", png)
 	}
-	if at := c.Sinks[5].Sample; at.Interval != 0 || at.Tolerance != 500*time.Millisecond || len(at.At) != 1 || at.Clock != media.ClockServer {
-		t.Errorf("timestamps: %+v", at)
+	at := plan.Sample{Rule: plan.Timestamps{At: []string{"2026-11-01T00:00:00Z"}, Tolerance: 500 * time.Millisecond, Pick: plan.PickNearest}, Clock: media.ClockServer}
+	if got := c.Sinks[5].Sample; !reflect.DeepEqual(got, at) {
+		t.Errorf("timestamps: %+v", got)
 	}
 	if image.Output().Format != decode.FormatJPEG || image.Output().PixelFormat != "" || image.Output().Quality != 80 || image.SinkConfig().Ext != "jpg" {
 		t.Errorf("image: %+v", image)
@@ -360,7 +361,7 @@ sinks:
 	if raw.Output().Format != decode.FormatNone || raw.Output().PixelFormat != decode.PixelRGB24 || raw.Output().Quality != 0 || raw.SinkConfig().Ext != "rgb24" {
 		t.Errorf("raw: %+v", raw)
 	}
-	if image.Sample.Interval != 10*time.Second || fps.Sample.Interval != 0 || fps.Sample.Rate != (plan.Rate{Num: 2, Den: 1}) || all.Sample.Interval != 0 {
+	if image.Sample.Rule != (plan.Interval{Every: 10 * time.Second}) || fps.Sample.Rule != (plan.Interval{Rate: plan.Rate{Num: 2, Den: 1}}) || all.Sample.Rule != (plan.All{}) {
 		t.Errorf("samples: %+v, %+v, %+v", image.Sample, fps.Sample, all.Sample)
 	}
 }

@@ -99,11 +99,6 @@ func (p *part) standing(values map[string]any) map[string]any {
 			out[k.Path] = plain(k.Default)
 		}
 	}
-	for _, k := range p.keys {
-		if k.Optional && !k.means(values, out) {
-			delete(out, k.Path)
-		}
-	}
 	return out
 }
 

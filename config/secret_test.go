@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -92,8 +93,8 @@ sinks: [{name: a, destination: {directory: "out/${S}"}, path: "$${sink}{sink}/{s
 func TestOneEntryNeedsNoBrackets(t *testing.T) {
 	c := load(t, "source: {type: kvs, streams: \"${S}\"}\nsinks: [{name: a, sample: {type: timestamps, at: 2026-11-01T00:00:00Z}}]", []string{"S=cam"})
 	kvs, _ := c.Source.KVS()
-	if got := kvs.Streams; len(got) != 1 || got[0] != "cam" || len(c.Sinks[0].Sample.At) != 1 {
-		t.Errorf("streams %q, at %v", got, c.Sinks[0].Sample.At)
+	if got := kvs.Streams; len(got) != 1 || got[0] != "cam" || len(c.Sinks[0].Sample.Rule.(plan.Timestamps).At) != 1 {
+		t.Errorf("streams %q, at %v", got, c.Sinks[0].Sample.Rule)
 	}
 	c = load(t, "source: {type: file, paths: \"a, b.mkv\"}\nsinks: [{name: a}]", nil)
 	files, _ := c.Source.Files()

@@ -2,13 +2,14 @@ package config
 
 import (
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// BuiltIn returns the kinds of source, sink and destination that this program has, each
+// BuiltIn returns the kinds of source, sampler, sink and destination that this program has, each
 // with the defaults of its keys. A program that has more adds them with setting.Add and
 // gives all to Load.
 func BuiltIn() setting.Variants {
@@ -16,6 +17,14 @@ func BuiltIn() setting.Variants {
 
 	setting.Add[source.Origin](v, "kvs", source.DefaultKVSConfig())
 	setting.Add[source.Origin](v, "file", source.FileConfig{})
+
+	setting.Add[plan.Rule](v, "all", plan.All{})
+	setting.Add[plan.Rule](v, "keyframes", plan.Keyframes{})
+	setting.Add[plan.Rule](v, "stride", plan.Stride{})
+	setting.Add[plan.Rule](v, "interval", plan.DefaultInterval())
+	setting.Add[plan.Rule](v, "timestamps", plan.DefaultTimestamps())
+	setting.Add[plan.Rule](v, "indices", plan.Indices{})
+	setting.Reserve[plan.Rule](v, "uniform", "scene", "best")
 
 	setting.Add[decode.Form](v, "image", decode.DefaultImageForm())
 	setting.Add[decode.Form](v, "raw", decode.DefaultRawForm())

@@ -10,6 +10,8 @@ import (
 
 	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
@@ -65,6 +67,27 @@ func (r radio) Validate() error {
 	return p.Err()
 }
 
+// dice is a fake sampler.
+type dice struct {
+	Sides int `key:"sides" range:"2..20"`
+}
+
+func (d dice) Validate() error {
+	var p setting.Problems
+	p.Check("", d, dice{Sides: 6})
+	return p.Err()
+}
+func (d dice) Sampler() plan.Sampler { return d }
+
+// Pick implements plan.Sampler.
+func (d dice) Pick(frames []plan.Candidate, _ plan.Timing) []bool {
+	picked := make([]bool, len(frames))
+	for i := 0; i < len(frames); i += d.Sides {
+		picked[i] = true
+	}
+	return picked
+}
+
 // poem is a fake type of sink.
 type poem struct {
 	Lines int `key:"lines" range:"1.."`
@@ -84,6 +107,7 @@ func withFakes() setting.Variants {
 	setting.Add[sink.Location](v, "shelf", shelf{Class: classHot})
 	setting.Add[source.Origin](v, "radio", radio{Station: "one"})
 	setting.Add[decode.Form](v, "poem", poem{Lines: 4})
+	setting.Add[plan.Rule](v, "dice", dice{Sides: 6})
 	return v
 }
 
@@ -97,6 +121,7 @@ source: {type: radio, station: two}
 sinks:
   - name: a
     type: poem
+    sample: {type: dice, sides: 20, clock: server}
     destination: {type: shelf, number: 3, class: cold, thaw: 2h, prefix: p, door: {open: true}, if_exists: skip}
 `, "KVSFRAMES_SINKS_0_LINES=7", "KVSFRAMES_SINKS_0_DESTINATION_NUMBER=4")
 	if err != nil {
@@ -105,6 +130,7 @@ sinks:
 	for _, got := range []struct{ value, want any }{
 		{c.Source.Origin, radio{Station: "two"}},
 		{c.Sinks[0].Form, poem{Lines: 7}},
+		{c.Sinks[0].Output().Sample, plan.Sample{Rule: dice{Sides: 20}, Clock: media.ClockServer}},
 		{c.Sinks[0].Destination.Location, shelf{Number: 4, Class: classCold, Thaw: 2 * time.Hour, Prefix: "p", Door: door{Open: true}}},
 		{c.Sinks[0].Destination.IfExists, sink.IfExistsSkip},
 		{c.Sinks[0].SinkConfig().Ext, "txt"},
@@ -133,6 +159,7 @@ sinks:
   - {name: b, type: poem, quality: 3, path: "{sink}/{fragment_number}_{frame_index}", destination: {type: shelf, number: 10, class: frozen, thaw: 3, lock: yes}}
   - {name: c, path: "{sink}/{fragment_number}_{frame_index}", destination: {number: 1, prefx: p}, lines: 3}
   - {name: d, path: "{sink}/{fragment_number}_{frame_index}", destination: {type: shelf, number: 1, thaw: 1h}}
+  - {name: e, path: "{sink}/{fragment_number}_{frame_index}", sample: {type: dice, sides: 1, n: 3}}
 `)
 	want := []string{
 		`p.yaml:2:16: source.type: "radoi" is not one of kvs, file, radio (did you mean radio?)`,
@@ -148,6 +175,8 @@ sinks:
 		`p.yaml:7:88: sinks[2].destination.prefx: unknown key (did you mean prefix?)`,
 		`p.yaml:7:106: sinks[2].lines: belongs to type poem, and the type is image`,
 		`p.yaml:8:107: sinks[3].destination.thaw: belongs to class cold, and the class is hot`,
+		`p.yaml:9:91: sinks[4].sample.sides: 1 is not within 2..20`,
+		`p.yaml:9:97: sinks[4].sample.n: belongs to type stride, and the type is dice`,
 	}
 	if err == nil || err.Error() != strings.Join(want, "\n") {
 		t.Errorf("got\n%v\nwant\n%s", err, strings.Join(want, "\n"))

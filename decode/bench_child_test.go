@@ -109,7 +109,7 @@ func discarding(pool *Pool) func(*media.Fragment) func() (string, error) {
 // hashing decodes a fragment to its raw frames.
 func hashing(pool *Pool) (func(*media.Fragment) func() (string, error), error) {
 	s, err := pool.Stream([]Output{{
-		Sink: "bench", Sample: plan.Sample{Type: plan.SampleAll, Clock: media.ClockProducer}, Resize: Resize{Fit: FitContain},
+		Sink: "bench", Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockProducer}, Resize: Resize{Fit: FitContain},
 		Format: FormatNone, PixelFormat: PixelYUV420P,
 	}})
 	if err != nil {

@@ -146,19 +146,26 @@ func reference(shots []shot, s plan.Sample) (picked map[int][]time.Time, misses 
 		if !f.wanted {
 			continue
 		}
-		if s.Type == plan.SampleAll || s.Type == plan.SampleKeyframes && f.info.Key || s.Type == plan.SampleStride && count%s.N == 0 {
+		sampled := false
+		switch rule := s.Rule.(type) {
+		case plan.All:
+			sampled = true
+		case plan.Keyframes:
+			sampled = f.info.Key
+		case plan.Stride:
+			sampled = count%rule.N == 0
+		}
+		if sampled {
 			picked[i] = nil
 		}
 		count++
 	}
-	if s.Type == plan.SampleInterval {
-		onGrid(shots, s, clock, picked)
+	if rule, ok := s.Rule.(plan.Interval); ok {
+		onGrid(shots, rule, clock, picked)
 	}
-	if s.Type != plan.SampleTimestamps {
-		return picked, nil
-	}
-	for _, r := range s.Asked {
-		i := answer(shots, s, clock, r.Time)
+	rule, _ := s.Rule.(plan.Timestamps)
+	for _, r := range rule.Asked {
+		i := answer(shots, rule, clock, r.Time)
 		if i < 0 {
 			misses = append(misses, r.Time)
 			continue
@@ -178,8 +185,8 @@ func toNext(frames []plan.Candidate, nominal time.Duration) time.Duration {
 }
 
 // onGrid picks the frames that come first at or after a point of the grid.
-func onGrid(shots []shot, s plan.Sample, clock func(int) time.Time, picked map[int][]time.Time) {
-	step := big.NewRat(s.Interval.Nanoseconds(), 1)
+func onGrid(shots []shot, s plan.Interval, clock func(int) time.Time, picked map[int][]time.Time) {
+	step := big.NewRat(s.Every.Nanoseconds(), 1)
 	if s.Rate != (plan.Rate{}) {
 		step = big.NewRat(1e9*s.Rate.Den, s.Rate.Num)
 	}
@@ -213,7 +220,7 @@ func onGrid(shots []shot, s plan.Sample, clock func(int) time.Time, picked map[i
 }
 
 // answer returns the shot that answers a request, or -1.
-func answer(shots []shot, s plan.Sample, clock func(int) time.Time, r time.Time) int {
+func answer(shots []shot, s plan.Timestamps, clock func(int) time.Time, r time.Time) int {
 	var wanted []int
 	for i, f := range shots {
 		if f.wanted {
@@ -279,14 +286,14 @@ func samplesFor(rng *rand.Rand, shots []shot) []plan.Sample {
 	var out []plan.Sample
 	for _, clock := range []media.Clock{media.ClockProducer, media.ClockServer} {
 		out = append(out,
-			plan.Sample{Type: plan.SampleAll, Clock: clock},
-			plan.Sample{Type: plan.SampleKeyframes, Clock: clock},
-			plan.Sample{Type: plan.SampleStride, N: 1 + rng.IntN(13), Clock: clock},
-			plan.Sample{Type: plan.SampleInterval, Interval: time.Duration(1+rng.IntN(2500)) * time.Millisecond, Clock: clock},
-			plan.Sample{Type: plan.SampleInterval, Interval: 10 * time.Second, Clock: clock},
-			plan.Sample{Type: plan.SampleInterval, Rate: plan.Rate{Num: int64(1 + rng.IntN(30)), Den: int64(1 + rng.IntN(7))}, Clock: clock},
-			plan.Sample{Type: plan.SampleTimestamps, Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Clock: clock},
-			plan.Sample{Type: plan.SampleTimestamps, Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Pick: plan.PickShown, Clock: clock},
+			plan.Sample{Rule: plan.All{}, Clock: clock},
+			plan.Sample{Rule: plan.Keyframes{}, Clock: clock},
+			plan.Sample{Rule: plan.Stride{N: 1 + rng.IntN(13)}, Clock: clock},
+			plan.Sample{Rule: plan.Interval{Every: time.Duration(1+rng.IntN(2500)) * time.Millisecond}, Clock: clock},
+			plan.Sample{Rule: plan.Interval{Every: 10 * time.Second}, Clock: clock},
+			plan.Sample{Rule: plan.Interval{Rate: plan.Rate{Num: int64(1 + rng.IntN(30)), Den: int64(1 + rng.IntN(7))}}, Clock: clock},
+			plan.Sample{Rule: plan.Timestamps{Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))]}, Clock: clock},
+			plan.Sample{Rule: plan.Timestamps{Asked: requests(rng, shots, clock), Tolerance: tolerances[rng.IntN(len(tolerances))], Pick: plan.PickShown}, Clock: clock},
 		)
 	}
 	return out
@@ -368,9 +375,10 @@ func compare(t *testing.T, what string, got decodedStream, shots []shot, samples
 		var misses []time.Time
 		picks[o], misses = reference(shots, s)
 		for _, at := range misses {
-			near := "within " + s.Tolerance.String() + " of"
-			if s.Pick == plan.PickShown {
-				near = "shown, " + s.Tolerance.String() + " after its time at most, at"
+			rule := s.Rule.(plan.Timestamps)
+			near := "within " + rule.Tolerance.String() + " of"
+			if rule.Pick == plan.PickShown {
+				near = "shown, " + rule.Tolerance.String() + " after its time at most, at"
 			}
 			gaps = append(gaps, fmt.Sprintf("sink s%d: no frame %s %s", o, near, at.Format(time.RFC3339Nano)))
 		}

@@ -14,7 +14,7 @@ import (
 
 func TestGrayVideoGivesGrayPictures(t *testing.T) {
 	for _, resize := range []Resize{{}, {Width: 128}} {
-		for _, o := range []Output{jpegOf(plan.Sample{Type: plan.SampleKeyframes}, resize), rawOf(PixelRGB24, resize)} {
+		for _, o := range []Output{jpegOf(plan.Sample{Rule: plan.Keyframes{}}, resize), rawOf(PixelRGB24, resize)} {
 			img := one(t, "card-gray.mkv", o)
 			at := pixels(t, img)
 			for i, c := range patches {
@@ -52,7 +52,7 @@ func TestPlanesOfDeepVideoHaveEightBitsAndKeepTheirRange(t *testing.T) {
 
 func TestHDRIsRefusedByName(t *testing.T) {
 	for clip, want := range map[string]string{"card-pq.mkv": "HDR (PQ, SMPTE ST 2084) and is not tone-mapped", "card-hlg.mkv": "HDR (HLG, ARIB STD-B67) and is not tone-mapped"} {
-		_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), jpegOf(plan.Sample{Type: plan.SampleAll}, Resize{Width: 64})), fragments(t, "testdata/"+clip)[:1])
+		_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), jpegOf(plan.Sample{Rule: plan.All{}}, Resize{Width: 64})), fragments(t, "testdata/"+clip)[:1])
 		if g := outcomes[0].Gaps; len(g) != 1 || !strings.Contains(g[0].Detail, want) || g[0].FramesLost != 2 || g[0].Reason != media.GapUnsupported {
 			t.Errorf("%s: gaps = %+v", clip, g)
 		}

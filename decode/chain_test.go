@@ -183,12 +183,12 @@ func TestFragmentsThatNeedEachOtherGiveWhatOneDecoderGives(t *testing.T) {
 // decode of everything.
 func TestSkippingNeverChangesAPictureOfADependentFragment(t *testing.T) {
 	samples := map[string]plan.Sample{
-		"keyframes":     {Type: plan.SampleKeyframes},
-		"every second":  {Type: plan.SampleStride, N: 2},
-		"every seventh": {Type: plan.SampleStride, N: 7},
-		"every 13th":    {Type: plan.SampleStride, N: 13},
-		"every 333ms":   {Type: plan.SampleInterval, Interval: 333 * time.Millisecond},
-		"every 2s":      {Type: plan.SampleInterval, Interval: 2 * time.Second},
+		"keyframes":     {Rule: plan.Keyframes{}},
+		"every second":  {Rule: plan.Stride{N: 2}},
+		"every seventh": {Rule: plan.Stride{N: 7}},
+		"every 13th":    {Rule: plan.Stride{N: 13}},
+		"every 333ms":   {Rule: plan.Interval{Every: 333 * time.Millisecond}},
+		"every 2s":      {Rule: plan.Interval{Every: 2 * time.Second}},
 	}
 	for _, c := range dependent {
 		frags := dependentFragments(t, c.name, c.cut)
@@ -255,10 +255,11 @@ func TestAChainThatIsGivenUpLeavesNothingBehind(t *testing.T) {
 func TestADecoderIsFreedWhenAPlanIsGivenUpBeforeItIsMade(t *testing.T) {
 	frags := dependentFragments(t, "longgop.mkv", 10)[:4]
 	o := everyFrame()
-	o.Sample = plan.Sample{Type: plan.SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Second}
+	rule := plan.Timestamps{Tolerance: time.Second}
 	for _, f := range frags { // a moment after each fragment's last frame
-		o.Sample.Asked = append(o.Sample.Asked, plan.Request{Time: f.ProducerTime.Add(f.Blocks[len(f.Blocks)-1].Time + time.Millisecond)})
+		rule.Asked = append(rule.Asked, plan.Request{Time: f.ProducerTime.Add(f.Blocks[len(f.Blocks)-1].Time + time.Millisecond)})
 	}
+	o.Sample = plan.Sample{Rule: rule, Clock: media.ClockProducer}
 	before := openObjects.Load()
 	p, err := NewPool(DefaultConfig(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -290,7 +291,7 @@ func TestADecoderIsFreedWhenAPlanIsGivenUpBeforeItIsMade(t *testing.T) {
 
 // Many streams may wait for a decoder at once.
 func TestAPlanForAKeyFrameHoldsOnToLittleOfTheFragment(t *testing.T) {
-	p := plan.NewPlanner(plan.SkipAuto, requested(Output{Sink: "keys", Sample: plan.Sample{Type: plan.SampleKeyframes}}))
+	p := plan.NewPlanner(plan.SkipAuto, requested(Output{Sink: "keys", Sample: plan.Sample{Rule: plan.Keyframes{}}}))
 	frags := fragments(t, "../testdata/demo.mkv")
 	var waiting []*media.Fragment
 	var whole []weak.Pointer[byte]

@@ -23,10 +23,10 @@ var referenceClips = []string{
 // choices are ways to want some of the frames of a stream, the last of them a few that seeds draw.
 func choices(frags []*media.Fragment) []plan.Sample {
 	all := []plan.Sample{
-		{Type: plan.SampleInterval, Interval: time.Second, Clock: media.ClockProducer},
-		{Type: plan.SampleInterval, Interval: 280 * time.Millisecond, Clock: media.ClockProducer},
-		{Type: plan.SampleStride, N: 2, Clock: media.ClockProducer},
-		{Type: plan.SampleStride, N: 7, Clock: media.ClockProducer},
+		{Rule: plan.Interval{Every: time.Second}, Clock: media.ClockProducer},
+		{Rule: plan.Interval{Every: 280 * time.Millisecond}, Clock: media.ClockProducer},
+		{Rule: plan.Stride{N: 2}, Clock: media.ClockProducer},
+		{Rule: plan.Stride{N: 7}, Clock: media.ClockProducer},
 	}
 	for seed := range uint64(4) {
 		rng := rand.New(rand.NewPCG(seed, 9))
@@ -38,7 +38,7 @@ func choices(frags []*media.Fragment) []plan.Sample {
 				}
 			}
 		}
-		all = append(all, plan.Sample{Type: plan.SampleTimestamps, Asked: asked, Clock: media.ClockProducer})
+		all = append(all, plan.Sample{Rule: plan.Timestamps{Asked: asked}, Clock: media.ClockProducer})
 	}
 	return all
 }
@@ -66,8 +66,9 @@ func TestEveryChoiceOfFramesGivesThoseOfAFullDecode(t *testing.T) {
 						t.Errorf("choice %d: gaps %v", c, outcomes[i].Gaps)
 					}
 				}
-				if n < len(frags) || len(sample.At) > 0 && n != len(sample.At) {
-					t.Errorf("choice %d: %d images of %d fragments, %d times", c, n, len(frags), len(sample.At))
+				rule, _ := sample.Rule.(plan.Timestamps)
+				if n < len(frags) || len(rule.At) > 0 && n != len(rule.At) {
+					t.Errorf("choice %d: %d images of %d fragments, %d times", c, n, len(frags), len(rule.At))
 				}
 			}
 		})
@@ -77,8 +78,8 @@ func TestEveryChoiceOfFramesGivesThoseOfAFullDecode(t *testing.T) {
 // TestPicturesThatNoWantedOneNeedsAreNotDecoded counts the pictures that are decoded, and those that would be if
 // nothing were known of references.
 func TestPicturesThatNoWantedOneNeedsAreNotDecoded(t *testing.T) {
-	second := plan.Sample{Type: plan.SampleInterval, Interval: time.Second, Clock: media.ClockProducer}
-	seventh := plan.Sample{Type: plan.SampleStride, N: 7, Clock: media.ClockProducer}
+	second := plan.Sample{Rule: plan.Interval{Every: time.Second}, Clock: media.ClockProducer}
+	seventh := plan.Sample{Rule: plan.Stride{N: 7}, Clock: media.ClockProducer}
 	for _, c := range []struct {
 		clip           string
 		sample         plan.Sample

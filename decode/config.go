@@ -19,9 +19,7 @@ const (
 )
 
 // Values returns the values of on_error.
-func (OnError) Values() []string {
-	return setting.Texts(OnErrorSkip, OnErrorFail)
-}
+func (OnError) Values() []string { return setting.Texts(OnErrorSkip, OnErrorFail) }
 
 // Matrix is a YCbCr matrix, named as pipeline.yaml names it.
 type Matrix string
@@ -49,9 +47,7 @@ const (
 )
 
 // Values returns the ranges.
-func (Range) Values() []string {
-	return setting.Texts(RangeLimited, RangeFull)
-}
+func (Range) Values() []string { return setting.Texts(RangeLimited, RangeFull) }
 
 // Color is what is assumed of video without colour tags.
 type Color struct {
@@ -71,9 +67,7 @@ const (
 )
 
 // Values returns the values of concealed.
-func (Concealed) Values() []string {
-	return setting.Texts(ConcealedKeep, ConcealedDrop)
-}
+func (Concealed) Values() []string { return setting.Texts(ConcealedKeep, ConcealedDrop) }
 
 // Deinterlace is what becomes of interlaced pictures.
 type Deinterlace string
@@ -86,9 +80,7 @@ const (
 )
 
 // Values returns the values of deinterlace.
-func (Deinterlace) Values() []string {
-	return setting.Texts(DeinterlaceAuto, DeinterlaceOff)
-}
+func (Deinterlace) Values() []string { return setting.Texts(DeinterlaceAuto, DeinterlaceOff) }
 
 // Config is the `decode` part of pipeline.yaml.
 type Config struct {
@@ -133,9 +125,7 @@ const (
 )
 
 // Values returns the fits.
-func (Fit) Values() []string {
-	return setting.Texts(FitContain, FitCover, FitPad, FitStretch)
-}
+func (Fit) Values() []string { return setting.Texts(FitContain, FitCover, FitPad, FitStretch) }
 
 // RGB is a colour, written #rrggbb.
 type RGB [3]uint8
@@ -184,9 +174,7 @@ const (
 )
 
 // Values returns the forms.
-func (Format) Values() []string {
-	return setting.Texts(FormatJPEG, FormatPNG, FormatNone)
-}
+func (Format) Values() []string { return setting.Texts(FormatJPEG, FormatPNG, FormatNone) }
 
 // Later returns the forms that are reserved for a later version.
 func (Format) Later() []string { return []string{"npy", "yuv4mpeg"} }

@@ -64,12 +64,12 @@ func TestClipsGiveExactlyWhatLibavGives(t *testing.T) {
 // it picks out of a decode of everything.
 func TestSkippingNeverChangesAPicture(t *testing.T) {
 	samples := map[string]plan.Sample{
-		"keyframes":     {Type: plan.SampleKeyframes},
-		"every second":  {Type: plan.SampleStride, N: 2},
-		"every seventh": {Type: plan.SampleStride, N: 7},
-		"5 a second":    {Type: plan.SampleInterval, Rate: plan.Rate{Num: 5, Den: 1}},
-		"every 333ms":   {Type: plan.SampleInterval, Interval: 333 * time.Millisecond},
-		"every 2s":      {Type: plan.SampleInterval, Interval: 2 * time.Second},
+		"keyframes":     {Rule: plan.Keyframes{}},
+		"every second":  {Rule: plan.Stride{N: 2}},
+		"every seventh": {Rule: plan.Stride{N: 7}},
+		"5 a second":    {Rule: plan.Interval{Rate: plan.Rate{Num: 5, Den: 1}}},
+		"every 333ms":   {Rule: plan.Interval{Every: 333 * time.Millisecond}},
+		"every 2s":      {Rule: plan.Interval{Every: 2 * time.Second}},
 	}
 	for _, clip := range []string{"bframes.mkv", "hevc.mkv"} {
 		frags := fragments(t, "testdata/"+clip)
@@ -103,7 +103,7 @@ func TestSkippingNeverChangesAPicture(t *testing.T) {
 				if total == 0 {
 					t.Error("nothing was sampled")
 				}
-				if sample.Type == plan.SampleKeyframes && decoded != total {
+				if sample.Rule == (plan.Keyframes{}) && decoded != total {
 					t.Errorf("%d frames were decoded for %d key frames", decoded, total)
 				}
 			})
@@ -117,7 +117,7 @@ func TestOutputsShareOneDecode(t *testing.T) {
 		images, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 		return slices.Concat(images...)
 	}
-	keys, raw := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{Width: 80}), everyFrame()
+	keys, raw := jpegOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{Width: 80}), everyFrame()
 	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), keys, raw), frags)
 	for i, o := range outcomes {
 		if o.FramesDecoded != len(frags[i].Blocks) {
@@ -196,7 +196,7 @@ func TestColoursAreRightInEveryForm(t *testing.T) {
 		for name, resize := range map[string]Resize{"full size": {}, "half size": {Width: 128}} {
 			t.Run(card+" "+name, func(t *testing.T) {
 				outputs := []Output{
-					jpegOf(plan.Sample{Type: plan.SampleKeyframes}, resize),
+					jpegOf(plan.Sample{Rule: plan.Keyframes{}}, resize),
 					rawOf(PixelRGB24, resize), rawOf(PixelBGR24, resize),
 				}
 				outputs[0].Sink, outputs[1].Sink, outputs[2].Sink = "jpeg", "rgb24", "bgr24"
@@ -301,7 +301,7 @@ func TestFitsGiveTheSizeAndTheBackground(t *testing.T) {
 		"enlarge": {Resize{Width: 512, Upscale: true, Fit: FitContain}, 512, 128},
 	} {
 		t.Run(name, func(t *testing.T) {
-			jpg := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, c.resize)
+			jpg := jpegOf(plan.Sample{Rule: plan.Keyframes{}}, c.resize)
 			rgb := rawOf(PixelRGB24, c.resize)
 			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), jpg, rgb), frags)
 			for _, img := range images[0][:2] {
@@ -333,7 +333,7 @@ func TestHigherQualityIsCloser(t *testing.T) {
 	frags := fragments(t, "testdata/bframes.mkv")[:1]
 	size := 0
 	for _, quality := range []int{5, 30, 60, 80, 90, 100} {
-		o := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{})
+		o := jpegOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{})
 		o.Quality = quality
 		images, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 		decodeJPEG(t, images[0][0])
@@ -350,7 +350,7 @@ func TestEXIFTellsTimeStreamAndFragment(t *testing.T) {
 	f.ProducerTime = time.Date(2026, 11, 22, 9, 8, 7, 60e6, time.UTC)
 	f.ServerTime = f.ProducerTime.Add(2500 * time.Millisecond)
 	f.Number = "91343852333181432392682062607743920146264094487"
-	o := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{})
+	o := jpegOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{})
 	plain, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{f})
 	o.EXIF = true
 	tagged, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{f})
@@ -372,7 +372,7 @@ func TestEXIFTellsTimeStreamAndFragment(t *testing.T) {
 func TestBytesAreTheSameEveryTime(t *testing.T) {
 	frags := fragments(t, "testdata/bframes.mkv")
 	run := func() [32]byte {
-		images, _ := decodeAll(t, stream(t, newTestPool(t, nil), jpegOf(plan.Sample{Type: plan.SampleAll}, Resize{Width: 80}), rawOf(PixelRGB24, Resize{Width: 96})), frags)
+		images, _ := decodeAll(t, stream(t, newTestPool(t, nil), jpegOf(plan.Sample{Rule: plan.All{}}, Resize{Width: 80}), rawOf(PixelRGB24, Resize{Width: 96})), frags)
 		h := sha256.New()
 		for _, img := range slices.Concat(images...) {
 			h.Write(img.Data)
@@ -417,7 +417,7 @@ func TestDamageIsAGapAndTheNextFragmentIsWhole(t *testing.T) {
 func TestTimesWhoseFrameIsDamagedAreNamed(t *testing.T) {
 	f := fragments(t, "testdata/bframes.mkv")[1]
 	o := everyFrame()
-	o.Sample = plan.Sample{Type: plan.SampleTimestamps, Asked: []plan.Request{{Time: f.ProducerTime}, {Time: f.ProducerTime.Add(time.Millisecond)}}, Tolerance: time.Second, Clock: media.ClockProducer}
+	o.Sample = plan.Sample{Rule: plan.Timestamps{Asked: []plan.Request{{Time: f.ProducerTime}, {Time: f.ProducerTime.Add(time.Millisecond)}}, Tolerance: time.Second}, Clock: media.ClockProducer}
 	_, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{damaged(f, 0, len(f.Blocks))})
 	at := func(t time.Time) string { return t.Format(time.RFC3339Nano) }
 	want := "; no frame for " + at(f.ProducerTime) + ", " + at(f.ProducerTime.Add(time.Millisecond))

@@ -98,7 +98,7 @@ func TestPNGsHoldThePixelsOfRGB24(t *testing.T) {
 		frags := fragments(t, "testdata/"+clip)[:1]
 		for _, width := range []int{0, 33, 1} {
 			resize := Resize{Width: width}
-			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), pngOf(plan.Sample{Type: plan.SampleAll}, resize), rawOf(PixelRGB24, resize)), frags)
+			images, _ := decodeAll(t, stream(t, newTestPool(t, nil), pngOf(plan.Sample{Rule: plan.All{}}, resize), rawOf(PixelRGB24, resize)), frags)
 			for i := 0; i < len(images[0]); i += 2 {
 				img, want := images[0][i], images[0][i+1]
 				if img.Format != "png" || img.Ext != "png" || img.ContentType != "image/png" {
@@ -124,7 +124,7 @@ func TestPNGsHoldThePixelsOfRGB24(t *testing.T) {
 
 func TestPNGsTellTimeStreamAndFragment(t *testing.T) {
 	frags := fragments(t, "testdata/small.mkv")[:1]
-	o := pngOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{})
+	o := pngOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{})
 	o.EXIF = true
 	images, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 	again, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)

@@ -28,11 +28,7 @@ type ImageForm struct {
 func DefaultImageForm() ImageForm { return ImageForm{Format: FormatJPEG, Quality: 80, EXIF: true} }
 
 // Validate implements Form.
-func (f ImageForm) Validate() error {
-	var p setting.Problems
-	p.Check("", f, DefaultImageForm())
-	return p.Err()
-}
+func (f ImageForm) Validate() error { return setting.Check(f, DefaultImageForm()) }
 
 // Ask implements Form.
 func (f ImageForm) Ask(o *Output) {
@@ -60,11 +56,7 @@ type RawForm struct {
 func DefaultRawForm() RawForm { return RawForm{Format: FormatNone, PixelFormat: PixelRGB24} }
 
 // Validate implements Form.
-func (f RawForm) Validate() error {
-	var p setting.Problems
-	p.Check("", f, DefaultRawForm())
-	return p.Err()
-}
+func (f RawForm) Validate() error { return setting.Check(f, DefaultRawForm()) }
 
 // Ask implements Form.
 func (f RawForm) Ask(o *Output) { o.Format, o.PixelFormat = f.Format, f.PixelFormat }

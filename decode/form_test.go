@@ -104,11 +104,11 @@ func TestPacketsAndCodecDataMayBeOfAnyForm(t *testing.T) {
 					}
 				}
 				keys := everyFrame()
-				keys.Sample.Type = plan.SampleKeyframes
+				keys.Sample.Rule = plan.Keyframes{}
 				for _, o := range []Output{everyFrame(), keys} {
 					images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 					for i := range frags {
-						if len(outcomes[i].Gaps) > 0 || o.Sample.Type == plan.SampleAll && len(images[i]) != len(want[i]) || len(images[i]) == 0 {
+						if len(outcomes[i].Gaps) > 0 || o.Sample.Rule == (plan.All{}) && len(images[i]) != len(want[i]) || len(images[i]) == 0 {
 							t.Fatalf("fragment %d: %d images of %d, %+v", i, len(images[i]), len(want[i]), outcomes[i])
 						}
 						for _, img := range images[i] {
@@ -179,7 +179,7 @@ func TestParameterSetsInASkippedPacketAreNotLost(t *testing.T) {
 	second[0].Data = plain[0].Data
 	both := fragmentOf(t, track, append(blocks, second...))
 	o := everyFrame()
-	o.Sample = plan.Sample{Type: plan.SampleInterval, Interval: 1200 * time.Millisecond, Clock: media.ClockProducer}
+	o.Sample = plan.Sample{Rule: plan.Interval{Every: 1200 * time.Millisecond}, Clock: media.ClockProducer}
 	both.ProducerTime = time.UnixMilli(100).UTC()
 	images, outcomes := decodeAll(t, stream(t, newTestPool(t, nil), o), []*media.Fragment{both})
 	if len(images[0]) != 1 || len(outcomes[0].Gaps) > 0 || !bytes.Equal(images[0][0].Data, clean[0][images[0][0].Index-25].Data) {

@@ -74,7 +74,7 @@ func TestPicturesStandUpright(t *testing.T) {
 			"cover":     {Resize{Width: 20, Height: 20, Fit: FitCover}, 20, 20},
 		} {
 			t.Run(clip+" "+name, func(t *testing.T) {
-				for _, o := range []Output{jpegOf(plan.Sample{Type: plan.SampleKeyframes}, c.resize), rawOf(PixelRGB24, c.resize)} {
+				for _, o := range []Output{jpegOf(plan.Sample{Rule: plan.Keyframes{}}, c.resize), rawOf(PixelRGB24, c.resize)} {
 					img := one(t, clip, o)
 					if got := cornersOf(t, img); got != want || img.Width != c.w || img.Height != c.h {
 						t.Errorf("%s: %s at %dx%d, want %s at %dx%d", img.Format, got, img.Width, img.Height, want, c.w, c.h)
@@ -123,7 +123,7 @@ func TestImagesHaveSquarePixels(t *testing.T) {
 		{"corners-aspect.mkv", Resize{}, 128, 32},
 		{"corners-aspect.mkv", Resize{Height: 16}, 64, 16},
 	} {
-		for _, o := range []Output{jpegOf(plan.Sample{Type: plan.SampleKeyframes}, c.resize), rawOf(PixelRGB24, c.resize)} {
+		for _, o := range []Output{jpegOf(plan.Sample{Rule: plan.Keyframes{}}, c.resize), rawOf(PixelRGB24, c.resize)} {
 			if o.Format == FormatNone && c.resize == (Resize{}) {
 				continue
 			}
@@ -174,7 +174,7 @@ func TestCroppedPicturesBeginWhereTheStreamSays(t *testing.T) {
 	if img := firstOf(t, f, DefaultConfig(), everyFrame()); img.Width != w || img.Height != h || !bytes.Equal(img.Data, want) {
 		t.Errorf("%dx%d, or another part of the picture than the container says", img.Width, img.Height)
 	}
-	for _, o := range []Output{jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{}), jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{Width: 81}), rawOf(PixelRGB24, Resize{Width: 100})} {
+	for _, o := range []Output{jpegOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{}), jpegOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{Width: 81}), rawOf(PixelRGB24, Resize{Width: 100})} {
 		a, b := one(t, "cropped.mkv", o), firstOf(t, f, DefaultConfig(), o)
 		if a.Width != b.Width || a.Height != b.Height || !bytes.Equal(a.Data, b.Data) {
 			t.Errorf("%s %+v: the container's crop gives another image than the stream's", o.Format, o.Resize)
@@ -261,7 +261,7 @@ func TestOddSizesKeepTheirLastRowAndColumn(t *testing.T) {
 		t.Error("luma of an odd size is not the decoder's")
 	}
 	for _, w := range []int{160, 99, 33, 1} {
-		rgb, jpg := one(t, "odd.mkv", rawOf(PixelRGB24, Resize{Width: w})), one(t, "odd.mkv", jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{Width: w}))
+		rgb, jpg := one(t, "odd.mkv", rawOf(PixelRGB24, Resize{Width: w})), one(t, "odd.mkv", jpegOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{Width: w}))
 		at, of, sum := pixels(t, rgb), pixels(t, jpg), 0.0
 		for y := range rgb.Height {
 			for x := range w {

@@ -88,9 +88,9 @@ func TestOnlyTheFragmentOfARequestWaits(t *testing.T) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			o := everyFrame()
-			o.Sample = plan.Sample{Type: plan.SampleTimestamps, Clock: media.ClockProducer, Tolerance: time.Minute}
 			last := len(frags[0].Blocks) - 1
-			o.Sample.Asked = []plan.Request{{Time: frags[0].ProducerTime.Add(frags[0].Blocks[last].Time + time.Millisecond)}}
+			asked := []plan.Request{{Time: frags[0].ProducerTime.Add(frags[0].Blocks[last].Time + time.Millisecond)}}
+			o.Sample = plan.Sample{Rule: plan.Timestamps{Asked: asked, Tolerance: time.Minute}, Clock: media.ClockProducer}
 			s := stream(t, newTestPool(t, nil), o)
 			first := s.Plan(frags[0])
 			images, ended := 0, make(chan error)

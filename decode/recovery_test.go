@@ -196,7 +196,7 @@ func (r *recording) check(t testing.TB, pool *Pool, path string, from, to int) s
 // comes out whole, and none is lost without a gap.
 func TestWhatDamageDoesNotTouchComesOutWhole(t *testing.T) {
 	rng := seeded(t)
-	all, keys := everyFrame().Sample, plan.Sample{Type: plan.SampleKeyframes, Clock: media.ClockProducer}
+	all, keys := everyFrame().Sample, plan.Sample{Rule: plan.Keyframes{}, Clock: media.ClockProducer}
 	for _, c := range []struct {
 		name    string
 		payload bool

@@ -4,6 +4,7 @@ package decode
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -35,8 +36,8 @@ func spoiling(frags []*media.Fragment, recycled *int) []*media.Fragment {
 // TestWhatIsGivenBackIsReadNoMore holds whatever was decoded from memory that is overwritten when it is
 // given back against what is decoded from memory that stays.
 func TestWhatIsGivenBackIsReadNoMore(t *testing.T) {
-	thumbs, thirds := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{Width: 80}), everyFrame()
-	thirds.Sample = plan.Sample{Type: plan.SampleStride, N: 3, Clock: media.ClockProducer}
+	thumbs, thirds := jpegOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{Width: 80}), everyFrame()
+	thirds.Sample = plan.Sample{Rule: plan.Stride{N: 3}, Clock: media.ClockProducer}
 	for name, frags := range map[string][]*media.Fragment{
 		"cut anywhere": rechunk(t, "testdata/bframes.mkv", 10),
 		"open groups":  rechunk(t, "testdata/opengop.mkv", 7),
@@ -46,7 +47,7 @@ func TestWhatIsGivenBackIsReadNoMore(t *testing.T) {
 		"closed":       slices.Repeat(fragments(t, "testdata/small.mkv"), 5),
 	} {
 		for _, o := range []Output{thumbs, thirds, everyFrame()} {
-			t.Run(name+" "+string(o.Sample.Type), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s %T", name, o.Sample.Rule), func(t *testing.T) {
 				want, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), frags)
 				recycled := 0
 				got, _ := decodeAll(t, stream(t, newTestPool(t, nil), o), spoiling(frags, &recycled))

@@ -56,7 +56,7 @@ func split(t testing.TB, r io.Reader, cfg payload.Config) []*media.Fragment {
 
 func everyFrame() Output {
 	return Output{
-		Sink: "raw", Sample: plan.Sample{Type: plan.SampleAll, Clock: media.ClockProducer},
+		Sink: "raw", Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockProducer},
 		Resize: Resize{Fit: FitContain}, Format: FormatNone, PixelFormat: PixelYUV420P,
 	}
 }
@@ -106,8 +106,8 @@ func stream(t testing.TB, p *Pool, outputs ...Output) *Stream {
 // TestRecordingsGiveExactlyWhatLibavGivesForEachFragmentAlone runs every recording with one,
 // two and eight workers, all fragments at once, for one sink and for several.
 func TestRecordingsGiveExactlyWhatLibavGivesForEachFragmentAlone(t *testing.T) {
-	thumbs, some := jpegOf(plan.Sample{Type: plan.SampleKeyframes}, Resize{Width: 80}), everyFrame()
-	some.Sink, some.Sample = "some", plan.Sample{Type: plan.SampleStride, N: 3, Clock: media.ClockProducer}
+	thumbs, some := jpegOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{Width: 80}), everyFrame()
+	some.Sink, some.Sample = "some", plan.Sample{Rule: plan.Stride{N: 3}, Clock: media.ClockProducer}
 	for name, frames := range map[string]int{
 		"output_get_media.mkv":                         300,
 		"output-get-media-non-increasing-timecode.mkv": 358,

@@ -16,7 +16,7 @@ import (
 // planOf plans a fragment of which one frame is wanted, the one that packet k holds.
 func planOf(f *media.Fragment, k int) (*plan.Plan, Output) {
 	o := everyFrame()
-	o.Sample = plan.Sample{Type: plan.SampleTimestamps, Asked: []plan.Request{{Time: f.ProducerTime.Add(f.Blocks[k].Time)}}, Clock: media.ClockProducer}
+	o.Sample = plan.Sample{Rule: plan.Timestamps{Asked: []plan.Request{{Time: f.ProducerTime.Add(f.Blocks[k].Time)}}}, Clock: media.ClockProducer}
 	p := plan.NewPlanner(plan.SkipAuto, requested(o))
 	pl := p.Plan(f)
 	p.End()

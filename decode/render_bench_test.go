@@ -119,7 +119,7 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 	frags := fragments(b, clip)
 	for name, o := range map[string]Output{
-		"JPEG 320":    jpegOf(plan.Sample{Type: plan.SampleAll}, Resize{Width: 320}),
+		"JPEG 320":    jpegOf(plan.Sample{Rule: plan.All{}}, Resize{Width: 320}),
 		"RGB 224x224": rawOf(PixelRGB24, Resize{Width: 224, Height: 224, Fit: FitStretch}),
 		"gray 2x2":    rawOf(PixelGray, Resize{Width: 30, Height: 17, Fit: FitStretch}),
 	} {
@@ -146,8 +146,8 @@ func BenchmarkFast(b *testing.B) {
 	}
 	frags := fragments(b, clip)
 	for name, sample := range map[string]plan.Sample{
-		"key frames":   {Type: plan.SampleKeyframes, Clock: media.ClockProducer},
-		"one a second": {Type: plan.SampleInterval, Interval: time.Second, Clock: media.ClockProducer},
+		"key frames":   {Rule: plan.Keyframes{}, Clock: media.ClockProducer},
+		"one a second": {Rule: plan.Interval{Every: time.Second}, Clock: media.ClockProducer},
 	} {
 		b.Run(name, func(b *testing.B) {
 			whole := rawOf(PixelRGB24, Resize{Width: 320})

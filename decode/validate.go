@@ -16,11 +16,7 @@ const (
 
 // Validate returns all problems of c, joined; each is a *setting.Error whose path
 // starts below `decode`.
-func (c Config) Validate() error {
-	var p setting.Problems
-	p.Check("", c, DefaultConfig())
-	return p.Err()
-}
+func (c Config) Validate() error { return setting.Check(c, DefaultConfig()) }
 
 // Validate returns all problems of o, joined; each is a *setting.Error whose path starts
 // below a sink.

@@ -13,6 +13,14 @@ import (
 // validator is a part of a Config that checks itself.
 type validator interface{ Validate() error }
 
+// Check returns what Problems.Check notes of a Config, joined: all that Validate has to do
+// where the tags say everything.
+func Check(config, defaults any) error {
+	var p Problems
+	p.Check("", config, defaults)
+	return p.Err()
+}
+
 // Check notes what is wrong with a struct by the tags of its fields: values that a key
 // does not take, numbers out of range, keys that are missing, and keys that are set while
 // another one gives them no meaning. A key that is at its value in defaults, a struct of
@@ -48,28 +56,21 @@ func (p *Problems) checkLeaf(f field, initial reflect.Value, siblings []field) {
 	of := func(path string) field {
 		return siblings[slices.IndexFunc(siblings, func(s field) bool { return s.path == path })]
 	}
-	meant := func(f field) (c Condition, selected string, ok bool) {
-		c, ok = f.condition()
-		if ok {
-			selected = of(c.Path).value.String()
+	selected := ""
+	if condition, ok := f.condition(); ok {
+		if selected = of(condition.Path).value.String(); !condition.Met(selected) {
+			if !f.unset() && !reflect.DeepEqual(f.value.Interface(), initial.Interface()) {
+				p.Add(f.path, "%s", condition.Unmet(selected))
+			}
+			return
 		}
-		return c, selected, !ok || c.Met(selected)
 	}
-	condition, selected, ok := meant(f)
-	if !ok {
-		if !f.unset() && !reflect.DeepEqual(f.value.Interface(), initial.Interface()) {
-			p.Add(f.path, "%s", condition.Unmet(selected))
-		}
-		return
-	}
-	if name := f.tag.Get("unless"); name != "" && !f.unset() {
-		other := of(f.beside(name))
-		if _, _, ok := meant(other); ok && !other.unset() {
-			p.Add(other.path, "and %s exclude each other", f.path)
-		}
+	if name := f.tag.Get("unless"); name != "" && !f.unset() && !of(f.beside(name)).unset() {
+		p.Add(f.beside(name), "and %s exclude each other", f.path)
 	}
 	switch {
 	case f.unset() && f.has("required") && selected != "":
+		condition, _ := f.condition()
 		p.Add(f.path, "is missing: %s %s needs it", condition.name(), selected)
 	case f.unset() && f.has("required"):
 		p.Add(f.path, "is missing")

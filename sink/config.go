@@ -66,9 +66,7 @@ const (
 )
 
 // Values returns the forms of a manifest.
-func (ManifestFormat) Values() []string {
-	return setting.Texts(ManifestNone, ManifestJSONL)
-}
+func (ManifestFormat) Values() []string { return setting.Texts(ManifestNone, ManifestJSONL) }
 
 // Later returns the forms that are reserved for a later version.
 func (ManifestFormat) Later() []string { return []string{"parquet"} }

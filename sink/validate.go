@@ -67,9 +67,7 @@ func (m Manifest) Validate() error {
 		return nil
 	}
 	var p setting.Problems
-	// Check would ask this method again, were it given a Manifest.
-	type plain Manifest
-	p.Check("", plain(m), plain(DefaultConfig().Manifest))
+	p.Check("", m, DefaultConfig().Manifest)
 	t, err := ParseManifestPath(m.Path)
 	switch {
 	case err != nil:

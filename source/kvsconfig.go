@@ -27,9 +27,7 @@ const (
 )
 
 // Values returns the modes of a KVS source.
-func (Mode) Values() []string {
-	return setting.Texts(ModeLive, ModeArchive, ModeAuto)
-}
+func (Mode) Values() []string { return setting.Texts(ModeLive, ModeArchive, ModeAuto) }
 
 // StartType is where a GetMedia session starts (Kinesis Video Streams API
 // Reference, StartSelector).

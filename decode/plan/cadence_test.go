@@ -45,7 +45,7 @@ func TestAGridAtTheFrameRateTakesEveryFrame(t *testing.T) {
 		for _, unit := range []time.Duration{time.Millisecond, 100 * time.Microsecond, 20833, time.Microsecond, 3, 1} {
 			for _, step := range []int{1, 2, 5, 24} {
 				// Point k of the grid is at k * step / rate seconds.
-				sample := Sample{Type: SampleInterval, Rate: Rate{rate.Num, rate.Den * int64(step)}}
+				sample := Sample{Rule: Interval{Rate: Rate{rate.Num, rate.Den * int64(step)}}}
 				for _, from := range []int{0, 53793500000 / step * step, -7000000 / step * step} {
 					var frags [][]Candidate
 					for i := range 5 {
@@ -55,7 +55,7 @@ func TestAGridAtTheFrameRateTakesEveryFrame(t *testing.T) {
 					for k := 0; k < 5*71; k += step {
 						want = append(want, k)
 					}
-					if got := pickedOf(NewSampler(sample), frags, Timing{Unit: unit}); !slices.Equal(got, want) {
+					if got := pickedOf(sample.NewSampler(), frags, Timing{Unit: unit}); !slices.Equal(got, want) {
 						t.Errorf("%s fps told in %s from frame %d, every %d: picked %v", rate, unit, from, step, got)
 					}
 				}
@@ -67,11 +67,11 @@ func TestAGridAtTheFrameRateTakesEveryFrame(t *testing.T) {
 // TestGridsOfRoundedTimesFromAnyStart begins runs at every frame, with and without a told frame duration.
 func TestGridsOfRoundedTimesFromAnyStart(t *testing.T) {
 	samples := []Sample{
-		{Type: SampleInterval, Rate: Rate{30, 1}},
-		{Type: SampleInterval, Rate: Rate{15, 1}},
-		{Type: SampleInterval, Rate: Rate{25, 2}},
-		{Type: SampleInterval, Rate: Rate{30000, 1001}},
-		{Type: SampleInterval, Rate: Rate{7, 3}},
+		{Rule: Interval{Rate: Rate{30, 1}}},
+		{Rule: Interval{Rate: Rate{15, 1}}},
+		{Rule: Interval{Rate: Rate{25, 2}}},
+		{Rule: Interval{Rate: Rate{30000, 1001}}},
+		{Rule: Interval{Rate: Rate{7, 3}}},
 		every(100 * time.Millisecond), every(333 * time.Millisecond), every(time.Second),
 	}
 	const n, more = 80, 130 // starts, and frames that each run sees
@@ -80,7 +80,7 @@ func TestGridsOfRoundedTimesFromAnyStart(t *testing.T) {
 			for _, start := range []time.Duration{0, 1793500000*time.Second + 123456789, -3*time.Second - 777777} {
 				frames := rounded(rate, start, unit, 0, n+more)
 				for _, s := range samples {
-					whole := pickedOf(NewSampler(s), [][]Candidate{frames}, Timing{Unit: unit})
+					whole := pickedOf(s.NewSampler(), [][]Candidate{frames}, Timing{Unit: unit})
 					for _, told := range []time.Duration{0, time.Duration(1e9 * rate.Den / rate.Num)} {
 						for from := 1; from < n; from++ {
 							var want []int
@@ -89,7 +89,7 @@ func TestGridsOfRoundedTimesFromAnyStart(t *testing.T) {
 									want = append(want, k-from)
 								}
 							}
-							got := pickedOf(NewSampler(s), [][]Candidate{frames[from : from+more]}, Timing{told, unit})
+							got := pickedOf(s.NewSampler(), [][]Candidate{frames[from : from+more]}, Timing{told, unit})
 							if !slices.Equal(got, want) {
 								t.Errorf("%s fps told in %s from %s, %v: from frame %d (duration %s) picked %v, want %v", rate, unit, start, gridName(s), from, told, got[:min(3, len(got))], want[:min(3, len(want))])
 							}
@@ -102,10 +102,11 @@ func TestGridsOfRoundedTimesFromAnyStart(t *testing.T) {
 }
 
 func gridName(s Sample) string {
-	if s.Interval > 0 {
-		return s.Interval.String()
+	rule := s.Rule.(Interval)
+	if rule.Every > 0 {
+		return rule.Every.String()
 	}
-	return fmt.Sprint("fps ", s.Rate)
+	return fmt.Sprint("fps ", rule.Rate)
 }
 
 func TestWhatPrecedesIsRoundedAsTheFramesAre(t *testing.T) {

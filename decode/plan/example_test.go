@@ -10,7 +10,7 @@ import (
 
 // Find out which frames of a fragment of one second a grid of 250 ms takes.
 func ExamplePlanner() {
-	sample := plan.Sample{Type: plan.SampleInterval, Interval: 250 * time.Millisecond, Clock: media.ClockProducer}
+	sample := plan.Sample{Rule: plan.Interval{Every: 250 * time.Millisecond}, Clock: media.ClockProducer}
 	planner := plan.NewPlanner(plan.SkipAuto, []plan.Output{{Sink: "thumbs", Sample: sample}})
 
 	fragment := &media.Fragment{

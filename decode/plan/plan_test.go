@@ -20,7 +20,7 @@ func at(ms ...int) []Candidate {
 	return cs
 }
 
-func every(d time.Duration) Sample { return Sample{Type: SampleInterval, Interval: d} }
+func every(d time.Duration) Sample { return Sample{Rule: Interval{Every: d}} }
 
 func TestSamplersPick(t *testing.T) {
 	second := every(time.Second)
@@ -30,9 +30,9 @@ func TestSamplersPick(t *testing.T) {
 		frags   [][]Candidate
 		want    [][]int
 	}{
-		"all takes everything":                                {Sample{Type: SampleAll}, 0, [][]Candidate{at(0, 5, 9)}, [][]int{{0, 1, 2}}},
-		"keyframes takes key frames":                          {Sample{Type: SampleKeyframes}, 0, [][]Candidate{at(0, 5), at(9)}, [][]int{{0}, {0}}},
-		"a stride goes over fragments":                        {Sample{Type: SampleStride, N: 4}, 0, [][]Candidate{at(0, 1, 2), at(3, 4, 5), at(6), at(7, 8)}, [][]int{{0}, {1}, nil, {1}}},
+		"all takes everything":                                {Sample{Rule: All{}}, 0, [][]Candidate{at(0, 5, 9)}, [][]int{{0, 1, 2}}},
+		"keyframes takes key frames":                          {Sample{Rule: Keyframes{}}, 0, [][]Candidate{at(0, 5), at(9)}, [][]int{{0}, {0}}},
+		"a stride goes over fragments":                        {Sample{Rule: Stride{N: 4}}, 0, [][]Candidate{at(0, 1, 2), at(3, 4, 5), at(6), at(7, 8)}, [][]int{{0}, {1}, nil, {1}}},
 		"the first at or after each point":                    {second, 0, [][]Candidate{at(0, 400, 800, 1200, 1600, 2000)}, [][]int{{0, 3, 5}}},
 		"points go over fragments":                            {second, 0, [][]Candidate{at(0, 400, 800), at(1200, 1600), at(2000)}, [][]int{{0}, {0}, {0}}},
 		"a first frame off the grid":                          {second, 0, [][]Candidate{at(300, 340, 1100)}, [][]int{{2}}},
@@ -45,16 +45,16 @@ func TestSamplersPick(t *testing.T) {
 		"a clock that goes back starts again":                 {second, 0, [][]Candidate{at(9900, 10000, 10100), at(100, 140, 1000, 1100)}, [][]int{{1}, {2}}},
 		"a clock that goes back less than a frame does not":   {second, 0, [][]Candidate{at(9960, 10000), at(9999, 10039)}, [][]int{{1}, nil}},
 		"before the epoch":                                    {second, 0, [][]Candidate{at(-1500, -1100, -900, -100, 50)}, [][]int{{2, 4}}},
-		"frames per second":                                   {Sample{Type: SampleInterval, Rate: Rate{2, 1}}, 0, [][]Candidate{at(0, 400, 500, 900, 1000)}, [][]int{{0, 2, 4}}},
+		"frames per second":                                   {Sample{Rule: Interval{Rate: Rate{2, 1}}}, 0, [][]Candidate{at(0, 400, 500, 900, 1000)}, [][]int{{0, 2, 4}}},
 		"thirds of a second do not drift": {
-			Sample{Type: SampleInterval, Rate: Rate{3, 1}},
+			Sample{Rule: Interval{Rate: Rate{3, 1}}},
 			0,
 			[][]Candidate{at(3600000000, 3600000333, 3600000334, 3600000666, 3600000667, 3600001000)},
 			[][]int{{0, 2, 4, 5}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := NewSampler(c.sample)
+			s := c.sample.NewSampler()
 			for i, frames := range c.frags {
 				var got []int
 				for k, picked := range s.Pick(frames, Timing{Nominal: c.nominal}) {
@@ -88,7 +88,7 @@ func TestIntervalPicksTheSameFramesFromAnyStart(t *testing.T) {
 		}
 		sample := every(time.Duration(100+rng.IntN(5000)) * time.Millisecond)
 		run := func(from int) (picked []int64) {
-			s := NewSampler(sample)
+			s := sample.NewSampler()
 			for _, f := range frags[from:] {
 				for k, ok := range s.Pick(f, Timing{33366666 * time.Nanosecond, time.Millisecond}) {
 					if ok {
@@ -103,7 +103,7 @@ func TestIntervalPicksTheSameFramesFromAnyStart(t *testing.T) {
 			begin := frags[from][0].At.UnixMilli()
 			want := slices.DeleteFunc(slices.Clone(whole), func(ms int64) bool { return ms < begin })
 			if got := run(from); !slices.Equal(got, want) {
-				t.Fatalf("round %d, interval %s, from fragment %d: %v, the whole run picks %v", round, sample.Interval, from, got, want)
+				t.Fatalf("round %d, %v, from fragment %d: %v, the whole run picks %v", round, sample.Rule, from, got, want)
 			}
 		}
 	}
@@ -151,15 +151,15 @@ func TestPlanFeedsNoMoreThanTheSamplesNeed(t *testing.T) {
 		wanted  []int // packets, in presentation order
 		fed     []int
 	}{
-		"all":                          {SkipAuto, at(Sample{Type: SampleAll}), []int{0, 2, 3, 1, 5, 6, 4, 7, 9, 10, 8}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
-		"keyframes":                    {SkipAuto, at(Sample{Type: SampleKeyframes}), []int{0, 7}, []int{0, 7}},
+		"all":                          {SkipAuto, at(Sample{Rule: All{}}), []int{0, 2, 3, 1, 5, 6, 4, 7, 9, 10, 8}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
+		"keyframes":                    {SkipAuto, at(Sample{Rule: Keyframes{}}), []int{0, 7}, []int{0, 7}},
 		"one disposable picture":       {SkipAuto, at(every(5 * time.Second)), []int{0}, []int{0}},
-		"every fourth":                 {SkipAuto, at(Sample{Type: SampleStride, N: 4}), []int{0, 5, 9}, []int{0, 1, 4, 5, 7, 8, 9}},
-		"every fifth":                  {SkipAuto, at(Sample{Type: SampleStride, N: 5}), []int{0, 6, 8}, []int{0, 1, 4, 6, 7, 8}},
-		"none decodes all":             {SkipNone, at(Sample{Type: SampleKeyframes}), []int{0, 7}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
-		"nonref takes pictures away":   {SkipNonRef, at(Sample{Type: SampleAll}), []int{0, 1, 4, 7, 8}, []int{0, 1, 4, 7, 8}},
-		"nonkey takes all but keys":    {SkipNonKey, at(Sample{Type: SampleAll}), []int{0, 7}, []int{0, 7}},
-		"two outputs share one decode": {SkipAuto, []Output{{Sample: Sample{Type: SampleKeyframes}}, {Sample: Sample{Type: SampleStride, N: 3}}}, []int{0, 1, 4, 7, 10}, []int{0, 1, 4, 7, 8, 10}},
+		"every fourth":                 {SkipAuto, at(Sample{Rule: Stride{N: 4}}), []int{0, 5, 9}, []int{0, 1, 4, 5, 7, 8, 9}},
+		"every fifth":                  {SkipAuto, at(Sample{Rule: Stride{N: 5}}), []int{0, 6, 8}, []int{0, 1, 4, 6, 7, 8}},
+		"none decodes all":             {SkipNone, at(Sample{Rule: Keyframes{}}), []int{0, 7}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
+		"nonref takes pictures away":   {SkipNonRef, at(Sample{Rule: All{}}), []int{0, 1, 4, 7, 8}, []int{0, 1, 4, 7, 8}},
+		"nonkey takes all but keys":    {SkipNonKey, at(Sample{Rule: All{}}), []int{0, 7}, []int{0, 7}},
+		"two outputs share one decode": {SkipAuto, []Output{{Sample: Sample{Rule: Keyframes{}}}, {Sample: Sample{Rule: Stride{N: 3}}}}, []int{0, 1, 4, 7, 10}, []int{0, 1, 4, 7, 8, 10}},
 		"no output":                    {SkipAuto, nil, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,12 +210,12 @@ func TestFramesOutOfTheFragmentsBoundsAreNoSamples(t *testing.T) {
 		fragment *media.Fragment
 		want     []int // frame indexes
 	}{
-		"all":                            {Sample{Type: SampleAll}, bounded(1040, 1160), []int{1, 2, 3}},
-		"from alone":                     {Sample{Type: SampleAll}, bounded(1200, 0), []int{5, 6}},
-		"until alone":                    {Sample{Type: SampleAll}, bounded(0, 1001), []int{0}},
-		"a stride counts from the first": {Sample{Type: SampleStride, N: 3}, bounded(1040, 0), []int{1, 4}},
+		"all":                            {Sample{Rule: All{}}, bounded(1040, 1160), []int{1, 2, 3}},
+		"from alone":                     {Sample{Rule: All{}}, bounded(1200, 0), []int{5, 6}},
+		"until alone":                    {Sample{Rule: All{}}, bounded(0, 1001), []int{0}},
+		"a stride counts from the first": {Sample{Rule: Stride{N: 3}}, bounded(1040, 0), []int{1, 4}},
 		"a grid knows the frame before":  {every(100 * time.Millisecond), bounded(1080, 0), []int{3, 5}},
-		"nothing":                        {Sample{Type: SampleAll}, bounded(2000, 0), nil},
+		"nothing":                        {Sample{Rule: All{}}, bounded(2000, 0), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pl := NewPlanner(SkipAuto, []Output{{Sample: c.sample}}).Plan(c.fragment)

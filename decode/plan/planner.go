@@ -47,10 +47,11 @@ const MaxLookahead = 32
 func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
 	p := &Planner{skip: skip, outputs: outputs, onlyKeys: skip != SkipNone}
 	for i, o := range outputs {
-		p.samplers = append(p.samplers, NewSampler(o.Sample))
-		p.onlyKeys = p.onlyKeys && (skip == SkipNonKey || o.Sample.Type == SampleKeyframes)
-		if o.Sample.Type == SampleTimestamps {
-			p.stamps = append(p.stamps, newStampSampler(i, o))
+		p.samplers = append(p.samplers, o.Sample.NewSampler())
+		_, keys := o.Sample.Rule.(Keyframes)
+		p.onlyKeys = p.onlyKeys && (skip == SkipNonKey || keys)
+		if rule, ok := o.Sample.Rule.(Timestamps); ok {
+			p.stamps = append(p.stamps, newStampSampler(i, o.Sink, rule))
 		}
 	}
 	return p

@@ -95,13 +95,10 @@ func ReadTimes(r io.Reader) ([]Request, error) {
 	return requests, nil
 }
 
-// Requests returns what a sampler of type timestamps asks for, in the order asked.
-func (s Sample) Requests() []Request {
-	if s.Type != SampleTimestamps {
-		return nil
-	}
-	requests := slices.Clone(s.Asked)
-	for _, text := range s.At {
+// Requests returns what is asked for, in the order asked.
+func (r Timestamps) Requests() []Request {
+	requests := slices.Clone(r.Asked)
+	for _, text := range r.At {
 		if t, err := ParseTime(text); err == nil { // Validate reports the others
 			requests = append(requests, Request{Time: t})
 		}

@@ -30,24 +30,6 @@ type Timing struct {
 	Nominal, Unit time.Duration
 }
 
-// NewSampler returns the sampler of s. It returns nil for type timestamps, which must look ahead (see stampSampler).
-func NewSampler(s Sample) Sampler {
-	switch s.Type {
-	case SampleTimestamps:
-		return nil
-	case SampleKeyframes:
-		return keySampler{}
-	case SampleStride:
-		return &strideSampler{step: s.N}
-	case SampleIndices:
-		return &indexSampler{at: s.Indices()}
-	case SampleInterval:
-		return &gridSampler{grid: newGrid(s)}
-	default:
-		return allSampler{}
-	}
-}
-
 type allSampler struct{}
 
 func (allSampler) Pick(frames []Candidate, _ Timing) []bool {
@@ -123,10 +105,10 @@ type grid struct {
 
 const halvesPerSecond = 2e9
 
-func newGrid(s Sample) grid {
-	num, den := uint64(2*s.Interval.Nanoseconds()), uint64(1)
-	if s.Rate != (Rate{}) {
-		num, den = uint64(s.Rate.Den)*halvesPerSecond, uint64(s.Rate.Num)
+func newGrid(r Interval) grid {
+	num, den := uint64(2*r.Every.Nanoseconds()), uint64(1)
+	if r.Rate != (Rate{}) {
+		num, den = uint64(r.Rate.Den)*halvesPerSecond, uint64(r.Rate.Num)
 	}
 	for a, b := num, den; ; a, b = b, a%b { // divide by the greatest common divisor
 		if b == 0 {
@@ -151,9 +133,9 @@ func (g grid) cell(t time.Time, unit time.Duration) int64 {
 	return -1 - quotient(hi-borrow, lo, g.num)
 }
 
-// GridPoints returns how many points of the grid of type interval lie from one instant on and before another.
-func (s Sample) GridPoints(from, to time.Time) int64 {
-	g := newGrid(s)
+// Points returns how many points of the grid lie from one instant on and before another.
+func (r Interval) Points(from, to time.Time) int64 {
+	g := newGrid(r)
 	return g.cell(to.Add(-1), 0) - g.cell(from.Add(-1), 0)
 }
 

@@ -42,14 +42,12 @@ func requestsAt(ms ...float64) []Request {
 
 // nearest asks for times with a tolerance of 100 ms.
 func nearest(ms ...float64) Sample {
-	return Sample{Type: SampleTimestamps, Asked: requestsAt(ms...), Tolerance: 100 * time.Millisecond}
+	return Sample{Rule: Timestamps{Asked: requestsAt(ms...), Tolerance: 100 * time.Millisecond}}
 }
 
 // shown asks for the frames on screen at times, with a tolerance of 100 ms.
 func shown(ms ...float64) Sample {
-	s := nearest(ms...)
-	s.Pick = PickShown
-	return s
+	return Sample{Rule: Timestamps{Asked: requestsAt(ms...), Tolerance: 100 * time.Millisecond, Pick: PickShown}}
 }
 
 // answersOf returns what a plan answers, a word each frame: index=request,request in milliseconds.
@@ -87,7 +85,7 @@ func TestTimestampsPickTheNearestFrame(t *testing.T) {
 		"of equal times the first at a request":       {nearest(40), []*media.Fragment{still(0, 40, 40, 40)}, []string{"1=40"}, ""},
 		"of equal times the first after a request":    {nearest(30), []*media.Fragment{still(0, 40, 40, 40)}, []string{"1=30"}, ""},
 		"of equal times the last before a request":    {nearest(45), []*media.Fragment{still(0, 40, 40, 40, 80)}, []string{"3=45"}, ""},
-		"no tolerance":                                {Sample{Type: SampleTimestamps, Asked: requestsAt(0, 39, 40)}, []*media.Fragment{still(0, 40)}, []string{"0=0 1=40"}, "0.039"},
+		"no tolerance":                                {Sample{Rule: Timestamps{Asked: requestsAt(0, 39, 40)}}, []*media.Fragment{still(0, 40)}, []string{"0=0 1=40"}, "0.039"},
 		"between fragments, nearer to the one":        {nearest(1040), []*media.Fragment{still(1000), still(1100)}, []string{"0=1040", ""}, ""},
 		"between fragments, nearer to the other":      {nearest(1060), []*media.Fragment{still(1000), still(1100)}, []string{"", "0=1060"}, ""},
 		"between fragments that are far apart":        {nearest(1100, 1101, 1899, 1900), []*media.Fragment{still(1000), still(2000)}, []string{"0=1100", "0=1900"}, "1.101 1.899"},
@@ -111,7 +109,7 @@ func TestTimestampsPickTheNearestFrame(t *testing.T) {
 				if g.FragmentNumber != "" || g.FrameIndex != media.WholeFragment || g.FramesLost != 0 {
 					t.Errorf("gap %+v", g)
 				}
-				at, ok := strings.CutPrefix(g.Detail, "sink s: no frame within "+c.sample.Tolerance.String()+" of ")
+				at, ok := strings.CutPrefix(g.Detail, "sink s: no frame within "+c.sample.Rule.(Timestamps).Tolerance.String()+" of ")
 				parsed, err := time.Parse(time.RFC3339, at)
 				if !ok || err != nil || g.Reason != media.GapNoFrame || g.Sink != "s" || len(g.AskedFor) != 1 || !g.AskedFor[0].Equal(parsed) {
 					t.Fatalf("gap %+v", g)
@@ -165,7 +163,7 @@ func TestOnlyARequestAfterTheLastFrameWaits(t *testing.T) {
 	}{
 		"no request near":        {[]Output{{Sample: nearest(500, 1101, 2000)}}, nil, false, false},
 		"a request on the frame": {[]Output{{Sample: nearest(1000)}}, nil, false, false},
-		"no output of times":     {[]Output{{Sample: Sample{Type: SampleAll}}}, nil, false, false},
+		"no output of times":     {[]Output{{Sample: Sample{Rule: All{}}}}, nil, false, false},
 		"the next fragment":      {lone, func(p *Planner) { p.Plan(still(1100)) }, true, false},
 		"a fragment far away":    {lone, func(p *Planner) { p.Plan(still(9000)) }, true, false},
 		"a clock that goes back": {lone, func(p *Planner) { p.Plan(still(0)) }, true, false},
@@ -227,7 +225,7 @@ func TestAHeldPlanFeedsWhatTheDecisionNeeds(t *testing.T) {
 }
 
 func TestALateAnswerKeepsTheOutputsInOrder(t *testing.T) {
-	p := NewPlanner(SkipAuto, []Output{{Sink: "a", Sample: nearest(1040)}, {Sink: "b", Sample: Sample{Type: SampleAll}}, {Sink: "c", Sample: nearest(1000)}})
+	p := NewPlanner(SkipAuto, []Output{{Sink: "a", Sample: nearest(1040)}, {Sink: "b", Sample: Sample{Rule: All{}}}, {Sink: "c", Sample: nearest(1000)}})
 	pl := p.Plan(still(1000))
 	p.End()
 	var outputs []int
@@ -255,7 +253,7 @@ func TestVeryManyMissesAreNamedUpToALimit(t *testing.T) {
 	for i := range maxNamedMisses + 7 {
 		asked = append(asked, Request{Time: time.Unix(int64(i), 0)})
 	}
-	p := NewPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Type: SampleTimestamps, Asked: asked, Tolerance: time.Millisecond}}})
+	p := NewPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Rule: Timestamps{Asked: asked, Tolerance: time.Millisecond}}}})
 	gaps := p.End()
 	want := "sink s: no frame within 1ms of 7 more times from 1970-01-01T02:46:40Z to 1970-01-01T02:46:46Z"
 	if len(gaps) != maxNamedMisses+1 || gaps[len(gaps)-1].Detail != want || len(gaps[len(gaps)-1].AskedFor) != 7 {
@@ -317,7 +315,7 @@ func TestLabelsOfAnImageAreThoseOfItsRequests(t *testing.T) {
 		for _, label := range labels {
 			asked = append(asked, Request{at, label})
 		}
-		p := NewPlanner(SkipAuto, []Output{{Sample: Sample{Type: SampleTimestamps, Asked: asked}}})
+		p := NewPlanner(SkipAuto, []Output{{Sample: Sample{Rule: Timestamps{Asked: asked}}}})
 		pl := p.Plan(still(0, 40))
 		p.End()
 		if answers, got := pl.Frames[1].Outputs[0].Answer(); got != want || len(answers) != len(labels) {
@@ -327,7 +325,7 @@ func TestLabelsOfAnImageAreThoseOfItsRequests(t *testing.T) {
 }
 
 func TestIndicesCountTheFramesOfARun(t *testing.T) {
-	p := NewPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Type: SampleIndices, At: []string{"7", "0", "3", "9", "3", "4"}}}})
+	p := NewPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Rule: Indices{At: []string{"7", "0", "3", "9", "3", "4"}}}}})
 	bounded := still(0, 40, 80, 120)
 	bounded.From, bounded.Clock = time.UnixMilli(40), media.ClockProducer
 	var got []string
@@ -353,11 +351,11 @@ func TestIndicesCountTheFramesOfARun(t *testing.T) {
 }
 
 func TestVeryManyIndicesThatAreNotThereAreNamedUpToALimit(t *testing.T) {
-	s := Sample{Type: SampleIndices}
+	var rule Indices
 	for i := range maxNamedMisses + 7 {
-		s.At = append(s.At, fmt.Sprint(i))
+		rule.At = append(rule.At, fmt.Sprint(i))
 	}
-	gaps := NewPlanner(SkipAuto, []Output{{Sink: "s", Sample: s}}).End()
+	gaps := NewPlanner(SkipAuto, []Output{{Sink: "s", Sample: Sample{Rule: rule}}}).End()
 	want := "sink s: no frame for 7 more indices from 10000 to 10006: there are 0"
 	if len(gaps) != maxNamedMisses+1 || gaps[maxNamedMisses].Detail != want {
 		t.Errorf("%d gaps, the last %+v", len(gaps), gaps[len(gaps)-1])
@@ -425,11 +423,11 @@ func TestGridPointsHaveTheFirstInstantAndNotTheLast(t *testing.T) {
 		{"30000/1001", 0, 1001, 30000},
 		{"1/60", 1, 59, 0},
 	} {
-		var s Sample
-		if err := s.Rate.UnmarshalText([]byte(test.sample)); err != nil {
+		var rule Interval
+		if err := rule.Rate.UnmarshalText([]byte(test.sample)); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.GridPoints(epoch.Add(seconds(test.from)), epoch.Add(seconds(test.to))); got != test.want {
+		if got := rule.Points(epoch.Add(seconds(test.from)), epoch.Add(seconds(test.to))); got != test.want {
 			t.Errorf("%+v: got %d", test, got)
 		}
 	}

@@ -56,9 +56,9 @@ type stampSampler struct {
 	lastAt time.Time
 }
 
-func newStampSampler(output int, o Output) *stampSampler {
-	s := &stampSampler{output: output, sink: o.Sink, tolerance: o.Sample.Tolerance, shown: o.Sample.Pick == PickShown}
-	for i, r := range o.Sample.Requests() {
+func newStampSampler(output int, sink string, rule Timestamps) *stampSampler {
+	s := &stampSampler{output: output, sink: sink, tolerance: rule.Tolerance, shown: rule.Pick == PickShown}
+	for i, r := range rule.Requests() {
 		s.requests = append(s.requests, stampRequest{Request: r, place: i})
 	}
 	slices.SortStableFunc(s.requests, func(a, b stampRequest) int { return a.Time.Compare(b.Time) })

@@ -33,9 +33,7 @@ const (
 )
 
 // Values returns the sets of metadata.
-func (MetadataSet) Values() []string {
-	return setting.Texts(MetadataNone, MetadataKVS, MetadataFull)
-}
+func (MetadataSet) Values() []string { return setting.Texts(MetadataNone, MetadataKVS, MetadataFull) }
 
 // EncryptionType is a kind of server-side encryption, spelled as the API spells it.
 type EncryptionType string

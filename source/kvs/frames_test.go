@@ -62,7 +62,7 @@ func objects(t *testing.T, s source.Source) map[string][sha256.Size]byte {
 	}
 	defer pool.Close()
 	planner, err := pool.Stream([]decode.Output{{
-		Sink: "all", Sample: plan.Sample{Type: plan.SampleAll, Clock: media.ClockProducer},
+		Sink: "all", Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockProducer},
 		Resize: decode.Resize{Fit: decode.FitContain}, Format: decode.FormatJPEG, Quality: 80,
 	}})
 	if err != nil {
