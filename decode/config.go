@@ -9,7 +9,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// OnError says what a fragment or frame that cannot be decoded does to the run.
+// OnError is what happens to a run when a fragment or frame cannot be decoded.
 type OnError string
 
 // The values of on_error.
@@ -49,13 +49,13 @@ const (
 // Values returns the ranges.
 func (Range) Values() []string { return setting.Texts(RangeLimited, RangeFull) }
 
-// Color says what is assumed of video that does not say it.
+// Color is what is assumed of video that does not declare its colors.
 type Color struct {
 	UntaggedMatrix Matrix `key:"untagged_matrix"`
 	UntaggedRange  Range  `key:"untagged_range"`
 }
 
-// Concealed says what becomes of pictures that libav could only guess, because data
+// Concealed is what becomes of pictures that libav could only guess, because data
 // or a reference is missing.
 type Concealed string
 
@@ -69,7 +69,7 @@ const (
 // Values returns the values of concealed.
 func (Concealed) Values() []string { return setting.Texts(ConcealedKeep, ConcealedDrop) }
 
-// Deinterlace says what becomes of interlaced pictures.
+// Deinterlace is what becomes of interlaced pictures.
 type Deinterlace string
 
 // The values of deinterlace. Auto shows the first field of a picture that is marked as
@@ -111,7 +111,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Fit says how a picture meets the size it is asked for.
+// Fit is how a picture meets the size it is asked for.
 type Fit string
 
 // The fits. Contain keeps everything within the box, cover fills the box and
@@ -130,7 +130,7 @@ func (Fit) Values() []string { return setting.Texts(FitContain, FitCover, FitPad
 // RGB is a colour, written #rrggbb.
 type RGB [3]uint8
 
-// Resize says the size of a sink's images, in pixels.
+// Resize is the size of a sink's images, in pixels.
 type Resize struct {
 	// Width and Height are the box. One 0 follows from the aspect ratio, both 0
 	// keep the source's size.
