@@ -9,7 +9,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// OnError is what happens to a run when a fragment or frame cannot be decoded.
+// OnError is how a run reacts to a fragment or frame that cannot be decoded.
 type OnError string
 
 // The values of on_error.
@@ -49,7 +49,7 @@ const (
 // Values returns the ranges.
 func (Range) Values() []string { return setting.Texts(RangeLimited, RangeFull) }
 
-// Color is what is assumed of video that does not declare its colors.
+// Color is what is assumed of video without colour tags.
 type Color struct {
 	UntaggedMatrix Matrix `key:"untagged_matrix"`
 	UntaggedRange  Range  `key:"untagged_range"`
@@ -111,7 +111,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Fit is how a picture meets the size it is asked for.
+// Fit is how a picture is fitted into the requested size.
 type Fit string
 
 // The fits. Contain keeps everything within the box, cover fills the box and

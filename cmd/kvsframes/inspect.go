@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -57,7 +58,7 @@ func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags
 	}
 	ctx, draining, stop := p.watch(ctx)
 	defer stop()
-	reports := map[string][]report{}
+	reports := map[string][]*kvsframes.Report{}
 	var failed []error
 	for _, i := range wanted {
 		r, err := p.inspect(ctx, draining, i)
@@ -71,14 +72,14 @@ func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags
 		if i.stream {
 			kind = "streams"
 		}
-		if reports[kind] = append(reports[kind], *r); asJSON {
+		if reports[kind] = append(reports[kind], r); asJSON {
 			continue
 		}
 		width := 0
 		if p.outWidth != nil {
 			width = p.outWidth()
 		}
-		if err := r.print(cleanWriter{p.stdout}, width); err != nil {
+		if err := printReport(cleanWriter{p.stdout}, r, width); err != nil {
 			return fmt.Errorf("print report: %w", err)
 		}
 	}
@@ -128,20 +129,20 @@ func inspections(args []string, live *liveFlags) ([]inspection, error) {
 
 // inspect reports a recording or a stream as far as it can be read. Without a report it
 // cannot even be opened.
-func (p *program) inspect(ctx, draining context.Context, i inspection) (*report, error) {
+func (p *program) inspect(ctx, draining context.Context, i inspection) (*kvsframes.Report, error) {
 	if i.stream {
 		return p.inspectStream(ctx, draining, i)
 	}
 	return p.inspectFile(draining, i.name, payload.Config{MaxFragmentSize: i.source.MaxFragmentSize})
 }
 
-func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*report, error) {
+func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*kvsframes.Report, error) {
 	src, err := openLive(draining, i.source, p.toolLogger(slog.LevelWarn))
 	if err != nil {
 		return nil, fmt.Errorf("inspect stream %s (there is no file of that name): %w", i.name, err)
 	}
-	r := &report{Stream: i.name, Fragments: []fragmentReport{}, Gaps: []gapReport{}}
-	err = r.read(func() (*media.Fragment, error) { return src.Next(ctx) })
+	r := kvsframes.NewReport("", i.name)
+	err = r.Read(func() (*media.Fragment, error) { return src.Next(ctx) })
 	r.Totals.Bytes = src.Stats().BytesRead
 	if closeErr := src.Close(); err == nil {
 		err = closeErr
@@ -153,7 +154,7 @@ func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*r
 }
 
 // inspectFile reports a recording as far as it could be read when draining is over.
-func (p *program) inspectFile(draining context.Context, path string, cfg payload.Config) (*report, error) {
+func (p *program) inspectFile(draining context.Context, path string, cfg payload.Config) (*kvsframes.Report, error) {
 	cfg.Stream = parseRecording(path).stream
 	in := p.stdin
 	if path != source.StandardInput {
@@ -164,9 +165,9 @@ func (p *program) inspectFile(draining context.Context, path string, cfg payload
 		defer f.Close() // only read
 		in = f
 	}
-	r := &report{File: path, Fragments: []fragmentReport{}, Gaps: []gapReport{}}
+	r := kvsframes.NewReport(path, "")
 	s := payload.NewSplitter(in, cfg)
-	err := r.read(func() (*media.Fragment, error) {
+	err := r.Read(func() (*media.Fragment, error) {
 		return within(draining, func() (*media.Fragment, error) { return past(s.Next()) })
 	})
 	if draining.Err() == nil { // else the splitter may still read
@@ -189,13 +190,4 @@ func past(f *media.Fragment, err error) (*media.Fragment, error) {
 		err = &media.GapError{Gap: media.Gap{FragmentNumber: tag.FragmentNumber, FrameIndex: media.WholeFragment, Reason: media.GapSource, Detail: tag.Error()}, Err: tag}
 	}
 	return f, err
-}
-
-// read takes all fragments. Its error is what ended the recording or stream before its
-// end.
-func (r *report) read(next func() (*media.Fragment, error)) error {
-	return eachFragment(next, func(f *media.Fragment) error {
-		r.add(f)
-		return nil
-	}, func(number, reason string) { r.addGap(gapReport{FragmentNumber: number, Reason: reason}) })
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -12,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvsframes/kvsframes/config"
-	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
@@ -84,12 +81,12 @@ func openLive(draining context.Context, c source.Config, log *slog.Logger) (sour
 	from, _ := c.KVS()
 	cfg, err := kvs.LoadAWS(draining, from.Region)
 	if err == nil {
-		err = haveCredentials(draining, cfg)
+		err = kvs.CheckCredentials(draining, cfg)
 	}
 	if err != nil {
 		return nil, err
 	}
-	src, err := stream(cfg, c, from.Streams[0], nil, log).Open(draining)
+	src, err := kvs.Open(draining, kvs.ConfigOf(cfg, c, from.Streams[0], log))
 	if err != nil {
 		return nil, err
 	}
@@ -99,25 +96,4 @@ func openLive(draining context.Context, c source.Config, log *slog.Logger) (sour
 // toolLogger returns the logger of commands without settings.
 func (p *program) toolLogger(level slog.Level) *slog.Logger {
 	return newLogger(p.stderr, config.Log{Level: config.LogLevel(level.String()), Format: config.LogText}, p.terminal)
-}
-
-// eachFragment takes all that a source has. Its error is the one of take or the one
-// that has ended the source before its end.
-func eachFragment(next func() (*media.Fragment, error), take func(*media.Fragment) error, lose func(number, reason string)) error {
-	for {
-		f, err := next()
-		var gap *media.GapError
-		switch {
-		case err == nil:
-			if err := take(f); err != nil {
-				return err
-			}
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.As(err, &gap):
-			lose(gap.Gap.FragmentNumber, gap.Gap.Detail)
-		default:
-			return err
-		}
-	}
 }

@@ -70,7 +70,7 @@ func TestExitCodesOfWhatStartsNothing(t *testing.T) {
 		{"too many arguments", []string{"validate", "a", "b"}, exitUsage, "", "kvsframes: accepts at most 1 arg(s), received 2\nSee `kvsframes validate --help`.\n"},
 		{"too few arguments", []string{"emulate"}, exitUsage, "", "kvsframes: name a recording, or a stream with --stream\nSee `kvsframes emulate --help`.\n"},
 		{"an unknown pace", []string{"emulate", "--pace", "fast", demo}, exitUsage, "", "kvsframes: --pace \"fast\" is neither max nor realtime\nSee `kvsframes emulate --help`.\n"},
-		{"a size without a unit", []string{"inspect", "--max-fragment-size", "5", demo}, exitUsage, "", "kvsframes: invalid argument \"5\" for \"--max-fragment-size\" flag: \"5\" is not a size: write a whole number with a unit, such as 64MiB\nSee `kvsframes inspect --help`.\n"},
+		{"a size without a unit", []string{"inspect", "--max-fragment-size", "5", demo}, exitUsage, "", "kvsframes: invalid argument \"5\" for \"--max-fragment-size\" flag: 5 has no unit: write a size such as 64MiB\nSee `kvsframes inspect --help`.\n"},
 		{"valid settings", []string{"validate", good}, exitDone, good + ": ok\n", ""},
 		{"wrong settings", []string{"validate", bad}, exitConfig, "", bad + ":2:19: sinks[0].qualty: unknown key (did you mean quality?)\n"},
 		{"a run with wrong settings", []string{"run", bad}, exitConfig, "", bad + ":2:19: sinks[0].qualty: unknown key (did you mean quality?)\n"},
@@ -82,7 +82,7 @@ func TestExitCodesOfWhatStartsNothing(t *testing.T) {
 		{"a recording without a file to go to", []string{"record", "cam"}, exitUsage, "", "kvsframes: name the file to write with --output\nSee `kvsframes record --help`.\n"},
 		{"a recording of what is no stream", []string{"record", "a stream", "-o", "x"}, exitUsage, "", "kvsframes: \"a stream\" is neither the name nor the ARN of a stream\nSee `kvsframes record --help`.\n"},
 		{"a recording that starts nowhere", []string{"record", "cam", "-o", "x", "--start", "noon"}, exitUsage, "", "kvsframes: --start \"noon\" is none of NOW, EARLIEST and a time such as 2026-01-31T12:00:00Z\nSee `kvsframes record --help`.\n"},
-		{"a recording with a limit below 0", []string{"record", "cam", "-o", "x", "--fragments", "-1"}, exitUsage, "", "kvsframes: end.fragments: -1 is negative\nSee `kvsframes record --help`.\n"},
+		{"a recording with a limit below 0", []string{"record", "cam", "-o", "x", "--fragments", "-1"}, exitUsage, "", "kvsframes: end.fragments: -1 is below 0\nSee `kvsframes record --help`.\n"},
 		{"a plan of a live stream", []string{"plan", good}, exitUsage, "", "kvsframes: source.mode is live: a live stream has no end to plan for; try --set source.mode=archive\nSee `kvsframes plan --help`.\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,46 +1,10 @@
 package main
 
 import (
-	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/kvsframes/kvsframes/source"
 )
-
-// unreachable is a source whose service has not answered for a time.
-type unreachable struct {
-	source.Source
-	reach source.Reach
-}
-
-func (u *unreachable) Stats() source.Stats { return source.Stats{Reach: u.reach} }
-
-func TestOutagesAreTold(t *testing.T) {
-	now := time.Now()
-	var o outages
-	if got := o.text(now); got != "" {
-		t.Errorf("without streams: %q", got)
-	}
-	done := o.watch("a", &unreachable{reach: source.Reach{Since: now.Add(-12 * time.Second), Err: errors.New("connection refused")}})
-	if got, want := o.text(now), "out of reach for 12s: connection refused"; got != want {
-		t.Errorf("one stream: %q, want %q", got, want)
-	}
-	defer o.watch("b", &unreachable{})()
-	if got, want := o.text(now), "a out of reach for 12s: connection refused"; got != want {
-		t.Errorf("one of two: %q, want %q", got, want)
-	}
-	defer o.watch("c", &unreachable{reach: source.Reach{Since: now.Add(-time.Minute), Err: errors.New("no route")}})()
-	if got, want := o.text(now), "2 streams out of reach, a out of reach for 12s: connection refused"; got != want {
-		t.Errorf("two of three: %q, want %q", got, want)
-	}
-	done()
-	if got, want := o.text(now), "c out of reach for 1m0s: no route"; got != want {
-		t.Errorf("after the end of a: %q, want %q", got, want)
-	}
-}
 
 func TestAnOutageEndsNoCommandCleanly(t *testing.T) {
 	payload := read(t, demo)

@@ -5,18 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
+	"io"
 	"log/slog"
-	"slices"
+	"text/tabwriter"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
-	"github.com/kvsframes/kvsframes/config"
+	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source"
-	"github.com/kvsframes/kvsframes/source/kvs"
 )
 
 // pricePerGB is what the consumption of 10^9 bytes costs in US dollars, in US East
@@ -75,39 +72,33 @@ idle_timeout.`,
 	addSet(cmd, &flags.set)
 	f := cmd.Flags()
 	f.BoolVar(&flags.json, "json", false, "print one JSON document")
-	f.Float64Var(&flags.price, "price-per-gb", pricePerGB, "what KVS takes for the consumption of a GB, in US dollars")
+	f.Float64Var(&flags.price, "price-per-gb", pricePerGB, "price per GB read from KVS, in US dollars")
 	f.Var(&flags.rate, "fps-of-source", "frames per second of the archived video, such as 25 or 30000/1001")
 	return cmd
 }
 
 func (p *program) runPlan(ctx context.Context, file string, flags planFlags) error {
-	c, ready, err := p.prepare(ctx, p.options(file, flags.set), nil)
+	pipe, err := p.load(ctx, file, flags.set, nil)
 	if err != nil {
 		return err
 	}
 	_, draining, stop := p.watch(ctx)
 	defer stop()
-	from, isKVS := c.Source.KVS()
-	if from.Mode == source.ModeLive {
-		return usage(errors.New("source.mode is live: a live stream has no end to plan for; try --set source.mode=archive"))
+	doc, err := pipe.Plan(draining, kvsframes.PlanOptions{PricePerGB: flags.price, Rate: flags.rate.Rate, Log: p.toolLogger(slog.LevelWarn)})
+	switch {
+	case errors.Is(err, kvsframes.ErrLive):
+		return usage(err)
+	case err != nil && interrupted(draining):
+		return &exitError{code: exitInterrupted, err: errDraining}
+	case err != nil:
+		return err
 	}
-	ready.fill(c)
-	var plans []*streamPlan
-	if isKVS {
-		plans, err = planStreams(draining, c, ready, flags, p.toolLogger(slog.LevelWarn))
-	} else {
-		plans, err = planFiles(draining, c, ready.inputs)
-	}
-	if err != nil {
-		return refused(draining, err)
-	}
-	doc := newPlanDocument(c, plans)
 	if flags.json {
 		e := json.NewEncoder(cleanWriter{p.stdout})
 		e.SetIndent("", "  ")
 		err = e.Encode(doc)
 	} else {
-		err = doc.print(cleanWriter{p.stdout})
+		err = printPlan(cleanWriter{p.stdout}, doc)
 	}
 	if err != nil {
 		return fmt.Errorf("print plan: %w", err)
@@ -115,101 +106,57 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 	return nil
 }
 
-// planFiles plans the files of the settings.
-func planFiles(ctx context.Context, c *config.Config, inputs []source.Input) ([]*streamPlan, error) {
-	var plans []*streamPlan
-	for _, in := range inputs {
-		sp := newStreamPlan(in.Stream, c)
-		if err := sp.readFile(ctx, in, c); err != nil {
-			return nil, fmt.Errorf("plan %s: %w", in.Stream, err)
-		}
-		plans = append(plans, sp)
-	}
-	return plans, nil
-}
-
-// planStreams plans the archives of the settings' streams.
-func planStreams(ctx context.Context, c *config.Config, r *ready, flags planFlags, log *slog.Logger) ([]*streamPlan, error) {
-	from, _ := c.Source.KVS()
-	cfg, err := r.chain(ctx, from.Region)
-	if err == nil {
-		err = haveCredentials(ctx, cfg)
-	}
-	if err != nil {
-		return nil, err
-	}
-	streams, err := namedStreams(ctx, cfg, from)
-	if err != nil {
-		return nil, err
-	}
-	var plans []*streamPlan
-	for _, nameOrARN := range streams {
-		name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
-		sp := newStreamPlan(name, c)
-		if err := sp.addListed(kvs.List(ctx, kvsConfig(cfg, c.Source, nameOrARN, log)), c.Source, flags.rate.Rate); err != nil {
-			return nil, fmt.Errorf("plan %s: %w", name, err)
-		}
-		sp.finish()
-		cost := float64(sp.Bytes) / 1e9 * flags.price
-		sp.Cost = &cost
-		plans = append(plans, sp)
-	}
-	return plans, nil
-}
-
-// namedStreams returns the streams of the settings, each once.
-func namedStreams(ctx context.Context, cfg aws.Config, c source.KVSConfig) ([]string, error) {
-	var all []string
-	seen := map[string]bool{}
-	add := func(nameOrARN string) {
-		if name, _ := source.StreamName(nameOrARN); !seen[name] {
-			seen[name] = true
-			all = append(all, nameOrARN)
-		}
-	}
-	for _, entry := range c.Streams {
-		if !source.IsPattern(entry) {
-			add(entry)
-		}
-	}
-	for _, entry := range slices.DeleteFunc(slices.Clone(c.Streams), func(s string) bool { return !source.IsPattern(s) }) {
-		names, err := kvs.ListStreams(ctx, cfg, c.EndpointURL, source.Pattern(entry))
-		if err != nil {
-			return nil, err
-		}
-		if len(names) == 0 {
-			return nil, fmt.Errorf("list streams %s: %w", entry, errNoMatch)
-		}
-		for _, name := range names {
-			add(name)
-		}
-	}
-	return all, nil
-}
-
-// addListed counts listed fragments until a limit of the settings is reached.
-func (sp *streamPlan) addListed(list iter.Seq2[kvs.ArchivedFragment, error], c source.Config, rate plan.Rate) error {
-	from, _ := c.KVS()
-	until := c.End.Timestamp
-	for f, err := range list {
-		if err != nil {
+// printPlan writes the plan as a table.
+func printPlan(w io.Writer, d *kvsframes.Plan) error {
+	for _, name := range d.Order {
+		if err := printStreamPlan(w, name, d.Streams[name], d.SinkOrder); err != nil {
 			return err
 		}
-		at := f.ProducerTime
-		if c.EndClock() == media.ClockServer {
-			at = f.ServerTime
+	}
+	if len(d.Order) != 1 {
+		if err := printStreamPlan(w, "total", d.Totals, d.SinkOrder); err != nil {
+			return err
 		}
-		if d := c.End.Duration; sp.Fragments == 0 && d > 0 && (until.IsZero() || at.Add(d).Before(until)) {
-			until = at.Add(d)
-		}
-		if !until.IsZero() && !at.Before(until) {
-			return nil
-		}
-		sp.Bytes += f.Bytes
-		sp.estimate(pieceOfArchive(f, at, from.StartSelector.Timestamp, until, sp.framesOf(rate)))
-		if sp.Fragments == c.End.Fragments {
-			return nil
+	}
+	for _, note := range d.Notes {
+		if _, err := fmt.Fprintf(w, "note: %s\n", note); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func printStreamPlan(w io.Writer, name string, sp *kvsframes.StreamPlan, sinks []string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s\n", inLine(name))
+	fmt.Fprintf(t, "  fragments\t%d\n", sp.Fragments)
+	if sp.First != nil {
+		fmt.Fprintf(t, "  producer time\t%s to %s\n", clock(sp.First), clock(sp.Last))
+	}
+	length := sp.Media()
+	fmt.Fprintf(t, "  media\t%s (%.2f hours)\n", length.Round(time.Millisecond), length.Hours())
+	fmt.Fprintf(t, "  bytes\t%d (%s)\n", sp.Bytes, byteCount(sp.Bytes))
+	fmt.Fprintf(t, "  frames\t%s\n", count(sp.Frames, sp.Estimate))
+	if sp.Gaps > 0 {
+		fmt.Fprintf(t, "  gaps\t%d\n", sp.Gaps)
+	}
+	if sp.Cost != nil {
+		fmt.Fprintf(t, "  price of reading\tabout %.4f US$\n", *sp.Cost)
+	}
+	for _, name := range sinks {
+		s := sp.Sinks[name]
+		fmt.Fprintf(t, "  sink %s\t%s images, %s objects\n", name, count(s.Images, s.Estimate), count(s.Objects, s.Estimate))
+	}
+	return t.Flush()
+}
+
+// count shows a number that may be unknown or an estimate.
+func count(n *int64, estimate bool) string {
+	switch {
+	case n == nil:
+		return "unknown"
+	case estimate:
+		return fmt.Sprintf("about %d", *n)
+	}
+	return fmt.Sprint(*n)
 }

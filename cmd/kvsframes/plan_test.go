@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kvsframes/kvsframes"
 )
 
 // planSinks are one sink of each sampler.
@@ -21,7 +23,7 @@ const planSinks = `sinks:
 `
 
 // plannedSinks are the numbers of images and objects of the sinks in planSinks, as text.
-func plannedSinks(sp *streamPlan) string {
+func plannedSinks(sp *kvsframes.StreamPlan) string {
 	var parts []string
 	for _, name := range []string{"every", "keys", "tenth", "slow", "fast", "stamps"} {
 		s := sp.Sinks[name]
@@ -95,7 +97,7 @@ func TestPlanCountsWhatARunWouldRead(t *testing.T) {
 			if code := p.execute(append(args, test.args...)); code != exitDone {
 				t.Fatalf("code %d:\n%s", code, stderr)
 			}
-			var got planDocument
+			var got kvsframes.Plan
 			if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
 				t.Fatal(err)
 			}

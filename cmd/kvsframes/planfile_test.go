@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvsframes/kvsframes"
 )
 
 // samplersOf are settings of every sampler, with times and numbers of frames that suit a stream from first to last.
@@ -33,13 +35,13 @@ func samplersOf(first, last time.Time) map[string]string {
 }
 
 // planned returns what plan says of a file.
-func planned(t *testing.T, file string) *streamPlan {
+func planned(t *testing.T, file string) *kvsframes.StreamPlan {
 	t.Helper()
 	p, stdout, stderr := newProgram(nil)
 	if code := p.execute([]string{"plan", file, "--json"}); code != exitDone {
 		t.Fatalf("code %d:\n%s", code, stderr)
 	}
-	var got planDocument
+	var got kvsframes.Plan
 	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || got.Streams["cam"] == nil {
 		t.Fatalf("%v:\n%s", err, stdout)
 	}

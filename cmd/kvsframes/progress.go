@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/pipeline"
 )
@@ -81,7 +82,7 @@ func (s *screen) draw(line string) {
 }
 
 // progress shows how far the run is until it is finished.
-func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pipeline.Meter, down *outages, screen *screen, log *slog.Logger) {
+func (p *program) progress(finished <-chan struct{}, c *config.Config, run *kvsframes.Run, screen *screen, log *slog.Logger) {
 	mode := c.Service.Progress
 	if mode == config.Off || mode == config.Auto && !p.terminal {
 		return
@@ -93,7 +94,7 @@ func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pi
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	rate := newRate(time.Now())
+	rate, meter := newRate(time.Now()), run.Meter()
 	for {
 		select {
 		case <-finished:
@@ -101,9 +102,9 @@ func (p *program) progress(finished <-chan struct{}, c *config.Config, meter *pi
 		case now := <-ticker.C:
 			fps := rate.at(now, meter.FramesDecoded.Load())
 			if p.terminal {
-				screen.draw(progressLine(c.Sinks, meter, fps, p.columns(), down.text(now)))
+				screen.draw(progressLine(c.Sinks, meter, fps, p.columns(), run.Outage(now)))
 			} else {
-				log.Info("progress", progressFields(c.Sinks, meter, fps, down.text(now))...)
+				log.Info("progress", progressFields(c.Sinks, meter, fps, run.Outage(now))...)
 			}
 		}
 	}

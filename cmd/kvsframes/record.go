@@ -126,7 +126,7 @@ func (t *tape) record(ctx, draining context.Context, c source.Config) error {
 	if err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
-	err = eachFragment(func() (*media.Fragment, error) { return src.Next(ctx) }, t.write, t.lose)
+	err = source.Each(func() (*media.Fragment, error) { return src.Next(ctx) }, t.write, func(g media.Gap) { t.lose(g.FragmentNumber, g.Detail) })
 	if closeErr := src.Close(); err == nil {
 		err = closeErr
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -18,7 +19,7 @@ import (
 func faulty(t *testing.T, saved []byte, faults ...string) (url string) {
 	t.Helper()
 	awsEnvironment(t)
-	e := kvstest.NewServer(kvstest.Options{Quotas: kvstest.Quotas{GetMediaCalls: -1}})
+	e := kvstest.New(t, kvstest.Options{Quotas: kvstest.Quotas{GetMediaCalls: -1}})
 	if err := e.AddRecording("cam", bytes.NewReader(saved)); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func faulty(t *testing.T, saved []byte, faults ...string) (url string) {
 	if err := e.SetFaults(all); err != nil {
 		t.Fatal(err)
 	}
-	return listen(t, e)
+	return e.URL()
 }
 
 // chunksOf returns the chunks of a payload.
@@ -205,7 +206,7 @@ func TestInspectOfAStream(t *testing.T) {
 		}
 	})
 	t.Run("ends when nothing comes, and tells the lag as JSON", func(t *testing.T) {
-		var got struct{ Files, Streams []report }
+		var got struct{ Files, Streams []kvsframes.Report }
 		if err := json.Unmarshal([]byte(inspect(t, "--json", "--idle-timeout", "1s")), &got); err != nil {
 			t.Fatal(err)
 		}

@@ -11,11 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/kvsframes/kvsframes/kvstest"
 )
@@ -25,13 +23,13 @@ import (
 func emulator(t *testing.T, pace kvstest.Pace, recordings map[string][]byte) (url string) {
 	t.Helper()
 	awsEnvironment(t)
-	server := kvstest.NewServer(kvstest.Options{Pace: pace, Quotas: kvstest.Quotas{GetMediaCalls: -1}})
+	server := kvstest.New(t, kvstest.Options{Pace: pace, Quotas: kvstest.Quotas{GetMediaCalls: -1}})
 	for name, data := range recordings {
 		if err := server.AddRecording(name, bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return listen(t, server)
+	return server.URL()
 }
 
 func read(t *testing.T, path string) []byte {
@@ -222,16 +220,5 @@ service: {shutdown_timeout: `+test.timeout+`}
 				t.Errorf("code %d, want %d:\n%s", got, test.code, stderr)
 			}
 		})
-	}
-}
-
-func TestRunIDsDiffer(t *testing.T) {
-	var ids []string
-	for range 100 {
-		ids = append(ids, runID(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)))
-	}
-	slices.Sort(ids)
-	if got := len(slices.Compact(ids)); got != 100 || !strings.HasPrefix(ids[0], "20260101T120000Z-") {
-		t.Errorf("%d different of 100, such as %s", got, ids[0])
 	}
 }

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"log/slog"
+
 	"github.com/spf13/cobra"
 
+	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/config"
 )
 
@@ -22,7 +26,16 @@ func fileOf(args []string) string {
 	return args[0]
 }
 
-// options says where the settings of a command come from.
-func (p *program) options(file string, set []string) config.Options {
-	return config.Options{Path: file, Environ: p.environ, Set: set}
+// load reads the settings and looks for all that they name. The pipeline is not nil even with an
+// error, whose exit code is that of wrong settings.
+func (p *program) load(ctx context.Context, file string, set, fragments []string) (*kvsframes.Pipeline, error) {
+	pipe, err := kvsframes.Load(ctx, kvsframes.LoadOptions{
+		Path: file, Environ: p.environ, Set: set, Fragments: fragments, Stdin: p.stdin,
+		NewLog: func(c config.Log) *slog.Logger { return newLogger(p.stderr, c, p.terminal) },
+	})
+	if err != nil {
+		return pipe, &exitError{code: exitConfig, err: err}
+	}
+	p.redact = pipe.Config.Redact
+	return pipe, nil
 }

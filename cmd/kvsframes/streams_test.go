@@ -89,7 +89,7 @@ source: {streams: ["door-*"], endpoint_url: `+url+`, mode: archive, start_select
 sinks: [{name: a, destination: {directory: `+t.TempDir()+`}}]
 `)
 		p, _, stderr := newProgram(nil)
-		if code := p.execute([]string{command, file}); code != exitFailed || !strings.Contains(stderr.String(), "door-*") || !strings.Contains(stderr.String(), errNoMatch.Error()) {
+		if code := p.execute([]string{command, file}); code != exitFailed || !strings.Contains(stderr.String(), "door-*") || !strings.Contains(stderr.String(), "no stream matches the pattern") {
 			t.Errorf("%s: code %d:\n%s", command, code, stderr)
 		}
 	}

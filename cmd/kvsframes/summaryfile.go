@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/kvsframes/kvsframes"
 )
 
 // rewriteEvery is how often the file of a summary is written again while a run goes on.
@@ -72,7 +74,7 @@ type unclosed struct{ io.Writer }
 func (unclosed) Close() error { return nil }
 
 // begin writes the summary of a run that begins, which proves that there is a place for it.
-func (f *summaryFile) begin(s summary) error {
+func (f *summaryFile) begin(s kvsframes.Summary) error {
 	if f.path == "" {
 		return nil
 	}
@@ -80,7 +82,7 @@ func (f *summaryFile) begin(s summary) error {
 }
 
 // keep writes the summary again at each tick until finished is closed.
-func (f *summaryFile) keep(finished <-chan struct{}, ticks <-chan time.Time, now func() summary, log *slog.Logger) {
+func (f *summaryFile) keep(finished <-chan struct{}, ticks <-chan time.Time, now func() kvsframes.Summary, log *slog.Logger) {
 	if f.path == "" {
 		return
 	}
@@ -97,14 +99,14 @@ func (f *summaryFile) keep(finished <-chan struct{}, ticks <-chan time.Time, now
 }
 
 // finish writes the summary of the whole run.
-func (f *summaryFile) finish(s summary) error {
+func (f *summaryFile) finish(s kvsframes.Summary) error {
 	if f.path != "" {
 		return f.replace(s)
 	}
 	if f.once == nil {
 		return nil
 	}
-	data, err := s.json()
+	data, err := summaryJSON(s)
 	if err == nil {
 		_, err = f.once.Write(data)
 	}
@@ -115,8 +117,8 @@ func (f *summaryFile) finish(s summary) error {
 }
 
 // replace writes a file beside, which then takes the name.
-func (f *summaryFile) replace(s summary) error {
-	data, err := s.json()
+func (f *summaryFile) replace(s kvsframes.Summary) error {
+	data, err := summaryJSON(s)
 	if err != nil {
 		return fmt.Errorf("write summary: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/pipeline"
 )
 
@@ -30,9 +31,9 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 // What a name holds stays in its place: it makes no line and no cell of a table, and no letter is lost.
 func TestNamesStayInTheirLine(t *testing.T) {
 	const name, shown = "a\nb\tc\x1bd é", `a\u000ab\u0009c\u001bd é`
-	r := report{File: name, Fragments: []fragmentReport{{FragmentNumber: name, Codec: name, Notes: []string{name}}}, Gaps: []gapReport{{FragmentNumber: name, Reason: "x"}}}
+	r := kvsframes.Report{File: name, Fragments: []kvsframes.FragmentReport{{FragmentNumber: name, Codec: name, Notes: []string{name}}}, Gaps: []kvsframes.GapReport{{FragmentNumber: name, Reason: "x"}}}
 	var table, sum bytes.Buffer
-	if err := r.print(&table, 0); err != nil {
+	if err := printReport(&table, &r, 0); err != nil {
 		t.Fatal(err)
 	}
 	printStream(&sum, name, pipeline.Summary{Status: pipeline.StatusFailed, Error: "one\ntwo\x1b"})

@@ -28,13 +28,13 @@ that are in force, after defaults, file, environment and flags.`,
 }
 
 func (p *program) runValidate(ctx context.Context, file string, set []string, show bool) error {
-	c, _, err := p.prepare(ctx, p.options(file, set), nil)
+	pipe, err := p.load(ctx, file, set, nil)
 	if err != nil {
 		return err
 	}
 	out := cleanWriter{p.stdout}
 	if show {
-		return c.Print(out)
+		return pipe.Config.Print(out)
 	}
 	_, err = fmt.Fprintf(out, "%s: ok\n", file)
 	return err

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kvsframes/kvsframes/decode"
 )
 
 // version is set by the linker: -X main.version=v1.2.3.
@@ -22,7 +24,7 @@ func (p *program) newVersionCommand() *cobra.Command {
 }
 
 func (p *program) runVersion() error {
-	libraries, licence, configuration := libavVersions()
+	libraries, licence, configuration := decode.LibavVersions()
 	fmt.Fprintf(p.stdout, "kvsframes %s\n", programVersion())
 	for _, name := range slices.Sorted(maps.Keys(libraries)) {
 		fmt.Fprintf(p.stdout, "%s %s\n", name, libraries[name])

@@ -59,8 +59,8 @@ func FuzzParameterSets(f *testing.F) {
 		if _, s, ok := ParseAVCSPS(nal); ok && (s.References > 16 || s.frameNumBits > 16) {
 			t.Errorf("%+v is taken for a set", s)
 		}
-		ParseAVCPPS(nal)
-		ParseHEVCPPS(nal)
+		parseAVCPPS(nal)
+		parseHEVCPPS(nal)
 		id, s, ok := ParseHEVCSPS(nal)
 		if !ok {
 			return

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // MaxRate is the largest sampling rate in frames per second.
@@ -57,4 +59,21 @@ type Output struct {
 	Sample Sample
 	// Fast reports whether it takes pictures that are decoded without the loop filter.
 	Fast bool
+}
+
+// SkipFrame selects the frames that the decoder may leave out.
+type SkipFrame string
+
+// The values of skip_frame. Auto leaves out the most that still gives every
+// sampled frame.
+const (
+	SkipAuto   SkipFrame = "auto"
+	SkipNone   SkipFrame = "none"
+	SkipNonRef SkipFrame = "nonref"
+	SkipNonKey SkipFrame = "nonkey"
+)
+
+// Values returns the values of skip_frame.
+func (SkipFrame) Values() []string {
+	return setting.Texts(SkipAuto, SkipNone, SkipNonRef, SkipNonKey)
 }

@@ -1,8 +1,10 @@
-package main
+package kvsframes
 
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -17,36 +19,55 @@ import (
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
 
-// ready is what a run takes from outside of its settings before it starts: what they
-// name is there, and can be used. validate looks for the same, by the same code.
-type ready struct {
-	// settings are those that were looked at, with defaults for what is wrong in them; nil
-	// when there are none to look at.
-	settings *config.Config
+// LoadOptions says where the settings of a pipeline come from.
+type LoadOptions struct {
+	// Path is the settings file.
+	Path string
+	// Environ is the environment, NAME=VALUE, such as os.Environ() returns it, for ${VAR} and for
+	// KVSFRAMES_ variables. Nil is none. The AWS SDK reads the process's own.
+	Environ []string
+	// Set are settings that go before all others, KEY=VALUE.
+	Set []string
+	// Fragments are the numbers of the only fragments to read, from the archive of the one stream
+	// that the settings name.
+	Fragments []string
+	// Stdin is what the path - of a file source means.
+	Stdin io.Reader
+	// NewLog returns the logger for warnings about files. Nil is silent.
+	NewLog func(config.Log) *slog.Logger
+}
+
+// Pipeline is what a pipeline.yaml describes, and what it names outside of itself: files, the AWS
+// configuration, lists of times.
+type Pipeline struct {
+	// Config holds the settings. It is nil when none could be read.
+	Config *config.Config
+
+	options LoadOptions
 	// times are the requests of the sinks that have a file of them, by sink.
 	times map[int][]plan.Request
 	// inputs are the recordings of a file source.
 	inputs []source.Input
-	// aws is the AWS chain, if anything needs it.
-	aws *aws.Config
-	err error // of loading it
+	// aws is the AWS configuration, if anything needs it.
+	aws    *aws.Config
+	awsErr error // of loading it
 }
 
-// prepare reads the settings and looks for all that a run needs. Its error names
-// everything that is wrong, and carries the exit code for it; what was found is returned
-// all the same. fragments are those of --fragment.
-func (p *program) prepare(ctx context.Context, from config.Options, fragments []string) (*config.Config, *ready, error) {
-	r := &ready{times: map[int][]plan.Request{}}
+// Load reads the settings, and finds out whether what they name is there and can be used. It starts
+// nothing. The error is a config.Problems, which names everything that is wrong, with its place; the
+// Pipeline is then not fit to run, but its Config has what could be read.
+func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
+	p := &Pipeline{options: o, times: map[int][]plan.Request{}}
+	from := config.Options{Path: o.Path, Environ: o.Environ, Set: o.Set}
 	from.Check = func(c *config.Config) []config.PartError {
-		r.settings = c
-		return slices.Concat(r.findSource(ctx, c, fragments, p), r.findSinks(ctx, c))
+		p.Config = c
+		return slices.Concat(p.findSource(ctx), p.findSinks(ctx))
 	}
 	c, err := config.Load(from)
-	if err != nil {
-		return nil, r, &exitError{code: exitConfig, err: err}
+	if err == nil {
+		p.Config = c
 	}
-	p.redact = c.Redact
-	return c, r, nil
+	return p, err
 }
 
 // wrong is one thing that is wrong with a key.
@@ -56,16 +77,17 @@ func wrong(part, key, format string, args ...any) config.PartError {
 
 func sinkPart(i int) string { return fmt.Sprintf("sinks[%d]", i) }
 
-func (r *ready) findSource(ctx context.Context, c *config.Config, fragments []string, p *program) []config.PartError {
+func (p *Pipeline) findSource(ctx context.Context) []config.PartError {
+	c, fragments := p.Config, p.options.Fragments
 	from, isKVS := c.Source.KVS()
 	if !isKVS {
-		return r.findFiles(c, fragments, p)
+		return p.findFiles()
 	}
 	var found []config.PartError
 	if len(fragments) > 0 && from.Many() {
 		found = append(found, wrong("source", "streams", "--fragment reads fragments of one stream: name that one alone"))
 	}
-	chain, err := r.chain(ctx, from.Region)
+	chain, err := p.chain(ctx, from.Region)
 	switch {
 	case err != nil:
 		found = append(found, wrong("source", "region", "%v", err))
@@ -78,16 +100,21 @@ func (r *ready) findSource(ctx context.Context, c *config.Config, fragments []st
 // isNoARN reports whether a stream is given without its region.
 func isNoARN(stream string) bool { return !strings.HasPrefix(source.StreamTarget(stream), "arn:") }
 
-func (r *ready) findFiles(c *config.Config, fragments []string, p *program) []config.PartError {
+func (p *Pipeline) findFiles() []config.PartError {
+	c := p.Config
 	var found []config.PartError
-	if len(fragments) > 0 {
+	if len(p.options.Fragments) > 0 {
 		found = append(found, wrong("source", "type", "--fragment reads fragments of a KVS stream"))
 	}
-	inputs, err := source.OpenFiles(c.Source, p.stdin, newLogger(p.stderr, c.Service.Log, p.terminal))
+	var log *slog.Logger
+	if p.options.NewLog != nil {
+		log = p.options.NewLog(c.Service.Log)
+	}
+	inputs, err := source.OpenFiles(c.Source, p.options.Stdin, log)
 	if err != nil {
 		return append(found, config.PartError{Part: "source", Err: err})
 	}
-	if r.inputs = inputs; len(inputs) < 2 {
+	if p.inputs = inputs; len(inputs) < 2 {
 		return found
 	}
 	for i, s := range c.Sinks {
@@ -98,35 +125,35 @@ func (r *ready) findFiles(c *config.Config, fragments []string, p *program) []co
 	return found
 }
 
-func (r *ready) findSinks(ctx context.Context, c *config.Config) []config.PartError {
+func (p *Pipeline) findSinks(ctx context.Context) []config.PartError {
 	var found []config.PartError
-	for i, s := range c.Sinks {
+	for i, s := range p.Config.Sinks {
 		if file := s.TimesFile(); file != "" {
 			times, err := readTimes(file)
 			if err != nil {
 				found = append(found, wrong(sinkPart(i), "sample.file", "%v", err))
 			}
-			r.times[i] = times
+			p.times[i] = times
 		}
 		if err := s.Destination.Location.Check(ctx); err != nil {
-			var p setting.Problems
-			p.AddBelow("destination", err)
-			found = append(found, config.PartError{Part: sinkPart(i), Err: p.Err()})
+			var problems setting.Problems
+			problems.AddBelow("destination", err)
+			found = append(found, config.PartError{Part: sinkPart(i), Err: problems.Err()})
 		}
 	}
 	return found
 }
 
 // chain returns the AWS chain, in a region of its own or in that of the settings.
-func (r *ready) chain(ctx context.Context, region string) (aws.Config, error) {
-	if r.aws == nil && r.err == nil {
+func (p *Pipeline) chain(ctx context.Context, region string) (aws.Config, error) {
+	if p.aws == nil && p.awsErr == nil {
 		cfg, err := kvs.LoadAWS(ctx, "")
-		r.aws, r.err = &cfg, err
+		p.aws, p.awsErr = &cfg, err
 	}
-	if r.err != nil {
-		return aws.Config{}, r.err
+	if p.awsErr != nil {
+		return aws.Config{}, p.awsErr
 	}
-	cfg := r.aws.Copy()
+	cfg := p.aws.Copy()
 	if region != "" {
 		cfg.Region = region
 	}
@@ -134,8 +161,9 @@ func (r *ready) chain(ctx context.Context, region string) (aws.Config, error) {
 }
 
 // fill puts what was read into the settings of a run.
-func (r *ready) fill(c *config.Config) {
-	for i, at := range r.times {
+func (p *Pipeline) fill() {
+	c := p.Config
+	for i, at := range p.times {
 		if rule, ok := c.Sinks[i].Sample.Rule.(plan.Timestamps); ok {
 			rule.Asked, rule.File = at, ""
 			c.Sinks[i].Sample.Rule = rule
@@ -144,16 +172,17 @@ func (r *ready) fill(c *config.Config) {
 }
 
 // checkCredentials finds out whether a run has the credentials that it needs.
-func (r *ready) checkCredentials(ctx context.Context, c *config.Config) error {
+func (p *Pipeline) checkCredentials(ctx context.Context) error {
+	c := p.Config
 	toS3 := slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { _, ok := s.Destination.Location.(s3.Config); return ok })
 	if _, isKVS := c.Source.KVS(); !isKVS && !toS3 {
 		return nil
 	}
-	chain, err := r.chain(ctx, "")
+	chain, err := p.chain(ctx, "")
 	if err != nil {
 		return err
 	}
-	return haveCredentials(ctx, chain)
+	return kvs.CheckCredentials(ctx, chain)
 }
 
 // readTimes reads a file of times.
@@ -170,16 +199,4 @@ func readTimes(path string) ([]plan.Request, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return times, nil
-}
-
-// haveCredentials finds out whether the AWS chain gives any credentials, so that their lack
-// is told at once and not after every request has been tried again and again.
-func haveCredentials(ctx context.Context, cfg aws.Config) error {
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role (%w)", err)
-	}
-	return nil
 }

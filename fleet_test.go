@@ -1,4 +1,4 @@
-package main
+package kvsframes
 
 import (
 	"bytes"
@@ -145,7 +145,7 @@ func TestAPatternThatMatchesNothingIsTold(t *testing.T) {
 			missing: failedStream, finite: true, every: time.Hour, log: slog.New(slog.DiscardHandler),
 		}
 		results := f.sail(t.Context(), nil)
-		if status, err := verdict(results, false, exitGaps); status != pipeline.StatusFailed || err == nil {
+		if status, err := verdict(results, false); status != pipeline.StatusFailed || err == nil {
 			t.Errorf("ran %v", results)
 		}
 	})

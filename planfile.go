@@ -1,4 +1,4 @@
-package main
+package kvsframes
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 // fileCount counts what a run would make of one file. Its fragments go through the planner that a run uses, and no
 // further.
 type fileCount struct {
-	*streamPlan
+	*StreamPlan
 	decode  decode.Config
 	planner *plan.Planner
 	// waiting are the last plans from one on of which a later fragment decides.
@@ -23,7 +23,7 @@ type fileCount struct {
 }
 
 // readFile counts what a file has.
-func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c *config.Config) error {
+func (sp *StreamPlan) readFile(ctx context.Context, in source.Input, c *config.Config) error {
 	src, err := in.Open(ctx)
 	if err != nil {
 		return err
@@ -32,13 +32,13 @@ func (sp *streamPlan) readFile(ctx context.Context, in source.Input, c *config.C
 	src = source.WithTags(src, c.Source.FragmentTags)
 	src = source.WithEnd(src, source.End{Timestamp: end.Timestamp, Duration: end.Duration, Fragments: end.Fragments}, c.Source.EndClock())
 	src = source.WithVideo(src, c.Source.Track)
-	count := fileCount{streamPlan: sp, decode: c.Decode}
+	count := fileCount{StreamPlan: sp, decode: c.Decode}
 	var outputs []plan.Output
 	for _, s := range c.Sinks {
 		outputs = append(outputs, plan.Output{Sink: s.Name, Sample: s.Sample})
 	}
 	count.planner = plan.NewPlanner(c.Decode.SkipFrame, outputs)
-	err = eachFragment(func() (*media.Fragment, error) { return src.Next(ctx) }, count.fragment, func(string, string) {
+	err = source.Each(func() (*media.Fragment, error) { return src.Next(ctx) }, count.fragment, func(media.Gap) {
 		sp.Gaps++
 		count.planner.Lost()
 	})

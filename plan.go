@@ -1,9 +1,6 @@
-package main
+package kvsframes
 
 import (
-	"fmt"
-	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/kvsframes/kvsframes/config"
@@ -12,17 +9,19 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// planDocument is what plan says.
-type planDocument struct {
-	Streams map[string]*streamPlan `json:"streams"`
-	Totals  *streamPlan            `json:"totals"`
-	Notes   []string               `json:"notes"`
-
-	order []string
+// Plan is what a run would read and write.
+type Plan struct {
+	Streams map[string]*StreamPlan `json:"streams"`
+	Totals  *StreamPlan            `json:"totals"`
+	// Notes are sentences about what the numbers do not tell.
+	Notes []string `json:"notes"`
+	// Order has the names of the streams in the order of the settings, SinkOrder those of the sinks.
+	Order     []string `json:"-"`
+	SinkOrder []string `json:"-"`
 }
 
-// streamPlan is what a run would read and write of one stream, or of all.
-type streamPlan struct {
+// StreamPlan is what a run would read and write of one stream, or of all.
+type StreamPlan struct {
 	Fragments int `json:"fragments"`
 	// First and Last are the producer times at which the first and the last fragment
 	// begin, in the order in which they are read.
@@ -39,15 +38,15 @@ type streamPlan struct {
 	Gaps int `json:"gaps"`
 	// Cost is an estimate in US dollars; null for files.
 	Cost  *float64             `json:"cost_usd_estimate"`
-	Sinks map[string]*sinkPlan `json:"sinks"`
+	Sinks map[string]*SinkPlan `json:"sinks"`
 
 	name  string
 	media time.Duration
 	order []string
 }
 
-// sinkPlan is what one sink would write.
-type sinkPlan struct {
+// SinkPlan is what one sink would write of a stream.
+type SinkPlan struct {
 	// Images and Objects, which are images and manifest parts; null when unknown.
 	Images  *int64 `json:"images"`
 	Objects *int64 `json:"objects"`
@@ -64,11 +63,14 @@ type sinkPlan struct {
 	ended    time.Time // where the last piece did
 }
 
+// Media returns how long the wanted media plays.
+func (sp *StreamPlan) Media() time.Duration { return sp.media }
+
 // newStreamPlan returns the plan of reading nothing.
-func newStreamPlan(name string, c *config.Config) *streamPlan {
-	sp := &streamPlan{name: name, Frames: new(int64), Sinks: map[string]*sinkPlan{}}
+func newStreamPlan(name string, c *config.Config) *StreamPlan {
+	sp := &StreamPlan{name: name, Frames: new(int64), Sinks: map[string]*SinkPlan{}}
 	for _, s := range c.Sinks {
-		sp.Sinks[s.Name] = &sinkPlan{
+		sp.Sinks[s.Name] = &SinkPlan{
 			Images: new(int64), Objects: new(int64),
 			sample: s.Sample, manifest: s.Manifest.Format != sink.ManifestNone,
 			sampler: s.Sample.NewSampler(), nonkey: c.Decode.SkipFrame == plan.SkipNonKey, requests: requestsOf(s.Sample),
@@ -82,7 +84,7 @@ func newStreamPlan(name string, c *config.Config) *streamPlan {
 const unknown = -1
 
 // add counts a fragment: when it begins, how long its wanted part plays and how many frames that has.
-func (sp *streamPlan) add(begins time.Time, length time.Duration, frames int64) {
+func (sp *StreamPlan) add(begins time.Time, length time.Duration, frames int64) {
 	if sp.Fragments++; sp.Fragments == 1 {
 		sp.First = instant(begins)
 	}
@@ -103,7 +105,7 @@ func addTo(sum **int64, n int64) {
 }
 
 // add counts the images that a fragment gives the sink.
-func (s *sinkPlan) add(images int64) {
+func (s *SinkPlan) add(images int64) {
 	addTo(&s.Images, images)
 	addTo(&s.Objects, images)
 	if s.manifest && images > 0 {
@@ -111,12 +113,13 @@ func (s *sinkPlan) add(images int64) {
 	}
 }
 
-// newPlanDocument adds the streams up.
-func newPlanDocument(c *config.Config, plans []*streamPlan) *planDocument {
-	d := &planDocument{Streams: map[string]*streamPlan{}, Totals: newStreamPlan("total", c), Notes: []string{}}
+// newPlan adds the streams up.
+func newPlan(c *config.Config, plans []*StreamPlan) *Plan {
+	d := &Plan{Streams: map[string]*StreamPlan{}, Totals: newStreamPlan("total", c), Notes: []string{}}
+	d.SinkOrder = d.Totals.order
 	for _, sp := range plans {
 		d.Streams[sp.name] = sp
-		d.order = append(d.order, sp.name)
+		d.Order = append(d.Order, sp.name)
 		d.Totals.sum(sp)
 	}
 	from, isKVS := c.Source.KVS()
@@ -130,7 +133,7 @@ func newPlanDocument(c *config.Config, plans []*streamPlan) *planDocument {
 }
 
 // sum adds a stream to the totals.
-func (sp *streamPlan) sum(other *streamPlan) {
+func (sp *StreamPlan) sum(other *StreamPlan) {
 	sp.Fragments += other.Fragments
 	sp.media += other.media
 	sp.MediaS = sp.media.Seconds()
@@ -158,58 +161,4 @@ func orUnknown(n *int64) int64 {
 		return unknown
 	}
 	return *n
-}
-
-// print writes the plan as a table.
-func (d *planDocument) print(w io.Writer) error {
-	for _, name := range d.order {
-		if err := d.Streams[name].print(w, name); err != nil {
-			return err
-		}
-	}
-	if len(d.order) != 1 {
-		if err := d.Totals.print(w, "total"); err != nil {
-			return err
-		}
-	}
-	for _, note := range d.Notes {
-		if _, err := fmt.Fprintf(w, "note: %s\n", note); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (sp *streamPlan) print(w io.Writer, name string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\n", inLine(name))
-	fmt.Fprintf(t, "  fragments\t%d\n", sp.Fragments)
-	if sp.First != nil {
-		fmt.Fprintf(t, "  producer time\t%s to %s\n", clock(sp.First), clock(sp.Last))
-	}
-	fmt.Fprintf(t, "  media\t%s (%.2f hours)\n", sp.media.Round(time.Millisecond), sp.media.Hours())
-	fmt.Fprintf(t, "  bytes\t%d (%s)\n", sp.Bytes, byteCount(sp.Bytes))
-	fmt.Fprintf(t, "  frames\t%s\n", count(sp.Frames, sp.Estimate))
-	if sp.Gaps > 0 {
-		fmt.Fprintf(t, "  gaps\t%d\n", sp.Gaps)
-	}
-	if sp.Cost != nil {
-		fmt.Fprintf(t, "  price of reading\tabout %.4f US$\n", *sp.Cost)
-	}
-	for _, name := range sp.order {
-		s := sp.Sinks[name]
-		fmt.Fprintf(t, "  sink %s\t%s images, %s objects\n", name, count(s.Images, s.Estimate), count(s.Objects, s.Estimate))
-	}
-	return t.Flush()
-}
-
-// count shows a number that may be unknown or an estimate.
-func count(n *int64, estimate bool) string {
-	switch {
-	case n == nil:
-		return "unknown"
-	case estimate:
-		return fmt.Sprintf("about %d", *n)
-	}
-	return fmt.Sprint(*n)
 }

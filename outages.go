@@ -1,4 +1,4 @@
-package main
+package kvsframes
 
 import (
 	"fmt"
@@ -46,7 +46,7 @@ func (o *outages) text(now time.Time) string {
 		if count++; count == 1 {
 			first = trouble
 			if len(o.sources) > 1 {
-				first = inLine(stream) + " " + trouble
+				first = stream + " " + trouble
 			}
 		}
 	}

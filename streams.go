@@ -1,4 +1,4 @@
-package main
+package kvsframes
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink"
@@ -20,9 +19,7 @@ import (
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
 
-// This file is the only one that puts concrete sources, decoders and sinks together.
-
-// stages are the stages of a run, ready to start. close gives them back.
+// stages are what the streams of a run share, open. close gives them back.
 type stages struct {
 	source source.Config
 	inputs []source.Input
@@ -33,25 +30,23 @@ type stages struct {
 	pool    *decode.Pool
 	outputs []decode.Output
 	sinks   []*sink.Sink
-	counted []counted // the same sinks
 	closers []func() error
-	outages outages
+	outages *outages
 }
 
-// wire opens everything that the streams share. fragments, if there are any, are what
-// is read of the one stream. ctx bounds the opening alone.
-func wire(ctx context.Context, c *config.Config, r *ready, fragments []string, log *slog.Logger) (*stages, error) {
-	st := &stages{source: c.Source}
-	r.fill(c)
-	err := r.checkCredentials(ctx, c)
+// open opens what the streams share. ctx bounds the opening alone.
+func (p *Pipeline) open(ctx context.Context, log *slog.Logger) (*stages, error) {
+	st := &stages{source: p.Config.Source}
+	p.fill()
+	err := p.checkCredentials(ctx)
 	if err == nil {
-		err = st.openInputs(ctx, c, r, fragments, log)
+		err = p.openInputs(ctx, st, log)
 	}
 	if err == nil {
-		err = st.openSinks(ctx, c, log)
+		err = p.openSinks(ctx, st, log)
 	}
 	if err == nil {
-		st.pool, err = decode.NewPool(c.Decode, log)
+		st.pool, err = decode.NewPool(p.Config.Decode, log)
 	}
 	if err != nil {
 		return nil, errors.Join(err, st.close())
@@ -60,15 +55,15 @@ func wire(ctx context.Context, c *config.Config, r *ready, fragments []string, l
 	return st, nil
 }
 
-// openInputs finds the streams. Those of patterns are found when the run has begun,
-// and again and again (see fleet).
-func (st *stages) openInputs(ctx context.Context, c *config.Config, r *ready, fragments []string, log *slog.Logger) error {
-	from, isKVS := c.Source.KVS()
+// openInputs finds the streams. Those of patterns are found when the run has begun, and again and
+// again (see fleet).
+func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger) error {
+	from, isKVS := p.Config.Source.KVS()
 	if !isKVS {
-		st.inputs, st.many = r.inputs, len(r.inputs) > 1
+		st.inputs, st.many = p.inputs, len(p.inputs) > 1
 		return nil
 	}
-	cfg, err := r.chain(ctx, from.Region)
+	cfg, err := p.chain(ctx, from.Region)
 	if err != nil {
 		return err
 	}
@@ -79,62 +74,44 @@ func (st *stages) openInputs(ctx context.Context, c *config.Config, r *ready, fr
 			patterns = append(patterns, source.Pattern(entry))
 			continue
 		}
-		st.inputs = append(st.inputs, stream(cfg, c.Source, entry, fragments, log))
+		st.inputs = append(st.inputs, p.input(cfg, entry, log))
 	}
 	if len(patterns) > 0 {
-		st.list = func(ctx context.Context) listing { return list(ctx, cfg, c.Source, patterns, log) }
+		st.list = func(ctx context.Context) listing { return p.list(ctx, cfg, patterns, log) }
 	}
 	return nil
 }
 
-// stream is one KVS stream, an entry of source.streams, in the mode of the settings. With
-// fragments it is those of its archive and no others.
-func stream(cfg aws.Config, c source.Config, entry string, fragments []string, log *slog.Logger) source.Input {
-	k := kvsConfig(cfg, c, entry, log)
-	k.Fragments = fragments
+// input is one KVS stream, an entry of source.streams, in the mode of the settings. If fragments are
+// named it is those of its archive and no others.
+func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.Input {
+	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
+	k.Fragments = p.options.Fragments
 	return source.Input{Stream: k.As, Open: func(ctx context.Context) (source.Source, error) { return kvs.Open(ctx, k) }}
 }
 
-// kvsConfig returns the settings of one KVS stream, an entry of source.streams.
-func kvsConfig(cfg aws.Config, c source.Config, entry string, log *slog.Logger) kvs.Config {
-	from, _ := c.KVS()
-	name, _ := source.StreamName(entry) // the settings hold valid ones alone
-	return kvs.Config{
-		AWS:             cfg,
-		Stream:          source.StreamTarget(entry),
-		As:              name,
-		EndpointURL:     from.EndpointURL,
-		Mode:            from.Mode,
-		Start:           from.StartSelector,
-		End:             c.End,
-		Tags:            c.FragmentTags,
-		MaxFragmentSize: c.MaxFragmentSize,
-		Log:             log,
-	}
-}
-
 // list looks up the streams that match the patterns now.
-func list(ctx context.Context, cfg aws.Config, c source.Config, patterns []source.Pattern, log *slog.Logger) (l listing) {
-	from, _ := c.KVS()
-	for _, p := range patterns {
-		names, err := kvs.ListStreams(ctx, cfg, from.EndpointURL, p)
+func (p *Pipeline) list(ctx context.Context, cfg aws.Config, patterns []source.Pattern, log *slog.Logger) (l listing) {
+	from, _ := p.Config.Source.KVS()
+	for _, pattern := range patterns {
+		names, err := kvs.ListStreams(ctx, cfg, from.EndpointURL, pattern)
 		if err != nil {
 			l.err = err
 			return l
 		}
 		if len(names) == 0 {
-			l.unmatched = append(l.unmatched, p)
+			l.unmatched = append(l.unmatched, pattern)
 		}
 		for _, name := range names {
-			l.inputs = append(l.inputs, stream(cfg, c, name, nil, log))
+			l.inputs = append(l.inputs, p.input(cfg, name, log))
 		}
 	}
 	return l
 }
 
-func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Logger) error {
+func (p *Pipeline) openSinks(ctx context.Context, st *stages, log *slog.Logger) error {
 	run := runID(time.Now())
-	for _, s := range c.Sinks {
+	for _, s := range p.Config.Sinks {
 		store, err := s.Destination.Location.Open(ctx)
 		if err != nil {
 			return fmt.Errorf("open sink %s: %w", s.Name, err)
@@ -142,11 +119,11 @@ func (st *stages) openSinks(ctx context.Context, c *config.Config, log *slog.Log
 		if c, ok := store.(io.Closer); ok {
 			st.closers = append(st.closers, c.Close)
 		}
-		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Config: c.Pictures(s), Log: log})
+		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Config: p.Config.Pictures(s), Log: log})
 		if err != nil {
 			return err
 		}
-		st.sinks, st.counted = append(st.sinks, out), append(st.counted, out)
+		st.sinks = append(st.sinks, out)
 		st.outputs = append(st.outputs, s.Output())
 	}
 	return nil
@@ -214,17 +191,11 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 	return sum, err
 }
 
-// close gives back what wire opened, in reverse order.
+// close gives back what open opened, in reverse order.
 func (st *stages) close() error {
 	var problems []error
 	for i := len(st.closers) - 1; i >= 0; i-- {
 		problems = append(problems, st.closers[i]())
 	}
 	return errors.Join(problems...)
-}
-
-// libavVersions returns the versions of libav's libraries by name, its licence and
-// its configuration.
-func libavVersions() (versions map[string]string, licence, configuration string) {
-	return decode.LibavVersions()
 }

@@ -1,4 +1,4 @@
-package main
+package kvsframes
 
 import (
 	"slices"
@@ -44,7 +44,7 @@ func pieceOfArchive(f kvs.ArchivedFragment, at, start, until time.Time, frames f
 
 // framesOf returns how many frames of the rate play in the time after what was added so
 // far, without the rounding of each fragment adding up.
-func (sp *streamPlan) framesOf(rate plan.Rate) func(time.Duration) int64 {
+func (sp *StreamPlan) framesOf(rate plan.Rate) func(time.Duration) int64 {
 	return func(d time.Duration) int64 {
 		if rate == (plan.Rate{}) {
 			return unknown
@@ -65,7 +65,7 @@ func (p piece) at(c media.Clock) time.Time {
 }
 
 // estimate counts a piece of a listed fragment, whose frames nobody has seen.
-func (sp *streamPlan) estimate(p piece) {
+func (sp *StreamPlan) estimate(p piece) {
 	sp.add(p.begins, p.length, p.frames)
 	sp.Estimate = true
 	for _, s := range sp.Sinks {
@@ -75,7 +75,7 @@ func (sp *streamPlan) estimate(p piece) {
 }
 
 // images returns how many images a piece gives, or unknown.
-func (s *sinkPlan) images(p piece) int64 {
+func (s *SinkPlan) images(p piece) int64 {
 	if s.nonkey {
 		p.frames = p.keys
 	}
@@ -113,7 +113,7 @@ func (p piece) atMost(images int64) int64 {
 
 // answered counts the requests that are answered by a piece: those in it, those that lie a little
 // before it, and those that lie a little after the piece before it and not so near to this one.
-func (s *sinkPlan) answered(p piece, rule plan.Timestamps) int64 {
+func (s *SinkPlan) answered(p piece, rule plan.Timestamps) int64 {
 	from := p.at(s.sample.Clock)
 	begins := from
 	if rule.Pick != plan.PickShown {
@@ -125,7 +125,7 @@ func (s *sinkPlan) answered(p piece, rule plan.Timestamps) int64 {
 }
 
 // rest counts the requests that lie a little after the last piece.
-func (s *sinkPlan) rest() int64 {
+func (s *SinkPlan) rest() int64 {
 	if s.ended.IsZero() {
 		return 0
 	}
@@ -134,7 +134,7 @@ func (s *sinkPlan) rest() int64 {
 }
 
 // count counts the requests from one instant on and before another that were not counted before.
-func (s *sinkPlan) count(from, until time.Time) (n int64) {
+func (s *SinkPlan) count(from, until time.Time) (n int64) {
 	first, _ := slices.BinarySearchFunc(s.requests, from, func(r request, t time.Time) int { return r.at.Compare(t) })
 	for i := first; i < len(s.requests) && s.requests[i].at.Before(until); i++ {
 		if !s.requests[i].counted {
@@ -146,7 +146,7 @@ func (s *sinkPlan) count(from, until time.Time) (n int64) {
 }
 
 // finish counts what is asked for after the last piece.
-func (sp *streamPlan) finish() {
+func (sp *StreamPlan) finish() {
 	for _, s := range sp.Sinks {
 		n := s.rest()
 		addTo(&s.Images, n)

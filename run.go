@@ -1,0 +1,191 @@
+package kvsframes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// errShutdown is why a run ends whose drain has taken too long.
+var errShutdown = errors.New("service.shutdown_timeout is over")
+
+// Run is one run of a Pipeline. Do carries it out; the other methods may be called at any time, by
+// several goroutines.
+type Run struct {
+	pipeline *Pipeline
+	options  RunOptions
+	journal  *journal
+	meter    pipeline.Meter
+	outages  outages
+}
+
+// NewRun returns a run of the pipeline. It starts nothing. A pipeline that Load found unfit gives a run
+// that can only End.
+func (p *Pipeline) NewRun(o RunOptions) (*Run, error) {
+	o.Log = logging.OrSilent(o.Log)
+	j, err := newJournal(p, o.Version)
+	return &Run{pipeline: p, options: o, journal: j}, err
+}
+
+// Summary returns what the run has come to.
+func (r *Run) Summary() Summary { return r.journal.summary() }
+
+// Meter counts what the run does.
+func (r *Run) Meter() *pipeline.Meter { return &r.meter }
+
+// Outage describes in a few words which streams do not answer, and since when. It is "" when all do.
+func (r *Run) Outage(now time.Time) string { return r.outages.text(now) }
+
+// End closes the run's summary, and returns it. code is the exit code of the program, and err what it
+// reports.
+func (r *Run) End(status pipeline.Status, code int, err error) Summary {
+	return r.journal.close(status, code, err)
+}
+
+// ExitCode returns the exit code that the command kvsframes has for a run that ended with status.
+func ExitCode(status pipeline.Status) int {
+	switch status {
+	case pipeline.StatusComplete:
+		return 0
+	case pipeline.StatusGaps:
+		return 3
+	case pipeline.StatusInterrupted:
+		return 130
+	}
+	return 1
+}
+
+// Do carries the run out, once, and returns how it ended. The error is nil for StatusComplete and
+// StatusGaps, and for StatusInterrupted when what was under way was finished. It is ErrInterrupted when
+// the run was drained before it began, and the context's cause when that was cancelled. One stream that
+// fails leaves the others alone.
+func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
+	draining, stop := drained(ctx, r.options.Drain)
+	defer stop()
+	st, err := r.pipeline.open(draining, r.options.Log)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return pipeline.StatusInterrupted, context.Cause(ctx)
+	case err != nil && interrupted(draining):
+		return pipeline.StatusInterrupted, ErrInterrupted
+	case err != nil:
+		return pipeline.StatusFailed, err
+	}
+	st.outages = &r.outages
+	r.journal.count(st.sinks)
+	status, err := r.streams(ctx, draining, st)
+	if closeErr := st.close(); err == nil && closeErr != nil {
+		return pipeline.StatusFailed, closeErr
+	}
+	return status, err
+}
+
+// streams runs all streams side by side.
+func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.Status, error) {
+	ctx, abort := context.WithCancelCause(parent)
+	defer abort(nil)
+	finished := make(chan struct{})
+	var aside sync.WaitGroup
+	aside.Go(func() { r.limitDrain(draining, finished, abort) })
+
+	from, _ := r.pipeline.Config.Source.KVS()
+	f := &fleet{
+		run: func(in source.Input) result { return r.stream(ctx, draining, st, in) },
+		missing: func(stream string, err error) result {
+			account := r.journal.open(stream)
+			account.End(pipeline.StatusFailed, err)
+			return result{stream: stream, summary: account.Summary(), err: err}
+		},
+		list:   st.list,
+		every:  listEvery,
+		log:    r.options.Log,
+		finite: from.Mode == source.ModeArchive,
+	}
+	results := f.sail(draining, st.inputs)
+	close(finished)
+	aside.Wait()
+	switch {
+	case parent.Err() != nil:
+		return pipeline.StatusInterrupted, context.Cause(parent)
+	case errors.Is(context.Cause(ctx), errShutdown):
+		return pipeline.StatusFailed, fmt.Errorf("finish what was under way: %w (%s)", errShutdown, r.pipeline.Config.Service.ShutdownTimeout)
+	}
+	return verdict(results, interrupted(draining))
+}
+
+// stream runs one stream.
+func (r *Run) stream(ctx, draining context.Context, st *stages, in source.Input) result {
+	account := r.journal.open(in.Stream)
+	log := r.options.Log
+	summary, err := st.run(ctx, draining, in, st.bounds(pipeline.Options{Log: log, Meter: &r.meter, Account: account}))
+	log = log.With("stream", in.Stream)
+	status := pipeline.StatusComplete
+	switch {
+	case err == nil:
+		log.Info("stream ended", "fragments", summary.Fragments, "gaps", summary.Gaps)
+		if interrupted(draining) {
+			status = pipeline.StatusInterrupted
+		} else if summary.Gaps > 0 {
+			status = pipeline.StatusGaps
+		}
+	case ctx.Err() != nil:
+		log.Warn("stream given up", "error", err)
+		status, err = pipeline.StatusInterrupted, context.Cause(ctx)
+		if errors.Is(err, errShutdown) {
+			status = pipeline.StatusFailed
+		}
+	default:
+		log.Error("stream failed", "error", err)
+		status = pipeline.StatusFailed
+		r.journal.blame(err)
+	}
+	account.End(status, err)
+	return result{stream: in.Stream, summary: summary, err: err}
+}
+
+// limitDrain gives what is under way the time that the settings allow.
+func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abort context.CancelCauseFunc) {
+	select {
+	case <-finished:
+		return
+	case <-draining.Done():
+	}
+	if !interrupted(draining) {
+		return
+	}
+	timeout := r.pipeline.Config.Service.ShutdownTimeout
+	r.options.Log.Info("interrupted: finishing what is under way; interrupt again to end at once", "timeout", timeout.String())
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-finished:
+	case <-timer.C:
+		abort(errShutdown)
+	}
+}
+
+// verdict is how a run ended whose streams have all come to an end.
+func verdict(results []result, interrupted bool) (pipeline.Status, error) {
+	gaps, failed := 0, 0
+	for _, r := range results {
+		gaps += r.summary.Gaps
+		if r.err != nil {
+			failed++
+		}
+	}
+	switch {
+	case failed > 0:
+		return pipeline.StatusFailed, fmt.Errorf("%d of %d streams failed", failed, len(results))
+	case interrupted:
+		return pipeline.StatusInterrupted, nil
+	case gaps > 0:
+		return pipeline.StatusGaps, nil
+	}
+	return pipeline.StatusComplete, nil
+}

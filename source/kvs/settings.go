@@ -1,0 +1,53 @@
+package kvs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// ConfigOf returns the Config of one stream of validated settings: entry is one of
+// source.KVSConfig.Streams, or a name that one of its patterns matches.
+func ConfigOf(cfg aws.Config, c source.Config, entry string, log *slog.Logger) Config {
+	from, _ := c.KVS()
+	name, _ := source.StreamName(entry) // valid settings hold names alone
+	return Config{
+		AWS:             cfg,
+		Stream:          source.StreamTarget(entry),
+		As:              name,
+		EndpointURL:     from.EndpointURL,
+		Mode:            from.Mode,
+		Start:           from.StartSelector,
+		End:             c.End,
+		Tags:            c.FragmentTags,
+		MaxFragmentSize: c.MaxFragmentSize,
+		Log:             log,
+	}
+}
+
+// CheckCredentials reports that the AWS configuration has no credentials, so that a program can
+// say so at once. A call without them is tried again and again.
+func CheckCredentials(ctx context.Context, cfg aws.Config) error {
+	if cfg.Credentials == nil {
+		return errNoCredentials(nil)
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return errNoCredentials(err)
+	}
+	return nil
+}
+
+func errNoCredentials(cause error) error {
+	const text = "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role"
+	if cause == nil {
+		return fmt.Errorf(text)
+	}
+	return fmt.Errorf(text+" (%w)", cause)
+}

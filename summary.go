@@ -1,0 +1,139 @@
+package kvsframes
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+// Summary is what a run came to, or has come to until now. Its JSON is what `kvsframes run --summary`
+// writes.
+type Summary struct {
+	Status pipeline.Status `json:"status"`
+	// ExitCode is -1 while the run goes on: a run that is killed never looks like one that was done.
+	ExitCode int    `json:"exit_code"`
+	Error    string `json:"error"`
+	// Started and Ended are as media.Timestamp writes them; Ended is empty while the run goes on.
+	Started string  `json:"started"`
+	Ended   string  `json:"ended"`
+	Elapsed float64 `json:"elapsed_s"`
+	Version string  `json:"version"`
+	// Config is 8 hex digits that stand for all settings, "" when they could not be read.
+	Config  string                      `json:"config"`
+	Streams map[string]pipeline.Summary `json:"streams"`
+	Sinks   map[string]SinkSummary      `json:"sinks"`
+}
+
+// SinkSummary is what one sink did, for all streams together.
+type SinkSummary struct {
+	// Status is failed when an error of the sink's own ended the run of a stream, else that of the
+	// run: a sink has all that it should have only when the run is complete.
+	Status pipeline.Status `json:"status"`
+	Error  string          `json:"error"`
+	// Objects and Bytes count what was written, manifest parts too, however often one key was.
+	Objects int64 `json:"objects"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// stillRunning is the exit code of a run that goes on.
+const stillRunning = -1
+
+// journal is what a run comes to. Its methods may be called by several goroutines.
+type journal struct {
+	started time.Time
+	names   []string // of the sinks
+
+	mu      sync.Mutex
+	end     Summary // status, exit code, error, ended, version and config
+	streams map[string]*pipeline.Account
+	sinks   []*sink.Sink
+	broken  map[string]error // the first error of each sink that failed
+}
+
+// newJournal begins the journal of a run.
+func newJournal(p *Pipeline, version string) (*journal, error) {
+	j := &journal{started: time.Now(), streams: map[string]*pipeline.Account{}, broken: map[string]error{}}
+	j.end = Summary{Status: pipeline.StatusRunning, ExitCode: stillRunning, Started: media.Timestamp(j.started), Version: version}
+	if p.Config == nil { // the settings could not be read
+		return j, nil
+	}
+	for _, s := range p.Config.Sinks {
+		j.names = append(j.names, s.Name)
+	}
+	var err error
+	j.end.Config, err = p.Config.Digest()
+	return j, err
+}
+
+// open begins the account of a stream.
+func (j *journal) open(stream string) *pipeline.Account {
+	a := pipeline.NewAccount(j.names...)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.streams[stream] = a
+	return a
+}
+
+// count tells where the numbers of the sinks come from.
+func (j *journal) count(sinks []*sink.Sink) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.sinks = sinks
+}
+
+// blame notes the sink that is the cause of an error, if one is.
+func (j *journal) blame(err error) {
+	var sink *pipeline.SinkError
+	if !errors.As(err, &sink) {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken[sink.Sink] == nil {
+		j.broken[sink.Sink] = sink
+	}
+}
+
+// close ends the journal and returns the summary of the whole run.
+func (j *journal) close(status pipeline.Status, code int, err error) Summary {
+	now := time.Now()
+	j.mu.Lock()
+	j.end.Status, j.end.ExitCode, j.end.Ended, j.end.Elapsed = status, code, media.Timestamp(now), now.Sub(j.started).Seconds()
+	if err != nil {
+		j.end.Error = err.Error()
+	}
+	j.mu.Unlock()
+	return j.summary()
+}
+
+// summary returns what the run has come to.
+func (j *journal) summary() Summary {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s := j.end
+	if s.Ended == "" {
+		s.Elapsed = time.Since(j.started).Seconds()
+	}
+	s.Streams, s.Sinks = map[string]pipeline.Summary{}, map[string]SinkSummary{}
+	for name, a := range j.streams {
+		s.Streams[name] = a.Summary()
+	}
+	for _, name := range j.names {
+		s.Sinks[name] = SinkSummary{Status: s.Status}
+	}
+	for _, c := range j.sinks {
+		sum := s.Sinks[c.Name()]
+		sum.Objects, sum.Bytes = c.Written()
+		s.Sinks[c.Name()] = sum
+	}
+	for name, err := range j.broken {
+		sum := s.Sinks[name]
+		sum.Status, sum.Error = pipeline.StatusFailed, err.Error()
+		s.Sinks[name] = sum
+	}
+	return s
+}
