@@ -99,7 +99,7 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
 	}
 }
 
-// checkMeaning reports the keys that say something while another key gives them no
+// checkMeaning reports the keys that are set while another key gives them no
 // meaning. The default may always be written.
 func (l *loader) checkMeaning(prefix string, p *part, ls layers, of any) {
 	values := p.flatten(of)
@@ -116,7 +116,7 @@ func (l *loader) checkMeaning(prefix string, p *part, ls layers, of any) {
 	}
 }
 
-// checkPart reports what a package says of its own part of the settings.
+// checkPart reports what a package has found wrong with its own part of the settings.
 func (l *loader) checkPart(prefix string, err error) {
 	if err == nil {
 		return
@@ -196,7 +196,7 @@ func (l *loader) place(path string) position {
 	return position{file: l.path}
 }
 
-// find returns what the layers say of a key or of one entry of a list, given by
+// find returns the value in force of a key or of one entry of a list, given by
 // its full path.
 func (l *loader) find(path string) (written, bool) {
 	if list, ok := strings.CutSuffix(path, "]"); ok {

@@ -2,6 +2,11 @@
 // it sets up. It is strict, and it reports every problem at once with the place
 // where it was written; it starts nothing.
 //
+//	c, err := config.Load(config.Options{Path: "pipeline.yaml", Environ: os.Environ()})
+//
+// What belongs to a type of source, sampler, sink or destination is in a struct of its own
+// behind an interface: c.Source.Origin may be a source.KVSConfig. BuiltIn lists all types.
+//
 // Settings come from four layers, the later ones winning: the defaults in code,
 // the file, the environment, the --set flags.
 //
@@ -17,7 +22,7 @@
 //     by name: sinks.0.quality, sinks.thumbs.quality; where a name is a number, the
 //     index wins. Of two flags for one key the last wins.
 //   - In the environment and in flags a list is written a,b or [a, b], and a whole
-//     mapping {type: stride, n: 5}. A mapping replaces what the lower layers say of
+//     mapping {type: stride, n: 5}. A mapping replaces what the lower layers have for
 //     it; a single key leaves its neighbours as they are.
 package config
 
@@ -49,7 +54,7 @@ type Config struct {
 	// schema is that of the variants that it was loaded with, nil for BuiltIn.
 	schema *schema
 	// shown are values that came from references, as the file has them, by full path;
-	// secrets is what messages must not say.
+	// secrets are the values that messages must not repeat.
 	shown   map[string]string
 	secrets secrets
 }
@@ -181,7 +186,7 @@ type Service struct {
 	ShutdownTimeout time.Duration `key:"shutdown_timeout"`
 }
 
-// Default returns the settings of a file that says nothing. It has no sinks, and
+// Default returns the settings of an empty file. It has no sinks, and
 // is therefore not valid.
 func Default() Config {
 	return Config{
@@ -197,7 +202,7 @@ func Default() Config {
 	}
 }
 
-// DefaultSink returns the settings of a sink that says only its name.
+// DefaultSink returns the settings of a sink of which only the name is set.
 func DefaultSink() Sink {
 	c := sink.DefaultConfig()
 	return Sink{

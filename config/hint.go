@@ -8,7 +8,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// unknownKey says of a key that is not in the schema what may have been meant.
+// unknownKey returns the problem of a key that does not exist, with the one that was probably meant.
 func unknownKey(s scope, path, name string) string {
 	if isCredential(name) {
 		return credentialsElsewhere
@@ -99,7 +99,7 @@ func isCredential(name string) bool {
 	return false
 }
 
-// mappingHint says what may have been meant by a value where a mapping of keys belongs,
+// mappingHint returns what was probably meant by a value where a mapping of keys belongs,
 // with what it takes to stand behind "not text", or "".
 func mappingHint(p *part, path string, n *node) string {
 	if n.shape == shapeText {
@@ -119,7 +119,7 @@ func mappingHint(p *part, path string, n *node) string {
 	return fmt.Sprintf(": write, for example, {type: %s}", k.Values[0])
 }
 
-// elsewhere says which other key takes a value that this one does not, or "".
+// elsewhere returns the other key that takes a value that this one does not, or "".
 func (k *key) elsewhere(text string) string {
 	for _, other := range k.part.keys {
 		if other != k && slices.Contains(other.Values, text) {

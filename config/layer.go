@@ -22,7 +22,7 @@ type written struct {
 	itemsShown []string
 }
 
-// layer holds what one of the file, the environment or the flags says of one
+// layer holds what one of the file, the environment or the flags sets in one
 // part, by key path.
 type layer map[string]written
 
@@ -52,7 +52,7 @@ const (
 
 func newLayers() layers { return layers{{}, {}, {}} }
 
-// effective returns what the highest layer says of path.
+// effective returns the value of path in the highest layer that has one.
 func (ls layers) effective(path string) (written, bool) {
 	if i, ok := ls.from(path); ok {
 		return ls[i][path], true
@@ -60,7 +60,7 @@ func (ls layers) effective(path string) (written, bool) {
 	return written{}, false
 }
 
-// from returns the highest layer that says anything of path.
+// from returns the highest layer that has a value of path.
 func (ls layers) from(path string) (layer int, ok bool) {
 	for i := len(ls) - 1; i >= 0; i-- {
 		if _, ok := ls[i][path]; ok {
@@ -80,7 +80,7 @@ func (ls layers) text(path, fallback string) string {
 	return fallback
 }
 
-// fill sets the fields of into, a pointer to defaults, to what the layers say.
+// fill sets the fields of into, a pointer to defaults, to the values of the layers.
 //
 // Viper is given values and never looks for any itself: its own lookup of the
 // environment passes over keys that have no default, and it splits map keys at

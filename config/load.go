@@ -12,7 +12,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// Options says where settings come from.
+// Options are where settings come from.
 type Options struct {
 	// Path is the file, and its name in messages.
 	Path string
@@ -66,7 +66,7 @@ type loader struct {
 	bad, around map[string]bool
 }
 
-// sinkLayers is what the layers say of one sink.
+// sinkLayers are the layers of one sink.
 type sinkLayers struct {
 	layers
 	at position
@@ -271,7 +271,7 @@ func (l *loader) leaf(s scope, k *key, n *node) {
 	s.to[k.Path] = value
 }
 
-// instead says what to do without a key that is reserved, or nothing.
+// instead returns what to do without a key that is reserved, or nothing.
 func instead(k *key) string {
 	if k.Instead == "" {
 		return ""
@@ -330,7 +330,7 @@ func (l *loader) value(k *key, n *node) (written, error) {
 	return s, err
 }
 
-// unfit says of a value that holds references that it is wrong, and not what it is.
+// unfit is the error for a wrong value that holds references; it does not repeat the value.
 func unfit(shown, wants string) error {
 	return fmt.Errorf("what %s stands for does not fit: want %s", shown, wants)
 }

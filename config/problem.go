@@ -18,7 +18,7 @@ type Problem struct {
 	// Key is the full path of the key, such as sinks[1].resize.width; it is empty
 	// when the problem concerns the file as a whole.
 	Key string
-	// Message says what is wrong and, where it can, what was meant.
+	// Message states what is wrong and, where that is clear, what was meant.
 	Message string
 }
 

@@ -19,7 +19,7 @@ func lazily(pattern string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
 
-// syntaxHint says what was probably meant by a line that the parser takes no further,
+// syntaxHint returns what was probably meant by a line that the parser cannot read,
 // in place of the parser's own words; "" when nothing is known. line counts from 1.
 func syntaxHint(data []byte, line, column int, message string) string {
 	lines := strings.Split(string(data), "\n")
@@ -54,7 +54,7 @@ func syntaxHint(data []byte, line, column int, message string) string {
 
 func indentOf(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }
 
-// missingColon says of a line that is no key what it lacks to be one, or "".
+// missingColon returns what a line lacks to be a key and its value, or "".
 func missingColon(line string) string {
 	if m := gluedKey().FindStringSubmatch(line); m != nil {
 		return fmt.Sprintf("a space is missing after the colon: write `%s: %s`", m[1], m[2])

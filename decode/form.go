@@ -24,7 +24,7 @@ type ImageForm struct {
 	Fast bool `key:"fast"`
 }
 
-// DefaultImageForm returns the form of a sink that says nothing about it.
+// DefaultImageForm returns the form of a sink that sets none.
 func DefaultImageForm() ImageForm { return ImageForm{Format: FormatJPEG, Quality: 80, EXIF: true} }
 
 // Validate implements Form.
@@ -52,7 +52,7 @@ type RawForm struct {
 	PixelFormat PixelFormat `key:"pixel_format,optional,required"`
 }
 
-// DefaultRawForm returns the form of a sink of type raw that says nothing else about it.
+// DefaultRawForm returns the form of a sink of which only the type, raw, is set.
 func DefaultRawForm() RawForm { return RawForm{Format: FormatNone, PixelFormat: PixelRGB24} }
 
 // Validate implements Form.

@@ -14,7 +14,7 @@ import (
 type validator interface{ Validate() error }
 
 // Check returns what Problems.Check notes of a Config, joined: all that Validate has to do
-// where the tags say everything.
+// where the tags declare everything.
 func Check(config, defaults any) error {
 	var p Problems
 	p.Check("", config, defaults)

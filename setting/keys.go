@@ -33,7 +33,7 @@ type Key struct {
 	Unless string
 	// Hint ends a message about a value that cannot be read, or is "".
 	Hint string
-	// Instead says what to do without a key that is reserved, or is "".
+	// Instead is what to do without a key that is reserved, or is "".
 	Instead string
 }
 

@@ -97,7 +97,7 @@ type Config struct {
 	Ext string
 }
 
-// DefaultConfig returns the settings of a sink that says only its name.
+// DefaultConfig returns the settings of a sink of which only the name is set.
 func DefaultConfig() Config {
 	return Config{
 		Path: "{stream}/{producer_time}_{fragment_number}_{frame_index}.{ext}",

@@ -23,7 +23,7 @@ type Directory struct {
 
 var _ Location = Directory{}
 
-// DefaultDirectory returns the settings of a destination that says nothing.
+// DefaultDirectory returns the settings of an empty `destination` part.
 func DefaultDirectory() Directory { return Directory{Path: "out"} }
 
 // Validate implements Location.

@@ -49,7 +49,7 @@ type Config struct {
 	MaxFragmentSize Size `key:"max_fragment_size" range:"1KiB..2GiB"`
 }
 
-// DefaultConfig returns the settings of a source that says only its streams.
+// DefaultConfig returns the settings of a source of which only the streams are set.
 func DefaultConfig() Config {
 	return Config{Origin: DefaultKVSConfig(), MaxFragmentSize: 64 << 20}
 }

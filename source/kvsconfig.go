@@ -75,7 +75,7 @@ type KVSConfig struct {
 
 var _ Origin = KVSConfig{}
 
-// DefaultKVSConfig returns the keys of a source that says only its streams.
+// DefaultKVSConfig returns the keys of a source of which only the streams are set.
 func DefaultKVSConfig() KVSConfig {
 	return KVSConfig{Mode: ModeLive, StartSelector: StartSelector{Type: StartNow}}
 }

@@ -92,7 +92,7 @@ type Interval struct {
 	Rate  Rate          `key:"fps,optional"`
 }
 
-// DefaultInterval returns the rule of a sink that says nothing about its sampler.
+// DefaultInterval returns the rule of an empty `sample` part.
 func DefaultInterval() Interval { return Interval{Every: 10 * time.Second} }
 
 // Validate implements Rule.
@@ -141,7 +141,7 @@ type Timestamps struct {
 	Pick Pick `key:"pick"`
 }
 
-// DefaultTimestamps returns the rule of a sampler that says only its instants.
+// DefaultTimestamps returns the rule of a sampler of which only the instants are set.
 func DefaultTimestamps() Timestamps {
 	return Timestamps{Tolerance: DefaultTolerance, Pick: PickNearest}
 }

@@ -78,7 +78,7 @@ var (
 	_ sink.Describer = Config{}
 )
 
-// DefaultConfig returns the settings of a destination that says only its bucket.
+// DefaultConfig returns the settings of a destination of which only the bucket is set.
 func DefaultConfig() Config {
 	return Config{Checksum: ChecksumCRC32, StorageClass: standardClass, MetadataSet: MetadataKVS}
 }
