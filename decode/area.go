@@ -75,7 +75,7 @@ func (a axis) covers() (first, end int) {
 	return first, max(first+1, (a.at(a.count())+den-1)/den)
 }
 
-// span says which rows make a row of the target: count from first on, the first one times
+// span selects the rows that make one row of the target: count from first on, the first one times
 // head, the last one of several times tail, all others times inner. norm turns the
 // sum into an average. The type is C's kvsf_span.
 type span struct {
@@ -110,7 +110,7 @@ func (a axis) spans(most int, norm func(sum int) uint32) []span {
 	return spans
 }
 
-// columns says which columns make one of the target: taps from start on (counted from the
+// columns selects the columns that make one column of the target: taps from start on (counted from the
 // first that the window covers), by weights that sum up to weightSum. taps is a multiple of 8 and
 // there are columns of no weight at the end, for loops over several.
 type columns struct {

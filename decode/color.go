@@ -2,7 +2,7 @@ package decode
 
 import "math"
 
-// colorimetry says how YCbCr values stand for colours.
+// colorimetry is the relation of YCbCr values to colours.
 type colorimetry struct {
 	matrix Matrix // never auto
 	full   bool

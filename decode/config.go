@@ -9,7 +9,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// OnError says what a fragment or frame that cannot be decoded does to the run.
+// OnError is how a run reacts to a fragment or frame that cannot be decoded.
 type OnError string
 
 // The values of on_error.
@@ -53,13 +53,13 @@ func (Range) Values() []string {
 	return setting.Texts(RangeLimited, RangeFull)
 }
 
-// Color says what is assumed of video that does not say it.
+// Color is what is assumed of video without colour tags.
 type Color struct {
 	UntaggedMatrix Matrix `key:"untagged_matrix"`
 	UntaggedRange  Range  `key:"untagged_range"`
 }
 
-// Concealed says what becomes of pictures that libav could only guess, because data
+// Concealed is what becomes of pictures that libav could only guess, because data
 // or a reference is missing.
 type Concealed string
 
@@ -75,7 +75,7 @@ func (Concealed) Values() []string {
 	return setting.Texts(ConcealedKeep, ConcealedDrop)
 }
 
-// Deinterlace says what becomes of interlaced pictures.
+// Deinterlace is what becomes of interlaced pictures.
 type Deinterlace string
 
 // The values of deinterlace. Auto shows the first field of a picture that is marked as
@@ -119,7 +119,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Fit says how a picture meets the size it is asked for.
+// Fit is how a picture is fitted into the requested size.
 type Fit string
 
 // The fits. Contain keeps everything within the box, cover fills the box and
@@ -140,7 +140,7 @@ func (Fit) Values() []string {
 // RGB is a colour, written #rrggbb.
 type RGB [3]uint8
 
-// Resize says the size of a sink's images, in pixels.
+// Resize is the size of a sink's images, in pixels.
 type Resize struct {
 	// Width and Height are the box. One 0 follows from the aspect ratio, both 0
 	// keep the source's size.

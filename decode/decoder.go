@@ -119,14 +119,14 @@ func (c codec) askDelayed() error {
 	return nil
 }
 
-// damage says what libav had to guess: lost data of the picture itself, and pictures
+// damage reports what libav had to guess: lost data of the picture itself, and pictures
 // that it refers to.
 func (f frame) damage() (own, referred bool) {
 	n := C.kvsf_damage(f.UnsafePointer())
 	return n&1 != 0, n&2 != 0
 }
 
-// continuous is a decoder that goes on from fragment to fragment. Its timestamps count
+// continuous is a decoder that continues from fragment to fragment. Its timestamps count
 // on, so that what an earlier fragment left behind is not taken for a frame of the next.
 type continuous struct {
 	codec

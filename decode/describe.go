@@ -32,7 +32,7 @@ type decoded struct {
 	field       field
 }
 
-// field says which lines of a frame are shown.
+// field selects the lines of a frame that are shown.
 type field int
 
 const (
@@ -135,7 +135,7 @@ func (s *decoded) interlace() {
 }
 
 // place notes what is shown of the frame, at which size, and which side is up. What the
-// stream says itself goes before what the container says.
+// stream itself states overrides what the container states.
 func (s *decoded) place(said, track facts, w, h int) {
 	s.view = rect{0, 0, w, h}
 	top, bottom, left, right := int(track.crop[0]), int(track.crop[1]), int(track.crop[2]), int(track.crop[3])

@@ -5,14 +5,19 @@ package decode
 import (
 	"fmt"
 
+	"github.com/asticode/go-astiav"
+	"github.com/kvsframes/kvsframes/decode/jpeg"
 	"github.com/kvsframes/kvsframes/media"
 )
 
 // encoder turns rendered pictures into the bytes of objects. It belongs to one
 // worker.
 type encoder struct {
-	jpegs *jpegEncoder
+	jpegs *jpeg.Encoder
 	pngs  *pngEncoder
+	// converted holds a row of macroblocks for each width, in JFIF's terms.
+	converted lru[int, frame]
+	scratch   scratch
 }
 
 func newEncoder() (*encoder, error) {
@@ -20,12 +25,15 @@ func newEncoder() (*encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &encoder{jpegs: newJPEGEncoder(), pngs: png}, nil
+	openObjects.Add(1)
+	return &encoder{jpegs: jpeg.NewEncoder(), pngs: png, converted: lru[int, frame]{limit: keptPictures}}, nil
 }
 
 func (e *encoder) free() {
-	e.jpegs.free()
+	e.jpegs.Close()
+	openObjects.Add(-1)
 	e.pngs.free()
+	e.converted.free()
 }
 
 // encode returns the object of one sample, in memory of its own.
@@ -51,8 +59,40 @@ func (e *encoder) jpeg(t target, o Output, f media.FrameInfo) ([]byte, error) {
 	if o.EXIF {
 		segments = exifSegment(f, t.w, t.h)
 	}
-	q := quantisersAt(o.Quality)
-	return e.jpegs.encode(t.frame, t.color, &q, segments)
+	p, err := e.jpegPicture(t.frame, t.color)
+	if err != nil {
+		return nil, err
+	}
+	return e.jpegs.Encode(p, o.Quality, segments)
+}
+
+// jpegPicture returns a frame of yuv420p, whose colours are in terms of from, as the JPEG encoder takes it. A row of
+// macroblocks is brought to JFIF's terms when it is asked for, and not the whole picture before: so it is still in the
+// processor's caches when it is encoded.
+func (e *encoder) jpegPicture(f frame, from colorimetry) (jpeg.Picture, error) {
+	whole := planesOf(f, 3)
+	p := jpeg.Picture{Width: f.Width(), Height: f.Height()}
+	if from == jfif {
+		p.Rows = func(y int) jpeg.Rows {
+			r := whole.macroblocks(y).jpeg()
+			return jpeg.Rows{Planes: r, Ahead: r}
+		}
+		return p, nil
+	}
+	row, err := e.converted.get(f.Width(), func(w int) (frame, error) { return newPicture(w, jpeg.LumaRows, astiav.PixelFormatYuv420P) })
+	if err != nil {
+		return p, err
+	}
+	m := conversion(from, jfif)
+	p.Rows = func(y int) jpeg.Rows {
+		src, dst := whole.macroblocks(y), planesOf(row, 3)
+		e.scratch.convert(dst, src, m)
+		for i := range dst {
+			dst[i].h = src[i].h
+		}
+		return jpeg.Rows{Planes: dst.jpeg(), Ahead: whole.macroblocks(y + 1).jpeg()}
+	}
+	return p, nil
 }
 
 func (e *encoder) png(t target, o Output, f media.FrameInfo) ([]byte, error) {

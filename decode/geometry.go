@@ -86,7 +86,7 @@ func scaled(n, num, den int) int {
 	return max(1, int((int64(n)*int64(num)*2+int64(den))/(int64(den)*2)))
 }
 
-// orientation says how a picture is to be turned: rows become columns if swap, then it is
+// orientation is how a picture must be turned: rows become columns if swap, then it is
 // mirrored from left to right and from top to bottom.
 type orientation struct{ swap, flipX, flipY bool }
 

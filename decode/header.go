@@ -19,7 +19,7 @@ const ioBufferSize = 16 << 10
 type header struct {
 	format *astiav.FormatContext
 	io     *astiav.IOContext
-	// video is the track; nil where libavformat does not find it, and nothing is known.
+	// video is the track; nil if libavformat does not find it.
 	video *astiav.Stream
 }
 

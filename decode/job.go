@@ -5,8 +5,6 @@ package decode
 import (
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/decode/plan"
@@ -134,38 +132,6 @@ func (j *job) fatal(k int, err error) error {
 	return fmt.Errorf("decode %s: %w", j.gap(&j.plan.Frames[k].Info, 1, err, nil), errDamaged)
 }
 
-// lose notes that a whole fragment gives nothing, for one reason.
-func (j *job) lose(packets []int, err error) error {
-	if len(packets) == 0 { // nothing of it was wanted
-		return nil
-	}
-	for _, k := range packets {
-		j.frames[k].err = err
-	}
-	j.next = len(j.plan.InOrder)
-	g := j.gap(nil, len(packets), err, j.unanswered(packets...))
-	j.gaps = append(j.gaps, g)
-	if j.worker.config.OnError == OnErrorFail {
-		return fmt.Errorf("decode %s: %w", g, errDamaged)
-	}
-	return nil
-}
-
-// gap is one of the fragment, from the given frame on or as a whole, that leaves requests unanswered.
-func (j *job) gap(first *media.FrameInfo, lost int, err error, unanswered []time.Time) media.Gap {
-	g := media.Gap{
-		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number, ProducerTime: j.fragment.ProducerTime,
-		FrameIndex: media.WholeFragment, FramesLost: lost, AskedFor: unanswered, Reason: reasonOf(err), Detail: err.Error(),
-	}
-	if first != nil {
-		g.FrameIndex, g.ProducerTime = first.Index, first.ProducerTime
-	}
-	if len(unanswered) > 0 {
-		g.Detail += "; no frame for " + named(unanswered)
-	}
-	return g
-}
-
 // got renders and encodes one decoded frame for each output that wants it.
 func (j *job) got(k int, f frame) error {
 	s := &j.frames[k]
@@ -237,7 +203,7 @@ func (j *job) sent(k int) error {
 	return j.release()
 }
 
-// suspect notes that something may be wrong with a packet. H.264's decoder says of a picture that
+// suspect records that something may be wrong with a packet. H.264's decoder reports of a picture that
 // comes out whether it had to conceal anything; H.265's does not.
 func (j *job) suspect(k int, v verdict) {
 	s := &j.frames[k]
@@ -303,7 +269,7 @@ func (j *job) propagate(k int) {
 	}
 }
 
-// endTainted says, at the end, whether pictures that the next fragment may refer to are
+// endTainted reports, at the end, whether pictures that the next fragment may refer to are
 // not whole.
 func (j *job) endTainted() bool {
 	for ; j.passed < len(j.frames); j.passed++ {
@@ -342,48 +308,4 @@ func (j *job) emitFrame(k int) error {
 		}
 	}
 	return nil
-}
-
-// unanswered returns the times that lost frames would have answered.
-func (j *job) unanswered(packets ...int) (times []time.Time) {
-	for _, k := range packets {
-		for _, a := range j.plan.Frames[k].Outputs {
-			at, _ := a.Answer()
-			times = append(times, at...)
-		}
-	}
-	return times
-}
-
-// miss notes a lost frame: in one gap with its neighbours that were lost for the same reason.
-func (j *job) miss(k int, err error) {
-	g := j.gap(&j.plan.Frames[k].Info, 1, err, j.unanswered(k))
-	if n := len(j.gaps) - 1; n >= 0 {
-		if last := &j.gaps[n]; last.FrameIndex+last.FramesLost == g.FrameIndex && last.Detail == g.Detail {
-			last.FramesLost++
-			return
-		}
-	}
-	j.gaps = append(j.gaps, g)
-}
-
-// outcome counts what came out, and names what did not.
-func (j *job) outcome() media.Outcome {
-	if len(j.gaps) == 1 && j.plan.Samples > 0 && j.gaps[0].FramesLost == j.plan.Samples {
-		j.gaps[0].FrameIndex = media.WholeFragment
-	}
-	return media.Outcome{FramesDecoded: j.decoded, FramesConcealed: j.concealed, Gaps: j.gaps}
-}
-
-// named lists a few times for a message.
-func named(times []time.Time) string {
-	const most = 10
-	var text []string
-	for _, t := range times[:min(most, len(times))] {
-		text = append(text, t.UTC().Format(time.RFC3339Nano))
-	}
-	if n := len(times) - most; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(text, ", "), n)
-	}
-	return strings.Join(text, ", ")
 }

@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/asticode/go-astiav"
+	"github.com/kvsframes/kvsframes/decode/jpeg"
 )
 
 // plane is one plane of a picture, in memory of libav.
@@ -37,6 +38,31 @@ func part(p plane, x, y, w, h, size int) plane {
 	return p
 }
 
+// macroblocks returns row y of macroblocks of a 4:2:0 picture: 16 rows of luma and 8 of chroma, fewer at the bottom, none below it.
+func (p planes) macroblocks(y int) planes {
+	row := make(planes, len(p))
+	for i := range p {
+		side := jpeg.LumaRows
+		if i > 0 {
+			side /= 2
+		}
+		first := min(side*y, int(p[i].h))
+		row[i] = part(p[i], 0, first, int(p[i].w), min(int(p[i].h)-first, side), 1)
+	}
+	return row
+}
+
+// jpeg returns three planes as the JPEG encoder takes them.
+func (p planes) jpeg() (out [3]jpeg.Plane) {
+	for i := range out {
+		if p[i].h > 0 {
+			size := int(p[i].h-1)*int(p[i].stride) + int(p[i].w)
+			out[i] = jpeg.Plane{Data: unsafe.Slice((*byte)(p[i].data), size), Stride: int(p[i].stride)}
+		}
+	}
+	return out
+}
+
 // lines is every other line of p, from line first on.
 func lines(p plane, first int) plane {
 	h := (int(p.h) - first + 1) / 2
@@ -55,7 +81,7 @@ func interlaced(p plane, second bool) plane {
 	return p
 }
 
-// facts is what a frame or its track says about its picture, beyond size and colours.
+// facts is what a frame or its track states about its picture, beyond size and colours.
 type facts = C.kvsf_facts
 
 func (f frame) facts() facts {
@@ -64,8 +90,8 @@ func (f frame) facts() facts {
 	return out
 }
 
-// trackFacts returns what a track says: the shape of its pixels, how it is turned, what is
-// cropped. The zero value says nothing.
+// trackFacts returns what a track states: the shape of its pixels, how it is turned, what is
+// cropped. The zero value states nothing.
 func trackFacts(s *astiav.Stream) (facts, error) {
 	var out facts
 	c := astiav.AllocCodecContext(nil)

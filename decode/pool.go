@@ -87,13 +87,15 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 	return s, nil
 }
 
-// Plan decides which frames of f are wanted. It must be called for every
-// fragment of the stream, in order, from one goroutine at a time. The function that it returns
-// decodes them and must be called: on any goroutine, at the same time as others. It waits for a free worker,
-// which the fragments before it get first, calls
-// emit for each image in presentation order (by output where one frame serves several), on its own goroutine
-// and never after it has returned, and stops with emit's error or
-// the context's. What could not be decoded is in the outcome, and an error only if on_error is fail.
+// Plan decides which frames of f are wanted, and returns the work function that decodes them. It must be called for every
+// fragment of the stream, in order, from one goroutine at a time.
+//
+//   - The work function must be called once, on any goroutine, at the same time as others.
+//   - It waits for a free worker; earlier fragments of the stream get one first.
+//   - It may block until a later Plan (at most MaxLookahead fragments on) or End is called.
+//   - It calls emit for each image, in presentation order and by output where one frame serves several, on its own goroutine and
+//     never after it has returned. It stops with emit's error or the context's.
+//   - What could not be decoded is in the outcome; it is an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.Plan(f)
 	let := func() {} // go of the fragment's media
@@ -207,7 +209,7 @@ func (s *Stream) Sinks() []string {
 func (s *Stream) Lost() { s.planner.Lost() }
 
 // End tells the stream that no fragment follows. It must be called once, after the last call of
-// Plan: functions that Plan has returned may wait for it, and a decoder that goes on from
+// Plan: functions that Plan has returned may wait for it, and a decoder that continues from
 // fragment to fragment is freed. It returns a gap for each time that was asked for and
 // that no frame answers.
 func (s *Stream) End() []media.Gap {

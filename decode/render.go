@@ -15,7 +15,7 @@ const (
 	keptPictures = 16
 )
 
-// pictureKey tells the pictures apart that a worker draws into, by their use.
+// pictureKey identifies a picture that a worker draws into.
 type pictureKey struct {
 	use    string
 	w, h   int
@@ -26,7 +26,7 @@ type pictureKey struct {
 // to one worker and keeps what it needs while sizes stay equal.
 type renderer struct {
 	config Config
-	// track is what the container says of the frames that are rendered.
+	// track is what the container states about the frames that are rendered.
 	track facts
 	// fieldPictures reports whether a frame which libav calls interlaced is one field: H.265 codes each as a
 	// picture of its own (pic_struct of its timing SEI), and frames of two fields are not told apart.

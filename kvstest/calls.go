@@ -32,10 +32,10 @@ func (l *callLog) add(op, stream string, now time.Time) {
 	l.calls[key] = times
 }
 
-// Calls returns when an operation was called, "GetMedia" for example, on a stream: every
-// call with a valid signature for a stream that is there, whether it was then served
-// or refused, oldest first. The stream "" has the calls that name no stream, "*" is
-// all streams. Of the oldest calls of a very long run some may be forgotten.
+// Calls returns the times at which an operation, such as "GetMedia", was called on a stream,
+// oldest first: all calls with a valid signature for an existing stream, served or refused.
+// Stream "" has the calls that name no stream, "*" those of all streams. In a very long run
+// the oldest calls may be forgotten.
 func (s *Server) Calls(op, stream string) []time.Time {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()

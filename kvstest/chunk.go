@@ -23,29 +23,29 @@ const (
 	tagErrorCode      = tagPrefix + "ERROR_CODE"
 )
 
-// Chunk says what AppendChunk writes: one chunk of a GetMedia payload. Empty
-// fields are left out of it, so that odd chunks can be made too.
+// Chunk is one chunk of a GetMedia payload, for AppendChunk. What is empty is not
+// written, so that unusual chunks can be made too.
 type Chunk struct {
 	// FragmentNumber has 47 digits in real streams.
 	FragmentNumber string
 	// ProducerTime and ServerTime are written with millisecond precision; a
 	// zero time has no tag.
 	ProducerTime, ServerTime time.Time
-	// ErrorID and ErrorCode make an error chunk; ErrorID is left out when 0.
+	// ErrorID and ErrorCode make an error chunk; an ErrorID of 0 is not written.
 	ErrorID   int
 	ErrorCode string
 	// Tags are user tags before the cluster, TrailingTags the ones after it.
 	Tags, TrailingTags []media.Tag
-	// Tracks describe the tracks. RawTracks, a complete Tracks element, is
-	// written in their stead when it is not nil.
+	// Tracks describe the tracks. RawTracks, a complete Tracks element, replaces
+	// them unless it is nil.
 	Tracks    []media.Track
 	RawTracks []byte
 	// Timecode is the cluster's timecode; it is cut to milliseconds.
 	Timecode time.Duration
-	// Blocks are the cluster's blocks. A nil slice has no cluster, an empty one
-	// an empty cluster.
+	// Blocks are the cluster's blocks. With nil there is no cluster, with an empty
+	// slice an empty one.
 	Blocks []Block
-	// UnknownClusterSize leaves the size of the cluster open.
+	// UnknownClusterSize writes the cluster with an unknown size.
 	UnknownClusterSize bool
 	// ContinuationToken is written after the cluster, with MillisBehindNow (in
 	// milliseconds); without a token neither is.
@@ -67,7 +67,7 @@ type Block struct {
 	Data []byte
 }
 
-// AppendChunk appends a chunk as KVS lays it out: EBML header, Segment of unknown
+// AppendChunk appends a chunk to dst in the layout of KVS: EBML header, Segment of unknown
 // size, Info, Tracks, AWS's tags, one Cluster of SimpleBlocks, closing tags.
 func AppendChunk(dst []byte, c Chunk) []byte {
 	dst = appendHead(dst)

@@ -8,32 +8,32 @@ import (
 	"time"
 )
 
-// FaultKind names what a fault does.
+// FaultKind is what a fault does.
 type FaultKind string
 
 // The kinds of faults.
 const (
-	// FaultCut breaks the connection off after Bytes of the answer's body or after
-	// After; with Clean the answer ends there as if it were whole.
+	// FaultCut closes the connection after Bytes of the answer's body, or after the
+	// time After; with Clean the answer ends there as if it were whole.
 	FaultCut FaultKind = "cut"
-	// FaultStall stops sending after Bytes or After, for the time For, 0 being
-	// until the client goes. The connection stays open.
+	// FaultStall stops sending after Bytes or After, for the time For; 0 means until
+	// the client leaves. The connection stays open.
 	FaultStall FaultKind = "stall"
-	// FaultSlow sends no more than Rate bytes a second, and nothing before Delay.
+	// FaultSlow sends at most Rate bytes a second, and nothing before Delay.
 	FaultSlow FaultKind = "slow"
-	// FaultCorrupt inverts Length bytes from Bytes on; 0 is one byte.
+	// FaultCorrupt inverts Length bytes from Bytes on; 0 means one byte.
 	FaultCorrupt FaultKind = "corrupt"
-	// FaultIdle has a GetMedia session find no more fragments after Fragments: it
-	// ends cleanly after the time For; 0 is Options.IdleEnd.
+	// FaultIdle makes a GetMedia session find no more fragments after Fragments: it
+	// ends cleanly after the time For; 0 means Options.IdleEnd.
 	FaultIdle FaultKind = "idle"
 	// FaultTag sends a chunk with the error ID and Code in place of the fragment
 	// that follows the first Fragments of a GetMedia session, and ends the session;
-	// with Skip it goes on with the fragment after that one.
+	// with Skip the session continues with the fragment after that one.
 	FaultTag FaultKind = "tag"
-	// FaultMissing takes away the fragment with the number Fragment, or each with
-	// the probability P: GetMediaForFragmentList answers with an error chunk to the
-	// first Tries requests for it, 0 being all; ListFragments and GetMedia leave it out.
-	// With Code the call is refused as a whole, with that code.
+	// FaultMissing hides the fragment with the number Fragment, or each with the
+	// probability P. GetMediaForFragmentList answers the first Tries requests for it (0
+	// means all) with an error chunk; ListFragments and GetMedia omit it. With Code the
+	// whole call is refused, with that code.
 	FaultMissing FaultKind = "missing"
 	// FaultThrottle refuses with ClientLimitExceededException.
 	FaultThrottle FaultKind = "throttle"
@@ -42,36 +42,35 @@ const (
 	// FaultEndpoint refuses the data plane of the stream with
 	// InvalidEndpointException until GetDataEndpoint is called.
 	FaultEndpoint FaultKind = "endpoint"
-	// FaultMove moves the stream's data endpoint to another path of this server. The
-	// one before answers with InvalidEndpointException from then on.
+	// FaultMove moves the stream's data endpoint to another path of this server. From
+	// then on the old one answers with InvalidEndpointException.
 	FaultMove FaultKind = "move"
-	// FaultToken has the credentials of the call expire: it and every later one in
-	// scope that brings the same access key and security token is refused with Code,
-	// NotAuthorizedException or ExpiredTokenException; "" is the first.
+	// FaultToken expires the credentials of the call: it and all later calls in scope
+	// with the same access key and security token are refused with Code,
+	// NotAuthorizedException ("" means this one) or ExpiredTokenException.
 	FaultToken FaultKind = "token"
-	// FaultHTTP answers with Status, 0 being 500, and Code.
+	// FaultHTTP answers with Status, 0 means 500, and Code.
 	FaultHTTP FaultKind = "http"
-	// FaultXML answers as AWS's front door does where the host is wrong: HTTP 403
-	// and XML.
+	// FaultXML answers with HTTP 403 and XML, as AWS does when the host is wrong.
 	FaultXML FaultKind = "xml"
 )
 
-// Fault is something that goes wrong on purpose: what, where and when. The calls in its
-// scope, Stream and Op, are counted from the call of SetFaults on, those of each
-// stream by themselves; each random choice comes of Seed and the stream's name.
+// Fault is a failure on purpose. Stream and Op are its scope, and the calls in the scope are
+// counted, separately for each stream, from SetFaults on. Random choices depend only on Seed
+// and the stream's name.
 type Fault struct {
 	Kind FaultKind
-	// Label stands for the fault in the log and in Fired; "" means the kind.
+	// Label names the fault in the log and in Fired; "" means the kind.
 	Label string
 
 	// Stream is the name of a stream; "" and "*" are all.
 	Stream string
-	// Op is an operation, as "GetMedia"; "" is every one that the kind is made for,
-	// "*" every one that it can meet.
+	// Op is an operation such as "GetMedia"; "" is every one that the kind is made for,
+	// "*" every one that it can affect.
 	Op string
-	// Nth is the only call that is hit, counted from 1. Every hits every so many, P
-	// each with that probability. At most one of them is set; without
-	// any all calls are hit, though FaultEndpoint and FaultToken hit the first alone.
+	// At most one of these three is set. With Nth only that call is hit, counted from 1.
+	// With Every each such multiple is hit, with P each call with that probability. Without
+	// any of them all calls are hit, but FaultEndpoint and FaultToken hit only the first.
 	Nth, Every int
 	P          float64
 	// Count is how many calls of a stream are hit at most; 0 means no limit.
@@ -81,7 +80,7 @@ type Fault struct {
 	// Bytes is an offset in the body of the answer. With BytesMax it is drawn for
 	// each call, from Bytes up to BytesMax.
 	Bytes, BytesMax int64
-	// After is a time from the moment at which the call came in.
+	// After is a time since the call came in.
 	After time.Duration
 	// For is how long a stall or an idle time lasts.
 	For time.Duration
@@ -93,13 +92,13 @@ type Fault struct {
 	Rate int64
 	// Delay comes before the answer.
 	Delay time.Duration
-	// Fragments is how many fragments come first.
+	// Fragments is how many fragments are sent first.
 	Fragments int
-	// ID is the number of an error tag, Code the name of an error: the tag's, where
-	// "" is the name that belongs to ID, or the refusal's.
+	// ID is the number of an error tag. Code is the name of the error: of the tag, where
+	// "" means the name that belongs to ID, or of the refusal.
 	ID   int
 	Code string
-	// Skip goes on after the error tag.
+	// Skip continues after the error tag.
 	Skip bool
 	// Fragment is a fragment number; "" and "*" are all.
 	Fragment string

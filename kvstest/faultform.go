@@ -240,15 +240,13 @@ func getBytes(f Fault) string {
 	return unless(f.Bytes == 0, strconv.FormatInt(f.Bytes, 10))
 }
 
-// ParseFault reads a fault from its text: the kind, and behind a colon the keys that it
-// takes, with commas between them.
+// ParseFault reads a fault from text: the kind, a colon, and its keys, separated by commas.
 //
 //	cut:op=GetMedia,bytes=1-200000,every=2,seed=7
 //	throttle:stream=cam,count=3
 //	missing:p=0.1,tries=2
 //
-// FaultHelp says which kinds and keys there are. A key that is a switch may stand
-// without a value.
+// FaultHelp lists the kinds and keys. A key that is a switch needs no value.
 func ParseFault(text string) (Fault, error) {
 	f, err := parseFault(text)
 	if err == nil {
@@ -306,7 +304,7 @@ func (f Fault) String() string {
 	return string(f.Kind) + ":" + strings.Join(parts, ",")
 }
 
-// FaultHelp returns, in lines, what ParseFault reads: each kind with its keys, and what
+// FaultHelp describes what ParseFault reads, in lines: each kind with its keys, and what
 // the keys mean.
 func FaultHelp() string {
 	var b strings.Builder

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // faults are the faults of a server and what has become of them.
@@ -42,9 +44,9 @@ type scope struct {
 // maxFaultMemory caps what a fault remembers of credentials and of fragments.
 const maxFaultMemory = 100_000
 
-// SetFaults replaces the server's faults, at any time; their counts begin anew. Answers
-// that are under way keep the faults that they began with. Every fault must be valid,
-// or none is set.
+// SetFaults replaces the server's faults and starts all counts anew. It may be called at any
+// time; answers that are under way keep the faults that they began with. If a fault is not
+// valid, SetFaults returns an error and changes nothing.
 func (s *Server) SetFaults(all []Fault) error {
 	var problems []error
 	next := make([]*armed, 0, len(all))
@@ -69,7 +71,7 @@ func (s *Server) SetFaults(all []Fault) error {
 	return nil
 }
 
-// Fired returns how often the faults of each label have done something since SetFaults.
+// Fired returns how often the faults of each label took effect since SetFaults.
 func (s *Server) Fired() map[string]int {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -326,7 +328,7 @@ func (s *Server) refusesList(x *exchange, numbers []string) *apiError {
 
 // takes reports whether the fault takes a fragment away this time.
 func (a *armed) takes(x *exchange, number string) bool {
-	if a.Fragment != "" && a.Fragment != "*" && compareNumbers(a.Fragment, number) != 0 {
+	if a.Fragment != "" && a.Fragment != "*" && payload.CompareNumbers(a.Fragment, number) != 0 {
 		return false
 	}
 	if a.P != 0 && float64(hash64(strconv.FormatUint(a.Seed, 10), x.streamName(), number)) >= a.P*math.MaxUint64 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // maxFragmentList is how many fragments one call may ask for (API Reference,
@@ -70,12 +72,12 @@ func (st *stream) find(numbers []string, now, kept time.Time) []*chunk {
 	byNumber := make(map[string]*chunk, len(chunks))
 	for _, c := range chunks {
 		if c.stored() && !c.at.After(now) {
-			byNumber[plainNumber(c.number)] = c
+			byNumber[payload.PlainNumber(c.number)] = c
 		}
 	}
 	found := make([]*chunk, len(numbers))
 	for i, number := range numbers {
-		found[i] = byNumber[plainNumber(number)]
+		found[i] = byNumber[payload.PlainNumber(number)]
 	}
 	return found
 }
@@ -117,11 +119,11 @@ func (st *stream) has(numbers []string) []bool {
 	defer st.mu.Unlock()
 	known := make(map[string]bool, len(st.chunks))
 	for _, c := range st.chunks {
-		known[plainNumber(c.number)] = true
+		known[payload.PlainNumber(c.number)] = true
 	}
 	has := make([]bool, len(numbers))
 	for i, number := range numbers {
-		has[i] = known[plainNumber(number)]
+		has[i] = known[payload.PlainNumber(number)]
 	}
 	return has
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // fragmentSelector is a range on one of the clocks (API Reference, FragmentSelector).
@@ -129,7 +131,7 @@ func (l listed) compare(m listed) int {
 		}
 		return 1
 	}
-	return compareNumbers(l.chunk.number, m.chunk.number)
+	return payload.CompareNumbers(l.chunk.number, m.chunk.number)
 }
 
 // list returns the fragments of a page, and whether there are more behind them. now is

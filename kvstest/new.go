@@ -18,9 +18,8 @@ type TB interface {
 	Cleanup(f func())
 }
 
-// New starts a server without streams on a free port of 127.0.0.1. When the test ends the
-// server closes all connections and stops, before New's caller goes on with its other
-// cleanups. A server that cannot start fails the test.
+// New starts a server without streams on a free port of 127.0.0.1. A cleanup of the test closes
+// all connections and stops it. If the server cannot start, the test fails at once.
 func New(t TB, opts Options) *Server {
 	t.Helper()
 	s := NewServer(opts)
@@ -46,8 +45,8 @@ func (s *Server) URL() string {
 	return s.url
 }
 
-// Config returns a configuration for clients of the server: its URL, its credentials and
-// a region that it takes.
+// Config returns a configuration for clients of the server: its URL, the credentials and
+// the region that it expects.
 func (s *Server) Config() aws.Config {
 	credentials := aws.Credentials{AccessKeyID: s.opts.AccessKey, SecretAccessKey: s.opts.SecretKey, SessionToken: s.opts.SessionToken}
 	return aws.Config{

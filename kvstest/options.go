@@ -7,22 +7,22 @@ import (
 	"github.com/kvsframes/kvsframes/internal/logging"
 )
 
-// Pace says when the chunks of a recording come into being.
+// Pace determines when the chunks of a recording appear in its stream.
 type Pace int
 
 const (
-	// PaceMax has every chunk there from the start; a session that has sent the
-	// last one ends at once.
+	// PaceMax has every chunk in the stream from the start. A session ends after the
+	// last one.
 	PaceMax Pace = iota
-	// PaceRealtime plays a recording once, from the moment that it was added,
-	// as fast as its producer clock runs. A session that has waited for the next
-	// chunk for Options.IdleEnd ends.
+	// PaceRealtime plays a recording once, in real time by its producer clock,
+	// starting when it is added. A session ends when it has waited for the next
+	// chunk for Options.IdleEnd.
 	PaceRealtime
 )
 
 // Defaults of Options.
 const (
-	// DefaultKey is the default of both halves of the credentials.
+	// DefaultKey is the default access key and secret key.
 	DefaultKey = "test"
 	// DefaultIdleEnd is the wait for a fragment after which GetMedia ends a
 	// response (API Reference, GetMedia).
@@ -39,33 +39,32 @@ type Options struct {
 	// AccessKey and SecretKey are the credentials that requests must be signed
 	// with; "" means DefaultKey.
 	AccessKey, SecretKey string
-	// SessionToken is the security token that requests must carry; "" lets
-	// requests with any token pass, and without one.
+	// SessionToken is the security token that requests must have; "" accepts any
+	// token, and none.
 	SessionToken string
-	// Region is the region that requests must be signed for; "" lets any pass.
+	// Region is the region that requests must be signed for; "" accepts any.
 	Region string
-	// Pace says when chunks come into being.
+	// Pace determines when chunks appear.
 	Pace Pace
-	// IdleEnd is how long a session waits for a chunk before it ends, where one may
-	// still come: with PaceRealtime, and on a stream that PutMedia feeds. It is also
-	// the silence after which PutMedia sends an IDLE acknowledgement. 0 means
-	// DefaultIdleEnd.
+	// IdleEnd is how long a session waits for the next chunk before it ends, with
+	// PaceRealtime and on streams that PutMedia feeds. It is also the silence after
+	// which PutMedia sends an IDLE acknowledgement. 0 means DefaultIdleEnd.
 	IdleEnd time.Duration
 	// Epoch is the producer time of timecode zero of plain MKV files; zero means
 	// DefaultEpoch.
 	Epoch time.Time
-	// MaxRecording is the largest recording that AddRecording takes, in bytes, and the
-	// most that is kept of what PutMedia brings to one stream; 0 means
-	// DefaultMaxRecording. AddFile has no limit.
+	// MaxRecording limits what AddRecording accepts, and how much of what PutMedia
+	// brings to one stream is kept, in bytes; 0 means DefaultMaxRecording. AddFile has no
+	// limit.
 	MaxRecording int64
-	// Quotas are the limits of the service that are kept.
+	// Quotas are the limits of the service that apply.
 	Quotas Quotas
 	// Link is the network that lies between the server and each client.
 	Link Link
 	// Log receives one line per request; nil discards them.
 	Log *slog.Logger
-	// Now is the clock that signatures are held against, that server times are read
-	// from and by which retention ends; nil means time.Now.
+	// Now is the service's clock: for signatures, server times and retention; nil means
+	// time.Now.
 	Now func() time.Time
 }
 
@@ -94,8 +93,8 @@ func (o Options) withDefaults() Options {
 }
 
 // Quotas are limits of the service (Developer Guide, Quotas), each for one stream. The
-// limits of calls and of connections are kept unless they are switched off by a
-// negative number; the other ones are kept when they are set.
+// limits of calls and of connections apply by default; a negative number switches them
+// off. The others apply if they are set.
 type Quotas struct {
 	// GetMediaCalls and PutMediaCalls are calls a second; 0 means 5.
 	GetMediaCalls, PutMediaCalls int
@@ -136,10 +135,10 @@ func (q Quotas) withDefaults() Quotas {
 	return q
 }
 
-// Link is a network with a width and a length.
+// Link is a network with limited bandwidth and a latency.
 type Link struct {
 	// BytesPerSecond is how fast one answer goes out at most; 0 means no limit.
 	BytesPerSecond int64
-	// Latency is what lies between a request and the first byte of its answer.
+	// Latency is the time from a request to the first byte of its answer.
 	Latency time.Duration
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // The headers of PutMedia (API Reference, PutMedia).
@@ -246,12 +247,12 @@ func (st *stream) nextNumber(now time.Time) string {
 	last := st.lastNumber
 	if last == "" { // the numbers of a recording come before those of its producer
 		for _, c := range st.chunks {
-			if compareNumbers(c.number, last) > 0 {
+			if payload.CompareNumbers(c.number, last) > 0 {
 				last = c.number
 			}
 		}
 	}
-	if compareNumbers(number, last) <= 0 {
+	if payload.CompareNumbers(number, last) <= 0 {
 		n, _ := new(big.Int).SetString(last, 10) // the forms let digits pass alone
 		number = n.Add(n, big.NewInt(1)).String()
 	}

@@ -14,10 +14,10 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// AddFile adds a stream that serves the file at path (see AddRecording), but holds none of
-// it in memory: a GetMedia payload is read from the file when it is sent, and sessions break
-// once that has changed; the chunks that are made of any other recording are kept in a
-// temporary file without a name.
+// AddFile adds a stream that serves the file at path, as AddRecording does, but without holding
+// it in memory. A GetMedia payload is read from the file when it is sent; sessions break if
+// the file has changed by then. The chunks made from any other recording are kept in a
+// temporary file.
 func (s *Server) AddFile(name, path string) error {
 	if err := s.addFile(name, path); err != nil {
 		return fmt.Errorf("add stream %s: %w", name, err)
@@ -51,12 +51,11 @@ func (s *Server) addFile(name, path string) error {
 	return nil
 }
 
-// AddRecording adds a stream that serves what r holds. A saved GetMedia payload is
-// served byte for byte as it is, cut at chunk boundaries alone; a last chunk that
-// is cut short is served so, and the connection closed after it. A plain MKV file
-// becomes a stream with one chunk for each fragment that payload.Splitter makes of
-// it. So does a recording that is damaged, or merged under one header, as far as it can be read.
-// The whole recording is held in memory. A name that is taken is an error.
+// AddRecording adds a stream that serves the recording that r holds. A saved GetMedia payload
+// is served byte for byte. If its last chunk is cut short, the connection is closed after it.
+// A plain MKV file becomes a stream with one chunk for each fragment that payload.Splitter
+// makes of it. So does, as far as it can be read, a recording that is damaged, or merged
+// under one header. The whole recording is held in memory. It is an error if the name is taken.
 func (s *Server) AddRecording(name string, r io.Reader) error {
 	if err := s.addStream(name, r); err != nil {
 		return fmt.Errorf("add stream %s: %w", name, err)

@@ -1,11 +1,11 @@
 package kvstest
 
 import (
-	"cmp"
 	"encoding/json"
 	"math"
-	"strings"
 	"time"
+
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // startSelector says where a session starts (API Reference, StartSelector).
@@ -121,7 +121,7 @@ func (sel *startSelector) time() time.Time {
 // after returns the place of the first chunk whose number is greater.
 func after(chunks []*chunk, number string) int {
 	for i, c := range chunks {
-		if c.number != "" && compareNumbers(c.number, number) > 0 {
+		if c.number != "" && payload.CompareNumbers(c.number, number) > 0 {
 			return i
 		}
 	}
@@ -163,13 +163,4 @@ func containing(chunks []*chunk, t time.Time, clock func(*chunk) time.Time) int 
 		return found
 	}
 	return next
-}
-
-// plainNumber returns a decimal number without leading zeros.
-func plainNumber(number string) string { return strings.TrimLeft(number, "0") }
-
-// compareNumbers compares two decimal numbers of any length.
-func compareNumbers(a, b string) int {
-	a, b = plainNumber(a), plainNumber(b)
-	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }

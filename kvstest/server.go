@@ -12,11 +12,11 @@
 //	client := kinesisvideo.NewFromConfig(server.Config())
 //
 // It serves GetDataEndpoint, CreateStream, DescribeStream, ListStreams, GetMedia,
-// PutMedia, ListFragments and GetMediaForFragmentList, within the service's quotas
-// (Quotas), over a network as narrow and long as one likes (Link), and with the
-// faults that one asks for (SetFaults). Calls lists the calls that came.
+// PutMedia, ListFragments and GetMediaForFragmentList. It keeps the service's quotas
+// (Quotas), can simulate a slow network (Link), and fails on purpose where SetFaults asks
+// for it. Calls lists the calls that came.
 //
-// Where the API Reference is silent, a comment at the place states what the server does:
+// Where the API Reference leaves something open, a comment states what the server does:
 // look for "AWS does not say".
 package kvstest
 
@@ -51,7 +51,7 @@ type Server struct {
 	streams map[string]*stream
 }
 
-// NewServer returns a server without streams, which Start starts.
+// NewServer returns a server without streams. Start starts it; in tests, New does both.
 func NewServer(opts Options) *Server {
 	opts = opts.withDefaults()
 	s := &Server{
@@ -70,7 +70,7 @@ func NewServer(opts Options) *Server {
 	return s
 }
 
-// Handler returns the server as an http.Handler, for use with httptest.
+// Handler returns the server as an http.Handler, for a server or a network of your own.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 // Active returns the number of requests that are being served.
@@ -78,8 +78,8 @@ func (s *Server) Active() int { return int(s.active.Load()) }
 
 // Start listens on addr ("" means a free port of 127.0.0.1) and serves until ctx
 // is done; it then closes every connection. url is the endpoint's base URL. wait
-// blocks until every handler and every connection is gone, and returns what
-// ended the server, nil when that was ctx. The caller must call wait.
+// blocks until all handlers have returned and all connections are closed. Its error is
+// what ended the server, nil if that was ctx. The caller must call wait.
 func (s *Server) Start(ctx context.Context, addr string) (url string, wait func() error, err error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
@@ -131,7 +131,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.active.Add(-1)
 	id := newRequestID()
 	w.Header().Set("x-amzn-RequestId", id)
-	// Clients put their clocks right by it when a signature is refused.
+	// Clients correct their clocks by it when a signature is refused.
 	w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
 	log := s.opts.Log.With("operation", r.URL.Path, "request_id", id)
 
@@ -145,7 +145,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		log.Info("request ended early")
 	case err != nil:
 		log.Info("request cut short", "error", err)
-		// The client must not take what it got for a whole answer.
+		// The client must notice that the answer is not whole.
 		panic(http.ErrAbortHandler)
 	default:
 		log.Info("request served")

@@ -24,8 +24,8 @@ const (
 // (Developer Guide, Quotas).
 const maxSessions = 3
 
-// RecordingRetention is the retention of the streams that recordings make, until
-// SetRetention changes it: ten years, the most that KVS takes.
+// RecordingRetention is the retention of streams made from recordings, until SetRetention
+// changes it: ten years, the longest that KVS accepts.
 const RecordingRetention = 87_600 * time.Hour
 
 // Without retention a stream holds what lies in a buffer of the host: 5 min or 200 MB of
@@ -143,8 +143,8 @@ func (s *Server) register(st *stream) error {
 	return nil
 }
 
-// CreateStream adds a stream without media, which PutMedia feeds. A retention of 0 keeps
-// no archive. A name that is taken is an error.
+// CreateStream adds a stream without media, for producers to feed with PutMedia. With a
+// retention of 0 it has no archive. It is an error if the name is taken.
 func (s *Server) CreateStream(name string, retention time.Duration) error {
 	if !streamNameForm.valid(name) {
 		return fmt.Errorf("create stream %s: the name must be %s", name, streamNameForm.text)
@@ -165,9 +165,8 @@ func (s *Server) createStream(name string, retention time.Duration, about stream
 	return st, s.register(st)
 }
 
-// SetRetention changes how long a stream keeps its fragments, from the moment at which
-// each came into being. Without retention there is no archive, and GetMedia reads
-// what came within the last 5 min.
+// SetRetention changes how long a stream keeps each fragment after it has appeared. With 0
+// there is no archive, and GetMedia reads the last 5 min.
 func (s *Server) SetRetention(name string, retention time.Duration) error {
 	st := s.lookup(name)
 	if st == nil {
@@ -182,7 +181,7 @@ func (s *Server) SetRetention(name string, retention time.Duration) error {
 	return nil
 }
 
-// StreamARN returns the ARN of a stream, "" when there is none of that name.
+// StreamARN returns the ARN of a stream, "" if there is no such stream.
 func (s *Server) StreamARN(name string) string {
 	if st := s.lookup(name); st != nil {
 		return st.arn

@@ -295,7 +295,7 @@ func (l *Live) accept(f *media.Fragment) {
 	l.reach.Back()
 }
 
-// stamp writes a time for people, to the millisecond.
+// stamp formats a time for log messages, to the millisecond.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // advance makes a fragment the last one that was returned or given up.

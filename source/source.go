@@ -3,7 +3,8 @@
 //
 // Most programs open a stream with kvs.Open (package source/kvs), or files with OpenFiles:
 //
-//	inputs, err := source.OpenFiles(source.Config{Paths: []string{"*.mkv"}}, os.Stdin, nil)
+//	files := source.FileConfig{Paths: []string{"*.mkv"}}
+//	inputs, err := source.OpenFiles(source.Config{Origin: files}, os.Stdin, nil)
 //	...
 //	src, err := inputs[0].Open(ctx)
 //

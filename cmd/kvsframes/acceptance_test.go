@@ -110,11 +110,11 @@ func replay(t *testing.T, path string, want replayed) {
 // serve starts an emulator with one stream.
 func serve(t *testing.T, o kvstest.Options, name string, payload []byte) (url string) {
 	t.Helper()
-	e := kvstest.NewServer(o)
+	e := kvstest.New(t, o)
 	if err := e.AddRecording(name, bytes.NewReader(payload)); err != nil {
 		t.Fatal(err)
 	}
-	return listen(t, e)
+	return e.URL()
 }
 
 // runRaw runs the program over the stream cam, every frame as yuv420p.

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
 	"os"
 	"testing"
-
-	"github.com/kvsframes/kvsframes/kvstest"
 )
 
 // awsEnvironment gives the process the emulator's credentials.
@@ -18,22 +15,4 @@ func awsEnvironment(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-}
-
-// listen has the emulator serve until the test ends.
-func listen(t *testing.T, e *kvstest.Server) (url string) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	url, wait, err := e.Start(ctx, "")
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		if err := wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	return url
 }

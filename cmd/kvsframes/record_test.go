@@ -19,7 +19,7 @@ import (
 func faulty(t *testing.T, saved []byte, faults ...string) (url string) {
 	t.Helper()
 	awsEnvironment(t)
-	e := kvstest.NewServer(kvstest.Options{Quotas: kvstest.Quotas{GetMediaCalls: -1}})
+	e := kvstest.New(t, kvstest.Options{Quotas: kvstest.Quotas{GetMediaCalls: -1}})
 	if err := e.AddRecording("cam", bytes.NewReader(saved)); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func faulty(t *testing.T, saved []byte, faults ...string) (url string) {
 	if err := e.SetFaults(all); err != nil {
 		t.Fatal(err)
 	}
-	return listen(t, e)
+	return e.URL()
 }
 
 // chunksOf returns the chunks of a payload.

@@ -23,13 +23,13 @@ import (
 func emulator(t *testing.T, pace kvstest.Pace, recordings map[string][]byte) (url string) {
 	t.Helper()
 	awsEnvironment(t)
-	server := kvstest.NewServer(kvstest.Options{Pace: pace, Quotas: kvstest.Quotas{GetMediaCalls: -1}})
+	server := kvstest.New(t, kvstest.Options{Pace: pace, Quotas: kvstest.Quotas{GetMediaCalls: -1}})
 	for name, data := range recordings {
 		if err := server.AddRecording(name, bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return listen(t, server)
+	return server.URL()
 }
 
 func read(t *testing.T, path string) []byte {

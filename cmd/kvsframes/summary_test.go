@@ -324,7 +324,7 @@ func TestTheSummaryIsKeptUpToDate(t *testing.T) {
 		t.Errorf("at its start the summary is %+v", s)
 	}
 	later := run.Summary()
-	later.Streams = map[string]pipeline.Summary{"cam": {Status: pipeline.StatusRunning}}
+	later.Streams = map[string]pipeline.Summary{"cam": pipeline.NewAccount("thumbs").Summary()}
 	finished, ticks, gone := make(chan struct{}), make(chan time.Time), make(chan struct{})
 	go func() {
 		defer close(gone)

@@ -24,7 +24,7 @@ type Belief uint8
 const (
 	// Believable: the content is what the type promises.
 	Believable Belief = iota
-	// Opaque: nothing is known of the content: it is of an extension, reserved, or private.
+	// Opaque: the content cannot be judged; it is of an extension, reserved, or private.
 	Opaque
 	// Unbelievable: the content is something else, such as that of a slice whose header was damaged.
 	Unbelievable
@@ -102,7 +102,7 @@ func believableAVCSet(nal []byte) bool {
 			s.OrderType <= 2 && max(s.frameNumBits, s.OrderBits) <= mostCountBits
 	}
 	const mostPPS, mostSPS, mostActive = 256, 32, 32
-	id, p, _ := ParseAVCPPS(nal)
+	id, p, _ := parseAVCPPS(nal)
 	if runsOfZeros(nal) {
 		return false
 	}
@@ -122,7 +122,7 @@ func believableHEVCSet(nal []byte) bool {
 		return id < most && s.size.sane() && payload[spaceAt]>>6 == 0 && s.OrderBits <= mostCountBits && s.blocksFit()
 	}
 	const mostPPS, mostSPS, mostActive = 64, 16, 16
-	id, p, _ := ParseHEVCPPS(nal)
+	id, p, _ := parseHEVCPPS(nal)
 	if runsOfZeros(nal) {
 		return false
 	}

@@ -19,7 +19,8 @@ func LengthSize(codecID string, p []byte) int {
 	return 0
 }
 
-// CodecDataUnits returns the NAL units of codec data, which are parameter sets in the main, whatever its form. They are parts of p.
+// CodecDataUnits returns the NAL units in codec data p (avcC, hvcC or a byte stream), most of them parameter sets. They are slices
+// of p.
 func CodecDataUnits(codecID string, p []byte) [][]byte {
 	var sets [][]byte
 	if LengthSize(codecID, p) == 0 {

@@ -1,23 +1,23 @@
 package h26x
 
-// Field is what tells the two fields of a frame (ITU-T H.264, 7.4.1.2.4).
+// Field is what distinguishes the two fields of a frame (ITU-T H.264, 7.4.1.2.4).
 type Field struct {
 	Bottom   bool
 	FrameNum uint32
 }
 
-// FieldReader reads from the slices of H.264 which field of a frame they belong to. It is told of the parameter sets that
-// these refer to.
+// FieldReader reads from the slices of H.264 which field of a frame they belong to. It needs the parameter sets that
+// these refer to (see ReadSet).
 type FieldReader struct {
 	sps map[uint32]AVCSPS
-	pps map[uint32]AVCPPS
+	pps map[uint32]avcPPS
 	// some reports whether one of the sequences has pictures of fields.
 	some bool
 }
 
 // NewFieldReader returns a reader that knows of no parameter sets.
 func NewFieldReader() *FieldReader {
-	return &FieldReader{sps: map[uint32]AVCSPS{}, pps: map[uint32]AVCPPS{}}
+	return &FieldReader{sps: map[uint32]AVCSPS{}, pps: map[uint32]avcPPS{}}
 }
 
 // ReadSet reads a parameter set; other NAL units are passed over.
@@ -28,12 +28,12 @@ func (r *FieldReader) ReadSet(nal []byte) {
 		r.sps[id] = s
 		r.some = r.some || !s.FramesOnly && s.frameNumBits > 0
 	case AVCTypePPS:
-		id, p, _ := ParseAVCPPS(nal)
+		id, p, _ := parseAVCPPS(nal)
 		r.pps[id] = p
 	}
 }
 
-// FieldOf returns what a slice says of its field, nil if it is not of a field (ITU-T H.264, 7.3.3).
+// FieldOf returns the field that a slice belongs to, nil if its picture is a whole frame (ITU-T H.264, 7.3.3).
 func (r *FieldReader) FieldOf(nal []byte) *Field {
 	if !r.some {
 		return nil

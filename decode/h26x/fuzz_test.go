@@ -10,8 +10,15 @@ import (
 func seedUnits(f *testing.F) {
 	for _, nal := range [][]byte{
 		avcSet(40, 5, 120, 68), hevcSet(120, 6, 1920, 1088),
-		{0x68, 0xce, 0x38, 0x80}, {0x67, 77}, {0x42, 1}, {0x44, 1, 0xc1, 0x72, 0xb4, 0x62, 0x40},
-		{0x06, 6, 1, 0xc4, 0x80}, {0x65, 0x88, 0x84, 0}, {0x41, 0x9a, 0}, {0x26, 1, 0xaf}, {0},
+		{0x68, 0xce, 0x38, 0x80},
+		{0x67, 77},
+		{0x42, 1},
+		{0x44, 1, 0xc1, 0x72, 0xb4, 0x62, 0x40},
+		{0x06, 6, 1, 0xc4, 0x80},
+		{0x65, 0x88, 0x84, 0},
+		{0x41, 0x9a, 0},
+		{0x26, 1, 0xaf},
+		{0},
 	} {
 		f.Add(nal)
 	}
@@ -52,8 +59,8 @@ func FuzzParameterSets(f *testing.F) {
 		if _, s, ok := ParseAVCSPS(nal); ok && (s.References > 16 || s.frameNumBits > 16) {
 			t.Errorf("%+v is taken for a set", s)
 		}
-		ParseAVCPPS(nal)
-		ParseHEVCPPS(nal)
+		parseAVCPPS(nal)
+		parseHEVCPPS(nal)
 		id, s, ok := ParseHEVCSPS(nal)
 		if !ok {
 			return

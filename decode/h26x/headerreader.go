@@ -1,19 +1,19 @@
 package h26x
 
-// HeaderReader reads slice headers. It is told of the parameter sets that these refer to.
+// HeaderReader reads slice headers. It needs the parameter sets that these refer to (see ReadSet).
 type HeaderReader struct {
 	codec   string
 	sps     map[uint32]AVCSPS
-	pps     map[uint32]AVCPPS
+	pps     map[uint32]avcPPS
 	hevcSPS map[uint32]*HEVCSPS
-	hevcPPS map[uint32]*HEVCPPS
+	hevcPPS map[uint32]*hevcPPS
 }
 
 // NewHeaderReader returns a reader of slice headers that refer to parameter sets among the NAL units in sets.
 func NewHeaderReader(codec string, sets ...[]byte) *HeaderReader {
 	h := &HeaderReader{
-		codec: codec, sps: map[uint32]AVCSPS{}, pps: map[uint32]AVCPPS{},
-		hevcSPS: map[uint32]*HEVCSPS{}, hevcPPS: map[uint32]*HEVCPPS{},
+		codec: codec, sps: map[uint32]AVCSPS{}, pps: map[uint32]avcPPS{},
+		hevcSPS: map[uint32]*HEVCSPS{}, hevcPPS: map[uint32]*hevcPPS{},
 	}
 	for _, nal := range sets {
 		h.ReadSet(nal)
@@ -30,7 +30,7 @@ func (r *HeaderReader) ReadSet(nal []byte) {
 				r.hevcSPS[id] = &s
 			}
 		case HEVCTypePPS:
-			if id, p, ok := ParseHEVCPPS(nal); ok {
+			if id, p, ok := parseHEVCPPS(nal); ok {
 				r.hevcPPS[id] = &p
 			}
 		}
@@ -42,7 +42,7 @@ func (r *HeaderReader) ReadSet(nal []byte) {
 			r.sps[id] = s
 		}
 	case AVCTypePPS:
-		if id, p, ok := ParseAVCPPS(nal); ok {
+		if id, p, ok := parseAVCPPS(nal); ok {
 			r.pps[id] = p
 		}
 	}

@@ -6,29 +6,29 @@ import (
 	"slices"
 )
 
-// HEVCSPS is what is read of a sequence parameter set (ITU-T H.265, 7.3.2.2).
+// HEVCSPS holds the parts of a sequence parameter set of H.265 that matter before decoding (ITU-T H.265, 7.3.2.2).
 type HEVCSPS struct {
-	size   pictureSize // nothing where the set cannot be read
+	size   pictureSize // the zero value if the set cannot be read
 	level  uint32      // general_level_idc: 30 times the level's number
 	planes bool        // separate_colour_plane_flag
-	// CtbBits is log2 of the size of a coding tree block, leastBits that of the smallest coding block.
-	CtbBits, leastBits int
+	// CTBBits is the binary logarithm of the side of a coding tree block, leastBits that of the smallest coding block.
+	CTBBits, leastBits int
 	// OrderBits is the size in bits of slice_pic_order_cnt_lsb.
 	OrderBits int
 	// pictures is the most that the decoded picture buffer holds, the current one included.
 	pictures uint32
-	// sao and motion: slice headers have flags for sample adaptive offset and for temporal prediction
+	// sao and motion report whether slice headers have flags for sample adaptive offset and for temporal prediction
 	// of motion vectors.
 	sao, motion bool
 	shortTerm   []HEVCRefSet
-	// longTermRefs: slice headers may name long-term references; longTerm are those that they
+	// longTermRefs reports whether slice headers may name long-term references; longTerm are those that they
 	// name by a number.
 	longTermRefs bool
 	longTerm     []HEVCLongRef
 }
 
-// HEVCPPS is what is read of a picture parameter set (ITU-T H.265, 7.3.2.3).
-type HEVCPPS struct {
+// hevcPPS holds the parts of a picture parameter set that slice headers depend on (ITU-T H.265, 7.3.2.3).
+type hevcPPS struct {
 	sps uint32
 	// active are the default sizes of the reference lists.
 	active [2]uint32
@@ -37,24 +37,25 @@ type HEVCPPS struct {
 
 	dependent, output, chromaOffsets, chromaOffsetLists, entryPoints, acrossSlices bool
 	deblockingOverride, deblockingOff, lists, extension                            bool
-	// goesOn: where the set should end, something else goes on, so it is none.
+	// goesOn reports whether more data follows where the set should end, so that it cannot be one.
 	goesOn bool
 }
 
-// HEVCRef is a short-term reference: the difference between its picture order count and that of
-// the picture which names it. used tells that the picture itself may refer to it, not only later ones.
+// HEVCRef is a short-term reference. Delta is its picture order count less that of the picture which names it. Used reports
+// whether that picture itself may refer to it, and not only later ones.
 type HEVCRef struct {
 	Delta int32
 	Used  bool
 }
 
-// HEVCRefSet are short-term references: those shown before the picture, then those shown after it, each
+// HEVCRefSet is a set of short-term references: those shown before the picture and those shown after it, each
 // from the nearest to the farthest (7.4.8).
 type HEVCRefSet struct{ Before, After []HEVCRef }
 
 func (s HEVCRefSet) len() int { return len(s.Before) + len(s.After) }
 
-// HEVCLongRef is a long-term reference: its picture order count, or the low bits of it if whole is not set.
+// HEVCLongRef is a long-term reference. Order holds the low bits of its picture order count or, with Whole, all of it, less that
+// of the picture which names it. Used reports whether that picture itself may refer to it.
 type HEVCLongRef struct {
 	Order       int32
 	Whole, Used bool
@@ -69,7 +70,7 @@ const (
 	hevcLevelAt      = 12 // where general_level_idc stands in a sequence parameter set
 )
 
-// ParseHEVCSPS returns ok only for a set whose slice headers can be read.
+// ParseHEVCSPS reads a sequence parameter set and its id. ok reports whether the slice headers that refer to it can be read.
 func ParseHEVCSPS(nal []byte) (id uint32, s HEVCSPS, ok bool) {
 	if len(nal) < HEVCHeaderSize {
 		return 0, s, false
@@ -104,7 +105,7 @@ func ParseHEVCSPS(nal []byte) (id uint32, s HEVCSPS, ok bool) {
 		s.size = pictureSize{}
 	}
 	s.leastBits = int(b.UE()) + 3
-	s.CtbBits = s.leastBits + int(b.UE())
+	s.CTBBits = s.leastBits + int(b.UE())
 	for range 4 { // sizes and depths of transforms
 		b.UE()
 	}
@@ -121,14 +122,14 @@ func ParseHEVCSPS(nal []byte) (id uint32, s HEVCSPS, ok bool) {
 	}
 	ok = b.hevcSets(&s)
 	s.motion = b.Bit() == 1
-	return id, s, ok && !b.short && !s.planes && s.size.chroma <= 3 && s.CtbBits <= hevcMaxCTBBits && s.size.sane()
+	return id, s, ok && !b.short && !s.planes && s.size.chroma <= 3 && s.CTBBits <= hevcMaxCTBBits && s.size.sane()
 }
 
 // blocksFit reports whether the sizes of blocks are such as there are, and the picture is a number of them (ITU-T H.265,
 // 7.4.3.2.1).
 func (s *HEVCSPS) blocksFit() bool {
 	rest := uint32(1)<<s.leastBits - 1
-	return s.CtbBits <= hevcMaxCTBBits && s.leastBits <= s.CtbBits && s.size.width&rest == 0 && s.size.height&rest == 0
+	return s.CTBBits <= hevcMaxCTBBits && s.leastBits <= s.CTBBits && s.size.width&rest == 0 && s.size.height&rest == 0
 }
 
 // hevcSets reads the reference picture sets that slice headers name by a number.
@@ -157,8 +158,8 @@ func (b *BitReader) hevcSets(s *HEVCSPS) bool {
 	return true
 }
 
-// hevcSet reads a short-term reference picture set, which may be told by its difference from one
-// of those before it (7.3.7). A slice header says from which.
+// hevcSet reads a short-term reference picture set, which may be coded as the difference from one
+// of those before it (7.3.7). A slice header names which.
 func (b *BitReader) hevcSet(sets []HEVCRefSet, slice bool) (set HEVCRefSet, ok bool) {
 	if len(sets) > 0 && b.Bit() == 1 {
 		back := uint32(1)
@@ -189,7 +190,7 @@ func (b *BitReader) hevcDeltas(n int, sign int32) []HEVCRef {
 	return refs
 }
 
-// hevcPredicted reads a set that is told by its difference from another (7.4.8).
+// hevcPredicted reads a set that is coded as the difference from another (7.4.8).
 func (b *BitReader) hevcPredicted(from HEVCRefSet) (set HEVCRefSet) {
 	negative := b.Bit() == 1
 	delta := int32(b.bits16()) + 1
@@ -242,8 +243,8 @@ func (b *BitReader) hevcScalingLists() {
 	}
 }
 
-// ParseHEVCPPS returns ok only for a set whose slice headers can be read.
-func ParseHEVCPPS(nal []byte) (id uint32, p HEVCPPS, ok bool) {
+// parseHEVCPPS reads a picture parameter set and its id. ok reports whether the slice headers that refer to it can be read.
+func parseHEVCPPS(nal []byte) (id uint32, p hevcPPS, ok bool) {
 	if len(nal) < HEVCHeaderSize {
 		return 0, p, false
 	}

@@ -5,21 +5,25 @@ import (
 	"slices"
 )
 
-// HEVCSliceHeader is what is read of the header of a slice segment (ITU-T H.265, 7.3.6.1).
+// HEVCSliceHeader holds the parts of the header of a slice segment of H.265 that tell its references (ITU-T H.265, 7.3.6.1).
 type HEVCSliceHeader struct {
+	// SPS is the sequence parameter set in force.
 	SPS *HEVCSPS
-	pps *HEVCPPS
+	pps *hevcPPS
 
-	Unit     byte // nal_unit_type
+	// Unit is the nal_unit_type, First whether the segment is the first of its picture.
+	Unit     byte
 	temporal byte // TemporalId
-	First    bool // of its picture
-	// Dependent: the segment goes on with the header of the one before it, and nothing below is there.
+	First    bool
+	// Dependent reports whether the segment shares the header of the one before it: then the fields below are not set.
 	Dependent bool
 	kind      uint32 // slice_type
-	OrderLSB  int32
-	Set       HEVCRefSet
-	LongTerm  []HEVCLongRef
-	// Lists are the entries of the reference lists, as places in the pictures that the slice may
+	// OrderLSB holds the low bits of the picture order count.
+	OrderLSB int32
+	// Set and LongTerm are the pictures that stay references.
+	Set      HEVCRefSet
+	LongTerm []HEVCLongRef
+	// Lists are the entries of both reference lists, as indexes of the pictures that the slice may
 	// refer to.
 	Lists [2][]uint32
 
@@ -29,9 +33,9 @@ type HEVCSliceHeader struct {
 
 // Kinds of slices (ITU-T H.265, table 7-7), which are not those of H.264.
 const (
-	HEVCSliceB = 0
-	HEVCSliceP = 1
-	HEVCSliceI = 2
+	hevcSliceB = 0
+	hevcSliceP = 1
+	hevcSliceI = 2
 )
 
 // IRAP reports whether the slice is of an intra random access point.
@@ -64,7 +68,7 @@ const (
 	hevcTypeFirstReserved = 10
 )
 
-// HEVCSlice reads the header of a slice segment as far as its references go; b is left where they end.
+// HEVCSlice reads the header of a slice segment of H.265 up to the end of its references, which is where b stands.
 func (r *HeaderReader) HEVCSlice(nal []byte) (h HEVCSliceHeader, b BitReader, ok bool) {
 	if len(nal) < HEVCHeaderSize || nal[0]&1 != 0 || nal[1]>>3 != 0 || nal[1]&7 == 0 { // another layer
 		return h, b, false
@@ -96,15 +100,15 @@ func (r *HeaderReader) HEVCSlice(nal []byte) (h HEVCSliceHeader, b BitReader, ok
 	if h.pps.output {
 		b.Bit()
 	}
-	ok = h.kind <= HEVCSliceI && (h.IDR() || h.references(&b))
+	ok = h.kind <= hevcSliceI && (h.IDR() || h.references(&b))
 	h.refsEnd = b.at
 	known := h.Unit < hevcTypeFirstReserved || h.Unit >= HEVCTypeFirstIRAP && h.Unit <= HEVCTypeCRA
-	return h, b, ok && known && !b.short && (h.kind == HEVCSliceI || h.readLists(&b))
+	return h, b, ok && known && !b.short && (h.kind == hevcSliceI || h.readLists(&b))
 }
 
 // addressBits is the size of a slice segment's address.
 func (s *HEVCSPS) addressBits() int {
-	blocks := func(size uint32) uint32 { return (size + 1<<s.CtbBits - 1) >> s.CtbBits }
+	blocks := func(size uint32) uint32 { return (size + 1<<s.CTBBits - 1) >> s.CTBBits }
 	return bits.Len32(blocks(s.size.width)*blocks(s.size.height) - 1)
 }
 
@@ -135,8 +139,8 @@ func (h *HEVCSliceHeader) references(b *BitReader) (ok bool) {
 	return !b.short
 }
 
-// longTermRefs reads the long-term part of the reference picture set. Orders that are whole are told by their
-// difference from the slice's, of which the low bits alone are known here: they are completed by hevcOrders.add.
+// longTermRefs reads the long-term part of the reference picture set. Whole orders are coded as the
+// difference from the slice's order, of which only the low bits are known here: the result stays relative to it.
 func (h *HEVCSliceHeader) longTermRefs(b *BitReader) bool {
 	s := h.SPS
 	named := uint32(0)
@@ -177,7 +181,7 @@ func (h *HEVCSliceHeader) longTermRefs(b *BitReader) bool {
 	return h.Set.len()+len(h.LongTerm) <= hevcMaxRefs && !b.short
 }
 
-// Usable is the number of pictures that the slice may refer to (NumPicTotalCurr).
+// Usable returns the number of pictures that the slice may refer to (NumPicTotalCurr).
 func (h *HEVCSliceHeader) Usable() int {
 	n := 0
 	for _, refs := range [][]HEVCRef{h.Set.Before, h.Set.After} {
@@ -204,7 +208,7 @@ func (h *HEVCSliceHeader) readLists(b *BitReader) bool {
 		}
 	}
 	lists := 1
-	if h.kind == HEVCSliceB {
+	if h.kind == hevcSliceB {
 		lists = 2
 	}
 	override := b.Bit() == 1
@@ -239,7 +243,7 @@ func (h *HEVCSliceHeader) readLists(b *BitReader) bool {
 }
 
 // WithoutData returns the first slice segment of a picture as one of intra blocks that has no data: a decoder takes the
-// picture for a reference, and finds at once that there is nothing to decode. b has read the references of h.
+// picture for a reference, and finds at once that there is nothing to decode. b is what HEVCSlice returned with h.
 func (h *HEVCSliceHeader) WithoutData(nal []byte, b *BitReader) []byte {
 	var w BitWriter
 	w.Copy(b.data, 0, h.kindAt)

@@ -2,7 +2,7 @@
 // slice headers and SEI messages. It decodes no picture, does no I/O and needs only the standard library.
 //
 // A packet is the data of one access unit, either as a byte stream with start codes (Annex B) or with a length before each NAL
-// unit (AVCC, HVCC); LengthSize tells which of the two codec data promises. [EachNAL] takes a packet apart, [NALType] names the
+// unit (AVCC, HVCC); LengthSize returns which of the two codec data promises. [EachNAL] takes a packet apart, [NALType] names the
 // parts, [ParseAVCSPS] and its siblings read parameter sets, and a [HeaderReader] reads slice headers:
 //
 //	headers := h26x.NewHeaderReader(h26x.AVC, h26x.CodecDataUnits(h26x.AVC, avcC)...)
@@ -13,8 +13,9 @@
 //		}
 //	})
 //
-// Names of H.264 begin with AVC, those of H.265 with HEVC. Anything may be passed to the parsers: they check sizes
-// before they use them, read what the syntax promises, and report with ok that they could.
+// Names of H.264 begin with AVC, those of H.265 with HEVC. Codecs are named by their ids in Matroska. A NAL unit that is passed
+// to a function must have at least one byte; its content may be anything. Parsers check every size before they use it,
+// and report with ok whether the unit could be read.
 package h26x
 
 import (
@@ -22,7 +23,7 @@ import (
 	"encoding/binary"
 )
 
-// Codec ids of Matroska (RFC 9559 and the Matroska codec registry).
+// The codecs, by their ids in Matroska (RFC 9559 and the Matroska codec registry).
 const (
 	AVC  = "V_MPEG4/ISO/AVC"
 	HEVC = "V_MPEGH/ISO/HEVC"
@@ -87,7 +88,7 @@ func EachNAL(packet []byte, size int, f func(nal []byte)) bool {
 	return true
 }
 
-// WellFormed reports whether a packet is a row of NAL units with length prefixes.
+// WellFormed reports whether a packet is a row of NAL units with length prefixes of size bytes.
 func WellFormed(packet []byte, size int) bool {
 	return len(packet) > 0 && EachNAL(packet, size, func([]byte) {})
 }
@@ -148,7 +149,7 @@ func AnnexB(nals [][]byte) []byte {
 	return out
 }
 
-// FirstSlice reports whether a slice is the first of its picture.
+// FirstSlice reports whether a NAL unit, which must be a slice, is the first of its picture.
 func FirstSlice(codec string, nal []byte) bool {
 	if codec == HEVC {
 		return len(nal) <= HEVCHeaderSize || nal[HEVCHeaderSize]&0x80 != 0 // first_slice_segment_in_pic_flag

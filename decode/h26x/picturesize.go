@@ -4,7 +4,7 @@ import (
 	"strconv"
 )
 
-// pictureSize is the size of a track's pictures, as its sequence parameter set tells it.
+// pictureSize is the size of a track's pictures, as its sequence parameter set states it.
 type pictureSize struct {
 	width, height uint32 // in luma samples, as coded
 	depth         uint32 // bits a sample
@@ -22,7 +22,7 @@ func (s pictureSize) sane() bool {
 
 func (s pictureSize) luma() int64 { return int64(s.width) * int64(s.height) }
 
-// sequence is what a sequence parameter set tells of the memory that its pictures take.
+// sequence is what a sequence parameter set states about the memory that its pictures take.
 type sequence struct {
 	size pictureSize
 	// pictures is the number of pictures that a decoder keeps as references, allowed the most that the level allows.

@@ -1,7 +1,7 @@
 package h26x
 
 // RecoveryFrames returns the recovery_frame_cnt of the recovery point in a SEI unit,
-// or noRecovery (ITU-T H.264, 7.3.2.3 and D.1.8).
+// or NoRecovery (ITU-T H.264, 7.3.2.3 and D.1.8).
 func RecoveryFrames(nal []byte) int {
 	const recoveryPoint = 6
 	// The sizes before a recovery point may be those of long messages, so all of it is unescaped.

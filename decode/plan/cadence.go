@@ -11,12 +11,12 @@ const (
 	maxCadenceFrames = 4096
 )
 
-// Precedes returns when a frame before the first of these was taken, or would have been.
+// Precedes returns the time of the frame before the first of these, or the time that such a frame would have had.
 //
 // The distance to the next frame is not enough: times are rounded, and 33 ms are sometimes 34.
 // So it looks for the cadence that explains the most frames from the first on, which leaves
 // little doubt how the time before them was rounded. Where there is some the later time is
-// assumed, since a frame on a grid point is never told later than that point's unit.
+// assumed, since a frame on a grid point never has a time later than that point's unit.
 func Precedes(frames []Candidate, t Timing) time.Time {
 	first := frames[0].At
 	unit := max(int64(t.Unit), 1)
@@ -61,7 +61,7 @@ func cadences(frames []Candidate, nominal time.Duration, unit int64) (cs []caden
 }
 
 // fit returns how many frames from the first on c explains, if their times were rounded to units, and
-// the latest instant at which the first may have been, from its told time, in nanoseconds times 2*den.
+// the latest instant at which the first may have been, relative to its rounded time, in nanoseconds times 2*den.
 func (c cadence) fit(frames []Candidate, unit int64) (n int, latest int64) {
 	earliest, latest := -c.den*unit, c.den*unit
 	for n = 1; n < min(len(frames), maxCadenceFrames); n++ {

@@ -3,10 +3,8 @@ package plan
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
-	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -16,7 +14,7 @@ import (
 //   - It starts with a recovery point or a CRA picture (open GOP). Then only its leading
 //     pictures need the past, and nothing has to be done unless one of them is wanted.
 //   - Anything else (fragments without a key frame, gradual refresh) needs all that came
-//     before, so that from then on one decoder goes on from fragment to fragment.
+//     before, so that from then on one decoder continues from fragment to fragment.
 //
 // Where the decoder of the fragment before is not at hand, a new one is led up to the
 // fragment: it decodes once more what came since the last entry. That is kept for every stream,
@@ -36,17 +34,18 @@ const (
 	frameBytes = 256
 )
 
-// Chain is what a fragment has to do with the ones around it.
+// Chain links a fragment to the ones around it.
 type Chain struct {
-	// After is the fragment whose decoder goes on with this one; nil for a new decoder.
+	// After gives the decoder of the fragment before, which continues with this one; nil if a new decoder is needed.
 	After *Link
-	// Lead are the fragments that a new decoder must have seen.
+	// Lead are the fragments that a new decoder must decode first, in order.
 	Lead []Lead
-	// Next takes the decoder when the fragment is done; nil when nobody wants it.
+	// Next takes the decoder when the fragment is decoded; nil if no fragment needs it.
 	Next *Link
 }
 
-// Before waits for the decoder that goes on with the fragment, which is then the caller's; nil when there is none.
+// Before waits for the decoder of the fragment before, which then belongs to the caller. It returns nil if there is none, and the
+// context's error if that ends first.
 func (pl *Plan) Before(ctx context.Context) (Decoder, error) {
 	if pl.Chain == nil || pl.Chain.After == nil {
 		return nil, nil
@@ -54,7 +53,7 @@ func (pl *Plan) Before(ctx context.Context) (Decoder, error) {
 	return pl.Chain.After.take(ctx)
 }
 
-// letLeads lets go of the fragments to lead up with.
+// ReleaseLeads lets go of the media of the fragments in Chain.Lead, which must not be used afterwards.
 func (pl *Plan) ReleaseLeads() {
 	if pl.Chain == nil {
 		return
@@ -65,11 +64,10 @@ func (pl *Plan) ReleaseLeads() {
 	pl.Chain.Lead = nil
 }
 
-// Idle reports whether there is nothing to do: there are frames, and neither an output nor a
-// later fragment wants any.
+// Idle reports whether nothing has to be decoded: neither an output nor a later fragment needs any of the frames.
 func (pl *Plan) Idle() bool { return len(pl.Frames) > 0 && pl.Samples == 0 && pl.Next() == nil }
 
-// Next is the link that waits for the fragment's decoder, or nil.
+// Next returns the link that takes the fragment's decoder, or nil if no fragment needs it.
 func (pl *Plan) Next() *Link {
 	if pl.Chain == nil {
 		return nil
@@ -77,15 +75,17 @@ func (pl *Plan) Next() *Link {
 	return pl.Chain.Next
 }
 
-// Lead is a fragment that is decoded again, from one of its packets on.
+// Lead is an earlier fragment that a new decoder decodes first, although none of its frames is wanted.
 type Lead struct {
+	// Media is the fragment's media, valid until ReleaseLeads.
 	Media []byte
+	// From is the index of the first frame that is decoded.
+	From int
 	// plan has no chain: fragments do not keep those before them.
 	plan *Plan
-	From int
 }
 
-// Whole returns the plan of feeding all that later fragments may refer to, whatever was wanted of the fragment.
+// Whole returns a plan that feeds every picture which later fragments may refer to.
 func (l Lead) Whole() *Plan {
 	pl := *l.plan
 	pl.Frames = make([]Frame, len(l.plan.Frames))
@@ -96,8 +96,8 @@ func (l Lead) Whole() *Plan {
 	return &pl
 }
 
-// Matters reports whether later fragments may refer to picture k. What leads the first group misses its references, and
-// nobody needs it.
+// Matters reports whether later fragments may refer to picture k. The leading pictures of the first group lack their references,
+// and nothing refers to them.
 func (l Lead) Matters(k int) bool {
 	f := l.plan.Frames[k]
 	return !f.Leads || f.Group != l.plan.Frames[l.From].Group
@@ -112,7 +112,7 @@ type past struct {
 	clean bool
 	// open is the last entry, if pictures that lead it may still come; nil if not.
 	open *openEntry
-	// link is the last fragment's, when its decoder is there to go on.
+	// link is the last fragment's, if its decoder can continue with the next.
 	link *Link
 	// lead are the fragments since the last entry that nothing leads any more, as long as
 	// they may be needed.
@@ -169,7 +169,7 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	alone := p.onlyKeys && pl.keysAlone()
 	h.begins(pl.Pictures[0].Entry, alone)
 	needsPast := pl.feed(p.skip, h.chained, refs)
-	// What leads an open entry may stand in the next fragment: a decoder at hand goes on over it.
+	// Pictures that lead an open entry may be in the next fragment: an existing decoder continues.
 	needsPast = needsPast || h.chained && h.link != nil && pl.Pictures[0].Entry == EntryOpen
 	pl.leadsBefore(h.open)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0), h.open)
@@ -181,7 +181,7 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	// A chain may have nothing to do with a fragment of which nothing is wanted.
 	if needsPast && pl.Samples > 0 || h.chained {
 		pl.Chain = &Chain{}
-		// The decoder goes on with fragments whose codec data does not hold the sets in force.
+		// The decoder continues with fragments whose codec data may lack the sets in force.
 		pl.Form.useByteStream(pl.begin)
 		if needsPast && h.link != nil {
 			pl.Chain.After, h.link = h.link, nil
@@ -214,7 +214,7 @@ func (pl *Plan) keysAlone() bool {
 	return true
 }
 
-// begins notes how a fragment starts. alone reports whether whatever may be wanted of it refers to no
+// begins notes how a fragment starts. alone reports whether every frame that may be wanted refers to no
 // other picture.
 func (h *past) begins(starts Entry, alone bool) {
 	if starts == EntryClosed {
@@ -251,7 +251,7 @@ func (h *past) remember(pl *Plan, f *media.Fragment, alone bool) {
 	}
 	kept := &Plan{Track: pl.Track, Frames: pl.Frames, blocks: pl.blocks, LengthSize: pl.LengthSize, hold: pl.hold}
 	pl.hold.take()
-	h.lead = append(h.lead, Lead{f.MKV, kept, from})
+	h.lead = append(h.lead, Lead{Media: f.MKV, From: from, plan: kept})
 	if h.leadBytes += len(f.MKV) + frameBytes*len(pl.Frames); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {
 		h.dropLead()
 	}
@@ -330,98 +330,5 @@ func (pl *Plan) markBroken(broken bool, open *openEntry) {
 			continue
 		}
 		f.Broken = f.Leads || pl.Pictures[0].Entry == EntryNone && !pl.Pictures[k].Intra
-	}
-}
-
-// Refresh is where a gradual refresh of a fragment begins, and the first packet from which
-// on all is well again because of it. Both are -1 where there is none.
-type Refresh struct{ From, Done int }
-
-// findRefresh looks for one in a fragment without an entry.
-func (pl *Plan) findRefresh() Refresh {
-	r := Refresh{-1, -1}
-	left := 0
-	for k, pic := range pl.Pictures {
-		if pic.Entry != EntryNone {
-			break
-		}
-		recovery := pic.recovery
-		if recovery == h26x.NoRecovery && pic.Intra && pl.Frames[k].Info.Key {
-			recovery = 0 // the stream says no more than that it is a key frame
-		}
-		if r.From < 0 && recovery >= 0 {
-			r.From, left = k, recovery
-		}
-		if r.From >= 0 && left == 0 {
-			r.Done = k
-			break
-		}
-		if r.From >= 0 && !pic.disposable {
-			left--
-		}
-	}
-	return r
-}
-
-// Decoder is what a chain hands from fragment to fragment.
-type Decoder interface {
-	// Free frees the decoder, when no fragment takes it.
-	Free()
-}
-
-// Link hands the decoder of one fragment to the next.
-type Link struct {
-	done chan struct{} // closed by give
-
-	mu      sync.Mutex
-	decoder Decoder
-	// given reports whether give was called, released that nobody takes the decoder.
-	given, released bool
-}
-
-func newLink() *Link { return &Link{done: make(chan struct{})} }
-
-// Give hands a decoder on. Only the first call counts.
-func (l *Link) Give(decoder Decoder) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.given {
-		return
-	}
-	if l.released && decoder != nil {
-		decoder.Free()
-		decoder = nil
-	}
-	l.decoder, l.given = decoder, true
-	close(l.done)
-}
-
-// GiveUp records that there is no decoder to go on with, unless one was given.
-func (l *Link) GiveUp() { l.Give(nil) }
-
-// take waits for the decoder, which is then the caller's.
-func (l *Link) take(ctx context.Context) (Decoder, error) {
-	select {
-	case <-ctx.Done():
-		// Whoever gives it later finds that nobody wants it.
-		l.release()
-		return nil, ctx.Err()
-	case <-l.done:
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	decoder := l.decoder
-	l.decoder = nil
-	return decoder, nil
-}
-
-// release records that nobody takes the decoder.
-func (l *Link) release() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.released = true
-	if l.decoder != nil {
-		l.decoder.Free()
-		l.decoder = nil
 	}
 }

@@ -19,7 +19,7 @@ type group struct {
 	alone bool
 }
 
-// groups cuts the fragment into groups of pictures, and says which pictures of each
+// groups cuts the fragment into groups of pictures, and marks the pictures of each that
 // lead: they follow an open entry in the stream and are shown before it.
 func (pl *Plan) groups() []group {
 	var gs []group
@@ -44,7 +44,7 @@ func (pl *Plan) groups() []group {
 // everything after the last wanted packet and before it the unwanted pictures that no
 // other refers to: a picture's references precede it in decode order. Of those that only unwanted
 // pictures refer to, as far as refs knows, just the headers are fed. whole reports whether
-// the decoder must be left as if it had seen all of the fragment. The result says
+// the decoder must be left as if it had seen all of the fragment. The result reports
 // whether the fragment needs the one before it.
 func (pl *Plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bool) {
 	gs := pl.groups()

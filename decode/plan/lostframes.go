@@ -3,8 +3,8 @@ package plan
 import "github.com/kvsframes/kvsframes/decode/h26x"
 
 // lostFrames finds the pictures of a stream that refer to pictures which are not there: those
-// that were lost before they were put into blocks leave nothing else behind. It goes on from fragment to fragment.
-// Where slice headers cannot be read it tells nothing until the next entry.
+// that were lost before they were put into blocks leave nothing else behind. It continues from fragment to fragment.
+// After a slice header that cannot be read it finds nothing until the next entry.
 type lostFrames struct {
 	// known: so far the headers could be read, from an entry on.
 	known bool

@@ -11,7 +11,7 @@ import (
 // references reads from the slice headers of a fragment's pictures which pictures each may
 // refer to: often fewer than all that nal_ref_idc, or a reference picture set, would allow. It knows what
 // encoders of frames use; of anything else (fields, long-term references of H.264, gaps in frame_num,
-// layers, more than one picture in a packet) it tells that it does not know.
+// layers, more than one picture in a packet) it reports that the references are not known.
 type references struct {
 	track   media.Track
 	reader  *nalReader

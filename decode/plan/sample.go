@@ -9,29 +9,28 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Candidate is a frame that a sampler may pick, and its instant on the sampler's clock.
+// Candidate is a frame that a sampler may pick: its time on the sampler's clock, and whether it is a key frame.
 type Candidate struct {
 	At  time.Time
 	Key bool
 }
 
-// Sampler picks frames of a stream, fragment by fragment. It holds the state
-// that goes over fragment borders, so it sees every fragment once and in order.
+// Sampler picks frames of a stream, fragment by fragment. It remembers what it has seen, so it must see every fragment
+// once and in order.
 type Sampler interface {
 	// Pick reports for each frame of a fragment, in presentation order, whether
 	// it is a sample.
 	Pick(frames []Candidate, t Timing) []bool
 }
 
-// Timing is what a fragment tells of the times of its frames.
+// Timing is what is known of the times of a fragment's frames.
 type Timing struct {
-	// Nominal is the track's nominal frame duration, unit the step in which times are told
+	// Nominal is the track's nominal frame duration, unit the step to which times are rounded
 	// (see media.Fragment.TimeScale). Both are 0 when unknown.
 	Nominal, Unit time.Duration
 }
 
-// NewSampler returns the sampler of s; nil for type timestamps, which is none of these
-// since it looks ahead (see stampSampler).
+// NewSampler returns the sampler of s. It returns nil for type timestamps, which must look ahead (see stampSampler).
 func NewSampler(s Sample) Sampler {
 	switch s.Type {
 	case SampleTimestamps:
@@ -169,7 +168,7 @@ func quotient(hi, lo, by uint64) int64 {
 
 // gridSampler picks the first frame at or after each grid point: a frame is
 // picked when a grid point lies after its predecessor and not after itself.
-// A time that is told in units stands for any within half a unit of it, so that a frame
+// A time that is rounded to units stands for any within half a unit of it, so that a frame
 // counts as there half a unit early: 33 ms may be 33.333.
 //
 // The first frame of a run has no predecessor, nor has the first one after a

@@ -34,7 +34,7 @@ func (SampleType) Values() []string {
 // Later returns the samplers that are reserved for a later version.
 func (SampleType) Later() []string { return []string{"uniform", "scene", "best"} }
 
-// Pick says which frame answers a request for an instant.
+// Pick selects the frame that answers a request for an instant.
 type Pick string
 
 // The values of pick: the frame nearest to the instant, or the one that is on screen then, which
@@ -49,7 +49,7 @@ func (Pick) Values() []string {
 	return setting.Texts(PickNearest, PickShown)
 }
 
-// Sample says which frames a sink asks for.
+// Sample selects the frames that a sink asks for.
 type Sample struct {
 	Type SampleType `key:"type"`
 	// N is the step of a stride: every Nth frame.
@@ -208,4 +208,21 @@ type Output struct {
 	Sample Sample
 	// Fast reports whether it takes pictures that are decoded without the loop filter.
 	Fast bool
+}
+
+// SkipFrame selects the frames that the decoder may leave out.
+type SkipFrame string
+
+// The values of skip_frame. Auto leaves out the most that still gives every
+// sampled frame.
+const (
+	SkipAuto   SkipFrame = "auto"
+	SkipNone   SkipFrame = "none"
+	SkipNonRef SkipFrame = "nonref"
+	SkipNonKey SkipFrame = "nonkey"
+)
+
+// Values returns the values of skip_frame.
+func (SkipFrame) Values() []string {
+	return setting.Texts(SkipAuto, SkipNone, SkipNonRef, SkipNonKey)
 }

@@ -18,7 +18,7 @@ type stampRequest struct {
 	answered bool
 }
 
-// Answer returns what an image tells of the requests that it answers: the times in the order asked,
+// Answer returns the requests that the frame answers, for the image's record: the times in the order asked,
 // and their labels, each once.
 func (a Asked) Answer() (at []time.Time, label string) {
 	slices.SortFunc(a.answers, func(x, y stampRequest) int { return cmp.Compare(x.place, y.place) })
@@ -65,7 +65,7 @@ func newStampSampler(output int, o Output) *stampSampler {
 	return s
 }
 
-// see takes the next frame, whose time is told in the given unit, and answers the requests that are decided by it.
+// see takes the next frame, whose time is rounded to the given unit, and answers the requests that are decided by it.
 func (s *stampSampler) see(frame *Frame, at time.Time, unit time.Duration) {
 	if s.last != nil && at.Before(s.lastAt) {
 		s.settle()

@@ -19,30 +19,29 @@ import (
 
 // extent is a part of an archive.
 type extent struct {
-	// Start and End bound it, End exclusive. Zero is the oldest fragment, and the
-	// newest one at the time of the first call. A fragment that Start lies in is
-	// read and bears it as its From; all bear End as their Until.
+	// Start and End bound it, End exclusive. Zero is the oldest fragment, or the
+	// newest one at the time of the first call. A fragment that contains Start is
+	// read, with Start as its From; all fragments have End as their Until.
 	Start, End time.Time
 	// Clock is the clock of Start and End.
 	Clock media.Clock
-	// After is the fragment after which reading starts, if it has a number. Where its
-	// clocks are not known they are looked up.
+	// After is the fragment after which reading starts, if it has a number. Its clocks
+	// are looked up if they are zero.
 	After source.Place
-	// Fragments and Length end the reading after so many fragments, and before the first
-	// one that begins so long or longer after the first; lost ones do not count. 0 is no
-	// such end. Onward, one fragment beyond the length is read.
+	// Fragments ends the reading after so many fragments, Length before the first one that
+	// begins so long or longer after the first. Lost fragments do not count; 0 is no limit.
+	// With Onward, one fragment beyond the length is read.
 	Fragments int
 	Length    time.Duration
-	// Onward reads what GetMedia would, from the first fragment of the range on: all
-	// that came after it, by number, whatever the producer's clock says. It ends
-	// shortly before the newest fragment, where the listing is sure to be complete.
-	// End is not used.
+	// Onward reads what GetMedia would from the first fragment of the range on: all
+	// fragments with greater numbers, whatever their producer times. It ends shortly before
+	// the newest fragment, where the listing is certainly complete. End is not used.
 	Onward bool
 }
 
 // rangeOf returns the range that the settings name. Mode auto reads onward.
 func rangeOf(c Config) extent {
-	if len(c.Tags) > 0 { // the listing does not tell tags
+	if len(c.Tags) > 0 { // a listing has no tags
 		c.End.Fragments, c.End.Duration = 0, 0
 	}
 	return extent{
@@ -71,21 +70,19 @@ func (r extent) validate() error {
 	return p.Err()
 }
 
-// archive reads stored fragments: it lists a range window by window, and asks for the
+// archive reads stored fragments. It lists a range window by window, and requests the
 // media in batches, several at a time. It is a source of the fragments of the range,
 // each once and in order.
 //
-// The order is the one of the numbers, which is that in which KVS took the fragments in,
-// within each hour of the range's clock, hour after hour. It depends on nothing else,
-// so that any two runs have the same; where the producer's clock does not jump by hours
-// it is the order of the numbers throughout. An onward range goes by the server's clock
-// and is in the order of the numbers always.
+// Fragments come hour after hour, by the range's clock, and within each hour in the order
+// of their numbers, which is the order in which they reached KVS. So any two runs have the
+// same order. It is the order of the numbers throughout unless the producer's clock jumps
+// by hours. An onward range uses the server's clock and is always in the order of the numbers.
 //
-// What an answer does not bring is asked for again: at once what a broken connection
-// has cut off, after a growing delay what the archive does not have (yet). A fragment
-// that it still does not have after 5 tries in some 10 s becomes a gap, in its place.
-// Throttles hold back all calls. Which errors are tried again, and which end the
-// reading, is in the table of source.VerdictOf.
+// What an answer lacks is requested again: at once if a broken connection cut it off, after
+// a growing delay if the archive does not have it (yet). A fragment that is still missing
+// after 5 tries in about 10 s becomes a gap in its place. A throttled call holds back all
+// others. source.VerdictOf decides which errors are tried again, and which end the reading.
 //
 // Stats and Close may be called while Next is waiting, which Close ends.
 type archive struct {
@@ -95,7 +92,7 @@ type archive struct {
 	log    *slog.Logger
 	api    *archiveAPI
 	pace   tempo
-	// media and lists hold back the calls, room bounds what is asked for ahead.
+	// media and lists limit the rate of calls, room bounds what is requested ahead.
 	media, lists *points
 	room         *budget
 	quota        *quota
@@ -106,8 +103,9 @@ type archive struct {
 	reach   source.Reaching
 	// refused counts the fragments in a row that were refused one by one.
 	refused atomic.Int64
-	// waiting reports whether Next is, heard when it began to, the service has last sent
-	// something or a pause of this reader ends, in nanoseconds since 1970.
+	// waiting reports whether Next is waiting. heard is the latest of three times, in
+	// nanoseconds since 1970: when it began to wait, when the service last sent something,
+	// and when a pause of this reader ends.
 	waiting atomic.Bool
 	heard   atomic.Int64
 
@@ -118,7 +116,7 @@ type archive struct {
 	workers sync.WaitGroup
 	order   chan *batch
 
-	// The rest is of the goroutine that calls Next.
+	// The rest is used only by the goroutine that calls Next.
 	current *batch
 	over    error
 }
@@ -154,7 +152,7 @@ func newArchive(cfg Config, within extent) (*archive, error) {
 	return a, nil
 }
 
-// begin starts what reads ahead, once.
+// begin starts reading ahead, once.
 func (a *archive) begin() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -165,7 +163,7 @@ func (a *archive) begin() {
 	a.workers.Go(func() { a.schedule(a.life) })
 }
 
-// Next implements source.Source. After the error of a cancelled ctx it may be called again.
+// Next implements source.Source. After ctx was cancelled, it may be called again with another.
 func (a *archive) Next(ctx context.Context) (*media.Fragment, error) {
 	a.begin()
 	a.hear(time.Now())
@@ -230,7 +228,7 @@ func (a *archive) finish(err error) {
 	a.end()
 }
 
-// errSilent is why an archive is out of reach that has not refused anything.
+// errSilent is the error of a service that neither answers nor refuses.
 var errSilent = errors.New("no answer")
 
 // Stats implements source.Source. The service owes an answer until all of the range has come:
@@ -243,7 +241,7 @@ func (a *archive) Stats() source.Stats {
 	return stats
 }
 
-// hear notes that nothing more was to be expected from the service until then.
+// hear records that nothing was expected from the service before the given time.
 func (a *archive) hear(until time.Time) {
 	at := until.UnixNano()
 	for old := a.heard.Load(); old < at && !a.heard.CompareAndSwap(old, at); {

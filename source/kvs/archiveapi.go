@@ -27,24 +27,24 @@ import (
 // pageSize is how many fragments one call of ListFragments lists at most.
 const pageSize = 1000
 
-// endpointPause is the least time between two questions for the same data endpoint, of
-// which KVS answers 5 a second for a stream.
+// endpointPause is the least time between two requests for the same data endpoint. KVS
+// answers 5 a second for a stream.
 const endpointPause = time.Second
 
-// archiveAPI makes the calls of the archived media service, each once: whoever calls
-// decides when to call again. It is used by several goroutines.
+// archiveAPI makes the calls of the archived media service, each once: the caller decides
+// when to call again. Its methods may be called by several goroutines.
 type archiveAPI struct {
 	id  streamID
 	cfg Config
-	// Each client is for all calls, as it learns the service's clock from their
-	// answers. Calls of the first one name their endpoints.
+	// The clients are kept, as they learn the service's clock from answers. Each call of
+	// the first one names its endpoint.
 	client  *kinesisvideoarchivedmedia.Client
 	control *kinesisvideo.Client
-	// idle closes the connections that are kept for the next call.
+	// idle closes idle connections.
 	idle func()
 
 	list, media plane
-	// pause is the least time between two questions for an endpoint.
+	// pause is the least time between two requests for an endpoint.
 	pause time.Duration
 
 	mu sync.Mutex
@@ -56,9 +56,9 @@ type archiveAPI struct {
 type plane struct {
 	operation controltypes.APIName
 
-	// turn has room for whoever may touch the rest, and waits for the service maybe.
+	// turn is a lock for the rest that can be waited for with a context.
 	turn chan struct{}
-	// endpoint is nil when it is to be asked for; fetched is when it was, last.
+	// endpoint is nil when it must be requested; fetched is when that was last done.
 	endpoint *url.URL
 	fetched  time.Time
 }
@@ -78,9 +78,8 @@ func newArchiveAPI(id streamID, cfg Config) *archiveAPI {
 	return api
 }
 
-// keptConnections turns the configured client into one that waits for an answer's first
-// byte no longer than it may take, for the answer as long as it takes, and keeps the
-// connections of its own from one batch to the next.
+// keptConnections returns the configured client with a limit on the wait for an answer's
+// first byte, but none on the whole answer. It keeps connections from one batch to the next.
 func keptConnections(cfg Config) (_ aws.HTTPClient, idle func()) {
 	var base *awshttp.BuildableClient
 	switch c := cfg.AWS.HTTPClient.(type) {
@@ -89,7 +88,7 @@ func keptConnections(cfg Config) (_ aws.HTTPClient, idle func()) {
 	case *awshttp.BuildableClient:
 		base = c
 	default:
-		return c, func() {} // whoever brings a client of their own has set it up
+		return c, func() {} // a client of another type comes fully set up
 	}
 	transport := base.GetTransport()
 	transport.ResponseHeaderTimeout = cfg.HeaderTimeout
@@ -100,12 +99,12 @@ func keptConnections(cfg Config) (_ aws.HTTPClient, idle func()) {
 	}}, transport.CloseIdleConnections
 }
 
-// callClient sends requests whose bodies are small and whose calls may be made twice.
+// callClient sends requests that have small bodies and may be sent twice.
 type callClient struct{ http.Client }
 
-// Do implements aws.HTTPClient. The body is sent from a copy: the SDK closes its own as soon
-// as the answer begins, and a connection that has not quite done with it by then breaks off.
-// A connection that the service has closed in the meantime is replaced by a new one.
+// Do implements aws.HTTPClient. It sends a copy of the body: the SDK closes its own as soon as
+// the answer begins, and if net/http has not yet looked for the body's end, it then closes
+// the connection. A kept connection that the service has closed is replaced by a new one.
 func (c *callClient) Do(req *http.Request) (*http.Response, error) {
 	sent := req.Clone(req.Context())
 	if req.Body != nil {
@@ -122,15 +121,15 @@ func (c *callClient) Do(req *http.Request) (*http.Response, error) {
 
 func (p *archiveAPI) close() { p.idle() }
 
-// now is the time by the service's clock, as far as it has told it.
+// now returns the time by the service's clock, or this machine's until that is known.
 func (p *archiveAPI) now() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return time.Now().Add(p.skew)
 }
 
-// endpoint returns the data endpoint of an operation. It asks for it when there is none and
-// when it is 45 min old.
+// endpoint returns the data endpoint of an operation. It requests one when there is none, or
+// when the last one is 45 min old.
 func (p *archiveAPI) endpoint(ctx context.Context, pl *plane) (*url.URL, error) {
 	select {
 	case pl.turn <- struct{}{}:
@@ -152,8 +151,8 @@ func (p *archiveAPI) endpoint(ctx context.Context, pl *plane) (*url.URL, error) 
 	return endpoint, err
 }
 
-// stale gives up the endpoint and the credentials with which a call has failed, unless
-// others are there already. failed is nil when there was no endpoint.
+// stale drops the endpoint and the credentials with which a call failed, unless they were
+// replaced already. failed is nil when there was no endpoint.
 func (p *archiveAPI) stale(ctx context.Context, pl *plane, failed *url.URL, err error) {
 	select {
 	case pl.turn <- struct{}{}:
@@ -172,8 +171,8 @@ func (p *archiveAPI) stale(ctx context.Context, pl *plane, failed *url.URL, err 
 	}
 }
 
-// at has a call go to its endpoint. That is the whole address: the SDK refuses the FIPS and
-// dual-stack switches together with it.
+// at makes a call go to an endpoint. It clears the FIPS and dual-stack switches, which the SDK
+// refuses together with an endpoint.
 func at(endpoint *url.URL) func(*kinesisvideoarchivedmedia.Options) {
 	return func(o *kinesisvideoarchivedmedia.Options) {
 		o.BaseEndpoint = aws.String(endpoint.String())
@@ -183,30 +182,16 @@ func at(endpoint *url.URL) func(*kinesisvideoarchivedmedia.Options) {
 }
 
 func (p *archiveAPI) getDataEndpoint(ctx context.Context, operation controltypes.APIName) (*url.URL, error) {
-	out, err := p.control.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{
-		APIName:    operation,
-		StreamName: p.id.nameParam(),
-		StreamARN:  p.id.arnParam(),
-	})
-	if err != nil {
-		return nil, describe("GetDataEndpoint", p.id, err)
-	}
-	if at, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+	endpoint, at, err := dataEndpoint(ctx, p.control, p.id, operation)
+	if !at.IsZero() {
 		p.mu.Lock()
 		p.skew = time.Until(at)
 		p.mu.Unlock()
 	}
-	u, err := url.Parse(aws.ToString(out.DataEndpoint))
-	if err == nil && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		err = errors.New("not an http or https URL")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read data endpoint %.300q of stream %s: %w", aws.ToString(out.DataEndpoint), p.id.name, unwrapURL(err))
-	}
-	return u, nil
+	return endpoint, err
 }
 
-// clockParam names a clock as ListFragments does.
+// clockParam returns the name of a clock in ListFragments.
 func clockParam(c media.Clock) types.FragmentSelectorType {
 	if c == media.ClockServer {
 		return types.FragmentSelectorTypeServerTimestamp
@@ -214,15 +199,15 @@ func clockParam(c media.Clock) types.FragmentSelectorType {
 	return types.FragmentSelectorTypeProducerTimestamp
 }
 
-// page is one call of ListFragments. from and to are inclusive; token goes on where the
-// page before has ended.
+// page is one call of ListFragments. from and to are inclusive; token is where the page before
+// ended.
 type page struct {
 	clock    media.Clock
 	from, to time.Time
 	token    *string
 }
 
-// listFragments lists a page, and returns the endpoint that it did so at.
+// listFragments lists a page. It also returns the endpoint that it called.
 func (p *archiveAPI) listFragments(ctx context.Context, in page) (*kinesisvideoarchivedmedia.ListFragmentsOutput, *url.URL, error) {
 	endpoint, err := p.endpoint(ctx, &p.list)
 	if err != nil {
@@ -240,7 +225,7 @@ func (p *archiveAPI) listFragments(ctx context.Context, in page) (*kinesisvideoa
 			TimestampRange:       &types.TimestampRange{StartTimestamp: &in.from, EndTimestamp: &in.to},
 		}
 	}
-	// Its answer is small, so that it must come as a whole within the time.
+	// The answer is small, so all of it must come within the time.
 	bounded, cancel := context.WithTimeout(ctx, p.cfg.HeaderTimeout+p.cfg.StallTimeout)
 	defer cancel()
 	out, err := p.client.ListFragments(bounded, call, at(endpoint))
@@ -256,12 +241,12 @@ type download struct {
 	body   io.Closer
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
-	// name says which stream and request it is, for errors.
+	// name is the stream and the request id, for errors.
 	name string
 }
 
-// getMedia asks for fragments. count gets the number of bytes of each read. The download
-// ends with ctx, and must be closed.
+// getMedia requests fragments. It calls count with the number of bytes of each read. The
+// download ends with ctx, and must be closed.
 func (p *archiveAPI) getMedia(ctx context.Context, numbers []string, count func(int)) (*download, *url.URL, error) {
 	endpoint, err := p.endpoint(ctx, &p.media)
 	if err != nil {
@@ -298,10 +283,10 @@ func (p *archiveAPI) getMedia(ctx context.Context, numbers []string, count func(
 	}, endpoint, nil
 }
 
-// close ends the download. A connection whose answer was read to the end is kept.
+// close ends the download. The connection is kept if the answer was read to its end.
 func (d *download) close() {
 	d.timer.Stop()
-	_ = d.body.Close() // says nothing that matters about an answer that is given up
+	_ = d.body.Close() // an error would not matter: the answer is given up
 	d.cancel(errClosed)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/wait"
@@ -14,23 +13,23 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// How often a fragment is asked for.
+// How often a fragment is requested.
 const (
-	// maxAbsent is how often for one that the archive does not have.
+	// maxAbsent is for a fragment that the archive does not have.
 	maxAbsent = 5
-	// maxInternal is how often for one with which the service reports an error of its own:
+	// maxInternal is for a fragment with which the service reports an internal error:
 	// the pauses in between add up to more than a minute.
 	maxInternal = 10
-	// maxRefused is how many calls for one fragment alone may be refused in a row: then it
-	// is the stream that is not there.
+	// maxRefused is how many calls in a row, each for one fragment, may be refused: then
+	// the stream itself is not there.
 	maxRefused = 1000
-	// maxSame is how often for one that ends early at the same place, or makes no
-	// sense; maxCut for one that ends early wherever that is.
+	// maxSame is for a fragment that ends early at the same place, or makes no
+	// sense; maxCut for one that ends early at different places.
 	maxSame = 3
 	maxCut  = 30
 )
 
-// errSkipped is the cause of a gap where an answer has simply left a fragment out.
+// errSkipped is the cause of a gap where an answer has left a fragment out.
 var errSkipped = errors.New("it was asked for and the answer did not hold it")
 
 // answer is a fragment of a batch, a gap in its place, or the error that ends the reading.
@@ -44,7 +43,7 @@ type answer struct {
 	straddles bool
 }
 
-// wanted is one fragment of a batch and what has come of it.
+// wanted is one fragment of a batch, and how far requesting it has come.
 type wanted struct {
 	number    string
 	cost      int64
@@ -52,31 +51,31 @@ type wanted struct {
 	answer    answer
 	done      bool
 	// tries counts the answers that did not have it or made no sense, cuts the ones
-	// that ended inside it, same those in a row that did so after size bytes.
+	// that ended inside it, and same those in a row that ended after size bytes.
 	tries, cuts, same int
 	size              int64
-	// due is when it may be asked for again.
+	// due is when it may be requested again.
 	due time.Time
-	// told reports whether this call has told something of it.
+	// told reports whether the last call brought it, or an error about it.
 	told bool
 }
 
-// batch is a row of fragments that are asked for together. Its answers come out in order,
-// whatever the order in which they arrive.
+// batch is a row of fragments that are requested together. Its answers leave in order,
+// in whatever order they arrive.
 type batch struct {
 	a     *archive
 	items []wanted
 	index map[string]int
-	// out has room for all answers; sent is how many are in it already.
+	// out has room for all answers; sent is how many were put into it.
 	out  chan answer
 	sent int
 	// counted reports whether the quota counts the fragments.
 	counted bool
-	// cut is the fragment that the last call has ended in.
+	// cut is the fragment inside which the last call ended.
 	cut *media.Fragment
 }
 
-// overhead is what a fragment takes besides its bytes, roughly.
+// overhead is about how much memory a fragment takes besides its bytes.
 const overhead = 4 << 10
 
 // newBatch returns the batch of a row of fragments.
@@ -84,26 +83,23 @@ func (a *archive) newBatch(row []ArchivedFragment, straddles func(ArchivedFragme
 	b := &batch{a: a, index: make(map[string]int, len(row)), out: make(chan answer, len(row)+1)}
 	for i, f := range row {
 		b.items = append(b.items, wanted{number: f.Number, cost: cost(f), straddles: straddles(f)})
-		b.index[plainNumber(f.Number)] = i
+		b.index[payload.PlainNumber(f.Number)] = i
 	}
 	return b
 }
 
 func cost(f ArchivedFragment) int64 { return f.Bytes + overhead }
 
-// plainNumber is a fragment number without leading zeros.
-func plainNumber(n string) string { return strings.TrimLeft(n, "0") }
-
-// item returns what is wanted of a fragment, nil if nothing is (any more).
+// item returns the entry of a fragment, nil if it is not, or no longer, wanted.
 func (b *batch) item(number string) *wanted {
-	i, ok := b.index[plainNumber(number)]
+	i, ok := b.index[payload.PlainNumber(number)]
 	if !ok || number == "" || b.items[i].done {
 		return nil
 	}
 	return &b.items[i]
 }
 
-// finish settles a fragment and sends all answers whose turn has come.
+// finish settles a fragment and sends all answers up to the first unsettled one.
 func (b *batch) finish(w *wanted, r answer) {
 	r.cost, r.straddles = w.cost, w.straddles
 	if f := r.fragment; f != nil {
@@ -122,7 +118,7 @@ func (b *batch) finish(w *wanted, r answer) {
 	}
 }
 
-// lose settles a fragment as a gap. What its content is known to have lost is kept.
+// lose settles a fragment as a gap, with the number of frames that are known to be lost.
 func (b *batch) lose(w *wanted, why string, cause error) {
 	framesLost := 0
 	var inner *media.GapError
@@ -137,8 +133,8 @@ func (b *batch) lose(w *wanted, why string, cause error) {
 	b.finish(w, answer{err: gap})
 }
 
-// ask returns the fragments that may be asked for now, and if there are none how long it
-// takes until there are. It returns neither when all are settled.
+// ask returns the fragments that may be requested now, or else how long to wait until there
+// are some. When all are settled it returns neither.
 func (b *batch) ask(now time.Time) (numbers []string, pause time.Duration) {
 	for i := range b.items {
 		w := &b.items[i]
@@ -154,7 +150,7 @@ func (b *batch) ask(now time.Time) (numbers []string, pause time.Duration) {
 	return numbers, pause
 }
 
-// take takes a fragment that has come.
+// take settles a fragment that has come.
 func (b *batch) take(f *media.Fragment) {
 	w := b.item(f.Number)
 	switch {
@@ -171,8 +167,8 @@ func (b *batch) take(f *media.Fragment) {
 	}
 }
 
-// damaged takes a fragment that ends early although the answer goes on: as it is when it has come so
-// three times, else it is asked for again.
+// damaged handles a fragment that ends early although the answer goes on. After the third time
+// it is settled as it is; before, it is requested again.
 func (b *batch) damaged(w *wanted, f *media.Fragment) {
 	w.told = true
 	if w.tries++; w.tries >= maxSame {
@@ -183,7 +179,7 @@ func (b *batch) damaged(w *wanted, f *media.Fragment) {
 	b.a.log.Debug("fragment is asked for again", "fragment", w.number, "tries", w.tries, "error", f.Damage)
 }
 
-// report notes why a fragment has not come. It returns an error that ends the reading.
+// report records why a fragment has not come. An error that it returns ends the reading.
 func (b *batch) report(w *wanted, cause error) error {
 	if w == nil {
 		return nil
@@ -227,8 +223,8 @@ func (b *batch) report(w *wanted, cause error) error {
 	return nil
 }
 
-// cutOff takes the fragment that a call has ended in: as it is when it has ended there
-// three times, after size bytes, else it is asked for again.
+// cutOff handles the fragment inside which a call ended, after size bytes. After the third
+// time at the same place it is settled as it is; before, it is requested again.
 func (b *batch) cutOff(f *media.Fragment, size int64) {
 	w := b.item(f.Number)
 	if w == nil {
@@ -244,11 +240,11 @@ func (b *batch) cutOff(f *media.Fragment, size int64) {
 	}
 }
 
-// left returns the fragments of a call that it has told nothing of, in the order in which
-// they were asked for, and how many of them lie before one that has come.
+// left returns the requested fragments about which a call brought nothing, in the order of
+// the request, and how many of them lie before one that has come.
 func (b *batch) left(asked []string) (left []*wanted, skipped int) {
 	for _, number := range asked {
-		w := &b.items[b.index[plainNumber(number)]]
+		w := &b.items[b.index[payload.PlainNumber(number)]]
 		if w.told {
 			skipped = len(left)
 		} else {
@@ -258,8 +254,8 @@ func (b *batch) left(asked []string) (left []*wanted, skipped int) {
 	return left, skipped
 }
 
-// ended is called when a call has ended, with io.EOF where its answer has. It returns an
-// error that ends the reading.
+// ended is called when a call has ended, with io.EOF at the end of its answer. An error that
+// it returns ends the reading.
 func (b *batch) ended(asked []string, err error, d *download) error {
 	cut := b.cut
 	b.cut = nil
@@ -276,7 +272,7 @@ func (b *batch) ended(asked []string, err error, d *download) error {
 		}
 		return b.report(w, err)
 	case errors.Is(err, io.EOF) && cut != nil && d.EndedWhole() && len(left) == 1:
-		// Nothing is missing after it: its Cluster just does not tell its size.
+		// The fragment is whole: it is Cut only because its Cluster has an unknown size.
 		cut.Cut = false
 		b.take(cut)
 		return nil
@@ -286,7 +282,7 @@ func (b *batch) ended(asked []string, err error, d *download) error {
 	case !errors.Is(err, io.EOF):
 		return nil
 	case skipped == 0 && len(left) == len(asked):
-		skipped = 1 // nothing at all has come
+		skipped = 1 // nothing has come
 	}
 	for _, w := range left[:skipped] {
 		if err := b.report(w, errSkipped); err != nil {
@@ -320,8 +316,8 @@ func (a *archive) work(ctx context.Context, b *batch) {
 	}
 }
 
-// fetch makes one call for fragments of a batch, and waits after one that has failed. Its
-// error ends the reading.
+// fetch makes one call for fragments of a batch, and waits if it failed. An error that it
+// returns ends the reading.
 func (a *archive) fetch(ctx context.Context, b *batch, numbers []string, t *tries) error {
 	if err := a.media.spend(ctx, len(numbers)); err != nil {
 		return err
@@ -352,23 +348,23 @@ func (a *archive) fetch(ctx context.Context, b *batch, numbers []string, t *trie
 	}
 	var split *payload.SplitError
 	if errors.As(r.err, &split) || b.settled() > before {
-		// Either counted for the fragment, or what was cut off is asked for at once.
+		// The fragment was counted, or what was cut off is requested at once.
 		a.log.Debug("answer of the archive broke off", "asked", len(numbers), "error", r.err)
 		return nil
 	}
 	return a.again(ctx, t, r)
 }
 
-// refusesFragments reports whether a call was refused for one of the fragments that it has
-// asked for, without saying which.
+// refusesFragments reports whether a call was refused because of one of its fragments; the
+// service does not name it.
 func refusesFragments(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && refused.Operation == "GetMediaForFragmentList" &&
 		(refused.Code == codeInvalid || refused.Code == "ResourceNotFoundException")
 }
 
-// split asks for the halves of what was refused together, so that all is read that is
-// there. What is refused alone is not.
+// split requests the two halves of what was refused together, so that only the fragments at
+// fault are lost in the end.
 func (a *archive) split(ctx context.Context, b *batch, numbers []string, t *tries, refused error) error {
 	if n := len(numbers); n > 1 {
 		if err := a.fetch(ctx, b, numbers[:n/2], t); err != nil {
@@ -382,7 +378,7 @@ func (a *archive) split(ctx context.Context, b *batch, numbers []string, t *trie
 	return b.report(b.item(numbers[0]), refused)
 }
 
-// settled is the number of fragments of which nothing more is wanted.
+// settled returns the number of fragments that have come or are lost.
 func (b *batch) settled() int {
 	n := 0
 	for i := range b.items {
@@ -393,13 +389,13 @@ func (b *batch) settled() int {
 	return n
 }
 
-// progressed reports whether the last call has told something of a fragment.
+// progressed reports whether the last call brought something about a fragment.
 func (b *batch) progressed(asked []string) bool {
 	left, _ := b.left(asked)
 	return len(left) < len(asked)
 }
 
-// read makes a call and hands what comes to the batch. refused is how the call has ended;
+// read makes a call and gives what comes to the batch. refused is how the call ended;
 // err ends the reading.
 func (a *archive) read(ctx context.Context, b *batch, numbers []string) (refused failure, err error) {
 	refused = failure{plane: &a.api.media, points: a.media}

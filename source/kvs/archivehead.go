@@ -10,9 +10,9 @@ import (
 // maxEdgeCalls bounds the search for the first or the last fragment.
 const maxEdgeCalls = 8
 
-// findHead moves the start of the windows on to the first fragment. A page of all that
-// there is tells where the first one lies at the latest, a page of what lies before that
-// tells more; few are needed, since the order of pages has nothing to do with time.
+// findHead moves the start of the windows to the first fragment. A page of the whole range
+// shows where the first fragment lies at the latest, and a page of what lies before that
+// narrows it down. Few pages are needed, since each is a sample from all over its range.
 func (l *lister) findHead(ctx context.Context) error {
 	l.headless = false
 	to := l.end
@@ -42,8 +42,8 @@ func (l *lister) findHead(ctx context.Context) error {
 	return nil
 }
 
-// edges returns the times of the first and the last of some fragments, a moment for both
-// when there are none.
+// edges returns the times of the first and the last fragment of found, and none for both
+// when it is empty.
 func (l *lister) edges(found []ArchivedFragment, none time.Time) (first, last time.Time) {
 	for i, f := range found {
 		at := f.at(l.clock)
@@ -94,8 +94,8 @@ func (a *archive) stored(ctx context.Context) (first, last time.Time, err error)
 	return first, last, nil
 }
 
-// reportNothing tells what the stream holds when the range holds nothing. Onward reading
-// goes on with what is still to come.
+// reportNothing logs what the stream holds when the range holds nothing. Onward reading
+// does without, as it continues with what is still to come.
 func (a *archive) reportNothing(ctx context.Context) {
 	r := a.within
 	if r.Onward || len(a.cfg.Fragments) > 0 {
@@ -113,7 +113,7 @@ func (a *archive) reportNothing(ctx context.Context) {
 	}
 }
 
-// String describes the range for people.
+// String describes the range for log messages.
 func (r extent) String() string {
 	switch {
 	case !r.Start.IsZero() && !r.End.IsZero():
@@ -128,5 +128,5 @@ func (r extent) String() string {
 	return "is stored"
 }
 
-// stamp writes a time for people, to the millisecond.
+// stamp formats a time for log messages, to the millisecond.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -16,14 +16,14 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// ArchivedFragment is one stored fragment, as it is listed.
+// ArchivedFragment is one stored fragment, as KVS lists it.
 type ArchivedFragment struct {
 	Number string
 	// ProducerTime and ServerTime are its start on the two clocks.
 	ProducerTime, ServerTime time.Time
-	// Length is how long it plays.
+	// Length is its duration.
 	Length time.Duration
-	// Bytes is its size.
+	// Bytes is its size in the archive.
 	Bytes int64
 }
 
@@ -37,19 +37,19 @@ func (f ArchivedFragment) at(c media.Clock) time.Time {
 
 const (
 	// longestFragment is how long a fragment may be (Developer Guide, Quotas). The
-	// service lists by the start, so that a range is widened by it.
+	// service lists fragments by their starts, so a range is extended by it to the left.
 	longestFragment = 20 * time.Second
-	// period is what the order goes by: see Archive. It is the smallest window, too.
+	// period is the hour by which fragments are ordered (see archive), and the smallest window.
 	period = time.Hour
 	// sparse is the number of fragments below which the next window is twice as long.
 	sparse = pageSize / 2
 	// longestWindow bounds the doubling.
 	longestWindow = 1 << 20 * period
-	// maxWindow is how many fragments one window may hold: 25 times what KVS takes in
+	// maxWindow is how many fragments one window may hold: 25 times what KVS accepts in
 	// an hour.
 	maxWindow = 500_000
-	// settled is how old, by the server's clock, what onward reading takes is at
-	// least. The listing is complete within a second, normally.
+	// settled is how old, by the server's clock, a fragment must be for onward reading. The
+	// listing is normally complete within a second.
 	settled = 10 * time.Second
 )
 
@@ -63,18 +63,19 @@ type lister struct {
 	span    time.Duration
 	// full is the end of a window that held too much to be listed at once.
 	full time.Time
-	// headless reports whether at may lie long before the first fragment.
+	// headless reports whether the first fragment may lie long after at.
 	headless bool
-	// listed is what the search for the first fragment has listed, when that is all.
+	// listed is what the search for the first fragment listed, if that is all there is.
 	listed []ArchivedFragment
-	// keep says which fragments of the windows are wanted.
+	// keep reports whether a fragment of the windows is wanted.
 	keep func(ArchivedFragment) bool
-	// first is the number of the fragment that the start lies in, onward by the
-	// producer's clock; otherwise all that begin before the start are such.
+	// first is the number of the fragment that contains the start, when reading onward by
+	// the producer's clock. Otherwise it is empty, and any fragment that begins before the
+	// start contains it.
 	first string
 }
 
-// straddles reports whether the start of the range may lie in a fragment.
+// straddles reports whether a fragment may contain the start of the range.
 func (l *lister) straddles(f ArchivedFragment) bool { return l.first == "" || f.Number == l.first }
 
 // listed lists the range, in order. The first error ends it.
@@ -107,7 +108,7 @@ type windows interface {
 	straddles(f ArchivedFragment) bool
 }
 
-// list returns the windows of what the settings name.
+// list returns the windows of the range, or of the named fragments.
 func (a *archive) list(ctx context.Context) (windows, error) {
 	if len(a.cfg.Fragments) > 0 {
 		return newNamed(a.cfg.Fragments), nil
@@ -159,7 +160,7 @@ func (a *archive) bounded(r extent) *lister {
 }
 
 // onward returns the windows of all that came from the first fragment of the range on. They
-// are windows on the server's clock, so that the order is the one of the numbers.
+// use the server's clock, so that fragments come in the order of their numbers.
 func (a *archive) onward(ctx context.Context, r extent, now time.Time) (*lister, error) {
 	server := r
 	server.Clock, server.End = media.ClockServer, now.Add(-settled)
@@ -176,7 +177,7 @@ func (a *archive) onward(ctx context.Context, r extent, now time.Time) (*lister,
 	r.End = now
 	window, err := a.bounded(r).next(ctx)
 	if err != nil {
-		return nil, err // io.EOF: there is nothing from the start on
+		return nil, err // io.EOF if there is nothing from the start on
 	}
 	first := firstOf(window, r.Start)
 	server.Start = time.Time{}
@@ -186,7 +187,7 @@ func (a *archive) onward(ctx context.Context, r extent, now time.Time) (*lister,
 	return l, nil
 }
 
-// firstOf returns the fragment in which start lies, or else the first one after it, by the
+// firstOf returns the fragment that contains start, or else the first one after it, by the
 // producer's clock.
 func firstOf(window []ArchivedFragment, start time.Time) ArchivedFragment {
 	distance := func(f ArchivedFragment) time.Duration {
@@ -210,7 +211,7 @@ func compareInOrder(clock media.Clock) func(f, g ArchivedFragment) int {
 	}
 }
 
-// next lists the next window that has something. Windows end with a period, so that the
+// next lists the next window that is not empty. Windows end with a period, so that the
 // order does not depend on where they begin.
 func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
 	if l.headless {
@@ -246,8 +247,8 @@ func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
 	return nil, io.EOF
 }
 
-// windowEnd is where the next window ends: at the end of a period, and no further than half
-// way to what has held too much.
+// windowEnd returns where the next window ends: at the end of a period, and at most half way
+// to the end of the last window that held too much.
 func (l *lister) windowEnd() time.Time {
 	span := l.span
 	if l.at.Before(l.full) {
@@ -260,8 +261,9 @@ func (l *lister) windowEnd() time.Time {
 	return to
 }
 
-// window lists what begins from a moment on and before another, in the order in which it
-// comes. A window that takes several calls and could be shorter is given up after the first: it is not whole.
+// window lists the fragments that begin at or after from and before to, in the order in which
+// they come. A window that takes several calls and could be shorter is given up after the
+// first call; whole is then false.
 func (l *lister) window(ctx context.Context, from, to time.Time) (found []ArchivedFragment, whole bool, err error) {
 	call := page{clock: l.clock, from: from, to: to}
 	for {
@@ -283,16 +285,15 @@ func (l *lister) window(ctx context.Context, from, to time.Time) (found []Archiv
 	}
 }
 
-// refusesToken reports whether a call was refused for what it asks for, which is where the
-// page before has ended.
+// refusesToken reports whether the service does not accept the token of the page before.
 func refusesToken(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && (refused.Code == codeInvalid || refused.Code == "ResourceNotFoundException")
 }
 
-// halves lists both halves of a window whose listing was refused to go on: they need fewer
-// pages, and in the end none but the first. The order of pages means nothing, so that there
-// is no other way to go on.
+// halves lists both halves of a window after the token of its next page was refused. They need
+// fewer pages, in the end only the first. As pages come in no order, there is no other way
+// to continue.
 func (l *lister) halves(ctx context.Context, from, to time.Time, refused error) ([]ArchivedFragment, error) {
 	l.a.log.Debug("listing does not go on, its range is listed by halves", "from", from, "to", to, "error", refused)
 	middle := from.Add(to.Sub(from) / 2)
@@ -304,7 +305,7 @@ func (l *lister) halves(ctx context.Context, from, to time.Time, refused error) 
 	return append(all, rest...), err
 }
 
-// page makes one call, as often as it takes.
+// page lists one page, with as many tries as it takes.
 func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment) (next *string, err error) {
 	a := l.a
 	var tries tries
@@ -332,7 +333,7 @@ func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment)
 			return out.NextToken, nil
 		}
 		if call.token != nil && refusesToken(err) {
-			return nil, err // who goes on by token knows another way
+			return nil, err // the caller lists the halves of the window
 		}
 		if err := a.again(ctx, &tries, failure{err, &a.api.list, endpoint, a.lists}); err != nil {
 			return nil, err
@@ -340,7 +341,7 @@ func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment)
 	}
 }
 
-// named is the windows of fragments that are named one by one: one window.
+// named has the fragments that the settings name, as one window.
 type named struct{ fragments []ArchivedFragment }
 
 func newNamed(numbers []string) *named {

@@ -8,10 +8,10 @@ import (
 	"github.com/kvsframes/kvsframes/internal/wait"
 )
 
-// How fast the archive is asked. KVS has a budget of 500 fragments a second for media and
-// of 10,000 listed ones for each stream, of all consumers together (Developer Guide,
-// Quotas); this reader never takes more than that in any second, and leaves a part of
-// the second budget to others.
+// The rate of calls to the archive. KVS allows 500 fragments of media and 10,000 listed
+// fragments a second for each stream, for all consumers together (Developer Guide, Quotas).
+// This reader never exceeds that in any second, and leaves a part of the second budget to
+// others.
 const (
 	mediaRate, mediaBurst = 400, maxBatch
 	listRate, listBurst   = 7 * pageSize, 2 * pageSize
@@ -19,14 +19,14 @@ const (
 
 // tempo is how long the reader waits before it asks again.
 type tempo struct {
-	// retry and throttle are the first delays after an error and after a throttle,
-	// absent the one for a fragment that is not there.
+	// retry is the first delay after an error, throttle after a throttled call, and absent
+	// after a fragment was not there.
 	retry, throttle, absent time.Duration
 	// most is the longest delay.
 	most time.Duration
 }
 
-// usualTempo has 5 tries for a fragment take some 10 s.
+// usualTempo makes 5 tries for a fragment take about 10 s.
 var usualTempo = tempo{retry: 300 * time.Millisecond, throttle: 500 * time.Millisecond, absent: 800 * time.Millisecond, most: 30 * time.Second}
 
 // backoff is the delay before try n, from first on, less up to a quarter.
@@ -34,15 +34,16 @@ func (t tempo) backoff(first time.Duration, n int) time.Duration {
 	return wait.Backoff(first, t.most, n, 4)
 }
 
-// points is a purse that fills up at a steady rate. It is used by several goroutines.
+// points limits the rate of calls: each costs points, which accrue at a steady rate. Its
+// methods may be called by several goroutines.
 type points struct {
 	rate, burst float64
 
 	mu    sync.Mutex
 	level float64
 	at    time.Time
-	// until is the end of the pause that a throttle has made, strikes the number of
-	// throttles in a row.
+	// until is the end of the pause after a throttled call, strikes the number of
+	// throttled calls in a row.
 	until   time.Time
 	strikes int
 	// answered is the number of calls that were served.
@@ -53,7 +54,7 @@ func newPoints(rate, burst int) *points {
 	return &points{rate: float64(rate), burst: float64(burst), level: float64(burst)}
 }
 
-// spend returns when n points have been saved up and no pause is on.
+// spend waits until there are n points and no pause, and takes the points.
 func (p *points) spend(ctx context.Context, n int) error {
 	if err := wait.Sleep(ctx, p.take(n, time.Now())); err != nil {
 		return err
@@ -83,8 +84,8 @@ func (p *points) take(n int, now time.Time) time.Duration {
 	return time.Duration(max(0, -p.level/p.rate) * float64(time.Second))
 }
 
-// throttled makes all calls wait. Throttles that come while they already do are answers to
-// calls that were under way.
+// throttled makes all calls pause. During a pause it does nothing: the throttled call was
+// made before that.
 func (p *points) throttled(pace tempo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,7 +95,7 @@ func (p *points) throttled(pace tempo) {
 	}
 }
 
-// served notes that a call was served.
+// served records that a call was served.
 func (p *points) served() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,14 +103,14 @@ func (p *points) served() {
 	p.answered++
 }
 
-// count is the number of calls that were served.
+// count returns the number of calls that were served.
 func (p *points) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.answered
 }
 
-// budget bounds what is in memory, in bytes.
+// budget bounds the bytes in memory.
 type budget struct {
 	mu         sync.Mutex
 	max        int64
@@ -119,8 +120,8 @@ type budget struct {
 
 func newBudget(most int64) *budget { return &budget{max: most, freed: make(chan struct{}, 1)} }
 
-// acquire waits until there is room for n bytes; for more than there ever is, until nothing
-// else takes any. One goroutine calls it.
+// acquire waits until there is room for n bytes. If n exceeds the whole budget, it waits until
+// the budget is unused. Only one goroutine calls it.
 func (b *budget) acquire(ctx context.Context, n int64) error {
 	for !b.fits(n) {
 		select {
@@ -143,7 +144,7 @@ func (b *budget) fits(n int64) bool {
 	return true
 }
 
-// grow notes that what was to be n bytes has come out larger; it never waits.
+// grow adds n bytes that were not foreseen; it never waits.
 func (b *budget) grow(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -8,31 +8,30 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// quota holds back fragments that lie beyond the end of the reading, so that none is asked
-// for that nobody takes. Those that turn out to be lost do not count. The zero value has no
-// end.
+// quota holds back fragments that may lie beyond the end of the reading, so that no fragment
+// is requested in vain. Lost fragments do not count. The zero value has no end.
 type quota struct {
-	// fragments and length are the ends, 0 is none; length is counted on clock from the
-	// first fragment that comes. past lets the first one beyond the length come, too.
+	// fragments and length are the limits, 0 is none; length is measured on clock from the
+	// first fragment that comes. past also admits the first fragment beyond the length.
 	fragments int
 	length    time.Duration
 	clock     media.Clock
 	past      bool
 
 	mu sync.Mutex
-	// asked are the fragments that were asked for and not lost, open those of them of
-	// which nothing has come yet.
+	// asked is the number of fragments that were requested and not lost, open the number
+	// of those that have not come yet.
 	asked, open int
-	// early are the first ones, up to the one that the length is counted from.
+	// early are the first fragments, up to the one from which the length is measured.
 	early []early
 	fixed bool
-	// beyond reports whether the one beyond the length was asked for.
+	// beyond reports whether the one beyond the length was requested.
 	beyond bool
-	// change has a token when something has been settled.
+	// change has an element when a fragment was settled.
 	change chan struct{}
 }
 
-// early is a fragment that the length may be counted from.
+// early is a fragment from which the length may be measured.
 type early struct {
 	number string
 	at     time.Time
@@ -43,8 +42,8 @@ func newQuota(r extent) *quota {
 	return &quota{fragments: r.Fragments, length: r.Length, clock: r.Clock, past: r.Onward, change: make(chan struct{}, 1)}
 }
 
-// room returns how many fragments of a row may be asked for now. It waits until there is
-// one, or returns 0 when the end has been reached.
+// room returns how many fragments of a row may be requested now. It waits until at least one
+// may, and returns 0 when the end is reached.
 func (q *quota) room(ctx context.Context, row []ArchivedFragment) (int, error) {
 	for {
 		n, open := q.count(row)
@@ -90,7 +89,7 @@ func (q *quota) count(row []ArchivedFragment) (n, open int) {
 	return n, q.open
 }
 
-// ask notes that fragments are asked for.
+// ask records that fragments are requested.
 func (q *quota) ask(row []ArchivedFragment) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -107,7 +106,7 @@ func (q *quota) ask(row []ArchivedFragment) {
 	}
 }
 
-// settle notes that a fragment has come or is lost.
+// settle records that a fragment has come or is lost.
 func (q *quota) settle(number string, lost bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -13,14 +13,14 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// maxReady is how many batches wait to be handed on at most.
+// maxReady is how many batches may wait to be returned.
 const maxReady = 64
 
-// maxUnreached is how often in a row the service may not be reached before it has been
-// reached once: until then nothing shows that the settings are right.
+// maxUnreached is how often in a row the first call may fail because the service cannot be
+// reached: until one succeeds, the settings may be wrong.
 const maxUnreached = 5
 
-// hints say what a person can do about a refusal, where source.Hint does not.
+// hints are what a person can do about a refusal, where source.Hint has no advice.
 var hints = map[string]string{
 	source.CodeNoRetention:   "the stream keeps no data; set a data retention period, and read what is ingested from then on",
 	"NotAuthorizedException": "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
@@ -28,14 +28,15 @@ var hints = map[string]string{
 	codeInvalid:              "fragment numbers must be of this stream",
 }
 
-// listing is one window on its way to the fetching.
+// listing is one window that is to be fetched.
 type listing struct {
 	fragments []ArchivedFragment
 	straddles func(ArchivedFragment) bool
 	err       error
 }
 
-// schedule lists the range and has it fetched, batch after batch, as room comes free.
+// schedule lists the range and starts to fetch its batches, one after the other, as room
+// becomes free.
 func (a *archive) schedule(ctx context.Context) {
 	defer close(a.order)
 	windows := make(chan listing)
@@ -71,7 +72,7 @@ func (a *archive) schedule(ctx context.Context) {
 	}
 }
 
-// push puts a batch into the order in which they are handed on.
+// push queues a batch for Next.
 func (a *archive) push(ctx context.Context, b *batch) bool {
 	select {
 	case a.order <- b:
@@ -81,8 +82,8 @@ func (a *archive) push(ctx context.Context, b *batch) bool {
 	}
 }
 
-// cutBatch says how many fragments the next batch has, and what they cost: as many as all
-// connections together have room for, up to BatchSize.
+// cutBatch returns how many fragments the next batch has, and what they cost: a share of
+// MaxInFlight for each connection, up to BatchSize fragments.
 func (a *archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 	share := int64(a.cfg.MaxInFlight) / int64(a.cfg.Connections+1)
 	for _, f := range fragments {
@@ -95,7 +96,7 @@ func (a *archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 	return n, bytes
 }
 
-// listAll lists all windows. One waits while the one before is being fetched.
+// listAll lists all windows. It is one window ahead of the one being fetched.
 func (a *archive) listAll(ctx context.Context, out chan<- listing) {
 	defer close(out)
 	l, err := a.list(ctx)
@@ -136,8 +137,8 @@ func (a *archive) serviceNow(ctx context.Context) (time.Time, error) {
 	}
 }
 
-// lookUp returns the clocks of a fragment, which it fetches for that. They are zero when it
-// is not there any more.
+// lookUp fetches a fragment and returns its clocks; they are zero if the archive does not
+// have it any more.
 func (a *archive) lookUp(ctx context.Context, number string) (source.Place, error) {
 	b := a.newBatch([]ArchivedFragment{{Number: number}}, func(ArchivedFragment) bool { return false })
 	b.items[0].cost = 0
@@ -153,29 +154,29 @@ func (a *archive) lookUp(ctx context.Context, number string) (source.Place, erro
 	case errors.As(r.err, &refused) && refused.Code == codeInvalid:
 		return source.Place{}, a.fatal(refused, source.Verdict{})
 	case r.err != nil:
-		a.log.Warn("the fragment to go on after is not there any more, reading goes on from the oldest one", "fragment", number, "error", r.err)
+		a.log.Warn("the fragment to start after is not there any more, reading starts at the oldest one", "fragment", number, "error", r.err)
 		return source.Place{Number: number}, nil
 	}
 	return source.Place{Number: number, ProducerTime: r.fragment.ProducerTime, ServerTime: r.fragment.ServerTime}, nil
 }
 
-// answered notes that the service does what it should.
+// answered records that the service works.
 func (a *archive) answered() {
 	a.reached.Store(true)
 	a.hear(time.Now())
 	a.reach.Back()
 }
 
-// tries counts calls that have failed in the same way in a row.
+// tries counts calls in a row that failed in the same way.
 type tries struct {
 	kind  string
 	times int
-	// answered is how many calls of the operation had been served by the last of them.
+	// answered is how many calls of the operation had been served when the last one failed.
 	answered int
 }
 
-// failure is a call that has failed: at which endpoint of which operation, and what its
-// calls are counted by.
+// failure is a call that has failed: of which operation, at which endpoint, and where its
+// calls are counted.
 type failure struct {
 	err      error
 	plane    *plane
@@ -183,7 +184,7 @@ type failure struct {
 	points   *points
 }
 
-// again waits until a call that has failed can be made again; an error means that it cannot.
+// again waits until a failed call may be made again. It returns an error if it must not be.
 func (a *archive) again(ctx context.Context, t *tries, r failure) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -9,12 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// maxAnswer caps the body of an answer that is no media, in bytes: a page of 10,000 streams
-// has some 5 MB.
+// maxAnswer caps the body of an answer without media, in bytes: a page of 10,000 streams
+// has about 5 MB.
 const maxAnswer = 32 << 20
 
-// boundedClient caps what the SDK reads of an answer, which it takes into memory whatever
-// its size is. Media is read by the splitter, which has bounds of its own.
+// boundedClient caps answers, which the SDK reads into memory without a limit. Media is not
+// capped: the splitter, which reads it, has its own limits.
 type boundedClient struct{ aws.HTTPClient }
 
 // bounded returns a client with the bounds.
@@ -34,8 +34,8 @@ func (c boundedClient) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// cappedBody ends after so many bytes: with an error when that is to be told, as if it were
-// whole otherwise, since the beginning of a refusal says enough.
+// cappedBody ends after left bytes: with an error if tell is set, and otherwise as if it were
+// whole, which is enough of a refusal.
 type cappedBody struct {
 	io.ReadCloser
 	left int64

@@ -35,7 +35,7 @@ func TestSettingsThatCannotWorkAreReportedTogether(t *testing.T) {
 			"mode", "start_selector.type",
 		}},
 		{"ARN", func(c *Config) { c.Stream = arn }, nil},
-		{"ARN too long", func(c *Config) { c.Stream = arn + strings.Repeat("1", maxARN) }, []string{"stream"}},
+		{"ARN too long", func(c *Config) { c.Stream = arn + strings.Repeat("1", 1024) }, []string{"stream"}},
 		{"name too long", func(c *Config) { c.Stream = strings.Repeat("a", 257) }, []string{"stream"}},
 		{"no number", func(c *Config) { c.Start.Type = source.StartFragmentNumber }, []string{"start_selector.after_fragment_number"}},
 		{"no time", func(c *Config) { c.Start.Type = source.StartServerTimestamp }, []string{"start_selector.timestamp"}},

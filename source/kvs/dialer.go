@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -60,7 +62,8 @@ func (d *dialer) call(ctx context.Context, start source.StartSelector, refresh b
 	}
 	if refresh || time.Since(d.fetched) >= endpointAge {
 		d.fetched = time.Time{}
-		endpoint, err := dataEndpoint(ctx, d.cfg.AWS, d.id, d.cfg.EndpointURL)
+		client := kinesisvideo.NewFromConfig(d.cfg.AWS, controlPlane(d.cfg.EndpointURL))
+		endpoint, _, err := dataEndpoint(ctx, client, d.id, types.APINameGetMedia)
 		if err != nil {
 			return nil, err
 		}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
@@ -18,14 +20,14 @@ import (
 // retry it by itself, as its status is 400.
 const throttled = "ClientLimitExceededException"
 
-// codeInvalid is the code of a call that asks for something that cannot be.
+// codeInvalid is the code of a call with an argument that is not valid.
 const codeInvalid = "InvalidArgumentException"
 
-// dataEndpoint returns the base URL at which GetMedia of the stream is served.
-func dataEndpoint(ctx context.Context, awsCfg aws.Config, id streamID, endpointURL string) (*url.URL, error) {
-	client := kinesisvideo.NewFromConfig(awsCfg, controlPlane(endpointURL))
+// dataEndpoint returns the base URL at which an operation of the stream is served, and the
+// time of the answer by the service's clock, zero if the answer has none.
+func dataEndpoint(ctx context.Context, client *kinesisvideo.Client, id streamID, operation types.APIName) (*url.URL, time.Time, error) {
 	out, err := client.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{
-		APIName:    types.APINameGetMedia,
+		APIName:    operation,
 		StreamName: id.nameParam(),
 		StreamARN:  id.arnParam(),
 	})
@@ -33,19 +35,20 @@ func dataEndpoint(ctx context.Context, awsCfg aws.Config, id streamID, endpointU
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, describe("GetDataEndpoint", id, err)
+		return nil, time.Time{}, describe("GetDataEndpoint", id, err)
 	}
+	at, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
 	u, err := url.Parse(aws.ToString(out.DataEndpoint))
 	if err == nil && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		err = errors.New("not an http or https URL")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read data endpoint %.300q of stream %s: %w", aws.ToString(out.DataEndpoint), id.name, unwrapURL(err))
+		return nil, at, fmt.Errorf("read data endpoint %.300q of stream %s: %w", aws.ToString(out.DataEndpoint), id.name, unwrapURL(err))
 	}
-	return u, nil
+	return u, at, nil
 }
 
-// unwrapURL returns what is wrong with a URL without the URL, which may be of any length.
+// unwrapURL returns what is wrong with a URL, without the URL itself, which may be long.
 func unwrapURL(err error) error {
 	var wrong *url.Error
 	if errors.As(err, &wrong) {
@@ -54,18 +57,18 @@ func unwrapURL(err error) error {
 	return err
 }
 
-// withoutKeepAlive has the client end its connections with the call: the next one is
-// some 45 min away.
+// withoutKeepAlive makes the client close its connections after each call: the next one
+// follows about 45 min later.
 func withoutKeepAlive(client kinesisvideo.HTTPClient) kinesisvideo.HTTPClient {
 	if c, ok := client.(*awshttp.BuildableClient); ok {
 		return c.WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
 	}
-	return client // whoever brings a client of their own has set it up
+	return client // a client of another type comes fully set up
 }
 
-// controlPlane sets up the client of the control plane. The SDK refuses the FIPS and
-// dual-stack switches together with an endpoint of one's own: that endpoint has
-// made the choice, so the switches are for the region's endpoint alone.
+// controlPlane sets up the client of the control plane. The FIPS and dual-stack switches choose
+// among the region's endpoints. The SDK refuses them together with a given endpoint, so that
+// they are cleared then.
 func controlPlane(endpointURL string) func(*kinesisvideo.Options) {
 	return func(o *kinesisvideo.Options) {
 		if endpointURL != "" {

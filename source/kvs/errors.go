@@ -23,7 +23,7 @@ import (
 type Error struct {
 	// Stream is the stream's name, Operation the call.
 	Stream, Operation string
-	// Code is the exception's name, Message what KVS says about it.
+	// Code is the exception's name, Message its text.
 	Code, Message string
 	// Status is the HTTP status, 0 when unknown.
 	Status int
@@ -33,7 +33,7 @@ type Error struct {
 	Err error
 }
 
-// Error implements error. It ends with what to do about it.
+// Error implements error. The text ends with what to do about the error.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("call %s of stream %s: %s: %s (HTTP %d, request id %s)", e.Operation, e.Stream, e.Code, e.Message, e.Status, cmp.Or(e.RequestID, "none"))
 	if hint := source.Hint(e.Code); hint != "" {
@@ -60,8 +60,7 @@ func isSignatureCode(code string) bool {
 	return false
 }
 
-// describe turns the error of a call into an *Error when KVS has refused it, and says
-// which call of which stream it was in any case.
+// describe adds the call and the stream to an error, as an *Error if KVS has refused the call.
 func describe(operation string, id streamID, err error) error {
 	var markup *smithy.DeserializationError
 	if errors.As(err, &markup) {
@@ -88,7 +87,7 @@ func describe(operation string, id streamID, err error) error {
 	return e
 }
 
-// The longest parts of an answer that are repeated in an error, in characters.
+// The longest parts of an answer that an error repeats, in characters.
 const (
 	maxCode    = 128
 	maxMessage = 500
@@ -112,7 +111,7 @@ func printable(text string, most int) string {
 	}, text)
 }
 
-// errorInstead is an API error that was found in what the SDK could not read.
+// errorInstead is an API error that was found in an answer that the SDK could not read.
 type errorInstead struct {
 	smithy.APIError
 	err error

@@ -34,7 +34,7 @@ type mediaRequest struct {
 	StreamARN, StreamName *string `json:",omitempty"`
 }
 
-// startSelector says where the payload starts.
+// startSelector is where the payload starts.
 type startSelector struct {
 	StartSelectorType   source.StartType
 	AfterFragmentNumber string `json:",omitempty"`
@@ -89,7 +89,7 @@ func newMediaClient(awsCfg aws.Config, headerTimeout time.Duration, log *slog.Lo
 // at sets the data endpoint.
 func (c *mediaClient) at(endpoint *url.URL) { c.url = endpoint.JoinPath("getMedia").String() }
 
-// userAgentID names the program in front of the name that the AWS configuration gives.
+// userAgentID returns the program's name, followed by the one in the AWS configuration.
 func userAgentID(appID string) string {
 	if appID == "" {
 		return "kvsframes"
@@ -97,9 +97,9 @@ func userAgentID(appID string) string {
 	return "kvsframes-" + appID
 }
 
-// streamingClient turns the configured client into one that is fit for an answer of many
-// minutes: what is limited is the wait for its first byte. Connections are not
-// kept, for a session ends with its connection.
+// streamingClient returns the configured client without a limit on the whole answer, which may
+// take many minutes, but with one on the wait for its first byte. Connections are not kept,
+// since a session ends with its connection.
 func streamingClient(client aws.HTTPClient, headerTimeout time.Duration) aws.HTTPClient {
 	var base *awshttp.BuildableClient
 	switch c := client.(type) {
@@ -108,7 +108,7 @@ func streamingClient(client aws.HTTPClient, headerTimeout time.Duration) aws.HTT
 	case *awshttp.BuildableClient:
 		base = c
 	default:
-		return client // whoever brings a client of their own has set it up
+		return client // a client of another type comes fully set up
 	}
 	return base.WithTimeout(0).WithReadTimeout(0).WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = headerTimeout
@@ -171,12 +171,12 @@ func (c *mediaClient) sign(ctx context.Context, req *http.Request, body []byte) 
 	return nil
 }
 
-// maxClockError is the difference of clocks above which a refused signature is taken for
-// the clock's fault, as the SDK does. KVS takes 5 min.
+// maxClockError is the difference of clocks above which a refused signature is blamed on
+// the clock, as the SDK does. KVS tolerates 5 min.
 const maxClockError = 4 * time.Minute
 
-// learnClock notes how far this machine's clock is off when err may come of that, by the Date
-// of the answer. The next call is signed by the service's clock.
+// learnClock records how far this machine's clock is off, by the Date of the answer, if that
+// may be the cause of err. The next call is signed by the service's clock.
 func (c *mediaClient) learnClock(err error) {
 	var refusal *awshttp.ResponseError
 	var code interface{ ErrorCode() string }

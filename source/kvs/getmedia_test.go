@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/kvsframes/kvsframes/kvstest"
@@ -336,7 +338,7 @@ func TestThePayloadOfARealRecordingIsTheFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			id := streamID{name: "real"}
-			u, err := dataEndpoint(t.Context(), awsConfig(), id, e.url)
+			u, _, err := dataEndpoint(t.Context(), kinesisvideo.NewFromConfig(awsConfig(), controlPlane(e.url)), id, types.APINameGetMedia)
 			if err != nil {
 				t.Fatal(err)
 			}

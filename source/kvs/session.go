@@ -122,13 +122,13 @@ func (s *session) Stats() source.Stats { return source.Stats{BytesRead: s.split.
 func (s *session) Close() error {
 	s.close.Do(func() {
 		s.cancel(errClosed) // first: it is what wakes a waiting read
-		_ = s.body.Close()  // says nothing that matters about a response that is given up
+		_ = s.body.Close()  // an error would not matter: the response is given up
 	})
 	return nil
 }
 
-// watchdog reads a response's body and gives it up when no byte comes for too long. The
-// time runs only while somebody waits for a byte, so that a slow reader is no stall.
+// watchdog reads a response's body and cancels it when no byte comes for too long. The
+// time runs only during a Read, so that a slow reader is not a stall.
 type watchdog struct {
 	body    io.Reader
 	timeout time.Duration

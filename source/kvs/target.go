@@ -5,45 +5,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // streamID names a stream as the API takes it: by name or by ARN.
 type streamID struct {
-	// name is what the stream goes by, own its own name where that is another one.
+	// name is the name that fragments, logs and errors use; own is the stream's own name if
+	// that differs.
 	name, own string
 	// arn and region are empty when the stream was given by its name.
 	arn, region string
 }
 
-// The forms of names and ARNs (Kinesis Video Streams API Reference, GetMedia).
-var (
-	streamName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`) })
-	streamARN  = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^arn:[a-z\d-]+:kinesisvideo:([a-z0-9-]+):[0-9]+:[a-z]+/([a-zA-Z0-9_.-]+)/[0-9]+$`)
-	})
-)
-
-// maxARN is the length of the longest ARN that the API takes, in bytes.
-const maxARN = 1024
-
-// maxName is the length of the longest stream name.
-const maxName = 256
-
+// parseStream reads the name or the ARN of a stream.
 func parseStream(s string) (streamID, error) {
-	if len(s) <= maxName && streamName().MatchString(s) {
+	name, ok := source.StreamName(s)
+	switch {
+	case !ok || strings.Contains(s, "="):
+		return streamID{}, fmt.Errorf("parse stream %q: neither a name nor an ARN", s)
+	case name == s:
 		return streamID{name: s}, nil
 	}
-	if m := streamARN().FindStringSubmatch(s); m != nil && len(s) <= maxARN {
-		return streamID{name: m[2], arn: s, region: m[1]}, nil
-	}
-	return streamID{}, fmt.Errorf("parse stream %q: neither a name nor an ARN", s)
+	region := strings.Split(s, ":")[3] // arn:PARTITION:kinesisvideo:REGION:...
+	return streamID{name: name, arn: s, region: region}, nil
 }
 
 // nameParam and arnParam return the two alternative parameters of a call.
@@ -54,7 +44,7 @@ func (s streamID) nameParam() *string {
 	return aws.String(cmp.Or(s.own, s.name))
 }
 
-// as gives the stream another name to go by, unless it is empty.
+// as sets another name for fragments, logs and errors, unless it is empty.
 func (s streamID) as(name string) streamID {
 	if name != "" && name != s.name {
 		s.name, s.own = name, s.name

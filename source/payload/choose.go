@@ -23,8 +23,8 @@ type choice struct {
 	blind bool
 }
 
-// of returns the number of the video track of a fragment, 0 when it has none. Without a
-// better one it is a track that cannot be decoded, so that there is something to say about it.
+// of returns the number of the video track of a fragment, 0 if it has none. If no track can be
+// decoded it returns one that cannot, so that this can be reported.
 func (c *choice) of(tracks []track, blocks []media.Block) uint64 {
 	if c.wanted != 0 {
 		i := slices.IndexFunc(tracks, func(t track) bool { return t.Number == c.wanted && t.Type == media.TrackVideo })
@@ -55,7 +55,7 @@ func (c *choice) of(tracks []track, blocks []media.Block) uint64 {
 	return c.number
 }
 
-// What speaks for a track, the strongest last.
+// The reasons to prefer a track, the strongest last.
 const (
 	wasChosen = 1 << iota
 	isEnabled
@@ -64,7 +64,7 @@ const (
 	isDecodable
 )
 
-// rank tells how well a track serves, -1 when it is no video.
+// rank returns how much a track is preferred, -1 if it is not video.
 func (c *choice) rank(t track, blocks []media.Block) int {
 	if t.Type != media.TrackVideo {
 		return -1

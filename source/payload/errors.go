@@ -7,9 +7,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// ErrTooLarge marks an error about something that the input declares or holds
-// and that is above its cap. The message tells the size and the cap, in bytes
-// or in pieces.
+// ErrTooLarge marks an error about something in the input, or declared by it, that exceeds its
+// limit. The message states the size and the limit, in bytes or as a count.
 var ErrTooLarge = errors.New("is too big")
 
 // tooLarge reports something above its cap.
@@ -17,19 +16,19 @@ func tooLarge(what string, size, maximum int64) error {
 	return fmt.Errorf("%s (%d) %w, maximum is %d", what, size, ErrTooLarge, maximum)
 }
 
-// SyntaxError reports a payload that is not what Matroska or KVS write.
+// SyntaxError reports a payload that does not follow Matroska or KVS.
 type SyntaxError struct {
-	// Offset is where in the payload the element begins that is at fault, bytes.
+	// Offset is where the element at fault begins in the payload, in bytes.
 	Offset int64
-	// Reason says what is wrong there.
+	// Reason is what is wrong there.
 	Reason string
 }
 
 // Error implements error.
 func (e *SyntaxError) Error() string { return fmt.Sprintf("at byte %d: %s", e.Offset, e.Reason) }
 
-// SplitError says where a payload could not be split any further. Its cause is a
-// *SyntaxError or is ErrTooLarge.
+// SplitError reports a payload that cannot be split any further. Its cause is a
+// *SyntaxError or ErrTooLarge.
 type SplitError struct {
 	// Where names the stream, the chunk and the fragment, for people.
 	Where string
@@ -45,20 +44,20 @@ func (e *SplitError) Error() string { return "split " + e.Where + ": " + e.Err.E
 // Unwrap returns the cause.
 func (e *SplitError) Unwrap() error { return e.Err }
 
-// ErrorTag is an error that KVS reports inside the payload of a response that
-// began with status 200 (Kinesis Video Streams API Reference, GetMedia and
+// ErrorTag is an error that KVS reports inside the payload of a response whose
+// status is 200 (Kinesis Video Streams API Reference, GetMedia and
 // GetMediaForFragmentList).
 type ErrorTag struct {
-	// ID is the number of the error, 0 when the payload does not tell it.
+	// ID is the number of the error, 0 if the payload has none.
 	ID int
 	// Code and Message are texts and may be empty.
 	Code, Message string
-	// FragmentNumber is the fragment that could not be read, if it is told.
+	// FragmentNumber is the fragment that could not be read, if the payload names it.
 	FragmentNumber string
 }
 
-// Ids of error tags that say that a fragment is not there: for a moment (3000 has been
-// seen and is described nowhere), or not at all.
+// The ids of error tags for a fragment that is not there: for the moment (3000 was seen in
+// practice and is not documented), or at all.
 const (
 	tagAbsent   = 3000
 	tagNotFound = 4000

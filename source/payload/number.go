@@ -8,16 +8,20 @@ import (
 // MaxNumber is the length of the longest fragment number of the API, in digits.
 const MaxNumber = 128
 
-// IsFragmentNumber reports whether the API takes text as a fragment number (API Reference, GetMedia and
+// IsFragmentNumber reports whether the API accepts text as a fragment number (API Reference, GetMedia and
 // GetMediaForFragmentList).
 func IsFragmentNumber(text string) bool { return isDigits(text) && len(text) <= MaxNumber }
 
 // CompareNumbers compares two fragment numbers by their value, as cmp.Compare does. They
-// grow in the order in which KVS took the fragments in.
+// grow in the order in which the fragments reached KVS.
 func CompareNumbers(a, b string) int {
-	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	a, b = PlainNumber(a), PlainNumber(b)
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
+
+// PlainNumber returns a fragment number without leading zeros. Equal numbers are then
+// equal strings.
+func PlainNumber(number string) string { return strings.TrimLeft(number, "0") }
 
 // isDigits reports whether text consists of decimal digits, at least one.
 func isDigits(text string) bool {

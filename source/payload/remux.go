@@ -11,17 +11,17 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// ErrTracksChange marks a fragment that cannot go on in one Matroska file with those before
-// it: a file has one description of its tracks.
+// ErrTracksChange marks a fragment that cannot be in one Matroska file with those before it,
+// as a file has one description of its tracks.
 var ErrTracksChange = errors.New("codec, codec data or size of the picture are others from here on")
 
 // maxCluster is how long a Cluster is at most: times in it are 16-bit milliseconds.
 const maxCluster = 30 * time.Second
 
-// Remuxer makes one Matroska document of the fragments of a stream, as players want it: one
-// header, one description of the tracks, and times that go on from fragment to fragment.
-// These are counted from the first fragment on the producer's clock. Where that goes back,
-// the fragment follows the one before it at once.
+// Remuxer turns the fragments of a stream into one Matroska document for players: with one
+// header, one description of the tracks, and times that continue from fragment to fragment.
+// Times are measured from the first fragment, by the producer's clock. Where that clock goes
+// back, the fragment directly follows the one before it.
 type Remuxer struct {
 	tracks []media.Track
 	// start is the producer time of the first fragment, last the largest time in the
@@ -30,9 +30,9 @@ type Remuxer struct {
 	last  time.Duration
 }
 
-// Append appends what a fragment adds to the document to dst; before the first one that is
-// the document's head. An error is about the fragment alone, which is then no part of
-// the document.
+// Append appends a fragment of the document to dst, and before the first fragment also the
+// head of the document. After an error the document is as if the fragment had not been
+// there, and Append may be called with the next one.
 func (r *Remuxer) Append(dst []byte, f *media.Fragment) ([]byte, error) {
 	first, last, count := extentOfAll(f)
 	if count == 0 {

@@ -8,7 +8,7 @@ import (
 // tailRoom is what the tags after a Cluster may need, in bytes.
 const tailRoom = 4 << 10
 
-// foresee notes how large a part is likely to be at the end of a Cluster.
+// foresee estimates how large a part will be at the end of a Cluster.
 func (s *Splitter) foresee(p *part, cluster ebml.Header) {
 	p.likely = s.expect
 	if cluster.Size == ebml.UnknownSize {
@@ -21,9 +21,9 @@ func (s *Splitter) foresee(p *part, cluster ebml.Header) {
 	}
 }
 
-// makeRoom takes memory for all that the fragment is likely to have, when more bytes need any: as far as
-// the input's size, the fragment before it, or what has arrived of this one makes that credible. New pages are
-// most of what reading a file costs, and growing takes them twice.
+// makeRoom allocates memory when more bytes need it: for the whole fragment, as far as the size of the input,
+// the fragment before, or what has arrived of this one makes its size credible. New pages are most of the cost
+// of reading a file, and growing would take them twice.
 func (s *Splitter) makeRoom(more int64) {
 	p := s.doc.part
 	size := p.likely
@@ -35,7 +35,7 @@ func (s *Splitter) makeRoom(more int64) {
 	}
 }
 
-// spared returns the memory of a fragment that was given back, if the next one is likely to fit; nil if not.
+// spared returns the memory of a recycled fragment, if the next one is likely to fit it; nil otherwise.
 func (s *Splitter) spared() []byte {
 	select {
 	case mkv := <-s.spare:
@@ -47,7 +47,7 @@ func (s *Splitter) spared() []byte {
 	return nil
 }
 
-// recycle lets the splitter use the fragment's memory again, when it is given back.
+// recycle sets f.Recycle, which gives the fragment's memory back to the splitter.
 func (s *Splitter) recycle(f *media.Fragment) {
 	if s.size == 0 {
 		return

@@ -10,12 +10,11 @@
 //		...
 //	}
 //
-// Damage stays local: a fragment that cannot be used is a *media.GapError, after which Next
-// goes on. What KVS reports inside a payload is an *ErrorTag. A Remuxer goes the other way and
-// makes one file for players of many fragments.
+// Damage stays local: for a fragment that cannot be used Next returns a *media.GapError, and
+// then continues. Errors that KVS reports inside a payload are *ErrorTags. A Remuxer turns many
+// fragments into one file for players.
 //
-// The package knows no service and no stream of several sessions: those are in the
-// packages source and source/kvs.
+// The package neither calls a service nor joins sessions: see the packages source and source/kvs.
 package payload
 
 import (
@@ -31,8 +30,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// defaultFragmentSize is the cap of a Config that names none, in bytes. KVS
-// takes fragments of up to 50 MB.
+// defaultFragmentSize is the default of Config.MaxFragmentSize. KVS accepts fragments
+// of up to 50 MB.
 const defaultFragmentSize media.Size = 64 << 20
 
 // Config is what a Splitter needs to know. Its zero value reads any payload.
@@ -42,13 +41,13 @@ type Config struct {
 	// MaxFragmentSize is the largest fragment that is taken into memory, in
 	// bytes; 0 means 64 MiB.
 	MaxFragmentSize media.Size
-	// Chunks reports whether the payload comes from KVS: a cluster that has no fragment
-	// number or no timestamps before it is a gap, and no plain MKV file.
+	// Chunks reports whether the payload certainly comes from KVS. A Cluster without a
+	// fragment number or timestamps before it is then a gap, and not a plain MKV file.
 	Chunks bool
-	// Size is the number of bytes that the payload has for certain, 0 if that is not known.
-	// The memory for a Cluster inside of it is taken in one piece, and used again when a
-	// fragment is given back (media.Fragment.Recycle). Where the payload is an io.ReaderAt
-	// as well, Tracks behind the Clusters are looked up in it.
+	// Size is the number of bytes that the payload is known to have, 0 if unknown. Within
+	// that size, memory for a whole Cluster is allocated at once, and used again after
+	// media.Fragment.Recycle. If the payload is also an io.ReaderAt, Tracks that follow the
+	// Clusters are looked up in it.
 	Size int64
 	// Track is the number of the video track that is wanted, 0 for the first one that can
 	// be decoded.
@@ -93,11 +92,11 @@ type Config struct {
 // Config.Chunks), unless Tags with a number follow: then each Cluster begins
 // a fragment and the Tags behind it belong to it.
 //
-// Sizes of a Segment are not relied on, and those of Clusters only as far as their
-// blocks bear them out.
+// The sizes of Segments are not relied on, and those of Clusters only as far as their
+// blocks confirm them.
 //
-// Memory is taken for bytes that arrived or are certain to, for the fragment at
-// work or for the one before it, never for bytes that were only declared.
+// Memory is allocated for bytes that have arrived or certainly will, never for bytes
+// that were only declared.
 type Splitter struct {
 	stream string
 	max    int64
@@ -142,14 +141,14 @@ type result struct {
 type state int
 
 const (
-	atDocument    state = iota // an EBML header is due
-	beforeSegment              // a Segment is due
-	inSegment                  // a child of the Segment is due
-	inCluster                  // a child of a Cluster is due
+	atDocument    state = iota // an EBML header comes next
+	beforeSegment              // a Segment comes next
+	inSegment                  // a child of the Segment comes next
+	inCluster                  // a child of a Cluster comes next
 	inHole                     // damage is searched for an element at which reading can go on
 )
 
-// document is what is known of the EBML document that is being read.
+// document is the state of the EBML document that is being read.
 type document struct {
 	// segmentEnd and clusterEnd are input offsets, or ebml.UnknownSize.
 	segmentEnd, clusterEnd int64
@@ -169,11 +168,11 @@ type document struct {
 	// orphans are finished parts that wait for Tracks, in orphaned bytes.
 	orphans  []*part
 	orphaned int64
-	// hurt reports whether bytes of the document are lost, counted that a fragment of it was handed on.
+	// hurt reports whether bytes of the document are lost, counted whether a fragment of it was returned.
 	hurt, counted bool
 }
 
-// meter counts what is read of the input and keeps why reading ended.
+// meter counts the bytes read from the input and keeps the error that ended reading.
 type meter struct {
 	in    io.Reader
 	bytes atomic.Int64
@@ -204,35 +203,33 @@ func NewSplitter(r io.Reader, cfg Config) *Splitter {
 	}
 }
 
-// BytesRead is the number of bytes that were read of the payload. It may be
+// BytesRead returns the number of bytes that were read from the payload. It may be
 // called while Next is at work.
 func (s *Splitter) BytesRead() int64 { return s.input.bytes.Load() }
 
-// Clusters is the ordinal of the next Cluster of a plain MKV file (see Config.FirstCluster).
+// Clusters returns the ordinal of the next Cluster of a plain MKV file (see Config.FirstCluster).
 // It must not be called while Next is at work.
 func (s *Splitter) Clusters() int { return s.clusters }
 
-// EndedWhole says, once Next has returned io.EOF, that the payload ended between two
-// elements. A fragment that is Cut all the same was cut only as far as its Cluster, of
-// unknown size, does not say where it ends.
+// EndedWhole reports, once Next has returned io.EOF, whether the payload ended between two
+// elements. A last fragment that is Cut even so probably lacks nothing: its Cluster, of
+// unknown size, does not show where it ends.
 func (s *Splitter) EndedWhole() bool { return s.whole }
 
-// Next returns the next fragment, and io.EOF after the last one, again and again.
+// Next returns the next fragment, and io.EOF after the last one.
 //
-// A payload that ends inside a fragment is normal: the fragment holds the whole
-// blocks and says Cut. When reading fails, the fragment that was being read
-// comes first, cut, and the error after it.
+// A payload that ends inside a fragment is normal: the fragment then has the blocks
+// that are whole, and Cut is set. When reading fails, Next first returns the fragment
+// that was being read, cut, and then the error.
 //
-// Damage costs what it has touched. Reading goes on at the next element that makes
-// sense; the fragment that it lies in comes as far as it was read, Cut, with the
-// range of lost bytes in its Damage, or where nothing of it can be used, that is a
-// *media.GapError.
+// After damage, reading continues at the next element that makes sense. The damaged
+// fragment is returned as far as it could be read, with Cut set and the range of lost
+// bytes in its Damage, or as a *media.GapError if nothing of it can be used.
 //
-// Two kinds of error leave the stream readable, so that Next can be called on:
-// a *media.GapError for a fragment that is lost (its content makes no sense, or
-// KVS reports that it cannot be read), and an *ErrorTag of another class than
-// 4000. A *SplitError ends a payload of which nothing makes sense, as do
-// errors of reading; Next then repeats them.
+// After two kinds of error Next may be called again: a *media.GapError for a fragment
+// that is lost, and an *ErrorTag. (The error tag with ID 4000 concerns only its fragment,
+// and is the cause of a *media.GapError.) All other errors are final, and Next repeats
+// them: errors of reading, and a *SplitError for a payload of which nothing makes sense.
 func (s *Splitter) Next() (*media.Fragment, error) {
 	for len(s.ready) == 0 {
 		if s.err != nil {
@@ -246,7 +243,7 @@ func (s *Splitter) Next() (*media.Fragment, error) {
 	return r.fragment, r.err
 }
 
-// step reads one element, or leaves one that has ended.
+// step reads one element, or closes one that has ended.
 func (s *Splitter) step() {
 	var err error
 	switch s.state {
@@ -271,7 +268,7 @@ func (s *Splitter) step() {
 	}
 }
 
-// where names what is being read, for errors.
+// where returns the name of what is being read, for errors.
 func (s *Splitter) where() string {
 	name := fmt.Sprintf("chunk %d", s.chunks)
 	if s.stream != "" {
@@ -283,7 +280,7 @@ func (s *Splitter) where() string {
 	return name
 }
 
-// number is the number of the fragment that is being put together, if known.
+// number returns the number of the fragment that is being assembled, if known.
 func (s *Splitter) number() string {
 	if s.doc.part == nil {
 		return ""

@@ -1,4 +1,4 @@
-package decode
+package jpeg
 
 import "encoding/binary"
 
@@ -89,9 +89,9 @@ func zigzag() (order [64]uint8) {
 	return order
 }
 
-// jpegHeader returns all that stands before the entropy-coded bytes of a baseline JPEG
+// header returns all that stands before the entropy-coded bytes of a baseline JPEG
 // with 4:2:0 chroma: a JFIF header, the given segments, tables, frame and scan headers.
-func jpegHeader(w, h int, q *quantTable, huffman *huffmanTables, segments []byte) []byte {
+func header(w, h int, q *quantTable, huffman *huffmanTables, segments []byte) []byte {
 	b := make([]byte, 0, 1024+len(segments))
 	segment := func(marker byte, body ...byte) {
 		b = append(b, 0xff, marker)

@@ -2,10 +2,10 @@
 #ifndef KVSFRAMES_TRANSFORM_H
 #define KVSFRAMES_TRANSFORM_H
 
-#include "kernel.h"
-
 #include <stddef.h>
 #include <stdint.h>
+
+#define INLINE static inline __attribute__((always_inline))
 
 #if defined(__x86_64__)
 #define HAVE_AVX2 1

@@ -32,7 +32,7 @@ func pictureBytes(s pictureSize, codecID string) int64 {
 	return s.luma() * (samples + motion) / 4
 }
 
-// ErrTooManyReferences is why a stream is not decoded that asks for more memory than its level allows.
+// ErrTooManyReferences is the error for a stream that asks for more memory than its level allows.
 var ErrTooManyReferences = errors.New("too many reference pictures")
 
 // CheckReferences returns an error if one of the sequence parameter sets among NAL units asks for more reference pictures

@@ -1,7 +1,6 @@
 #include "jpeg.h"
 #include "transform.h"
 
-#include <libavutil/frame.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,61 +86,24 @@ static void copy_edge(uint8_t *to, int columns, int rows, const uint8_t *from, p
 	}
 }
 
-/* A row of macroblocks in JFIF's terms: where its planes begin. */
-typedef struct {
-	const uint8_t *data[3];
-	ptrdiff_t stride[3];
-} mb_row;
-
 /* of_plane gives the side of plane i, by that of the picture. */
 INLINE int of_plane(int side, int i) { return i ? (side + 1) / 2 : side; }
 
-INLINE ptrdiff_t padded(int w) { return (w + 63) & ~63; }
-
-/* make_row makes room for a row that has to be brought to JFIF's terms, and for what that takes. */
-static int make_row(const AVFrame *f, const kvsf_jpeg_tables *t, kvsf_jpeg_buffer *b)
-{
-	size_t size = 16 * (padded(f->width) + padded(of_plane(f->width, 1))) + 2 * (f->width + 2);
-	if (!t->convert || b->row_size >= size)
-		return 1;
-	free(b->row);
-	b->row = malloc(size);
-	b->row_size = b->row ? size : 0;
-	return b->row != NULL;
-}
-
-/* row_at returns row my. It is brought to JFIF's terms here, and not all of the picture before, so that it is still in the caches. */
-static mb_row row_at(const AVFrame *f, const kvsf_jpeg_tables *t, int my, uint8_t *room)
-{
-	mb_row r;
-	kvsf_plane from[3], to[3];
-	for (int i = 0; i < 3; i++) {
-		int side = i ? 8 : 16, w = of_plane(f->width, i), h = of_plane(f->height, i) - side * my;
-		from[i] = (kvsf_plane){f->data[i] + side * my * (ptrdiff_t)f->linesize[i], f->linesize[i], w, h < side ? h : side};
-		to[i] = t->convert ? (kvsf_plane){room, padded(w), w, from[i].h} : from[i];
-		room += t->convert ? side * padded(w) : 0;
-		r.data[i] = to[i].data;
-		r.stride[i] = to[i].stride;
-	}
-	if (t->convert)
-		kvsf_convert(to, from, &t->matrix, (int16_t *)room);
-	return r;
-}
-
-/* ahead asks for the samples of macroblocks to come: 32 rows at once are more than processors foresee. To ask beyond the planes does no harm. */
-INLINE void ahead(const AVFrame *f, int mx, int my)
+/* ask_ahead asks for the samples of macroblocks to come: 32 rows at once are more than processors foresee. To ask beyond the planes does
+ * no harm. */
+INLINE void ask_ahead(const kvsf_jpeg_row *r, int mx)
 {
 	if (mx % 4 == 0)
 		for (int y = 0; y < 16; y++)
-			__builtin_prefetch(f->data[0] + (16 * my + y) * (ptrdiff_t)f->linesize[0] + 16 * mx + 128);
+			__builtin_prefetch(r->ahead[0] + y * r->ahead_stride[0] + 16 * mx + 128);
 	if (mx % 8 == 0)
 		for (int i = 1; i < 3; i++)
 			for (int y = 0; y < 8; y++)
-				__builtin_prefetch(f->data[i] + (8 * my + y) * (ptrdiff_t)f->linesize[i] + 8 * mx + 128);
+				__builtin_prefetch(r->ahead[i] + y * r->ahead_stride[i] + 8 * mx + 128);
 }
 
 /* put_two writes or counts two macroblocks, whose chroma is transformed at once, or the last one. */
-INLINE void put_two(state *s, const mb_row *r, int mx, int w, int h, transform *tr, const int count)
+INLINE void put_two(state *s, const kvsf_jpeg_row *r, int mx, int w, int h, transform *tr, const int count)
 {
 	uint8_t edge[3][32 * 16];
 	const uint8_t *plane[3];
@@ -172,7 +134,7 @@ INLINE void put_two(state *s, const mb_row *r, int mx, int w, int h, transform *
 /* More than two macroblocks can take: 12 blocks of 64 symbols of 27 bits, each byte followed by a 0. */
 #define TWO_MAX 8192
 
-static int make_room(kvsf_jpeg_buffer *b)
+static int make_room(kvsf_jpeg_scan *b)
 {
 	if (b->capacity - b->size >= TWO_MAX)
 		return 1;
@@ -185,79 +147,83 @@ static int make_room(kvsf_jpeg_buffer *b)
 	return 1;
 }
 
-INLINE int scan(const AVFrame *f, const kvsf_jpeg_tables *t, transform *tr, kvsf_jpeg_buffer *out)
+INLINE int put_row(const kvsf_jpeg_row *r, int w, int h, const kvsf_jpeg_tables *t, transform *tr, kvsf_jpeg_scan *scan, kvsf_jpeg_counts *counts,
+		   const int count)
 {
-	state s = {.tables = t};
-	out->size = 0;
-	if (!make_row(f, t, out))
-		return 0;
-	for (int y = 0; y < (f->height + 15) / 16; y++) {
-		mb_row r = row_at(f, t, y, out->row);
-		for (int x = 0; x < (f->width + 15) / 16; x += 2) {
-			if (!make_room(out))
-				return 0;
-			s.to = out->data + out->size;
-			ahead(f, x, y + t->convert);
-			put_two(&s, &r, x, f->width - 16 * x, f->height - 16 * y, tr, 0);
-			out->size = s.to - out->data;
-		}
+	state s = {.tables = t, .counts = counts, .bits = scan->bits, .n = scan->n};
+	memcpy(s.dc, scan->dc, sizeof(s.dc));
+	for (int x = 0; x < (w + 15) / 16; x += 2) {
+		if (!count && !make_room(scan))
+			return 0;
+		s.to = scan->data + scan->size;
+		ask_ahead(r, x);
+		put_two(&s, r, x, w - 16 * x, h, tr, count);
+		scan->size = s.to - scan->data;
 	}
-	if (!make_room(out))
-		return 0;
-	s.to = out->data + out->size;
-	/* What is held goes out; ones fill the last byte. */
-	int rest = (s.n + 7) / 8;
-	for (int i = 0; i < rest; i++) {
-		int shift = s.n - 8 * (i + 1);
-		uint8_t byte = shift >= 0 ? s.bits >> shift : s.bits << -shift | ((1 << -shift) - 1);
-		*s.to++ = byte;
-		if (byte == 0xff)
-			*s.to++ = 0;
-	}
-	out->size = s.to - out->data;
-	return 1;
-}
-
-INLINE int count(const AVFrame *f, const kvsf_jpeg_tables *t, int step, transform *tr, kvsf_jpeg_buffer *b, kvsf_jpeg_counts *counts)
-{
-	state s = {.tables = t, .counts = counts};
-	if (!make_row(f, t, b))
-		return 0;
-	for (int y = step / 2; y < (f->height + 15) / 16; y += step) {
-		mb_row r = row_at(f, t, y, b->row);
-		for (int x = 0; x < (f->width + 15) / 16; x += 2) {
-			ahead(f, x, y + (t->convert ? step : 0));
-			put_two(&s, &r, x, f->width - 16 * x, f->height - 16 * y, tr, 1);
-		}
-	}
+	scan->bits = s.bits;
+	scan->n = s.n;
+	memcpy(scan->dc, s.dc, sizeof(s.dc));
 	return 1;
 }
 
 /* Once more for processors with AVX2, whose other instructions help with bits. */
 #ifdef HAVE_AVX2
-AVX2 static int avx2_scan(const AVFrame *f, const kvsf_jpeg_tables *t, transform *tr, kvsf_jpeg_buffer *out) { return scan(f, t, tr, out); }
-AVX2 static int avx2_count(const AVFrame *f, const kvsf_jpeg_tables *t, int step, transform *tr, kvsf_jpeg_buffer *b, kvsf_jpeg_counts *c) { return count(f, t, step, tr, b, c); }
+AVX2 static int avx2_put_row(const kvsf_jpeg_row *r, int w, int h, const kvsf_jpeg_tables *t, transform *tr, kvsf_jpeg_scan *s)
+{
+	return put_row(r, w, h, t, tr, s, NULL, 0);
+}
+AVX2 static void avx2_count_row(const kvsf_jpeg_row *r, int w, int h, const kvsf_jpeg_tables *t, transform *tr, kvsf_jpeg_scan *s, kvsf_jpeg_counts *c)
+{
+	put_row(r, w, h, t, tr, s, c, 1);
+}
 #else
-#define avx2_scan scan
-#define avx2_count count
+#define avx2_put_row(r, w, h, t, tr, s) put_row(r, w, h, t, tr, s, NULL, 0)
+#define avx2_count_row(r, w, h, t, tr, s, c) put_row(r, w, h, t, tr, s, c, 1)
 #endif
 
-int kvsf_jpeg_scan(const void *frame, const kvsf_jpeg_tables *t, int plain, kvsf_jpeg_buffer *out)
+void kvsf_jpeg_begin(kvsf_jpeg_scan *s)
 {
-	transform *tr = kvsf_transform(plain);
-	return tr == kvsf_plain_transform ? scan(frame, t, tr, out) : avx2_scan(frame, t, tr, out);
+	s->size = 0;
+	s->bits = 0;
+	s->n = 0;
+	memset(s->dc, 0, sizeof(s->dc));
 }
 
-int kvsf_jpeg_count(const void *frame, const kvsf_jpeg_tables *t, int step, int plain, kvsf_jpeg_buffer *b, kvsf_jpeg_counts *counts)
+int kvsf_jpeg_put_row(const kvsf_jpeg_row *r, int w, int h, const kvsf_jpeg_tables *t, int plain, kvsf_jpeg_scan *s)
 {
 	transform *tr = kvsf_transform(plain);
-	memset(counts, 0, sizeof(*counts));
-	return tr == kvsf_plain_transform ? count(frame, t, step, tr, b, counts) : avx2_count(frame, t, step, tr, b, counts);
+	return tr == kvsf_plain_transform ? put_row(r, w, h, t, tr, s, NULL, 0) : avx2_put_row(r, w, h, t, tr, s);
 }
 
-void kvsf_jpeg_free(kvsf_jpeg_buffer *b)
+void kvsf_jpeg_count_row(const kvsf_jpeg_row *r, int w, int h, const kvsf_jpeg_tables *t, int plain, kvsf_jpeg_scan *s, kvsf_jpeg_counts *counts)
 {
-	free(b->data);
-	free(b->row);
-	memset(b, 0, sizeof(*b));
+	transform *tr = kvsf_transform(plain);
+	if (tr == kvsf_plain_transform)
+		put_row(r, w, h, t, tr, s, counts, 1);
+	else
+		avx2_count_row(r, w, h, t, tr, s, counts);
+}
+
+int kvsf_jpeg_end(kvsf_jpeg_scan *s)
+{
+	if (!make_room(s))
+		return 0;
+	/* What is held goes out; ones fill the last byte. */
+	uint8_t *to = s->data + s->size;
+	int rest = (s->n + 7) / 8;
+	for (int i = 0; i < rest; i++) {
+		int shift = s->n - 8 * (i + 1);
+		uint8_t byte = shift >= 0 ? s->bits >> shift : s->bits << -shift | ((1 << -shift) - 1);
+		*to++ = byte;
+		if (byte == 0xff)
+			*to++ = 0;
+	}
+	s->size = to - s->data;
+	return 1;
+}
+
+void kvsf_jpeg_free(kvsf_jpeg_scan *s)
+{
+	free(s->data);
+	memset(s, 0, sizeof(*s));
 }

@@ -1,0 +1,95 @@
+package plan
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// presentationOrder returns the frames' indexes ordered by presentation
+// timestamp; equal ones keep their order.
+func presentationOrder(frames []Frame) []int {
+	order := make([]int, len(frames))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(a, b int) bool { return frames[order[a]].Info.PTS < frames[order[b]].Info.PTS })
+	return order
+}
+
+func frameInfo(f *media.Fragment, u accessUnit) media.FrameInfo {
+	info := media.FrameInfo{
+		Stream:         f.Stream,
+		FragmentNumber: f.Number,
+		PTS:            u.at,
+		ProducerTime:   f.ProducerTime.Add(u.at),
+		Key:            u.key,
+	}
+	if !f.ServerTime.IsZero() {
+		info.ServerTime = f.ServerTime.Add(u.at)
+	}
+	return info
+}
+
+// candidates returns the frames that samplers may pick, in presentation order: a
+// skip_frame of nonref or nonkey takes the others out of the stream.
+func (p *Planner) candidates(order []int, pl *Plan) []int {
+	var kept []int
+	for _, k := range order {
+		if p.skip == SkipNonRef && pl.Pictures[k].disposable || p.skip == SkipNonKey && !pl.Frames[k].Info.Key {
+			continue
+		}
+		kept = append(kept, k)
+	}
+	return kept
+}
+
+// sample asks every output which of the candidates it wants, and returns those that
+// they may want. Frames outside of the fragment's bounds are no samples; an interval's grid
+// sees them all the same, since the first frame within follows on them.
+func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int) {
+	within = slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !Within(f, pl.Frames[k].Info) })
+	for o, s := range p.samplers {
+		if s == nil {
+			continue
+		}
+		shown := within
+		if _, grid := s.(*gridSampler); grid {
+			shown = kept
+		}
+		seen := make([]Candidate, len(shown))
+		for i, k := range shown {
+			info := pl.Frames[k].Info
+			seen[i] = Candidate{At: info.At(p.outputs[o].Sample.Clock), Key: info.Key}
+		}
+		for i, picked := range s.Pick(seen, Timing{pl.Track.DefaultDuration, f.TimeScale}) {
+			if frame := &pl.Frames[shown[i]]; picked && Within(f, frame.Info) {
+				frame.ask(o)
+			}
+		}
+	}
+	for _, s := range p.stamps {
+		for _, k := range within {
+			frame := &pl.Frames[k]
+			s.see(frame, frame.Info.At(p.outputs[s.output].Sample.Clock), f.TimeScale)
+		}
+	}
+	return within
+}
+
+// collect notes which of the frames are samples.
+func (pl *Plan) collect(within []int) {
+	for _, k := range within {
+		if len(pl.Frames[k].Outputs) > 0 {
+			pl.InOrder = append(pl.InOrder, k)
+		}
+	}
+	pl.Samples = len(pl.InOrder)
+}
+
+// Within reports whether a frame lies within its fragment's bounds, and may be a sample.
+func Within(f *media.Fragment, info media.FrameInfo) bool {
+	at := info.At(f.Clock)
+	return !f.Unwanted && !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))
+}
