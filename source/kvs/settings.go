@@ -2,6 +2,7 @@ package kvs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -29,25 +30,18 @@ func ConfigOf(cfg aws.Config, c source.Config, entry string, log *slog.Logger) C
 	}
 }
 
-// CheckCredentials reports that the AWS configuration has no credentials, so that a program can
-// say so at once. A call without them is tried again and again.
+// CheckCredentials returns an error if the AWS configuration has no credentials, so that a program can
+// report it at once. A call without them is tried again and again.
 func CheckCredentials(ctx context.Context, cfg aws.Config) error {
+	const none = "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role"
 	if cfg.Credentials == nil {
-		return errNoCredentials(nil)
+		return errors.New(none)
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return errNoCredentials(err)
+		return fmt.Errorf("%s (%w)", none, err)
 	}
 	return nil
-}
-
-func errNoCredentials(cause error) error {
-	const text = "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role"
-	if cause == nil {
-		return fmt.Errorf(text)
-	}
-	return fmt.Errorf(text+" (%w)", cause)
 }
