@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/kvsframes/kvsframes/decode/plan"
@@ -28,8 +29,9 @@ type Pool struct {
 	streams map[*Stream]struct{}
 }
 
-// NewPool starts a pool. It must be closed. A nil log is silent.
+// NewPool starts a pool. It must be closed. Zero values in cfg are defaults, and a nil log is silent.
 func NewPool(cfg Config, log *slog.Logger) (*Pool, error) {
+	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure decode: %w", err)
 	}
@@ -73,12 +75,15 @@ type Stream struct {
 	queue   queue
 }
 
-// Stream returns the decode stage of one stream. All outputs share one decode.
+// Stream returns the decode stage of one stream. All outputs share one decode. Zero values in an output are defaults.
 func (p *Pool) Stream(outputs []Output) (*Stream, error) {
-	for _, o := range outputs {
+	outputs = slices.Clone(outputs)
+	for i, o := range outputs {
+		o = o.withDefaults()
 		if err := o.Validate(); err != nil {
 			return nil, fmt.Errorf("configure output %s: %w", o.Sink, err)
 		}
+		outputs[i] = o
 	}
 	s := &Stream{pool: p, outputs: outputs, planner: plan.NewPlanner(p.config.SkipFrame, requested(outputs...))}
 	p.mu.Lock()

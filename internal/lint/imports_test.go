@@ -58,6 +58,10 @@ var mayImport = map[string][]string{
 	".": {
 		"media", "setting", "config", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
 	},
+	// What a program of somebody else would import.
+	"examples/channel":      {"media", "source", "decode", "pipeline"},
+	"examples/customsink":   {"media", "source/kvs", "decode", "decode/plan", "pipeline"},
+	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
 		".", "media", "source", "source/kvs", "source/payload", "decode", "decode/plan", "pipeline", "config", "kvstest",
