@@ -1,13 +1,17 @@
 package kvsframes
 
 import (
+	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/kvsframes/kvsframes/config"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/pipeline"
 )
 
@@ -43,5 +47,40 @@ func TestRunIDsDiffer(t *testing.T) {
 	slices.Sort(ids)
 	if got := len(slices.Compact(ids)); got != 100 || !strings.HasPrefix(ids[0], "20260101T120000Z-") {
 		t.Errorf("%d different of 100, such as %s", got, ids[0])
+	}
+}
+
+// TestARunCanBeDrainedAndCancelled runs a live stream that never ends.
+func TestARunCanBeDrainedAndCancelled(t *testing.T) {
+	server := kvstest.New(t, kvstest.Options{Pace: kvstest.PaceRealtime})
+	if err := server.AddFile("cam", "testdata/demo.mkv"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	t.Setenv("AWS_REGION", "us-east-1")
+	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
+	text := "version: 1\nsource: {type: kvs, streams: [cam], endpoint_url: " + server.URL() + "}\n" +
+		"sinks: [{name: a, type: image, sample: {type: all}, destination: {type: file, directory: " + t.TempDir() + "}}]\n"
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	load := func() *Pipeline {
+		p, err := Load(t.Context(), LoadOptions{Path: settings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	drain := make(chan struct{})
+	close(drain)
+	if s, err := load().Run(t.Context(), RunOptions{Drain: drain}); err != nil && !errors.Is(err, ErrInterrupted) || s.Status != pipeline.StatusInterrupted || s.ExitCode != 130 {
+		t.Errorf("drained: %v, %s, exit code %d", err, s.Status, s.ExitCode)
+	}
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if s, err := load().Run(ctx, RunOptions{}); !errors.Is(err, cause) || s.Status != pipeline.StatusInterrupted {
+		t.Errorf("cancelled: %v, %s", err, s.Status)
 	}
 }
