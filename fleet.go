@@ -77,7 +77,7 @@ func (f *fleet) sail(draining context.Context, inputs []source.Input) []result {
 	return f.results
 }
 
-// note tells what a look-up has not found. Where all streams have an end, what is not there
+// note logs what a look-up has not found. Where all streams have an end, what is not there
 // at first will not be.
 func (f *fleet) note(l listing, first bool) {
 	failed := f.finite && first

@@ -119,7 +119,7 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-// video fills in what the video track tells, and returns the time of its first frame in
+// video fills in the facts of the video track, and returns the time of its first frame in
 // presentation order and the duration of its frames: from that to the last, and one frame
 // more at their mean distance.
 func (fr *FragmentReport) video(f *media.Fragment) (first, length time.Duration) {
@@ -175,7 +175,7 @@ func (fr *FragmentReport) note(f *media.Fragment) {
 // clockSlack is the distance between two fragments that is taken for jitter.
 const clockSlack = 100 * time.Millisecond
 
-// follow notes where the producer clock does not go on from fragment to fragment. The first
+// follow notes jumps of the producer clock between fragments. The first
 // frame may be shown before the fragment's own timecode, in an open group of pictures.
 func (r *Report) follow(f *media.Fragment, fr *FragmentReport, first, length time.Duration) {
 	if !r.expected.IsZero() && !f.ProducerTime.IsZero() {

@@ -14,10 +14,10 @@ import (
 // writes.
 type Summary struct {
 	Status pipeline.Status `json:"status"`
-	// ExitCode is -1 while the run goes on: a run that is killed never looks like one that was done.
+	// ExitCode is -1 during the run: a run that is killed never looks like one that was done.
 	ExitCode int    `json:"exit_code"`
 	Error    string `json:"error"`
-	// Started and Ended are as media.Timestamp writes them; Ended is empty while the run goes on.
+	// Started and Ended are as media.Timestamp writes them; Ended is empty during the run.
 	Started string  `json:"started"`
 	Ended   string  `json:"ended"`
 	Elapsed float64 `json:"elapsed_s"`
@@ -39,7 +39,7 @@ type SinkSummary struct {
 	Bytes   int64 `json:"bytes"`
 }
 
-// stillRunning is the exit code of a run that goes on.
+// stillRunning is the exit code of a run that has not ended.
 const stillRunning = -1
 
 // journal is what a run comes to. Its methods may be called by several goroutines.
@@ -78,7 +78,7 @@ func (j *journal) open(stream string) *pipeline.Account {
 	return a
 }
 
-// count tells where the numbers of the sinks come from.
+// count sets the sinks whose objects are counted.
 func (j *journal) count(sinks []*sink.Sink) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

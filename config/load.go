@@ -79,7 +79,7 @@ func Load(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !ok { // nothing is known of the settings: no more can be said
+	if !ok { // without any settings there is nothing more to report
 		return nil, l.problems.sorted(o.Path)
 	}
 	c := l.decode()

@@ -17,7 +17,7 @@ import (
 // secret is text that a message must not have, and what stands for it.
 type secret struct{ text, shown string }
 
-// secrets are the longest first, so that a value goes before a part of it.
+// secrets are the longest first, so that a value is replaced before a part of it.
 type secrets []secret
 
 // add notes a value in each form in which messages quote it.

@@ -20,7 +20,7 @@ func lazily(pattern string) func() *regexp.Regexp {
 }
 
 // syntaxHint returns what was probably meant by a line that the parser cannot read,
-// in place of the parser's own words; "" when nothing is known. line counts from 1.
+// in place of the parser's own words; "" if there is no better message. line counts from 1.
 func syntaxHint(data []byte, line, column int, message string) string {
 	lines := strings.Split(string(data), "\n")
 	if line < 1 || line > len(lines) {

@@ -41,7 +41,7 @@ type Fragment struct {
 	// CutBlock reports whether the payload ended inside a block of the video track,
 	// which is lost. It is set only together with Cut.
 	CutBlock bool
-	// Damage tells what ended the fragment before its end, and which bytes of the payload
+	// Damage states what ended the fragment before its end, and which bytes of the payload
 	// are lost with it, when that was damage inside the payload. It is empty otherwise, and
 	// set only together with Cut.
 	Damage string
@@ -225,7 +225,7 @@ type Image struct {
 	Label string
 	// Tags are the tags of the fragment. The slice is shared: do not change it.
 	Tags []Tag
-	// Data is the encoded image. Whoever receives the image owns it.
+	// Data is the encoded image. It belongs to the receiver of the image.
 	Data []byte
 }
 
@@ -330,11 +330,11 @@ type SourceStats struct {
 	Pauses int
 	// Unwanted is the number of fragments that were handed on as Unwanted because of their tags.
 	Unwanted int
-	// Reach tells whether the service answers.
+	// Reach states whether the service answers.
 	Reach Reach
 }
 
-// Reach tells whether the service that a source reads answers, and since when.
+// Reach states whether the service that a source reads answers, and since when.
 type Reach struct {
 	// Since is when it began to be so; zero when it has been so from the start.
 	Since time.Time

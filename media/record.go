@@ -21,7 +21,7 @@ func Timestamp(t time.Time) string {
 }
 
 // Timestamps returns times that somebody asked for as records show them: as Timestamp does, but
-// with more digits where a time has them, so that each can be told from its neighbours. It never
+// with more digits where a time has them, so that neighbouring times differ. It never
 // returns nil.
 func Timestamps(times []time.Time) []string {
 	texts := make([]string, len(times))

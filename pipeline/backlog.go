@@ -61,7 +61,7 @@ func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
 	b.used += size
 	l.held++
 	l.images = append(l.images, img)
-	if l.number == b.head { // whoever takes waits for that one
+	if l.number == b.head { // take waits for that one
 		b.more.Broadcast()
 	}
 	return nil

@@ -28,9 +28,9 @@ type Stream struct {
 type Options struct {
 	// Log receives what the user should know; nil is silent.
 	Log *slog.Logger
-	// Meter is counted up while the run goes on; nil is none.
+	// Meter is counted up during the run; nil is none.
 	Meter *Meter
-	// Account collects the run's results, so that they can be read while it goes on; nil is one of the
+	// Account collects the run's results, so that they can be read during the run; nil is one of the
 	// run's own.
 	Account *Account
 	// FragmentsInFlight is the largest number of fragments that are being decoded or wait for a

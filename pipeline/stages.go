@@ -18,7 +18,7 @@ import (
 // Source yields the fragments of one stream, in order (see source.Source).
 type Source interface {
 	// Next returns the next fragment, io.EOF at the clean end, or a
-	// *media.GapError for a fragment that is lost while the stream goes on.
+	// *media.GapError for a fragment that is lost when the stream continues.
 	Next(ctx context.Context) (*media.Fragment, error)
 	// Stats returns how far the source has come.
 	Stats() media.SourceStats

@@ -63,7 +63,7 @@ type Summary struct {
 const MaxListedGaps = 1000
 
 // Undelivered are fragments that were read, one after the other, and of which some image is not
-// durable: those on their way while a run goes on, and those lost with it when it fails.
+// durable: those on their way during a run, and those lost with it when it fails.
 type Undelivered struct {
 	// From and To are the numbers of the first and the last one; empty when there is none.
 	From      string `json:"from"`
@@ -157,7 +157,7 @@ func (a *Account) commit(p *pending) {
 	s.LastFragmentNumber, s.LastProducerTimestamp = p.number, at
 }
 
-// Meter counts while a run goes on. All fields may be read at any time; one
+// Meter counts during a run. All fields may be read at any time; one
 // meter may serve several streams.
 type Meter struct {
 	Fragments, FramesDecoded, BytesRead, Gaps atomic.Int64
@@ -174,7 +174,7 @@ func (m *Meter) sink(name string) *atomic.Int64 {
 	return n.(*atomic.Int64)
 }
 
-// SinkError is the error of a sink that could not go on. It ends the run of its stream.
+// SinkError is the error of a sink that ends the run of its stream.
 type SinkError struct {
 	// Sink is the sink's name.
 	Sink string

@@ -73,7 +73,7 @@ func (c Config) writers(index int) []writer {
 	return out
 }
 
-// problem says how two writers can get into each other's way. folder tells that one's
+// problem states how two writers can get into each other's way. folder reports that one's
 // key could be a folder of the other's.
 func (w writer) problem(other writer, folder bool) string {
 	whose := fmt.Sprintf("the %s of sink %q", other.what, other.sink)

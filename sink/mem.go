@@ -18,7 +18,7 @@ type Object struct {
 }
 
 // Mem is a Store in memory, for tests and for programs that want the images
-// themselves. It has no bound: whoever reads it removes what was read.
+// themselves. It has no bound: its reader removes what was read.
 type Mem struct {
 	mu      sync.Mutex
 	objects map[string]Object

@@ -45,7 +45,7 @@ type Store interface {
 	// under key, and an older object of that key is as it was. A key that CheckKey refuses gives ErrKey.
 	Put(ctx context.Context, key string, body []byte, opts PutOptions) error
 	// Create begins an object of any size, which is written piece by piece. It returns ErrKey as Put
-	// does. Whoever calls it calls Commit or Abandon at last.
+	// does. The caller must call Commit or Abandon.
 	Create(ctx context.Context, key string, opts PutOptions) (ObjectWriter, error)
 	// Holds reports whether the object of key is body, byte for byte or by size and
 	// checksum. It is false where the store cannot tell. No object of key gives an error

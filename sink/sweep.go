@@ -44,7 +44,7 @@ func (s *sweeper) claim(folder string) bool {
 
 // sweep removes the unfinished files that earlier runs left in a folder, when it is written to for
 // the first time. fresh is a file that was just made there: its time is that of the file system, which may
-// be another machine's. What cannot be removed stays; it harms nobody.
+// be another machine's. What cannot be removed stays, and does no harm.
 func (d *Dir) sweep(ctx context.Context, folder string, fresh *os.File) {
 	if !d.swept.claim(folder) {
 		return

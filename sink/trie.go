@@ -187,7 +187,7 @@ type search struct {
 	number          uint32 // of the search, from 1
 }
 
-// from goes on behind a node and before an element of the pattern.
+// from continues behind a node and before an element of the pattern.
 func (s *search) from(n *trieNode, at int) {
 	if s.best != none && n.first >= s.best {
 		return
@@ -233,7 +233,7 @@ func (s *search) from(n *trieNode, at int) {
 	}
 }
 
-// visited reports whether a search has gone on from here and a place in its pattern, and notes
+// visited reports whether a search has continued from here and a place in its pattern, and notes
 // that it does.
 func (n *trieNode) visited(at int, search uint32) bool {
 	if at >= len(n.seen) {

@@ -183,7 +183,7 @@ func (p *program) inspectFile(draining context.Context, path string, cfg payload
 	return r, nil
 }
 
-// past makes an error tag within a recording a gap, behind which it goes on.
+// past makes an error tag within a recording a gap, after which reading continues.
 func past(f *media.Fragment, err error) (*media.Fragment, error) {
 	var tag *payload.ErrorTag
 	if errors.As(err, &tag) {

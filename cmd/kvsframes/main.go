@@ -50,7 +50,7 @@ type program struct {
 	signals <-chan os.Signal
 	// release gives signals back to the system.
 	release func()
-	// watched tells that a command takes the signals from now on; see execute.
+	// watched reports that a command takes the signals from now on; see execute.
 	watched func()
 	now     func() time.Time
 	// redact takes values that no message may have out of one; nil before settings are read.

@@ -164,7 +164,7 @@ func perSecond(fps float64) string {
 	return fmt.Sprintf("%.0f frames/s", fps)
 }
 
-// imagesOf tells what each sink has, or all of them together when there are many.
+// imagesOf returns the number of images of each sink, or of all together if there are many.
 func imagesOf(sinks []config.Sink, m *pipeline.Meter) string {
 	var each []string
 	var total int64

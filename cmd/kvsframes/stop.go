@@ -13,8 +13,8 @@ var (
 	errAborted  = errors.New("interrupted twice")
 )
 
-// secondAfter is the time after the first signal from which on another one counts: GNU timeout, and
-// whoever signals a process and its group, sends two at once.
+// secondAfter is how long after the first signal a second one counts. GNU timeout sends two at once, to the
+// process and to its group.
 const secondAfter = time.Second
 
 // watch turns signals into contexts: the first signal ends draining, another one, at least

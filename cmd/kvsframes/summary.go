@@ -60,7 +60,7 @@ func printStream(w io.Writer, name string, st pipeline.Summary) {
 	}
 }
 
-// place tells where a gap lies, as the start of a sentence.
+// place returns where a gap lies, as the start of a sentence.
 func place(g media.Gap) string {
 	text := ""
 	if g.FragmentNumber != "" { // a gap in time lies between fragments

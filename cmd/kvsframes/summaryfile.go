@@ -14,12 +14,12 @@ import (
 	"github.com/kvsframes/kvsframes"
 )
 
-// rewriteEvery is how often the file of a summary is written again while a run goes on.
+// rewriteEvery is how often the file of a summary is written again during a run.
 const rewriteEvery = 10 * time.Second
 
 // summaryFile is the place of a summary. A plain file is replaced as a whole, again and again. What
 // is none (a device, a pipe, standard output) gets the summary once, at the end: it cannot be
-// replaced, and whoever reads it wants one document.
+// replaced, and its reader expects one document.
 type summaryFile struct {
 	path string         // of the plain file; "" for anything else, and for no summary
 	once io.WriteCloser // nil for a plain file, and for no summary
@@ -58,7 +58,7 @@ func openSummary(ctx context.Context, name string, stdout io.Writer) (*summaryFi
 }
 
 // isStandardFile reports whether a file is standard output or standard error, such as /dev/stdout
-// names it: it is written by whoever holds it, and a new file in its place would be lost to them.
+// names it: other processes hold it open, and would not see a new file in its place.
 func isStandardFile(info fs.FileInfo) bool {
 	for _, standard := range []*os.File{os.Stdout, os.Stderr} {
 		if is, err := standard.Stat(); err == nil && os.SameFile(is, info) {
@@ -125,7 +125,7 @@ func (f *summaryFile) replace(s kvsframes.Summary) error {
 	temp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+"-*")
 	if err != nil {
 		var named *fs.PathError
-		if errors.As(err, &named) { // it names a file that nobody knows
+		if errors.As(err, &named) { // it names the temporary file, which means nothing to the user
 			err = named.Err
 		}
 		return fmt.Errorf("write summary: make a file in %s: %w", filepath.Dir(f.path), err)
