@@ -32,7 +32,7 @@ func (o *outages) watch(stream string, src source.Source) (done func()) {
 	}
 }
 
-// text describes the outages that are going on in a few words; it is empty when there are
+// text describes the present outages in a few words; it is empty when there are
 // none.
 func (o *outages) text(now time.Time) string {
 	o.mu.Lock()

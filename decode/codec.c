@@ -24,7 +24,7 @@ void kvsf_drop_extradata(void *codec_context)
 	c->extradata_size = 0;
 }
 
-/* Asks a decoder for one picture that it still holds back, and leaves it able to go on.
+/* Asks a decoder for one picture that it still holds back, and leaves it able to continue.
  * avcodec ends a decoder that is drained; a packet with side data alone reaches the
  * decoder as one without data, which is what draining hands to it, and nothing else happens. */
 int kvsf_ask_delayed(void *codec_context)
@@ -101,7 +101,7 @@ __attribute__((constructor)) static void keep_memory(void)
 
 /* Behind the slices of H.265 stand ones. Of a whole slice nothing behind its end is read. One that was cut reads on in
  * them, where arithmetic decoding finds an end or an error very soon: what is missing of the picture stays uncovered. Without
- * them it would go on in the next unit, or in zeros, and take that for the picture. */
+ * them it would continue in the next unit, or in zeros, and take that for the picture. */
 enum { ONES = 1024 };
 
 static const uint8_t start_code[] = {0, 0, 0, 1};

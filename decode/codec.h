@@ -13,7 +13,7 @@ typedef struct {
 	int complaints, uncovered;
 } kvsf_verdict;
 
-/* How the NAL units of a packet are told apart: by start codes, or by length prefixes of 3 or 4 bytes. */
+/* How the NAL units of a packet are distinguished: by start codes, or by length prefixes of 3 or 4 bytes. */
 enum { KVSF_AS_IT_IS = -1, KVSF_START_CODES = 0 };
 
 int kvsf_decode(void *codec_context, const uint8_t *data, int size, int64_t pts, int form, kvsf_verdict *verdict);

@@ -55,7 +55,7 @@ type Color struct {
 	UntaggedRange  Range  `key:"untagged_range"`
 }
 
-// Concealed is what becomes of pictures that libav could only guess, because data
+// Concealed is what happens to pictures that libav could only guess, because data
 // or a reference is missing.
 type Concealed string
 
@@ -69,7 +69,7 @@ const (
 // Values returns the values of concealed.
 func (Concealed) Values() []string { return setting.Texts(ConcealedKeep, ConcealedDrop) }
 
-// Deinterlace is what becomes of interlaced pictures.
+// Deinterlace is what happens to interlaced pictures.
 type Deinterlace string
 
 // The values of deinterlace. Auto shows the first field of a picture that is marked as

@@ -166,7 +166,7 @@ type feeder struct {
 	base int64
 	// got is called for each frame that comes out, with the packet it came from. The frame is
 	// valid during the call. failed is called with a packet that libav refuses. Decoding
-	// goes on unless they return an error.
+	// continues unless they return an error.
 	got    func(k int, f frame) error
 	failed func(k int, err error) error
 	// suspect is called with a packet that something is wrong with, before what comes out is taken.
@@ -253,7 +253,7 @@ func (d *feeder) take(k int) (n int, err error) {
 			return n, nil
 		}
 		if err != nil {
-			// The decoder has dropped what it could not decode and can go on.
+			// The decoder has dropped what it could not decode and can continue.
 			if err := d.failed(k, err); err != nil {
 				return n, err
 			}

@@ -7,7 +7,7 @@ import (
 )
 
 // memory is what all decoders of a pool may take together, by estimate. A fragment enters before it waits for a
-// worker, and in the order of its stream, so that whoever holds a worker has what it needs, and
+// worker, and in the order of its stream, so that the holder of a worker has what it needs, and
 // those that wait are never ones that others wait for.
 type memory struct {
 	limit int64
@@ -109,7 +109,7 @@ type room struct {
 	size   int64
 }
 
-// pass hands the room on, to whoever lives longer.
+// pass hands the room on, to an owner that lives longer.
 func (r *room) pass() *room {
 	passed := *r
 	*r = room{}

@@ -29,7 +29,7 @@ type renderer struct {
 	// track is what the container states about the frames that are rendered.
 	track facts
 	// fieldPictures reports whether a frame which libav calls interlaced is one field: H.265 codes each as a
-	// picture of its own (pic_struct of its timing SEI), and frames of two fields are not told apart.
+	// picture of its own (pic_struct of its timing SEI), and frames of two fields are not distinguished.
 	fieldPictures bool
 	areas         lru[areaKey, areaPlan]
 	scalers       lru[scalerKey, scaler]

@@ -48,7 +48,7 @@ func (w *worker) free() {
 }
 
 // fragment decodes, renders and encodes what pl wants of f. before is the decoder that
-// goes on with the fragment, if there is one; it passes to the worker. It is not called for a
+// continues with the fragment, if there is one; it passes to the worker. It is not called for a
 // fragment of which nothing is needed.
 func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan.Plan, before *continuous, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
 	job := newJob(w, f, pl, outputs, emit)

@@ -11,7 +11,7 @@ import (
 )
 
 // The operations by the names that the API Reference gives them. Calls and faults are
-// told apart by them.
+// distinguished by them.
 const (
 	opCreateStream            = "CreateStream"
 	opDescribeStream          = "DescribeStream"

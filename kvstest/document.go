@@ -40,7 +40,7 @@ type document struct {
 // firstOfEBML is the first byte of an EBML header; no element of a segment begins so.
 const firstOfEBML = byte(ebml.IDEBML >> 24)
 
-// readDocument reads the EBML document at the start of b; b may go on after it.
+// readDocument reads the EBML document at the start of b; b may continue after it.
 // Segment and Cluster are only stepped into: no element can be inside and beside
 // them, so their sizes, known or not, do not matter to the walk. A document that
 // is cut short is returned with what it holds.

@@ -13,7 +13,7 @@ import (
 // faultForm is what a kind of fault takes.
 type faultForm struct {
 	help string
-	// ops are the operations that it meets unless it is told others, more the others.
+	// ops are the operations that it meets unless others are named, more the others.
 	ops, more []string
 	keys      []string
 	// once reports whether the trigger keys make no sense with it.

@@ -116,7 +116,7 @@ type budget struct {
 	at    time.Time
 }
 
-// take pays n points. AWS does not say what becomes of a request that costs more than a
+// take pays n points. AWS does not say what happens to a request that costs more than a
 // second's worth: here a full purse pays it, and stays in debt.
 func (b *budget) take(n, rate int, now time.Time) bool {
 	b.level = min(float64(rate), b.level+now.Sub(b.at).Seconds()*float64(rate))

@@ -88,7 +88,7 @@ func (x *exchange) archive() *apiError {
 	return nil
 }
 
-// firstPage reads the range of a request, or where its token goes on. With a token the
+// firstPage reads the range of a request, or where its token continues. With a token the
 // selector is not looked at.
 func (x *exchange) firstPage(sel *fragmentSelector, token *string) (fragmentPage, *apiError) {
 	var page fragmentPage

@@ -102,7 +102,7 @@ type stream struct {
 	refused bool
 }
 
-// streamAbout is what CreateStream was told and DescribeStream tells.
+// streamAbout holds the settings of CreateStream that DescribeStream returns.
 type streamAbout struct {
 	created                         time.Time
 	mediaType, deviceName, kmsKeyID string

@@ -59,7 +59,7 @@ type Store interface {
 //
 // A process that dies leaves something behind that nobody sees: a store removes it when it writes
 // to that place again. Where it cannot tell that from a writer at work, the one that has begun last
-// goes on, and calls of those before it fail: with ErrFenced, if the store knows why.
+// continues, and calls of those before it fail: with ErrFenced, if the store knows why.
 type ObjectWriter interface {
 	// Write appends p, and neither keeps nor changes it. After an error nothing but Abandon is called.
 	Write(ctx context.Context, p []byte) error

@@ -73,7 +73,7 @@ type trieNode struct {
 	// literals are the nodes behind one byte, wild those behind any other element.
 	literals map[element]*trieNode
 	wild     []*trieNode
-	// seen is, by place in a pattern, the last search that went on from here and there. A
+	// seen is, by place in a pattern, the last search that continued from here and there. A
 	// wildcard meets thousands of nodes, and a map of pairs would take most of the time.
 	seen []uint32
 }

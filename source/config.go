@@ -30,7 +30,7 @@ type Origin interface {
 	Validate() error
 	// Many reports whether more than one stream may be read.
 	Many() bool
-	// Endless reports whether a stream goes on until it is told to stop.
+	// Endless reports whether a stream continues until it is stopped.
 	Endless() bool
 }
 

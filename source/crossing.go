@@ -164,7 +164,7 @@ func (c *Crossing) release(keep int) {
 		c.held = c.held[1:]
 		c.ready = append(c.ready, result{err: gap})
 		if gap.Gap.FragmentNumber != "" {
-			// The clocks of the fragment before it tell where to go on.
+			// The clocks of the fragment before it tell where to continue.
 			c.advance(Place{gap.Gap.FragmentNumber, c.last.ProducerTime, c.last.ServerTime})
 		}
 	}

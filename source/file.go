@@ -32,7 +32,7 @@ type Input struct {
 }
 
 // OpenFiles returns the streams that the paths of a file source name: recordings of
-// GetMedia payloads and plain MKV files, told apart by their content.
+// GetMedia payloads and plain MKV files, distinguished by their content.
 //
 // A path is a file, a named pipe, a glob (its matches in lexical order), or "-"
 // for stdin. Each file is a stream of its own, named by its base name without

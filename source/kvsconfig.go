@@ -22,7 +22,7 @@ const (
 	// ModeArchive reads what is stored, with ListFragments and
 	// GetMediaForFragmentList, and ends.
 	ModeArchive Mode = "archive"
-	// ModeAuto reads what is stored and goes on live.
+	// ModeAuto reads what is stored and continues live.
 	ModeAuto Mode = "auto"
 )
 

@@ -17,7 +17,7 @@ import (
 )
 
 // Dialer opens sessions of one stream. A session ends with io.EOF when the service
-// ends it; the stream may go on all the same.
+// ends it; the stream may continue all the same.
 type Dialer interface {
 	// Dial opens a session that starts at start. It makes one call and does not try
 	// again. With refresh it first gets fresh credentials and a fresh data endpoint.

@@ -3,7 +3,7 @@ package source
 import "strings"
 
 // Pattern is a stream name with wildcards: `*` stands for any characters, `?` for
-// one. It is told from a name by having one.
+// one. A wildcard distinguishes it from a name.
 type Pattern string
 
 // IsPattern reports whether an entry of `streams` is a pattern and not a name or ARN.

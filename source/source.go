@@ -25,7 +25,7 @@ import (
 type Source interface {
 	// Next returns the next fragment. It returns io.EOF when the stream has
 	// ended cleanly, and keeps returning it. It returns a *media.GapError when
-	// one fragment is lost and the stream goes on; any other error ends the
+	// one fragment is lost and the stream continues; any other error ends the
 	// stream. A cancelled context ends a waiting Next at once with the
 	// context's error.
 	Next(ctx context.Context) (*media.Fragment, error)

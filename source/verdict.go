@@ -15,7 +15,7 @@ type Class string
 const (
 	// ClassRetry errors are temporary: read again from the same place.
 	ClassRetry Class = "retry"
-	// ClassGap errors concern one fragment: it is lost, the stream goes on.
+	// ClassGap errors concern one fragment: it is lost, the stream continues.
 	ClassGap Class = "gap"
 	// ClassFatal errors persist until somebody changes the stream, its key, the
 	// permissions or the settings.

@@ -19,7 +19,7 @@ func Frames(t testing.TB, mkv []byte) [][]byte {
 	return Continuous(t, mkv)
 }
 
-// Continuous decodes fragments of one stream with one decoder that goes on from each to
+// Continuous decodes fragments of one stream with one decoder that continues from each to
 // the next and is drained after the last one.
 func Continuous(t testing.TB, mkvs ...[]byte) [][]byte {
 	t.Helper()

@@ -76,7 +76,7 @@ INLINE void put_block(state *s, const int16_t *level, uint64_t nonzero, int comp
 		put_symbol(s, ac, seen, END_OF_BLOCK, 0);
 }
 
-/* copy_edge copies a block that hangs over the edge; the last row and column go on. */
+/* copy_edge copies a block that hangs over the edge; the last row and column continue. */
 static void copy_edge(uint8_t *to, int columns, int rows, const uint8_t *from, ptrdiff_t stride, int w, int h)
 {
 	for (int y = 0; y < rows; y++) {

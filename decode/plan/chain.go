@@ -16,7 +16,7 @@ import (
 //   - Anything else (fragments without a key frame, gradual refresh) needs all that came
 //     before, so that from then on one decoder continues from fragment to fragment.
 //
-// Where the decoder of the fragment before is not at hand, a new one is led up to the
+// Where the decoder of the fragment before is not available, a new one is led up to the
 // fragment: it decodes once more what came since the last entry. That is kept for every stream,
 // since a fragment may begin in the middle of a group after thousands that did not.
 

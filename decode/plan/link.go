@@ -46,7 +46,7 @@ func (l *Link) GiveUp() { l.Give(nil) }
 func (l *Link) take(ctx context.Context) (Decoder, error) {
 	select {
 	case <-ctx.Done():
-		// Whoever gives it later finds that nobody wants it.
+		// A later give finds that nobody wants it.
 		l.release()
 		return nil, ctx.Err()
 	case <-l.done:

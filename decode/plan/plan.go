@@ -114,7 +114,7 @@ func (pl *Plan) GiveUp() {
 	}
 }
 
-// Frame is one frame of the video track, and what becomes of its packet.
+// Frame is one frame of the video track, and what happens to its packet.
 type Frame struct {
 	// Info names the frame, with its times.
 	Info media.FrameInfo

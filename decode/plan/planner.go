@@ -38,7 +38,7 @@ type held struct {
 	starts Entry
 }
 
-// MaxLookahead is the largest number of later fragments that a plan waits for before it is complete. Whoever carries the
+// MaxLookahead is the largest number of later fragments that a plan waits for before it is complete. The pipeline that carries the
 // fragments must have room for as many behind one that waits.
 const MaxLookahead = 32
 
@@ -166,7 +166,7 @@ func (p *Planner) without(f *media.Fragment) {
 	p.release(false)
 }
 
-// mayGoOn reports whether the decoder of a fragment may have to go on to the next although no frame of it is wanted.
+// mayGoOn reports whether the decoder of a fragment may have to continue to the next although no frame of it is wanted.
 func (p *Planner) mayGoOn(pl *Plan) bool {
 	return p.past.chained || pl.Pictures[0].Entry == EntryNone || len(p.held.finish) > 0 && p.held.starts == EntryNone
 }

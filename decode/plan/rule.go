@@ -15,7 +15,7 @@ import (
 type Sample struct {
 	// Rule is what belongs to the type of the sampler; nil is All.
 	Rule Rule `block:"type"`
-	// Clock is the one that instants are told on.
+	// Clock is the one that instants are given on.
 	Clock media.Clock `key:"clock"`
 	_     struct{}    `later:"threshold min_gap window"`
 }
@@ -131,7 +131,7 @@ func (Pick) Values() []string { return setting.Texts(PickNearest, PickShown) }
 type Timestamps struct {
 	// At are the instants, as ParseTime reads them, in any order.
 	At []string `key:"at,optional" unless:"file"`
-	// File is a file of instants (see ReadTimes), for whoever puts the stages together to
+	// File is a file of instants (see ReadTimes), for the program that puts the stages together to
 	// read into Asked.
 	File  string `key:"file,optional"`
 	Asked []Request

@@ -167,7 +167,7 @@ func (b *batch) take(f *media.Fragment) {
 	}
 }
 
-// damaged handles a fragment that ends early although the answer goes on. After the third time
+// damaged handles a fragment that ends early although the answer continues. After the third time
 // it is settled as it is; before, it is requested again.
 func (b *batch) damaged(w *wanted, f *media.Fragment) {
 	w.told = true

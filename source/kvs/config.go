@@ -36,7 +36,7 @@ type Config struct {
 	// for an archive, which has no NOW.
 	Start source.StartSelector
 	// End states when reading ends (see source.WithEnd). The zero value has no limit: then a live
-	// stream goes on, and an archive ends with its newest fragment.
+	// stream continues, and an archive ends with its newest fragment.
 	End source.End
 	// Tags are the tags that wanted fragments have, as NAME=VALUE (see source.WithTags).
 	Tags []string

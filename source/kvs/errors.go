@@ -139,7 +139,7 @@ func requestID(h http.Header) string {
 	return cmp.Or(h.Get("X-Amzn-Requestid"), h.Get("X-Amz-Requestid"), h.Get("X-Amz-Request-Id"))
 }
 
-// refusal finds code and message: in the header, whose value may go on after a colon, or
+// refusal finds code and message: in the header, whose value may continue after a colon, or
 // in the body, under one of the names that services use.
 func refusal(resp *http.Response) *smithy.GenericAPIError {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))

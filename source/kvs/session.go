@@ -25,11 +25,11 @@ var errClosed = errors.New("session is closed")
 // session is one GetMedia response, read as a source of fragments. KVS ends every
 // session sooner or later, after 3 s without a fragment and after some 40 min at
 // any rate: io.EOF means that the session is over, not that the stream is.
-// Whoever wants to read on opens the next one.
+// To read on, open the next one.
 type session struct {
 	// name is the stream's name with the request id, for errors.
 	name string
-	// opened is when the session began, by the service's clock if it has told it.
+	// opened is when the session began, by the service's clock if the answer has it.
 	opened time.Time
 	split  *payload.Splitter
 	body   io.Closer

@@ -23,7 +23,7 @@ type blockHead struct {
 	time  int16
 	flags byte
 	key   bool
-	// duration is in timestamp units too, 0 when it is not told.
+	// duration is in timestamp units too, 0 if it is not given.
 	duration uint64
 	// at is where the block's data begins in its element, in bytes.
 	at int

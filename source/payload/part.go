@@ -45,7 +45,7 @@ type part struct {
 // lace is a run of blocks that share one block of the input.
 type lace struct {
 	first, count int
-	// duration is that of the block, 0 when it is not told.
+	// duration is that of the block, 0 if it is not given.
 	duration time.Duration
 }
 
@@ -58,7 +58,7 @@ func (p *part) name() string {
 }
 
 // spoil notes in bad what is wrong with the content of the element at offset,
-// unless something was wrong before. The walk goes on, because the sizes around
+// unless something was wrong before. The walk continues, because the sizes around
 // the element hold.
 func spoil(bad *error, offset int64, err error) {
 	if *bad != nil {

@@ -12,14 +12,14 @@ import (
 // Damage shows where the walk from element to element meets something that makes no
 // sense: an id or a size that cannot be there, or the end of the input inside an
 // element. The element before it may be at fault, with a size that has led the walk
-// astray over other ones. So the search for something to go on with begins inside of
+// astray over other ones. So the search for something to continue with begins inside of
 // it.
 //
-// Reading goes on at the next header of a document, or element of a Segment, that is
+// Reading continues at the next header of a document, or element of a Segment, that is
 // followed by what must follow it. All others, blocks above all, have ids that are too
-// short to be told from the bytes of a picture.
+// short to be distinguished from the bytes of a picture.
 
-// maxHeadElement is the largest element of a Segment's header that reading goes on at, in
+// maxHeadElement is the largest element of a Segment's header that reading continues at, in
 // bytes: Tracks with codec data of 1 MiB fit.
 const maxHeadElement = 4 << 20
 
@@ -151,7 +151,7 @@ func (s *Splitter) search() error {
 	}
 }
 
-// nextSync returns the place in b of an id to go on at, or how many bytes of b cannot be
+// nextSync returns the place in b of an id to continue at, or how many bytes of b cannot be
 // the start of one.
 func nextSync(b []byte) int {
 	for i := 0; i+4 <= len(b); i++ {
@@ -166,7 +166,7 @@ func nextSync(b []byte) int {
 	return len(b) - 3
 }
 
-// isSync reports whether what follows makes sense as an element to go on at, judged by
+// isSync reports whether what follows makes sense as an element to continue at, judged by
 // its header and the one after it.
 func (s *Splitter) isSync() bool {
 	h, err := s.in.Peek()
@@ -244,7 +244,7 @@ func (s *Splitter) isEBMLHeader(h ebml.Header) bool {
 	return ok && (next.ID == ebml.IDSegment || isFiller(next))
 }
 
-// resume ends the hole where reading goes on.
+// resume ends the hole where reading continues.
 func (s *Splitter) resume() {
 	s.endHole(s.in.Offset())
 	h, _ := s.in.Peek() // was peeked before

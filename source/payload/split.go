@@ -145,7 +145,7 @@ const (
 	beforeSegment              // a Segment comes next
 	inSegment                  // a child of the Segment comes next
 	inCluster                  // a child of a Cluster comes next
-	inHole                     // damage is searched for an element at which reading can go on
+	inHole                     // damage is searched for an element at which reading can continue
 )
 
 // document is the state of the EBML document that is being read.

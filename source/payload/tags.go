@@ -34,7 +34,7 @@ var muxerTags = map[string]bool{
 
 // chunkTags is what the tags of one chunk say.
 //
-// The tags of KVS are told by their names, below. A tag is the fragment's own,
+// The names below mark the tags of KVS. A tag is the fragment's own,
 // a user tag, unless
 //   - it is one of those, or
 //   - its Targets name a track, chapter, edition or attachment, so that it is
@@ -48,7 +48,7 @@ var muxerTags = map[string]bool{
 type chunkTags struct {
 	number           string
 	producer, server time.Time
-	behind           int64 // ms, -1 = not told
+	behind           int64 // ms, -1 = not given
 	token            string
 	user             []media.Tag
 	failure          *ErrorTag

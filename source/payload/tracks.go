@@ -28,7 +28,7 @@ const (
 	maxTime  = math.MaxInt64 / 4
 )
 
-// track is a track whose codec data is told by its place in the Tracks payload,
+// track is a track whose codec data is given by its place in the Tracks payload,
 // because the memory around that payload still moves.
 type track struct {
 	media.Track
@@ -45,11 +45,11 @@ type head struct {
 	// have come.
 	ebml, info, tracks []byte
 	// scale is the unit of timestamps in nanoseconds, date when timestamp zero was, the zero
-	// time when that is not told.
+	// time when that is not given.
 	scale int64
 	date  time.Time
 	list  []track
-	// tracksPosition is where Tracks are, from the first byte in the Segment; 0 when it is not told.
+	// tracksPosition is where Tracks are, from the first byte in the Segment; 0 if it is not given.
 	tracksPosition int64
 	// bad is the first thing that makes no sense in Info or Tracks.
 	bad error

@@ -257,7 +257,7 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	return nil
 }
 
-// beginPart begins the next fragment of a document that goes on after one.
+// beginPart begins the next fragment of a document that continues after one.
 func (s *Splitter) beginPart() {
 	s.doc.part = &part{tags: noTags(), next: true}
 	s.doc.part.begin(s.spared(), &s.doc.head)

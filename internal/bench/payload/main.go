@@ -16,7 +16,7 @@ import (
 )
 
 // start is when the first frame was taken: on a whole second, as the frames of a
-// sampler of whole seconds are told apart by.
+// sampler of whole seconds are distinguished by.
 var start = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 func main() {
