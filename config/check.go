@@ -22,7 +22,7 @@ func (l *loader) decode() *Config {
 		l.add(position{file: l.path}, "", "%v", err)
 	}
 	for i, s := range l.sinks {
-		out := DefaultSink()
+		out := defaultSink()
 		if err := l.schema.sink.fill(s.layers, &out); err != nil {
 			l.add(s.at, sinkPath(i), "%v", err)
 		}
@@ -92,7 +92,7 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
 	if _, places := s.Sample.Rule.(plan.Indices); places && from.Endless() {
 		l.report(prefix+".sample.type", "indices are counted from the start of a file or a range: they need source.type file or source.mode archive")
 	}
-	l.checkPart(prefix, setting.Check(s, DefaultSink()))
+	l.checkPart(prefix, setting.Check(s, defaultSink()))
 	l.checkPart(prefix, c.Validate())
 	if from.Many() {
 		l.checkPart(prefix, c.CheckStreams())

@@ -202,8 +202,8 @@ func Default() Config {
 	}
 }
 
-// DefaultSink returns the settings of a sink of which only the name is set.
-func DefaultSink() Sink {
+// defaultSink returns the settings of a sink of which only the name is set.
+func defaultSink() Sink {
 	c := sink.DefaultConfig()
 	return Sink{
 		Sample: plan.DefaultSample(), Resize: decode.DefaultResize(), Form: decode.DefaultImageForm(),

@@ -13,7 +13,7 @@ import (
 
 func TestPicturesStandsForWhatPicturesAndNamesDependOn(t *testing.T) {
 	base := func() (Config, Sink) {
-		s := DefaultSink()
+		s := defaultSink()
 		s.Name = "thumbs"
 		return Default(), s
 	}
@@ -68,7 +68,7 @@ func TestPicturesStandsForWhatPicturesAndNamesDependOn(t *testing.T) {
 
 func TestDigestStandsForAllSettings(t *testing.T) {
 	c := Default()
-	c.Sinks = []Sink{DefaultSink()}
+	c.Sinks = []Sink{defaultSink()}
 	first, err := c.Digest()
 	c.Sinks[0].Destination.Location = sink.Directory{Path: "x"}
 	second, err2 := c.Digest()

@@ -105,8 +105,8 @@ func (o Options) layers() (l *loader, ok bool, err error) {
 	if o.Reader == nil {
 		l.folder = filepath.Dir(o.Path)
 	}
-	if len(data) > MaxFileSize {
-		l.add(position{file: o.Path}, "", "the file is larger than %d bytes", MaxFileSize)
+	if len(data) > maxFileSize {
+		l.add(position{file: o.Path}, "", "the file is larger than %d bytes", maxFileSize)
 		return l, false, nil
 	}
 	root, problems := parseYAML(o.Path, data)
@@ -132,7 +132,7 @@ func (o Options) read() ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	data, err := io.ReadAll(io.LimitReader(r, MaxFileSize+1))
+	data, err := io.ReadAll(io.LimitReader(r, maxFileSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read settings: %w", err)
 	}

@@ -398,7 +398,7 @@ func TestLimitsOfTheFile(t *testing.T) {
 		bomb += names[1:] + ": &" + names[1:] + " [" + strings.Repeat("*"+names[:1]+", ", 8) + "x]\n"
 	}
 	for _, test := range []struct{ name, file, want string }{
-		{"a file above the largest size", strings.Repeat("#", MaxFileSize+1), "pipeline.yaml: the file is larger than 1048576 bytes"},
+		{"a file above the largest size", strings.Repeat("#", maxFileSize+1), "pipeline.yaml: the file is larger than 1048576 bytes"},
 		{"more tokens than the parser is given", strings.Repeat("- ", 30000), "pipeline.yaml: the file has 30000 YAML tokens, the maximum is 20000"},
 		{"deep nesting", strings.Repeat("[", 60) + strings.Repeat("]", 60), "the values are nested deeper than 32"},
 		{"aliases that stand for too many values", bomb, "the aliases stand for more than 20000 values"},

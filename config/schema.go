@@ -33,7 +33,7 @@ var builtIn = sync.OnceValue(func() *schema { return newSchema(BuiltIn()) })
 
 func newSchema(v setting.Variants) *schema {
 	s := &schema{}
-	s.file, s.sink = s.newPart(v, Default()), s.newPart(v, DefaultSink())
+	s.file, s.sink = s.newPart(v, Default()), s.newPart(v, defaultSink())
 	return s
 }
 

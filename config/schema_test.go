@@ -57,7 +57,7 @@ func TestShippedFileEqualsTheDefaults(t *testing.T) {
 		}
 	}
 	compare(builtIn().file, "", *c, Default())
-	compare(builtIn().sink, sinkPath(0), c.Sinks[0], DefaultSink())
+	compare(builtIn().sink, sinkPath(0), c.Sinks[0], defaultSink())
 	if !slices.Equal(different, demo) {
 		t.Errorf("differs from the defaults in %v, the demo needs %v", different, demo)
 	}

@@ -13,8 +13,8 @@ import (
 
 // Limits of a file, checked before the work that they bound.
 const (
-	// MaxFileSize is the largest pipeline.yaml that is read, in bytes.
-	MaxFileSize = 1 << 20
+	// maxFileSize is the largest pipeline.yaml that is read, in bytes.
+	maxFileSize = 1 << 20
 	// maxTokens bounds the YAML parser, whose time grows with the square of the
 	// number of tokens and whose stack with the depth that they can express.
 	maxTokens = 20000

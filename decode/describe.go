@@ -83,8 +83,8 @@ func refused(transfer int, space astiav.ColorSpace) error {
 func (r *renderer) describe(f frame) (decoded, error) {
 	s := decoded{frame: f, format: f.PixelFormat()}
 	w, h := f.Width(), f.Height()
-	if w > MaxSide || h > MaxSide {
-		return s, fmt.Errorf("frame of %dx%d pixels is too large, the largest side is %d", w, h, MaxSide)
+	if w > maxSide || h > maxSide {
+		return s, fmt.Errorf("frame of %dx%d pixels is too large, the largest side is %d", w, h, maxSide)
 	}
 	said := f.facts()
 	if err := refused(int(said.transfer), f.ColorSpace()); err != nil {

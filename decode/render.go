@@ -85,12 +85,12 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 		src.w = src.view.w // raw frames at their own size keep their pixels, whatever shape these have
 	}
 	w, h := src.orientation.size(src.w, src.h)
-	if w > MaxSide || h > MaxSide {
-		return target{}, fmt.Errorf("frame of %dx%d square pixels is too large, the largest side is %d", w, h, MaxSide)
+	if w > maxSide || h > maxSide {
+		return target{}, fmt.Errorf("frame of %dx%d square pixels is too large, the largest side is %d", w, h, maxSide)
 	}
 	g := o.Resize.geometry(w, h)
-	if g.w > MaxSide || g.h > MaxSide { // the side that follows from the other one
-		return target{}, fmt.Errorf("image of %dx%d pixels is too large, the largest side is %d", g.w, g.h, MaxSide)
+	if g.w > maxSide || g.h > maxSide { // the side that follows from the other one
+		return target{}, fmt.Errorf("image of %dx%d pixels is too large, the largest side is %d", g.w, g.h, maxSide)
 	}
 	format := astiav.PixelFormatYuv420P
 	switch o.Format {

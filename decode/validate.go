@@ -10,8 +10,8 @@ import (
 
 // Limits of what a configuration may ask for.
 const (
-	// MaxSide is the largest side of an image in pixels (the limit of JPEG).
-	MaxSide = 65535
+	// maxSide is the largest side of an image in pixels (the limit of JPEG).
+	maxSide = 65535
 )
 
 // Validate returns all problems of c, joined; each is a *setting.Error whose path

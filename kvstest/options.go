@@ -24,11 +24,11 @@ const (
 const (
 	// DefaultKey is the default access key and secret key.
 	DefaultKey = "test"
-	// DefaultIdleEnd is the wait for a fragment after which GetMedia ends a
+	// defaultIdleEnd is the wait for a fragment after which GetMedia ends a
 	// response (API Reference, GetMedia).
-	DefaultIdleEnd = 3 * time.Second
-	// DefaultMaxRecording is the largest recording that is taken into memory, in bytes.
-	DefaultMaxRecording = 1 << 30
+	defaultIdleEnd = 3 * time.Second
+	// defaultMaxRecording is the largest recording that is taken into memory, in bytes.
+	defaultMaxRecording = 1 << 30
 )
 
 // DefaultEpoch is the producer time at which plain MKV files begin.
@@ -48,13 +48,13 @@ type Options struct {
 	Pace Pace
 	// IdleEnd is how long a session waits for the next chunk before it ends, with
 	// PaceRealtime and on streams that PutMedia feeds. It is also the silence after
-	// which PutMedia sends an IDLE acknowledgement. 0 means DefaultIdleEnd.
+	// which PutMedia sends an IDLE acknowledgement. 0 means 3 s.
 	IdleEnd time.Duration
 	// Epoch is the producer time of timecode zero of plain MKV files; zero means
 	// DefaultEpoch.
 	Epoch time.Time
 	// MaxRecording limits what AddRecording accepts, and how much of what PutMedia
-	// brings to one stream is kept, in bytes; 0 means DefaultMaxRecording. AddFile has no
+	// brings to one stream is kept, in bytes; 0 means 1 GiB. AddFile has no
 	// limit.
 	MaxRecording int64
 	// Quotas are the limits of the service that apply.
@@ -76,13 +76,13 @@ func (o Options) withDefaults() Options {
 		o.SecretKey = DefaultKey
 	}
 	if o.IdleEnd == 0 {
-		o.IdleEnd = DefaultIdleEnd
+		o.IdleEnd = defaultIdleEnd
 	}
 	if o.Epoch.IsZero() {
 		o.Epoch = DefaultEpoch
 	}
 	if o.MaxRecording == 0 {
-		o.MaxRecording = DefaultMaxRecording
+		o.MaxRecording = defaultMaxRecording
 	}
 	o.Log = logging.OrSilent(o.Log)
 	if o.Now == nil {

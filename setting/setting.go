@@ -113,7 +113,7 @@ func fields(v reflect.Value, path string) []field {
 			continue
 		case t.Field(i).Name == "_":
 			f.kind, f.value, placed[name] = chooser, blocks[name], true
-		case IsMapping(t.Field(i).Type):
+		case isMapping(t.Field(i).Type):
 			f.kind = mapping
 		}
 		list = append(list, f)
@@ -121,9 +121,9 @@ func fields(v reflect.Value, path string) []field {
 	return list
 }
 
-// IsMapping reports whether values of type t are mappings of keys: structs that do not
+// isMapping reports whether values of type t are mappings of keys: structs that do not
 // read themselves from text.
-func IsMapping(t reflect.Type) bool {
+func isMapping(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]() &&
 		!reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }

@@ -15,8 +15,8 @@ const (
 	// MaxSegmentBytes is the largest size of one part of a key between slashes,
 	// in bytes: the limit of the file systems of Linux.
 	MaxSegmentBytes = 255
-	// MaxTemplateBytes is the largest size of a path template, in bytes.
-	MaxTemplateBytes = 1024
+	// maxTemplateBytes is the largest size of a path template, in bytes.
+	maxTemplateBytes = 1024
 
 	// numberBytes bounds the value of fragment_number, minValueBytes the other
 	// names when a segment has to be shortened.
@@ -118,8 +118,8 @@ func parseTemplate(text string, allowed []token, reason string) (*Template, erro
 	switch {
 	case text == "":
 		return nil, errors.New("is empty")
-	case len(text) > MaxTemplateBytes:
-		return nil, fmt.Errorf("its size (%d bytes) is too big, maximum is %d", len(text), MaxTemplateBytes)
+	case len(text) > maxTemplateBytes:
+		return nil, fmt.Errorf("its size (%d bytes) is too big, maximum is %d", len(text), maxTemplateBytes)
 	case !utf8.ValidString(text):
 		return nil, errors.New("is not valid UTF-8")
 	case strings.HasPrefix(text, "/"):

@@ -24,8 +24,8 @@ import (
 	"unsafe"
 )
 
-// MaxSide is the largest width and height of a JPEG in pixels.
-const MaxSide = 65535
+// maxSide is the largest width and height of a JPEG in pixels.
+const maxSide = 65535
 
 // sampledRows is about how many rows of macroblocks are looked at to make a picture's
 // Huffman tables. A small picture has no more, and is looked at whole.
@@ -59,7 +59,7 @@ type Rows struct {
 
 // Picture is a picture to encode.
 type Picture struct {
-	// Width and Height are its size in pixels, 1 to MaxSide.
+	// Width and Height are its size in pixels, 1 to 65535.
 	Width, Height int
 	// Rows returns row y of macroblocks, counted from 0. Some rows are asked for twice. The encoder does not use a row any more
 	// when it asks for another one.
@@ -104,7 +104,7 @@ func (e *Encoder) Close() { C.kvsf_jpeg_free(&e.scan) }
 
 // Encode returns p as a JPEG of a quality of 1 to 100, in memory of its own, with extra segments (such as APP1) behind its JFIF header.
 func (e *Encoder) Encode(p Picture, quality int, segments []byte) ([]byte, error) {
-	if min(p.Width, p.Height) < 1 || max(p.Width, p.Height) > MaxSide || quality < 1 || quality > 100 {
+	if min(p.Width, p.Height) < 1 || max(p.Width, p.Height) > maxSide || quality < 1 || quality > 100 {
 		return nil, fmt.Errorf("a picture of %dx%d pixels at quality %d is no JPEG", p.Width, p.Height, quality)
 	}
 	defer func() {

@@ -215,7 +215,7 @@ func TestWhatIsNoPictureIsRefused(t *testing.T) {
 		quality int
 	}{
 		"no width":      {FromPlanes(0, 48, whole, half, half), 80},
-		"too high":      {FromPlanes(64, MaxSide+1, whole, half, half), 80},
+		"too high":      {FromPlanes(64, maxSide+1, whole, half, half), 80},
 		"quality 0":     {FromPlanes(64, 48, whole, half, half), 0},
 		"quality 101":   {FromPlanes(64, 48, whole, half, half), 101},
 		"a short luma":  {FromPlanes(64, 49, whole, Plane{make([]byte, 32*25), 32}, Plane{make([]byte, 32*25), 32}), 80},

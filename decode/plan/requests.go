@@ -14,8 +14,8 @@ import (
 // DefaultTolerance is how far a frame may be from the instant that it is asked for.
 const DefaultTolerance = 500 * time.Millisecond
 
-// MaxTimesFile is the largest file of requests that is read, in bytes.
-const MaxTimesFile = 64 << 20
+// maxTimesFile is the largest file of requests that is read, in bytes.
+const maxTimesFile = 64 << 20
 
 // maxTimesLine is the longest line of such a file, in bytes.
 const maxTimesLine = 4096
@@ -27,9 +27,9 @@ type Request struct {
 	Label string
 }
 
-// ParseTime reads an instant: RFC 3339, or a number without sign since the Unix epoch, of milliseconds when it has
+// parseTime reads an instant: RFC 3339, or a number without sign since the Unix epoch, of milliseconds when it has
 // 13 digits and of seconds when it has up to 11, before a decimal point.
-func ParseTime(text string) (time.Time, error) {
+func parseTime(text string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t.UTC(), nil
 	}
@@ -51,11 +51,11 @@ func ParseTime(text string) (time.Time, error) {
 // digits reports whether text consists of decimal digits, at least one.
 func digits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
-// ReadTimes reads requests, one a line: a time as ParseTime reads it, and what follows it after a space
+// ReadTimes reads requests, one a line: a time as in Timestamps.At, and what follows it after a space
 // or a tab is its label. Blank lines and lines that begin with # are passed over, and so is a byte
 // order mark at the start. The error names the first line that is wrong.
 func ReadTimes(r io.Reader) ([]Request, error) {
-	limited := &io.LimitedReader{R: r, N: MaxTimesFile + 1}
+	limited := &io.LimitedReader{R: r, N: maxTimesFile + 1}
 	lines := bufio.NewScanner(limited)
 	lines.Buffer(make([]byte, 0, maxTimesLine), maxTimesLine)
 	var requests []Request
@@ -73,7 +73,7 @@ func ReadTimes(r io.Reader) ([]Request, error) {
 		if i := strings.IndexAny(text, " \t"); i >= 0 {
 			at, label = text[:i], strings.TrimSpace(text[i:])
 		}
-		t, err := ParseTime(at)
+		t, err := parseTime(at)
 		if err != nil && limited.N > 0 {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
@@ -88,7 +88,7 @@ func ReadTimes(r io.Reader) ([]Request, error) {
 	case err != nil:
 		return nil, err
 	case limited.N <= 0:
-		return nil, fmt.Errorf("is larger than %d bytes", MaxTimesFile)
+		return nil, fmt.Errorf("is larger than %d bytes", maxTimesFile)
 	case len(requests) == 0:
 		return nil, errors.New("holds no time")
 	}
@@ -99,7 +99,7 @@ func ReadTimes(r io.Reader) ([]Request, error) {
 func (r Timestamps) Requests() []Request {
 	requests := slices.Clone(r.Asked)
 	for _, text := range r.At {
-		if t, err := ParseTime(text); err == nil { // Validate reports the others
+		if t, err := parseTime(text); err == nil { // Validate reports the others
 			requests = append(requests, Request{Time: t})
 		}
 	}

@@ -101,8 +101,8 @@ func (r Interval) Validate() error {
 	p.Check("", r, DefaultInterval())
 	rate := r.Rate != (Rate{})
 	switch {
-	case rate && (r.Rate.Num < 1 || r.Rate.Den < 1 || r.Rate.Num > MaxRate*r.Rate.Den):
-		p.Add("fps", "%s is not above 0 and at most %d", r.Rate, MaxRate)
+	case rate && (r.Rate.Num < 1 || r.Rate.Den < 1 || r.Rate.Num > maxRate*r.Rate.Den):
+		p.Add("fps", "%s is not above 0 and at most %d", r.Rate, maxRate)
 	case !rate && r.Every <= 0:
 		p.Add("interval", "an interval needs interval (such as 10s) or fps, above 0")
 	case !rate && r.Every.Milliseconds() < 1:
@@ -129,7 +129,7 @@ func (Pick) Values() []string { return setting.Texts(PickNearest, PickShown) }
 
 // Timestamps chooses for each of a list of instants the frame that answers it.
 type Timestamps struct {
-	// At are the instants, as ParseTime reads them, in any order.
+	// At are the instants, in any order: RFC 3339, or seconds or milliseconds since the Unix epoch.
 	At []string `key:"at,optional" unless:"file"`
 	// File is a file of instants (see ReadTimes), for the program that puts the stages together to
 	// read into Asked.
@@ -154,7 +154,7 @@ func (r Timestamps) Validate() error {
 	}
 	p.Check("", r, DefaultTimestamps())
 	for i, text := range r.At {
-		if _, err := ParseTime(text); err != nil {
+		if _, err := parseTime(text); err != nil {
 			p.Add(fmt.Sprintf("at[%d]", i), "%v", err)
 		}
 	}

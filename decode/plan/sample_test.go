@@ -374,7 +374,7 @@ func TestParseTime(t *testing.T) {
 		"01":                           time.Unix(1, 0),
 		"99999999999":                  time.Unix(99999999999, 0),
 	} {
-		if got, err := ParseTime(text); err != nil || !got.Equal(want) || got.Location() != time.UTC {
+		if got, err := parseTime(text); err != nil || !got.Equal(want) || got.Location() != time.UTC {
 			t.Errorf("%s: %v, %v, want %v", text, got, err, want)
 		}
 	}
@@ -382,7 +382,7 @@ func TestParseTime(t *testing.T) {
 		"", "noon", "-1", "+1", "1.", ".5", "1e9", "1_000", "0x10", "179349120000", "17934912000000", "1793491200.0000000001",
 		"1793491200250.0000001", "1793491200250.", "179349120025x", "1.2.3", "2026-11-01", "2026-11-01T00:00:00", "NaN", "\u0661",
 	} {
-		if got, err := ParseTime(text); err == nil {
+		if got, err := parseTime(text); err == nil {
 			t.Errorf("%q is %v", text, got)
 		}
 	}

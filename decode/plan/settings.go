@@ -11,8 +11,8 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// MaxRate is the largest sampling rate in frames per second.
-const MaxRate = 1000
+// maxRate is the largest sampling rate in frames per second.
+const maxRate = 1000
 
 // Rate is an exact number of frames per second, Num/Den. The zero value is unset.
 type Rate struct {

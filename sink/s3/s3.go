@@ -32,9 +32,9 @@ import (
 )
 
 const (
-	// MaxKeyBytes is the largest size of a key with its prefix, in bytes (Amazon
+	// maxKeyBytes is the largest size of a key with its prefix, in bytes (Amazon
 	// S3 User Guide, Naming Amazon S3 objects).
-	MaxKeyBytes = 1024
+	maxKeyBytes = 1024
 
 	maxAttempts = 5
 	// openAttempts is lower: at the start somebody is waiting for the answer.
@@ -204,8 +204,8 @@ func (s *Store) fullKey(key string) (string, error) {
 		return "", err
 	}
 	full := s.prefix + key
-	if len(full) > MaxKeyBytes {
-		return "", fmt.Errorf("%w: %q has %d bytes with its prefix, maximum is %d", sink.ErrKey, key, len(full), MaxKeyBytes)
+	if len(full) > maxKeyBytes {
+		return "", fmt.Errorf("%w: %q has %d bytes with its prefix, maximum is %d", sink.ErrKey, key, len(full), maxKeyBytes)
 	}
 	return full, nil
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// ErrTracksChange marks a fragment that cannot be in one Matroska file with those before it,
+// errTracksChange marks a fragment that cannot be in one Matroska file with those before it,
 // as a file has one description of its tracks.
-var ErrTracksChange = errors.New("codec, codec data or size of the picture are others from here on")
+var errTracksChange = errors.New("codec, codec data or size of the picture are others from here on")
 
 // maxCluster is how long a Cluster is at most: times in it are 16-bit milliseconds.
 const maxCluster = 30 * time.Second
@@ -48,7 +48,7 @@ func (r *Remuxer) Append(dst []byte, f *media.Fragment) ([]byte, error) {
 		dst = ebml.AppendElement(appendDocument(dst), ebml.IDTracks, tracks)
 		r.tracks, r.start = copyTracks(f.Tracks), f.ProducerTime.Add(first)
 	case !sameTracks(r.tracks, f.Tracks):
-		return dst, fmt.Errorf("remux fragment %s: %w", f.Number, ErrTracksChange)
+		return dst, fmt.Errorf("remux fragment %s: %w", f.Number, errTracksChange)
 	default:
 		if begin = f.ProducerTime.Add(first).Sub(r.start); begin <= r.last {
 			begin = r.last + max(frameOf(f), time.Millisecond)

@@ -99,7 +99,7 @@ func TestAFragmentOfAnotherSizeDoesNotGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, err := r.Append(out, remuxable(2, time.Second, 0, 32))
-	if !errors.Is(err, ErrTracksChange) || !strings.Contains(err.Error(), "fragment 2") || len(again) != len(out) {
+	if !errors.Is(err, errTracksChange) || !strings.Contains(err.Error(), "fragment 2") || len(again) != len(out) {
 		t.Errorf("got %v, %d bytes more", err, len(again)-len(out))
 	}
 }
