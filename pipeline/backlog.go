@@ -48,11 +48,10 @@ func (b *backlog) wait(ctx context.Context, change *sync.Cond) error {
 	return nil
 }
 
-// put appends an image to l, when there is room for it.
-func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
+// admit takes room for an image of l, when there is some, until it is released.
+func (b *backlog) admit(ctx context.Context, l *lane, size int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	size := int64(len(img.Data))
 	for b.used+size > b.limit && b.used > 0 && !(l.number == b.head && l.held == 0) {
 		if err := b.wait(ctx, b.room); err != nil {
 			return err
@@ -60,6 +59,16 @@ func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
 	}
 	b.used += size
 	l.held++
+	return nil
+}
+
+// put appends an image to l, when there is room for it.
+func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
+	if err := b.admit(ctx, l, int64(len(img.Data))); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	l.images = append(l.images, img)
 	if l.number == b.head { // take waits for that one
 		b.more.Broadcast()

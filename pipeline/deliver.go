@@ -55,7 +55,47 @@ func (o *outlet) enter(ctx context.Context) error {
 
 func (o *outlet) leave() { <-o.places }
 
-// deliver starts the writes of all images, fragment after fragment.
+// emit hands on an image that was just made. A sink that takes several calls at once gets it as soon as it has a place free,
+// whichever fragment the image belongs to. Images for a sink that takes one at a time wait in their fragment's lane.
+func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
+	i := slices.IndexFunc(r.outlets, func(o *outlet) bool { return o.sink.Name() == img.Sink })
+	if i < 0 {
+		return fmt.Errorf("deliver image: no sink is named %q", img.Sink)
+	}
+	if r.outlets[i].serial() {
+		return r.backlog.put(ctx, &it.lane, img)
+	}
+	const least = 4 << 10 // or images of a few bytes would make millions of goroutines
+	size := max(least, int64(len(img.Data)))
+	if err := r.backlog.admit(ctx, &it.lane, size); err != nil {
+		return err
+	}
+	it.shares[i].writes.Add(1)
+	group.Go(func() error {
+		defer it.shares[i].writes.Done()
+		defer r.backlog.release(&it.lane, size)
+		if err := r.outlets[i].enter(ctx); err != nil {
+			return err
+		}
+		return r.write(ctx, it, i, img)
+	})
+	return nil
+}
+
+// write hands an image to its sink, the ith, and then leaves the place that the caller has entered. A place where a Write has failed is
+// not left: nothing but Abandon follows an error.
+func (r *run) write(ctx context.Context, it *item, i int, img media.Image) error {
+	err := r.outlets[i].sink.Write(ctx, img)
+	if err == nil {
+		r.outlets[i].leave()
+		return nil
+	}
+	failed := &SinkError{Sink: img.Sink, Op: "write to sink " + img.Sink, Err: err}
+	it.shares[i].failed.CompareAndSwap(nil, failed)
+	return failed
+}
+
+// deliver starts the writes that need an order, fragment after fragment, and tells the sinks of each fragment's end.
 func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	for it := range r.order {
 		it.pending = newPending(it.fragment, len(r.outlets))
@@ -71,9 +111,8 @@ func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	return ctx.Err()
 }
 
-// deliverItem starts the writes of one fragment's images and then tells the sinks of its end.
+// deliverItem starts the writes of what is in a fragment's lane, and then tells the sinks of its end.
 func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) error {
-	it.shares = make([]share, len(r.outlets))
 	for {
 		img, ok, err := r.backlog.take(ctx, &it.lane)
 		if err != nil {
@@ -82,7 +121,7 @@ func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) 
 		if !ok {
 			break
 		}
-		if err := r.write(ctx, group, it, img); err != nil {
+		if err := r.writeNext(ctx, group, it, img); err != nil {
 			return err
 		}
 	}
@@ -107,27 +146,17 @@ func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) 
 	return nil
 }
 
-// write hands one image to its sink, when that has a place free.
-func (r *run) write(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
+// writeNext hands the next image of a lane to its sink, when that has done with the image before.
+func (r *run) writeNext(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
 	i := slices.IndexFunc(r.outlets, func(o *outlet) bool { return o.sink.Name() == img.Sink })
-	if i < 0 {
-		return fmt.Errorf("deliver image: no sink is named %q", img.Sink)
-	}
-	out, part := r.outlets[i], &it.shares[i]
-	if err := out.enter(ctx); err != nil {
+	if err := r.outlets[i].enter(ctx); err != nil {
 		return err
 	}
-	part.writes.Add(1)
+	it.shares[i].writes.Add(1)
 	group.Go(func() error {
-		defer part.writes.Done()
-		defer out.leave()
+		defer it.shares[i].writes.Done()
 		defer r.backlog.release(&it.lane, int64(len(img.Data)))
-		if err := out.sink.Write(ctx, img); err != nil {
-			failed := &SinkError{Sink: img.Sink, Op: "write to sink " + img.Sink, Err: err}
-			part.failed.CompareAndSwap(nil, failed)
-			return failed
-		}
-		return nil
+		return r.write(ctx, it, i, img)
 	})
 	return nil
 }

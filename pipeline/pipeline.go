@@ -266,12 +266,13 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	}
 	r.Account.begin(it.fragment)
 	work := r.Planner.Plan(it.fragment)
+	it.shares = make([]share, len(r.outlets))
 	size := int64(len(it.fragment.MKV))
 	// The plan holds on to as much of the media as it needs.
 	it.fragment = withoutMedia(it.fragment)
 	r.bytes.add(size, 1)
 	group.Go(func() error {
-		out, err := work(ctx, func(img media.Image) error { return r.backlog.put(ctx, &it.lane, img) })
+		out, err := work(ctx, func(img media.Image) error { return r.emit(ctx, group, it, img) })
 		if err != nil {
 			return err
 		}
