@@ -71,7 +71,10 @@ func TestARefusedQuestionForTheBucketDoesNotEndTheRun(t *testing.T) {
 	if !errors.As(err, &refused) {
 		t.Fatalf("put with a wrong secret gave %v, want an s3.Error", err)
 	}
-	if refused.Status != http.StatusForbidden || refused.Code != "SignatureDoesNotMatch" || refused.Bucket != d.Bucket || refused.Key != "cam/1.jpg" {
+	// A server may close the connection before it has read the body, and its answer is lost. Then the question for the object is refused,
+	// whose answer has no body, and so no code of its own.
+	code := refused.Code == "SignatureDoesNotMatch" || refused.Code == "Forbidden"
+	if refused.Status != http.StatusForbidden || !code || refused.Bucket != d.Bucket || refused.Key != "cam/1.jpg" {
 		t.Errorf("the error has %+v", refused)
 	}
 }

@@ -177,6 +177,7 @@ func trouble(seed uint64, size int64) []kvstest.Fault {
 
 func TestNothingIsLostOrDoubledWhateverHappens(t *testing.T) {
 	recording, chunks := long(150)
+	came := map[string]int{} // in all runs: one of them may lack a kind by chance
 	for range 3 {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -187,11 +188,14 @@ func TestNothingIsLostOrDoubledWhateverHappens(t *testing.T) {
 				l := b.live(t, awsCfg, earliest)
 				checkWhole(t, collect(t, source.WithEnd(l, source.End{Fragments: len(chunks)}, media.ClockProducer)), chunks)
 				checkRate(t, b)
-				if fired := b.Fired(); len(fired) != 13 {
-					t.Errorf("only these faults came: %v", fired)
+				for kind, n := range b.Fired() {
+					came[string(kind)] += n
 				}
 			})
 		})
+	}
+	if len(came) != 13 {
+		t.Errorf("only these faults came: %v", came)
 	}
 }
 
