@@ -71,11 +71,11 @@ func TestARefusedQuestionForTheBucketDoesNotEndTheRun(t *testing.T) {
 	if !errors.As(err, &refused) {
 		t.Fatalf("put with a wrong secret gave %v, want an s3.Error", err)
 	}
-	// A server may close the connection before it has read the body, and its answer is lost. Then the question for the object is refused,
-	// whose answer has no body, and so no code of its own.
-	code := refused.Code == "SignatureDoesNotMatch" || refused.Code == "Forbidden"
+	// This server closes the connection without having read the body. Once in some forty times the text of its answer is lost with it,
+	// and so the code.
+	code := refused.Code == "SignatureDoesNotMatch" || refused.Code == ""
 	if refused.Status != http.StatusForbidden || !code || refused.Bucket != d.Bucket || refused.Key != "cam/1.jpg" {
-		t.Errorf("the error has %+v", refused)
+		t.Errorf("the error has %+v, code %q, status %d", refused, refused.Code, refused.Status)
 	}
 }
 
