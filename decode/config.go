@@ -1,6 +1,25 @@
 // Package decode turns fragments into images: it plans which frames are wanted,
 // decodes no more than those need, renders and encodes them. It is the only
 // package that imports libav; what leaves it is plain Go memory.
+//
+// A program starts one Pool, which all streams share, and asks it for a Stream
+// for each stream and its outputs. Stream.Plan takes the fragments in order and
+// returns a function that decodes one of them:
+//
+//	pool, err := decode.NewPool(decode.Config{}, nil)
+//	...
+//	defer pool.Close()
+//	stream, err := pool.Stream([]decode.Output{{Sink: "thumbs"}})
+//	...
+//	work := stream.Plan(fragment)
+//	outcome, err := work(ctx, func(img media.Image) error { ... })
+//
+// Stream.Lost stands for a fragment that is missing, and Stream.End for the end
+// of the stream. pipeline.Run makes these calls, with many fragments at once, for
+// programs that pass it a Stream as the planner.
+//
+// Config and Output also build without cgo; the rest needs FFmpeg 7:
+// docs/library.md explains how to build a program with it.
 package decode
 
 import (

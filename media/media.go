@@ -2,6 +2,11 @@
 // record and gap. It imports the standard library alone and has no behaviour
 // beyond describing itself, so that every stage can speak it without knowing
 // any other stage.
+//
+// Sources return a Fragment at a time, or a GapError for one that is lost. The
+// decode stage makes Images of it, and a FrameInfo says which frame each Image
+// shows and when that was captured. Sinks return a Record for each Image that
+// is durable, and a Gap states what could not be delivered, and why.
 package media
 
 import (
