@@ -1,4 +1,5 @@
-// Command channel decodes every frame of a recording into a Go channel, as grey pixels, and prints the mean brightness of each.
+// Command channel decodes every frame of a recording into a Go channel, as grey pixels, and prints when each was captured and its
+// mean brightness.
 //
 //	channel FILE
 package main
@@ -17,6 +18,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: channel FILE")
+	}
 	if err := brightness(context.Background(), os.Args[1], os.Stdout); err != nil {
 		log.Fatal(err)
 	}
@@ -24,8 +28,8 @@ func main() {
 
 // brightness writes a line for each frame of a recording.
 func brightness(ctx context.Context, path string, out io.Writer) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop() // also when the loop below ends early: then the run ends, and the channel is closed
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	frames, wait, err := decodeAll(ctx, path)
 	if err != nil {
 		return err
@@ -35,11 +39,15 @@ func brightness(ctx context.Context, path string, out io.Writer) error {
 		for _, pixel := range img.Data {
 			sum += int(pixel)
 		}
-		if _, err := fmt.Fprintf(out, "%s frame %d: %.1f\n", img.FragmentNumber, img.Index, float64(sum)/float64(len(img.Data))); err != nil {
-			stop()
+		if _, err := fmt.Fprintf(out, "%s %.1f\n", media.Timestamp(img.ProducerTime), float64(sum)/float64(len(img.Data))); err != nil {
+			stop(err) // this ends the run, which closes the channel
 		}
 	}
-	return wait()
+	err = wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // decodeAll starts to decode a recording, and returns the channel that gets its frames: 160x90 bytes of grey each. The channel is

@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 func TestBrightnessOfEveryFrame(t *testing.T) {
@@ -14,11 +17,16 @@ func TestBrightnessOfEveryFrame(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 350 {
+	if len(lines) != 350 { // seven fragments of 2 s, 25 frames a second
 		t.Fatalf("%d lines, want 350", len(lines))
 	}
+	start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for i, line := range lines {
-		if mean, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64); err != nil || mean < 90 || mean > 115 {
+		captured, mean, _ := strings.Cut(line, " ")
+		if want := media.Timestamp(start.Add(time.Duration(i) * 40 * time.Millisecond)); captured != want {
+			t.Errorf("line %d is of %s, want %s", i, captured, want)
+		}
+		if mean, err := strconv.ParseFloat(mean, 64); err != nil || mean < 90 || mean > 115 {
 			t.Errorf("line %d is %q, want a mean of 90 to 115", i, line) // colour bars
 		}
 	}
@@ -27,10 +35,12 @@ func TestBrightnessOfEveryFrame(t *testing.T) {
 // full is a disk that is full.
 type full struct{}
 
-func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+var errFull = errors.New("no space left")
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
 
 func TestAReaderThatEndsEarlyEndsTheRun(t *testing.T) {
-	if err := brightness(t.Context(), "../../testdata/demo.mkv", full{}); err == nil {
-		t.Error("the run ended well")
+	if err := brightness(t.Context(), "../../testdata/demo.mkv", full{}); !errors.Is(err, errFull) {
+		t.Errorf("the run ended with %v, want %v", err, errFull)
 	}
 }

@@ -20,6 +20,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: customsink STREAM")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := thumbnails(ctx, kvs.Config{Stream: os.Args[1]}, os.Stdout); err != nil {
