@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -28,7 +29,7 @@ type memory struct {
 const memoryURL = "http://kvs.test"
 
 // serveMemory serves h until the test ends, and then sees that no client holds a
-// connection any more.
+// connection any more. It is for tests in a bubble.
 func serveMemory(t *testing.T, h http.Handler) *memory {
 	t.Helper()
 	m := &memory{arrivals: make(chan net.Conn), closed: make(chan struct{})}
@@ -40,6 +41,8 @@ func serveMemory(t *testing.T, h http.Handler) *memory {
 		}
 	})
 	t.Cleanup(func() {
+		// A connection whose answer was not read to its end is closed after the call returns.
+		synctest.Wait()
 		if n := m.open.Load(); n != 0 {
 			t.Errorf("%d connections are left open", n)
 		}
