@@ -56,7 +56,7 @@ func Start(tb testing.TB) Server {
 	if err != nil {
 		tb.Fatalf("no S3 server to test with (run `make test`, which gets one): %v", err)
 	}
-	s := Server{AccessKey: "kvsframes-test", SecretKey: rand.Text(), Region: "us-east-1"}
+	s := Server{AccessKey: "kvsframes-test", SecretKey: secretKey(), Region: "us-east-1"}
 	// A port that was free may be taken by the time the server wants it.
 	for range 3 {
 		if err = s.start(tb, binary); err == nil {
@@ -66,6 +66,9 @@ func Start(tb testing.TB) Server {
 	tb.Fatalf("start S3 server (`make test` gets one that works): %v", err)
 	return Server{}
 }
+
+// secretKey is that of all servers of a process, whose tests share an environment.
+var secretKey = sync.OnceValue(rand.Text)
 
 // findBinary returns the server's program, which is looked for once a process.
 var findBinary = sync.OnceValues(func() (string, error) {
