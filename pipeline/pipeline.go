@@ -1,12 +1,14 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -74,8 +76,9 @@ const maxUndelivered = 64
 //
 // A sink without images in the planner, images without a sink, and a planner that looks too far ahead
 // are errors before anything is read. A source that fails ends the run after all that it gave is
-// durable. A stage that fails, or a cancelled context, ends the run at once; then the summary counts
-// what was durable until then.
+// durable. A sink that fails stops alone: the others go on, and its error is a part of the run's. When
+// the last sink or another stage fails, or the context is cancelled, the run ends at once; then the
+// summary counts what was durable until then.
 func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 	r := newRun(s, o.withDefaults())
 	err := r.check()
@@ -109,7 +112,7 @@ type item struct {
 	fragment *media.Fragment
 	gaps     []media.Gap
 	lane     lane
-	shares   []share // by sink
+	writes   []sync.WaitGroup // those under way, by sink
 	pending  *pending
 }
 
@@ -122,7 +125,7 @@ func newRun(s Stream, o Options) *run {
 		bytes:     &byteGate{limit: o.FragmentBytes, change: make(chan struct{}, 1)},
 		order:     make(chan *item, maxUndelivered),
 	}
-	r.unsettled.settle = r.settle
+	r.unsettled.settle, r.unsettled.sinks = r.settle, len(s.Sinks)
 	for i, sink := range s.Sinks {
 		r.outlets = append(r.outlets, newOutlet(i, sink))
 		r.Account.images(sink.Name(), 0, 0)
@@ -156,8 +159,12 @@ func (r *run) check() error {
 }
 
 // carry runs the stages until the stream has ended or one of them fails.
-func (r *run) carry(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
+func (r *run) carry(parent context.Context) error {
+	group, ctx := errgroup.WithContext(parent)
+	for _, out := range r.outlets {
+		out.ctx, out.stop = context.WithCancel(ctx)
+		defer out.stop()
+	}
 	var readErr error
 	group.Go(func() error {
 		defer close(r.order)
@@ -166,12 +173,17 @@ func (r *run) carry(ctx context.Context) error {
 	})
 	group.Go(func() error { return r.deliver(ctx, group) })
 	for _, out := range r.outlets {
-		group.Go(func() error { return out.run(ctx, r.report) })
+		group.Go(func() error { return r.endFragments(ctx, out) })
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	err := cmp.Or(group.Wait(), readErr)
+	failed := r.Account.Failures().err()
+	switch {
+	case err == nil, errors.As(err, new(*SinkError)):
+		return failed
+	case failed != nil && parent.Err() == nil:
+		return fmt.Errorf("%w; %w", err, failed)
 	}
-	return readErr
+	return err
 }
 
 // read takes fragments from the source, plans them in order and starts their
@@ -266,7 +278,7 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	}
 	r.Account.begin(it.fragment)
 	work := r.Planner.Plan(it.fragment)
-	it.shares = make([]share, len(r.outlets))
+	it.writes = make([]sync.WaitGroup, len(r.outlets))
 	size := int64(len(it.fragment.MKV))
 	// The plan holds on to as much of the media as it needs.
 	it.fragment = withoutMedia(it.fragment)

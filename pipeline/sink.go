@@ -17,13 +17,15 @@ import (
 //  2. EndFragment, for each fragment in stream order, with or without images, when all Writes of
 //     its images have returned: one call after the other, and at the same time as Writes of later
 //     fragments.
-//  3. Finish, once, at the end of the stream, when all other calls have returned. If the run fails
-//     or is cancelled before, or if Finish fails, it is Abandon instead, also once.
+//  3. Finish, once, at the end of the stream, when all other calls have returned. If a call of the sink
+//     fails, or if the run fails or is cancelled before, it is Abandon instead, also once.
 //
 // If MaxInFlight is 1 there is one call at a time, and all are in stream order.
 //
-// An error of Write, EndFragment or Finish ends the run: only Abandon is called after it. A sink retries
-// by itself where that can help. When a context ends, a call that waits returns the context's error.
+// After an error of Write, EndFragment or Finish the contexts of the sink's other calls end, and only
+// Abandon is called. The run continues for the other sinks, and returns the error in the end. A sink
+// retries by itself where that can help. When a context ends, a call that waits returns the context's
+// error.
 //
 // A process can end at any point, and the next one may read the same fragments again. So a sink makes
 // only whole objects visible, and their names follow from the images in them: writing a fragment again
