@@ -75,8 +75,8 @@ func (a axis) covers() (first, end int) {
 	return first, max(first+1, (a.at(a.count())+den-1)/den)
 }
 
-// span is a weighted sum of rows that makes one row of the target: of count rows from first on.
-// The first row has the weight head, the last of several tail, all others inner. norms turns the
+// span is a weighted sum of count rows, from first on, that makes one row of the target. The
+// first row has the weight head, the last of several tail, all others inner. norms turns the
 // sum into an average. The layout is that of kvsf_span.
 type span struct {
 	first, count             int32

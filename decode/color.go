@@ -61,7 +61,7 @@ func (c colorimetry) ycc(rgb RGB) [3]uint8 {
 }
 
 // yuvMatrix converts YCbCr from one colorimetry to another. Grey stays grey, so chroma
-// does not depend on luma, and luma depends on chroma only as far as the two matrices
+// does not depend on luma, and luma depends on chroma only where the two matrices
 // differ. With u and v relative to their middle:
 //
 //	y' = yGain*y + yFromU*u + yFromV*v + yBase

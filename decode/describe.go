@@ -24,7 +24,7 @@ type decoded struct {
 	chromaLeft bool
 	// view is the part of the frame that is shown.
 	view rect
-	// lines is the height of the frame: twice that of a picture which is one field.
+	// lines is the height of the frame: twice that of a picture that is one field.
 	lines int
 	// w and h are the size of the view in square pixels, before it is turned.
 	w, h        int

@@ -127,7 +127,7 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 }
 
 // decodeChained decodes a fragment with the decoder of the previous one, or with a new one
-// that is led up to it, and gives the decoder to the next fragment if that may need it.
+// after the lead-up, and gives the decoder to the next fragment if that may need it.
 func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous, open func() (codec, error)) error {
 	chain := j.plan.Chain
 	if c == nil {
@@ -158,7 +158,7 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 	return nil
 }
 
-// leadUp decodes earlier fragments, whose frames no output wants, for the references in them.
+// leadUp decodes earlier fragments for the references in them. Their frames are dropped.
 func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []plan.Lead) error {
 	for _, l := range fragments {
 		pl := l.Whole()

@@ -23,7 +23,7 @@ func Precedes(frames []Candidate, t Timing) time.Time {
 	explained, before := 1, -int64(spacing(frames, t))
 	for _, c := range cadences(frames, t.Nominal, unit) {
 		if n, latest := c.fit(frames, unit); n > explained {
-			// latest is where the first frame may have been at most. Round to the nearest unit.
+			// latest is the latest possible time of the first frame. Round to the nearest unit.
 			explained, before = n, ceilDiv(latest-2*c.num-c.den*unit, 2*c.den*unit)*unit
 		}
 	}

@@ -15,9 +15,9 @@ import (
 //   - Any other fragment (without a key frame, or with a gradual refresh) needs all earlier
 //     ones. From then on, one decoder continues from fragment to fragment: a chain.
 //
-// If the decoder of the previous fragment is not available, a new one is led up to the
-// fragment: it first decodes again everything since the last entry. Those fragments are kept for
-// every stream, since even after thousands of closed fragments the next one may need them.
+// If the decoder of the previous fragment is not available, a new one first decodes again
+// everything since the last entry: the lead-up. Its fragments are kept for every stream,
+// since even after thousands of fragments that need no others, the next one may.
 
 const (
 	// closedStarts is how many fragments in a row must start with an IDR picture before nothing is

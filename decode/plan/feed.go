@@ -131,7 +131,7 @@ func (pl *Plan) feedSets() {
 }
 
 // allowFast turns off the loop filter for groups whose wanted pictures are all for fast
-// outputs. It does nothing in a chain, where later wishes are not known.
+// outputs. It does nothing in a chain, where it is not known what later fragments want.
 func (pl *Plan) allowFast(outputs []Output) {
 	if pl.Chain != nil || !slices.ContainsFunc(outputs, func(o Output) bool { return o.Fast }) {
 		return
@@ -151,7 +151,7 @@ func (pl *Plan) allowFast(outputs []Output) {
 
 // Needed returns a copy of the fragment without the media after the last packet that is fed, or f itself if that
 // saves little. Thumbnails need little of the media, many streams may wait for a decoder at once, and a copy is cheap
-// beside decoding. The media is cut where the next block begins, so that elements around a block are kept.
+// compared with decoding. The media is cut where the next block begins, so that elements around a block are kept.
 func (pl *Plan) Needed(f *media.Fragment) *media.Fragment {
 	fed := 0
 	if last := pl.LastFed(); last >= 0 {

@@ -13,7 +13,7 @@ type Decoder interface {
 
 // Link hands the decoder of one fragment to the next.
 type Link struct {
-	done chan struct{} // closed by give
+	done chan struct{} // closed by Give
 
 	mu      sync.Mutex
 	decoder Decoder
@@ -57,7 +57,7 @@ func (l *Link) take(ctx context.Context) (Decoder, error) {
 	return decoder, nil
 }
 
-// release frees the decoder now or, if it is not given yet, when it is.
+// release records that no fragment takes the decoder, which is freed now or when it is given.
 func (l *Link) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -21,7 +21,7 @@ type Planner struct {
 	held     held
 	past     past
 	stream   string
-	// sets are the parameter sets in force after the last fragment, behind the NAL units after its last picture.
+	// sets are the parameter sets in force after the last fragment; behind are the NAL units after its last picture.
 	sets   setsInForce
 	behind [][]byte
 	// fragments and pictures count those planned so far.
