@@ -10,8 +10,7 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// outages knows the streams that are being read, and so which of them are out of reach.
-// It is used by several goroutines.
+// outages holds the streams that are being read, to find those out of reach. Several goroutines use it.
 type outages struct {
 	mu      sync.Mutex
 	sources map[string]source.Source
@@ -32,8 +31,7 @@ func (o *outages) watch(stream string, src source.Source) (done func()) {
 	}
 }
 
-// text describes the present outages in a few words; it is empty when there are
-// none.
+// text describes the present outages in a few words, or returns "" when there are none.
 func (o *outages) text(now time.Time) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

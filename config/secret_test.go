@@ -28,7 +28,7 @@ func TestValuesOfReferencesAreNeverRepeated(t *testing.T) {
 		{"what a message quotes escaped", "source: {streams: [cam], endpoint_url: \"${S}\"}" + sinks, "hush\x1b\"hush", "1:40: source.endpoint_url: \"${S}\" is not a URL such as https://host:port"},
 		{"what a message cuts", "source: {streams: [\"${S}\"]}" + sinks, strings.Repeat("hush ", 100), "1:20: source.streams[0]: \"${S}\" is neither a stream name (letters, digits, _ . -, at most 256; * and ? in a pattern) nor the ARN of a stream"},
 		{"what decides about another key", "source: {type: \"${S}\", streams: [cam], paths: [x]}" + sinks, "kvs", "1:47: source.paths: belongs to type file, and the type is ${S}"},
-		{"a name that a message about another sink has", "source: {streams: [cam]}\nsinks: [{name: \"${S}\"}, {name: b}]\n", "hush", "2:25: sinks[1].path: could give the same key as the path of sink \"${S}\"; put {sink} into both, or another folder"},
+		{"a name that a message about another sink has", "source: {streams: [cam]}\nsinks: [{name: \"${S}\"}, {name: b}]\n", "hush", "2:25: sinks[1].path: could give the same key as the path of sink \"${S}\"; put {sink} or different folders into the paths"},
 		{"a default", "source: {streams: [cam], endpoint_url: \"${NONE:-hush}\"}" + sinks, "", "1:40: source.endpoint_url: \"${NONE:-hush}\" is not a URL such as https://host:port"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
