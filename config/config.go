@@ -17,7 +17,7 @@
 //     with dots as underscores (KVSFRAMES_SOURCE_ENDPOINT_URL). A sink is addressed
 //     by its index in the file, from 0: KVSFRAMES_SINKS_0_QUALITY. A variable that
 //     starts with KVSFRAMES_ and belongs to no key is a problem, save for the
-//     reserved ones (see Reserved).
+//     reserved ones (KVSFRAMES_CACHE, KVSFRAMES_LIBAV and KVSFRAMES_VERSITYGW, of the build and the tests).
 //   - A flag is KEY=VALUE: source.region=eu-west-1. A sink is addressed by index or
 //     by name: sinks.0.quality, sinks.thumbs.quality; where a name is a number, the
 //     index wins. Of two flags for one key the last wins.

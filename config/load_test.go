@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/setting"
+
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
@@ -405,7 +407,7 @@ func TestLimitsOfTheFile(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := refuse(t, test.file, nil); !strings.Contains(got, test.want) {
-				t.Errorf("got\n%s\nwant\n%s", short(got), test.want)
+				t.Errorf("got\n%s\nwant\n%s", setting.Short(got), test.want)
 			}
 		})
 	}

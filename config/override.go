@@ -15,9 +15,9 @@ import (
 // envPrefix starts the name of every environment variable that is a setting.
 const envPrefix = "KVSFRAMES_"
 
-// Reserved are the variables with the prefix that are no settings: they belong to
+// reserved are the variables with the prefix that are no settings: they belong to
 // the build and to the tests of the project.
-var Reserved = []string{"KVSFRAMES_CACHE", "KVSFRAMES_LIBAV", "KVSFRAMES_VERSITYGW"}
+var reserved = []string{"KVSFRAMES_CACHE", "KVSFRAMES_LIBAV", "KVSFRAMES_VERSITYGW"}
 
 // serviceLink are the variables that Kubernetes sets in every container for a Service
 // named kvsframes (Kubernetes documentation, Service, environment variables). They
@@ -53,7 +53,7 @@ func (l *loader) target(index int, path string, in int) target {
 func (l *loader) readEnvironment(environ []string) {
 	var names []string
 	for name := range environment(environ) {
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(Reserved, name) && !serviceLink().MatchString(name) {
+		if strings.HasPrefix(name, envPrefix) && !slices.Contains(reserved, name) && !serviceLink().MatchString(name) {
 			names = append(names, name)
 		}
 	}
@@ -202,7 +202,7 @@ func (l *loader) findSink(rest string) (index int, tail, problem string) {
 		}
 	}
 	if best < 0 {
-		return 0, "", fmt.Sprintf("no sink is called %q%s", short(first), setting.DidYouMean(first, names))
+		return 0, "", fmt.Sprintf("no sink is called %q%s", setting.Short(first), setting.DidYouMean(first, names))
 	}
 	return best, tail, ""
 }

@@ -68,18 +68,18 @@ func (k *key) wants() string {
 
 func readInt(n *node, loose bool) (any, error) {
 	if n.shape != shapeNumber && !loose {
-		return nil, fmt.Errorf("want a whole number, not %s (%q)", n.shape, short(n.text))
+		return nil, fmt.Errorf("want a whole number, not %s (%q)", n.shape, setting.Short(n.text))
 	}
 	v, err := strconv.ParseInt(n.text, 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a whole number", short(n.text))
+		return nil, fmt.Errorf("%q is not a whole number", setting.Short(n.text))
 	}
 	return v, nil
 }
 
 func readBool(n *node, loose bool) (any, error) {
 	if n.shape != shapeBool && !loose {
-		return nil, fmt.Errorf("want true or false, not %s (%q)", n.shape, short(n.text))
+		return nil, fmt.Errorf("want true or false, not %s (%q)", n.shape, setting.Short(n.text))
 	}
 	switch strings.ToLower(n.text) {
 	case "true":
@@ -87,7 +87,7 @@ func readBool(n *node, loose bool) (any, error) {
 	case "false":
 		return false, nil
 	}
-	return nil, fmt.Errorf("%q is neither true nor false", short(n.text))
+	return nil, fmt.Errorf("%q is neither true nor false", setting.Short(n.text))
 }
 
 // readText checks the types whose values stay text. The zero value of an optional key may
@@ -179,7 +179,7 @@ func parseDuration(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a duration: write a number with a unit, such as 10s or 500ms", short(text))
+		return 0, fmt.Errorf("%q is not a duration: write a number with a unit, such as 10s or 500ms", setting.Short(text))
 	}
 	if d < 0 {
 		return 0, fmt.Errorf("%s is below 0", text)
@@ -190,16 +190,7 @@ func parseDuration(text string) (time.Duration, error) {
 func parseTime(text string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z", short(text))
+		return time.Time{}, fmt.Errorf("%q is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z", setting.Short(text))
 	}
 	return t.UTC(), nil
-}
-
-// short cuts text for a message.
-func short(text string) string {
-	const most = 60
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "..."
-	}
-	return text
 }

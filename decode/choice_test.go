@@ -67,8 +67,8 @@ func TestEveryChoiceOfFramesGivesThoseOfAFullDecode(t *testing.T) {
 					}
 				}
 				rule, _ := sample.Rule.(plan.Timestamps)
-				if n < len(frags) || len(rule.At) > 0 && n != len(rule.At) {
-					t.Errorf("choice %d: %d images of %d fragments, %d times", c, n, len(frags), len(rule.At))
+				if n < len(frags) || len(rule.Asked) > 0 && n != len(rule.Asked) {
+					t.Errorf("choice %d: %d images of %d fragments, %d times", c, n, len(frags), len(rule.Asked))
 				}
 			}
 		})

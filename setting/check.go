@@ -106,18 +106,13 @@ func (p *Problems) checkValue(f field) {
 // CheckValue returns an error that names the values that a key takes when text is none
 // of them, and what was probably meant. reserved are those of a later version.
 func CheckValue(text string, values, reserved []string) error {
-	const longest = 60
 	switch {
 	case slices.Contains(values, text):
 		return nil
 	case slices.Contains(reserved, text):
 		return fmt.Errorf("%q is not available in this version: want %s", text, List(values))
 	}
-	shown := text
-	if runes := []rune(text); len(runes) > longest {
-		shown = string(runes[:longest]) + "..."
-	}
-	return fmt.Errorf("%q is not one of %s%s", shown, List(values), DidYouMean(text, slices.Concat(values, reserved)))
+	return fmt.Errorf("%q is not one of %s%s", Short(text), List(values), DidYouMean(text, slices.Concat(values, reserved)))
 }
 
 // bound returns a bound of a range of type t. That each can be read is held by the tests

@@ -162,3 +162,12 @@ func List(values []string) string {
 	}
 	return strings.Join(shown, ", ")
 }
+
+// Short returns text for a message, cut after 60 characters.
+func Short(text string) string {
+	const most = 60
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "..."
+	}
+	return text
+}

@@ -45,8 +45,8 @@ type Harness struct {
 // Open returns a harness that ends with the test.
 type Open func(tb testing.TB) Harness
 
-// LargeBody is the size of the largest body that the suite puts, in bytes.
-const LargeBody = 8 << 20
+// largestBody is the size of the largest body that the suite puts, in bytes.
+const largestBody = 8 << 20
 
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
@@ -162,7 +162,7 @@ func emptyBody(t *testing.T, h Harness) {
 }
 
 func largeBody(t *testing.T, h Harness) {
-	body := pattern(7, LargeBody)
+	body := pattern(7, largestBody)
 	put(t, h, "large.raw", body)
 	wantBody(t, h, "large.raw", body)
 }
