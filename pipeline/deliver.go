@@ -13,12 +13,12 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// outlet passes a run's images and the ends of fragments on to one sink.
+// outlet passes a run's images and the ends of fragments to one sink.
 type outlet struct {
 	sink  Sink
 	index int
-	// places has one place for each Write that may be under way. A sink that takes one call at a time
-	// has one place, which its EndFragments take, too.
+	// places has one place for each Write that may be in progress. In a sink that takes one call at a time,
+	// EndFragment uses the single place too.
 	places chan struct{}
 	ended  chan *item // fragments whose last Write has begun, in order
 	// fragments counts the calls of EndFragment, reports the fragments that the sink has reported.
@@ -55,8 +55,9 @@ func (o *outlet) enter(ctx context.Context) error {
 
 func (o *outlet) leave() { <-o.places }
 
-// emit hands on an image that was just made. A sink that takes several calls at once gets it as soon as it has a place free,
-// whichever fragment the image belongs to. Images for a sink that takes one at a time wait in their fragment's lane.
+// emit passes on a new image. A sink that takes several calls at once gets it as soon as a place is free,
+// whichever fragment it belongs to. Images for a sink that takes one call at a time wait in the lane of their
+// fragment.
 func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
 	i := slices.IndexFunc(r.outlets, func(o *outlet) bool { return o.sink.Name() == img.Sink })
 	if i < 0 {
@@ -65,7 +66,7 @@ func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img med
 	if r.outlets[i].serial() {
 		return r.backlog.put(ctx, &it.lane, img)
 	}
-	const least = 4 << 10 // or images of a few bytes would make millions of goroutines
+	const least = 4 << 10 // bounds the number of goroutines for tiny images
 	size := max(least, int64(len(img.Data)))
 	if err := r.backlog.admit(ctx, &it.lane, size); err != nil {
 		return err
@@ -82,8 +83,8 @@ func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img med
 	return nil
 }
 
-// write hands an image to its sink, the ith, and then leaves the place that the caller has entered. A place where a Write has failed is
-// not left: nothing but Abandon follows an error.
+// write passes an image to its sink, the ith, and then frees the place that the caller entered. After a failed
+// Write the place stays taken: only Abandon may follow an error.
 func (r *run) write(ctx context.Context, it *item, i int, img media.Image) error {
 	err := r.outlets[i].sink.Write(ctx, img)
 	if err == nil {
@@ -95,7 +96,7 @@ func (r *run) write(ctx context.Context, it *item, i int, img media.Image) error
 	return failed
 }
 
-// deliver starts the writes that need an order, fragment after fragment, and tells the sinks of each fragment's end.
+// deliver starts the writes that need an order, fragment by fragment, and ends each fragment at the sinks.
 func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	for it := range r.order {
 		it.pending = newPending(it.fragment, len(r.outlets))
@@ -111,7 +112,7 @@ func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	return ctx.Err()
 }
 
-// deliverItem starts the writes of what is in a fragment's lane, and then tells the sinks of its end.
+// deliverItem starts the writes of a fragment's lane, and then ends the fragment at the sinks.
 func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) error {
 	for {
 		img, ok, err := r.backlog.take(ctx, &it.lane)
@@ -132,7 +133,7 @@ func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) 
 		return nil
 	}
 	for _, out := range r.outlets {
-		if out.serial() { // its place passes on to EndFragment
+		if out.serial() { // EndFragment inherits its place
 			if err := out.enter(ctx); err != nil {
 				return err
 			}
@@ -146,7 +147,7 @@ func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) 
 	return nil
 }
 
-// writeNext hands the next image of a lane to its sink, when that has done with the image before.
+// writeNext passes the next image of a lane to its sink, when the previous Write has returned.
 func (r *run) writeNext(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
 	i := slices.IndexFunc(r.outlets, func(o *outlet) bool { return o.sink.Name() == img.Sink })
 	if err := r.outlets[i].enter(ctx); err != nil {
@@ -161,8 +162,8 @@ func (r *run) writeNext(ctx context.Context, group *errgroup.Group, it *item, im
 	return nil
 }
 
-// run ends fragments in order, each when all Writes of its images have returned, and finishes the
-// sink after the last one. report returns what the sink calls when a fragment is durable.
+// run ends fragments in order, each when all Writes of its images have returned, and finishes the sink after
+// the last one. report returns the function that the sink calls when a fragment is durable.
 func (o *outlet) run(ctx context.Context, report func(*outlet, *pending) func(media.Receipt)) error {
 	for {
 		select {
@@ -212,7 +213,8 @@ func (o *outlet) finish(ctx context.Context) error {
 	return nil
 }
 
-// abandon discards the sink's open objects, unless it has finished. No other call of the sink is under way.
+// abandon discards the sink's open objects, unless the sink has finished. No other call of the sink is in
+// progress.
 func (o *outlet) abandon(log *slog.Logger) {
 	if o.finished {
 		return

@@ -8,23 +8,22 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// pending is what remains of an item once its images have been handed to the sinks: what is counted when
-// they are durable. It stays in memory while an object that holds the images of many fragments is open.
+// pending is what remains of an item after its images were passed to the sinks: the numbers to count when they
+// are durable. It stays in memory while an object that holds the images of many fragments is open.
 type pending struct {
-	// fragment reports whether the item is a fragment, with this number and producer time, and not gaps
-	// alone.
+	// fragment reports whether the item is a fragment, with this number and producer time, rather than only gaps.
 	fragment bool
 	number   string
 	at       time.Time
 	// decoded and concealed are numbers of frames.
 	decoded, concealed int
 	gaps               []media.Gap
-	// waits is the number of sinks that have not reported the fragment, plus one until all of its
-	// images have been handed to the sinks.
+	// waits is the number of sinks that have not reported the fragment, plus one until all of its images have
+	// been passed to the sinks.
 	waits int
 }
 
-// newPending returns the pending part of a fragment, or if f is nil, of the gaps in place of one.
+// newPending returns the pending part of fragment f, or of the gaps in its place if f is nil.
 func newPending(f *media.Fragment, sinks int) *pending {
 	if f == nil {
 		return &pending{waits: 1}
@@ -36,7 +35,7 @@ func newPending(f *media.Fragment, sinks int) *pending {
 type tail struct {
 	mu  sync.Mutex
 	all []*pending
-	// settle is called for each, in stream order, when it and all before it wait for nothing more.
+	// settle is called for each item, in stream order, when it and all earlier ones wait for nothing more.
 	settle func(*pending)
 }
 
@@ -46,20 +45,20 @@ func (t *tail) push(p *pending) {
 	t.all = append(t.all, p)
 }
 
-// done takes one from the number of things that p waits for.
+// done decrements the number of events that p waits for.
 func (t *tail) done(p *pending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p.waits--
 	for len(t.all) > 0 && t.all[0].waits == 0 {
 		t.settle(t.all[0])
-		t.all[0] = nil // or the array would hold on to it
+		t.all[0] = nil // the array must not keep it alive
 		t.all = t.all[1:]
 	}
 }
 
-// report returns the function that a sink calls when a fragment is durable. The function panics if the
-// sink breaks the order, since the summary would then count images that are not durable.
+// report returns the function that a sink calls when a fragment is durable. The function panics if the sink
+// violates the order, since the summary would then count images that are not durable.
 func (r *run) report(o *outlet, p *pending) func(media.Receipt) {
 	place := o.fragments.Add(1)
 	return func(receipt media.Receipt) {
@@ -81,8 +80,7 @@ func (r *run) settle(p *pending) {
 	}
 }
 
-// maxLoggedGaps is the number of gaps of one fragment, or of the end of a stream, that are logged
-// one by one.
+// maxLoggedGaps is the number of gaps of one fragment, or of the end of a stream, that are logged singly.
 const maxLoggedGaps = 100
 
 // logGaps logs the gaps of an item, and counts them and the frames that were decoded.
