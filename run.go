@@ -142,7 +142,6 @@ func (r *Run) stream(ctx, draining context.Context, st *stages, in source.Input)
 	default:
 		log.Error("stream failed", "error", err)
 		status = pipeline.StatusFailed
-		r.journal.blame(err)
 	}
 	account.End(status, err)
 	return result{stream: in.Stream, summary: summary, err: err}

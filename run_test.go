@@ -26,13 +26,9 @@ func TestASummaryTellsOfStreamsAndSinks(t *testing.T) {
 		t.Errorf("at its start the summary is %+v", s)
 	}
 	run.journal.open("cam")
-	run.journal.blame(&pipeline.SinkError{Sink: "thumbs", Op: "write to sink thumbs", Err: errors.New("disk full")})
 	s := run.Summary()
 	if s.Streams["cam"].Status != pipeline.StatusRunning || s.Sinks["frames"].Status != pipeline.StatusRunning {
 		t.Errorf("later the summary is %+v", s)
-	}
-	if got := s.Sinks["thumbs"]; got.Status != pipeline.StatusFailed || got.Error != "write to sink thumbs: disk full" {
-		t.Errorf("the sink that failed is %+v", got)
 	}
 	if s := run.End(pipeline.StatusFailed, 1, errors.New("1 of 1 streams failed")); s.ExitCode != 1 || s.Ended == "" || s.Error != "1 of 1 streams failed" || s.Sinks["frames"].Status != pipeline.StatusFailed {
 		t.Errorf("at its end the summary is %+v", s)

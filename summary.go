@@ -1,7 +1,8 @@
 package kvsframes
 
 import (
-	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,11 +30,12 @@ type Summary struct {
 
 // SinkSummary counts what one sink wrote for all streams.
 type SinkSummary struct {
-	// Status is failed when an error of this sink ended a stream, else the status of the run. A sink has
-	// every image only when the run is complete.
+	// Status is failed, already during the run, when the sink has stopped for an error of its own, else that
+	// of the run: a sink has all that it should have only when the run is complete.
 	Status pipeline.Status `json:"status"`
-	Error  string          `json:"error"`
-	// Objects and Bytes count everything written, with manifest parts and rewrites of a key.
+	// Error is why the sink has stopped, in the first stream by name if in several.
+	Error string `json:"error"`
+	// Objects and Bytes count what was written, manifest parts too, however often one key was.
 	Objects int64 `json:"objects"`
 	Bytes   int64 `json:"bytes"`
 }
@@ -50,12 +52,11 @@ type journal struct {
 	end     Summary // status, exit code, error, ended, version and config
 	streams map[string]*pipeline.Account
 	sinks   []*sink.Sink
-	broken  map[string]error // the first error of each sink that failed
 }
 
 // newJournal begins the journal of a run.
 func newJournal(p *Pipeline, version string) (*journal, error) {
-	j := &journal{started: time.Now(), streams: map[string]*pipeline.Account{}, broken: map[string]error{}}
+	j := &journal{started: time.Now(), streams: map[string]*pipeline.Account{}}
 	j.end = Summary{Status: pipeline.StatusRunning, ExitCode: stillRunning, Started: media.Timestamp(j.started), Version: version}
 	if p.Config == nil { // the settings could not be read
 		return j, nil
@@ -84,20 +85,7 @@ func (j *journal) count(sinks []*sink.Sink) {
 	j.sinks = sinks
 }
 
-// blame records the sink that caused an error, if one did.
-func (j *journal) blame(err error) {
-	var sink *pipeline.SinkError
-	if !errors.As(err, &sink) {
-		return
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.broken[sink.Sink] == nil {
-		j.broken[sink.Sink] = sink
-	}
-}
-
-// close completes the journal and returns the summary of the whole run.
+// close ends the journal and returns the summary of the whole run.
 func (j *journal) close(status pipeline.Status, code int, err error) Summary {
 	now := time.Now()
 	j.mu.Lock()
@@ -129,10 +117,13 @@ func (j *journal) summary() Summary {
 		sum.Objects, sum.Bytes = c.Written()
 		s.Sinks[c.Name()] = sum
 	}
-	for name, err := range j.broken {
-		sum := s.Sinks[name]
-		sum.Status, sum.Error = pipeline.StatusFailed, err.Error()
-		s.Sinks[name] = sum
+	for _, stream := range slices.Sorted(maps.Keys(j.streams)) {
+		for _, e := range j.streams[stream].Failures() {
+			if sum := s.Sinks[e.Sink]; sum.Error == "" {
+				sum.Status, sum.Error = pipeline.StatusFailed, e.Error()
+				s.Sinks[e.Sink] = sum
+			}
+		}
 	}
 	return s
 }

@@ -1,12 +1,12 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,20 +17,21 @@ import (
 type outlet struct {
 	sink  Sink
 	index int
-	// places has one place for each Write that may be in progress. In a sink that takes one call at a time,
-	// EndFragment uses the single place too.
+	// ctx is that of the sink's calls. It ends with the run, or before, by stop, when the sink fails.
+	ctx  context.Context
+	stop context.CancelFunc
+	// places has one place for each Write that may be under way. A sink that takes one call at a time
+	// has one place, which its EndFragments take, too.
 	places chan struct{}
 	ended  chan *item // fragments whose last Write has begun, in order
-	// fragments counts the calls of EndFragment, reports the fragments that the sink has reported.
-	fragments, reports atomic.Int64
-	finished           bool
-}
+	// reports is the number of fragments that the sink has reported. It belongs to the run's tail.
+	reports int64
+	// closed reports whether the sink has finished or was abandoned.
+	closed bool
 
-// share is the part of one item that goes to one sink.
-type share struct {
-	writes sync.WaitGroup
-	// failed is the first failed Write. It is set before writes is done.
-	failed atomic.Pointer[SinkError]
+	mu      sync.Mutex
+	failure *SinkError     // the first
+	writing sync.WaitGroup // Writes under way; none begins after a failure
 }
 
 func newOutlet(index int, sink Sink) *outlet {
@@ -43,27 +44,36 @@ func newOutlet(index int, sink Sink) *outlet {
 // serial reports whether the sink takes one call at a time.
 func (o *outlet) serial() bool { return cap(o.places) == 1 }
 
-// enter waits for a free place.
-func (o *outlet) enter(ctx context.Context) error {
+// enter waits for a free place. It reports false when the sink has failed, or the run has ended.
+func (o *outlet) enter() bool {
 	select {
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-o.ctx.Done():
+		return false
 	case o.places <- struct{}{}:
-		return nil
+		return true
 	}
 }
 
 func (o *outlet) leave() { <-o.places }
 
-// emit passes on a new image. A sink that takes several calls at once gets it as soon as a place is free,
-// whichever fragment it belongs to. Images for a sink that takes one call at a time wait in the lane of their
-// fragment.
-func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
+// outletOf returns the outlet of the sink that an image is for.
+func (r *run) outletOf(img media.Image) (*outlet, error) {
 	i := slices.IndexFunc(r.outlets, func(o *outlet) bool { return o.sink.Name() == img.Sink })
 	if i < 0 {
-		return fmt.Errorf("deliver image: no sink is named %q", img.Sink)
+		return nil, fmt.Errorf("deliver image: no sink is named %q", img.Sink)
 	}
-	if r.outlets[i].serial() {
+	return r.outlets[i], nil
+}
+
+// emit hands on an image that was just made. A sink that takes several calls at once gets it as soon as it has a place free,
+// whichever fragment the image belongs to. Images for a sink that takes one at a time wait in their fragment's lane. Those for
+// a sink that has failed are dropped.
+func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
+	o, err := r.outletOf(img)
+	if err != nil || o.ctx.Err() != nil {
+		return cmp.Or(err, ctx.Err())
+	}
+	if o.serial() {
 		return r.backlog.put(ctx, &it.lane, img)
 	}
 	const least = 4 << 10 // bounds the number of goroutines for tiny images
@@ -71,36 +81,64 @@ func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img med
 	if err := r.backlog.admit(ctx, &it.lane, size); err != nil {
 		return err
 	}
-	it.shares[i].writes.Add(1)
+	it.writes[o.index].Add(1)
 	group.Go(func() error {
-		defer it.shares[i].writes.Done()
+		defer it.writes[o.index].Done()
 		defer r.backlog.release(&it.lane, size)
-		if err := r.outlets[i].enter(ctx); err != nil {
-			return err
+		if !o.enter() {
+			return ctx.Err()
 		}
-		return r.write(ctx, it, i, img)
+		return r.write(ctx, o, img)
 	})
 	return nil
 }
 
-// write passes an image to its sink, the ith, and then frees the place that the caller entered. After a failed
-// Write the place stays taken: only Abandon may follow an error.
-func (r *run) write(ctx context.Context, it *item, i int, img media.Image) error {
-	err := r.outlets[i].sink.Write(ctx, img)
-	if err == nil {
-		r.outlets[i].leave()
-		return nil
+// write hands an image to its sink, and then leaves the place that the caller has entered. A place where a Write has failed is
+// not left: nothing but Abandon follows an error.
+func (r *run) write(ctx context.Context, o *outlet, img media.Image) error {
+	if !o.begin() {
+		return ctx.Err()
 	}
-	failed := &SinkError{Sink: img.Sink, Op: "write to sink " + img.Sink, Err: err}
-	it.shares[i].failed.CompareAndSwap(nil, failed)
-	return failed
+	defer o.writing.Done()
+	if err := o.sink.Write(o.ctx, img); err != nil {
+		return o.fail(ctx, "write to sink "+img.Sink, err)
+	}
+	o.leave()
+	return nil
+}
+
+// begin counts a Write, and reports whether it may begin.
+func (o *outlet) begin() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failure != nil {
+		return false
+	}
+	o.writing.Add(1)
+	return true
+}
+
+// fail notes that the sink has failed at op, and ends its other calls. If the run has ended, which is probably why, it
+// returns the error.
+func (o *outlet) fail(ctx context.Context, op string, err error) error {
+	failure := &SinkError{Sink: o.sink.Name(), Op: op, Err: err}
+	if ctx.Err() != nil {
+		return failure
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failure == nil {
+		o.failure = failure
+		o.stop()
+	}
+	return nil
 }
 
 // deliver starts the writes that need an order, fragment by fragment, and ends each fragment at the sinks.
 func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	for it := range r.order {
-		it.pending = newPending(it.fragment, len(r.outlets))
-		r.unsettled.push(it.pending)
+		it.pending = newPending(it.fragment)
+		r.unsettled.push(it.pending, r.outlets)
 		if err := r.deliverItem(ctx, group, it); err != nil {
 			return err
 		}
@@ -133,67 +171,67 @@ func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) 
 		return nil
 	}
 	for _, out := range r.outlets {
-		if out.serial() { // EndFragment inherits its place
-			if err := out.enter(ctx); err != nil {
-				return err
-			}
+		if out.serial() && !out.enter() { // its place passes on to EndFragment
+			continue
 		}
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-out.ctx.Done():
 		case out.ended <- it:
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // writeNext passes the next image of a lane to its sink, when the previous Write has returned.
 func (r *run) writeNext(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
-	i := slices.IndexFunc(r.outlets, func(o *outlet) bool { return o.sink.Name() == img.Sink })
-	if err := r.outlets[i].enter(ctx); err != nil {
-		return err
+	size := int64(len(img.Data))
+	o, err := r.outletOf(img)
+	if err != nil || !o.enter() {
+		r.backlog.release(&it.lane, size)
+		return cmp.Or(err, ctx.Err())
 	}
-	it.shares[i].writes.Add(1)
+	it.writes[o.index].Add(1)
 	group.Go(func() error {
-		defer it.shares[i].writes.Done()
-		defer r.backlog.release(&it.lane, int64(len(img.Data)))
-		return r.write(ctx, it, i, img)
+		defer it.writes[o.index].Done()
+		defer r.backlog.release(&it.lane, size)
+		return r.write(ctx, o, img)
 	})
 	return nil
 }
 
-// run ends fragments in order, each when all Writes of its images have returned, and finishes the sink after
-// the last one. report returns the function that the sink calls when a fragment is durable.
-func (o *outlet) run(ctx context.Context, report func(*outlet, *pending) func(media.Receipt)) error {
-	for {
+// endFragments ends the fragments of a sink in order, each when all Writes of its images have returned, and finishes the
+// sink after the last one. It returns nil when the sink has failed and others are left.
+func (r *run) endFragments(ctx context.Context, o *outlet) error {
+	for !o.closed {
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-o.ctx.Done():
 		case it, more := <-o.ended:
-			if err := ctx.Err(); err != nil {
-				return err
+			if more {
+				it.writes[o.index].Wait()
 			}
-			if !more {
-				return o.finish(ctx)
-			}
-			if err := o.endFragment(ctx, it, report(o, it.pending)); err != nil {
-				return err
+			if o.ctx.Err() == nil {
+				if err := r.endFragment(ctx, o, it); err != nil {
+					return err
+				}
 			}
 		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if o.ctx.Err() != nil {
+			return r.withdraw(o)
+		}
 	}
+	return nil
 }
 
-func (o *outlet) endFragment(ctx context.Context, it *item, durable func(media.Receipt)) error {
-	part := &it.shares[o.index]
-	part.writes.Wait()
-	if failed := part.failed.Load(); failed != nil {
-		return failed
+// endFragment ends a fragment of a sink, or if there is none, all of them.
+func (r *run) endFragment(ctx context.Context, o *outlet, it *item) error {
+	if it == nil {
+		return r.finish(ctx, o)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := o.sink.EndFragment(ctx, it.fragment, durable); err != nil {
-		return &SinkError{Sink: o.sink.Name(), Op: fmt.Sprintf("commit fragment %s to sink %s", it.fragment.Number, o.sink.Name()), Err: err}
+	if err := o.sink.EndFragment(o.ctx, it.fragment, r.report(o, it.pending)); err != nil {
+		return o.fail(ctx, fmt.Sprintf("commit fragment %s to sink %s", it.fragment.Number, o.sink.Name()), err)
 	}
 	if o.serial() {
 		o.leave()
@@ -201,24 +239,39 @@ func (o *outlet) endFragment(ctx context.Context, it *item, durable func(media.R
 	return nil
 }
 
-func (o *outlet) finish(ctx context.Context) error {
-	err := o.sink.Finish(ctx)
-	if missing := o.fragments.Load() - o.reports.Load(); err == nil && missing > 0 {
+// finish finishes a sink whose fragments have all ended.
+func (r *run) finish(ctx context.Context, o *outlet) error {
+	err := o.sink.Finish(o.ctx)
+	if missing := r.unsettled.missing(o); err == nil && missing > 0 {
 		err = fmt.Errorf("%d fragments were not reported as durable", missing)
 	}
 	if err != nil {
-		return &SinkError{Sink: o.sink.Name(), Op: "finish sink " + o.sink.Name(), Err: err}
+		return o.fail(ctx, "finish sink "+o.sink.Name(), err)
 	}
-	o.finished = true
+	o.closed = true
 	return nil
 }
 
-// abandon discards the sink's open objects, unless the sink has finished. No other call of the sink is in
-// progress.
+// withdraw abandons a sink that has failed, so that nothing waits for it any more. It returns the failure if no other sink
+// is left.
+func (r *run) withdraw(o *outlet) error {
+	o.writing.Wait()
+	o.abandon(r.Log)
+	failure := o.failure
+	left := r.unsettled.withdraw(o, func(reported int) { r.Account.fail(failure, reported) })
+	if left == 0 {
+		return failure
+	}
+	r.Log.Error("sink failed; the others go on", "stream", r.Name, "sink", failure.Sink, "fragment", failure.Fragment, "error", failure)
+	return nil
+}
+
+// abandon discards the sink's open objects, unless it is closed. No other call of the sink is under way.
 func (o *outlet) abandon(log *slog.Logger) {
-	if o.finished {
+	if o.closed {
 		return
 	}
+	o.closed = true
 	if err := o.sink.Abandon(); err != nil {
 		log.Warn("open objects of a sink could not be removed", "sink", o.sink.Name(), "error", err)
 	}

@@ -228,18 +228,22 @@ func TestAFailingSinkLeavesWholeObjects(t *testing.T) {
 		if !errors.Is(err, errNthOperation) || !errors.As(err, &failed) || failed.Sink != "g" {
 			t.Fatalf("operation %d: error %v", failAt, err)
 		}
-		if g.abandoned != 1 || len(g.open) > 0 || a.finished+a.abandoned != 1 {
-			t.Errorf("operation %d: abandoned %d times with %q open; the other sink %d and %d", failAt, g.abandoned, g.open, a.finished, a.abandoned)
+		if g.abandoned != 1 || len(g.open) > 0 {
+			t.Errorf("operation %d: abandoned %d times with %q open", failAt, g.abandoned, g.open)
+		}
+		if a.finished != 1 || a.abandoned != 0 || got.FramesWritten["a"] != n*each || got.Fragments != n {
+			t.Errorf("operation %d: the other sink finished %d times, was abandoned %d times, summary %+v", failAt, a.finished, a.abandoned, got)
 		}
 		whole := len(g.objects) * size
 		if whole != min(n, (failAt-1)/(each+1))/size*size || !slices.Equal(slices.Concat(g.objects...), images(0, whole, each)) {
 			t.Errorf("operation %d: the objects are %q", failAt, g.objects)
 		}
-		if len(g.reported) != whole || got.FramesWritten["g"] != whole*each || got.Fragments > whole {
+		if len(g.reported) != whole || got.FramesWritten["g"] != whole*each {
 			t.Errorf("operation %d: reported %q, summary %+v", failAt, g.reported, got)
 		}
-		if u := got.Undelivered; u.From != fmt.Sprintf("%06d", got.Fragments) || u.Fragments < 1 {
-			t.Errorf("operation %d: undelivered are %+v after %d fragments", failAt, u, got.Fragments)
+		first := fmt.Sprintf("%06d", whole)
+		if want := (Undelivered{From: first, To: fmt.Sprintf("%06d", n-1), Fragments: n - whole}); got.Undelivered != want || failed.Fragment != first {
+			t.Errorf("operation %d: undelivered are %+v, from %s, want %+v", failAt, got.Undelivered, failed.Fragment, want)
 		}
 	}
 }
@@ -273,7 +277,7 @@ func TestASinkThatReportsTooFewFragmentsFails(t *testing.T) {
 	gone(t)
 	g := &group{fragments: 4, forget: true}
 	_, err := Run(t.Context(), Stream{Source: &script{n: 10}, Planner: &fan{images: 1, sinks: []string{"g"}}, Sinks: []Sink{g}}, quiet())
-	if err == nil || err.Error() != "finish sink g: 10 fragments were not reported as durable" || g.abandoned != 1 {
+	if err == nil || err.Error() != "finish sink g: 10 fragments were not reported as durable (the sink lacks fragment 000000 and those after it)" || g.abandoned != 1 {
 		t.Errorf("error %v, abandoned %d times", err, g.abandoned)
 	}
 }
@@ -283,9 +287,9 @@ func TestASinkThatReportsOutOfOrderPanics(t *testing.T) {
 		r := newRun(Stream{Sinks: []Sink{newLedger("a")}}, Options{}.withDefaults())
 		var reports []func(media.Receipt)
 		for i := range 2 {
-			p := &pending{fragment: true, number: fmt.Sprint(i), waits: 1}
+			p := &pending{fragment: true, number: fmt.Sprint(i)}
 			r.Account.begin(&media.Fragment{Number: p.number})
-			r.unsettled.push(p)
+			r.unsettled.push(p, r.outlets)
 			reports = append(reports, r.report(r.outlets[0], p))
 		}
 		said := func() (said any) {

@@ -1,12 +1,14 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -70,10 +72,11 @@ const maxUndelivered = 64
 // fragment counts when every sink has reported it as durable. Run closes the source, lets each sink finish or
 // abandon its open objects, and returns when every goroutine that it started has ended.
 //
-// Run returns an error before it reads anything if the planner makes no images for a sink, or images for no
-// sink, or looks too far ahead. If the source fails, the run ends when all fragments that it returned are
-// durable. If a stage fails or the context is cancelled, the run ends at once, and the summary counts what was
-// durable by then.
+// A sink without images in the planner, images without a sink, and a planner that looks too far ahead
+// are errors before anything is read. A source that fails ends the run after all that it gave is
+// durable. A sink that fails stops alone: the others go on, and its error is a part of the run's. When
+// the last sink or another stage fails, or the context is cancelled, the run ends at once; then the
+// summary counts what was durable until then.
 func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 	r := newRun(s, o.withDefaults())
 	err := r.check()
@@ -107,7 +110,7 @@ type item struct {
 	fragment *media.Fragment
 	gaps     []media.Gap
 	lane     lane
-	shares   []share // by sink
+	writes   []sync.WaitGroup // those under way, by sink
 	pending  *pending
 }
 
@@ -120,7 +123,7 @@ func newRun(s Stream, o Options) *run {
 		bytes:     &byteGate{limit: o.FragmentBytes, change: make(chan struct{}, 1)},
 		order:     make(chan *item, maxUndelivered),
 	}
-	r.unsettled.settle = r.settle
+	r.unsettled.settle, r.unsettled.sinks = r.settle, len(s.Sinks)
 	for i, sink := range s.Sinks {
 		r.outlets = append(r.outlets, newOutlet(i, sink))
 		r.Account.images(sink.Name(), 0, 0)
@@ -154,8 +157,12 @@ func (r *run) check() error {
 }
 
 // carry runs the stages until the stream has ended or one of them fails.
-func (r *run) carry(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
+func (r *run) carry(parent context.Context) error {
+	group, ctx := errgroup.WithContext(parent)
+	for _, out := range r.outlets {
+		out.ctx, out.stop = context.WithCancel(ctx)
+		defer out.stop()
+	}
 	var readErr error
 	group.Go(func() error {
 		defer close(r.order)
@@ -164,12 +171,17 @@ func (r *run) carry(ctx context.Context) error {
 	})
 	group.Go(func() error { return r.deliver(ctx, group) })
 	for _, out := range r.outlets {
-		group.Go(func() error { return out.run(ctx, r.report) })
+		group.Go(func() error { return r.endFragments(ctx, out) })
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	err := cmp.Or(group.Wait(), readErr)
+	failed := r.Account.Failures().err()
+	switch {
+	case err == nil, errors.As(err, new(*SinkError)):
+		return failed
+	case failed != nil && parent.Err() == nil:
+		return fmt.Errorf("%w; %w", err, failed)
 	}
-	return readErr
+	return err
 }
 
 // read takes fragments from the source, plans them in order and starts decoding them. Its error is the source's.
@@ -262,7 +274,7 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	}
 	r.Account.begin(it.fragment)
 	work := r.Planner.Plan(it.fragment)
-	it.shares = make([]share, len(r.outlets))
+	it.writes = make([]sync.WaitGroup, len(r.outlets))
 	size := int64(len(it.fragment.MKV))
 	// The plan keeps the part of the media that it needs.
 	it.fragment = withoutMedia(it.fragment)

@@ -18,30 +18,45 @@ type pending struct {
 	// decoded and concealed are numbers of frames.
 	decoded, concealed int
 	gaps               []media.Gap
-	// waits is the number of sinks that have not reported the fragment, plus one until all of its images have
-	// been passed to the sinks.
+	// place is that of the fragment among those of the stream, from 1.
+	place int64
+	// waits is the number of working sinks that have not reported the fragment, plus one until all of its
+	// images have been handed to the sinks.
 	waits int
+	// lacking reports whether a sink has failed before it has reported the fragment.
+	lacking bool
 }
 
-// newPending returns the pending part of fragment f, or of the gaps in its place if f is nil.
-func newPending(f *media.Fragment, sinks int) *pending {
+// newPending returns the pending part of a fragment, or if f is nil, of the gaps in place of one.
+func newPending(f *media.Fragment) *pending {
 	if f == nil {
-		return &pending{waits: 1}
+		return &pending{}
 	}
-	return &pending{fragment: true, number: f.Number, at: f.ProducerTime, waits: 1 + sinks}
+	return &pending{fragment: true, number: f.Number, at: f.ProducerTime}
 }
 
-// tail holds the pending parts of items in stream order.
+// tail holds the pending parts of items in stream order, and knows which sinks they wait for.
 type tail struct {
-	mu  sync.Mutex
-	all []*pending
-	// settle is called for each item, in stream order, when it and all earlier ones wait for nothing more.
+	mu        sync.Mutex
+	all       []*pending
+	fragments int64 // pushed so far
+	sinks     int   // that work
+	over      bool  // all have failed: nothing more is settled
+	// settle is called for each, in stream order, when it and all before it wait for nothing more.
 	settle func(*pending)
 }
 
-func (t *tail) push(p *pending) {
+// push appends p, which waits for the outlets whose sinks work.
+func (t *tail) push(p *pending, outlets []*outlet) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	p.waits = 1
+	if p.fragment {
+		t.fragments++
+		p.place = t.fragments
+		p.waits += t.sinks
+		p.lacking = t.sinks < len(outlets)
+	}
 	t.all = append(t.all, p)
 }
 
@@ -50,29 +65,76 @@ func (t *tail) done(p *pending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p.waits--
-	for len(t.all) > 0 && t.all[0].waits == 0 {
+	t.settleReady()
+}
+
+// settleReady settles what waits for nothing more. The caller holds the lock.
+func (t *tail) settleReady() {
+	for !t.over && len(t.all) > 0 && t.all[0].waits == 0 {
 		t.settle(t.all[0])
 		t.all[0] = nil // the array must not keep it alive
 		t.all = t.all[1:]
 	}
 }
 
-// report returns the function that a sink calls when a fragment is durable. The function panics if the sink
-// violates the order, since the summary would then count images that are not durable.
+// report notes that the sink of o has reported p, and reports whether it was the turn of p.
+func (t *tail) report(o *outlet, p *pending) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o.reports++
+	if o.reports != p.place {
+		return false
+	}
+	p.waits--
+	t.settleReady()
+	return true
+}
+
+// withdraw takes out the sink of o, which has failed and reports nothing more, so that nothing waits for it. It calls note
+// with the number of fragments that the sink has reported of those that are not settled: the next is the first that it
+// lacks. It returns the number of sinks that are left.
+func (t *tail) withdraw(o *outlet, note func(reported int)) (left int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sinks--
+	reported := 0
+	for _, p := range t.all {
+		switch {
+		case !p.fragment:
+		case p.place <= o.reports:
+			reported++
+		default:
+			p.waits--
+			p.lacking = true
+		}
+	}
+	note(reported)
+	t.over = t.sinks == 0
+	t.settleReady()
+	return t.sinks
+}
+
+// missing returns the number of fragments that the sink of o has not reported.
+func (t *tail) missing(o *outlet) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.fragments - o.reports
+}
+
+// report returns the function that a sink calls when a fragment is durable. The function panics if the
+// sink breaks the order, since the summary would then count images that are not durable.
 func (r *run) report(o *outlet, p *pending) func(media.Receipt) {
-	place := o.fragments.Add(1)
 	return func(receipt media.Receipt) {
 		name := o.sink.Name()
-		if o.reports.Add(1) != place {
-			panic(fmt.Sprintf("pipeline: sink %s reported fragment %s out of order or twice", name, p.number))
-		}
 		r.Account.images(name, receipt.Written, receipt.Skipped)
 		r.Meter.sink(name).Add(int64(receipt.Written))
-		r.unsettled.done(p)
+		if !r.unsettled.report(o, p) {
+			panic(fmt.Sprintf("pipeline: sink %s reported fragment %s out of order or twice", name, p.number))
+		}
 	}
 }
 
-// settle counts an item that is durable at every sink.
+// settle counts an item that is durable at every sink that works.
 func (r *run) settle(p *pending) {
 	r.Account.commit(p)
 	if p.fragment {

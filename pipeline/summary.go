@@ -3,6 +3,7 @@ package pipeline
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -27,7 +28,8 @@ type Summary struct {
 	Status Status `json:"status"`
 	// Error is why the run failed; empty when it did not.
 	Error string `json:"error"`
-	// Fragments is the number of fragments that were read and whose images are all durable.
+	// Fragments is the number of fragments that were read and of which all images are durable, but for
+	// those of sinks that have failed.
 	Fragments int `json:"fragments"`
 	// FramesDecoded is the number of frames that the decoders returned.
 	FramesDecoded int `json:"frames_decoded"`
@@ -54,7 +56,8 @@ type Summary struct {
 	// MaxListedGaps of them.
 	Gaps    int         `json:"gaps"`
 	GapList []media.Gap `json:"gap_list"`
-	// Undelivered are the fragments that were read but not all of whose images are durable.
+	// Undelivered are the fragments that were read and of which some image is not durable, at whichever
+	// sink.
 	Undelivered Undelivered `json:"undelivered"`
 }
 
@@ -70,11 +73,21 @@ type Undelivered struct {
 	Fragments int    `json:"fragments"`
 }
 
-// Account collects the results of a run of one stream. Several goroutines may call its methods at any time.
+// add appends a fragment.
+func (u *Undelivered) add(number string) {
+	if u.Fragments++; u.Fragments == 1 {
+		u.From = number
+	}
+	u.To = number
+}
+
+// Account collects the results of a run of one stream. Its methods may be called at any time, by several
+// goroutines.
 type Account struct {
-	mu      sync.Mutex
-	summary Summary
-	reading []string // the numbers of the undelivered fragments
+	mu       sync.Mutex
+	summary  Summary  // its Undelivered are the fragments that only sinks that have failed lack
+	reading  []string // the numbers of the fragments that other sinks lack, too
+	failures SinkErrors
 }
 
 // NewAccount returns the account of a new run, with sinks of these names.
@@ -95,8 +108,8 @@ func (a *Account) Summary() Summary {
 	s := a.summary
 	s.FramesWritten, s.FramesSkipped = maps.Clone(s.FramesWritten), maps.Clone(s.FramesSkipped)
 	s.GapList = slices.Clone(s.GapList)
-	if n := len(a.reading); n > 0 {
-		s.Undelivered = Undelivered{From: a.reading[0], To: a.reading[n-1], Fragments: n}
+	for _, number := range a.reading {
+		s.Undelivered.add(number)
 	}
 	return s
 }
@@ -109,6 +122,24 @@ func (a *Account) End(status Status, err error) {
 	if err != nil {
 		a.summary.Error = err.Error()
 	}
+}
+
+// Failures returns the sinks that have failed so far, in the order in which they did.
+func (a *Account) Failures() SinkErrors {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.failures)
+}
+
+// fail records that a sink has failed, which has reported the first few of the fragments that are undelivered. The error
+// gets the first one that it lacks.
+func (a *Account) fail(e *SinkError, reported int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if reported < len(a.reading) {
+		e.Fragment = a.reading[reported]
+	}
+	a.failures = append(a.failures, e)
 }
 
 // source records the counts of the source.
@@ -145,6 +176,9 @@ func (a *Account) commit(p *pending) {
 		return
 	}
 	a.reading = a.reading[1:]
+	if p.lacking {
+		s.Undelivered.add(p.number)
+	}
 	s.Fragments++
 	s.FramesDecoded += p.decoded
 	s.FramesConcealed += p.concealed
@@ -171,12 +205,14 @@ func (m *Meter) sink(name string) *atomic.Int64 {
 	return n.(*atomic.Int64)
 }
 
-// SinkError is the error of a sink that ends the run of its stream.
+// SinkError is the error that has stopped one sink of a stream.
 type SinkError struct {
 	// Sink is the sink's name.
 	Sink string
 	// Op is the operation, such as "write to sink thumbs".
 	Op string
+	// Fragment is the number of the first fragment that the sink lacks; "" when it lacks none.
+	Fragment string
 	// Err is the cause.
 	Err error
 }
@@ -186,3 +222,35 @@ func (e *SinkError) Error() string { return e.Op + ": " + e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *SinkError) Unwrap() error { return e.Err }
+
+// SinkErrors is the error of a run of which some sinks have failed.
+type SinkErrors []*SinkError
+
+// Error implements error: what happened to each, and from where on it lacks images.
+func (es SinkErrors) Error() string {
+	texts := make([]string, len(es))
+	for i, e := range es {
+		texts[i] = e.Error()
+		if e.Fragment != "" {
+			texts[i] += " (the sink lacks fragment " + e.Fragment + " and those after it)"
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns the errors of the sinks.
+func (es SinkErrors) Unwrap() []error {
+	errs := make([]error, len(es))
+	for i, e := range es {
+		errs[i] = e
+	}
+	return errs
+}
+
+// err returns es as an error, which is nil when there is none.
+func (es SinkErrors) err() error {
+	if len(es) == 0 {
+		return nil
+	}
+	return es
+}
