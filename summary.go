@@ -30,12 +30,12 @@ type Summary struct {
 
 // SinkSummary counts what one sink wrote for all streams.
 type SinkSummary struct {
-	// Status is failed, already during the run, when the sink has stopped for an error of its own, else that
-	// of the run: a sink has all that it should have only when the run is complete.
+	// Status is failed, even during the run, when the sink stopped because of its own error, else the status of the
+	// run. A sink has every image only when the run is complete.
 	Status pipeline.Status `json:"status"`
-	// Error is why the sink has stopped, in the first stream by name if in several.
+	// Error is why the sink stopped: in the first stream by name, if in several.
 	Error string `json:"error"`
-	// Objects and Bytes count what was written, manifest parts too, however often one key was.
+	// Objects and Bytes count everything written, with manifest parts and rewrites of a key.
 	Objects int64 `json:"objects"`
 	Bytes   int64 `json:"bytes"`
 }
@@ -85,7 +85,7 @@ func (j *journal) count(sinks []*sink.Sink) {
 	j.sinks = sinks
 }
 
-// close ends the journal and returns the summary of the whole run.
+// close completes the journal and returns the summary of the whole run.
 func (j *journal) close(status pipeline.Status, code int, err error) Summary {
 	now := time.Now()
 	j.mu.Lock()

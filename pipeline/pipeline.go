@@ -72,11 +72,11 @@ const maxUndelivered = 64
 // fragment counts when every sink has reported it as durable. Run closes the source, lets each sink finish or
 // abandon its open objects, and returns when every goroutine that it started has ended.
 //
-// A sink without images in the planner, images without a sink, and a planner that looks too far ahead
-// are errors before anything is read. A source that fails ends the run after all that it gave is
-// durable. A sink that fails stops alone: the others go on, and its error is a part of the run's. When
-// the last sink or another stage fails, or the context is cancelled, the run ends at once; then the
-// summary counts what was durable until then.
+// Run returns an error before it reads anything if the planner makes no images for a sink, or images for no sink, or
+// looks too far ahead. If the source fails, the run ends when all fragments that it returned are durable. If a sink
+// fails, only that sink stops: the others continue, and its error is part of the run's error. If the last sink or
+// another stage fails, or the context is cancelled, the run ends at once, and the summary counts what was durable by
+// then.
 func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 	r := newRun(s, o.withDefaults())
 	err := r.check()
@@ -110,7 +110,7 @@ type item struct {
 	fragment *media.Fragment
 	gaps     []media.Gap
 	lane     lane
-	writes   []sync.WaitGroup // those under way, by sink
+	writes   []sync.WaitGroup // Writes in progress, by sink
 	pending  *pending
 }
 

@@ -13,19 +13,17 @@ import (
 //
 // A run calls a sink in this order:
 //
-//  1. Write, for each image: up to MaxInFlight calls at once, those of later fragments among them.
-//  2. EndFragment, for each fragment in stream order, with or without images, when all Writes of
-//     its images have returned: one call after the other, and at the same time as Writes of later
-//     fragments.
-//  3. Finish, once, at the end of the stream, when all other calls have returned. If a call of the sink
-//     fails, or if the run fails or is cancelled before, it is Abandon instead, also once.
+//  1. Write, for each image: up to MaxInFlight calls at once, which may include later fragments.
+//  2. EndFragment, for each fragment in stream order, with or without images, when all Writes of its images
+//     have returned: one call after the other, but concurrently with Writes of later fragments.
+//  3. Finish, once, at the end of the stream, when all other calls have returned. If a call of the sink fails,
+//     or the run fails or is cancelled before that, Abandon is called instead, also once.
 //
 // If MaxInFlight is 1, calls never overlap, and all are in stream order.
 //
-// After an error of Write, EndFragment or Finish the contexts of the sink's other calls end, and only
-// Abandon is called. The run continues for the other sinks, and returns the error in the end. A sink
-// retries by itself where that can help. When a context ends, a call that waits returns the context's
-// error.
+// After an error of Write, EndFragment or Finish the contexts of the sink's other calls end, and only Abandon
+// is called. The run continues for the other sinks, and returns the error at its end. A sink does its own
+// retries. When a context ends, a call that waits returns the context's error.
 //
 // A process can end at any point, and the next one may read the same fragments again. So a sink makes only
 // whole objects visible, and their names depend only on the images in them: writing a fragment again produces

@@ -28,8 +28,8 @@ type Summary struct {
 	Status Status `json:"status"`
 	// Error is why the run failed; empty when it did not.
 	Error string `json:"error"`
-	// Fragments is the number of fragments that were read and of which all images are durable, but for
-	// those of sinks that have failed.
+	// Fragments is the number of fragments that were read and whose images are all durable, except those of failed
+	// sinks.
 	Fragments int `json:"fragments"`
 	// FramesDecoded is the number of frames that the decoders returned.
 	FramesDecoded int `json:"frames_decoded"`
@@ -56,8 +56,7 @@ type Summary struct {
 	// MaxListedGaps of them.
 	Gaps    int         `json:"gaps"`
 	GapList []media.Gap `json:"gap_list"`
-	// Undelivered are the fragments that were read and of which some image is not durable, at whichever
-	// sink.
+	// Undelivered are the fragments that were read but not all of whose images are durable at every sink.
 	Undelivered Undelivered `json:"undelivered"`
 }
 
@@ -81,12 +80,11 @@ func (u *Undelivered) add(number string) {
 	u.To = number
 }
 
-// Account collects the results of a run of one stream. Its methods may be called at any time, by several
-// goroutines.
+// Account collects the results of a run of one stream. Several goroutines may call its methods at any time.
 type Account struct {
 	mu       sync.Mutex
-	summary  Summary  // its Undelivered are the fragments that only sinks that have failed lack
-	reading  []string // the numbers of the fragments that other sinks lack, too
+	summary  Summary  // its Undelivered are the fragments that only failed sinks lack
+	reading  []string // the numbers of the fragments that other sinks also lack
 	failures SinkErrors
 }
 
@@ -124,15 +122,15 @@ func (a *Account) End(status Status, err error) {
 	}
 }
 
-// Failures returns the sinks that have failed so far, in the order in which they did.
+// Failures returns the errors of the sinks that have failed so far, in the order of the failures.
 func (a *Account) Failures() SinkErrors {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.failures)
 }
 
-// fail records that a sink has failed, which has reported the first few of the fragments that are undelivered. The error
-// gets the first one that it lacks.
+// fail records that a sink has failed after it reported the given number of the undelivered fragments. It sets
+// e.Fragment to the first fragment that the sink lacks.
 func (a *Account) fail(e *SinkError, reported int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -205,7 +203,7 @@ func (m *Meter) sink(name string) *atomic.Int64 {
 	return n.(*atomic.Int64)
 }
 
-// SinkError is the error that has stopped one sink of a stream.
+// SinkError is the error that stopped one sink of a stream.
 type SinkError struct {
 	// Sink is the sink's name.
 	Sink string
@@ -223,10 +221,10 @@ func (e *SinkError) Error() string { return e.Op + ": " + e.Err.Error() }
 // Unwrap returns the cause.
 func (e *SinkError) Unwrap() error { return e.Err }
 
-// SinkErrors is the error of a run of which some sinks have failed.
+// SinkErrors is the error of a run in which some sinks failed.
 type SinkErrors []*SinkError
 
-// Error implements error: what happened to each, and from where on it lacks images.
+// Error implements error. For each sink it contains the error and the first fragment that the sink lacks.
 func (es SinkErrors) Error() string {
 	texts := make([]string, len(es))
 	for i, e := range es {
@@ -247,7 +245,7 @@ func (es SinkErrors) Unwrap() []error {
 	return errs
 }
 
-// err returns es as an error, which is nil when there is none.
+// err returns es as an error, or nil when es is empty.
 func (es SinkErrors) err() error {
 	if len(es) == 0 {
 		return nil

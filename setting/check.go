@@ -71,7 +71,7 @@ func (p *Problems) checkLeaf(f field, initial reflect.Value, siblings []field) {
 	switch {
 	case f.unset() && f.has("required") && selected != "":
 		condition, _ := f.condition()
-		p.Add(f.path, "is missing: %s %s requires it", condition.name(), selected)
+		p.Add(f.path, "is missing: %s %s needs it", condition.name(), selected)
 	case f.unset() && f.has("required"):
 		p.Add(f.path, "is missing")
 	case f.unset() && f.has("optional"):
