@@ -4,16 +4,27 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// outages holds the streams that are being read, to find those out of reach. Several goroutines use it.
+// outages knows the streams that are being read and the sinks that are written to, and so which of them are out of
+// reach. It is used by several goroutines.
 type outages struct {
 	mu      sync.Mutex
 	sources map[string]source.Source
+	sinks   []*sink.Sink
+}
+
+// watchSinks sets the sinks.
+func (o *outages) watchSinks(sinks []*sink.Sink) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sinks = sinks
 }
 
 // watch adds a stream until done is called.
@@ -35,6 +46,21 @@ func (o *outages) watch(stream string, src source.Source) (done func()) {
 func (o *outages) text(now time.Time) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	var parts []string
+	for _, s := range o.sinks {
+		since, err := s.Trouble()
+		if trouble := source.Trouble(source.Reach{Since: since, Err: err}, now); trouble != "" {
+			parts = append(parts, "sink "+s.Name()+" "+trouble)
+		}
+	}
+	if trouble := o.streams(now); trouble != "" {
+		parts = append(parts, trouble)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// streams describes the outages of streams. The caller holds the lock.
+func (o *outages) streams(now time.Time) string {
 	first, count := "", 0
 	for _, stream := range slices.Sorted(maps.Keys(o.sources)) {
 		trouble := source.Trouble(o.sources[stream].Stats().Reach, now)

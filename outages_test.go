@@ -1,10 +1,17 @@
 package kvsframes
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -38,4 +45,39 @@ func TestOutagesAreTold(t *testing.T) {
 	if got, want := o.text(now), "c out of reach for 1m0s: no route"; got != want {
 		t.Errorf("after the end of a: %q, want %q", got, want)
 	}
+}
+
+// absent is a store that does not answer.
+type absent struct{ *sink.Mem }
+
+func (absent) Put(context.Context, string, []byte, sink.PutOptions) error {
+	return fmt.Errorf("put: %w", syscall.ETIMEDOUT)
+}
+
+func TestOutagesOfSinksAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := sink.DefaultConfig()
+		c.Name = "thumbs"
+		s, err := sink.New(c, absent{sink.NewMem()}, sink.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o outages
+		o.watchSinks([]*sink.Sink{s})
+		defer o.watch("a", &unreachable{reach: source.Reach{Since: time.Now(), Err: errors.New("no route")}})()
+		ctx, cancel := context.WithCancel(t.Context())
+		var write sync.WaitGroup
+		write.Go(func() { _ = s.NewWriter().Write(ctx, media.Image{}) })
+		for after, want := range map[time.Duration]string{
+			2 * time.Second:  "",
+			12 * time.Second: "sink thumbs out of reach for 12s: connection timed out, out of reach for 12s: no route",
+		} {
+			synctest.Wait()
+			if got := o.text(time.Now().Add(after)); got != want {
+				t.Errorf("after %v: %q, want %q", after, got, want)
+			}
+		}
+		cancel()
+		write.Wait()
+	})
 }

@@ -38,7 +38,7 @@ func (r *Run) Summary() Summary { return r.journal.summary() }
 // Meter returns the counters of the run.
 func (r *Run) Meter() *pipeline.Meter { return &r.meter }
 
-// Outage describes in a few words which streams do not answer, and since when. It returns "" when all do.
+// Outage describes in a few words which streams and sinks do not answer, and since when. It is "" when all do.
 func (r *Run) Outage(now time.Time) string { return r.outages.text(now) }
 
 // End completes the run's summary and returns it. code is the exit code of the program, err the error it
@@ -77,6 +77,7 @@ func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 		return pipeline.StatusFailed, err
 	}
 	st.outages = &r.outages
+	r.outages.watchSinks(st.sinks)
 	r.journal.count(st.sinks)
 	status, err := r.streams(ctx, draining, st)
 	if closeErr := st.close(); err == nil && closeErr != nil {

@@ -118,7 +118,9 @@ func (p *Pipeline) openSinks(ctx context.Context, st *stages, log *slog.Logger) 
 		if c, ok := store.(io.Closer); ok {
 			st.closers = append(st.closers, c.Close)
 		}
-		out, err := sink.New(s.SinkConfig(), store, sink.Options{RunID: run, Config: p.Config.Pictures(s), Log: log})
+		out, err := sink.New(s.SinkConfig(), store, sink.Options{
+			RunID: run, Config: p.Config.Pictures(s), Endless: p.Config.Source.Origin.Endless(), Log: log,
+		})
 		if err != nil {
 			return err
 		}

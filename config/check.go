@@ -105,7 +105,7 @@ func (l *loader) checkMeaning(prefix string, p *part, ls layers, of any) {
 	defaults := p.standing(values)
 	for _, k := range p.keys {
 		s, given := ls.effective(k.Path)
-		if !given || s.value == "" || reflect.DeepEqual(s.value, defaults[k.Path]) {
+		if !given || s.value == "" || reflect.DeepEqual(k.standard(s.value), defaults[k.Path]) {
 			continue
 		}
 		problem, ok := k.unmet(func(path string) string { return ls.text(path, fmt.Sprint(defaults[path])) })

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,11 +101,7 @@ func (k *key) forms(value any) []string {
 	if _, list := value.([]any); list || value == nil {
 		return nil
 	}
-	forms := []string{fmt.Sprint(value)}
-	if decoded := reflect.New(k.Type).Elem(); !k.isList() && assign(decoded, value) == nil {
-		forms = append(forms, fmt.Sprint(decoded.Interface()))
-	}
-	return forms
+	return []string{fmt.Sprint(value), fmt.Sprint(k.standard(value))}
 }
 
 // Redact replaces the values that came from ${VAR} by their references, in a message about the use of the settings.

@@ -119,6 +119,15 @@ func (k *key) checkValue(text string) error {
 	return err
 }
 
+// standard returns a value in the form in which defaults are written: 60s is 1m0s.
+func (k *key) standard(value any) any {
+	decoded := reflect.New(k.Type).Elem()
+	if assign(decoded, value) != nil {
+		return value
+	}
+	return plain(decoded)
+}
+
 // isList reports whether the value is a list, whose entries are text.
 func (k *key) isList() bool { return k.Type.Kind() == reflect.Slice }
 

@@ -50,8 +50,10 @@ type Destination struct {
 	Location Location `block:"type"`
 	IfExists IfExists `key:"if_exists"`
 	// MaxInFlight is the largest number of objects written at once.
-	MaxInFlight int      `key:"max_in_flight" range:"1..1024"`
-	_           struct{} `later:"timeout retry_for command ack restart"`
+	MaxInFlight int `key:"max_in_flight" range:"1..1024"`
+	// RetryFor is how long trouble that may pass is waited for.
+	RetryFor RetryFor `key:"retry_for"`
+	_        struct{} `later:"command ack restart"`
 }
 
 // ManifestFormat is the format of a manifest part.

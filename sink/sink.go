@@ -22,7 +22,10 @@ type Options struct {
 	// Config is written to every record: a digest, 8 hex digits, of the settings that affect the pictures and
 	// their names.
 	Config string
-	// Log receives messages about single objects, at level debug. Nil is silent.
+	// Endless reports whether the streams are live, so that trouble of the store that may pass is
+	// waited for without end unless the settings limit it (see RetryFor).
+	Endless bool
+	// Log gets trouble of the store and, at level debug, what happens to single objects. Nil is silent.
 	Log *slog.Logger
 }
 
@@ -33,7 +36,9 @@ type Sink struct {
 	store    Store
 	runID    string
 	digest   string // see Options.Config
+	endless  bool   // see Options.Endless
 	log      *slog.Logger
+	trouble  trouble
 	path     *Template
 	manifest *Template // nil: no manifest
 	slots    chan struct{}
@@ -47,8 +52,9 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("set up sink %q: %w", config.Name, err)
 	}
-	s := &Sink{config: config, store: store, runID: opts.RunID, digest: opts.Config, log: logging.OrSilent(opts.Log)}
+	s := &Sink{config: config, store: store, runID: opts.RunID, digest: opts.Config, endless: opts.Endless, log: logging.OrSilent(opts.Log)}
 	s.log = s.log.With("sink", config.Name)
+	s.trouble.log = s.log
 	var err error
 	if s.path, err = ParsePath(config.Path); err != nil {
 		return nil, fmt.Errorf("set up sink %q: path: %w", config.Name, err)
@@ -82,9 +88,23 @@ func (s *Sink) MaxInFlight() int {
 // manifest parts.
 func (s *Sink) Written() (objects, bytes int64) { return s.objects.Load(), s.bytes.Load() }
 
-// put puts an object and counts it.
+// put puts an object and counts it. Trouble that may pass is waited for. If a put fails and has done its work all the same,
+// the next one may find its object there, which is then no failure.
 func (s *Sink) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
-	err := s.store.Put(ctx, key, body, opts)
+	err := s.persist(ctx, func(again bool) error {
+		err := s.store.Put(ctx, key, body, opts)
+		if !again || !errors.Is(err, ErrExist) {
+			return err
+		}
+		same, lookErr := s.store.Holds(ctx, key, body)
+		switch {
+		case same:
+			return nil
+		case lookErr != nil && Passing(lookErr):
+			return lookErr
+		}
+		return err
+	})
 	if err == nil {
 		s.objects.Add(1)
 		s.bytes.Add(int64(len(body)))
@@ -145,7 +165,10 @@ func (s *Sink) place(ctx context.Context, record *media.Record, img media.Image)
 			return err
 		}
 		var same bool
-		same, err = s.store.Holds(ctx, record.Key, img.Data)
+		err = s.persist(ctx, func(bool) (err error) {
+			same, err = s.store.Holds(ctx, record.Key, img.Data)
+			return err
+		})
 		if !errors.Is(err, fs.ErrNotExist) {
 			record.Skipped, record.Differs = true, !same
 			return err

@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/logging", "internal/wait"},
 	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
-	"sink":     {"media", "setting", "internal/logging", "golang.org/x/sync"},
+	"sink":     {"media", "setting", "internal/logging", "internal/wait"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
 	"decode/h26x": {},

@@ -36,6 +36,15 @@ type Server struct {
 	// AccessKey and SecretKey are its only credentials.
 	AccessKey, SecretKey string
 	Region               string
+
+	process *process
+}
+
+// process is the server's program, which may be stopped and started again.
+type process struct {
+	binary, address, root string
+	logs                  bytes.Buffer
+	stop                  func() error // nil while it is stopped
 }
 
 // Start starts a server that ends with the test. If there is no program to start, the test fails: otherwise an
@@ -104,17 +113,32 @@ func (s *Server) start(tb testing.TB, binary string) error {
 	if err != nil {
 		return err
 	}
-	var logs bytes.Buffer
-	command := exec.Command(binary, "--port", address, "--access", s.AccessKey, "--secret", s.SecretKey, "--region", s.Region,
-		"--quiet", "--keep-alive", "--health", healthPath, "posix", root)
-	command.Stdout, command.Stderr = &logs, &logs
+	s.Endpoint, s.process = "http://"+address, &process{binary: binary, address: address, root: root}
+	if err := s.run(); err != nil {
+		return err
+	}
+	tb.Cleanup(func() {
+		s.Stop(tb)
+		if tb.Failed() {
+			tb.Logf("S3 server said: %s", s.process.logs.Bytes())
+		}
+	})
+	return nil
+}
+
+// run starts the server's program and waits until it is ready.
+func (s Server) run() error {
+	p := s.process
+	command := exec.Command(p.binary, "--port", p.address, "--access", s.AccessKey, "--secret", s.SecretKey, "--region", s.Region,
+		"--quiet", "--keep-alive", "--health", healthPath, "posix", p.root)
+	command.Stdout, command.Stderr = &p.logs, &p.logs
 	if err := command.Start(); err != nil {
 		return err
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- command.Wait() }()
-	// The server would wait for idle connections, which clients keep for minutes. Its data is temporary, so it is
-	// killed.
+	// Asked to stop, the server waits for idle connections, which clients keep for
+	// minutes: it is killed.
 	stop := func() error {
 		err := command.Process.Kill()
 		exited <- <-exited
@@ -123,19 +147,31 @@ func (s *Server) start(tb testing.TB, binary string) error {
 		}
 		return err
 	}
-	s.Endpoint = "http://" + address
 	if err := waitReady(s.Endpoint+healthPath, exited); err != nil {
-		return fmt.Errorf("%w; its output: %s", errors.Join(err, stop()), logs.Bytes())
+		return fmt.Errorf("%w; it said: %s", errors.Join(err, stop()), p.logs.Bytes())
 	}
-	tb.Cleanup(func() {
-		if err := stop(); err != nil {
-			tb.Error(err)
-		}
-		if tb.Failed() {
-			tb.Logf("S3 server's output: %s", logs.Bytes())
-		}
-	})
+	p.stop = stop
 	return nil
+}
+
+// Stop kills the server. Its objects stay, and Restart starts it again. One goroutine at a time calls the two.
+func (s Server) Stop(tb testing.TB) {
+	tb.Helper()
+	if s.process.stop == nil {
+		return
+	}
+	if err := s.process.stop(); err != nil {
+		tb.Error(err)
+	}
+	s.process.stop = nil
+}
+
+// Restart starts the server again at its address.
+func (s Server) Restart(tb testing.TB) {
+	tb.Helper()
+	if err := s.run(); err != nil {
+		tb.Errorf("start S3 server again: %v", err)
+	}
 }
 
 func freeAddress() (string, error) {

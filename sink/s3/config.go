@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
@@ -70,7 +71,11 @@ type Config struct {
 	StorageClass         string      `key:"storage_class"`
 	ServerSideEncryption Encryption  `key:"server_side_encryption"`
 	MetadataSet          MetadataSet `key:"metadata"`
-	_                    struct{}    `later:"tags"`
+	// Timeout is how long the server may take to answer when it has the whole request, which then
+	// counts as failed. One attempt as a whole, with the sending of a large object over a slow line,
+	// may take five times as long. Zero is 60 s.
+	Timeout time.Duration `key:"timeout" range:"1ms..1h"`
+	_       struct{}      `later:"tags"`
 }
 
 var (
@@ -80,7 +85,7 @@ var (
 
 // DefaultConfig returns the settings of a destination for which only the bucket is set.
 func DefaultConfig() Config {
-	return Config{Checksum: ChecksumCRC32, StorageClass: standardClass, MetadataSet: MetadataKVS}
+	return Config{Checksum: ChecksumCRC32, StorageClass: standardClass, MetadataSet: MetadataKVS, Timeout: defaultTimeout}
 }
 
 // Place implements sink.Location.

@@ -39,12 +39,12 @@ const (
 	// openAttempts is lower, because a user waits for the program to start.
 	openAttempts = 3
 	maxBackoff   = 20 * time.Second
-	// attemptLimit bounds one attempt; the longest uploads a big raw frame over a slow connection.
-	// answerLimit bounds the wait for the answer after that.
-	attemptLimit = 5 * time.Minute
-	answerLimit  = time.Minute
-	// idleConnections is the largest number of idle connections that are kept: as many as objects may be
-	// written at once, so that none is closed between two objects.
+	// defaultTimeout is how long an answer may take. One attempt may take attemptShares times as long: the
+	// longest is that of a big raw frame on a slow line.
+	defaultTimeout = time.Minute
+	attemptShares  = 5
+	// idleConnections is the largest number that is kept: as many as objects may be written
+	// at once, so that none is closed between two of them.
 	idleConnections = 1024
 	// defaultRegion signs requests to a custom endpoint, where regions have no meaning, when no region is set.
 	defaultRegion = "us-east-1"
@@ -135,7 +135,7 @@ func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool,
 // loadAWS returns the configuration of the AWS chain.
 func loadAWS(ctx context.Context, d Config) (aws.Config, error) {
 	loaded, err := config.LoadDefaultConfig(ctx,
-		config.WithRegion(d.Region), config.WithLogger(logging.Nop{}), config.WithHTTPClient(httpClient()))
+		config.WithRegion(d.Region), config.WithLogger(logging.Nop{}), config.WithHTTPClient(httpClient(d.Timeout)))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
 	}
@@ -162,11 +162,15 @@ func newRetryer(mode aws.RetryMode) aws.Retryer {
 	return retry.NewStandard(standard)
 }
 
-func httpClient() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithTimeout(attemptLimit).WithTransportOptions(func(t *http.Transport) {
+// httpClient returns a client whose requests end when an answer takes longer than timeout; 0 is the default.
+func httpClient(timeout time.Duration) *awshttp.BuildableClient {
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	return awshttp.NewBuildableClient().WithTimeout(attemptShares * timeout).WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConnsPerHost = idleConnections
 		t.MaxIdleConns = 2 * t.MaxIdleConnsPerHost
-		t.ResponseHeaderTimeout = answerLimit
+		t.ResponseHeaderTimeout = timeout
 	})
 }
 
