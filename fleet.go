@@ -10,22 +10,21 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// listEvery is how often patterns are looked up again for streams that are new.
+// listEvery is the interval at which patterns are listed again, to find new streams.
 const listEvery = time.Minute
 
-// fleet runs streams side by side. Streams that match a pattern join it while it
-// runs. It is used by one goroutine.
+// fleet runs streams side by side. New streams that match a pattern join it while it runs. One goroutine uses it.
 type fleet struct {
-	// run carries one stream to its end.
+	// run reads one stream to its end.
 	run func(source.Input) result
-	// missing notes a stream that cannot be run.
+	// missing returns the result of a stream that cannot be run.
 	missing func(stream string, err error) result
-	// list looks the patterns up; nil without patterns.
+	// list lists the streams that match the patterns; nil without patterns.
 	list func(context.Context) listing
-	// finite reports whether every stream has an end, so that a pattern that matches nothing
-	// is an error; otherwise such streams are waited for.
+	// finite reports whether every stream has an end. Then a pattern that matches no stream is an error;
+	// otherwise the fleet waits for such streams.
 	finite bool
-	// every is the time between two listings.
+	// every is the interval between two listings.
 	every time.Duration
 	log   *slog.Logger
 
@@ -35,21 +34,20 @@ type fleet struct {
 	results []result
 }
 
-// listing is what one look-up of the patterns came to.
+// listing is the outcome of listing the patterns once.
 type listing struct {
-	// inputs are the streams that match, unmatched the patterns that no stream matches.
+	// inputs are the streams that match, unmatched the patterns that match no stream.
 	inputs    []source.Input
 	unmatched []source.Pattern
 	err       error
 }
 
-// errNoMatch is why a pattern is a failure.
+// errNoMatch is the error of a pattern that matches no stream.
 var errNoMatch = errors.New("no stream matches the pattern")
 
-// sail runs the given streams and all that join, and returns how each one ended. It
-// returns when none is running: with patterns, not before one has run or draining
-// is over.
-func (f *fleet) sail(draining context.Context, inputs []source.Input) []result {
+// runAll runs the given streams and those that join, and returns how each one ended. It returns when none
+// is running; with patterns it first waits until one has run or draining is done.
+func (f *fleet) runAll(draining context.Context, inputs []source.Input) []result {
 	f.known, f.ended = map[string]bool{}, make(chan result)
 	f.launch(inputs)
 	listing, cancel := context.WithCancel(draining)
@@ -70,15 +68,15 @@ func (f *fleet) sail(draining context.Context, inputs []source.Input) []result {
 			first = false
 			f.launch(l.inputs)
 		case <-draining.Done():
-			draining = context.WithoutCancel(draining) // once is enough
+			draining = context.WithoutCancel(draining) // do not select it again
 			found = nil
 		}
 	}
 	return f.results
 }
 
-// note logs what a look-up has not found. Where all streams have an end, what is not there
-// at first will not be.
+// note logs the patterns that matched no stream. Where all streams have an end, only the first listing
+// makes that a failure.
 func (f *fleet) note(l listing, first bool) {
 	failed := f.finite && first
 	if l.err != nil {
@@ -94,7 +92,7 @@ func (f *fleet) note(l listing, first bool) {
 	}
 }
 
-// launch starts the streams that are not known yet.
+// launch starts the streams that are new.
 func (f *fleet) launch(inputs []source.Input) {
 	for _, in := range inputs {
 		if f.known[in.Stream] {
@@ -106,8 +104,7 @@ func (f *fleet) launch(inputs []source.Input) {
 	}
 }
 
-// lookUp lists the patterns now and again until ctx is done. It returns nil without
-// patterns.
+// lookUp lists the patterns repeatedly until ctx is done. It returns nil without patterns.
 func (f *fleet) lookUp(ctx context.Context, lookups *sync.WaitGroup) <-chan listing {
 	if f.list == nil {
 		return nil

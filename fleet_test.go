@@ -53,7 +53,7 @@ func TestAFleetTakesInStreamsThatAreNew(t *testing.T) {
 			log:   slog.New(slog.DiscardHandler),
 		}
 		time.AfterFunc(150*time.Second, drain)
-		if got := ran(f.sail(draining, inputs("door"))); !slices.Equal(got, []string{"cam-1", "cam-2", "door"}) {
+		if got := ran(f.runAll(draining, inputs("door"))); !slices.Equal(got, []string{"cam-1", "cam-2", "door"}) {
 			t.Errorf("ran %v", got)
 		}
 		if calls != 3 {
@@ -69,7 +69,7 @@ func TestAFleetEndsWhenAllStreamsHaveEnded(t *testing.T) {
 			every: time.Minute,
 			log:   slog.New(slog.DiscardHandler),
 		}
-		if got := ran(f.sail(t.Context(), inputs("a", "b", "a"))); !slices.Equal(got, []string{"a", "b"}) {
+		if got := ran(f.runAll(t.Context(), inputs("a", "b", "a"))); !slices.Equal(got, []string{"a", "b"}) {
 			t.Errorf("ran %v", got)
 		}
 		// Patterns that match nothing yet are waited for; then the run ends with its streams.
@@ -82,7 +82,7 @@ func TestAFleetEndsWhenAllStreamsHaveEnded(t *testing.T) {
 			return listing{inputs: inputs("late")}
 		}
 		start := time.Now()
-		if got := ran(f.sail(t.Context(), nil)); !slices.Equal(got, []string{"late"}) || time.Since(start) != 3*time.Minute {
+		if got := ran(f.runAll(t.Context(), nil)); !slices.Equal(got, []string{"late"}) || time.Since(start) != 3*time.Minute {
 			t.Errorf("ran %v after %s", got, time.Since(start))
 		}
 	})
@@ -93,7 +93,7 @@ func TestAFleetThatWaitsForItsFirstStreamEndsWithADrain(t *testing.T) {
 		draining, drain := context.WithCancel(t.Context())
 		f := &fleet{list: func(context.Context) listing { return listing{} }, every: time.Minute, log: slog.New(slog.DiscardHandler)}
 		time.AfterFunc(time.Hour, drain)
-		if got := f.sail(draining, nil); len(got) != 0 {
+		if got := f.runAll(draining, nil); len(got) != 0 {
 			t.Errorf("ran %v", ran(got))
 		}
 	})
@@ -123,7 +123,7 @@ func TestAPatternThatMatchesNothingIsTold(t *testing.T) {
 					},
 					finite: c.finite, every: time.Minute, log: slog.New(slog.NewTextHandler(&log, nil)),
 				}
-				results := f.sail(t.Context(), nil)
+				results := f.runAll(t.Context(), nil)
 				failed := 0
 				for _, r := range results {
 					if errors.Is(r.err, errNoMatch) {
@@ -144,7 +144,7 @@ func TestAPatternThatMatchesNothingIsTold(t *testing.T) {
 			list:    func(context.Context) listing { return listing{unmatched: []source.Pattern{"a*"}} },
 			missing: failedStream, finite: true, every: time.Hour, log: slog.New(slog.DiscardHandler),
 		}
-		results := f.sail(t.Context(), nil)
+		results := f.runAll(t.Context(), nil)
 		if status, err := verdict(results, false); status != pipeline.StatusFailed || err == nil {
 			t.Errorf("ran %v", results)
 		}

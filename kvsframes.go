@@ -1,4 +1,4 @@
-// Package kvsframes runs what a pipeline.yaml describes: it reads streams of Amazon Kinesis Video
+// Package kvsframes runs the pipeline that a pipeline.yaml describes: it reads Amazon Kinesis Video
 // Streams or files, decodes the frames that are wanted, and writes them as images.
 //
 //	p, err := kvsframes.Load(ctx, kvsframes.LoadOptions{Path: "pipeline.yaml"})
@@ -7,13 +7,12 @@
 //	}
 //	summary, err := p.Run(ctx, kvsframes.RunOptions{Log: slog.Default()})
 //
-// The packages below it do the work, and each can be used without the others: source and
-// source/kvs read fragments, decode turns them into images, sink and sink/s3 store these, and
-// pipeline carries fragments from one to the next. A program with a source or a sink of its own puts
-// them together with [github.com/kvsframes/kvsframes/pipeline.Run]; docs/library.md shows how.
+// The packages below it do the work, and each can be used without the others: source and source/kvs
+// read fragments, decode turns them into images, sink and sink/s3 store the images, and pipeline passes
+// fragments from one to the next. A program that has its own source or sink combines the packages with
+// [github.com/kvsframes/kvsframes/pipeline.Run]; docs/library.md shows how.
 //
-// This package is the only one that knows all of them. The command kvsframes adds flags, progress and
-// exit codes.
+// Only this package knows all the others. The command kvsframes adds flags, progress and exit codes.
 package kvsframes
 
 import (
@@ -24,25 +23,25 @@ import (
 	"github.com/kvsframes/kvsframes/pipeline"
 )
 
-// ErrInterrupted is why a run, or a call that waits, ends before its time: it was asked to.
+// ErrInterrupted is the error of a run or a wait that was asked to stop early.
 var ErrInterrupted = errors.New("interrupted")
 
 // RunOptions holds the optional settings of a run.
 type RunOptions struct {
-	// Log gets what the user should know. Nil is silent.
+	// Log receives messages for the user. Nil is silent.
 	Log *slog.Logger
-	// Drain asks the run to stop when it is closed: nothing more is read, and what is under way is
-	// finished, within the service.shutdown_timeout of the settings. Nil never does.
+	// Drain, when closed, asks the run to stop: it reads nothing more, and finishes the work in progress
+	// within the service.shutdown_timeout of the settings. A nil channel never asks.
 	Drain <-chan struct{}
-	// Version is that of the program, for the summary.
+	// Version is the program's version, for the summary.
 	Version string
 }
 
-// Run runs the pipeline to its end, and returns what it came to. The error is nil when every stream
-// was read to its end, with gaps or without (see Summary.Status), or when the run was drained. A
-// cancelled context ends the run at once, with the context's cause.
+// Run runs the pipeline to its end and returns its summary. The error is nil when every stream was read
+// to its end, with or without gaps (see Summary.Status), or when the run was drained. A cancelled context
+// ends the run at once, with the context's cause.
 //
-// A program that shows progress meanwhile uses NewRun.
+// A program that shows progress during the run uses NewRun.
 func (p *Pipeline) Run(ctx context.Context, o RunOptions) (Summary, error) {
 	r, err := p.NewRun(o)
 	if err != nil {
@@ -57,8 +56,8 @@ func interrupted(draining context.Context) bool {
 	return errors.Is(context.Cause(draining), ErrInterrupted)
 }
 
-// drained returns a context that ends with ctx, or with ErrInterrupted when drain is closed. The
-// caller calls stop when it needs the context no longer.
+// drained returns a context that ends with ctx, or with ErrInterrupted when drain is closed. The caller
+// calls stop when it no longer needs the context.
 func drained(ctx context.Context, drain <-chan struct{}) (draining context.Context, stop func()) {
 	draining, end := context.WithCancelCause(ctx)
 	gone := make(chan struct{})

@@ -19,43 +19,43 @@ import (
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
 
-// LoadOptions says where the settings of a pipeline come from.
+// LoadOptions states where the settings of a pipeline come from.
 type LoadOptions struct {
 	// Path is the settings file.
 	Path string
-	// Environ is the environment, NAME=VALUE, such as os.Environ() returns it, for ${VAR} and for
-	// KVSFRAMES_ variables. Nil is none. The AWS SDK reads the process's own.
+	// Environ is the environment, as os.Environ returns it, for ${VAR} and the KVSFRAMES_ variables; nil is
+	// an empty one. The AWS SDK reads the environment of the process.
 	Environ []string
-	// Set are settings that go before all others, KEY=VALUE.
+	// Set holds settings, KEY=VALUE, that override all others.
 	Set []string
-	// Fragments are the numbers of the only fragments to read, from the archive of the one stream
-	// that the settings name.
+	// Fragments are the numbers of the only fragments to read, from the archive of the one stream that the
+	// settings name.
 	Fragments []string
-	// Stdin is what the path - of a file source means.
+	// Stdin is read where a file source has the path -.
 	Stdin io.Reader
 	// NewLog returns the logger for warnings about files. Nil is silent.
 	NewLog func(config.Log) *slog.Logger
 }
 
-// Pipeline is what a pipeline.yaml describes, and what it names outside of itself: files, the AWS
-// configuration, lists of times.
+// Pipeline is what a pipeline.yaml describes, with what it refers to: files, the AWS configuration, lists
+// of times.
 type Pipeline struct {
-	// Config holds the settings. It is nil when none could be read.
+	// Config holds the settings. It is nil when they could not be read.
 	Config *config.Config
 
 	options LoadOptions
-	// times are the requests of the sinks that have a file of them, by sink.
+	// times are the requests of each sink that has a file of them, by the sink's index.
 	times map[int][]plan.Request
 	// inputs are the recordings of a file source.
 	inputs []source.Input
 	// aws is the AWS configuration, if anything needs it.
 	aws    *aws.Config
-	awsErr error // of loading it
+	awsErr error // from loading it
 }
 
-// Load reads the settings, and finds out whether what they name is there and can be used. It starts
-// nothing. The error is a config.Problems, which names everything that is wrong, with its place; the
-// Pipeline is then not fit to run, but its Config has what could be read.
+// Load reads the settings and checks that what they refer to exists and can be used. It starts nothing.
+// The error is a config.Problems, which lists every problem with its place. The Pipeline then cannot run,
+// but its Config has what could be read.
 func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 	p := &Pipeline{options: o, times: map[int][]plan.Request{}}
 	from := config.Options{Path: o.Path, Environ: o.Environ, Set: o.Set}
@@ -70,7 +70,7 @@ func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 	return p, err
 }
 
-// wrong is one thing that is wrong with a key.
+// wrong returns a problem with a key.
 func wrong(part, key, format string, args ...any) config.PartError {
 	return config.PartError{Part: part, Err: &setting.Error{Path: key, Problem: fmt.Sprintf(format, args...)}}
 }
@@ -97,7 +97,7 @@ func (p *Pipeline) findSource(ctx context.Context) []config.PartError {
 	return found
 }
 
-// isNoARN reports whether a stream is given without its region.
+// isNoARN reports whether a stream is given without its region, by name.
 func isNoARN(stream string) bool { return !strings.HasPrefix(source.StreamTarget(stream), "arn:") }
 
 func (p *Pipeline) findFiles() []config.PartError {
@@ -144,7 +144,7 @@ func (p *Pipeline) findSinks(ctx context.Context) []config.PartError {
 	return found
 }
 
-// chain returns the AWS chain, in a region of its own or in that of the settings.
+// chain returns the configuration of the AWS chain, in the given region if it is not empty.
 func (p *Pipeline) chain(ctx context.Context, region string) (aws.Config, error) {
 	if p.aws == nil && p.awsErr == nil {
 		cfg, err := kvs.LoadAWS(ctx, "")
@@ -160,7 +160,7 @@ func (p *Pipeline) chain(ctx context.Context, region string) (aws.Config, error)
 	return cfg, nil
 }
 
-// fill puts what was read into the settings of a run.
+// fill puts the times that were read into the settings.
 func (p *Pipeline) fill() {
 	c := p.Config
 	for i, at := range p.times {
@@ -171,7 +171,7 @@ func (p *Pipeline) fill() {
 	}
 }
 
-// checkCredentials finds out whether a run has the credentials that it needs.
+// checkCredentials returns an error when the run lacks credentials that it needs.
 func (p *Pipeline) checkCredentials(ctx context.Context) error {
 	c := p.Config
 	toS3 := slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { _, ok := s.Destination.Location.(s3.Config); return ok })

@@ -42,8 +42,7 @@ func (o *outages) watch(stream string, src source.Source) (done func()) {
 	}
 }
 
-// text describes the present outages in a few words; it is empty when there are
-// none.
+// text describes the present outages in a few words, or returns "" when there are none.
 func (o *outages) text(now time.Time) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

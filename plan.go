@@ -13,28 +13,27 @@ import (
 type Plan struct {
 	Streams map[string]*StreamPlan `json:"streams"`
 	Totals  *StreamPlan            `json:"totals"`
-	// Notes are sentences about what the numbers do not tell.
+	// Notes are sentences about what the numbers leave out.
 	Notes []string `json:"notes"`
-	// Order has the names of the streams in the order of the settings, SinkOrder those of the sinks.
+	// Order holds the names of the streams in the order of the settings, SinkOrder those of the sinks.
 	Order     []string `json:"-"`
 	SinkOrder []string `json:"-"`
 }
 
-// StreamPlan is what a run would read and write of one stream, or of all.
+// StreamPlan is what a run would read and write for one stream, or for all of them.
 type StreamPlan struct {
 	Fragments int `json:"fragments"`
-	// First and Last are the producer times at which the first and the last fragment
-	// begin, in the order in which they are read.
+	// First and Last are the producer times at which the first and the last fragment begin, in reading order.
 	First *time.Time `json:"first_producer_timestamp,omitempty"`
 	Last  *time.Time `json:"last_producer_timestamp,omitempty"`
-	// MediaS is how long the wanted media plays, in seconds.
+	// MediaS is the duration of the wanted media, in seconds.
 	MediaS float64 `json:"media_s"`
 	Bytes  int64   `json:"bytes"`
 	// Frames are the wanted frames; null when unknown.
 	Frames *int64 `json:"frames"`
-	// Estimate reports whether Frames is one.
+	// Estimate reports whether Frames is an estimate.
 	Estimate bool `json:"frames_estimated"`
-	// Gaps are places of a file that give no fragment.
+	// Gaps is the number of places in a file that yield no fragment.
 	Gaps int `json:"gaps"`
 	// Cost is an estimate in US dollars; null for files.
 	Cost  *float64             `json:"cost_usd_estimate"`
@@ -45,28 +44,28 @@ type StreamPlan struct {
 	order []string
 }
 
-// SinkPlan is what one sink would write of a stream.
+// SinkPlan is what one sink would write for a stream.
 type SinkPlan struct {
-	// Images and Objects, which are images and manifest parts; null when unknown.
+	// Images is the number of images, Objects that of images and manifest parts; nil when unknown.
 	Images  *int64 `json:"images"`
 	Objects *int64 `json:"objects"`
-	// Estimate reports whether the two are estimates.
+	// Estimate reports whether both numbers are estimates.
 	Estimate bool `json:"estimated"`
 
 	sample   plan.Sample
 	manifest bool
 
-	// What estimates of an archive need: the sampler, nil for times that are asked for, and these times.
+	// For estimates of an archive: the sampler, nil where times are asked for, and these times.
 	sampler  plan.Sampler
 	nonkey   bool
 	requests []request
-	ended    time.Time // where the last piece did
+	ended    time.Time // the end of the last piece
 }
 
-// Media returns how long the wanted media plays.
+// Media returns the duration of the wanted media.
 func (sp *StreamPlan) Media() time.Duration { return sp.media }
 
-// newStreamPlan returns the plan of reading nothing.
+// newStreamPlan returns a plan that counts nothing yet.
 func newStreamPlan(name string, c *config.Config) *StreamPlan {
 	sp := &StreamPlan{name: name, Frames: new(int64), Sinks: map[string]*SinkPlan{}}
 	for _, s := range c.Sinks {
@@ -80,10 +79,10 @@ func newStreamPlan(name string, c *config.Config) *StreamPlan {
 	return sp
 }
 
-// unknown is a number of frames.
+// unknown is a number of frames or images that is not known.
 const unknown = -1
 
-// add counts a fragment: when it begins, how long its wanted part plays and how many frames that has.
+// add counts a fragment that begins at begins and whose wanted part has this length and number of frames.
 func (sp *StreamPlan) add(begins time.Time, length time.Duration, frames int64) {
 	if sp.Fragments++; sp.Fragments == 1 {
 		sp.First = instant(begins)
@@ -94,7 +93,7 @@ func (sp *StreamPlan) add(begins time.Time, length time.Duration, frames int64) 
 	addTo(&sp.Frames, frames)
 }
 
-// addTo adds a number to a sum, which is unknown when one of the numbers is.
+// addTo adds n to a sum. The sum becomes unknown if n is.
 func addTo(sum **int64, n int64) {
 	if n == unknown {
 		*sum = nil
@@ -104,7 +103,7 @@ func addTo(sum **int64, n int64) {
 	}
 }
 
-// add counts the images that a fragment gives the sink.
+// add counts the images of one fragment.
 func (s *SinkPlan) add(images int64) {
 	addTo(&s.Images, images)
 	addTo(&s.Objects, images)
@@ -113,7 +112,7 @@ func (s *SinkPlan) add(images int64) {
 	}
 }
 
-// newPlan adds the streams up.
+// newPlan returns the plan of the streams, with their totals.
 func newPlan(c *config.Config, plans []*StreamPlan) *Plan {
 	d := &Plan{Streams: map[string]*StreamPlan{}, Totals: newStreamPlan("total", c), Notes: []string{}}
 	d.SinkOrder = d.Totals.order
@@ -124,10 +123,10 @@ func newPlan(c *config.Config, plans []*StreamPlan) *Plan {
 	}
 	from, isKVS := c.Source.KVS()
 	if from.Mode == source.ModeAuto {
-		d.Notes = append(d.Notes, "mode auto goes on live after what is planned here, which nobody can plan")
+		d.Notes = append(d.Notes, "mode auto continues live after the planned part; live reading cannot be planned")
 	}
 	if isKVS && d.Totals.Frames == nil {
-		d.Notes = append(d.Notes, "the listing tells no frame rate: with --fps-of-source frames can be estimated")
+		d.Notes = append(d.Notes, "the listing has no frame rate: use --fps-of-source to estimate frames")
 	}
 	return d
 }

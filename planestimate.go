@@ -12,19 +12,18 @@ import (
 // piece is the wanted part of one fragment.
 type piece struct {
 	begins time.Time // producer time of the whole fragment
-	// producer and server are the instants of the part's start.
+	// producer and server are the times at which the part starts.
 	producer, server time.Time
 	length           time.Duration
-	// frames and keys are those in it; frames may be unknown.
+	// frames and keys are the numbers of frames and key frames; frames may be unknown.
 	frames, keys int64
 }
 
-// pieceOfArchive is the part of a listed fragment, which begins at the instant at, that
-// lies within start and until; zero is no bound. frames tells how many frames play in a
-// time.
+// pieceOfArchive returns the part of a listed fragment, which begins at the instant at, that lies
+// between start and until; zero is no bound. frames returns the number of frames in a duration.
 func pieceOfArchive(f kvs.ArchivedFragment, at, start, until time.Time, frames func(time.Duration) int64) piece {
 	from, to := time.Duration(0), f.Length
-	// Reading onward, a fragment that begins before the start may well be wanted whole.
+	// A fragment that begins before start may be wanted whole, when reading continues from an earlier one.
 	if start.After(at) && start.Before(at.Add(f.Length)) {
 		from = start.Sub(at)
 	}
@@ -42,8 +41,8 @@ func pieceOfArchive(f kvs.ArchivedFragment, at, start, until time.Time, frames f
 	return p
 }
 
-// framesOf returns how many frames of the rate play in the time after what was added so
-// far, without the rounding of each fragment adding up.
+// framesOf returns a function that counts the frames in the time after the media added so far. Rounding
+// errors of single fragments do not add up.
 func (sp *StreamPlan) framesOf(rate plan.Rate) func(time.Duration) int64 {
 	return func(d time.Duration) int64 {
 		if rate == (plan.Rate{}) {
@@ -56,7 +55,7 @@ func (sp *StreamPlan) framesOf(rate plan.Rate) func(time.Duration) int64 {
 	}
 }
 
-// at returns the instant of the piece's start.
+// at returns the time at which the piece starts, on the given clock.
 func (p piece) at(c media.Clock) time.Time {
 	if c == media.ClockServer {
 		return p.server
@@ -64,7 +63,7 @@ func (p piece) at(c media.Clock) time.Time {
 	return p.producer
 }
 
-// estimate counts a piece of a listed fragment, whose frames nobody has seen.
+// estimate counts a piece of a listed fragment, whose frames were not read.
 func (sp *StreamPlan) estimate(p piece) {
 	sp.add(p.begins, p.length, p.frames)
 	sp.Estimate = true
@@ -74,7 +73,7 @@ func (sp *StreamPlan) estimate(p piece) {
 	}
 }
 
-// images returns how many images a piece gives, or unknown.
+// images returns the number of images that a piece yields, or unknown.
 func (s *SinkPlan) images(p piece) int64 {
 	if s.nonkey {
 		p.frames = p.keys
@@ -96,14 +95,14 @@ func (s *SinkPlan) images(p piece) int64 {
 	}
 	n := int64(0)
 	for _, picked := range s.sampler.Pick(make([]plan.Candidate, p.frames), plan.Timing{}) {
-		if picked { // by the frame's place alone
+		if picked { // depends only on the frame's index
 			n++
 		}
 	}
 	return n
 }
 
-// atMost returns a number of images, of which the piece has no more than it has frames.
+// atMost limits a number of images to the frames of the piece.
 func (p piece) atMost(images int64) int64 {
 	if p.frames == unknown {
 		return images
@@ -111,8 +110,8 @@ func (p piece) atMost(images int64) int64 {
 	return min(images, p.frames)
 }
 
-// answered counts the requests that are answered by a piece: those in it, those that lie a little
-// before it, and those that lie a little after the piece before it and not so near to this one.
+// answered counts the requests that a piece answers: those inside it, those shortly before it, and those
+// shortly after the previous piece that are not nearer to this one.
 func (s *SinkPlan) answered(p piece, rule plan.Timestamps) int64 {
 	from := p.at(s.sample.Clock)
 	begins := from
@@ -124,7 +123,7 @@ func (s *SinkPlan) answered(p piece, rule plan.Timestamps) int64 {
 	return n
 }
 
-// rest counts the requests that lie a little after the last piece.
+// rest counts the requests shortly after the last piece.
 func (s *SinkPlan) rest() int64 {
 	if s.ended.IsZero() {
 		return 0
@@ -133,7 +132,7 @@ func (s *SinkPlan) rest() int64 {
 	return s.count(s.ended, s.ended.Add(rule.Tolerance))
 }
 
-// count counts the requests from one instant on and before another that were not counted before.
+// count counts the requests at or after from and before until that were not counted yet.
 func (s *SinkPlan) count(from, until time.Time) (n int64) {
 	first, _ := slices.BinarySearchFunc(s.requests, from, func(r request, t time.Time) int { return r.at.Compare(t) })
 	for i := first; i < len(s.requests) && s.requests[i].at.Before(until); i++ {
@@ -145,7 +144,7 @@ func (s *SinkPlan) count(from, until time.Time) (n int64) {
 	return n
 }
 
-// finish counts what is asked for after the last piece.
+// finish counts the requests shortly after the last piece.
 func (sp *StreamPlan) finish() {
 	for _, s := range sp.Sinks {
 		n := s.rest()
@@ -154,13 +153,13 @@ func (sp *StreamPlan) finish() {
 	}
 }
 
-// request is a time that is asked for.
+// request is a time for which a frame was requested.
 type request struct {
 	at      time.Time
 	counted bool
 }
 
-// requestsOf returns the times that a sampler asks for, in order, each once.
+// requestsOf returns the times that a sampler requests, sorted and without duplicates.
 func requestsOf(s plan.Sample) []request {
 	var rs []request
 	rule, _ := s.Rule.(plan.Timestamps)

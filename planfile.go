@@ -12,17 +12,17 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// fileCount counts what a run would make of one file. Its fragments go through the planner that a run uses, and no
-// further.
+// fileCount counts what a run would read and write of one file. It plans the fragments as a run does, and
+// decodes nothing.
 type fileCount struct {
 	*StreamPlan
 	decode  decode.Config
 	planner *plan.Planner
-	// waiting are the last plans from one on of which a later fragment decides.
+	// waiting are the plans from the oldest pending one on: a later fragment may still change that one.
 	waiting []*plan.Plan
 }
 
-// readFile counts what a file has.
+// readFile counts the fragments, frames and images of a file.
 func (sp *StreamPlan) readFile(ctx context.Context, in source.Input, c *config.Config) error {
 	src, err := in.Open(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func (sp *StreamPlan) readFile(ctx context.Context, in source.Input, c *config.C
 	return err
 }
 
-// fragment plans a fragment and counts what is decided.
+// fragment plans a fragment and counts the plans that are final.
 func (c *fileCount) fragment(f *media.Fragment) error {
 	pl := c.planner.Plan(f)
 	if !f.Unwanted {
@@ -63,7 +63,7 @@ func (c *fileCount) fragment(f *media.Fragment) error {
 	return nil
 }
 
-// decided counts the images of plans that nothing decides about any more.
+// decided counts the images of the plans that are final, up to the first pending one.
 func (c *fileCount) decided() {
 	for len(c.waiting) > 0 && !c.waiting[0].Pending() {
 		pl := c.waiting[0]
@@ -85,7 +85,7 @@ func (c *fileCount) decided() {
 	}
 }
 
-// played returns how long the wanted frames of a fragment play, and their number.
+// played returns the duration and the number of a fragment's wanted frames.
 func played(f *media.Fragment, pl *plan.Plan) (length time.Duration, frames int64) {
 	var all, wanted []time.Duration
 	for _, frame := range pl.Frames {

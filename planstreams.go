@@ -26,12 +26,12 @@ type PlanOptions struct {
 	Log *slog.Logger
 }
 
-// ErrLive is why a pipeline cannot be planned: a live stream has no end.
+// ErrLive is returned for a pipeline that reads a live stream: the stream has no end.
 var ErrLive = errors.New("source.mode is live: a live stream has no end to plan for; try --set source.mode=archive")
 
-// Plan returns what a run of the pipeline would read and write. Of archives the fragments are listed,
-// and numbers of images are estimates. Files are read and planned as a run plans them, without
-// decoding. A pipeline that reads live gives ErrLive.
+// Plan returns what a run of the pipeline would read and write. It lists the fragments of archives and
+// estimates the number of images. It reads files, and plans them as a run does, without decoding. It
+// returns ErrLive for a pipeline that reads live.
 func (p *Pipeline) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	from, isKVS := p.Config.Source.KVS()
 	if from.Mode == source.ModeLive {
@@ -64,7 +64,7 @@ func (p *Pipeline) planFiles(ctx context.Context) ([]*StreamPlan, error) {
 	return plans, nil
 }
 
-// planStreams plans the archives of the settings' streams.
+// planStreams plans the archives of the streams in the settings.
 func (p *Pipeline) planStreams(ctx context.Context, o PlanOptions) ([]*StreamPlan, error) {
 	c := p.Config
 	from, _ := c.Source.KVS()
@@ -81,7 +81,7 @@ func (p *Pipeline) planStreams(ctx context.Context, o PlanOptions) ([]*StreamPla
 	}
 	var plans []*StreamPlan
 	for _, nameOrARN := range streams {
-		name, _ := source.StreamName(nameOrARN) // the settings hold valid ones alone
+		name, _ := source.StreamName(nameOrARN) // the settings hold only valid ones
 		sp := newStreamPlan(name, c)
 		if err := sp.addListed(kvs.List(ctx, kvs.ConfigOf(cfg, c.Source, nameOrARN, o.Log)), c.Source, o.Rate); err != nil {
 			return nil, fmt.Errorf("plan %s: %w", name, err)
@@ -94,7 +94,7 @@ func (p *Pipeline) planStreams(ctx context.Context, o PlanOptions) ([]*StreamPla
 	return plans, nil
 }
 
-// namedStreams returns the streams of the settings, each once.
+// namedStreams returns the streams of the settings, without duplicates.
 func namedStreams(ctx context.Context, cfg aws.Config, c source.KVSConfig) ([]string, error) {
 	var all []string
 	seen := map[string]bool{}

@@ -10,8 +10,8 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// Report describes the fragments of one recording or stream, which File or Stream names. Its JSON is
-// what `kvsframes inspect --json` prints.
+// Report describes the fragments of one recording or stream, named by File or Stream. Its JSON is the
+// output of `kvsframes inspect --json`.
 type Report struct {
 	File      string           `json:"file,omitempty"`
 	Stream    string           `json:"stream,omitempty"`
@@ -19,7 +19,7 @@ type Report struct {
 	Gaps      []GapReport      `json:"gaps"`
 	Totals    ReportTotals     `json:"totals"`
 
-	// expected is where on the producer clock the next fragment should start.
+	// expected is the time on the producer clock at which the next fragment should start.
 	expected time.Time
 }
 
@@ -34,8 +34,8 @@ type FragmentReport struct {
 	Height         int        `json:"height"`
 	VideoFrames    int        `json:"video_frames"`
 	KeyFrames      int        `json:"key_frames"`
-	// GOPFrames is the length of the longest group of pictures: the frames from one key
-	// frame up to the next, or to the fragment's end.
+	// GOPFrames is the length of the longest group of pictures: the frames from a key frame to the next
+	// one, or to the end of the fragment.
 	GOPFrames   int         `json:"gop_frames"`
 	FrameRate   float64     `json:"frame_rate"` // frames per second, 0 when unknown
 	DurationMS  int64       `json:"duration_ms"`
@@ -43,16 +43,15 @@ type FragmentReport struct {
 	Bytes       int         `json:"bytes"`
 	Tags        []media.Tag `json:"tags"`
 	Cut         bool        `json:"cut"`
-	// LagMS is the distance to the newest fragment of the stream when this one was
-	// sent; null when unknown.
+	// LagMS is the distance to the newest fragment of the stream when KVS sent this one; null when unknown.
 	LagMS *int64   `json:"lag_ms"`
 	Notes []string `json:"notes"`
 }
 
-// GapReport describes a part of the recording that gave no fragment.
+// GapReport describes a part of the recording that yielded no fragment.
 type GapReport struct {
 	FragmentNumber string `json:"fragment_number"`
-	// After is the number of fragments before it.
+	// After is the number of fragments before the gap.
 	After  int    `json:"after"`
 	Reason string `json:"reason"`
 }
@@ -68,12 +67,12 @@ type ReportTotals struct {
 	Cut         int   `json:"cut"`
 }
 
-// NewReport returns the report of a recording or stream of which nothing was read yet.
+// NewReport returns the report of a recording or stream of which nothing has been read.
 func NewReport(file, stream string) *Report {
 	return &Report{File: file, Stream: stream, Fragments: []FragmentReport{}, Gaps: []GapReport{}}
 }
 
-// Read takes all that next returns (see source.Each).
+// Read adds all fragments and gaps that next returns (see source.Each).
 func (r *Report) Read(next func() (*media.Fragment, error)) error {
 	return source.Each(next, func(f *media.Fragment) error {
 		r.add(f)
@@ -94,7 +93,7 @@ func (r *Report) add(f *media.Fragment) {
 		fr.Tags = []media.Tag{}
 	}
 	if lag := f.MillisBehindNow; lag >= 0 {
-		fr.LagMS = &lag // not f's own, which would keep its media
+		fr.LagMS = &lag // a copy: a pointer into f would keep its media alive
 	}
 	first, length := fr.video(f)
 	fr.DurationMS = length.Milliseconds()
@@ -119,9 +118,8 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-// video fills in the facts of the video track, and returns the time of its first frame in
-// presentation order and the duration of its frames: from that to the last, and one frame
-// more at their mean distance.
+// video fills in the facts about the video track. It returns the time of the first frame in presentation
+// order and the duration of all frames: up to the last one, plus the mean distance of two frames.
 func (fr *FragmentReport) video(f *media.Fragment) (first, length time.Duration) {
 	track, ok := f.VideoTrack()
 	fr.Codec, fr.CodecID, fr.Width, fr.Height = codecName(track), track.CodecID, track.Width, track.Height
@@ -172,11 +170,11 @@ func (fr *FragmentReport) note(f *media.Fragment) {
 	}
 }
 
-// clockSlack is the distance between two fragments that is taken for jitter.
+// clockSlack is the largest distance between two fragments that counts as jitter.
 const clockSlack = 100 * time.Millisecond
 
-// follow notes jumps of the producer clock between fragments. The first
-// frame may be shown before the fragment's own timecode, in an open group of pictures.
+// follow notes jumps of the producer clock between fragments. In an open group of pictures the first frame
+// may be presented before the timecode of the fragment.
 func (r *Report) follow(f *media.Fragment, fr *FragmentReport, first, length time.Duration) {
 	if !r.expected.IsZero() && !f.ProducerTime.IsZero() {
 		slack := clockSlack
@@ -196,8 +194,8 @@ func (r *Report) follow(f *media.Fragment, fr *FragmentReport, first, length tim
 	}
 }
 
-// codecName is the name of a track's codec as people write it, with profile and
-// level where the codec data tells them.
+// codecName returns the common name of a track's codec, with profile and level where the codec data has
+// them.
 func codecName(t media.Track) string {
 	private := t.CodecPrivate
 	switch t.CodecID {
@@ -223,7 +221,7 @@ func codecName(t media.Track) string {
 	return t.CodecID
 }
 
-// h264Profile names a profile (ITU-T H.264, A.2).
+// h264Profile returns the name of a profile (ITU-T H.264, A.2).
 func h264Profile(profile, constraints byte) string {
 	const set1 = 0x40
 	switch {

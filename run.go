@@ -12,11 +12,10 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// errShutdown is why a run ends whose drain has taken too long.
+// errShutdown is the error of a run whose drain took too long.
 var errShutdown = errors.New("service.shutdown_timeout is over")
 
-// Run is one run of a Pipeline. Do carries it out; the other methods may be called at any time, by
-// several goroutines.
+// Run is one run of a Pipeline. Do runs it; several goroutines may call the other methods at any time.
 type Run struct {
 	pipeline *Pipeline
 	options  RunOptions
@@ -25,30 +24,30 @@ type Run struct {
 	outages  outages
 }
 
-// NewRun returns a run of the pipeline. It starts nothing. A pipeline that Load found unfit gives a run
-// that can only End.
+// NewRun returns a run of the pipeline. It starts nothing. For a pipeline that Load rejected, the run only
+// supports End.
 func (p *Pipeline) NewRun(o RunOptions) (*Run, error) {
 	o.Log = logging.OrSilent(o.Log)
 	j, err := newJournal(p, o.Version)
 	return &Run{pipeline: p, options: o, journal: j}, err
 }
 
-// Summary returns what the run has come to.
+// Summary returns the summary of the run so far.
 func (r *Run) Summary() Summary { return r.journal.summary() }
 
-// Meter counts what the run does.
+// Meter returns the counters of the run.
 func (r *Run) Meter() *pipeline.Meter { return &r.meter }
 
 // Outage describes in a few words which streams and sinks do not answer, and since when. It is "" when all do.
 func (r *Run) Outage(now time.Time) string { return r.outages.text(now) }
 
-// End closes the run's summary, and returns it. code is the exit code of the program, and err what it
+// End completes the run's summary and returns it. code is the exit code of the program, err the error it
 // reports.
 func (r *Run) End(status pipeline.Status, code int, err error) Summary {
 	return r.journal.close(status, code, err)
 }
 
-// ExitCode returns the exit code that the command kvsframes has for a run that ended with status.
+// ExitCode returns the exit code of the command kvsframes for a run that ended with status.
 func ExitCode(status pipeline.Status) int {
 	switch status {
 	case pipeline.StatusComplete:
@@ -61,10 +60,10 @@ func ExitCode(status pipeline.Status) int {
 	return 1
 }
 
-// Do carries the run out, once, and returns how it ended. The error is nil for StatusComplete and
-// StatusGaps, and for StatusInterrupted when what was under way was finished. It is ErrInterrupted when
-// the run was drained before it began, and the context's cause when that was cancelled. One stream that
-// fails leaves the others alone.
+// Do runs the pipeline and returns how the run ended. It may be called once. The error is nil for
+// StatusComplete and StatusGaps, and for StatusInterrupted when the work in progress was finished. It is
+// ErrInterrupted when the run was drained before it began, and the context's cause when the context was
+// cancelled. A stream that fails does not affect the others.
 func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 	draining, stop := drained(ctx, r.options.Drain)
 	defer stop()
@@ -108,14 +107,14 @@ func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.St
 		log:    r.options.Log,
 		finite: from.Mode == source.ModeArchive,
 	}
-	results := f.sail(draining, st.inputs)
+	results := f.runAll(draining, st.inputs)
 	close(finished)
 	aside.Wait()
 	switch {
 	case parent.Err() != nil:
 		return pipeline.StatusInterrupted, context.Cause(parent)
 	case errors.Is(context.Cause(ctx), errShutdown):
-		return pipeline.StatusFailed, fmt.Errorf("finish what was under way: %w (%s)", errShutdown, r.pipeline.Config.Service.ShutdownTimeout)
+		return pipeline.StatusFailed, fmt.Errorf("finish the work in progress: %w (%s)", errShutdown, r.pipeline.Config.Service.ShutdownTimeout)
 	}
 	return verdict(results, interrupted(draining))
 }
@@ -149,7 +148,7 @@ func (r *Run) stream(ctx, draining context.Context, st *stages, in source.Input)
 	return result{stream: in.Stream, summary: summary, err: err}
 }
 
-// limitDrain gives what is under way the time that the settings allow.
+// limitDrain aborts the work in progress when draining takes longer than the settings allow.
 func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abort context.CancelCauseFunc) {
 	select {
 	case <-finished:
@@ -160,7 +159,7 @@ func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abo
 		return
 	}
 	timeout := r.pipeline.Config.Service.ShutdownTimeout
-	r.options.Log.Info("interrupted: finishing what is under way; interrupt again to end at once", "timeout", timeout.String())
+	r.options.Log.Info("interrupted: finishing the work in progress; interrupt again to end at once", "timeout", timeout.String())
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
@@ -170,7 +169,7 @@ func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abo
 	}
 }
 
-// verdict is how a run ended whose streams have all come to an end.
+// verdict returns how a run ended, from the results of its streams.
 func verdict(results []result, interrupted bool) (pipeline.Status, error) {
 	gaps, failed := 0, 0
 	for _, r := range results {

@@ -19,11 +19,11 @@ import (
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
 
-// stages are what the streams of a run share, open. close gives them back.
+// stages holds what the streams of a run share. close releases it.
 type stages struct {
 	source source.Config
 	inputs []source.Input
-	// list looks the patterns up; nil without patterns.
+	// list lists the streams that match the patterns; nil without patterns.
 	list func(context.Context) listing
 	// many reports whether there may be several streams.
 	many    bool
@@ -34,7 +34,7 @@ type stages struct {
 	outages *outages
 }
 
-// open opens what the streams share. ctx bounds the opening alone.
+// open opens what the streams share. ctx bounds only the opening.
 func (p *Pipeline) open(ctx context.Context, log *slog.Logger) (*stages, error) {
 	st := &stages{source: p.Config.Source}
 	p.fill()
@@ -55,8 +55,7 @@ func (p *Pipeline) open(ctx context.Context, log *slog.Logger) (*stages, error) 
 	return st, nil
 }
 
-// openInputs finds the streams. Those of patterns are found when the run has begun, and again and
-// again (see fleet).
+// openInputs finds the streams. Those of patterns are listed during the run (see fleet).
 func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger) error {
 	from, isKVS := p.Config.Source.KVS()
 	if !isKVS {
@@ -82,15 +81,15 @@ func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger)
 	return nil
 }
 
-// input is one KVS stream, an entry of source.streams, in the mode of the settings. If fragments are
-// named it is those of its archive and no others.
+// input returns one KVS stream, an entry of source.streams, in the mode of the settings. If fragments are
+// named, it yields only these fragments of the archive.
 func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.Input {
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
 	k.Fragments = p.options.Fragments
 	return source.Input{Stream: k.As, Open: func(ctx context.Context) (source.Source, error) { return kvs.Open(ctx, k) }}
 }
 
-// list looks up the streams that match the patterns now.
+// list lists the streams that match the patterns now.
 func (p *Pipeline) list(ctx context.Context, cfg aws.Config, patterns []source.Pattern, log *slog.Logger) (l listing) {
 	from, _ := p.Config.Source.KVS()
 	for _, pattern := range patterns {
@@ -131,22 +130,21 @@ func (p *Pipeline) openSinks(ctx context.Context, st *stages, log *slog.Logger) 
 	return nil
 }
 
-// runID names a run: when it began, and enough chance for runs that begin together.
+// runID returns a name for a run: its start, and random digits that tell apart runs that start together.
 func runID(now time.Time) string {
 	var chance [4]byte
 	_, _ = rand.Read(chance[:]) // never fails (package crypto/rand)
 	return now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(chance[:])
 }
 
-// What a stream may hold while it shares the program with others: one fragment that is
-// decoded and one that waits, and images enough to keep its sinks busy.
+// Limits of a stream that shares the program with others: one fragment is decoded while one waits, and
+// there are enough images to keep the sinks busy.
 const (
 	sharedFragments = 2
 	sharedBacklog   = 4 << 20
 )
 
-// bounds sets the limits of one stream. A stream that has the program to itself
-// keeps all workers busy.
+// bounds sets the limits of one stream. A stream that has the program to itself may keep all workers busy.
 func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 	if st.many {
 		o.FragmentsInFlight, o.BacklogBytes = sharedFragments, sharedBacklog
@@ -156,8 +154,7 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 	return o
 }
 
-// run carries one stream through the stages. Once draining is over nothing more is
-// read of it.
+// run passes one stream through the stages. It reads nothing more once draining is done.
 func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline.Options) (pipeline.Summary, error) {
 	nothing := pipeline.Summary{}
 	planner, err := st.pool.Stream(st.outputs)
@@ -171,7 +168,7 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 		}
 		return nothing, err
 	}
-	if _, isFile := st.source.Files(); isFile { // the sources of streams see to it themselves
+	if _, isFile := st.source.Files(); isFile { // the sources of streams apply the end themselves
 		src = source.WithTags(source.Once(src), st.source.FragmentTags)
 		src = source.WithEnd(src, st.source.End, st.source.EndClock())
 	}
@@ -188,12 +185,12 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 		Sinks:   sinks,
 	}, o)
 	if n := src.Stats().Unwanted; n > 0 {
-		o.Log.Info("fragments passed over, their tags are others", "stream", in.Stream, "fragments", n)
+		o.Log.Info("skipped fragments with other tags", "stream", in.Stream, "fragments", n)
 	}
 	return sum, err
 }
 
-// close gives back what open opened, in reverse order.
+// close releases what open opened, in reverse order.
 func (st *stages) close() error {
 	var problems []error
 	for i := len(st.closers) - 1; i >= 0; i-- {

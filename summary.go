@@ -11,32 +11,31 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// Summary is what a run came to, or has come to until now. Its JSON is what `kvsframes run --summary`
-// writes.
+// Summary is the outcome of a run, or its state so far. Its JSON is the output of `kvsframes run --summary`.
 type Summary struct {
 	Status pipeline.Status `json:"status"`
-	// ExitCode is -1 during the run: a run that is killed never looks like one that was done.
+	// ExitCode is -1 during the run, so that the summary of a killed run does not look complete.
 	ExitCode int    `json:"exit_code"`
 	Error    string `json:"error"`
-	// Started and Ended are as media.Timestamp writes them; Ended is empty during the run.
+	// Started and Ended are written by media.Timestamp; Ended is empty during the run.
 	Started string  `json:"started"`
 	Ended   string  `json:"ended"`
 	Elapsed float64 `json:"elapsed_s"`
 	Version string  `json:"version"`
-	// Config is 8 hex digits that stand for all settings, "" when they could not be read.
+	// Config is a digest of all settings, 8 hex digits; "" when they could not be read.
 	Config  string                      `json:"config"`
 	Streams map[string]pipeline.Summary `json:"streams"`
 	Sinks   map[string]SinkSummary      `json:"sinks"`
 }
 
-// SinkSummary is what one sink did, for all streams together.
+// SinkSummary counts what one sink wrote for all streams.
 type SinkSummary struct {
-	// Status is failed, already during the run, when the sink has stopped for an error of its own, else that
-	// of the run: a sink has all that it should have only when the run is complete.
+	// Status is failed, even during the run, when the sink stopped because of its own error, else the status of the
+	// run. A sink has every image only when the run is complete.
 	Status pipeline.Status `json:"status"`
-	// Error is why the sink has stopped, in the first stream by name if in several.
+	// Error is why the sink stopped: in the first stream by name, if in several.
 	Error string `json:"error"`
-	// Objects and Bytes count what was written, manifest parts too, however often one key was.
+	// Objects and Bytes count everything written, with manifest parts and rewrites of a key.
 	Objects int64 `json:"objects"`
 	Bytes   int64 `json:"bytes"`
 }
@@ -44,7 +43,7 @@ type SinkSummary struct {
 // stillRunning is the exit code of a run that has not ended.
 const stillRunning = -1
 
-// journal is what a run comes to. Its methods may be called by several goroutines.
+// journal collects the outcome of a run. Several goroutines may call its methods.
 type journal struct {
 	started time.Time
 	names   []string // of the sinks
@@ -86,7 +85,7 @@ func (j *journal) count(sinks []*sink.Sink) {
 	j.sinks = sinks
 }
 
-// close ends the journal and returns the summary of the whole run.
+// close completes the journal and returns the summary of the whole run.
 func (j *journal) close(status pipeline.Status, code int, err error) Summary {
 	now := time.Now()
 	j.mu.Lock()
@@ -98,7 +97,7 @@ func (j *journal) close(status pipeline.Status, code int, err error) Summary {
 	return j.summary()
 }
 
-// summary returns what the run has come to.
+// summary returns the state of the run so far.
 func (j *journal) summary() Summary {
 	j.mu.Lock()
 	defer j.mu.Unlock()

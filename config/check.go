@@ -14,8 +14,8 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// decode merges the layers. Values that were refused are in no layer, so that the
-// defaults stand in for them and the rest can still be checked.
+// decode merges the layers. No layer has the values that were rejected, so that their keys have their defaults
+// and the rest can still be checked.
 func (l *loader) decode() *Config {
 	c := Default()
 	if err := l.schema.file.fill(l.file, &c); err != nil {
@@ -37,8 +37,8 @@ func (l *loader) decode() *Config {
 	return &c
 }
 
-// shown returns the values in force that hold references, as the file has them, by the
-// full paths of their keys and, for lists, of their entries.
+// shown returns the effective values that contain references, as written in the file, by the full paths of
+// their keys and, for lists, of their entries.
 func (l *loader) shown() map[string]string {
 	shown := map[string]string{}
 	collect := func(prefix string, p *part, ls layers) {
@@ -61,16 +61,15 @@ func (l *loader) shown() map[string]string {
 	return shown
 }
 
-// check looks at the merged settings as a whole. A key that has a problem already
-// gets no second one.
+// check validates the merged settings as a whole. It reports at most one problem of a key.
 func (l *loader) check(c *Config) {
 	if c.Version != Version {
-		l.report("version", fmt.Sprintf("%d is not a version that this program reads: want %d", c.Version, Version))
+		l.report("version", fmt.Sprintf("%d is not supported: want %d", c.Version, Version))
 	}
 	l.checkPart("", setting.Check(*c, Default()))
 	l.checkMeaning("", l.schema.file, l.file, *c)
 	if len(l.sinks) == 0 {
-		l.report("sinks", "there is no sink: write at least one")
+		l.report("sinks", "is empty: write at least one sink")
 	}
 	configs := make([]sink.Config, len(c.Sinks))
 	for i, s := range c.Sinks {
@@ -85,9 +84,9 @@ func (l *loader) check(c *Config) {
 func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
 	prefix := sinkPath(i)
 	if s.Name == "" {
-		l.report(prefix+".name", "is missing: every sink needs a name of its own")
+		l.report(prefix+".name", "is missing: every sink needs its own name")
 	}
-	l.checkPart(prefix, s.Form.Validate()) // other keys depend on format
+	l.checkPart(prefix, s.Form.Validate()) // other keys depend on the format
 	l.checkMeaning(prefix, l.schema.sink, l.sinks[i].layers, s)
 	if _, places := s.Sample.Rule.(plan.Indices); places && from.Endless() {
 		l.report(prefix+".sample.type", "indices are counted from the start of a file or a range: they need source.type file or source.mode archive")
@@ -99,8 +98,8 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
 	}
 }
 
-// checkMeaning reports the keys that are set while another key gives them no
-// meaning. The default may always be written.
+// checkMeaning reports the keys that are set although another key makes them meaningless. The default may always
+// be written.
 func (l *loader) checkMeaning(prefix string, p *part, ls layers, of any) {
 	values := p.flatten(of)
 	defaults := p.standing(values)
@@ -116,7 +115,7 @@ func (l *loader) checkMeaning(prefix string, p *part, ls layers, of any) {
 	}
 }
 
-// checkPart reports what a package has found wrong with its own part of the settings.
+// checkPart reports the problems that a package found in its own part of the settings.
 func (l *loader) checkPart(prefix string, err error) {
 	if err == nil {
 		return
@@ -135,8 +134,8 @@ func (l *loader) checkPart(prefix string, err error) {
 	l.report(prefix, err.Error())
 }
 
-// report adds a problem of a key, unless there is one of it or around it already,
-// or one of the key that decides what this one means.
+// report adds a problem of a key, unless there is already one of that key, of a key around it, or of a key that
+// decides whether it has a meaning.
 func (l *loader) report(path, message string) {
 	if l.hasProblem(path) {
 		return
@@ -159,8 +158,8 @@ func (l *loader) hasProblem(path string) bool {
 	return false
 }
 
-// keyAt returns the key at a full path, or around it if it is an entry of a list, and
-// the full path of its part; nil when there is none.
+// keyAt returns the key at a full path, or the key around it for an entry of a list, and the full path of the
+// key's part. It returns nil if there is none.
 func (l *loader) keyAt(path string) (k *key, prefix string) {
 	p, rest := l.schema.file, path
 	if strings.HasPrefix(path, "sinks[") {
@@ -171,8 +170,7 @@ func (l *loader) keyAt(path string) (k *key, prefix string) {
 	return p.byPath[rest], prefix
 }
 
-// selectorsOf returns the full paths of the keys that decide whether the key at path has
-// a meaning.
+// selectorsOf returns the full paths of the keys that decide whether the key at path has a meaning.
 func (l *loader) selectorsOf(path string) (selectors []string) {
 	if k, prefix := l.keyAt(path); k != nil {
 		for _, c := range k.Conditions {
@@ -182,8 +180,7 @@ func (l *loader) selectorsOf(path string) (selectors []string) {
 	return selectors
 }
 
-// place returns where a key is set, or else where the nearest mapping around it
-// stands.
+// place returns where a key is set, or else the place of the nearest mapping around it.
 func (l *loader) place(path string) position {
 	for at := path; at != ""; at = parent(at) {
 		if s, ok := l.find(at); ok {
@@ -196,8 +193,7 @@ func (l *loader) place(path string) position {
 	return position{file: l.path}
 }
 
-// find returns the value in force of a key or of one entry of a list, given by
-// its full path.
+// find returns the effective value of a key or of one entry of a list, given its full path.
 func (l *loader) find(path string) (written, bool) {
 	if list, ok := strings.CutSuffix(path, "]"); ok {
 		at := strings.LastIndexByte(list, '[')
@@ -219,7 +215,7 @@ func (l *loader) find(path string) (written, bool) {
 	return l.file.effective(path)
 }
 
-// sinkOf takes the path of a key of a sink apart.
+// sinkOf splits the path of a key of a sink.
 func sinkOf(path string) (index int, rest string, ok bool) {
 	number, ok := strings.CutPrefix(path, "sinks[")
 	if !ok {
@@ -230,7 +226,7 @@ func sinkOf(path string) (index int, rest string, ok bool) {
 	return index, rest, ok && err == nil && index >= 0
 }
 
-// parent cuts the last name or index off a path.
+// parent removes the last name or index of a path.
 func parent(path string) string {
 	return path[:max(0, strings.LastIndexAny(path, ".["))]
 }

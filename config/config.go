@@ -1,29 +1,25 @@
-// Package config reads pipeline.yaml into the Config structs of the packages that
-// it sets up. It is strict, and it reports every problem at once with the place
-// where it was written; it starts nothing.
+// Package config reads pipeline.yaml into the Config structs of the packages that it configures. It is strict, and
+// reports all problems at once, each with its place in the file. It starts nothing.
 //
 //	c, err := config.Load(config.Options{Path: "pipeline.yaml", Environ: os.Environ()})
 //
-// What belongs to a type of source, sampler, sink or destination is in a struct of its own
-// behind an interface: c.Source.Origin may be a source.KVSConfig. BuiltIn lists all types.
+// The keys that depend on the type of a source, sampler, sink or destination are in a separate struct behind an
+// interface: c.Source.Origin may be a source.KVSConfig. BuiltIn lists all types.
 //
-// Settings come from four layers, the later ones winning: the defaults in code,
-// the file, the environment, the --set flags.
+// Settings come from four layers; later ones override earlier ones: the defaults in code, the file, the
+// environment, the --set flags.
 //
-//   - In the file, ${VAR}, ${VAR:-default} and ${VAR:?message} are replaced inside
-//     scalar values, after YAML parsing, so that a value can never become
-//     structure. "$${" stands for "${". Values of the other layers are literal.
-//   - Every key has an environment variable: KVSFRAMES_, then the key in capitals
-//     with dots as underscores (KVSFRAMES_SOURCE_ENDPOINT_URL). A sink is addressed
-//     by its index in the file, from 0: KVSFRAMES_SINKS_0_QUALITY. A variable that
-//     starts with KVSFRAMES_ and belongs to no key is a problem, save for the
-//     reserved ones (KVSFRAMES_CACHE, KVSFRAMES_LIBAV and KVSFRAMES_VERSITYGW, of the build and the tests).
-//   - A flag is KEY=VALUE: source.region=eu-west-1. A sink is addressed by index or
-//     by name: sinks.0.quality, sinks.thumbs.quality; where a name is a number, the
-//     index wins. Of two flags for one key the last wins.
-//   - In the environment and in flags a list is written a,b or [a, b], and a whole
-//     mapping {type: stride, n: 5}. A mapping replaces what the lower layers have for
-//     it; a single key leaves its neighbours as they are.
+//   - In the file, ${VAR}, ${VAR:-default} and ${VAR:?message} are replaced inside scalar values, after YAML
+//     parsing, so that a value can never become structure. "$${" is a literal "${". Values of the other layers
+//     are literal.
+//   - Every key has an environment variable: KVSFRAMES_, then the key in capitals with dots as underscores
+//     (KVSFRAMES_SOURCE_ENDPOINT_URL). A sink is addressed by its index in the file, from 0:
+//     KVSFRAMES_SINKS_0_QUALITY. A variable that starts with KVSFRAMES_ and belongs to no key is a problem, except
+//     those of the build and the tests (KVSFRAMES_CACHE, KVSFRAMES_LIBAV and KVSFRAMES_VERSITYGW).
+//   - A flag is KEY=VALUE: source.region=eu-west-1. A sink is addressed by index or by name: sinks.0.quality,
+//     sinks.thumbs.quality; where a name is a number, the index wins. Of two flags for one key the last one applies.
+//   - In the environment and in flags a list is written a,b or [a, b], and a whole mapping {type: stride, n: 5}. A
+//     mapping replaces the mapping of the lower layers; a single key leaves the other keys unchanged.
 package config
 
 import (
@@ -40,7 +36,7 @@ import (
 // Version is the version of the file format that this package reads.
 const Version = 1
 
-// Config is pipeline.yaml.
+// Config holds the settings of pipeline.yaml.
 type Config struct {
 	Version    int           `key:"version"`
 	Source     source.Config `key:"source"`
@@ -51,10 +47,10 @@ type Config struct {
 	Service    Service       `key:"service"`
 	_          struct{}      `later:"fleet"`
 
-	// schema is that of the variants that it was loaded with, nil for BuiltIn.
+	// schema is the schema with which the settings were loaded; nil is that of BuiltIn.
 	schema *schema
-	// shown are values that came from references, as the file has them, by full path;
-	// secrets are the values that messages must not repeat.
+	// shown holds the references of values, as in the file, by full path; secrets are the values that messages must
+	// not repeat.
 	shown   map[string]string
 	secrets secrets
 }
@@ -67,15 +63,14 @@ func (c *Config) keys() *schema {
 	return c.schema
 }
 
-// Sink is one entry of `sinks`: what it asks of the decode stage, and where the
-// images go.
+// Sink is one entry of `sinks`: what the decode stage makes for it, and where the images are written.
 type Sink struct {
 	Name   string        `key:"name,optional"`
 	_      struct{}      `key:"type"`
 	Sample plan.Sample   `key:"sample"`
 	_      struct{}      `later:"filters.black filters.blur filters.duplicate"`
 	Resize decode.Resize `key:"resize"`
-	// Form is what belongs to the type of the sink.
+	// Form holds the keys that depend on the type of the sink.
 	Form        decode.Form      `block:"type"`
 	_           struct{}         `later:"layout normalize group.every group.count group.size columns"`
 	Path        string           `key:"path"`
@@ -83,15 +78,14 @@ type Sink struct {
 	Manifest    sink.Manifest    `key:"manifest"`
 	_           struct{}         `later:"ledger.path"`
 
-	// TimesFolder is the folder that a relative file of times is below: that of the settings
-	// file when it stands there, else "", the working directory.
+	// TimesFolder is the folder for a relative file of times: that of the settings file when the path comes from
+	// that file, else "", the working directory.
 	TimesFolder string
-	// OverwriteExplicit reports whether if_exists: overwrite was written out and is not
-	// just the default (see sink.Config).
+	// OverwriteExplicit reports whether the settings contain if_exists: overwrite (see sink.Config).
 	OverwriteExplicit bool
 }
 
-// TimesFile returns the path of the sampler's file of times, "" when there is none.
+// TimesFile returns the path of the sampler's file of times, or "" when there is none.
 func (s Sink) TimesFile() string {
 	rule, _ := s.Sample.Rule.(plan.Timestamps)
 	if rule.File == "" || filepath.IsAbs(rule.File) {
@@ -100,14 +94,14 @@ func (s Sink) TimesFile() string {
 	return filepath.Join(s.TimesFolder, rule.File)
 }
 
-// Output returns what the sink asks of the decode stage.
+// Output returns the sink's settings for the decode stage.
 func (s Sink) Output() decode.Output {
 	out := decode.Output{Sink: s.Name, Sample: s.Sample, Resize: s.Resize}
 	s.Form.Ask(&out)
 	return out
 }
 
-// SinkConfig returns how the sink names, writes and records its images.
+// SinkConfig returns the settings for naming, writing and recording the sink's images.
 func (s Sink) SinkConfig() sink.Config {
 	return sink.Config{
 		Name: s.Name, Path: s.Path, Destination: s.Destination, Manifest: s.Manifest,
@@ -115,11 +109,11 @@ func (s Sink) SinkConfig() sink.Config {
 	}
 }
 
-// CheckpointType is where the position of a stream is kept.
+// CheckpointType states where the position of a stream is kept.
 type CheckpointType string
 
-// The types of checkpoint that this version knows. It keeps no checkpoint, so
-// auto means none: a run starts at source.start_selector.
+// The types of checkpoint. This version keeps no checkpoint, so auto means none: a run starts at
+// source.start_selector.
 const (
 	CheckpointAuto CheckpointType = "auto"
 	CheckpointNone CheckpointType = "none"
@@ -139,10 +133,10 @@ type Checkpoint struct {
 	_    struct{}       `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
 }
 
-// Choice is a setting that can be left to the program.
+// Choice is a setting that may be on, off, or chosen by the program.
 type Choice string
 
-// The values of service.progress; Auto means on a terminal only.
+// The values of service.progress. Auto shows progress only on a terminal.
 const (
 	Auto Choice = "auto"
 	On   Choice = "on"
@@ -152,20 +146,20 @@ const (
 // Values returns the values of progress.
 func (Choice) Values() []string { return setting.Texts(Auto, On, Off) }
 
-// LogFormat is the form of log lines.
+// LogFormat is the format of log lines.
 type LogFormat string
 
-// The forms of log lines. LogAuto is text on a terminal, else JSON.
+// The formats of log lines. LogAuto is text on a terminal, else JSON.
 const (
 	LogAuto LogFormat = "auto"
 	LogText LogFormat = "text"
 	LogJSON LogFormat = "json"
 )
 
-// Values returns the forms of log lines.
+// Values returns the formats of log lines.
 func (LogFormat) Values() []string { return setting.Texts(LogAuto, LogText, LogJSON) }
 
-// LogLevel is the least severe level of log lines, as log/slog's Level reads it.
+// LogLevel is the lowest level that is logged, as log/slog's Level reads it.
 type LogLevel string
 
 // Values returns the levels.
@@ -186,8 +180,7 @@ type Service struct {
 	ShutdownTimeout time.Duration `key:"shutdown_timeout"`
 }
 
-// Default returns the settings of an empty file. It has no sinks, and
-// is therefore not valid.
+// Default returns the settings of an empty file. They have no sinks, and are therefore not valid.
 func Default() Config {
 	return Config{
 		Version:    Version,
@@ -202,7 +195,7 @@ func Default() Config {
 	}
 }
 
-// defaultSink returns the settings of a sink of which only the name is set.
+// defaultSink returns the settings of a sink for which only the name is set.
 func defaultSink() Sink {
 	c := sink.DefaultConfig()
 	return Sink{

@@ -9,22 +9,21 @@ import (
 	"strings"
 )
 
-// digestForm counts the changes of meaning that Pictures cannot see: of a default, or of what a
-// value stands for.
+// digestForm is incremented when the meaning of settings changes in a way that Pictures cannot detect, such as the
+// meaning of a value.
 const digestForm = 1
 
-// withoutPictures are the keys, and the parts that end with a dot, that change neither a picture
-// of a sink nor its name. A key that is new counts until it is named here.
+// withoutPictures holds the keys, and with a dot at the end the parts, that affect neither a sink's pictures nor
+// their names. A new key affects them until it is listed here.
 var withoutPictures = []string{
 	"decode.workers", "decode.isolation", "decode.on_error", "decode.max_pixels", "decode.max_memory",
 	"name", "destination.", "manifest.", "ledger.",
 }
 
-// Pictures returns 8 hex digits that stand for all settings that the pictures of sink s and their
-// names depend on: those of `decode`, and of the sink all but its name (unless its path has {sink}),
-// destination, manifest and ledger. They are the start of the SHA-256 of lines `key: value`, by key,
-// of all values that differ from their defaults and mean something beside the others; so they
-// stay the same when a key is written out at its default, or a version brings new keys.
+// Pictures returns 8 hex digits that identify all settings that affect the pictures of sink s and their names: those
+// of `decode`, and those of the sink except its name (unless its path has {sink}), destination, manifest and ledger.
+// They are the start of the SHA-256 of lines `key: value`, sorted by key, of all values that differ from their
+// defaults and have a meaning. So they do not change when a default is written out, or a version adds keys.
 func (c *Config) Pictures(s Sink) string {
 	lines := []string{fmt.Sprintf("form: %d", digestForm)}
 	lines = append(lines, c.keys().file.digestLines(*c, "decode.")...)
@@ -36,7 +35,7 @@ func (c *Config) Pictures(s Sink) string {
 	return digest(strings.Join(lines, "\n"))
 }
 
-// Digest returns 8 hex digits that stand for all settings in force, by their values.
+// Digest returns 8 hex digits that identify the values of all effective settings.
 func (c *Config) Digest() (string, error) {
 	values := *c
 	values.shown = nil
@@ -56,7 +55,7 @@ func digest(text string) string {
 func (p *part) digestLines(of any, prefix string) []string {
 	values := p.flatten(of)
 	defaults := p.standing(values)
-	delete(defaults, "type") // is always named
+	delete(defaults, "type") // is always listed
 	var lines []string
 	for _, k := range p.keys {
 		value, there := values[k.Path]

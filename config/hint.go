@@ -8,7 +8,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// unknownKey returns the problem of a key that does not exist, with the one that was probably meant.
+// unknownKey returns the problem of a key that does not exist, with the key that was probably meant.
 func unknownKey(s scope, path, name string) string {
 	if isCredential(name) {
 		return credentialsElsewhere
@@ -49,7 +49,7 @@ func placesOf(s scope, name string) []string {
 	return places
 }
 
-// siblings are the keys that could stand next to one at path.
+// siblings returns the keys that may appear next to the one at path.
 func siblings(s scope, path string) []string {
 	names := s.part.children(path)
 	if s.part == s.part.schema.file && path == "" {
@@ -58,7 +58,7 @@ func siblings(s scope, path string) []string {
 	return names
 }
 
-// places returns the paths of all keys and mappings of that name that there are yet.
+// places returns the paths of all available keys and mappings with that name.
 func (p *part) places(name string) []string {
 	var out []string
 	for _, k := range p.keys {
@@ -74,8 +74,7 @@ func (p *part) places(name string) []string {
 	return out
 }
 
-// containsPlace reports whether the list has path, be it under the pattern sinks[]
-// or under a sink of its own.
+// containsPlace reports whether the list contains path, under the pattern sinks[] or under a particular sink.
 func containsPlace(list []string, path string) bool {
 	_, tail, isSink := strings.Cut(path, "].")
 	for _, p := range list {
@@ -90,7 +89,7 @@ func containsPlace(list []string, path string) bool {
 const credentialsElsewhere = "credentials do not belong here: they come from the AWS chain " +
 	"(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile named by AWS_PROFILE, or a role)"
 
-// isCredential reports whether a key is called like what AWS SDKs take credentials by.
+// isCredential reports whether AWS SDKs use a key of this name for credentials.
 func isCredential(name string) bool {
 	switch strings.TrimPrefix(setting.Plain(name), "aws") {
 	case "accesskey", "accesskeyid", "secretkey", "secretaccesskey", "sessiontoken", "securitytoken", "credentials", "profile", "rolearn":
@@ -99,8 +98,7 @@ func isCredential(name string) bool {
 	return false
 }
 
-// mappingHint returns what was probably meant by a value where a mapping of keys belongs,
-// with what it takes to stand behind "not text", or "".
+// mappingHint returns what was probably meant by a value in place of a mapping, as the end of a message, or "".
 func mappingHint(p *part, path string, n *node) string {
 	if n.shape == shapeText {
 		for _, m := range [][]string{gluedKey().FindStringSubmatch(n.text), keyWithValue().FindStringSubmatch(n.text)} {
@@ -119,7 +117,7 @@ func mappingHint(p *part, path string, n *node) string {
 	return fmt.Sprintf(": write, for example, {type: %s}", k.Values[0])
 }
 
-// elsewhere returns the other key that takes a value that this one does not, or "".
+// elsewhere returns the other key that accepts a value that this one rejects, or "".
 func (k *key) elsewhere(text string) string {
 	for _, other := range k.part.keys {
 		if other != k && slices.Contains(other.Values, text) {
@@ -129,8 +127,8 @@ func (k *key) elsewhere(text string) string {
 	return ""
 }
 
-// alike returns the key whose name differs from k's by an s at its end and that has a
-// meaning where k has none, or "".
+// alike returns the key whose name differs from k's only by a final s, and that has a meaning where k has
+// none, or "".
 func (k *key) alike(selected string) string {
 	for _, path := range []string{k.Path + "s", strings.TrimSuffix(k.Path, "s")} {
 		other := k.part.byPath[path]

@@ -9,10 +9,9 @@ import (
 
 var reference = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])(.*))?$`) })
 
-// interpolate replaces ${VAR}, ${VAR:-default} and ${VAR:?message} in one scalar
-// value. As in a shell, the forms with a colon treat an empty variable like an
-// undefined one. "$${" stands for "${"; a dollar sign before anything else is
-// itself. changed reports whether text held a reference.
+// interpolate replaces ${VAR}, ${VAR:-default} and ${VAR:?message} in one scalar value. As in a shell, the forms with
+// a colon treat an empty variable like an undefined one. "$${" is a literal "${"; any other dollar sign is literal.
+// changed reports whether text contained a reference.
 func interpolate(text string, env func(string) (string, bool)) (out string, changed bool, err error) {
 	var b strings.Builder
 	for {
@@ -22,7 +21,7 @@ func interpolate(text string, env func(string) (string, bool)) (out string, chan
 			return b.String(), changed, nil
 		}
 		if strings.HasSuffix(before, "$") {
-			b.WriteString("{") // its dollar sign is written already
+			b.WriteString("{") // the dollar sign is already written
 			text = after
 			continue
 		}

@@ -10,23 +10,22 @@ import (
 	"github.com/spf13/viper"
 )
 
-// written is one value of a layer and where it was written.
+// written is one value of a layer with its place.
 type written struct {
 	value any
 	at    position
-	// items are the places of a list's entries.
+	// items are the places of the entries of a list.
 	items []position
-	// shown is the value as the file has it, "" when it holds no reference; itemsShown are
-	// those of a list's entries, nil when none does.
+	// shown is the value as in the file, or "" when it contains no reference; itemsShown are those of a list's
+	// entries, nil when no entry contains one.
 	shown      string
 	itemsShown []string
 }
 
-// layer holds what one of the file, the environment or the flags sets in one
-// part, by key path.
+// layer holds the values of the file, the environment or the flags for one part, by key path.
 type layer map[string]written
 
-// drop forgets path and everything below it.
+// drop removes path and everything below it.
 func (l layer) drop(path string) {
 	for k := range l {
 		if within(k, path) {
@@ -35,13 +34,13 @@ func (l layer) drop(path string) {
 	}
 }
 
-// within reports whether path is root or lies below it.
+// within reports whether path is root or below it.
 func within(path, root string) bool {
 	rest, ok := strings.CutPrefix(path, root)
 	return ok && (rest == "" || root == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// layers are the file, the environment and the flags, later ones winning.
+// layers are the file, the environment and the flags; later ones override earlier ones.
 type layers [3]layer
 
 const (
@@ -82,10 +81,8 @@ func (ls layers) text(path, fallback string) string {
 
 // fill sets the fields of into, a pointer to defaults, to the values of the layers.
 //
-// Viper is given values and never looks for any itself: its own lookup of the
-// environment passes over keys that have no default, and it splits map keys at
-// dots and lower-cases them, which is harmless only because every key comes from
-// the schema.
+// Viper receives all values and looks up none: its own lookup of the environment ignores keys without a default. It
+// also splits map keys at dots and lower-cases them, which is harmless only because every key comes from the schema.
 func (p *part) fill(ls layers, into any) error {
 	v := viper.New()
 	for _, l := range ls {
@@ -117,7 +114,7 @@ func (p *part) fill(ls layers, into any) error {
 			if err := assign(field, value); err != nil {
 				return fmt.Errorf("decode settings: %s: %w", path, err)
 			}
-		case excluded: // its default does not hold
+		case excluded: // its default does not apply
 			field.SetZero()
 		}
 		return nil
@@ -143,8 +140,8 @@ func nest(l layer) map[string]any {
 	return root
 }
 
-// assign sets a field to a value of a layer. It converts nothing of its own accord: an
-// int64 would otherwise become that many nanoseconds.
+// assign sets a field to a value of a layer. It converts no types: an int64 would otherwise become that many
+// nanoseconds.
 func assign(field reflect.Value, value any) error {
 	text, isText := value.(string)
 	into, reads := field.Addr().Interface().(encoding.TextUnmarshaler)
@@ -187,7 +184,7 @@ func assignList(field reflect.Value, value any) error {
 	return nil
 }
 
-// plain returns a value in the form of the layers.
+// plain returns a value in the representation of the layers.
 func plain(v reflect.Value) any {
 	switch value := v.Interface().(type) {
 	case time.Duration:
@@ -195,7 +192,7 @@ func plain(v reflect.Value) any {
 	case encoding.TextMarshaler:
 		text, err := value.MarshalText()
 		if err != nil {
-			panic("config: " + err.Error()) // none of the types that a Config holds can
+			panic("config: " + err.Error()) // cannot happen: every type in a Config can be encoded
 		}
 		return string(text)
 	}

@@ -12,30 +12,26 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// Options are where settings come from.
+// Options states where settings come from.
 type Options struct {
-	// Path is the file, and its name in messages.
+	// Path is the path of the file, which messages also use.
 	Path string
-	// Reader is read instead of the file when it is not nil.
+	// Reader, if not nil, is read instead of the file.
 	Reader io.Reader
-	// Environ is the environment as NAME=VALUE, such as os.Environ() returns it.
-	// Without it there is none.
+	// Environ is the environment as NAME=VALUE, as os.Environ returns it; nil is an empty one.
 	Environ []string
-	// Set are flags, KEY=VALUE.
+	// Set holds the flags, KEY=VALUE.
 	Set []string
-	// Variants are the kinds of source, sink and destination that the file may name; nil
-	// is BuiltIn.
+	// Variants are the types of source, sink and destination that the file may use; nil is BuiltIn.
 	Variants setting.Variants
-	// Check, if it is not nil, looks at what the settings name outside of themselves, such
-	// as files. It is called once, with settings in which defaults stand in for what
-	// is wrong, and what it finds is reported with the rest.
+	// Check, if not nil, checks what the settings refer to, such as files. It is called once, with defaults in
+	// place of wrong values, and its problems are reported with the rest.
 	Check func(*Config) []PartError
 }
 
-// PartError is what is wrong with one part of the settings: *setting.Error, joined
-// where there are several.
+// PartError holds the problems of one part of the settings: a *setting.Error, or several joined.
 type PartError struct {
-	// Part is the path of the part, such as source or sinks[1]; keys are below it.
+	// Part is the path of the part, such as source or sinks[1]; the paths of keys are relative to it.
 	Part string
 	Err  error
 }
@@ -50,7 +46,7 @@ func (e *PartError) Unwrap() error { return e.Err }
 type loader struct {
 	schema *schema
 	path   string
-	// folder is the one that the file lies in, "" when it is no file.
+	// folder is the folder of the file, "" when it is not a file.
 	folder      string
 	env         map[string]string
 	interpolate bool
@@ -58,28 +54,28 @@ type loader struct {
 
 	file  layers
 	sinks []sinkLayers
-	// places are where keys stand that hold other keys, by full path.
+	// places holds the places of keys that contain other keys, by full path.
 	places map[string]position
 	// secrets are the values of references.
 	secrets secrets
-	// bad are the keys that have a problem, and around the paths that they lie below.
+	// bad holds the keys that have a problem, and around the paths above them.
 	bad, around map[string]bool
 }
 
-// sinkLayers are the layers of one sink.
+// sinkLayers holds the layers of one sink.
 type sinkLayers struct {
 	layers
 	at position
 }
 
-// Load reads, merges and checks the settings. The error is Problems when the
-// settings are wrong, and something else only when the file cannot be read.
+// Load reads, merges and checks the settings. The error is Problems when the settings are wrong, and another one only
+// when the file cannot be read.
 func Load(o Options) (*Config, error) {
 	l, ok, err := o.layers()
 	if err != nil {
 		return nil, err
 	}
-	if !ok { // without any settings there is nothing more to report
+	if !ok { // without settings there is nothing more to report
 		return nil, l.problems.sorted(o.Path)
 	}
 	c := l.decode()
@@ -95,7 +91,7 @@ func Load(o Options) (*Config, error) {
 	return c, nil
 }
 
-// layers reads the layers. ok reports whether the file is YAML.
+// layers reads the layers. ok reports whether the file is valid YAML.
 func (o Options) layers() (l *loader, ok bool, err error) {
 	data, err := o.read()
 	if err != nil {
@@ -121,7 +117,7 @@ func (o Options) layers() (l *loader, ok bool, err error) {
 	return l, root != nil, nil
 }
 
-// read returns the file, or one byte more than the largest that is allowed.
+// read returns the content of the file, up to one byte more than the allowed maximum.
 func (o Options) read() ([]byte, error) {
 	r := o.Reader
 	if r == nil {
@@ -164,7 +160,7 @@ func (l *loader) add(at position, key, format string, args ...any) {
 	l.note(Problem{File: at.file, Line: at.line, Column: at.column, Key: key, Message: fmt.Sprintf(format, args...)})
 }
 
-// note keeps a problem, and remembers what it concerns.
+// note adds a problem, and records what it concerns.
 func (l *loader) note(p Problem) {
 	l.problems = append(l.problems, p)
 	if p.Key == "" || l.bad[p.Key] {
@@ -176,7 +172,7 @@ func (l *loader) note(p Problem) {
 	}
 }
 
-// readFile sorts the values of the file into layers.
+// readFile distributes the values of the file to the layers.
 func (l *loader) readFile(root *node) {
 	l.interpolate = true
 	defer func() { l.interpolate = false }()
@@ -220,7 +216,7 @@ func (l *loader) readSinks(n *node) {
 
 func sinkPath(i int) string { return fmt.Sprintf("sinks[%d]", i) }
 
-// scope is what a mapping is read into.
+// scope describes where the keys of a mapping belong.
 type scope struct {
 	part *part
 	// prefix is the full path of the part's root.
@@ -228,7 +224,7 @@ type scope struct {
 	to     layer
 }
 
-// mapping reads the fields of n, which stands at path within the scope's part.
+// mapping reads the fields of n, which is at path within the scope's part.
 func (l *loader) mapping(s scope, n *node, path string) {
 	for _, f := range n.fields {
 		at := join(path, f.key)
@@ -271,7 +267,7 @@ func (l *loader) leaf(s scope, k *key, n *node) {
 	s.to[k.Path] = value
 }
 
-// instead returns what to do without a key that is reserved, or nothing.
+// instead returns the alternative to a reserved key, or "".
 func instead(k *key) string {
 	if k.Instead == "" {
 		return ""
@@ -279,7 +275,7 @@ func instead(k *key) string {
 	return ": " + k.Instead
 }
 
-// refuse reports what is wrong with the value n of a key, at the entry if it is one of a list.
+// refuse reports a problem with the value n of a key, at the place of the entry if it concerns one entry of a list.
 func (l *loader) refuse(n *node, full string, err error) {
 	var e *entryError
 	if errors.As(err, &e) && e.index < len(n.items) {
@@ -297,7 +293,7 @@ func newWritten(value any, n *node) written {
 	return s
 }
 
-// value replaces references, where the layer has any, and reads the value.
+// value replaces references, where the layer allows them, and reads the value.
 func (l *loader) value(k *key, n *node) (written, error) {
 	if n.shape == shapeText && k.isList() && l.interpolate {
 		one := &node{at: n.at, shape: shapeList, items: []*node{n}}
@@ -330,13 +326,13 @@ func (l *loader) value(k *key, n *node) (written, error) {
 	return s, err
 }
 
-// unfit is the error for a wrong value that holds references; it does not repeat the value.
+// unfit returns the error for a wrong value that contains references; it does not repeat the value.
 func unfit(shown, wants string) error {
-	return fmt.Errorf("what %s stands for does not fit: want %s", shown, wants)
+	return fmt.Errorf("the value of %s is wrong: want %s", shown, wants)
 }
 
-// replace replaces the references in a text of the file. Where any text is a value,
-// theirs are secrets from then on.
+// replace replaces the references in a text of the file. It records their values as secrets if the key
+// accepts any text.
 func (l *loader) replace(k *key, text string) (out string, changed bool, err error) {
 	out, changed, err = interpolate(text, func(name string) (string, bool) {
 		value, ok := l.env[name]

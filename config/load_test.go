@@ -221,7 +221,7 @@ func TestProblemsOfOverridesNameTheirSource(t *testing.T) {
 		{"a flag of the wrong part", "", "source.shutdown_timeout=3s", "--set source.shutdown_timeout: unknown key (did you mean service.shutdown_timeout?)"},
 		{"a flag at the wrong place", "", "bucket=b", "--set bucket: does not belong here (did you mean sinks[].destination.bucket?)"},
 		{"an unknown key of a sink", "", "sinks.thumbs.qualty=3", "--set sinks.thumbs.qualty: unknown key (did you mean sinks[0].quality?)"},
-		{"an unknown sink", "", "sinks.thumb.quality=3", "--set sinks.thumb.quality: no sink is called \"thumb\" (did you mean thumbs?)"},
+		{"an unknown sink", "", "sinks.thumb.quality=3", "--set sinks.thumb.quality: there is no sink \"thumb\" (did you mean thumbs?)"},
 		{"a flag of a sink that is not there", "", "sinks.3.quality=3", "--set sinks.3.quality: there is no sinks[3]: the file has 1"},
 		{"a flag for all sinks", "", "sinks=[]", "--set sinks: name a sink and its key, such as sinks.0.quality or sinks.thumbs.quality"},
 		{"a flag value of the wrong type", "", "decode.workers=many", "--set decode.workers: decode.workers: \"many\" is not a whole number"},
@@ -401,9 +401,9 @@ func TestLimitsOfTheFile(t *testing.T) {
 	}
 	for _, test := range []struct{ name, file, want string }{
 		{"a file above the largest size", strings.Repeat("#", maxFileSize+1), "pipeline.yaml: the file is larger than 1048576 bytes"},
-		{"more tokens than the parser is given", strings.Repeat("- ", 30000), "pipeline.yaml: the file has 30000 YAML tokens, the maximum is 20000"},
+		{"more tokens than the parser is given", strings.Repeat("- ", 30000), "pipeline.yaml: the file has 30000 YAML tokens, maximum is 20000"},
 		{"deep nesting", strings.Repeat("[", 60) + strings.Repeat("]", 60), "the values are nested deeper than 32"},
-		{"aliases that stand for too many values", bomb, "the aliases stand for more than 20000 values"},
+		{"aliases that stand for too many values", bomb, "the aliases expand to more than 20000 values"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := refuse(t, test.file, nil); !strings.Contains(got, test.want) {

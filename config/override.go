@@ -12,16 +12,14 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// envPrefix starts the name of every environment variable that is a setting.
+// envPrefix is the prefix of every environment variable that is a setting.
 const envPrefix = "KVSFRAMES_"
 
-// reserved are the variables with the prefix that are no settings: they belong to
-// the build and to the tests of the project.
+// reserved are the variables with the prefix that are not settings: the build and the tests of the project use them.
 var reserved = []string{"KVSFRAMES_CACHE", "KVSFRAMES_LIBAV", "KVSFRAMES_VERSITYGW"}
 
-// serviceLink are the variables that Kubernetes sets in every container for a Service
-// named kvsframes (Kubernetes documentation, Service, environment variables). They
-// are nobody's settings, and no key of pipeline.yaml is spelled so.
+// serviceLink matches the variables that Kubernetes sets in every container for a Service named kvsframes (Kubernetes
+// documentation, Service, environment variables). They are not settings, and no key has such a name.
 var serviceLink = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^KVSFRAMES_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$`)
 })
@@ -31,12 +29,12 @@ func envName(path string) string {
 	return strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }
 
-// target is what a name of the environment or of a flag stands for.
+// target is what a name in the environment or a flag refers to.
 type target struct {
 	scope scope
 	// path is a key or a mapping of the scope's part.
 	path string
-	// lower are the layers that a mapping replaces.
+	// lower are the layers whose values a mapping replaces.
 	lower []layer
 }
 
@@ -49,7 +47,7 @@ func (l *loader) target(index int, path string, in int) target {
 	return target{scope: s, path: path, lower: ls[:in+1]}
 }
 
-// readEnvironment sorts the variables with the prefix into layers.
+// readEnvironment distributes the variables with the prefix to the layers.
 func (l *loader) readEnvironment(environ []string) {
 	var names []string
 	for name := range environment(environ) {
@@ -57,7 +55,7 @@ func (l *loader) readEnvironment(environ []string) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names) // a mapping before the keys in it
+	slices.Sort(names) // a mapping before its keys
 	for _, name := range names {
 		at := position{file: "environment " + name}
 		t, problem := l.findEnv(strings.TrimPrefix(name, envPrefix))
@@ -69,7 +67,7 @@ func (l *loader) readEnvironment(environ []string) {
 	}
 }
 
-// findEnv returns what a variable stands for, or what is wrong with its name.
+// findEnv returns the target of a variable, or the problem with its name.
 func (l *loader) findEnv(name string) (target, string) {
 	index, rest := -1, name
 	p := l.schema.file
@@ -111,7 +109,7 @@ func (p *part) envNames() map[string]string {
 	return names
 }
 
-// readFlags sorts the --set flags into layers.
+// readFlags distributes the --set flags to the layers.
 func (l *loader) readFlags(flags []string) {
 	for _, flag := range flags {
 		path, value, ok := strings.Cut(flag, "=")
@@ -129,7 +127,7 @@ func (l *loader) readFlags(flags []string) {
 	}
 }
 
-// findFlag returns what the key of a flag stands for, or what is wrong with it.
+// findFlag returns the target of the key of a flag, or the problem with it.
 func (l *loader) findFlag(path string) (target, string) {
 	rest, isSink := strings.CutPrefix(path, "sinks")
 	if !isSink || rest != "" && rest[0] != '.' && rest[0] != '[' {
@@ -170,7 +168,7 @@ func (l *loader) findKey(p *part, index int, path string) (target, string) {
 	return target{}, unknownKey(s, parent, name)
 }
 
-// findSink reads ".0.quality", ".thumbs.quality" and "[0].quality".
+// findSink reads the index or name in ".0.quality", ".thumbs.quality" or "[0].quality".
 func (l *loader) findSink(rest string) (index int, tail, problem string) {
 	const how = "name a sink and its key, such as sinks.0.quality or sinks.thumbs.quality"
 	if number, after, ok := strings.Cut(strings.TrimPrefix(rest, "["), "]."); ok && rest[0] == '[' {
@@ -197,12 +195,12 @@ func (l *loader) findSink(rest string) (index int, tail, problem string) {
 		if name == "" || !strings.HasPrefix(rest, name+".") {
 			continue
 		}
-		if best < 0 || len(name) > len(names[best]) { // names may hold dots
+		if best < 0 || len(name) > len(names[best]) { // names may contain dots
 			best, tail = i, rest[len(name)+1:]
 		}
 	}
 	if best < 0 {
-		return 0, "", fmt.Sprintf("no sink is called %q%s", setting.Short(first), setting.DidYouMean(first, names))
+		return 0, "", fmt.Sprintf("there is no sink %q%s", setting.Short(first), setting.DidYouMean(first, names))
 	}
 	return best, tail, ""
 }
@@ -211,7 +209,7 @@ func (l *loader) hasSink(name string) bool {
 	return slices.ContainsFunc(l.sinks, func(s sinkLayers) bool { return s.text("name", "") == name })
 }
 
-// override writes one value of the environment or of a flag into its layer.
+// override writes one value of the environment or of a flag to its layer.
 func (l *loader) override(t target, value string, at position) {
 	if k := t.scope.part.byPath[t.path]; k != nil {
 		l.overrideKey(t, k, value, at)
@@ -253,8 +251,7 @@ func (l *loader) overrideKey(t target, k *key, value string, at position) {
 	t.scope.to[k.Path] = newWritten(v, n)
 }
 
-// literal reads the value of a variable or flag as YAML. Its places are those of
-// the variable or flag: it has no lines.
+// literal reads the value of a variable or flag as YAML. Its place is the variable or flag, without a line.
 func (l *loader) literal(value string, at position, full string) (*node, bool) {
 	root, problems := parseYAML(at.file, []byte(value))
 	for _, p := range problems {

@@ -1,8 +1,7 @@
 package config
 
-// simple returns the value of a key whose mappings, where it takes any, have become text: the
-// form in which the environment and the flags write them, too. What is no such mapping
-// stays as it is.
+// simple returns the value of a key with its mappings, where the key accepts any, turned into text: the form that the
+// environment and the flags use. It does not change other values.
 func (k *key) simple(n *node) *node {
 	if k.Pairs && n.shape == shapeMapping {
 		return k.pairList(n)

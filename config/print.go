@@ -13,15 +13,13 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// bareText is text that YAML reads as the same text without quotes: words, and
-// numbers with a unit.
+// bareText matches text that YAML reads as the same text without quotes: words, and numbers with a unit.
 var bareText = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([A-Za-z/][A-Za-z0-9_./-]*|([0-9]+(ns|us|ms|s|m|h))+|[0-9]+([kMG]|[KMG]i)?B)$`)
 })
 
-// Print writes the settings as YAML, in the order of the contract: every key that
-// has a value and means something next to the others. Load reads the same Config
-// from it. A value that came from ${VAR} is printed as it stands in the file.
+// Print writes the settings as YAML, in the order of the schema: every key that has a value and a meaning. Load reads
+// the same Config from it. A value that came from ${VAR} is printed as the reference.
 func (c *Config) Print(w io.Writer) error {
 	p := &printer{shown: c.shown}
 	file := c.keys().file
@@ -41,12 +39,12 @@ func (c *Config) Print(w io.Writer) error {
 	return nil
 }
 
-// printer writes keys one after the other and opens the mappings around them.
+// printer writes keys one after the other, each within its mappings.
 type printer struct {
 	out strings.Builder
-	// open are the mappings that the last key stands in.
+	// open are the mappings around the last key.
 	open []string
-	// shown stands for values (see Config), by full paths; prefix is that of the part.
+	// shown holds the references of values (see Config), by full path; prefix is the path of the part.
 	shown  map[string]string
 	prefix string
 }
@@ -54,7 +52,7 @@ type printer struct {
 func (p *printer) sink(keys *part, s Sink, prefix string) {
 	values := keys.flatten(s)
 	if !s.OverwriteExplicit && s.Destination.IfExists == sink.IfExistsOverwrite {
-		delete(values, "destination.if_exists") // a written default differs from one that is not written
+		delete(values, "destination.if_exists") // a written default differs from an implicit one
 	}
 	one := &printer{shown: p.shown, prefix: prefix}
 	one.part(keys.keys, values, keys.standing(values), "    ")
@@ -88,7 +86,7 @@ func (p *printer) key(path string, value any, indent string) {
 	fmt.Fprintf(&p.out, "%s%s%s: %s\n", indent, strings.Repeat("  ", len(mappings)), name, p.value(join(p.prefix, path), value))
 }
 
-// value writes the value of the key at a full path.
+// value formats the value of the key at a full path.
 func (p *printer) value(path string, value any) string {
 	if shown := p.shown[path]; shown != "" {
 		return quote(shown)
@@ -108,8 +106,8 @@ func (p *printer) value(path string, value any) string {
 	return fmt.Sprint(value)
 }
 
-// yamlText writes text so that it is read as the same text: bare where that is
-// safe, else in double quotes, whose escapes in JSON are YAML's as well.
+// yamlText formats text so that YAML reads the same text: bare where that is safe, else in double quotes, where
+// JSON's escapes are valid in YAML.
 func yamlText(text string) string {
 	switch strings.ToLower(text) {
 	case "true", "false", "null", "yes", "no", "y", "n":
@@ -121,13 +119,13 @@ func yamlText(text string) string {
 	return quote(strings.ReplaceAll(text, "${", "$${"))
 }
 
-// quote writes text in double quotes.
+// quote formats text in double quotes.
 func quote(text string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(text); err != nil {
-		panic("config: " + err.Error()) // text can always be encoded
+		panic("config: " + err.Error()) // cannot happen: text can always be encoded
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

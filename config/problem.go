@@ -7,18 +7,15 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with the settings.
+// Problem is one problem of the settings.
 type Problem struct {
-	// File is where the value comes from: the path of the file, or the words
-	// "environment NAME" or "--set KEY" when it stands in no file.
+	// File is the source of the value: the path of the file, or "environment NAME" or "--set KEY".
 	File string
-	// Line and Column count from 1; both are 0 when the problem has no place in
-	// a file, as with a key that is missing altogether.
+	// Line and Column count from 1. Both are 0 when the problem has no place in a file, such as a missing key.
 	Line, Column int
-	// Key is the full path of the key, such as sinks[1].resize.width; it is empty
-	// when the problem concerns the file as a whole.
+	// Key is the full path of the key, such as sinks[1].resize.width, or "" when the problem concerns the whole file.
 	Key string
-	// Message states what is wrong and, where that is clear, what was meant.
+	// Message describes the problem and, where that is clear, what was meant.
 	Message string
 }
 
@@ -37,10 +34,10 @@ func (p Problem) String() string {
 	return strings.ReplaceAll(b.String(), "\n", `\n`)
 }
 
-// Problems is everything that is wrong with the settings, as one error.
+// Problems holds all problems of the settings, as one error.
 type Problems []Problem
 
-// Error implements error: one problem a line, in the order of the file.
+// Error implements error: one problem per line, in the order of the file.
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {
@@ -49,8 +46,7 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted returns the problems in the order of the file, those without a place in
-// it at the end, and each only once.
+// sorted returns the problems without duplicates, in the order of the file; those without a place come last.
 func (ps Problems) sorted(path string) Problems {
 	rank := func(p Problem) int {
 		switch {

@@ -14,7 +14,7 @@ type key struct {
 	part *part
 }
 
-// schema is all keys of pipeline.yaml, in the order of Print.
+// schema holds all keys of pipeline.yaml, in the order of Print.
 type schema struct{ file, sink *part }
 
 // part is a set of keys with one root.
@@ -50,7 +50,7 @@ func (s *schema) newPart(v setting.Variants, defaults any) *part {
 	return p
 }
 
-// children returns the names right below path ("" is the root), in order.
+// children returns the names directly below path ("" is the root), in order.
 func (p *part) children(path string) []string {
 	var names []string
 	seen := map[string]bool{}
@@ -67,8 +67,8 @@ func (p *part) children(path string) []string {
 	return names
 }
 
-// flatten returns the values of a Config or a Sink by key path, in the form of the
-// layers. Keys that are optional and not set are left out.
+// flatten returns the values of a Config or a Sink by key path, in the representation of the layers. Optional keys
+// that are not set are left out.
 func (p *part) flatten(of any) map[string]any {
 	out := map[string]any{}
 	p.variants.Each(of, func(path string, v reflect.Value) {
@@ -79,16 +79,15 @@ func (p *part) flatten(of any) map[string]any {
 	return out
 }
 
-// standing returns the values that the keys have where they are not set and the others
-// have values, in the form of the layers: the defaults of the variants that are chosen,
-// and those of keys without a meaning, which may be written all the same.
+// standing returns the values that unset keys have next to the given values, in the representation of the layers: the
+// defaults of the chosen variants, and those of keys without a meaning, which may also be written.
 func (p *part) standing(values map[string]any) map[string]any {
 	chosen := reflect.New(reflect.TypeOf(p.defaults))
 	chosen.Elem().Set(reflect.ValueOf(p.defaults))
 	choose := func(path string) string { name, _ := values[path].(string); return name }
 	keep := func(string, reflect.Value) error { return nil }
 	if err := p.variants.Fill(chosen.Interface(), choose, keep); err != nil {
-		panic("config: " + err.Error()) // keep has no errors
+		panic("config: " + err.Error()) // cannot happen: keep returns no error
 	}
 	out := p.flatten(chosen.Elem().Interface())
 	for _, k := range p.keys {
@@ -102,8 +101,7 @@ func (p *part) standing(values map[string]any) map[string]any {
 	return out
 }
 
-// means reports whether the key has a meaning beside the others: their values, or their
-// defaults where they have none.
+// means reports whether the key has a meaning, given the values of the other keys, or their defaults.
 func (k *key) means(values, defaults map[string]any) bool {
 	_, ok := k.unmet(func(path string) string {
 		if text, ok := values[path].(string); ok {
@@ -115,8 +113,8 @@ func (k *key) means(values, defaults map[string]any) bool {
 	return !ok
 }
 
-// unmet returns the problem of a key that has no meaning beside the others, whose texts
-// are given by their paths, and false if it has one.
+// unmet returns the problem of a key that has no meaning, given the texts of other keys by path, and false if it has
+// a meaning.
 func (k *key) unmet(text func(path string) string) (problem string, ok bool) {
 	for _, c := range k.Conditions {
 		if value := text(c.Path); !c.Met(value) {

@@ -10,16 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// A value that came from ${VAR} may be a secret: messages and Print show the reference
-// in its place. This file finds such values in messages that others have made.
+// A value that came from ${VAR} may be a secret: messages and Print show the reference instead. This file finds such
+// values in messages from other code.
 
-// secret is text that a message must not have, and what stands for it.
+// secret is text that a message must not contain, and the text to show instead.
 type secret struct{ text, shown string }
 
-// secrets are the longest first, so that a value is replaced before a part of it.
+// secrets are sorted longest first, so that a value is replaced before a part of it.
 type secrets []secret
 
-// add notes a value in each form in which messages quote it.
+// add records a value in each form in which messages quote it.
 func (s *secrets) add(text, shown string) {
 	for _, form := range []string{text, shorten(text, 60), shorten(text, 140), shorten(text, 300)} {
 		inner := strconv.Quote(form)
@@ -39,11 +39,11 @@ func shorten(text string, most int) string {
 	return text
 }
 
-// wholeWord is the length in bytes below which a value counts only where it stands by
-// itself: one letter or digit is found in too many words.
+// wholeWord is the length in bytes below which a value is replaced only as a whole word: a single letter or digit
+// occurs in too many words.
 const wholeWord = 8
 
-// hide puts the references in the place of the values.
+// hide replaces the values by their references.
 func (s secrets) hide(message string) string {
 	if len(s) == 0 {
 		return message
@@ -78,8 +78,8 @@ func (one secret) at(message string, i int) bool {
 
 func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// hide takes the values of ${VAR} out of a message about the key at path: those of
-// the key itself and of the one that decides what it means, and all that are free text.
+// hide removes the values of ${VAR} from a message about the key at path: those of the key itself and of the key that
+// decides its meaning, and all that are free text.
 func (l *loader) hide(path, message string) string {
 	hidden := slices.Clone(l.secrets)
 	for _, p := range append(l.selectorsOf(path), path) {
@@ -95,8 +95,8 @@ func (l *loader) hide(path, message string) string {
 	return hidden.hide(message)
 }
 
-// forms returns how a value of the key, or one entry of its list, may be written in a
-// message: as it is, and as what it is decoded to writes itself.
+// forms returns the forms of a value of the key, or of one entry of its list, in messages: as written, and as the
+// decoded value formats itself.
 func (k *key) forms(value any) []string {
 	if _, list := value.([]any); list || value == nil {
 		return nil
@@ -104,6 +104,5 @@ func (k *key) forms(value any) []string {
 	return []string{fmt.Sprint(value), fmt.Sprint(k.standard(value))}
 }
 
-// Redact takes the values that came from ${VAR} out of a message about what was done with
-// the settings, and puts the references in their place.
+// Redact replaces the values that came from ${VAR} by their references, in a message about the use of the settings.
 func (c *Config) Redact(message string) string { return c.secrets.hide(message) }

@@ -16,19 +16,19 @@ import (
 func TestValuesOfReferencesAreNeverRepeated(t *testing.T) {
 	const sinks = "\nsinks: [{name: a}]\n"
 	for _, test := range []struct{ name, file, value, want string }{
-		{"a choice", "source: {type: \"${S}\", streams: [cam]}" + sinks, "hush", "1:16: source.type: what ${S} stands for does not fit: want one of kvs, file"},
-		{"a choice that is nearly one", "source: {type: \"${S}\", streams: [cam]}" + sinks, "kbs", "1:16: source.type: what ${S} stands for does not fit: want one of kvs, file"},
-		{"a number", "source: {streams: [cam]}\ndecode: {workers: \"${S}\"}" + sinks, "77x", "2:19: decode.workers: what ${S} stands for does not fit: want a whole number"},
+		{"a choice", "source: {type: \"${S}\", streams: [cam]}" + sinks, "hush", "1:16: source.type: the value of ${S} is wrong: want one of kvs, file"},
+		{"a choice that is nearly one", "source: {type: \"${S}\", streams: [cam]}" + sinks, "kbs", "1:16: source.type: the value of ${S} is wrong: want one of kvs, file"},
+		{"a number", "source: {streams: [cam]}\ndecode: {workers: \"${S}\"}" + sinks, "77x", "2:19: decode.workers: the value of ${S} is wrong: want a whole number"},
 		{"a number out of range", "source: {streams: [cam]}\ndecode: {workers: \"${S}\"}" + sinks, "0777777", "2:19: decode.workers: ${S} is not within 0..1024"},
-		{"a duration", "source: {streams: [cam], end: {duration: \"${S}\"}}" + sinks, "5", "1:42: source.end.duration: what ${S} stands for does not fit: want a duration such as 10s"},
+		{"a duration", "source: {streams: [cam], end: {duration: \"${S}\"}}" + sinks, "5", "1:42: source.end.duration: the value of ${S} is wrong: want a duration such as 10s"},
 		{"a size out of range", "source: {streams: [cam], max_fragment_size: \"${S}\"}" + sinks, "3000000kB", "1:45: source.max_fragment_size: ${S} is not within 1KiB..2GiB"},
-		{"a time", "source: {streams: [cam], end: {timestamp: \"${S}\"}}" + sinks, "hush", "1:43: source.end.timestamp: what ${S} stands for does not fit: want a time such as 2026-11-01T00:00:00Z"},
+		{"a time", "source: {streams: [cam], end: {timestamp: \"${S}\"}}" + sinks, "hush", "1:43: source.end.timestamp: the value of ${S} is wrong: want a time such as 2026-11-01T00:00:00Z"},
 		{"one of a list", "source: {streams: [cam, \"${S}\"]}" + sinks, "hush hush", "1:25: source.streams[1]: \"${S}\" is neither a stream name (letters, digits, _ . -, at most 256; * and ? in a pattern) nor the ARN of a stream"},
 		{"a part of a value", "source: {streams: [cam], endpoint_url: \"ftp://${S}/x\"}" + sinks, "hush", "1:40: source.endpoint_url: \"ftp://${S}/x\" is not a URL such as https://host:port"},
 		{"what a message quotes escaped", "source: {streams: [cam], endpoint_url: \"${S}\"}" + sinks, "hush\x1b\"hush", "1:40: source.endpoint_url: \"${S}\" is not a URL such as https://host:port"},
 		{"what a message cuts", "source: {streams: [\"${S}\"]}" + sinks, strings.Repeat("hush ", 100), "1:20: source.streams[0]: \"${S}\" is neither a stream name (letters, digits, _ . -, at most 256; * and ? in a pattern) nor the ARN of a stream"},
 		{"what decides about another key", "source: {type: \"${S}\", streams: [cam], paths: [x]}" + sinks, "kvs", "1:47: source.paths: belongs to type file, and the type is ${S}"},
-		{"a name that a message about another sink has", "source: {streams: [cam]}\nsinks: [{name: \"${S}\"}, {name: b}]\n", "hush", "2:25: sinks[1].path: could give the same key as the path of sink \"${S}\"; put {sink} into both, or another folder"},
+		{"a name that a message about another sink has", "source: {streams: [cam]}\nsinks: [{name: \"${S}\"}, {name: b}]\n", "hush", "2:25: sinks[1].path: could give the same key as the path of sink \"${S}\"; put {sink} or different folders into the paths"},
 		{"a default", "source: {streams: [cam], endpoint_url: \"${NONE:-hush}\"}" + sinks, "", "1:40: source.endpoint_url: \"${NONE:-hush}\" is not a URL such as https://host:port"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

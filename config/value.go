@@ -17,9 +17,8 @@ import (
 
 var bareNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[+-]?[0-9]+([.][0-9]*)?$`) })
 
-// read checks a scalar or list against the key and returns it in the form that the
-// layers keep: text, int64, bool or a list of text. Values with a unit stay text,
-// and become durations, sizes and the like when the merged layers are decoded.
+// read checks a scalar or list against the key and returns it in the representation of the layers: text, int64,
+// bool or a list of text. Values with a unit stay text until the merged layers are decoded.
 func (k *key) read(n *node, loose bool) (any, error) {
 	if n.shape == shapeNull {
 		return nil, errors.New("is empty: write a value or leave the key out")
@@ -90,8 +89,7 @@ func readBool(n *node, loose bool) (any, error) {
 	return nil, fmt.Errorf("%q is neither true nor false", setting.Short(n.text))
 }
 
-// readText checks the types whose values stay text. The zero value of an optional key may
-// be written as empty text.
+// readText checks the types whose values stay text. An optional key may be set to its zero value by empty text.
 func (k *key) readText(text string) (any, error) {
 	if text == "" && k.Optional {
 		return text, nil
@@ -138,12 +136,12 @@ func (k *key) isNumber() bool {
 	return k.Type == reflect.TypeFor[int]() || k.Type == reflect.TypeFor[int64]()
 }
 
-// isFree reports whether any text is a value.
+// isFree reports whether the key accepts any text.
 func (k *key) isFree() bool {
 	return k.isList() || k.Type.Kind() == reflect.String && len(k.Values) == 0
 }
 
-// entryError is what is wrong with one entry of a list.
+// entryError is a problem with one entry of a list.
 type entryError struct {
 	index int
 	err   error
@@ -171,7 +169,7 @@ func (k *key) readList(n *node, loose bool) (any, error) {
 	return texts, nil
 }
 
-// splitList reads a,b as the environment and the flags write a list.
+// splitList splits a,b, the form of a list in the environment and the flags.
 func splitList(n *node) []*node {
 	var items []*node
 	for item := range strings.SplitSeq(n.text, ",") {

@@ -9,9 +9,8 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// BuiltIn returns the kinds of source, sampler, sink and destination that this program has, each
-// with the defaults of its keys. A program that has more adds them with setting.Add and
-// gives all to Load.
+// BuiltIn returns the types of source, sampler, sink and destination that this program has, with the defaults
+// of their keys. A program with further types adds them with setting.Add and passes them to Load.
 func BuiltIn() setting.Variants {
 	v := setting.Variants{}
 

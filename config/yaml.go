@@ -11,21 +11,20 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Limits of a file, checked before the work that they bound.
+// Limits of a file, each checked before the work that it bounds.
 const (
 	// maxFileSize is the largest pipeline.yaml that is read, in bytes.
 	maxFileSize = 1 << 20
-	// maxTokens bounds the YAML parser, whose time grows with the square of the
-	// number of tokens and whose stack with the depth that they can express.
+	// maxTokens bounds the work of the YAML parser: its time grows with the square of the number of tokens, and its
+	// stack with the nesting that they can express.
 	maxTokens = 20000
-	// maxDepth is the deepest nesting of a document; the deepest key of the
-	// contract has depth 5.
+	// maxDepth is the deepest nesting of a document; the deepest key has depth 5.
 	maxDepth = 32
-	// maxNodes is the largest number of values after all aliases are followed.
+	// maxNodes is the largest number of values with all aliases expanded.
 	maxNodes = 20000
 )
 
-// position is a place in a file, or a layer that has no lines.
+// position is a place in a file, or a layer without lines.
 type position struct {
 	file         string
 	line, column int
@@ -46,20 +45,19 @@ func (s shape) String() string {
 	return [...]string{"nothing", "text", "a number", "true or false", "a list", "a mapping"}[s]
 }
 
-// node is one YAML value with its place: what is left of the parser's tree when
-// anchors, aliases, merges and styles are taken out.
+// node is one YAML value with its place: the parser's tree without anchors, aliases, merges and styles.
 type node struct {
 	at    position
 	shape shape
-	// text is a scalar as it is written, without quotes.
+	// text is a scalar as written, without quotes.
 	text string
-	// refused reports whether what is wrong with the value is reported already.
+	// refused reports whether a problem with the value was already reported.
 	refused bool
 	items   []*node
 	fields  []field
 }
 
-// field is one key of a mapping, in the order of the file.
+// field is one key of a mapping.
 type field struct {
 	key   string
 	at    position
@@ -84,12 +82,12 @@ type reader struct {
 	problems Problems
 }
 
-// parseYAML reads one document. Without any problem the result is not nil.
+// parseYAML reads one document. If there are no problems, the node is not nil.
 func parseYAML(file string, data []byte) (*node, Problems) {
 	r := &reader{file: file, data: data, anchors: map[string]*node{}}
 	tokens := lexer.Tokenize(string(data))
 	if len(tokens) > maxTokens {
-		r.add(position{file: file}, "", "the file has %d YAML tokens, the maximum is %d", len(tokens), maxTokens)
+		r.add(position{file: file}, "", "the file has %d YAML tokens, maximum is %d", len(tokens), maxTokens)
 		return nil, r.problems
 	}
 	tree, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -124,8 +122,7 @@ func (r *reader) at(t *token.Token) position {
 	return position{file: r.file, line: t.Position.Line, column: t.Position.Column}
 }
 
-// document returns the only document of the file; a file with nothing in it is an
-// empty mapping.
+// document returns the only document of the file; an empty file is an empty mapping.
 func (r *reader) document(tree *ast.File) *node {
 	var root *node
 	for _, doc := range tree.Docs {
@@ -137,7 +134,7 @@ func (r *reader) document(tree *ast.File) *node {
 			continue
 		}
 		if root != nil {
-			r.add(r.at(doc.Body.GetToken()), "", "the file holds more than one YAML document")
+			r.add(r.at(doc.Body.GetToken()), "", "the file has more than one YAML document")
 			break
 		}
 		root = r.value(doc.Body, "", 0)
@@ -148,7 +145,7 @@ func (r *reader) document(tree *ast.File) *node {
 	return root
 }
 
-// value turns one value into a node, and never returns nil.
+// value turns one value into a node. It never returns nil.
 func (r *reader) value(n ast.Node, key string, depth int) *node {
 	out := &node{at: position{file: r.file}}
 	if n == nil {
@@ -160,7 +157,7 @@ func (r *reader) value(n ast.Node, key string, depth int) *node {
 		if r.nodes <= maxNodes+1 {
 			r.add(out.at, key, "the values are nested deeper than %d or more than %d", maxDepth, maxNodes)
 		}
-		r.nodes = maxNodes + 1 // nothing more is read, and nothing more is said
+		r.nodes = maxNodes + 1 // nothing more is read or reported
 		out.refused = true
 		return out
 	}
@@ -200,7 +197,7 @@ func (r *reader) structure(n ast.Node, out *node, key string, depth int) *node {
 		r.mapping([]*ast.MappingValueNode{n}, out, key, depth)
 	case *ast.AnchorNode:
 		v := r.value(n.Value, key, depth+1)
-		r.anchors[n.Name.GetToken().Value] = v // after its value: an anchor cannot hold itself
+		r.anchors[n.Name.GetToken().Value] = v // after its value: an anchor cannot contain itself
 		return v
 	case *ast.AliasNode:
 		return r.alias(n, out, key)
@@ -211,9 +208,9 @@ func (r *reader) structure(n ast.Node, out *node, key string, depth int) *node {
 	return out
 }
 
-// unsplit returns plain text that the parser has taken for a key and a value. In a flow
-// mapping it ends plain text at any colon, though a space has to follow (YAML 1.2, rule
-// ns-plain-char), and so breaks the times of {at: [2026-11-01T00:00:00Z]}.
+// unsplit returns plain text that the parser split into a key and a value. In a flow mapping the parser ends
+// plain text at any colon, although only a colon before a space ends it (YAML 1.2, rule ns-plain-char). So it
+// splits the times of {at: [2026-11-01T00:00:00Z]}.
 func unsplit(n ast.Node) (string, bool) {
 	m, ok := n.(*ast.MappingNode)
 	if !ok || m.IsFlowStyle || len(m.Values) != 1 {
@@ -228,8 +225,8 @@ func unsplit(n ast.Node) (string, bool) {
 	return pair.Key.GetToken().Value + ":" + value.Value, true
 }
 
-// alias returns the anchored value. It is shared, not copied, but counted as if
-// it were, so that nested aliases cannot stand for more values than the maximum.
+// alias returns the anchored value. The value is shared, but counted as a copy, so that nested aliases cannot
+// expand to more values than the maximum.
 func (r *reader) alias(n *ast.AliasNode, out *node, key string) *node {
 	name := n.Value.GetToken().Value
 	out.refused = true
@@ -239,7 +236,7 @@ func (r *reader) alias(n *ast.AliasNode, out *node, key string) *node {
 		return out
 	}
 	if r.nodes += v.count(maxNodes); r.nodes > maxNodes {
-		r.add(out.at, key, "the aliases stand for more than %d values", maxNodes)
+		r.add(out.at, key, "the aliases expand to more than %d values", maxNodes)
 		return out
 	}
 	return v
@@ -294,7 +291,7 @@ func (r *reader) field(v *ast.MappingValueNode, out *node, key string, depth int
 	out.fields = append(out.fields, field{key: name.Value, at: at, value: value})
 }
 
-// merge adds the fields of a merge key (<<) that out does not set itself.
+// merge adds the fields of a merge key (<<) that out lacks.
 func (r *reader) merge(out, from *node, key string) {
 	switch from.shape {
 	case shapeList:

@@ -5,14 +5,13 @@ import (
 	"time"
 )
 
-// Score is one measure of a picture that a filter or a sampler took.
+// Score is a measurement of a picture by a filter or a sampler.
 type Score struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 }
 
-// Timestamp returns t as records show it: RFC 3339, in UTC, cut to the millisecond; "" when t
-// is zero.
+// Timestamp returns t in the format of records: RFC 3339, in UTC, cut to the millisecond; "" when t is zero.
 func Timestamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -20,9 +19,8 @@ func Timestamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
 
-// Timestamps returns times that somebody asked for as records show them: as Timestamp does, but
-// with more digits where a time has them, so that neighbouring times differ. It never
-// returns nil.
+// Timestamps returns requested times in the format of records: like Timestamp, but with more digits where
+// a time has them, so that neighbouring times differ. It never returns nil.
 func Timestamps(times []time.Time) []string {
 	texts := make([]string, len(times))
 	for i, t := range times {
@@ -34,8 +32,8 @@ func Timestamps(times []time.Time) []string {
 	return texts
 }
 
-// gapRecord is a Gap as the ledger and the summary show it. Every key is there, and each has one
-// type for ever.
+// gapRecord is the JSON form of a Gap in the ledger and the summary. Every key is always present, and its
+// type never changes.
 type gapRecord struct {
 	Stream            string    `json:"stream"`
 	Sink              string    `json:"sink"`
@@ -48,8 +46,8 @@ type gapRecord struct {
 	Detail            string    `json:"detail"`
 }
 
-// MarshalJSON returns the gap as a record of the ledger. What is unknown is an empty text or
-// list; from_frame is -1 for a fragment as a whole.
+// MarshalJSON returns the gap as a record of the ledger. An unknown value is an empty string or list;
+// from_frame is -1 for a whole fragment.
 func (g Gap) MarshalJSON() ([]byte, error) {
 	return json.Marshal(gapRecord{
 		Stream:            g.Stream,

@@ -43,13 +43,13 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is not a size: write a whole number with a unit, such as 64MiB", text)
 }
 
-// Syntax returns what messages ask for.
+// Syntax describes a valid size, for error messages.
 func (Size) Syntax() string { return "a size such as 64MiB" }
 
-// MarshalText writes the size with the largest binary unit that loses nothing.
+// MarshalText writes the size in the largest binary unit that represents it exactly.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// String returns the size with the largest binary unit that loses nothing.
+// String returns the size in the largest binary unit that represents it exactly.
 func (s Size) String() string {
 	for _, u := range []int{2, 1, 0} {
 		if f := units[u].factor; s != 0 && int64(s)%f == 0 {

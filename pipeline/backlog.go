@@ -7,12 +7,12 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// backlog holds the images that decoders have finished and sinks have not. It is
-// bounded in bytes: decoders wait when it is full. The oldest fragment alone may
-// go over the bound, by one image, since all others wait for it.
+// backlog holds the images that decoders have finished and sinks have not. It is bounded in bytes: decoders
+// wait when it is full. Only the oldest fragment may exceed the bound, by one image, since all others wait
+// for it.
 type backlog struct {
 	mu sync.Mutex
-	// room wakes goroutines in put, more the one in take.
+	// room wakes goroutines in put, more wakes the one in take.
 	room, more *sync.Cond
 	limit      int64
 	used       int64
@@ -25,7 +25,7 @@ func newBacklog(limit int64) *backlog {
 	return b
 }
 
-// lane is the part of the backlog that belongs to one fragment.
+// lane holds the images of one fragment.
 type lane struct {
 	number  uint64
 	images  []media.Image
@@ -34,7 +34,7 @@ type lane struct {
 	outcome media.Outcome
 }
 
-// wait waits for a change, or for the end of ctx. The caller holds the lock, and looks again.
+// wait waits for a change, or for the end of ctx. The caller holds the lock, and checks again.
 func (b *backlog) wait(ctx context.Context, change *sync.Cond) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (b *backlog) wait(ctx context.Context, change *sync.Cond) error {
 	return nil
 }
 
-// admit takes room for an image of l, when there is some, until it is released.
+// admit waits until there is room for an image of l, and reserves it until release.
 func (b *backlog) admit(ctx context.Context, l *lane, size int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -62,7 +62,7 @@ func (b *backlog) admit(ctx context.Context, l *lane, size int64) error {
 	return nil
 }
 
-// put appends an image to l, when there is room for it.
+// put waits until there is room for an image, and appends it to l.
 func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
 	if err := b.admit(ctx, l, int64(len(img.Data))); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l.images = append(l.images, img)
-	if l.number == b.head { // take waits for that one
+	if l.number == b.head { // take waits for this lane
 		b.more.Broadcast()
 	}
 	return nil
@@ -84,8 +84,8 @@ func (b *backlog) end(l *lane, outcome media.Outcome) {
 	b.more.Broadcast()
 }
 
-// take returns the next image of l, which becomes the oldest fragment; ok is
-// false at its end. The image counts until it is released.
+// take returns the next image of l, which becomes the oldest fragment; ok is false at the end of l. The image
+// occupies room until it is released.
 func (b *backlog) take(ctx context.Context, l *lane) (img media.Image, ok bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -102,12 +102,12 @@ func (b *backlog) take(ctx context.Context, l *lane) (img media.Image, ok bool, 
 		return media.Image{}, false, nil
 	}
 	img = l.images[0]
-	l.images[0] = media.Image{} // or the array would hold on to it
+	l.images[0] = media.Image{} // the array must not keep it alive
 	l.images = l.images[1:]
 	return img, true, nil
 }
 
-// release gives the room of a delivered image back.
+// release frees the room of a delivered image.
 func (b *backlog) release(l *lane, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

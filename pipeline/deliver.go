@@ -13,25 +13,25 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// outlet passes a run's images and the ends of fragments on to one sink.
+// outlet passes a run's images and the ends of fragments to one sink.
 type outlet struct {
 	sink  Sink
 	index int
-	// ctx is that of the sink's calls. It ends with the run, or before, by stop, when the sink fails.
+	// ctx is the context of the sink's calls. It ends with the run, or earlier, by stop, when the sink fails.
 	ctx  context.Context
 	stop context.CancelFunc
-	// places has one place for each Write that may be under way. A sink that takes one call at a time
-	// has one place, which its EndFragments take, too.
+	// places has one place for each Write that may be in progress. In a sink that takes one call at a time,
+	// EndFragment uses the single place too.
 	places chan struct{}
 	ended  chan *item // fragments whose last Write has begun, in order
-	// reports is the number of fragments that the sink has reported. It belongs to the run's tail.
+	// reports is the number of fragments that the sink has reported. The run's tail protects it.
 	reports int64
 	// closed reports whether the sink has finished or was abandoned.
 	closed bool
 
 	mu      sync.Mutex
-	failure *SinkError     // the first
-	writing sync.WaitGroup // Writes under way; none begins after a failure
+	failure *SinkError     // the first failure
+	writing sync.WaitGroup // Writes in progress; none begins after a failure
 }
 
 func newOutlet(index int, sink Sink) *outlet {
@@ -44,7 +44,7 @@ func newOutlet(index int, sink Sink) *outlet {
 // serial reports whether the sink takes one call at a time.
 func (o *outlet) serial() bool { return cap(o.places) == 1 }
 
-// enter waits for a free place. It reports false when the sink has failed, or the run has ended.
+// enter waits for a free place. It returns false when the sink has failed or the run has ended.
 func (o *outlet) enter() bool {
 	select {
 	case <-o.ctx.Done():
@@ -65,9 +65,9 @@ func (r *run) outletOf(img media.Image) (*outlet, error) {
 	return r.outlets[i], nil
 }
 
-// emit hands on an image that was just made. A sink that takes several calls at once gets it as soon as it has a place free,
-// whichever fragment the image belongs to. Images for a sink that takes one at a time wait in their fragment's lane. Those for
-// a sink that has failed are dropped.
+// emit passes on a new image. A sink that takes several calls at once gets it as soon as a place is free,
+// whichever fragment it belongs to. Images for a sink that takes one call at a time wait in the lane of their
+// fragment. Images for a failed sink are dropped.
 func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
 	o, err := r.outletOf(img)
 	if err != nil || o.ctx.Err() != nil {
@@ -76,7 +76,7 @@ func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img med
 	if o.serial() {
 		return r.backlog.put(ctx, &it.lane, img)
 	}
-	const least = 4 << 10 // or images of a few bytes would make millions of goroutines
+	const least = 4 << 10 // bounds the number of goroutines for tiny images
 	size := max(least, int64(len(img.Data)))
 	if err := r.backlog.admit(ctx, &it.lane, size); err != nil {
 		return err
@@ -93,8 +93,8 @@ func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img med
 	return nil
 }
 
-// write hands an image to its sink, and then leaves the place that the caller has entered. A place where a Write has failed is
-// not left: nothing but Abandon follows an error.
+// write passes an image to its sink, and then frees the place that the caller entered. After a failed Write the
+// place stays taken: only Abandon may follow an error.
 func (r *run) write(ctx context.Context, o *outlet, img media.Image) error {
 	if !o.begin() {
 		return ctx.Err()
@@ -118,8 +118,8 @@ func (o *outlet) begin() bool {
 	return true
 }
 
-// fail notes that the sink has failed at op, and ends its other calls. If the run has ended, which is probably why, it
-// returns the error.
+// fail records that the sink failed at op, and ends its other calls. If the run has ended, which is then the
+// probable cause, fail returns the error.
 func (o *outlet) fail(ctx context.Context, op string, err error) error {
 	failure := &SinkError{Sink: o.sink.Name(), Op: op, Err: err}
 	if ctx.Err() != nil {
@@ -134,7 +134,7 @@ func (o *outlet) fail(ctx context.Context, op string, err error) error {
 	return nil
 }
 
-// deliver starts the writes that need an order, fragment after fragment, and tells the sinks of each fragment's end.
+// deliver starts the writes that need an order, fragment by fragment, and ends each fragment at the sinks.
 func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	for it := range r.order {
 		it.pending = newPending(it.fragment)
@@ -150,7 +150,7 @@ func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	return ctx.Err()
 }
 
-// deliverItem starts the writes of what is in a fragment's lane, and then tells the sinks of its end.
+// deliverItem starts the writes of a fragment's lane, and then ends the fragment at the sinks.
 func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) error {
 	for {
 		img, ok, err := r.backlog.take(ctx, &it.lane)
@@ -171,7 +171,7 @@ func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) 
 		return nil
 	}
 	for _, out := range r.outlets {
-		if out.serial() && !out.enter() { // its place passes on to EndFragment
+		if out.serial() && !out.enter() { // EndFragment inherits its place
 			continue
 		}
 		select {
@@ -182,7 +182,7 @@ func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) 
 	return ctx.Err()
 }
 
-// writeNext hands the next image of a lane to its sink, when that has done with the image before.
+// writeNext passes the next image of a lane to its sink, when the previous Write has returned.
 func (r *run) writeNext(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
 	size := int64(len(img.Data))
 	o, err := r.outletOf(img)
@@ -199,8 +199,8 @@ func (r *run) writeNext(ctx context.Context, group *errgroup.Group, it *item, im
 	return nil
 }
 
-// endFragments ends the fragments of a sink in order, each when all Writes of its images have returned, and finishes the
-// sink after the last one. It returns nil when the sink has failed and others are left.
+// endFragments ends the fragments of a sink in order, each when all Writes of its images have returned, and
+// finishes the sink after the last one. It returns nil when the sink has failed and other sinks remain.
 func (r *run) endFragments(ctx context.Context, o *outlet) error {
 	for !o.closed {
 		select {
@@ -225,7 +225,7 @@ func (r *run) endFragments(ctx context.Context, o *outlet) error {
 	return nil
 }
 
-// endFragment ends a fragment of a sink, or if there is none, all of them.
+// endFragment ends a fragment of a sink or, if it is nil, finishes the sink.
 func (r *run) endFragment(ctx context.Context, o *outlet, it *item) error {
 	if it == nil {
 		return r.finish(ctx, o)
@@ -252,8 +252,7 @@ func (r *run) finish(ctx context.Context, o *outlet) error {
 	return nil
 }
 
-// withdraw abandons a sink that has failed, so that nothing waits for it any more. It returns the failure if no other sink
-// is left.
+// withdraw abandons a failed sink, so that nothing waits for it. It returns the failure if no other sink remains.
 func (r *run) withdraw(o *outlet) error {
 	o.writing.Wait()
 	o.abandon(r.Log)
@@ -262,11 +261,11 @@ func (r *run) withdraw(o *outlet) error {
 	if left == 0 {
 		return failure
 	}
-	r.Log.Error("sink failed; the others go on", "stream", r.Name, "sink", failure.Sink, "fragment", failure.Fragment, "error", failure)
+	r.Log.Error("sink failed; the others continue", "stream", r.Name, "sink", failure.Sink, "fragment", failure.Fragment, "error", failure)
 	return nil
 }
 
-// abandon discards the sink's open objects, unless it is closed. No other call of the sink is under way.
+// abandon discards the sink's open objects, unless it is closed. No other call of the sink is in progress.
 func (o *outlet) abandon(log *slog.Logger) {
 	if o.closed {
 		return

@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// byteGate lets fragments in while those in flight are small enough together. One alone
-// never shuts it, since it may wait for the next.
+// byteGate admits fragments while the total size of those in flight is below a limit. It always admits a second
+// fragment, since the first may wait for it.
 type byteGate struct {
 	mu          sync.Mutex
 	limit, used int64
 	fragments   int
-	change      chan struct{} // holds a token when used has shrunk
+	change      chan struct{} // holds a token after used has shrunk
 }
 
 func (g *byteGate) add(bytes int64, fragments int) {
@@ -25,7 +25,7 @@ func (g *byteGate) add(bytes int64, fragments int) {
 	}
 }
 
-// wait returns when less than the limit is in use, or one fragment. One goroutine may wait.
+// wait returns when less than the limit, or at most one fragment, is in use. One goroutine may wait.
 func (g *byteGate) wait(ctx context.Context) error {
 	for {
 		g.mu.Lock()

@@ -307,7 +307,7 @@ func TestASinkThatReportsOutOfOrderPanics(t *testing.T) {
 
 func TestStagesThatDoNotGoTogetherAreFoundBeforeReading(t *testing.T) {
 	for want, s := range map[string]Stream{
-		`set up stream cam: the planner makes images for sink "b", and there is no such sink`: {
+		`set up stream cam: the planner makes images for sink "b", which does not exist`: {
 			Planner: &fan{sinks: []string{"a", "b"}}, Sinks: []Sink{newLedger("a")},
 		},
 		`set up stream cam: the planner makes no images for sink "b"`: {
@@ -316,7 +316,7 @@ func TestStagesThatDoNotGoTogetherAreFoundBeforeReading(t *testing.T) {
 		`set up stream cam: two sinks are named "a"`: {
 			Planner: &fan{sinks: []string{"a"}}, Sinks: []Sink{newLedger("a"), newLedger("a")},
 		},
-		`set up stream cam: the planner looks 64 fragments ahead, the most is 63`: {Planner: farsighted{&fan{}}},
+		`set up stream cam: the planner looks 64 fragments ahead, maximum is 63`: {Planner: farsighted{&fan{}}},
 	} {
 		src := &script{n: 3}
 		s.Name, s.Source = "cam", src

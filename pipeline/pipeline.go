@@ -16,10 +16,10 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Stream is one stream with its stages. The sinks are those that the planner makes images for, and
-// each is for this run alone.
+// Stream is one stream with its stages. The planner makes images for each of the sinks, which serve only this
+// run.
 type Stream struct {
-	// Name is what messages call the stream.
+	// Name is the name of the stream in messages.
 	Name    string
 	Source  Source
 	Planner Planner
@@ -28,21 +28,20 @@ type Stream struct {
 
 // Options holds Run's optional settings.
 type Options struct {
-	// Log receives what the user should know; nil is silent.
+	// Log receives messages for the user; nil is silent.
 	Log *slog.Logger
-	// Meter is counted up during the run; nil is none.
+	// Meter counts during the run; nil is none.
 	Meter *Meter
-	// Account collects the run's results, so that they can be read during the run; nil is one of the
-	// run's own.
+	// Account collects the results, which can be read during the run; nil makes the run use its own.
 	Account *Account
-	// FragmentsInFlight is the largest number of fragments that are being decoded or wait for a
-	// decoder. Less than 2 means 2, since one may wait for the next.
+	// FragmentsInFlight is the largest number of fragments that are being decoded or wait for a decoder. The
+	// minimum is 2, since one fragment may wait for the next.
 	FragmentsInFlight int
-	// FragmentBytes bounds the size of these fragments together: the source is not read while they have
-	// more. Less than 1 means 128 MiB. Two fragments may exceed it.
+	// FragmentBytes bounds the total size of these fragments: the source is not read while they exceed it.
+	// Less than 1 means 128 MiB. Two fragments may exceed it.
 	FragmentBytes int64
-	// BacklogBytes bounds the size of the images that wait for their sinks or are being written.
-	// Less than 1 means 16 MiB. One image may exceed it.
+	// BacklogBytes bounds the total size of the images that wait for their sinks or are being written. Less
+	// than 1 means 16 MiB. One image may exceed it.
 	BacklogBytes int64
 }
 
@@ -64,21 +63,20 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// maxUndelivered is the number of fragments that may be on their way to the sinks at once: enough to
-// hide the latency of an object store. As many may be behind the oldest that still decodes, and a
-// planner may look as far ahead (see Planner.MaxLookahead).
+// maxUndelivered is the number of fragments that may be on their way to the sinks at once: enough to hide the
+// latency of an object store. It also bounds the fragments behind the oldest one that is still being decoded,
+// and how far a planner may look ahead (see Planner.MaxLookahead).
 const maxUndelivered = 64
 
-// Run reads the stream to its end. Fragments are decoded side by side; their images go to the sinks,
-// and a fragment counts when every sink has reported that it is durable. Run closes the source, has
-// each sink finish or abandon what it has open, and returns when every goroutine that it started is
-// gone.
+// Run reads the stream to its end. Fragments are decoded in parallel; their images go to the sinks, and a
+// fragment counts when every sink has reported it as durable. Run closes the source, lets each sink finish or
+// abandon its open objects, and returns when every goroutine that it started has ended.
 //
-// A sink without images in the planner, images without a sink, and a planner that looks too far ahead
-// are errors before anything is read. A source that fails ends the run after all that it gave is
-// durable. A sink that fails stops alone: the others go on, and its error is a part of the run's. When
-// the last sink or another stage fails, or the context is cancelled, the run ends at once; then the
-// summary counts what was durable until then.
+// Run returns an error before it reads anything if the planner makes no images for a sink, or images for no sink, or
+// looks too far ahead. If the source fails, the run ends when all fragments that it returned are durable. If a sink
+// fails, only that sink stops: the others continue, and its error is part of the run's error. If the last sink or
+// another stage fails, or the context is cancelled, the run ends at once, and the summary counts what was durable by
+// then.
 func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 	r := newRun(s, o.withDefaults())
 	err := r.check()
@@ -100,19 +98,19 @@ type run struct {
 	Stream
 	Options
 	backlog   *backlog
-	fragments chan struct{} // a place for every fragment in flight
+	fragments chan struct{} // one place for every fragment in flight
 	bytes     *byteGate
 	order     chan *item // from read to deliver
 	outlets   []*outlet  // one for each sink
 	unsettled tail
 }
 
-// item is one fragment on its way, or the gaps that are there instead of one.
+// item is one fragment on its way, or the gaps in its place.
 type item struct {
 	fragment *media.Fragment
 	gaps     []media.Gap
 	lane     lane
-	writes   []sync.WaitGroup // those under way, by sink
+	writes   []sync.WaitGroup // Writes in progress, by sink
 	pending  *pending
 }
 
@@ -133,10 +131,10 @@ func newRun(s Stream, o Options) *run {
 	return r
 }
 
-// check returns an error if the stages do not go together.
+// check returns an error if the stages do not match.
 func (r *run) check() error {
 	if ahead := r.Planner.MaxLookahead(); ahead >= maxUndelivered {
-		return fmt.Errorf("set up stream %s: the planner looks %d fragments ahead, the most is %d", r.Name, ahead, maxUndelivered-1)
+		return fmt.Errorf("set up stream %s: the planner looks %d fragments ahead, maximum is %d", r.Name, ahead, maxUndelivered-1)
 	}
 	planned := r.Planner.Sinks()
 	named := map[string]bool{}
@@ -152,7 +150,7 @@ func (r *run) check() error {
 	}
 	for _, name := range planned {
 		if !named[name] {
-			return fmt.Errorf("set up stream %s: the planner makes images for sink %q, and there is no such sink", r.Name, name)
+			return fmt.Errorf("set up stream %s: the planner makes images for sink %q, which does not exist", r.Name, name)
 		}
 	}
 	return nil
@@ -186,8 +184,7 @@ func (r *run) carry(parent context.Context) error {
 	return err
 }
 
-// read takes fragments from the source, plans them in order and starts their
-// decoding. Its error is the source's.
+// read takes fragments from the source, plans them in order and starts decoding them. Its error is the source's.
 func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 	for number := uint64(1); ; number++ {
 		select {
@@ -222,7 +219,7 @@ func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 	}
 }
 
-// queue hands an item to deliver.
+// queue passes an item to deliver.
 func (r *run) queue(ctx context.Context, it *item) error {
 	select {
 	case <-ctx.Done():
@@ -232,8 +229,7 @@ func (r *run) queue(ctx context.Context, it *item) error {
 	}
 }
 
-// end tells the planner that nothing more is read, however the source ended, and queues the gaps that
-// it returns.
+// end calls the planner's End, however the source ended, and queues the gaps that it returns.
 func (r *run) end(ctx context.Context, number uint64) error {
 	gaps := r.Planner.End()
 	if len(gaps) == 0 {
@@ -268,7 +264,7 @@ func (r *run) next(ctx context.Context) (*item, error) {
 	return it, nil
 }
 
-// start plans the fragment and decodes it in a goroutine of its own.
+// start plans the fragment and decodes it in a new goroutine.
 func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	if it.fragment == nil {
 		r.Planner.Lost()
@@ -280,7 +276,7 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	work := r.Planner.Plan(it.fragment)
 	it.writes = make([]sync.WaitGroup, len(r.outlets))
 	size := int64(len(it.fragment.MKV))
-	// The plan holds on to as much of the media as it needs.
+	// The plan keeps the part of the media that it needs.
 	it.fragment = withoutMedia(it.fragment)
 	r.bytes.add(size, 1)
 	group.Go(func() error {
@@ -295,8 +291,8 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	})
 }
 
-// withoutMedia returns the fragment as far as the sinks need it, so that its bytes do not stay
-// in memory until it is durable.
+// withoutMedia returns a copy of the fragment with what the sinks need, so that its media does not stay in memory
+// until the fragment is durable.
 func withoutMedia(f *media.Fragment) *media.Fragment {
 	bare := *f
 	bare.MKV, bare.Blocks, bare.Tracks, bare.Recycle = nil, nil, nil, nil

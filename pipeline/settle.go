@@ -8,27 +8,26 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// pending is what remains of an item once its images have been handed to the sinks: what is counted when
-// they are durable. It stays in memory while an object that holds the images of many fragments is open.
+// pending is what remains of an item after its images were passed to the sinks: the numbers to count when they
+// are durable. It stays in memory while an object that holds the images of many fragments is open.
 type pending struct {
-	// fragment reports whether the item is a fragment, with this number and producer time, and not gaps
-	// alone.
+	// fragment reports whether the item is a fragment, with this number and producer time, rather than only gaps.
 	fragment bool
 	number   string
 	at       time.Time
 	// decoded and concealed are numbers of frames.
 	decoded, concealed int
 	gaps               []media.Gap
-	// place is that of the fragment among those of the stream, from 1.
+	// place is the position of the fragment in the stream, from 1.
 	place int64
-	// waits is the number of working sinks that have not reported the fragment, plus one until all of its
-	// images have been handed to the sinks.
+	// waits is the number of working sinks that have not reported the fragment, plus one until all of its images
+	// have been passed to the sinks.
 	waits int
-	// lacking reports whether a sink has failed before it has reported the fragment.
+	// lacking reports whether a sink failed before it reported the fragment.
 	lacking bool
 }
 
-// newPending returns the pending part of a fragment, or if f is nil, of the gaps in place of one.
+// newPending returns the pending part of fragment f, or of the gaps in its place if f is nil.
 func newPending(f *media.Fragment) *pending {
 	if f == nil {
 		return &pending{}
@@ -36,18 +35,18 @@ func newPending(f *media.Fragment) *pending {
 	return &pending{fragment: true, number: f.Number, at: f.ProducerTime}
 }
 
-// tail holds the pending parts of items in stream order, and knows which sinks they wait for.
+// tail holds the pending parts of items in stream order, and counts the sinks that they wait for.
 type tail struct {
 	mu        sync.Mutex
 	all       []*pending
 	fragments int64 // pushed so far
-	sinks     int   // that work
-	over      bool  // all have failed: nothing more is settled
-	// settle is called for each, in stream order, when it and all before it wait for nothing more.
+	sinks     int   // that have not failed
+	over      bool  // all sinks have failed: nothing more is settled
+	// settle is called for each item, in stream order, when it and all earlier ones wait for nothing more.
 	settle func(*pending)
 }
 
-// push appends p, which waits for the outlets whose sinks work.
+// push appends p, which waits for the outlets whose sinks have not failed.
 func (t *tail) push(p *pending, outlets []*outlet) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -61,7 +60,7 @@ func (t *tail) push(p *pending, outlets []*outlet) {
 	t.all = append(t.all, p)
 }
 
-// done takes one from the number of things that p waits for.
+// done decrements the number of events that p waits for.
 func (t *tail) done(p *pending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -69,16 +68,16 @@ func (t *tail) done(p *pending) {
 	t.settleReady()
 }
 
-// settleReady settles what waits for nothing more. The caller holds the lock.
+// settleReady settles the items that wait for nothing more. The caller holds the lock.
 func (t *tail) settleReady() {
 	for !t.over && len(t.all) > 0 && t.all[0].waits == 0 {
 		t.settle(t.all[0])
-		t.all[0] = nil // or the array would hold on to it
+		t.all[0] = nil // the array must not keep it alive
 		t.all = t.all[1:]
 	}
 }
 
-// report notes that the sink of o has reported p, and reports whether it was the turn of p.
+// report records that the sink of o has reported p. It returns false if another fragment was due.
 func (t *tail) report(o *outlet, p *pending) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -91,9 +90,9 @@ func (t *tail) report(o *outlet, p *pending) bool {
 	return true
 }
 
-// withdraw takes out the sink of o, which has failed and reports nothing more, so that nothing waits for it. It calls note
-// with the number of fragments that the sink has reported of those that are not settled: the next is the first that it
-// lacks. It returns the number of sinks that are left.
+// withdraw removes the failed sink of o, so that nothing waits for it. It calls note with the number of
+// unsettled fragments that the sink has reported: the one after them is the first that the sink lacks. It
+// returns the number of remaining sinks.
 func (t *tail) withdraw(o *outlet, note func(reported int)) (left int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,8 +121,8 @@ func (t *tail) missing(o *outlet) int64 {
 	return t.fragments - o.reports
 }
 
-// report returns the function that a sink calls when a fragment is durable. The function panics if the
-// sink breaks the order, since the summary would then count images that are not durable.
+// report returns the function that a sink calls when a fragment is durable. The function panics if the sink
+// violates the order, since the summary would then count images that are not durable.
 func (r *run) report(o *outlet, p *pending) func(media.Receipt) {
 	return func(receipt media.Receipt) {
 		name := o.sink.Name()
@@ -135,7 +134,7 @@ func (r *run) report(o *outlet, p *pending) func(media.Receipt) {
 	}
 }
 
-// settle counts an item that is durable at every sink that works.
+// settle counts an item that is durable at every sink that has not failed.
 func (r *run) settle(p *pending) {
 	r.Account.commit(p)
 	if p.fragment {
@@ -143,8 +142,7 @@ func (r *run) settle(p *pending) {
 	}
 }
 
-// maxLoggedGaps is the number of gaps of one fragment, or of the end of a stream, that are logged
-// one by one.
+// maxLoggedGaps is the number of gaps of one fragment, or of the end of a stream, that are logged singly.
 const maxLoggedGaps = 100
 
 // logGaps logs the gaps of an item, and counts them and the frames that were decoded.

@@ -7,56 +7,52 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Sink takes the images of one stream, makes them durable, and reports each fragment of which all
-// images are (see sink.Writer). An object may hold one image, or those of many fragments: then a
-// fragment is reported when the last object that holds an image of it is complete.
+// Sink stores the images of one stream, and reports each fragment whose images are all durable (see
+// sink.Writer). An object may hold one image, or those of many fragments: then a fragment is reported when the
+// last object with one of its images is complete.
 //
-// A run calls a sink like this:
+// A run calls a sink in this order:
 //
-//  1. Write, for each image: up to MaxInFlight calls at once, those of later fragments among them.
-//  2. EndFragment, for each fragment in stream order, with or without images, when all Writes of
-//     its images have returned: one call after the other, and at the same time as Writes of later
-//     fragments.
-//  3. Finish, once, at the end of the stream, when all other calls have returned. If a call of the sink
-//     fails, or if the run fails or is cancelled before, it is Abandon instead, also once.
+//  1. Write, for each image: up to MaxInFlight calls at once, which may include later fragments.
+//  2. EndFragment, for each fragment in stream order, with or without images, when all Writes of its images
+//     have returned: one call after the other, but concurrently with Writes of later fragments.
+//  3. Finish, once, at the end of the stream, when all other calls have returned. If a call of the sink fails,
+//     or the run fails or is cancelled before that, Abandon is called instead, also once.
 //
-// If MaxInFlight is 1 there is one call at a time, and all are in stream order.
+// If MaxInFlight is 1, calls never overlap, and all are in stream order.
 //
-// After an error of Write, EndFragment or Finish the contexts of the sink's other calls end, and only
-// Abandon is called. The run continues for the other sinks, and returns the error in the end. A sink
-// retries by itself where that can help. When a context ends, a call that waits returns the context's
-// error.
+// After an error of Write, EndFragment or Finish the contexts of the sink's other calls end, and only Abandon
+// is called. The run continues for the other sinks, and returns the error at its end. A sink does its own
+// retries. When a context ends, a call that waits returns the context's error.
 //
-// A process can end at any point, and the next one may read the same fragments again. So a sink makes
-// only whole objects visible, and their names follow from the images in them: writing a fragment again
-// gives the same objects.
+// A process can end at any point, and the next one may read the same fragments again. So a sink makes only
+// whole objects visible, and their names depend only on the images in them: writing a fragment again produces
+// the same objects.
 type Sink interface {
-	// Name is the name that the images' Sink field has.
+	// Name returns the name in the Sink field of the images.
 	Name() string
-	// MaxInFlight is the largest number of Writes to have under way at once, at least 1.
+	// MaxInFlight returns the largest number of concurrent Writes, at least 1.
 	MaxInFlight() int
-	// Write takes one image, which is the sink's from then on. The run counts img.Data in
-	// Options.BacklogBytes until Write returns; a sink that keeps it longer, or keeps objects open,
-	// has a bound of its own. When Write returns, the image need not be durable.
+	// Write takes one image, which then belongs to the sink. The run counts img.Data in Options.BacklogBytes
+	// until Write returns; a sink that keeps it longer, or keeps objects open, limits its own memory. The image
+	// need not be durable when Write returns.
 	Write(ctx context.Context, img media.Image) error
-	// EndFragment tells the sink that no more images of f follow. It returns without waiting for
-	// images to come. The sink calls durable once, as soon as all images of f are durable and
-	// recorded: before EndFragment returns, or on any goroutine until Finish or Abandon returns.
-	// Fragments are reported in the order of their EndFragment, one after the other, and never after
-	// Abandon was called. durable does not block.
+	// EndFragment states that no more images of f follow. It does not wait for later images. The sink calls
+	// durable once, as soon as all images of f are durable and recorded: before EndFragment returns, or on any
+	// goroutine until Finish or Abandon returns. It reports fragments in the order of EndFragment, one after the
+	// other, and never after Abandon was called. durable does not block.
 	EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error
-	// Finish completes the objects that are open. When it returns nil, all fragments have been
-	// reported.
+	// Finish completes the open objects. When it returns nil, all fragments have been reported.
 	Finish(ctx context.Context) error
-	// Abandon discards the objects that are open, so that nothing of them becomes visible or stays
-	// behind. It is called after a context has ended, and limits its waits by itself.
+	// Abandon discards the open objects, so that nothing of them becomes visible or stays behind. It is called
+	// after a context has ended, and limits its waits itself.
 	Abandon() error
 }
 
-// NewFuncSink returns a sink that passes each image to write, which returns when the image is where
-// it belongs. Up to maxInFlight calls are under way at once; with 1 or less there is one at a time,
-// and images come in stream order. A fragment counts as delivered when write has returned nil for all
-// of its images. The sink serves one run of one stream.
+// NewFuncSink returns a sink that passes each image to write, which returns when the image is stored. Up to
+// maxInFlight calls run at once; with 1 or less, calls do not overlap and images arrive in stream order. A
+// fragment counts as delivered when write has returned nil for all of its images. The sink serves one run of
+// one stream.
 func NewFuncSink(name string, maxInFlight int, write func(ctx context.Context, img media.Image) error) Sink {
 	return &funcSink{name: name, maxInFlight: max(1, maxInFlight), write: write, written: map[string]int{}}
 }
@@ -67,7 +63,7 @@ type funcSink struct {
 	write       func(context.Context, media.Image) error
 
 	mu      sync.Mutex
-	written map[string]int // images by the number of their fragment, until that ends
+	written map[string]int // images by fragment number, until the fragment ends
 }
 
 func (s *funcSink) Name() string     { return s.name }

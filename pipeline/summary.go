@@ -13,8 +13,7 @@ import (
 // Status is the state of a run, or of the run of one stream.
 type Status string
 
-// The states of a run. StatusGaps is that of a run that came to its end, with something that could not
-// be delivered.
+// The states of a run. StatusGaps is the state of a run that ended but could not deliver everything.
 const (
 	StatusRunning     Status = "running"
 	StatusComplete    Status = "complete"
@@ -23,52 +22,51 @@ const (
 	StatusFailed      Status = "failed"
 )
 
-// Summary holds the results of a run of one stream. Its JSON is the stream's part of
-// the file that `run --summary` writes. Times are as media.Timestamp writes them.
+// Summary holds the results of a run of one stream. Its JSON is the stream's part of the file that
+// `run --summary` writes. Times have the format of media.Timestamp.
 type Summary struct {
 	Status Status `json:"status"`
 	// Error is why the run failed; empty when it did not.
 	Error string `json:"error"`
-	// Fragments is the number of fragments that were read and of which all images are durable, but for
-	// those of sinks that have failed.
+	// Fragments is the number of fragments that were read and whose images are all durable, except those of failed
+	// sinks.
 	Fragments int `json:"fragments"`
-	// FramesDecoded is the number of frames that the decoders gave.
+	// FramesDecoded is the number of frames that the decoders returned.
 	FramesDecoded int `json:"frames_decoded"`
-	// FramesConcealed is the number of samples that were delivered although parts of them are
-	// guessed, since data or a reference is missing.
+	// FramesConcealed is the number of samples that were delivered although parts of them are guessed, because
+	// data or a reference is missing.
 	FramesConcealed int `json:"frames_concealed"`
-	// FramesWritten is the number of images by sink that the run made durable, FramesSkipped that
-	// of the images for which an object was there already and was left as it was.
+	// FramesWritten is the number of images by sink that the run made durable, FramesSkipped the number of those
+	// whose object existed and was kept.
 	FramesWritten map[string]int `json:"frames_written"`
 	FramesSkipped map[string]int `json:"frames_skipped"`
 	// BytesRead is the number of payload bytes that were read.
 	BytesRead int64 `json:"bytes_read"`
-	// Reconnects is the number of times the source opened its stream again.
+	// Reconnects is how often the source opened its stream again.
 	Reconnects int `json:"reconnects"`
-	// Pauses is the number of times that the producer's clock jumped forward while
-	// the stream was within reach: nothing was lost, there was nothing.
+	// Pauses is how often the producer's clock jumped forward while the stream was within reach, so that nothing
+	// was lost.
 	Pauses int `json:"pauses"`
 	// The first and the last of these fragments.
 	FirstFragmentNumber    string `json:"first_fragment_number"`
 	LastFragmentNumber     string `json:"last_fragment_number"`
 	FirstProducerTimestamp string `json:"first_producer_timestamp"`
 	LastProducerTimestamp  string `json:"last_producer_timestamp"`
-	// Gaps is the number of fragments and runs of frames that could not be delivered, GapList the
-	// first MaxListedGaps of them.
+	// Gaps is the number of fragments and runs of frames that could not be delivered, GapList the first
+	// MaxListedGaps of them.
 	Gaps    int         `json:"gaps"`
 	GapList []media.Gap `json:"gap_list"`
-	// Undelivered are the fragments that were read and of which some image is not durable, at whichever
-	// sink.
+	// Undelivered are the fragments that were read but not all of whose images are durable at every sink.
 	Undelivered Undelivered `json:"undelivered"`
 }
 
-// MaxListedGaps is the number of gaps that a Summary names; all others are counted.
+// MaxListedGaps is the number of gaps that a Summary lists; the others are only counted.
 const MaxListedGaps = 1000
 
-// Undelivered are fragments that were read, one after the other, and of which some image is not
-// durable: those on their way during a run, and those lost with it when it fails.
+// Undelivered describes consecutive fragments that were read but not all of whose images are durable: those on
+// their way during a run, and those lost when it fails.
 type Undelivered struct {
-	// From and To are the numbers of the first and the last one; empty when there is none.
+	// From and To are the numbers of the first and the last fragment; empty when there are none.
 	From      string `json:"from"`
 	To        string `json:"to"`
 	Fragments int    `json:"fragments"`
@@ -82,16 +80,15 @@ func (u *Undelivered) add(number string) {
 	u.To = number
 }
 
-// Account collects the results of a run of one stream. Its methods may be called at any time, by several
-// goroutines.
+// Account collects the results of a run of one stream. Several goroutines may call its methods at any time.
 type Account struct {
 	mu       sync.Mutex
-	summary  Summary  // its Undelivered are the fragments that only sinks that have failed lack
-	reading  []string // the numbers of the fragments that other sinks lack, too
+	summary  Summary  // its Undelivered are the fragments that only failed sinks lack
+	reading  []string // the numbers of the fragments that other sinks also lack
 	failures SinkErrors
 }
 
-// NewAccount returns the account of a run that starts, with sinks of these names.
+// NewAccount returns the account of a new run, with sinks of these names.
 func NewAccount(sinks ...string) *Account {
 	a := &Account{summary: Summary{
 		Status: StatusRunning, FramesWritten: map[string]int{}, FramesSkipped: map[string]int{}, GapList: []media.Gap{},
@@ -102,7 +99,7 @@ func NewAccount(sinks ...string) *Account {
 	return a
 }
 
-// Summary returns the results so far. It shares nothing with the account.
+// Summary returns a copy of the results so far.
 func (a *Account) Summary() Summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -125,15 +122,15 @@ func (a *Account) End(status Status, err error) {
 	}
 }
 
-// Failures returns the sinks that have failed so far, in the order in which they did.
+// Failures returns the errors of the sinks that have failed so far, in the order of the failures.
 func (a *Account) Failures() SinkErrors {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.failures)
 }
 
-// fail records that a sink has failed, which has reported the first few of the fragments that are undelivered. The error
-// gets the first one that it lacks.
+// fail records that a sink has failed after it reported the given number of the undelivered fragments. It sets
+// e.Fragment to the first fragment that the sink lacks.
 func (a *Account) fail(e *SinkError, reported int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -166,14 +163,14 @@ func (a *Account) images(sink string, written, skipped int) {
 	a.summary.FramesSkipped[sink] += skipped
 }
 
-// commit adds one fragment that is durable at every sink, or gaps outside of any fragment.
+// commit adds one fragment that is durable at every sink, or gaps outside any fragment.
 func (a *Account) commit(p *pending) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := &a.summary
 	s.Gaps += len(p.gaps)
 	s.GapList = append(s.GapList, p.gaps[:min(len(p.gaps), MaxListedGaps-len(s.GapList))]...)
-	if !p.fragment { // the source could not give it
+	if !p.fragment { // the source could not return it
 		return
 	}
 	a.reading = a.reading[1:]
@@ -190,8 +187,7 @@ func (a *Account) commit(p *pending) {
 	s.LastFragmentNumber, s.LastProducerTimestamp = p.number, at
 }
 
-// Meter counts during a run. All fields may be read at any time; one
-// meter may serve several streams.
+// Meter counts during a run. All fields may be read at any time; one meter may serve several streams.
 type Meter struct {
 	Fragments, FramesDecoded, BytesRead, Gaps atomic.Int64
 	// MillisBehind is the lag of the stream that was read last, in milliseconds.
@@ -207,11 +203,11 @@ func (m *Meter) sink(name string) *atomic.Int64 {
 	return n.(*atomic.Int64)
 }
 
-// SinkError is the error that has stopped one sink of a stream.
+// SinkError is the error that stopped one sink of a stream.
 type SinkError struct {
 	// Sink is the sink's name.
 	Sink string
-	// Op is what was being done, such as "write to sink thumbs".
+	// Op is the operation, such as "write to sink thumbs".
 	Op string
 	// Fragment is the number of the first fragment that the sink lacks; "" when it lacks none.
 	Fragment string
@@ -225,10 +221,10 @@ func (e *SinkError) Error() string { return e.Op + ": " + e.Err.Error() }
 // Unwrap returns the cause.
 func (e *SinkError) Unwrap() error { return e.Err }
 
-// SinkErrors is the error of a run of which some sinks have failed.
+// SinkErrors is the error of a run in which some sinks failed.
 type SinkErrors []*SinkError
 
-// Error implements error: what happened to each, and from where on it lacks images.
+// Error implements error. For each sink it contains the error and the first fragment that the sink lacks.
 func (es SinkErrors) Error() string {
 	texts := make([]string, len(es))
 	for i, e := range es {
@@ -249,7 +245,7 @@ func (es SinkErrors) Unwrap() []error {
 	return errs
 }
 
-// err returns es as an error, which is nil when there is none.
+// err returns es as an error, or nil when es is empty.
 func (es SinkErrors) err() error {
 	if len(es) == 0 {
 		return nil

@@ -13,19 +13,19 @@ import (
 // validator is a part of a Config that checks itself.
 type validator interface{ Validate() error }
 
-// Check returns what Problems.Check notes of a Config, joined: all that Validate has to do
-// where the tags declare everything.
+// Check returns the problems that Problems.Check finds in a Config, joined. It suffices as a Validate method
+// where the tags declare all rules.
 func Check(config, defaults any) error {
 	var p Problems
 	p.Check("", config, defaults)
 	return p.Err()
 }
 
-// Check notes what is wrong with a struct by the tags of its fields: values that a key
-// does not take, numbers out of range, keys that are missing, and keys that are set while
-// another one gives them no meaning. A key that is at its value in defaults, a struct of
-// the same type, counts as not set. Parts that have a method Validate() error are asked for
-// their problems instead. path is where the struct stands, "" for the Config itself.
+// Check adds the problems of a struct by the tags of its fields: values that a key does not accept, numbers out
+// of range, missing keys, and keys that are set although another key makes them meaningless. A key whose value
+// equals that in defaults, a struct of the same type, counts as not set. For a part with a method Validate()
+// error, Check adds the problems that Validate returns instead. path is the path of the struct, "" for the
+// Config itself.
 func (p *Problems) Check(path string, config, defaults any) {
 	p.check(path, reflect.ValueOf(config), reflect.ValueOf(defaults))
 }
@@ -103,8 +103,8 @@ func (p *Problems) checkValue(f field) {
 	}
 }
 
-// CheckValue returns an error that names the values that a key takes when text is none
-// of them, and what was probably meant. reserved are those of a later version.
+// CheckValue returns an error if text is not one of values. The error lists the values, and names the one that was
+// probably meant. reserved are the values of a later version.
 func CheckValue(text string, values, reserved []string) error {
 	switch {
 	case slices.Contains(values, text):
@@ -115,8 +115,7 @@ func CheckValue(text string, values, reserved []string) error {
 	return fmt.Errorf("%q is not one of %s%s", Short(text), List(values), DidYouMean(text, slices.Concat(values, reserved)))
 }
 
-// bound returns a bound of a range of type t. That each can be read is held by the tests
-// of package config, which read all of them.
+// bound returns a bound of a range of type t. The tests of package config read every bound.
 func bound(t reflect.Type, text string) int64 {
 	value := reflect.New(t)
 	var n int64

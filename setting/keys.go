@@ -7,61 +7,59 @@ import (
 	"strings"
 )
 
-// Key is one key as the tags of its field declare it.
+// Key describes one key, as declared by the tags of its field.
 type Key struct {
-	// Path is the path of the key below the Config.
+	// Path is the path of the key, relative to the Config.
 	Path string
-	// Type is the type of its value, nil where the key is reserved for a later version.
+	// Type is the type of the value, nil for a reserved key.
 	Type reflect.Type
 	// Default is the value in the defaults, not valid where Type is nil.
 	Default reflect.Value
-	// Values are all values that the key takes, and Later those that it will take in a
-	// later version. Both are empty where the type decides.
+	// Values are all values that the key accepts, Later those of a later version. Both are empty where the type
+	// decides.
 	Values, Later []string
 	// Optional reports whether the zero value means that the key is not set.
 	Optional bool
 	// Pairs reports whether the list may be written as a mapping whose entries are NAME=VALUE.
 	Pairs bool
-	// Entry are the names of the two values of an entry, in a list whose entries may be
-	// mappings: the entry {0: x, 1: y} is the text y=x.
+	// Entry holds the names of the two values of an entry, in a list whose entries may be mappings: the entry
+	// {0: x, 1: y} is the text y=x.
 	Entry [2]string
-	// Conditions are what gives the key a meaning, the outermost first.
+	// Conditions state when the key has a meaning, the outermost first.
 	Conditions []Condition
 	// Variant reports whether the key chooses a variant.
 	Variant bool
-	// Unless is the path of the key that takes this one's default away, or "".
+	// Unless is the path of the key that disables this key's default, or "".
 	Unless string
-	// Hint ends a message about a value that cannot be read, or is "".
+	// Hint is the end of messages about a value that cannot be read, or "".
 	Hint string
-	// Instead is what to do without a key that is reserved, or is "".
+	// Instead is the alternative to a reserved key, or "".
 	Instead string
 }
 
 // Reserved reports whether the key is reserved for a later version.
 func (k *Key) Reserved() bool { return k.Type == nil }
 
-// Condition is that another key has one of some values.
+// Condition requires that another key has one of some values.
 type Condition struct {
 	// Path is the path of the other key.
 	Path  string
 	Needs []string
 }
 
-// Met reports whether the condition holds when the other key has a value.
+// Met reports whether the condition holds for a value of the other key.
 func (c Condition) Met(value string) bool { return slices.Contains(c.Needs, value) }
 
-// Unmet returns the problem of a key that is set while the other one has a value with
-// which it has no meaning.
+// Unmet returns the problem of a key that is set although the other key's value makes it meaningless.
 func (c Condition) Unmet(value string) string {
 	return fmt.Sprintf("belongs to %s %s, and the %[1]s is %[3]s", c.name(), strings.Join(c.Needs, " or "), value)
 }
 
 func (c Condition) name() string { return c.Path[strings.LastIndexByte(c.Path, '.')+1:] }
 
-// Variants are the Configs that may stand in fields of interface types, by that type:
-// the kinds of source, sink, sampler and destination that a program has. They belong
-// to the program as a whole, since the package that declares the interface does not
-// import those that implement it.
+// Variants holds the Configs that a field of an interface type may have, by that type: the types of source, sink,
+// sampler and destination of a program. They are collected by the program, since the package that declares the
+// interface does not import its implementations.
 type Variants map[reflect.Type][]variant
 
 // variant is one of the Configs of an interface type.
@@ -71,8 +69,8 @@ type variant struct {
 	config reflect.Value
 }
 
-// Add adds a variant of the interface type T: the value of the key that chooses it, and
-// its Config, a struct with the defaults of its fields. Each variant has a type of its own.
+// Add adds a variant of the interface type T: the value of the key that chooses it, and its Config, a struct with the
+// defaults of its fields. Each variant must have a different type.
 func Add[T any](v Variants, name string, defaults T) {
 	t := reflect.TypeFor[T]()
 	v[t] = append(v[t], variant{name, reflect.ValueOf(defaults)})
@@ -86,7 +84,7 @@ func Reserve[T any](v Variants, names ...string) {
 	}
 }
 
-// names returns the names of the variants of t, and those that are reserved.
+// names returns the names of the variants of t, and the reserved ones.
 func (v Variants) names(t reflect.Type) (now, reserved []string) {
 	for _, one := range v[t] {
 		if one.config.IsValid() {
@@ -98,7 +96,7 @@ func (v Variants) names(t reflect.Type) (now, reserved []string) {
 	return now, reserved
 }
 
-// nameOf returns the name of the variant that the interface value holds, or "".
+// nameOf returns the name of the variant in the interface value, or "".
 func (v Variants) nameOf(value reflect.Value) string {
 	for _, one := range v[value.Type()] {
 		if one.config.IsValid() && !value.IsNil() && one.config.Type() == value.Elem().Type() {
@@ -108,15 +106,15 @@ func (v Variants) nameOf(value reflect.Value) string {
 	return ""
 }
 
-// Keys returns the keys of a Config, which holds their defaults, in the order of its
-// fields. A key that several variants have is listed once.
+// Keys returns the keys of a Config, which holds their defaults, in the order of its fields. It lists a key of
+// several variants once.
 func (v Variants) Keys(config any) []Key {
 	var l keyList
 	l.add(v, reflect.ValueOf(config), "", nil)
 	return l
 }
 
-// keyList is a list of keys that is being made.
+// keyList is a list of keys under construction.
 type keyList []Key
 
 // add adds the keys of the struct at path, which have a meaning where the conditions hold.
@@ -164,7 +162,7 @@ func newKey(f field, within []Condition) Key {
 	return k
 }
 
-// put adds a key, or what another variant adds to it.
+// put adds a key, or merges it with the same key of another variant.
 func (l *keyList) put(k Key) {
 	at := slices.IndexFunc(*l, func(have Key) bool { return have.Path == k.Path })
 	if at < 0 {
@@ -211,10 +209,10 @@ func (v Variants) each(config reflect.Value, path string, visit func(string, ref
 	}
 }
 
-// Fill calls set for each field of the struct that config points to, in order, to change
-// its value. Before that, choose names the variant that a block is to have, by the path
-// of its key; where the block holds another, it gets that one's defaults. A name that no
-// variant has leaves the block as it is.
+// Fill calls set for each field of the struct that config points to, in order, to change its value. For a
+// block, it first calls choose with the path of the key that chooses the variant. If choose returns another
+// variant than that of the block, the block gets the defaults of that variant. An unknown name leaves the block
+// unchanged.
 func (v Variants) Fill(config any, choose func(path string) string, set func(path string, field reflect.Value) error) error {
 	return v.fill(reflect.ValueOf(config).Elem(), "", choose, set)
 }

@@ -2,13 +2,11 @@ package setting
 
 import "strings"
 
-// maxWord is the length in bytes of the longest word that Nearest compares: the
-// distance costs the product of both lengths.
+// maxWord is the length in bytes of the longest word that Nearest compares: the cost is the product of both lengths.
 const maxWord = 64
 
-// Nearest returns the candidate that word was most likely meant to be, and false
-// when none is near: at most one edit in three characters, and at least one.
-// Capitals, hyphens and underscores make no difference.
+// Nearest returns the candidate that word was most likely meant to be, and false when none is near: at most one edit
+// per three characters, and at least one. It ignores case, hyphens and underscores.
 func Nearest(word string, candidates []string) (string, bool) {
 	if len(word) > maxWord {
 		return "", false
@@ -33,13 +31,13 @@ func DidYouMean(word string, candidates []string) string {
 	return ""
 }
 
-// Plain returns word in small letters, without hyphens and underscores.
+// Plain returns word in lower case, without hyphens and underscores.
 func Plain(word string) string {
 	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(word))
 }
 
-// distance is the number of single-character edits (insert, delete, replace, swap
-// of neighbours) between a and b: the optimal string alignment distance.
+// distance returns the number of single-character edits (insert, delete, replace, swap of neighbours) between a
+// and b: the optimal string alignment distance.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -1,7 +1,6 @@
-// Package setting declares the keys of pipeline.yaml where they are used: as tags on the
-// fields of the Config structs that hold their values. Package config builds from these
-// tags the keys of the file, the names of environment variables, messages and what
-// `validate --print` shows; Problems.Check checks a Config by the same tags, also where
+// Package setting declares the keys of pipeline.yaml where they are used: as tags on the fields of Config
+// structs. From these tags, package config derives the keys of the file, the names of environment variables,
+// messages and the output of `validate --print`. Problems.Check validates a Config by the same tags, also when
 // a program fills it in without a file.
 //
 //	type Config struct {
@@ -11,32 +10,31 @@
 //		_       struct{}      `later:"retries"`
 //	}
 //
-// These are the tags:
+// The tags are:
 //
-//	key:"name"           names the key. A struct that does not read itself from text is a
-//	                     mapping, and its fields are keys below it. Options follow the name
-//	                     after commas:
+//	key:"name"           names the key. A struct type without UnmarshalText is a mapping, and
+//	                     its fields are keys below it. Options follow the name after commas:
 //	                       optional  the zero value means that the key is not set
 //	                       required  the zero value is an error where the key has a meaning
 //	                       pairs     a list of NAME=VALUE that may be written as a mapping
-//	with:"mode=a|b"      the key has a meaning only while the key `mode` beside it has one
+//	with:"mode=a|b"      the key has a meaning only while the key `mode` next to it has one
 //	                     of these values
-//	unless:"other"       the default does not hold while the key `other` beside it is set,
+//	unless:"other"       the default does not apply while the key `other` next to it is set,
 //	                     and the two exclude each other
-//	range:"1..10"        bounds of a number, size or duration, both included; one may be left out
-//	only:"a|b"           the field takes only these values of its type
-//	hint:"text"          ends messages about a value that cannot be read
+//	range:"1..10"        inclusive bounds of a number, size or duration; one may be left out
+//	only:"a|b"           the field accepts only these values of its type
+//	hint:"text"          is appended to messages about a value that cannot be read
 //	entry:"stream as"    an entry of the list may be written {stream: x, as: y} for y=x
 //	block:"type"         on a field of an interface type: its value is the Config of a variant
-//	                     (see Variants), chosen by the key `type`. The keys of the variant stand
-//	                     beside `type` in the file. The key stands where a blank field has
-//	                     key:"type", or else right before those of the variant.
+//	                     (see Variants), chosen by the key `type`. The keys of the variant are
+//	                     next to `type` in the file. The key is at the blank field with
+//	                     key:"type", or else directly before the keys of the variant.
 //	later:"a b.c"        on a blank field: keys that are reserved for a later version
-//	instead:"text"       beside `later`: what to do without them
+//	instead:"text"       with `later`: the alternative to these keys
 //
-// The values of a key whose type has a method Values() []string are those that it returns;
-// those of Later() []string are reserved for a later version. A type that reads itself from text may have a method Syntax() string, which returns what messages ask
-// for: "a size such as 64MiB".
+// If the type of a key has a method Values() []string, the key accepts the values that it returns; those of a
+// method Later() []string are reserved for a later version. A type with UnmarshalText may have a method
+// Syntax() string, which returns the description of a valid value for messages: "a size such as 64MiB".
 package setting
 
 import (
@@ -47,7 +45,7 @@ import (
 	"time"
 )
 
-// kind is what a field of a Config declares.
+// kind is the kind of declaration on a field of a Config.
 type kind uint8
 
 const (
@@ -61,11 +59,11 @@ const (
 // field is one field of a Config as its tags describe it.
 type field struct {
 	kind kind
-	// path is the key's, and of a block that of the key that chooses it.
+	// path is the path of the key, or for a block that of the key that chooses it.
 	path    string
 	options string
 	tag     reflect.StructTag
-	// value is the field's, and of a chooser that of its block.
+	// value is the value of the field, or for a chooser that of its block.
 	value reflect.Value
 }
 
@@ -76,18 +74,18 @@ func (f field) beside(name string) string {
 	return Join(f.path[:max(0, strings.LastIndexByte(f.path, '.'))], name)
 }
 
-// condition returns what the tag `with` asks of another key, and false without one.
+// condition returns the condition in the tag `with`, and false without one.
 func (f field) condition() (c Condition, ok bool) {
 	name, values, ok := strings.Cut(f.tag.Get("with"), "=")
 	return Condition{f.beside(name), strings.Split(values, "|")}, ok
 }
 
-// unset reports whether the field is empty.
+// unset reports whether the field has its zero value.
 func (f field) unset() bool {
 	return f.value.IsZero() || f.value.Kind() == reflect.Slice && f.value.Len() == 0
 }
 
-// fields returns what the fields of the struct v declare, whose mapping is at path.
+// fields returns the declarations of the fields of the struct v, whose mapping is at path.
 func fields(v reflect.Value, path string) []field {
 	t := v.Type()
 	blocks, placed := map[string]reflect.Value{}, map[string]bool{}
@@ -121,14 +119,13 @@ func fields(v reflect.Value, path string) []field {
 	return list
 }
 
-// isMapping reports whether values of type t are mappings of keys: structs that do not
-// read themselves from text.
+// isMapping reports whether values of type t are mappings of keys: structs without UnmarshalText.
 func isMapping(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]() &&
 		!reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-// valuesOf returns the values of type t, and those that are reserved.
+// valuesOf returns the values of type t, and the reserved ones.
 func valuesOf(t reflect.Type, only string) (now, reserved []string) {
 	zero := reflect.Zero(t).Interface()
 	if enum, ok := zero.(interface{ Values() []string }); ok {
@@ -143,7 +140,7 @@ func valuesOf(t reflect.Type, only string) (now, reserved []string) {
 	return now, reserved
 }
 
-// Texts returns values of an enum as text, for its methods Values and Later.
+// Texts returns values of an enum as text, for the methods Values and Later.
 func Texts[T ~string](values ...T) []string {
 	texts := make([]string, len(values))
 	for i, v := range values {
@@ -152,7 +149,7 @@ func Texts[T ~string](values ...T) []string {
 	return texts
 }
 
-// List joins values for a message; the empty value is written "".
+// List joins values for a message; the empty value is shown as "".
 func List(values []string) string {
 	shown := make([]string, len(values))
 	for i, v := range values {

@@ -7,7 +7,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// IfExists is what happens when an object of the same key is already there.
+// IfExists states what happens when an object with the same key exists.
 type IfExists string
 
 // The values of if_exists.
@@ -22,19 +22,17 @@ func (IfExists) Values() []string {
 	return setting.Texts(IfExistsOverwrite, IfExistsSkip, IfExistsFail)
 }
 
-// Location is the part of a Destination that belongs to its type: where the objects are.
-// An implementation is a struct whose fields are the keys of the type (see package
-// setting); Directory is one, sink/s3.Config another.
+// Location is the part of a Destination that depends on its type: where the objects are. An implementation
+// is a struct whose fields are the keys of the type (see package setting), such as Directory and sink/s3.Config.
 type Location interface {
-	// Validate returns all problems of the keys, joined, each a *setting.Error whose path
-	// starts below `destination`.
+	// Validate returns all problems of the keys, joined. Each is a *setting.Error whose path starts below
+	// `destination`.
 	Validate() error
-	// Place returns the name of what holds the objects, and the folders in it that all keys
-	// are below. Two locations whose places have the same name can hold the same object.
+	// Place returns the name of the file system or bucket that holds the objects, and the folders above all
+	// keys. Two locations with the same name can hold the same object.
 	Place() (name string, folders []string)
-	// Check returns an error, if possible a *setting.Error, when this machine lacks what
-	// Open needs. It changes nothing and asks no server, and leaves to Validate what that
-	// reports.
+	// Check returns an error, if possible a *setting.Error, when this machine lacks what Open needs. It
+	// changes nothing, contacts no server, and does not repeat the problems that Validate returns.
 	Check(ctx context.Context) error
 	// Open returns a store of the objects. The caller closes it if it is an io.Closer.
 	Open(ctx context.Context) (Store, error)
@@ -42,13 +40,13 @@ type Location interface {
 
 // Describer is a Location whose objects carry user metadata.
 type Describer interface {
-	// Metadata returns the metadata of an image of the run runID, names in lower case.
+	// Metadata returns the metadata of an image of the run runID, with names in lower case.
 	Metadata(img media.Image, runID string) map[string]string
 }
 
 // Destination is the `destination` part of a sink.
 type Destination struct {
-	// Location is what belongs to the type of the destination.
+	// Location holds the keys that depend on the type of the destination.
 	Location Location `block:"type"`
 	IfExists IfExists `key:"if_exists"`
 	// MaxInFlight is the largest number of objects written at once.
@@ -58,48 +56,47 @@ type Destination struct {
 	_        struct{} `later:"command ack restart"`
 }
 
-// ManifestFormat is the form of a manifest part.
+// ManifestFormat is the format of a manifest part.
 type ManifestFormat string
 
-// The forms of a manifest.
+// The formats of a manifest.
 const (
 	ManifestNone  ManifestFormat = "none"
 	ManifestJSONL ManifestFormat = "jsonl"
 )
 
-// Values returns the forms of a manifest.
+// Values returns the formats of a manifest.
 func (ManifestFormat) Values() []string { return setting.Texts(ManifestNone, ManifestJSONL) }
 
-// Later returns the forms that are reserved for a later version.
+// Later returns the formats that are reserved for a later version.
 func (ManifestFormat) Later() []string { return []string{"parquet"} }
 
 // Manifest is the `manifest` part of a sink.
 type Manifest struct {
 	Format ManifestFormat `key:"format"`
 	_      struct{}       `later:"every"`
-	// Path is the template of a part's key, one part a fragment.
+	// Path is the template of the key of a part; each fragment has one part.
 	Path string `key:"path"`
 }
 
-// Config is what a sink needs to name, write and record images.
+// Config holds the settings for naming, writing and recording images.
 type Config struct {
-	// Name is how keys, records and messages call the sink.
+	// Name is the sink's name in keys, records and messages.
 	Name string `key:"name"`
 	// Path is the template of an image's key.
 	Path        string      `key:"path"`
 	Destination Destination `key:"destination"`
 	Manifest    Manifest    `key:"manifest"`
 
-	// OverwriteExplicit reports whether `if_exists: overwrite` was written out, and is
-	// not just the default. Only then may Path be one that cannot tell two
-	// frames apart: each image replaces the one before it.
+	// OverwriteExplicit reports whether the settings contain `if_exists: overwrite`, rather than leaving it to
+	// the default. Only then may frames share the key of Path: each image replaces the previous one.
 	OverwriteExplicit bool
-	// Ext is the extension of all images of the sink if it is known, or "". With
-	// it Conflicts can tell a sink of JPEG from one of raw frames.
+	// Ext is the extension of all images of the sink, or "" when it is unknown. It lets Conflicts tell a sink
+	// of JPEG images from one of raw frames.
 	Ext string
 }
 
-// DefaultConfig returns the settings of a sink of which only the name is set.
+// DefaultConfig returns the settings of a sink for which only the name is set.
 func DefaultConfig() Config {
 	return Config{
 		Path: "{stream}/{producer_time}_{fragment_number}_{frame_index}.{ext}",

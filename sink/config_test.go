@@ -62,21 +62,21 @@ func TestBadConfigs(t *testing.T) {
 		change func(c *sink.Config)
 		want   []string
 	}{
-		{"no name", func(c *sink.Config) { c.Name = "" }, []string{`name: "" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
-		{"a name with a slash", func(c *sink.Config) { c.Name = "a/b" }, []string{`name: "a/b" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
-		{"a name of dots", func(c *sink.Config) { c.Name = "a..b" }, []string{`name: "a..b" is no name of 1 to 64 letters, digits, _, - and single dots inside`}},
+		{"no name", func(c *sink.Config) { c.Name = "" }, []string{`name: "" is not a name of 1 to 64 letters, digits, _, - and single dots inside`}},
+		{"a name with a slash", func(c *sink.Config) { c.Name = "a/b" }, []string{`name: "a/b" is not a name of 1 to 64 letters, digits, _, - and single dots inside`}},
+		{"a name of dots", func(c *sink.Config) { c.Name = "a..b" }, []string{`name: "a..b" is not a name of 1 to 64 letters, digits, _, - and single dots inside`}},
 		{"unknown token", func(c *sink.Config) { c.Path = "{strem}" }, []string{"path: unknown token {strem} (did you mean {stream}?)"}},
 		{"frames that are not told apart", func(c *sink.Config) { c.Path = "{stream}/latest.jpg" }, []string{
-			"path: cannot tell two frames apart: that takes {fragment_number} and {frame_index}; if each image is to replace the one before it, write `if_exists: overwrite` under destination",
+			"path: does not distinguish frames: use {fragment_number} and {frame_index}; if each image shall replace the previous one, write `if_exists: overwrite` under destination",
 		}},
 		{"frames that are not told apart and skipped", func(c *sink.Config) {
 			c.Path, c.Destination.IfExists, c.OverwriteExplicit = "{stream}/latest.jpg", sink.IfExistsSkip, true
-		}, []string{"path: cannot tell two frames apart: that takes {fragment_number} and {frame_index}"}},
+		}, []string{"path: does not distinguish frames: use {fragment_number} and {frame_index}"}},
 		{"presentation times repeat", func(c *sink.Config) { c.Path, c.Destination.IfExists = "{fragment_number}_{pts_ms}", sink.IfExistsFail }, []string{
-			"path: cannot tell two frames apart: that takes {fragment_number} and {frame_index}",
+			"path: does not distinguish frames: use {fragment_number} and {frame_index}",
 		}},
 		{"fragments that are not told apart", func(c *sink.Config) { c.Manifest.Path = "{stream}.jsonl" }, []string{
-			"manifest.path: cannot tell two fragments apart: that takes {fragment_number}",
+			"manifest.path: does not distinguish fragments: use {fragment_number}",
 		}},
 		{"a manifest for each frame", func(c *sink.Config) { c.Manifest.Path = "{frame_index}.jsonl" }, []string{
 			"manifest.path: {frame_index} names a frame, and a manifest has one part for each fragment",
@@ -125,8 +125,8 @@ func TestSeveralStreamsTakeKeysThatNameThem(t *testing.T) {
 	}
 	c.Path, c.Manifest.Path = "{fragment_number}_{frame_index}.jpg", "m/{fragment_number}.jsonl"
 	want := []string{
-		"path: needs {stream}: the run reads several streams, and their keys would be the same",
-		"manifest.path: needs {stream}: the run reads several streams, and their keys would be the same",
+		"path: needs {stream}: the run reads several streams, whose keys would be the same",
+		"manifest.path: needs {stream}: the run reads several streams, whose keys would be the same",
 	}
 	if got := problems(t, c.CheckStreams()); !slices.Equal(got, want) {
 		t.Errorf("two streams: %q, want %q", got, want)
@@ -157,7 +157,7 @@ func TestConflicts(t *testing.T) {
 		return c
 	}
 	a, b := named("a"), named("b")
-	const settled = "; put {sink} into both, or another folder"
+	const settled = "; put {sink} or different folders into the paths"
 	same := []string{`[1].path: could give the same key as the path of sink "a"` + settled}
 	for _, test := range []struct {
 		name  string
@@ -169,7 +169,7 @@ func TestConflicts(t *testing.T) {
 		{"the same with other extensions", []sink.Config{ext(a, "jpg"), ext(b, "rgb24")}, nil},
 		{"the same with the same extension", []sink.Config{ext(a, "jpg"), ext(b, "jpg")}, same},
 		{"names that are the same", []sink.Config{ext(a, "x"), ext(with(a, "{sink}/{fragment_number}/{frame_index}"), "y")}, []string{
-			`[1].name: another sink is called "a" too`,
+			`[1].name: another sink is also called "a"`,
 			`[1].manifest.path: could give the same key as the sink's own manifest.path` + settled,
 		}},
 		{"the sink's name in both", []sink.Config{with(a, "{sink}/{fragment_number}_{frame_index}.jpg"), with(b, "{sink}/{fragment_number}_{frame_index}.jpg")}, nil},

@@ -6,17 +6,14 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// Conflicts returns a problem for every template that could write the same key as
-// one before it, or a key that is a folder of the other's, and for every sink that is
-// called like one before it. Each is a *setting.Error at the later sink, with a
-// path such as [1].path, and names the first sink that is in the way.
+// Conflicts returns a problem for every template that could produce the same key as an earlier one, or a
+// key that is a folder of another key, and for every sink with the name of an earlier one. Each problem is
+// a *setting.Error at the later sink, with a path such as [1].path, and names the first conflicting sink.
 //
-// It compares the patterns and knows no values: a stream may be called anything,
-// so that what cannot meet in practice is refused when the patterns allow it;
-// {sink} in both paths always settles it. Only where one key would be a folder of
-// another is a stream taken not to be called like a literal or a number: the store
-// refuses such a key, and nothing is lost. Symbolic links between directories are
-// not seen.
+// Conflicts compares patterns, not values: a stream may have any name, so Conflicts rejects keys that the
+// patterns allow to collide, even if they never do in practice. {sink} in both paths always resolves the
+// conflict. Only for folders does Conflicts assume that no stream is named like a literal or a number: the
+// store rejects such a key, and nothing is lost. Symbolic links between directories are not followed.
 func Conflicts(sinks []Config) []error {
 	var p setting.Problems
 	var writers []writer
@@ -24,7 +21,7 @@ func Conflicts(sinks []Config) []error {
 	places := map[string]*keyspace{}
 	for i, c := range sinks {
 		if named[c.Name] {
-			p.Add(fmt.Sprintf("[%d].name", i), "another sink is called %q too", c.Name)
+			p.Add(fmt.Sprintf("[%d].name", i), "another sink is also called %q", c.Name)
 		}
 		named[c.Name] = true
 		for _, w := range c.writers(i) {
@@ -43,12 +40,12 @@ func Conflicts(sinks []Config) []error {
 	return p
 }
 
-// writer is one template of one sink and where its keys go.
+// writer is one template of one sink, with the destination of its keys.
 type writer struct {
 	field, sink, what string
 	// place names the file system or the bucket.
 	place string
-	// pattern is the shape of the keys, from the place on.
+	// pattern is the shape of the keys, relative to the place.
 	pattern []element
 }
 
@@ -73,17 +70,17 @@ func (c Config) writers(index int) []writer {
 	return out
 }
 
-// problem states how two writers can get into each other's way. folder reports that one's
-// key could be a folder of the other's.
+// problem describes how the keys of two writers can collide. folder reports whether one key could be a
+// folder of the other, rather than equal to it.
 func (w writer) problem(other writer, folder bool) string {
 	whose := fmt.Sprintf("the %s of sink %q", other.what, other.sink)
 	if other.sink == w.sink {
 		whose = "the sink's own " + other.what
 	}
 	if folder {
-		return "could give a key that is a folder of " + whose + ", or the other way round; put {sink} into both, or another folder"
+		return "could give a key that is a folder of " + whose + ", or the other way round; put {sink} or different folders into the paths"
 	}
-	return "could give the same key as " + whose + "; put {sink} into both, or another folder"
+	return "could give the same key as " + whose + "; put {sink} or different folders into the paths"
 }
 
 const (
@@ -91,8 +88,7 @@ const (
 	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// tokenBytes are the bytes that a token's value is made of; all others' values
-// can be anything.
+// tokenBytes holds the bytes that the value of a token consists of. Tokens that it lacks can have any value.
 var tokenBytes = map[token]string{
 	tokenFragment:     digits + unknown,
 	tokenFrame:        digits,
@@ -105,7 +101,7 @@ var tokenBytes = map[token]string{
 	tokenHash:         digits + "abcdef",
 }
 
-// pattern is the shape of all keys of a template, folders included.
+// pattern returns the shape of all keys of a template, with the folders.
 func (c Config) pattern(folders []string, t *Template) []element {
 	var elements []element
 	for _, folder := range folders {

@@ -13,18 +13,17 @@ import (
 	"syscall"
 )
 
-// tempPrefix starts the name of every unfinished file. No key has a segment that
-// starts with it, so that an unfinished file is never taken for an object.
+// tempPrefix starts the name of every unfinished file. No segment of a key starts with it, so that an
+// unfinished file is never mistaken for an object.
 const tempPrefix = ".kvsframes-tmp-"
 
-// Dir is a Store of plain files below one directory. Symbolic links are followed
-// as long as they stay below it (os.Root).
+// Dir is a Store of plain files in one directory. It follows symbolic links that stay inside the directory
+// (os.Root).
 //
-// A file is written under a name of its own beside its final place and then
-// renamed, so that it is there whole or not at all. A process that is killed may
-// leave such a file behind; its name starts with ".kvsframes-tmp-", and nothing reads
-// it. When the store first writes to a folder it removes those that nobody has locked and that are
-// older than an hour: others may be those of another program that is writing at the same time.
+// A file is written under a temporary name in its final folder and then renamed, so that it appears whole
+// or not at all. A killed process may leave a temporary file behind; its name starts with ".kvsframes-tmp-",
+// and nothing reads it. On the first write to a folder the store removes those that are unlocked and older
+// than an hour: younger ones may belong to another program that is writing.
 type Dir struct {
 	root  *os.Root
 	fsync bool
@@ -33,9 +32,8 @@ type Dir struct {
 
 var _ Store = (*Dir)(nil)
 
-// OpenDir returns a store in directory, which is made if it is not there. With
-// fsync a Put has reached the disk when it returns, and with it the name of the
-// file; without, what was put outlives the process but maybe not a power cut.
+// OpenDir returns a store in directory, which is created if it does not exist. With fsync, a file and its
+// name are on disk when Put returns; without, they survive the process but perhaps not a power failure.
 func OpenDir(directory string, fsync bool) (*Dir, error) {
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
@@ -47,7 +45,7 @@ func OpenDir(directory string, fsync bool) (*Dir, error) {
 	return &Dir{root: root, fsync: fsync}, nil
 }
 
-// Close gives the directory back. No Put may be under way.
+// Close closes the directory. No Put may be in progress.
 func (d *Dir) Close() error {
 	if err := d.root.Close(); err != nil {
 		return fmt.Errorf("close directory: %w", err)
@@ -55,7 +53,7 @@ func (d *Dir) Close() error {
 	return nil
 }
 
-// Put implements Store. IfAbsent takes a file system with hard links.
+// Put implements Store. IfAbsent requires a file system with hard links.
 func (d *Dir) Put(ctx context.Context, key string, body []byte, opts PutOptions) error {
 	w, err := d.begin(ctx, key, opts)
 	if err != nil {
@@ -80,16 +78,16 @@ func (d *Dir) Holds(ctx context.Context, key string, body []byte) (bool, error) 
 	}
 	file, err := d.root.Open(key)
 	if err != nil {
-		return false, fmt.Errorf("look at %s: %w", key, err)
+		return false, fmt.Errorf("compare %s: %w", key, err)
 	}
 	same, err := holds(file, body)
 	if err = errors.Join(err, file.Close()); err != nil {
-		return false, fmt.Errorf("look at %s: %w", key, err)
+		return false, fmt.Errorf("compare %s: %w", key, err)
 	}
 	return same, nil
 }
 
-// holds reports whether a file has these bytes and no others.
+// holds reports whether the content of a file is body.
 func holds(file *os.File, body []byte) (bool, error) {
 	info, err := file.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(body)) {
@@ -99,7 +97,7 @@ func holds(file *os.File, body []byte) (bool, error) {
 	for len(body) > 0 {
 		n, err := file.Read(buffer)
 		switch {
-		case errors.Is(err, io.EOF): // it has shrunk
+		case errors.Is(err, io.EOF): // the file has shrunk
 			return false, nil
 		case err != nil:
 			return false, err
@@ -126,7 +124,7 @@ func checkFileKey(key string) error {
 	return nil
 }
 
-// create opens a new file, and makes the folders that it needs.
+// create opens a new file, and creates its folders.
 func (d *Dir) create(name string) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	file, err := d.root.OpenFile(name, flags, 0o644)
@@ -147,14 +145,14 @@ func (d *Dir) makeFolder(name string) error {
 	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: %w", ErrKeyConflict, err)
 	}
-	// The name of a new folder lies in the folder above it.
+	// The name of a new folder is stored in its parent.
 	for ; err == nil && d.fsync && name != "."; name = path.Dir(name) {
 		err = d.syncFolder(path.Dir(name))
 	}
 	return err
 }
 
-// place gives a finished file the name of its key.
+// place renames a finished file to its key.
 func (d *Dir) place(temp, key string, ifAbsent bool) error {
 	var err error
 	if ifAbsent {

@@ -13,17 +13,17 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// Directory is the Location of a destination of type file: files below a directory.
+// Directory is the Location of a destination of type file: files in a directory.
 type Directory struct {
 	Path string `key:"directory"`
-	// Fsync makes every file and its directory durable before it counts.
+	// Fsync makes every file and its name durable before it counts as written.
 	Fsync bool     `key:"fsync"`
 	_     struct{} `later:"keep.age keep.size"`
 }
 
 var _ Location = Directory{}
 
-// DefaultDirectory returns the settings of an empty `destination` part.
+// DefaultDirectory returns the settings for an empty `destination` part.
 func DefaultDirectory() Directory { return Directory{Path: "out"} }
 
 // Validate implements Location.
@@ -47,7 +47,7 @@ func (d Directory) Place() (name string, folders []string) {
 	return "file", strings.FieldsFunc(filepath.ToSlash(directory), func(r rune) bool { return r == '/' })
 }
 
-// Open implements Location. It makes the directory when it is not there.
+// Open implements Location. It creates the directory if it does not exist.
 func (d Directory) Open(context.Context) (Store, error) {
 	dir, err := OpenDir(d.Path, d.Fsync)
 	if err != nil {
@@ -56,7 +56,7 @@ func (d Directory) Open(context.Context) (Store, error) {
 	return dir, nil
 }
 
-// Check implements Location: it finds out whether files can be made in the directory.
+// Check implements Location: it checks that files can be created in the directory.
 func (d Directory) Check(context.Context) error {
 	if d.Path == "" { // Validate reports it
 		return nil
@@ -73,14 +73,14 @@ const (
 	mayWrite   = 2
 )
 
-// checkWritable finds out whether files can be made in a directory, or in the nearest
-// one above it when it is not there yet. It makes nothing.
+// checkWritable checks that files can be created in a directory or, if it does not exist, in its nearest
+// existing parent. It creates nothing.
 func checkWritable(directory string) error {
 	for at := filepath.Clean(directory); ; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
 		if errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
 			if _, err := os.Lstat(at); err == nil {
-				return fmt.Errorf("%s is a link to what is not there", at)
+				return fmt.Errorf("%s is a link whose target does not exist", at)
 			}
 			continue
 		}

@@ -9,10 +9,10 @@ import (
 	"path"
 )
 
-// errEnded is returned by calls of an ObjectWriter that has committed or abandoned its object.
-var errEnded = errors.New("the object is not written any more")
+// errEnded is returned by calls of an ObjectWriter that committed or abandoned its object.
+var errEnded = errors.New("the object was committed or abandoned")
 
-// dirWriter writes a file under a name of its own beside its final place.
+// dirWriter writes a file under a temporary name in its final folder.
 type dirWriter struct {
 	dir       *Dir
 	key, temp string
@@ -21,7 +21,7 @@ type dirWriter struct {
 	ended     bool // the file is closed and its temporary name is gone
 }
 
-// Create implements Store. IfAbsent takes a file system with hard links.
+// Create implements Store. IfAbsent requires a file system with hard links.
 func (d *Dir) Create(ctx context.Context, key string, opts PutOptions) (ObjectWriter, error) {
 	w, err := d.begin(ctx, key, opts)
 	if err != nil {
@@ -42,7 +42,7 @@ func (d *Dir) begin(ctx context.Context, key string, opts PutOptions) (*dirWrite
 	if w.file, err = d.create(w.temp); err != nil {
 		return nil, fmt.Errorf("create %s: %w", key, err)
 	}
-	// On a file system without locks the file's age alone shows that it is not a leftover.
+	// On a file system without locks, only the file's age protects it from other programs' sweeps.
 	_, _ = lock(w.file)
 	d.sweep(ctx, path.Dir(key), w.file)
 	return w, nil
@@ -83,7 +83,7 @@ func (w *dirWriter) commit(ctx context.Context) error {
 	if w.dir.fsync {
 		err = w.file.Sync()
 	}
-	// Some file systems report a failed write only here.
+	// Some file systems report a failed write only on Close.
 	if err = errors.Join(err, w.file.Close()); err == nil {
 		err = ctx.Err()
 	}
@@ -94,7 +94,7 @@ func (w *dirWriter) commit(ctx context.Context) error {
 		return err
 	}
 	w.ended = true
-	if w.ifAbsent { // after a link the file has two names, of which one has done its work
+	if w.ifAbsent { // the link left the temporary name in place
 		err = w.dir.root.Remove(w.temp)
 	}
 	if w.dir.fsync {
@@ -110,7 +110,7 @@ func (w *dirWriter) Abandon() error {
 	}
 	w.ended = true
 	err := w.file.Close()
-	if errors.Is(err, os.ErrClosed) { // by a commit that failed
+	if errors.Is(err, os.ErrClosed) { // closed by a failed Commit
 		err = nil
 	}
 	return errors.Join(err, w.dir.root.Remove(w.temp))

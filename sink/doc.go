@@ -1,11 +1,11 @@
-// Package sink writes images to a destination under names that are pure functions of the frame, and
-// records each one in a manifest once it is durable.
+// Package sink writes images to a destination under keys that depend only on the frame, and records each
+// image in a manifest once it is durable.
 //
 // [New] makes a [Sink] from a [Config] and a [Store]: a folder ([OpenDir]), memory ([NewMem]) or a bucket
-// (package sink/s3). [Sink.NewWriter] gives the [Writer] of one stream, which a pipeline.Stream takes as
-// one of its sinks. A program with a sink of another kind implements pipeline.Sink instead, or passes a
-// function to pipeline.NewFuncSink; package sink/sinktest tests it.
+// (package sink/s3). [Sink.NewWriter] returns the [Writer] of one stream, which is one of the sinks of a
+// pipeline.Stream. A program with another kind of sink implements pipeline.Sink, or passes a function to
+// pipeline.NewFuncSink; package sink/sinktest tests such a sink.
 //
-// A destination of another kind is a Store: whole objects go through Put, and objects that are
-// made piece by piece, of any size, through Create. Package sink/storetest tests it.
+// Another kind of destination is a Store: Put writes whole objects, and Create objects of any size piece by
+// piece. Package sink/storetest tests a Store.
 package sink

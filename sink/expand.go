@@ -14,23 +14,21 @@ import (
 )
 
 const (
-	// unknown stands for a time or a name that is not there.
+	// unknown replaces a time or a name that is missing.
 	unknown = "unknown"
 	// hashBytes is the size of {hash2}.
 	hashBytes = 2
-	// markBytes is the size of the mark that a changed value gets.
+	// markBytes is the size of the mark that is appended to a changed value.
 	markBytes = 9
 )
 
-// Image returns the key of an image: a pure function of the image's names, times
-// and sizes and of runID, whatever its pixels are.
+// Image returns the key of an image. The key depends only on the image's names, times and sizes and on
+// runID, never on its pixels.
 //
-// Times are in UTC, cut to the millisecond; one that is zero reads `unknown`.
-// Names that came from a stream are cleaned: what is no printable character, a
-// slash, a backslash and two dots in a row become underscores, what is too long
-// is cut, and a name that had to be changed ends with a mark made from the
-// original, so that two names never become one. {hash2} is the first byte, in
-// hex, of the SHA-256 of the key without it.
+// Times are in UTC, cut to the millisecond; a zero time becomes `unknown`. Names that come from a stream are
+// cleaned: characters that are not printable, slashes, backslashes and two dots in a row become underscores,
+// and a long name is cut. A changed name ends with a mark derived from the original, so that two names never
+// become equal. {hash2} is the first byte, in hex, of the SHA-256 of the key without it.
 func (t *Template) Image(img media.Image, runID string) string {
 	return t.expand(func(tok token, limit int) string {
 		switch tok {
@@ -100,7 +98,7 @@ func (t *Template) expand(value func(tok token, limit int) string) string {
 func (t *Template) fill(value func(tok token, limit int) string) string {
 	segments := make([]string, len(t.segments))
 	for i, pieces := range t.segments {
-		// The last limit always fits: parseSegment has seen to it.
+		// The last limit always fits: parseSegment checked it.
 		for _, limit := range []int{MaxSegmentBytes, 192, 128, 96, 64, 40, minValueBytes} {
 			if segments[i] = fillSegment(pieces, value, limit); len(segments[i]) <= MaxSegmentBytes {
 				break
@@ -119,14 +117,14 @@ func fillSegment(pieces []piece, value func(tok token, limit int) string, limit 
 			b.WriteString(value(p.token, limit))
 		}
 	}
-	// Pieces together must not make the name of an unfinished file.
+	// The pieces together must not form the name of an unfinished file.
 	if s := b.String(); strings.HasPrefix(s, tempPrefix) {
 		return "_" + s[1:]
 	}
 	return b.String()
 }
 
-// clean makes a name that came from outside fit to be part of a segment.
+// clean turns a name from outside into a valid part of a segment.
 func clean(name string, limit int) string {
 	if name == "" {
 		return unknown
@@ -148,7 +146,7 @@ func clean(name string, limit int) string {
 	return cut(safe, limit-markBytes) + "-" + hex.EncodeToString(sum[:])[:markBytes-1]
 }
 
-// cut returns the first whole characters of s that fit limit bytes.
+// cut returns the longest prefix of s of whole characters and at most limit bytes.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -159,8 +157,8 @@ func cut(s string, limit int) string {
 	return s[:limit]
 }
 
-// stamp is a time as keys show it. Go's layouts have no fraction behind an
-// underscore, so that the dot is replaced afterwards.
+// stamp formats a time for a key. Layouts of package time require a dot before the fraction, so the dot is
+// replaced afterwards.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return unknown
@@ -168,7 +166,7 @@ func stamp(t time.Time) string {
 	return strings.Replace(t.UTC().Format("20060102T150405.000"), ".", "_", 1) + "Z"
 }
 
-// Milliseconds rounds down, before zero too, so that times keep their order.
+// Milliseconds rounds down, also for negative durations, so that times keep their order.
 func Milliseconds(d time.Duration) int64 {
 	n := d.Milliseconds()
 	if d%time.Millisecond < 0 {

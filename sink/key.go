@@ -12,19 +12,18 @@ import (
 )
 
 const (
-	// MaxSegmentBytes is the largest size of one part of a key between slashes,
-	// in bytes: the limit of the file systems of Linux.
+	// MaxSegmentBytes is the largest size of one segment of a key, in bytes: the limit of Linux file systems.
 	MaxSegmentBytes = 255
 	// maxTemplateBytes is the largest size of a path template, in bytes.
 	maxTemplateBytes = 1024
 
-	// numberBytes bounds the value of fragment_number, minValueBytes the other
-	// names when a segment has to be shortened.
+	// numberBytes bounds the value of fragment_number, minValueBytes the other names when a segment has to be
+	// shortened.
 	numberBytes   = 64
 	minValueBytes = 24
 )
 
-// token is what stands between braces in a path template.
+// token is the text between braces in a path template.
 type token string
 
 const (
@@ -42,8 +41,8 @@ const (
 	tokenHash         token = "hash2"
 )
 
-// The tokens of an image's path, and those that say something about a whole
-// fragment and so can stand in the path of a manifest.
+// imageTokens may appear in the path of an image; partTokens describe a whole fragment and may appear in
+// the path of a manifest.
 var (
 	imageTokens = []token{
 		tokenStream, tokenSink, tokenFragment, tokenFrame, tokenProducerTime, tokenServerTime,
@@ -60,9 +59,9 @@ type piece struct {
 	token   token
 }
 
-// Template is a path template, parsed. Expanding it gives a key: relative, with
-// slashes between segments of 1 to MaxSegmentBytes bytes, none of them `.` or
-// `..`, in valid UTF-8 without control characters. It is immutable.
+// Template is a parsed path template. Expanding it yields a key: relative, in valid UTF-8 without control
+// characters, its segments of 1 to MaxSegmentBytes bytes separated by slashes, none of them `.` or `..`. A
+// Template is immutable.
 type Template struct {
 	text     string
 	segments [][]piece
@@ -73,8 +72,8 @@ func ParsePath(text string) (*Template, error) {
 	return parseTemplate(text, imageTokens, "")
 }
 
-// ParseManifestPath parses the template of a manifest part's key. A part stands
-// for a fragment, so that tokens of one frame are errors.
+// ParseManifestPath parses the template of a manifest part's key. A part describes a fragment, so tokens of
+// a single frame are errors.
 func ParseManifestPath(text string) (*Template, error) {
 	return parseTemplate(text, partTokens, "names a frame, and a manifest has one part for each fragment")
 }
@@ -82,11 +81,11 @@ func ParseManifestPath(text string) (*Template, error) {
 // String returns the template as it was written.
 func (t *Template) String() string { return t.text }
 
-// Distinction says what a template's keys tell apart.
+// Distinction states which items get different keys from a template.
 type Distinction struct {
-	// Frames: no two frames of one stream have the same key. It takes
-	// {fragment_number} and {frame_index}: clocks repeat when a producer is
-	// restarted or set back, and presentation times repeat in real recordings.
+	// Frames: no two frames of one stream have the same key. This requires {fragment_number} and
+	// {frame_index}: clocks repeat when a producer is restarted or set back, and presentation times repeat in
+	// real recordings.
 	Frames bool
 	// Fragments: no two fragments of one stream have the same key.
 	Fragments bool
@@ -94,7 +93,7 @@ type Distinction struct {
 	Streams, Sinks, Runs bool
 }
 
-// Distinguishes says what the keys of the template tell apart.
+// Distinguishes returns what the keys of the template distinguish.
 func (t *Template) Distinguishes() Distinction {
 	return Distinction{
 		Frames:    t.has(tokenFragment) && t.has(tokenFrame),
@@ -156,7 +155,7 @@ func parseSegment(text string, allowed []token, reason string) ([]piece, error) 
 			return nil, err
 		}
 		if len(pieces) > 0 && runTogether(pieces[len(pieces)-1].token, p.token) {
-			return nil, fmt.Errorf("needs a character between {%s} and {%s}, or their digits run together", pieces[len(pieces)-1].token, p.token)
+			return nil, fmt.Errorf("needs a character between {%s} and {%s} to keep their digits apart", pieces[len(pieces)-1].token, p.token)
 		}
 		pieces = append(pieces, p)
 		rest = rest[size:]
@@ -205,8 +204,8 @@ func tokenNames(tokens []token) []string {
 	return names
 }
 
-// runTogether reports whether two neighbours are numbers of which one has no fixed
-// width, so that 1 and 23 would read as 12 and 3.
+// runTogether reports whether a and b are numbers of which one has no fixed width, so that 1 and 23 would
+// read like 12 and 3.
 func runTogether(a, b token) bool {
 	if a == "" || b == "" {
 		return false
@@ -215,7 +214,7 @@ func runTogether(a, b token) bool {
 	return slices.Contains(loose, a) || slices.Contains(loose, b)
 }
 
-// leastBytes is the size that a segment can always be shortened to.
+// leastBytes returns the smallest size that a segment can always be shortened to.
 func leastBytes(pieces []piece) int {
 	n := 0
 	for _, p := range pieces {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// lock locks a file until it is closed, if nobody else has. It reports whether somebody has.
+// lock locks a file until it is closed. It reports whether another process holds the lock instead.
 func lock(file *os.File) (taken bool, err error) {
 	conn, err := file.SyscallConn()
 	if err != nil {

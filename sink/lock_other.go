@@ -4,5 +4,5 @@ package sink
 
 import "os"
 
-// lock does nothing, and reports that nobody has locked the file.
+// lock does nothing, and reports that the file is not locked.
 func lock(*os.File) (taken bool, err error) { return false, nil }

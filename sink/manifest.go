@@ -12,49 +12,47 @@ import (
 // partContentType is the media type of JSON Lines (the NDJSON specification).
 const partContentType = "application/x-ndjson"
 
-// ManifestRecord is one line of a manifest part: what became of one image. Every line has every
-// key, and each key one type for ever: text that is unknown is "", a list without members []. The
-// order of the fields is the order in the file.
+// ManifestRecord is one line of a manifest part, about one image. Every line has every key, and the type of
+// a key never changes: unknown text is "", an empty list []. The fields are in the order of the file.
 type ManifestRecord struct {
 	Stream         string `json:"stream"`
 	FragmentNumber string `json:"fragment_number"`
 	FrameIndex     int    `json:"frame_index"`
-	// ProducerTimestamp and ServerTimestamp are the frame's capture time on the
-	// two clocks, RFC 3339 in UTC with milliseconds. ServerTimestamp may be unknown.
+	// ProducerTimestamp and ServerTimestamp are the frame's capture time on the two clocks, RFC 3339 in UTC
+	// with milliseconds. ServerTimestamp may be unknown.
 	ProducerTimestamp string `json:"producer_timestamp"`
 	ServerTimestamp   string `json:"server_timestamp"`
-	// PTSMillis is the presentation time from the start of the fragment.
+	// PTSMillis is the presentation time, relative to the start of the fragment.
 	PTSMillis int64 `json:"pts_ms"`
 	Keyframe  bool  `json:"keyframe"`
 	// Concealed reports whether parts of the picture are guessed.
 	Concealed bool `json:"concealed"`
-	// Width and Height are the image's, in pixels.
+	// Width and Height are the size of the image, in pixels.
 	Width  int `json:"width"`
 	Height int `json:"height"`
-	// Key is the object's name below the directory, or bucket and prefix.
+	// Key is the name of the object, relative to the directory or to bucket and prefix.
 	Sink   string `json:"sink"`
 	Key    string `json:"key"`
 	Format string `json:"format"`
-	// Shape is that of the array whose bytes the object holds; empty for a JPEG or PNG. See shape.
+	// Shape is the shape of the array that the object holds; empty for a JPEG or PNG. See shape.
 	Shape  []int  `json:"shape"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
-	// Answers are the times that the image was asked for (sampler timestamps), written as
-	// the timestamps are, with more digits where a request has them.
+	// Answers are the requested times that the image answers (sampler timestamps), in the format of the
+	// timestamps, with more digits where a request has them.
 	Answers []string `json:"answers"`
-	// Tags are the fragment's, in its order: a list and no object, because names
-	// may repeat.
+	// Tags are the tags of the fragment, in order: a list and not an object, because names may repeat.
 	Tags []media.Tag `json:"tags"`
-	// Label is the text beside the times that the image answers.
+	// Label is the text that the file of times has for these times.
 	Label string `json:"label"`
-	// Scores are what filters and samplers measured.
+	// Scores are the measurements of filters and samplers.
 	Scores []media.Score `json:"scores"`
-	// Config is what the settings of the pictures come to (Options.Config).
+	// Config is a digest of the settings that affect the pictures (Options.Config).
 	Config string `json:"config"`
 }
 
-// encodePart returns a manifest part: a line for each record, by frame index.
-// Equal records give equal bytes. config is that of all of them.
+// encodePart returns a manifest part: one line for each record, ordered by frame index. Equal records give
+// equal bytes. config applies to all of them.
 func encodePart(records []media.Record, config string) ([]byte, error) {
 	ordered := slices.Clone(records)
 	slices.SortStableFunc(ordered, func(a, b media.Record) int { return a.Index - b.Index })
@@ -95,10 +93,10 @@ func manifestRecord(r media.Record, config string) ManifestRecord {
 	}
 }
 
-// shape returns the shape of the array of bytes that an image of a format is: rows, columns and
-// channels of packed pixels; rows and columns of one plane, where those of chroma stand below luma
-// as if they were rows of it (half a row each, or a pair of samples). A picture of an odd size does
-// not come out even that way and is one row of bytes. What is no array has no shape.
+// shape returns the shape of the array that an image of a format holds: rows, columns and channels of
+// packed pixels, or rows and columns of one plane in which the chroma planes follow luma as further rows
+// (half a row each, or a pair of samples). A picture of an odd size does not fill such rows and is one row
+// of bytes. An image that is not an array has no shape.
 func shape(format string, width, height int, bytes int64) []int {
 	switch format {
 	case "rgb24", "bgr24":

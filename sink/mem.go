@@ -17,8 +17,8 @@ type Object struct {
 	Metadata    map[string]string
 }
 
-// Mem is a Store in memory, for tests and for programs that want the images
-// themselves. It has no bound: its reader removes what was read.
+// Mem is a Store in memory, for tests and for programs that use the images directly. It has no limit: its
+// user removes the objects.
 type Mem struct {
 	mu      sync.Mutex
 	objects map[string]Object
@@ -55,7 +55,7 @@ func (m *Mem) Create(ctx context.Context, key string, opts PutOptions) (ObjectWr
 	return &memWriter{store: m, key: key, opts: opts}, ctx.Err()
 }
 
-// memWriter is an object that is not in its store yet.
+// memWriter writes an object that is not in its store yet.
 type memWriter struct {
 	store *Mem
 	key   string
@@ -96,8 +96,7 @@ func (m *Mem) Holds(ctx context.Context, key string, body []byte) (bool, error) 
 	return err == nil && bytes.Equal(object.Body, body), err
 }
 
-// Get returns an object, or an error that is fs.ErrNotExist. The object is
-// shared: do not change it.
+// Get returns an object, or an error that is fs.ErrNotExist. The object is shared: do not change it.
 func (m *Mem) Get(key string) (Object, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -108,7 +107,7 @@ func (m *Mem) Get(key string) (Object, error) {
 	return object, nil
 }
 
-// Remove takes an object out of the store, if it is there.
+// Remove removes an object if it exists.
 func (m *Mem) Remove(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -17,10 +17,10 @@ import (
 
 // Options holds New's optional settings.
 type Options struct {
-	// RunID is the value of {run_id}; it is needed when a path has that token.
+	// RunID is the value of {run_id}. It is required when a path has that token.
 	RunID string
-	// Config goes into every record: 8 hex digits that stand for all settings that the
-	// pictures and their names depend on.
+	// Config is written to every record: a digest, 8 hex digits, of the settings that affect the pictures and
+	// their names.
 	Config string
 	// Endless reports whether the streams are live, so that trouble of the store that may pass is
 	// waited for without end unless the settings limit it (see RetryFor).
@@ -29,8 +29,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Sink names, writes and records the images of one sink, an object each. Each stream has a Writer of
-// its own; all of them together keep to the sink's max_in_flight.
+// Sink names, writes and records the images of one sink, each as an object. Each stream has its own Writer;
+// all writers together observe the sink's max_in_flight.
 type Sink struct {
 	config   Config
 	store    Store
@@ -46,8 +46,8 @@ type Sink struct {
 	objects, bytes atomic.Int64
 }
 
-// New returns a sink that writes to store. The caller closes the store, if it has
-// to be closed, after the last call of the last writer.
+// New returns a sink that writes to store. The caller closes the store, if it needs closing, after the last
+// call of the last writer.
 func New(config Config, store Store, opts Options) (*Sink, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("set up sink %q: %w", config.Name, err)
@@ -74,9 +74,9 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 // Name returns the sink's name.
 func (s *Sink) Name() string { return s.config.Name }
 
-// MaxInFlight returns the largest number of images that are written at once, those of all writers
-// together; more of them wait. It is 1 when keys do not tell frames apart, because the last
-// image written then has to be the last one given.
+// MaxInFlight returns the largest number of images that all writers together write at once; further images
+// wait. It is 1 when keys do not distinguish frames, because the last image given must then be the last one
+// written.
 func (s *Sink) MaxInFlight() int {
 	if !s.path.Distinguishes().Frames {
 		return 1
@@ -84,8 +84,8 @@ func (s *Sink) MaxInFlight() int {
 	return s.config.Destination.MaxInFlight
 }
 
-// Written returns the number of objects that the sink has put, manifest parts too, and
-// the sum of their sizes in bytes.
+// Written returns the number and the total size in bytes of the objects that the sink has put, with
+// manifest parts.
 func (s *Sink) Written() (objects, bytes int64) { return s.objects.Load(), s.bytes.Load() }
 
 // put puts an object and counts it. Trouble that may pass is waited for. If a put fails and has done its work all the same,
@@ -112,9 +112,9 @@ func (s *Sink) put(ctx context.Context, key string, body []byte, opts PutOptions
 	return err
 }
 
-// write stores an image when the sink has a place free, and returns the record that says so. With
-// if_exists: skip and an object that is there already the record is marked as Skipped, and as
-// Differs unless the object holds just this image.
+// write stores an image when fewer than MaxInFlight writes are in progress, and returns its record. If
+// if_exists is skip and an object exists already, the record is marked as Skipped, and as Differs unless the
+// object equals the image.
 func (s *Sink) write(ctx context.Context, img media.Image) (media.Record, error) {
 	select {
 	case s.slots <- struct{}{}:
@@ -146,10 +146,10 @@ func (s *Sink) write(ctx context.Context, img media.Image) (media.Record, error)
 	return record, nil
 }
 
-// maxVanished is how often an object may be there when it is written and gone when it is looked at.
+// maxVanished is how often place accepts that an existing object disappears before it can be compared.
 const maxVanished = 3
 
-// place puts an image, or notes in its record what is there instead.
+// place puts an image, or marks its record if an object exists already.
 func (s *Sink) place(ctx context.Context, record *media.Record, img media.Image) error {
 	opts := PutOptions{
 		ContentType: img.ContentType,
@@ -177,11 +177,11 @@ func (s *Sink) place(ctx context.Context, record *media.Record, img media.Image)
 	return err
 }
 
-// writePart writes the manifest part of a fragment whose images are all durable: a line for each
-// record that does not differ from its object. Without a line, or with a sink without manifest, there
-// is no part. A part that is there already is replaced, because the new one says what this run asked
-// for, unless an object differs: then it may be the part of that object, and stays. With if_exists:
-// fail a part that is there is an error that is ErrExist.
+// writePart writes the manifest part of a fragment whose images are all durable: a line for each record
+// that does not differ from its object. It writes no part when there are no lines, or when the sink has no
+// manifest. It replaces an existing part, because the new one describes what this run requested. But if an
+// object differs, the part may describe that object, and stays. With if_exists: fail, an existing part is an
+// error that is ErrExist.
 func (s *Sink) writePart(ctx context.Context, f *media.Fragment, records []media.Record) error {
 	whole := slices.DeleteFunc(slices.Clone(records), func(r media.Record) bool { return r.Differs })
 	if s.manifest == nil || len(whole) == 0 {
@@ -198,7 +198,7 @@ func (s *Sink) writePart(ctx context.Context, f *media.Fragment, records []media
 		IfAbsent:    partial || s.config.Destination.IfExists == IfExistsFail,
 	})
 	if partial && errors.Is(err, ErrExist) {
-		s.log.WarnContext(ctx, "left a manifest part as it was: it may name objects that were there already and differ", "key", key, "records", len(whole))
+		s.log.WarnContext(ctx, "kept an existing manifest part: it may describe existing objects that differ", "key", key, "records", len(whole))
 		return nil
 	}
 	if err != nil {

@@ -373,10 +373,10 @@ func TestNoRecordAndNoManifestGiveNoPart(t *testing.T) {
 
 func TestASinkNeedsAValidConfigAndTheRunsID(t *testing.T) {
 	for want, change := range map[string]func(c *sink.Config){
-		`set up sink "": name:`:              func(c *sink.Config) { c.Name = "" },
-		"a path has {run_id}, and the run":   func(c *sink.Config) { c.Path = "{run_id}/{fragment_number}{frame_index}" },
-		"a path has {run_id}, and the run ":  func(c *sink.Config) { c.Manifest.Path = "{run_id}/{fragment_number}" },
-		"path: cannot tell two frames apart": func(c *sink.Config) { c.Path = "latest.jpg" },
+		`set up sink "": name:`:             func(c *sink.Config) { c.Name = "" },
+		"a path has {run_id}, and the run":  func(c *sink.Config) { c.Path = "{run_id}/{fragment_number}{frame_index}" },
+		"a path has {run_id}, and the run ": func(c *sink.Config) { c.Manifest.Path = "{run_id}/{fragment_number}" },
+		"path: does not distinguish frames": func(c *sink.Config) { c.Path = "latest.jpg" },
 	} {
 		c := named("thumbs")
 		change(&c)

@@ -10,25 +10,25 @@ import (
 )
 
 const (
-	// sweepAge is how old an unfinished file must be to be taken for a leftover, if it is not locked.
+	// sweepAge is the age from which an unlocked unfinished file counts as a leftover.
 	sweepAge = time.Hour
-	// maxSweptFolders is the number of folders that a store sweeps: the first ones that it
-	// writes to. Leftovers of earlier runs lie there, and memory and work are bounded.
+	// maxSweptFolders is the number of folders that a store sweeps, to bound memory and work: the first ones
+	// that it writes to. Leftovers of earlier runs are in those.
 	maxSweptFolders = 4096
-	// maxSweptEntries is the number of entries of one folder that are looked at.
+	// maxSweptEntries is the number of entries of one folder that a sweep reads.
 	maxSweptEntries = 100_000
 )
 
 // tempName is the name of an unfinished file: tempPrefix and a rand.Text.
 var tempName = regexp.MustCompile(`^` + regexp.QuoteMeta(tempPrefix) + `[A-Z2-7]{26,}$`)
 
-// sweeper knows the folders in which leftovers were looked for.
+// sweeper records the folders that have been swept.
 type sweeper struct {
 	mu    sync.Mutex
 	known map[string]bool
 }
 
-// claim reports whether the caller is to sweep a folder.
+// claim reports whether the caller must sweep a folder.
 func (s *sweeper) claim(folder string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,9 +42,9 @@ func (s *sweeper) claim(folder string) bool {
 	return true
 }
 
-// sweep removes the unfinished files that earlier runs left in a folder, when it is written to for
-// the first time. fresh is a file that was just made there: its time is that of the file system, which may
-// be another machine's. What cannot be removed stays, and does no harm.
+// sweep removes the unfinished files that earlier runs left in a folder, on the first write to it. fresh is
+// a file just created there: its time is that of the file system, which may be another machine's. A file that
+// cannot be removed stays, and does no harm.
 func (d *Dir) sweep(ctx context.Context, folder string, fresh *os.File) {
 	if !d.swept.claim(folder) {
 		return
@@ -61,7 +61,7 @@ func (d *Dir) sweep(ctx context.Context, folder string, fresh *os.File) {
 	for seen := 0; seen < maxSweptEntries && ctx.Err() == nil; {
 		entries, err := dir.ReadDir(1024)
 		if err != nil {
-			return // at the end, too
+			return // also at the end of the folder
 		}
 		seen += len(entries)
 		for _, e := range entries {
@@ -76,7 +76,7 @@ func (d *Dir) sweep(ctx context.Context, folder string, fresh *os.File) {
 	}
 }
 
-// removeLeftover removes an unfinished file unless somebody has locked it.
+// removeLeftover removes an unfinished file unless another process has locked it.
 func (d *Dir) removeLeftover(name string) {
 	file, err := d.root.Open(name)
 	if err != nil {

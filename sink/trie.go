@@ -1,10 +1,10 @@
 package sink
 
-// element is one byte of a key, or any number of them.
+// element is one byte of a key, or any number of bytes.
 type element struct {
 	bytes  byteSet
 	repeat bool
-	name   bool // part of a value that can be anything
+	name   bool // part of a value with any content
 }
 
 type byteSet [4]uint64
@@ -24,7 +24,7 @@ func (s *byteSet) meets(other *byteSet) bool {
 	return false
 }
 
-// separator stands between the segments of a key. No other element has its byte.
+// separator separates the segments of a key. No other element contains its byte.
 var separator = literal(nil, "/")[0]
 
 func literal(to []element, text string) []element {
@@ -36,7 +36,7 @@ func literal(to []element, text string) []element {
 	return to
 }
 
-// wildcard appends one or more bytes of chars, or of any kind but a separator.
+// wildcard appends one or more bytes of chars or, if chars is empty, any bytes but a separator.
 func wildcard(to []element, chars string) []element {
 	var e element
 	if e.bytes.add(chars); chars == "" {
@@ -54,27 +54,27 @@ func wildcard(to []element, chars string) []element {
 // none is the index of no pattern.
 const none = -1
 
-// keyspace holds the patterns of one place so that what many have in common is compared
-// once. Searching it costs what a pattern shares with those that are there, and not their
-// number: names that differ part ways at their first letter.
+// keyspace holds the patterns of one place in a trie, so that common prefixes are compared once. The cost of
+// a search depends on the common prefixes and not on the number of patterns: different names diverge at their
+// first letters.
 type keyspace struct {
 	all *trieNode
-	// byDepth are the patterns by their number of segments: only equally many can be equal.
+	// byDepth holds the patterns by their number of segments: only patterns of the same number can be equal.
 	byDepth map[int]*trieNode
 	// searches is the number of searches until now.
 	searches uint32
 }
 
-// trieNode stands behind one element of the patterns that begin alike.
+// trieNode is the node after one element of the patterns with the same beginning.
 type trieNode struct {
 	element element
-	// first is the first pattern through here, end the first one that ends here, or none.
+	// first is the first pattern through this node, end the first one that ends here, or none.
 	first, end int
-	// literals are the nodes behind one byte, wild those behind any other element.
+	// literals are the children after one byte, wild those after any other element.
 	literals map[element]*trieNode
 	wild     []*trieNode
-	// seen is, by place in a pattern, the last search that continued from here and there. A
-	// wildcard meets thousands of nodes, and a map of pairs would take most of the time.
+	// seen holds, by index in a pattern, the last search that continued from this node and that index. A
+	// wildcard meets thousands of nodes, for which a map of pairs would be too slow.
 	seen []uint32
 }
 
@@ -82,7 +82,7 @@ func newKeyspace() *keyspace { return &keyspace{all: newRoot(), byDepth: map[int
 
 func newRoot() *trieNode { return &trieNode{first: none, end: none} }
 
-// depth is the number of separators of a pattern.
+// depth returns the number of separators of a pattern.
 func depth(pattern []element) int {
 	n := 0
 	for _, e := range pattern {
@@ -93,7 +93,7 @@ func depth(pattern []element) int {
 	return n
 }
 
-// insert adds a pattern under an index above all before.
+// insert adds a pattern, whose index must be larger than all earlier ones.
 func (k *keyspace) insert(pattern []element, index int) {
 	d := depth(pattern)
 	if k.byDepth[d] == nil {
@@ -103,8 +103,8 @@ func (k *keyspace) insert(pattern []element, index int) {
 	k.all.insert(pattern, index)
 }
 
-// meets returns the first pattern that can give the same key as this one or a key of
-// which one is a folder of the other, or none.
+// meets returns the first pattern that can produce the same key as this one, or a key of which one is a
+// folder of the other. It returns none if there is no such pattern.
 func (k *keyspace) meets(pattern []element) (first int, folder bool) {
 	literal := literalOf(pattern)
 	k.searches += 2
@@ -157,7 +157,7 @@ func (n *trieNode) adopt(child *trieNode) {
 	n.literals[child.element] = child
 }
 
-// isLiteral reports whether e is one certain byte.
+// isLiteral reports whether e is one given byte.
 func (e element) isLiteral() bool {
 	count := 0
 	for _, word := range e.bytes {
@@ -176,18 +176,18 @@ func literalOf(pattern []element) []bool {
 	return out
 }
 
-// search walks a pattern and a trie side by side, over pairs of places.
+// search walks a pattern and a trie side by side, over pairs of positions.
 type search struct {
 	pattern []element
-	literal []bool // by place in the pattern
-	// folder looks for keys that are folders of others, not for equal ones. anyName is
-	// unset for them: a name is taken to be made of nothing that a literal or a number is.
+	literal []bool // by index in the pattern
+	// folder searches for keys that are folders of others, rather than for equal ones. anyName is false
+	// then: a name is assumed to contain no literal and no number.
 	folder, anyName bool
 	best            int
 	number          uint32 // of the search, from 1
 }
 
-// from continues behind a node and before an element of the pattern.
+// from continues after a node and before an element of the pattern.
 func (s *search) from(n *trieNode, at int) {
 	if s.best != none && n.first >= s.best {
 		return
@@ -233,8 +233,7 @@ func (s *search) from(n *trieNode, at int) {
 	}
 }
 
-// visited reports whether a search has continued from here and a place in its pattern, and notes
-// that it does.
+// visited reports whether a search has continued from this node and the index at, and marks the pair.
 func (n *trieNode) visited(at int, search uint32) bool {
 	if at >= len(n.seen) {
 		n.seen = append(n.seen, make([]uint32, at+1-len(n.seen))...)
@@ -249,7 +248,7 @@ func (s *search) fits(n *trieNode, at int) bool {
 	return e.bytes.meets(&n.element.bytes) && (s.anyName || e.name == n.element.name)
 }
 
-// end notes what is found where the pattern or one of the trie ends.
+// end records a match where the pattern or one of the trie's ends.
 func (s *search) end(n *trieNode, at int) {
 	found := none
 	switch {

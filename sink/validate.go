@@ -7,28 +7,27 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// sinkName is what a sink may be called, in at most maxSinkName bytes. Names become parts of keys as they are.
+// sinkName matches the names of sinks, up to maxSinkName bytes. Names become parts of keys unchanged.
 var sinkName = regexp.MustCompile(`^[A-Za-z0-9_-]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?$`)
 
 const maxSinkName = 64
 
-// Validate returns all problems of c, joined; each is a *setting.Error whose
-// path starts below a sink.
+// Validate returns all problems of c, joined. Each is a *setting.Error whose path starts below a sink.
 func (c Config) Validate() error {
 	var p setting.Problems
 	if len(c.Name) > maxSinkName || !sinkName.MatchString(c.Name) || strings.Contains(c.Name, "..") {
-		p.Add("name", "%q is no name of 1 to 64 letters, digits, _, - and single dots inside", c.Name)
+		p.Add("name", "%q is not a name of 1 to 64 letters, digits, _, - and single dots inside", c.Name)
 	}
 	c.checkPath(&p)
 	p.Check("", c, DefaultConfig())
 	return p.Err()
 }
 
-// CheckStreams returns the problems that c has when a run may read several
-// streams, joined as Validate does: keys then have to name the stream.
+// CheckStreams returns the problems of c in a run that may read several streams, joined as by Validate: keys
+// must then name the stream.
 func (c Config) CheckStreams() error {
 	var p setting.Problems
-	const problem = "needs {stream}: the run reads several streams, and their keys would be the same"
+	const problem = "needs {stream}: the run reads several streams, whose keys would be the same"
 	overwrite := c.OverwriteExplicit && c.Destination.IfExists == IfExistsOverwrite
 	if t, err := ParsePath(c.Path); err == nil && !t.Distinguishes().Streams && !overwrite {
 		p.Add("path", problem)
@@ -51,17 +50,16 @@ func (c Config) checkPath(p *setting.Problems) {
 	if t.Distinguishes().Frames {
 		return
 	}
-	const why = "cannot tell two frames apart: that takes {fragment_number} and {frame_index}"
+	const why = "does not distinguish frames: use {fragment_number} and {frame_index}"
 	switch {
 	case c.Destination.IfExists != IfExistsOverwrite:
 		p.Add("path", why)
 	case !c.OverwriteExplicit:
-		p.Add("path", why+"; if each image is to replace the one before it, write `if_exists: overwrite` under destination")
+		p.Add("path", why+"; if each image shall replace the previous one, write `if_exists: overwrite` under destination")
 	}
 }
 
-// Validate returns all problems of m, joined; each is a *setting.Error whose path starts
-// below `manifest`.
+// Validate returns all problems of m, joined. Each is a *setting.Error whose path starts below `manifest`.
 func (m Manifest) Validate() error {
 	if m.Format == ManifestNone {
 		return nil
@@ -73,7 +71,7 @@ func (m Manifest) Validate() error {
 	case err != nil:
 		p.Add("path", "%v", err)
 	case !t.Distinguishes().Fragments:
-		p.Add("path", "cannot tell two fragments apart: that takes {fragment_number}")
+		p.Add("path", "does not distinguish fragments: use {fragment_number}")
 	}
 	return p.Err()
 }

@@ -7,9 +7,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Writer writes the images of one stream, an object each, and a manifest part for each fragment. It is
-// a pipeline.Sink, whose contract says in which order its methods are called. All writers of a sink
-// may be used at once.
+// Writer writes the images of one stream, each as an object, and a manifest part for each fragment. It is a
+// pipeline.Sink, whose contract states the order of calls. All writers of a sink may be used at once.
 type Writer struct {
 	sink *Sink
 
@@ -23,13 +22,13 @@ func (s *Sink) NewWriter() *Writer { return &Writer{sink: s, records: map[string
 // Name returns the sink's name.
 func (w *Writer) Name() string { return w.sink.Name() }
 
-// MaxInFlight returns the largest number of Writes that have an effect at once.
+// MaxInFlight returns the largest number of useful concurrent calls of Write.
 func (w *Writer) MaxInFlight() int { return w.sink.MaxInFlight() }
 
-// Write stores an image under its key; it is durable when Write returns nil. When an object of that
-// key is there already, if_exists decides: overwrite replaces it, fail returns an error that is
-// ErrExist, and skip leaves it alone. Write neither keeps nor changes img.Data. An error means that
-// there is no record of the image, not that there is no object.
+// Write stores an image under its key; the image is durable when Write returns nil. If an object of that
+// key exists, if_exists decides: overwrite replaces it, fail returns an error that is ErrExist, and skip
+// keeps it. Write neither keeps nor changes img.Data. An error means that the image has no record, not that
+// it has no object.
 func (w *Writer) Write(ctx context.Context, img media.Image) error {
 	record, err := w.sink.write(ctx, img)
 	if err != nil {
@@ -41,7 +40,7 @@ func (w *Writer) Write(ctx context.Context, img media.Image) error {
 	return nil
 }
 
-// EndFragment writes the manifest part of a fragment and reports the fragment before it returns.
+// EndFragment writes the manifest part of a fragment. It calls durable for the fragment before it returns.
 func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error {
 	w.mu.Lock()
 	records := w.records[f.Number]
@@ -62,9 +61,9 @@ func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable fun
 	return nil
 }
 
-// Finish has nothing to do: every fragment that has ended is durable.
+// Finish does nothing: every fragment that has ended is durable.
 func (w *Writer) Finish(context.Context) error { return nil }
 
-// Abandon has nothing to do: images of a fragment that has not ended stay as objects without a
-// record, which the next run writes again.
+// Abandon does nothing: the images of an unfinished fragment stay as objects without a record, and the next
+// run writes them again.
 func (w *Writer) Abandon() error { return nil }

@@ -9,8 +9,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// End is when a session is over; the first limit reached ends it. A zero field
-// is no limit.
+// End states when a session ends: at the first limit that is reached. A zero field is no limit.
 type End struct {
 	Timestamp   time.Time     `key:"timestamp,optional"`
 	Duration    time.Duration `key:"duration,optional" range:"0s.."`
@@ -21,12 +20,11 @@ type End struct {
 // Size is a number of bytes, written with a unit: 64MiB.
 type Size = media.Size
 
-// Origin is the part of a Config that belongs to the type of the source: where the
-// fragments come from. An implementation is a struct whose fields are the keys of the
-// type (see package setting); KVSConfig and FileConfig are the two that there are.
+// Origin is the part of a Config that depends on the type of the source: where the fragments come from. An
+// implementation is a struct whose fields are the keys of the type (see package setting), such as KVSConfig and
+// FileConfig.
 type Origin interface {
-	// Validate returns all problems of the keys, joined, each a *setting.Error whose path
-	// starts below `source`.
+	// Validate returns all problems of the keys, joined. Each is a *setting.Error whose path starts below `source`.
 	Validate() error
 	// Many reports whether more than one stream may be read.
 	Many() bool
@@ -37,44 +35,43 @@ type Origin interface {
 // Config is the `source` part of pipeline.yaml.
 type Config struct {
 	_ struct{} `key:"type"`
-	// Track is the video track whose frames are wanted.
+	// Track is the wanted video track.
 	Track Track `key:"track"`
-	// FragmentTags are what the tags of a fragment must have to be wanted, as NAME=VALUE.
+	// FragmentTags are the tags that a wanted fragment has, as NAME=VALUE.
 	FragmentTags []string `key:"fragment_tags,optional,pairs"`
-	// Origin is what belongs to the type of the source.
+	// Origin holds the keys that depend on the type of the source.
 	Origin Origin   `block:"type"`
 	End    End      `key:"end"`
 	_      struct{} `later:"deliver"`
-	// MaxFragmentSize is the largest fragment that is taken into memory, bytes.
+	// MaxFragmentSize is the largest fragment that is read into memory, in bytes.
 	MaxFragmentSize Size `key:"max_fragment_size" range:"1KiB..2GiB"`
 }
 
-// DefaultConfig returns the settings of a source of which only the streams are set.
+// DefaultConfig returns the settings of a source for which only the streams are set.
 func DefaultConfig() Config {
 	return Config{Origin: DefaultKVSConfig(), MaxFragmentSize: 64 << 20}
 }
 
-// KVS returns the keys of a source of type kvs, and false for one of another type.
+// KVS returns the keys of a source of type kvs, and false for another type.
 func (c Config) KVS() (kvs KVSConfig, ok bool) {
 	kvs, ok = c.Origin.(KVSConfig)
 	return kvs, ok
 }
 
-// Files returns the keys of a source of type file, and false for one of another type.
+// Files returns the keys of a source of type file, and false for another type.
 func (c Config) Files() (files FileConfig, ok bool) {
 	files, ok = c.Origin.(FileConfig)
 	return files, ok
 }
 
-// EndClock is the clock on which End is measured: the one of the start selector,
-// or the producer's if that has none.
+// EndClock returns the clock on which End is measured: that of the start selector, or the producer's if that
+// has none.
 func (c Config) EndClock() media.Clock {
 	kvs, _ := c.KVS()
 	return kvs.StartSelector.Clock()
 }
 
-// Validate returns all problems of the settings, joined. Each of them is a
-// *setting.Error with the key path below source.
+// Validate returns all problems of the settings, joined. Each is a *setting.Error whose path starts below source.
 func (c Config) Validate() error {
 	var p setting.Problems
 	p.Check("", c, DefaultConfig())

@@ -37,13 +37,13 @@ func TestValidate(t *testing.T) {
 		{"an archive after a fragment", kvs(func(c *KVSConfig) {
 			c.Mode, c.StartSelector = ModeArchive, StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: "12"}
 		}), nil},
-		{"an archive from now on", kvs(func(c *KVSConfig) { c.Mode = ModeArchive }), []string{"start_selector.type: NOW is no place in an archive: mode archive needs EARLIEST, FRAGMENT_NUMBER, "}},
+		{"an archive from now on", kvs(func(c *KVSConfig) { c.Mode = ModeArchive }), []string{"start_selector.type: NOW is not a place in an archive: mode archive needs EARLIEST, FRAGMENT_NUMBER, "}},
 		{"crossing over", kvs(func(c *KVSConfig) {
 			c.Mode, c.StartSelector = ModeAuto, StartSelector{Type: StartServerTimestamp, Timestamp: now}
 		}), nil},
 		{"crossing over from a token", kvs(func(c *KVSConfig) {
 			c.Mode, c.StartSelector = ModeAuto, StartSelector{Type: StartContinuationToken, ContinuationToken: "x"}
-		}), []string{"start_selector.type: CONTINUATION_TOKEN is no place in an archive: mode auto needs "}},
+		}), []string{"start_selector.type: CONTINUATION_TOKEN is not a place in an archive: mode auto needs "}},
 		{"another mode", kvs(func(c *KVSConfig) { c.Mode = "past" }), []string{`mode: "past" is not one of live, archive, auto`}},
 		{"an endpoint that is no URL", kvs(func(c *KVSConfig) { c.EndpointURL = "localhost:80" }), []string{"endpoint_url: "}},
 		{"another start", start(StartSelector{Type: "LATEST"}), []string{`start_selector.type: "LATEST" is not one of NOW, EARLIEST, `}},

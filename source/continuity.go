@@ -6,13 +6,12 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// minJump is the smallest distance between the end of a fragment and the start of
-// the next one that is a jump. Encoders drop frames without anything being lost.
+// minJump is the smallest distance between two fragments that counts as a jump. Encoders may drop frames without
+// a loss in transit.
 const minJump = time.Second
 
-// continuity compares the producer's clock of each fragment with the end of the one
-// before it. The numbers do not show how many fragments lie between two, so that only
-// time shows whether one is missing.
+// continuity compares the producer's clock of each fragment with the end of the previous one. Fragment numbers do
+// not show whether one is missing between two; only time does.
 type continuity struct {
 	// end is when the last fragment ended on the producer's clock, zero before
 	// the first one.
@@ -32,10 +31,9 @@ const (
 	jumpBack
 )
 
-// follow records the next fragment and returns how it follows the last one. It has
-// jumped ahead when it begins later than the last one's end by more than a second
-// and more than two frames, and back when it begins earlier by as much: a producer
-// that has been restarted, or sends again what it had buffered.
+// follow records the next fragment and returns how it follows the last one. The clock has jumped ahead when the
+// fragment begins later than the end of the last one by more than a second and more than two frames, and back when it
+// begins earlier by as much: the producer was restarted, or repeats buffered fragments.
 func (c *continuity) follow(f *media.Fragment) (from time.Time, how jump) {
 	from, tolerance := c.end, max(minJump, 2*c.frame)
 	distance := f.ProducerTime.Sub(from)
@@ -52,10 +50,9 @@ func (c *continuity) follow(f *media.Fragment) (from time.Time, how jump) {
 	return from, noJump
 }
 
-// note records the times of a fragment. Its length is the time of its last frame and
-// that frame's own duration: the mean distance of its frames, or the track's default
-// if that is longer. The length of a single frame is not known; the distance from the
-// fragment before it stands in for it.
+// note records the times of a fragment. Its length is the time of its last frame plus that frame's duration: the mean
+// distance of its frames, or the track's default if that is longer. For a single frame, the duration is the distance
+// from the previous fragment.
 func (c *continuity) note(f *media.Fragment) {
 	first, last, count := f.Extent()
 	track, _ := f.VideoTrack()
@@ -70,6 +67,6 @@ func (c *continuity) note(f *media.Fragment) {
 	c.start = f.ProducerTime
 	c.end = f.ProducerTime.Add(last + c.frame)
 	if c.frame == 0 {
-		c.end = time.Time{} // it is unknown when the next one should begin
+		c.end = time.Time{} // the next fragment may begin at any time
 	}
 }

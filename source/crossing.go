@@ -18,23 +18,21 @@ import (
 type Place struct {
 	// Number is the fragment's number; "" is before the first one.
 	Number string
-	// ProducerTime and ServerTime are its clocks, zero where they are not known.
+	// ProducerTime and ServerTime are the fragment's start on the two clocks, zero when unknown.
 	ProducerTime, ServerTime time.Time
 }
 
-// CodeNoRetention is the code of a refusal to read the archive of a stream that has
-// none.
+// CodeNoRetention is the error code for reading the archive of a stream that has none.
 const CodeNoRetention = "NoDataRetentionException"
 
-// CrossingConfig are the settings of a Crossing.
+// CrossingConfig holds the settings of a Crossing.
 type CrossingConfig struct {
 	// Stream is the stream's name, for logs and errors.
 	Stream string
-	// Start is where reading starts. It lies in the past.
+	// Start is where reading starts. It is in the past.
 	Start StartSelector
-	// Archive returns the archive after a fragment; from Start on when the place has no
-	// number. It ends where the archive was complete when it was first read. Its fragments
-	// come in the order of their numbers.
+	// Archive returns the archive after a fragment, or from Start on when the place has no number. The archive ends
+	// where it was complete when it was first read, and returns fragments in the order of their numbers.
 	Archive func(after Place) (Source, error)
 	// Live returns the live stream from start on.
 	Live func(start StartSelector) Source
@@ -42,24 +40,21 @@ type CrossingConfig struct {
 	Log *slog.Logger
 }
 
-// The bounds of crossing over.
+// Limits of the change from the archive to the live stream.
 const (
-	// longPass is how long a pass over the archive may take. After a longer one, what has
-	// come in the meantime is read from the archive too, and not from the live stream.
+	// longPass is the longest pass over the archive after which reading continues live. After a longer one, the
+	// fragments that arrived during it are read from the archive too.
 	longPass = time.Minute
-	// maxHeld is how many fragments in a row may be missing at the archive's end and
-	// still be expected to arrive.
+	// maxHeld is the number of consecutive fragments missing at the archive's end that may still arrive.
 	maxHeld = 100
 )
 
-// Crossing is a Source that reads the archive of a stream up to its newest fragment and
-// continues live. No fragment is lost or doubled: the live stream begins after the last
-// fragment that was returned, by number.
+// Crossing is a Source that reads the archive of a stream up to its newest fragment and continues live. It loses
+// and repeats no fragment: the live stream begins after the number of the last fragment that was returned.
 //
-// What arrives while the archive is being read is read from the archive too, pass by pass,
-// until a pass takes less than a minute; GetMedia gives the rest. Gaps at the archive's
-// very end are held back, as those fragments may still arrive. The live stream then either
-// gives them or reports them missing.
+// Fragments that arrive while the archive is being read are read from the archive too, pass by pass, until a pass
+// takes less than a minute; GetMedia returns the rest. Gaps at the very end of the archive are held back, as those
+// fragments may still arrive. The live stream then returns them or reports them missing.
 //
 // A stream that has no archive, or an empty one from Start on, is read live from Start.
 type Crossing struct {
@@ -67,14 +62,14 @@ type Crossing struct {
 	log     *slog.Logger
 	sources *relay
 
-	// The rest is used only by the goroutine that calls Next.
+	// Only the goroutine that calls Next uses the following fields.
 	live  bool
 	ready []result
 	over  error
 	last  Place
-	// held are the gaps at the archive's end, as far as it was read.
+	// held are the gaps at the end of the archive read so far.
 	held []*media.GapError
-	// opened is when this pass began; brought reports whether it brought something.
+	// opened is when this pass began; brought reports whether it returned anything.
 	opened  time.Time
 	brought bool
 }
@@ -133,7 +128,7 @@ func (c *Crossing) open() {
 	c.sources.use(src)
 }
 
-// liveStart is where the live stream begins.
+// liveStart returns where the live stream begins.
 func (c *Crossing) liveStart() StartSelector {
 	if c.last.Number == "" {
 		return c.cfg.Start
@@ -141,7 +136,7 @@ func (c *Crossing) liveStart() StartSelector {
 	return StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: c.last.Number}
 }
 
-// handle decides what to do with what the archive has brought.
+// handle processes a result of the archive.
 func (c *Crossing) handle(f *media.Fragment, err error) {
 	var gap *media.GapError
 	switch {
@@ -157,20 +152,20 @@ func (c *Crossing) handle(f *media.Fragment, err error) {
 	}
 }
 
-// release queues the gaps that are held, except for the last few.
+// release queues the held gaps, except the last keep ones.
 func (c *Crossing) release(keep int) {
 	for len(c.held) > keep {
 		gap := c.held[0]
 		c.held = c.held[1:]
 		c.ready = append(c.ready, result{err: gap})
 		if gap.Gap.FragmentNumber != "" {
-			// The clocks of the fragment before it tell where to continue.
+			// The clocks of the previous fragment determine where to continue.
 			c.advance(Place{gap.Gap.FragmentNumber, c.last.ProducerTime, c.last.ServerTime})
 		}
 	}
 }
 
-// advance moves the last place ahead to p, never back.
+// advance moves the last place forward to p, never back.
 func (c *Crossing) advance(p Place) {
 	c.brought = true
 	if c.last.Number == "" || payload.CompareNumbers(p.Number, c.last.Number) > 0 {
@@ -178,14 +173,14 @@ func (c *Crossing) advance(p Place) {
 	}
 }
 
-// archiveOver decides what follows after the archive has ended with err.
+// archiveOver decides how to continue after the archive ended with err.
 func (c *Crossing) archiveOver(err error) {
 	var coded interface{ ErrorCode() string }
 	c.sources.leave()
 	switch {
 	case errors.Is(err, io.EOF) && c.brought && time.Since(c.opened) >= longPass:
 		c.held = nil
-		c.log.Debug("reading the archive once more, for what has come in the meantime", "after", c.last.Number)
+		c.log.Debug("reading the archive again, for fragments that arrived meanwhile", "after", c.last.Number)
 	case errors.Is(err, io.EOF):
 		c.goLive("archive read up to its newest fragment, reading continues live")
 	case errors.As(err, &coded) && coded.ErrorCode() == CodeNoRetention:
@@ -206,5 +201,5 @@ func (c *Crossing) goLive(why string) {
 // Stats implements Source, over the archive and the live stream.
 func (c *Crossing) Stats() Stats { return c.sources.stats() }
 
-// Close implements Source. It may be called while Next is waiting, which then returns.
+// Close implements Source. It may be called while Next is waiting; Next then returns.
 func (c *Crossing) Close() error { return c.sources.close() }

@@ -7,8 +7,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Each calls take for each fragment that next returns, and lose for each gap, until next returns io.EOF.
-// It ends with the first error of take, or with the error that ended next before its end.
+// Each calls take for each fragment that next returns, and lose for each gap, until next returns io.EOF. It
+// returns the first error of take, or the error with which next failed.
 func Each(next func() (*media.Fragment, error), take func(*media.Fragment) error, lose func(media.Gap)) error {
 	for {
 		f, err := next()

@@ -12,7 +12,7 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// Clock is the clock of the selector's timestamp; the producer's if it has none.
+// Clock returns the clock of the selector's timestamp, or the producer's if it has none.
 func (s StartSelector) Clock() media.Clock {
 	if s.Type == StartServerTimestamp {
 		return media.ClockServer
@@ -20,19 +20,17 @@ func (s StartSelector) Clock() media.Clock {
 	return media.ClockProducer
 }
 
-// WithEnd returns a Source that yields the fragments of s until a limit of e is
-// reached, then closes s and returns io.EOF. Its own Close closes s too.
+// WithEnd returns a Source that returns the fragments of s until a limit of e is reached, then closes s and returns
+// io.EOF. Its own Close also closes s.
 //
-// Fragments counts the wanted fragments that were returned, not those lost. Timestamp
-// ends the stream before the first fragment that starts at or after it, and Duration
-// before the first one that starts that long or longer after the first wanted one, both
-// on clock. A fragment that contains the end is returned with its Until set. As GetMedia
-// has no end of its own, these limits are noticed only when the fragment after them
-// arrives.
+// Fragments counts the wanted fragments that were returned, not those lost. Timestamp ends the stream before
+// the first fragment that starts at or after it, and Duration before the first one that starts at least that
+// long after the first wanted one, both on clock. A fragment that contains the end is returned with its Until
+// set. As GetMedia has no end, these limits take effect only when the next fragment arrives.
 //
-// IdleTimeout ends the stream when no byte has come for that long while Next was waiting.
-// Next then returns an unfinished fragment as far as it came. If the service did not
-// answer for that long, the stream ends with an error in place of io.EOF.
+// IdleTimeout ends the stream when no byte arrived for that long while Next was waiting. Next then returns the
+// part of an unfinished fragment that arrived. If the service did not answer for that long, the stream ends
+// with an error instead of io.EOF.
 func WithEnd(s Source, e End, clock media.Clock) Source {
 	if e.Timestamp.IsZero() && e.Duration <= 0 && e.Fragments <= 0 && e.IdleTimeout <= 0 {
 		return s
@@ -48,7 +46,7 @@ type ending struct {
 	count int
 	// first is the time of the first fragment.
 	first time.Time
-	// over is what Next returns from now on: io.EOF, or what closing returned.
+	// over is what Next returns from now on: io.EOF, or the error of closing.
 	over error
 }
 
@@ -69,13 +67,13 @@ func (s *ending) Next(ctx context.Context) (*media.Fragment, error) {
 		return s.bounded(f), nil
 	}
 	if s.count++; s.count == s.end.Fragments {
-		// The connection is given back at once: the next fragment is not wanted.
+		// The connection is released at once: the next fragment is not wanted.
 		s.finish()
 	}
 	return s.bounded(f), nil
 }
 
-// bounded returns the fragment with the end of the stream set in it.
+// bounded returns the fragment with Until set to the end of the stream.
 func (s *ending) bounded(f *media.Fragment) *media.Fragment {
 	until := s.end.Timestamp
 	if d := s.end.Duration; d > 0 && (until.IsZero() || s.first.Add(d).Before(until)) {
@@ -89,7 +87,7 @@ func (s *ending) bounded(f *media.Fragment) *media.Fragment {
 	return &b
 }
 
-// next asks the source for a fragment until it has been idle for too long.
+// next asks the source for a fragment until the source has been idle for too long.
 func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	if s.end.IdleTimeout <= 0 {
 		return s.Source.Next(ctx)
@@ -103,7 +101,7 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errIdle) {
 		s.finish()
 		if outage != nil {
-			s.over = fmt.Errorf("nothing has come for %v and the stream does not answer: %w", s.end.IdleTimeout, outage)
+			s.over = fmt.Errorf("no data for %v and the stream does not answer: %w", s.end.IdleTimeout, outage)
 		}
 		var unfinished *UnfinishedError
 		switch {
@@ -120,7 +118,7 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 // errIdle is the cause with which the wait for an idle source is cancelled.
 var errIdle = errors.New("source is idle")
 
-// idleWatch notices when a source is idle.
+// idleWatch detects when a source is idle.
 type idleWatch struct {
 	source  Source
 	timeout time.Duration
@@ -128,12 +126,12 @@ type idleWatch struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	bytes   int64
-	// quiet is when the last byte came, or the watch began.
+	// quiet is when the last byte arrived, or the watch began.
 	quiet time.Time
 }
 
-// watchIdle calls idle when no byte has come from s for the timeout. outage is the error of
-// a service that has not answered for that long, nil if it does answer.
+// watchIdle calls idle when no byte has arrived from s for the timeout. outage is the error of a service that has not
+// answered for that long, nil if it does answer.
 func watchIdle(s Source, timeout time.Duration, idle func(outage error)) *idleWatch {
 	w := &idleWatch{source: s, timeout: timeout, idle: idle, bytes: s.Stats().BytesRead, quiet: time.Now()}
 	w.mu.Lock()
@@ -142,7 +140,7 @@ func watchIdle(s Source, timeout time.Duration, idle func(outage error)) *idleWa
 	return w
 }
 
-// check is called when the timeout may be over.
+// check is called when the timeout may have passed.
 func (w *idleWatch) check() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,7 +150,7 @@ func (w *idleWatch) check() {
 		w.bytes, w.quiet = bytes, now
 	}
 	since, tag := reach.Since, (*payload.ErrorTag)(nil)
-	if w.quiet.After(since) && !errors.As(reach.Err, &tag) { // a tag is bytes, too
+	if w.quiet.After(since) && !errors.As(reach.Err, &tag) { // an error tag consists of bytes, too
 		since = w.quiet
 	}
 	if left := w.timeout - now.Sub(since); left > 0 {
@@ -162,7 +160,7 @@ func (w *idleWatch) check() {
 	w.idle(reach.Err)
 }
 
-// stop ends the watch. A check that is under way may still call idle.
+// stop ends the watch. A check in progress may still call idle.
 func (w *idleWatch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -23,28 +23,27 @@ import (
 // StandardInput is the path that means standard input.
 const StandardInput = "-"
 
-// Input is one stream that can be opened.
+// Input is a stream that can be opened.
 type Input struct {
 	// Stream is the stream's name.
 	Stream string
-	// Open begins to read it. The caller closes what it returns.
+	// Open opens the stream. The caller closes the Source.
 	Open func(ctx context.Context) (Source, error)
 }
 
-// OpenFiles returns the streams that the paths of a file source name: recordings of
-// GetMedia payloads and plain MKV files, distinguished by their content.
+// OpenFiles returns the streams of the paths of a file source: recordings of GetMedia payloads and plain MKV files,
+// distinguished by their content.
 //
-// A path is a file, a named pipe, a glob (its matches in lexical order), or "-"
-// for stdin. Each file is a stream of its own, named by its base name without
-// the extension ("stdin" for standard input). When Stream is set, it is the
-// name of one stream, in which the files follow each other in the order of the
-// paths; the fragments of plain files are then numbered through.
+// A path is a file, a named pipe, a glob (its matches in lexical order), or "-" for stdin. Each file is its own
+// stream, named by its base name without the extension ("stdin" for standard input). When Stream is set, it is the
+// name of one stream that consists of all files in the order of the paths; the fragments of plain files are then
+// numbered continuously.
 //
-// Paths that name nothing or what cannot be read, a file named twice, and two files
-// that would give the same stream name are errors, joined, each a *setting.Error.
+// Paths that match no file, files that cannot be read, a file named twice, and two files with the same stream name
+// are errors, joined, each a *setting.Error.
 //
-// It finds out whether the files can be read; the Inputs open them. Warnings about what
-// the files hold go to log, or nowhere when log is nil.
+// OpenFiles checks that the files can be read; the Inputs open them. Warnings about the content of files go to log,
+// unless log is nil.
 func OpenFiles(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
 	from, _ := cfg.Files()
 	paths, err := expand(from.Paths)
@@ -72,7 +71,7 @@ func OpenFiles(cfg Config, stdin io.Reader, log *slog.Logger) ([]Input, error) {
 // filePath is one file and the key that named it.
 type filePath struct{ path, key string }
 
-// stream is the stream name that the file gets by itself.
+// stream returns the name of the file's own stream.
 func (p filePath) stream() string {
 	if p.path == StandardInput {
 		return "stdin"
@@ -84,7 +83,7 @@ func (p filePath) stream() string {
 	return base
 }
 
-// expand finds the files that the paths name.
+// expand finds the files of the paths.
 func expand(paths []string) ([]filePath, error) {
 	var files []filePath
 	var problems []error
@@ -110,8 +109,7 @@ func expand(paths []string) ([]filePath, error) {
 	return files, errors.Join(problems...)
 }
 
-// match returns the files that one path names. A path that exists is taken as it
-// is, whatever characters it has.
+// match returns the files of one path. A path that exists is not treated as a pattern.
 func match(path string) ([]string, error) {
 	if path == StandardInput {
 		return []string{path}, nil
@@ -140,8 +138,8 @@ func match(path string) ([]string, error) {
 	return matches, nil
 }
 
-// checkReadable finds out whether a file can be read. It opens plain files alone: opening a
-// pipe waits for its writer, and opening a device may do something to it.
+// checkReadable checks that a file can be read. It opens only plain files: opening a pipe waits for its writer, and
+// opening a device may have an effect.
 func checkReadable(path string) error {
 	if path == StandardInput {
 		return nil
@@ -166,8 +164,7 @@ func checkReadable(path string) error {
 	return file.Close()
 }
 
-// checkNames reports files that would give the same stream name, and so the same
-// names of images.
+// checkNames reports files that would give the same stream name, and so the same names of images.
 func checkNames(paths []filePath) error {
 	var problems []error
 	first := map[string]string{}
@@ -197,22 +194,21 @@ func fileInput(paths []filePath, stdin io.Reader, cfg payload.Config) Input {
 
 // fileSource reads files one after the other.
 //
-// Reading a pipe or a terminal can block for ever, and so can opening a pipe.
-// Each Next therefore works on a goroutine of its own and stops waiting for it
-// when its context is cancelled; the next Next takes up what that goroutine
-// brings. Close closes the file under it, which ends it, and waits; only reading
-// standard input, which is not ours to close, and opening a pipe that nobody
-// writes to are left behind, until they return or the process ends.
+// Reading a pipe or a terminal can block forever, and so can opening a pipe. Each Next therefore works on a
+// separate goroutine and stops waiting for it when the context is cancelled; the next Next takes the result of
+// that goroutine. Close closes the file, which ends the goroutine, and waits for it. Two operations are not
+// waited for, and last until they return or the process ends: reading standard input, which Close must not
+// close, and opening a pipe without a writer.
 type fileSource struct {
 	stdin io.Reader
 	cfg   payload.Config
-	// pending is where the goroutine at work puts its result, nil if none is.
+	// pending receives the result of the working goroutine; nil if there is none.
 	pending chan result
 
-	// Only the goroutine at work uses these.
+	// Only the working goroutine uses the following fields.
 	paths []filePath
 	path  string
-	any   bool // something has come of the file
+	any   bool // the file has returned something
 
 	mu     sync.Mutex
 	split  *payload.Splitter
@@ -288,7 +284,7 @@ func (s *fileSource) next() (*media.Fragment, error) {
 			s.any = true
 			return f, err
 		case errors.As(err, &tag):
-			// Asking again is no use: what a recording lacks stays lost.
+			// Asking again has no effect: a fragment that a recording lacks stays lost.
 			return nil, payload.NewGap(s.cfg.Stream, tag.FragmentNumber, tag, 0)
 		case err != io.EOF:
 			return nil, fmt.Errorf("read %s: %w", s.path, err)
@@ -299,7 +295,7 @@ func (s *fileSource) next() (*media.Fragment, error) {
 	}
 }
 
-// current returns the splitter at work, or opens the next file.
+// current returns the splitter of the current file, or opens the next file.
 func (s *fileSource) current() (*payload.Splitter, error) {
 	s.mu.Lock()
 	split, closed := s.split, s.closed
@@ -325,7 +321,7 @@ func (s *fileSource) current() (*payload.Splitter, error) {
 	return s.begin(path, input, file)
 }
 
-// begin makes a file that was opened the one at work.
+// begin makes an opened file the current one.
 func (s *fileSource) begin(path string, input io.Reader, file *os.File) (*payload.Splitter, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -346,7 +342,7 @@ func (s *fileSource) begin(path string, input io.Reader, file *os.File) (*payloa
 	return s.split, nil
 }
 
-// finish leaves a file that has ended.
+// finish closes the current file at its end.
 func (s *fileSource) finish() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

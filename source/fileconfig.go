@@ -19,8 +19,7 @@ type FileConfig struct {
 
 var _ Origin = FileConfig{}
 
-// Many implements Origin. How many streams the paths name is known when they have been
-// looked up: see Files.
+// Many implements Origin. The number of streams is known only after the paths have been looked up: see OpenFiles.
 func (FileConfig) Many() bool { return false }
 
 // Endless implements Origin.

@@ -19,10 +19,9 @@ type Mode string
 const (
 	// ModeLive reads with GetMedia.
 	ModeLive Mode = "live"
-	// ModeArchive reads what is stored, with ListFragments and
-	// GetMediaForFragmentList, and ends.
+	// ModeArchive reads stored fragments, with ListFragments and GetMediaForFragmentList, and ends.
 	ModeArchive Mode = "archive"
-	// ModeAuto reads what is stored and continues live.
+	// ModeAuto reads stored fragments and continues live.
 	ModeAuto Mode = "auto"
 )
 
@@ -53,21 +52,19 @@ type StartSelector struct {
 	Type StartType `key:"type"`
 	// Timestamp is used by the two TIMESTAMP types.
 	Timestamp time.Time `key:"timestamp,optional,required" with:"type=PRODUCER_TIMESTAMP|SERVER_TIMESTAMP"`
-	// AfterFragmentNumber is exclusive, as the API is: reading starts at the
-	// fragment after it.
+	// AfterFragmentNumber is exclusive, as in the API: reading starts at the fragment after it.
 	AfterFragmentNumber string `key:"after_fragment_number,optional,required" with:"type=FRAGMENT_NUMBER"`
 	ContinuationToken   string `key:"continuation_token,optional,required" with:"type=CONTINUATION_TOKEN"`
 }
 
 // KVSConfig is the Origin of a source of type kvs: streams of Kinesis Video Streams.
 type KVSConfig struct {
-	// Streams are names or ARNs of KVS streams, or NAME=STREAM for one that is to have
-	// another name.
+	// Streams are names or ARNs of KVS streams, or NAME=STREAM to give a stream another name.
 	Streams []string `key:"streams,optional" entry:"stream as"`
 	_       struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
-	// Region is the streams'; "" is that of the AWS chain.
+	// Region is the region of the streams; "" is that of the AWS chain.
 	Region string `key:"region"`
-	// EndpointURL is the control plane's endpoint; "" is the region's own.
+	// EndpointURL is the endpoint of the control plane; "" is that of the region.
 	EndpointURL   string        `key:"endpoint_url"`
 	Mode          Mode          `key:"mode"`
 	StartSelector StartSelector `key:"start_selector"`
@@ -75,7 +72,7 @@ type KVSConfig struct {
 
 var _ Origin = KVSConfig{}
 
-// DefaultKVSConfig returns the keys of a source of which only the streams are set.
+// DefaultKVSConfig returns the keys of a source for which only the streams are set.
 func DefaultKVSConfig() KVSConfig {
 	return KVSConfig{Mode: ModeLive, StartSelector: StartSelector{Type: StartNow}}
 }
@@ -88,9 +85,8 @@ func (c KVSConfig) Many() bool {
 // Endless implements Origin.
 func (c KVSConfig) Endless() bool { return c.Mode != ModeArchive }
 
-// Names, ARNs and tokens as the API takes them (Kinesis Video Streams API
-// Reference, GetMedia and StartSelector). Lengths are counted apart: a count in a pattern makes it as long
-// to compile, at every start of the program.
+// Names, ARNs and tokens in the API (Kinesis Video Streams API Reference, GetMedia and StartSelector). Lengths are
+// checked separately: a count in a pattern makes it slow to compile, at every start of the program.
 var (
 	wordPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`) })
 	arnPattern  = sync.OnceValue(func() *regexp.Regexp {
@@ -121,18 +117,18 @@ func (c KVSConfig) Validate() error {
 		}
 	}
 	if (c.Mode == ModeArchive || c.Mode == ModeAuto) && !c.StartSelector.InArchive() {
-		p.Add("start_selector.type", "%s is no place in an archive: mode %s needs EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP or SERVER_TIMESTAMP", c.StartSelector.Type, c.Mode)
+		p.Add("start_selector.type", "%s is not a place in an archive: mode %s needs EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP or SERVER_TIMESTAMP", c.StartSelector.Type, c.Mode)
 	}
 	return p.Err()
 }
 
-// InArchive reports whether the archive of a stream has such a place.
+// InArchive reports whether the selector is a place in the archive of a stream.
 func (s StartSelector) InArchive() bool {
 	return s.Type != StartNow && s.Type != StartContinuationToken
 }
 
-// Validate returns all problems of the selector, joined; each is a *setting.Error whose
-// path starts below `start_selector`.
+// Validate returns all problems of the selector, joined. Each is a *setting.Error whose path starts below
+// `start_selector`.
 func (s StartSelector) Validate() error {
 	var p setting.Problems
 	p.Check("", s, StartSelector{Type: StartNow})
@@ -145,7 +141,7 @@ func (s StartSelector) Validate() error {
 	return p.Err()
 }
 
-// checkStreams notes what is wrong with the entries of `streams`.
+// checkStreams adds the problems of the entries of `streams`.
 func (c KVSConfig) checkStreams(p *setting.Problems) {
 	if len(c.Streams) == 0 {
 		p.Add("streams", "is empty: name at least one stream")
@@ -169,8 +165,8 @@ func (c KVSConfig) checkStreams(p *setting.Problems) {
 	}
 }
 
-// StreamName returns the name of a stream that is given by name or by ARN, or as an entry
-// of `streams` that gives it another name, and false when it is none of these.
+// StreamName returns the name of a stream that is given by name or by ARN, or as an entry of `streams` that gives it
+// another name, and false for any other text.
 func StreamName(entry string) (string, bool) {
 	as, nameOrARN, named := strings.Cut(entry, "=")
 	if named {
@@ -184,8 +180,7 @@ func StreamName(entry string) (string, bool) {
 	return nameOrARN, isName(nameOrARN)
 }
 
-// StreamTarget returns the name or the ARN of the stream that an entry of `streams` stands
-// for.
+// StreamTarget returns the name or the ARN of the stream in an entry of `streams`.
 func StreamTarget(entry string) string {
 	if _, nameOrARN, named := strings.Cut(entry, "="); named {
 		return nameOrARN

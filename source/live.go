@@ -16,51 +16,44 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// Dialer opens sessions of one stream. A session ends with io.EOF when the service
-// ends it; the stream may continue all the same.
+// Dialer opens sessions of one stream. A session ends with io.EOF when the service ends it; the stream may continue.
 type Dialer interface {
-	// Dial opens a session that starts at start. It makes one call and does not try
-	// again. With refresh it first gets fresh credentials and a fresh data endpoint.
-	// ctx bounds only the opening. The caller closes the session. It may do so while
-	// Next is waiting, which then returns.
+	// Dial opens a session that starts at start. It makes one call, without retries. With refresh it first gets fresh
+	// credentials and a fresh data endpoint. ctx bounds only the opening. The caller closes the session. It may do so
+	// while Next is waiting; Next then returns.
 	Dial(ctx context.Context, start StartSelector, refresh bool) (Source, error)
 }
 
-// LiveConfig are the settings of a Live.
+// LiveConfig holds the settings of a Live.
 type LiveConfig struct {
 	// Stream is the stream's name, for logs, errors and gaps.
 	Stream string
 	// Start is where the first session starts.
 	Start StartSelector
-	// Log receives what happens to sessions; nil discards it.
+	// Log receives messages about sessions; nil discards them.
 	Log *slog.Logger
 }
 
-// Live is a Source that reads one stream over as many sessions as it takes. KVS ends
-// every GetMedia session: after 3 s without media, and always after about 45 min.
-// Live itself ends only when the stream cannot be read any more.
+// Live is a Source that reads one stream over many sessions. KVS ends every GetMedia session: after 3 s without
+// media, and always after about 45 min. Live itself ends only when the stream cannot be read any more.
 //
-// Next returns every fragment once and in order. A new session starts after the last
-// fragment that was returned, by number. Fragments whose numbers are not greater are
-// dropped; if they come with other media than before, they are gaps. A fragment is read
-// again when it ended early, made no sense, or was replaced by a temporary error. When
-// that happens three times at the same place, Next returns the fragment as far as it
-// goes (Cut), or a gap, and reading continues after it.
+// Next returns every fragment once and in order. A new session starts after the number of the last fragment that was
+// returned. Fragments whose numbers are not greater are dropped; if their media differs from before, they are gaps. A
+// fragment is read again when it ended early, was malformed, or was replaced by a temporary error. When that happens
+// three times at the same place, Next returns the part of the fragment that arrived (Cut), or a gap, and reading
+// continues after it.
 //
-// NOW is asked for only once, as asking again would skip what came in between. Until a
-// fragment has come, later sessions start at the time of the first one
-// (SERVER_TIMESTAMP, on the service's clock).
+// NOW is requested only once, as requesting it again would skip media. Until a fragment has arrived, later sessions
+// start at the time of the first one (SERVER_TIMESTAMP, on the service's clock).
 //
-// After a session that brought something, the next one is opened at once. After any other,
-// and after an error tag, it is opened after a delay that grows from 1 s to 30 s. There are
-// never more than 4 calls a second. VerdictOf decides which errors are tried again, how
-// often, and which end the stream.
+// After a session that returned something, the next one is opened at once. After any other, and after an error
+// tag, it is opened after a delay that grows from 1 s to 30 s. There are at most 4 calls a second. VerdictOf
+// decides which errors are retried, how often, and which end the stream.
 //
-// When the producer's clock jumps ahead between two fragments, there are two cases. If the
-// service could be reached all the time, nothing was lost: the producer has paused, which is
-// logged and counted in Stats. If a session broke or could not be opened in between, media
-// may have expired unread: that is a gap between the two fragments. A jump back is no loss:
-// the producer was restarted or repeats itself.
+// When the producer's clock jumps ahead between two fragments, there are two cases. If the service could be
+// reached all the time, nothing was lost: the producer paused, which is logged and counted in Stats. If a
+// session broke or could not be opened in between, media may have expired unread: that is a gap between the two
+// fragments. A jump back is not a loss: the producer was restarted or repeats fragments.
 //
 // Stats and Close may be called while Next is waiting, which Close ends.
 type Live struct {
@@ -73,7 +66,7 @@ type Live struct {
 	reach              Reaching
 	sessions           *relay
 
-	// The rest is used only by the goroutine that calls Next.
+	// Only the goroutine that calls Next uses the following fields.
 	ready []result
 	// over is what Next returns from now on.
 	over error
@@ -82,27 +75,25 @@ type Live struct {
 	trouble trouble
 	clock   continuity
 	recent  recent
-	// held is a fragment that may not be whole yet. It is returned as soon as more
-	// follows it in the same session.
+	// held is a fragment that may be incomplete. It is returned as soon as more follows it in the same session.
 	held *media.Fragment
 	// begun is the fragment inside which a session ended, and which is read again.
 	begun *media.Fragment
 	// lost is the number of the last gap.
 	lost string
-	// flowed reports whether the session brought something, idle whether the last ones
-	// did not, unsure whether the service was out of reach since the last fragment.
+	// flowed reports whether the session returned something, idle whether the last ones did not, unsure whether the
+	// service was out of reach since the last fragment.
 	flowed, idle, unsure bool
 	// refresh and delay are for the next call.
 	refresh bool
 	delay   time.Duration
-	// taken is the number of bytes in the session's fragments; -1 if it also brought
-	// something else.
+	// taken is the number of bytes in the session's fragments; -1 if it also returned something else.
 	taken int64
 	// refused reports whether the last call was refused.
 	refused bool
-	// fruitless is the number of sessions and calls in a row that brought nothing.
+	// fruitless is the number of consecutive sessions and calls that returned nothing.
 	fruitless int
-	// failing is the kind of the last error, and how often it came in a row.
+	// failing holds the kind of the last error, and how often it occurred in a row.
 	failing struct {
 		what  string
 		times int
@@ -111,8 +102,7 @@ type Live struct {
 
 var _ Source = (*Live)(nil)
 
-// NewLive returns a source that reads a stream over all sessions that d opens. It
-// opens the first one in its first Next.
+// NewLive returns a source that reads a stream over all sessions that d opens. Its first Next opens the first one.
 func NewLive(d Dialer, cfg LiveConfig) *Live {
 	return &Live{
 		dialer: d, cfg: cfg, log: logging.OrSilent(cfg.Log).With("stream", cfg.Stream),
@@ -120,8 +110,8 @@ func NewLive(d Dialer, cfg LiveConfig) *Live {
 	}
 }
 
-// Next implements Source. It waits for as long as the stream brings nothing. After ctx
-// was cancelled, it may be called again with another one.
+// Next implements Source. It waits as long as the stream has no media. After ctx was cancelled, Next may be
+// called again with another context.
 func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -132,7 +122,7 @@ func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 			return nil, fmt.Errorf("read stream %s: %w", l.cfg.Stream, fs.ErrClosed)
 		case len(l.ready) > 0:
 			r := l.ready[0]
-			l.ready[0] = result{} // or the array would hold on to the fragment
+			l.ready[0] = result{} // the array must not keep the fragment alive
 			l.ready = l.ready[1:]
 			return r.fragment, r.err
 		case l.over != nil:
@@ -152,7 +142,7 @@ func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 	}
 }
 
-// interrupted hangs up and returns the error of a Next that was cancelled.
+// interrupted closes the session and returns the error of a cancelled Next.
 func (l *Live) interrupted(cause error) error {
 	inside := false
 	if s := l.sessions.source(); s != nil {
@@ -169,7 +159,7 @@ func (l *Live) interrupted(cause error) error {
 	return err
 }
 
-// connect opens the next session when its time has come.
+// connect opens the next session when it is due.
 func (l *Live) connect(ctx context.Context) {
 	if wait.Sleep(ctx, l.delay) != nil || l.calls.wait(ctx) != nil {
 		return
@@ -179,7 +169,7 @@ func (l *Live) connect(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil:
 		if err == nil {
-			_ = session.Close() // nothing of it was wanted
+			_ = session.Close() // it is not used
 		}
 	case err != nil:
 		l.log.Debug("session refused", "start", start.Type, "error", err)
@@ -191,14 +181,14 @@ func (l *Live) connect(ctx context.Context) {
 	}
 }
 
-// adopt makes a session the one that is read.
+// adopt makes a session the current one.
 func (l *Live) adopt(session Source, start StartSelector) {
 	if !l.sessions.use(session) {
 		return
 	}
 	l.refresh, l.flowed, l.delay = false, false, 0
 	l.taken = 0
-	if l.refused { // what has failed inside a session is judged by what this one brings
+	if l.refused { // a failure inside a session counts until a session returns something
 		l.refused = false
 		l.reach.Back()
 	}
@@ -220,7 +210,7 @@ func (l *Live) hangUp() {
 	l.sessions.leave()
 }
 
-// handle decides what to do with what a session has brought.
+// handle processes a result of a session.
 func (l *Live) handle(f *media.Fragment, err error) {
 	var gap *media.GapError
 	if err != nil {
@@ -230,7 +220,7 @@ func (l *Live) handle(f *media.Fragment, err error) {
 	}
 	switch {
 	case err == nil && f.Damage != "" && !l.seen(f.Number) && l.trouble.again(f.Number, anywhere):
-		// What came may have been spoiled on the way, and be whole when it is read again.
+		// The damage may have happened in transit, and the fragment be whole when it is read again.
 		l.release()
 		l.log.Warn("fragment is damaged, reading it again", "fragment", f.Number, "error", f.Damage)
 		l.remember(f)
@@ -247,7 +237,7 @@ func (l *Live) handle(f *media.Fragment, err error) {
 		}
 		l.accept(f)
 	case errors.Is(err, payload.ErrCutHeader):
-		// The end of the session comes next, and the next one reads it again.
+		// The end of the session comes next, and the next session reads the fragment again.
 	case errors.As(err, &gap):
 		l.release()
 		l.handleGap(gap)
@@ -256,7 +246,7 @@ func (l *Live) handle(f *media.Fragment, err error) {
 	}
 }
 
-// release accepts the fragment that was held: it is whole, as more follows it.
+// release accepts the held fragment: it is whole, as more follows it.
 func (l *Live) release() {
 	if f := l.held; f != nil {
 		l.held = nil
@@ -264,7 +254,7 @@ func (l *Live) release() {
 	}
 }
 
-// accept queues a fragment for Next, unless it was returned before.
+// accept queues a fragment for Next, unless Next already returned it.
 func (l *Live) accept(f *media.Fragment) {
 	if l.seen(f.Number) {
 		if _, other := l.recent.compare(f); other {
@@ -318,7 +308,7 @@ func (l *Live) reportGap(number string, cause error) {
 func (l *Live) sessionOver(err error) {
 	held, place := l.held, l.sessions.source().Stats().BytesRead
 	l.hangUp()
-	// An error about the fragment itself is counted as such.
+	// An error about the fragment itself is counted by that fragment's failures.
 	if held != nil && !l.seen(held.Number) && held.Number != fragmentOf(err) {
 		if l.trouble.again(held.Number, place) {
 			l.log.Debug("session ended inside a fragment, reading it again", "fragment", held.Number)
@@ -336,15 +326,15 @@ func (l *Live) sessionOver(err error) {
 		l.failed(err)
 	}
 	if errors.As(err, &tag) {
-		l.flowed = false // an error of the service is waited out, whatever came before it
+		l.flowed = false // after an error of the service there is always a delay
 	}
 	if l.over != nil && held != nil {
-		l.accept(held) // there is no session that could bring the rest
+		l.accept(held) // no session will return the rest
 	}
 	l.scheduleRedial()
 }
 
-// ended logs that the service has ended a session.
+// ended logs that the service ended a session.
 func (l *Live) ended() {
 	if l.flowed || l.idle {
 		l.log.Debug("session ended, opening the next one", "after", l.last)
@@ -364,8 +354,8 @@ func (l *Live) scheduleRedial() {
 	l.fruitless++
 }
 
-// Stats implements Source, over all sessions. An error of the service counts until a session
-// is open again, or brings something if the error came inside one.
+// Stats implements Source, over all sessions. An error of the service counts until a session is open again, or for an
+// error inside a session, until a session returns something.
 func (l *Live) Stats() Stats {
 	return Stats{
 		BytesRead:  l.sessions.stats().BytesRead,

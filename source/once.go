@@ -9,10 +9,10 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// maxRecent is the number of fragments that are remembered.
+// maxRecent is the number of fragments whose digests are kept.
 const maxRecent = 1024
 
-// recent remembers the media of the last fragments, as a digest for each number.
+// recent holds a digest of the media of the last fragments, by number.
 type recent struct {
 	seed    maphash.Seed
 	digests map[string]uint64
@@ -21,7 +21,7 @@ type recent struct {
 	next  int
 }
 
-// note remembers a fragment. One that was cut may come again whole.
+// note records a fragment. A fragment that was cut is not recorded: it may appear again whole.
 func (r *recent) note(f *media.Fragment) {
 	if f.Cut || f.Number == "" {
 		return
@@ -39,16 +39,16 @@ func (r *recent) note(f *media.Fragment) {
 	r.digests[f.Number] = r.digest(f)
 }
 
-// compare reports whether the number of a fragment is known, and if so whether it came with
-// other media. Of a fragment that is cut nothing can be said.
+// compare reports whether the number of a fragment is known, and if so whether the media differs. It cannot compare a
+// fragment that is cut.
 func (r *recent) compare(f *media.Fragment) (known, other bool) {
 	digest, known := r.digests[f.Number]
 	known = known && !f.Cut
 	return known, known && digest != r.digest(f)
 }
 
-// digest tells the media of fragments apart: tracks, times and payloads of their blocks.
-// Tags are left out, as they are different in each session.
+// digest returns a digest of the media of a fragment: tracks, times and payloads of the blocks. It omits tags, which
+// differ in each session.
 func (r *recent) digest(f *media.Fragment) uint64 {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
@@ -66,9 +66,9 @@ func (r *recent) digest(f *media.Fragment) uint64 {
 	return h.Sum64()
 }
 
-// Once returns a Source that yields each fragment of s once. One whose number was among
-// the last 1024 is dropped when it has the same media. With other media it is a gap, as its
-// images would overwrite those of the first one.
+// Once returns a Source that returns each fragment of s once. A fragment whose number is among the last 1024 is
+// dropped when it has the same media. With other media it is a gap, as its images would overwrite those of the
+// first one.
 func Once(s Source) Source { return &once{Source: s} }
 
 // once is a Source without repetitions.

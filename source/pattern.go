@@ -2,14 +2,13 @@ package source
 
 import "strings"
 
-// Pattern is a stream name with wildcards: `*` stands for any characters, `?` for
-// one. A wildcard distinguishes it from a name.
+// Pattern is a stream name with wildcards: `*` matches any characters, `?` one. Every pattern has a wildcard.
 type Pattern string
 
 // IsPattern reports whether an entry of `streams` is a pattern and not a name or ARN.
 func IsPattern(entry string) bool { return strings.ContainsAny(entry, "*?") }
 
-// Prefix returns what all names that match begin with.
+// Prefix returns the common beginning of all matching names.
 func (p Pattern) Prefix() string {
 	if i := strings.IndexAny(string(p), "*?"); i >= 0 {
 		return string(p[:i])
@@ -17,11 +16,10 @@ func (p Pattern) Prefix() string {
 	return string(p)
 }
 
-// Match reports whether a stream's name matches. It takes time proportional to the
-// product of both lengths at most.
+// Match reports whether a stream's name matches. It takes time proportional to at most the product of both lengths.
 func (p Pattern) Match(name string) bool {
-	// star and mark are where the last * stands, and what of name it has not
-	// eaten yet: on a mismatch it eats one more.
+	// star is the position of the last *, and mark the end of the part of name that it matches: on a mismatch the *
+	// matches one more character.
 	at, star, mark := 0, -1, 0
 	for i := 0; i < len(name); {
 		switch {

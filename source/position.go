@@ -8,29 +8,28 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// position records how far a stream has been read, which determines where the next session
-// starts.
+// position records how far a stream has been read, which determines where the next session starts.
 type position struct {
 	start StartSelector
-	// opened reports whether a session has ever been open.
+	// opened reports whether a session was ever open.
 	opened bool
 	// last is the number of the last fragment that was returned or given up, and
 	// lastServer its time on the server's clock; "" and zero before the first.
 	last       string
 	lastServer time.Time
-	// anchor is the time that NOW stood for. first is the number of the first fragment
-	// that came, until it can be returned.
+	// anchor is the time of the first session that started at NOW. first is the number of the first fragment that
+	// arrived, until it can be returned.
 	anchor time.Time
 	first  string
-	// byTime and byEarliest report whether the next session starts at skip after
-	// lastServer, or at the earliest fragment, because the service does not find last.
+	// byTime and byEarliest report whether the next session starts at skip after lastServer, or at the earliest
+	// fragment, because the service does not find last.
 	byTime, byEarliest bool
 	skip               time.Duration
 }
 
-// begin returns the position before the first session. A selector that starts after a
-// number makes that the last one read. In all payloads seen so far, a continuation token
-// that is a number is the number of the fragment that it came with.
+// begin returns the position before the first session. If the selector starts after a fragment number, that is
+// the last one read. In all payloads seen so far, a continuation token that is a number is the number of its
+// fragment.
 func begin(start StartSelector) position {
 	p := position{start: start}
 	switch {
@@ -42,7 +41,7 @@ func begin(start StartSelector) position {
 	return p
 }
 
-// noteOpened records that the first session is open, and since when.
+// noteOpened records that the first session is open, and when it began.
 func (p *position) noteOpened(session Source) {
 	p.opened, p.anchor = true, time.Now()
 	if s, ok := session.(interface{ OpenedAt() time.Time }); ok && !s.OpenedAt().IsZero() {
@@ -50,8 +49,7 @@ func (p *position) noteOpened(session Source) {
 	}
 }
 
-// remember records the first fragment when it cannot be returned yet, so that the next
-// session starts with it.
+// remember records the first fragment when it cannot be returned yet, so that the next session starts with it.
 func (p *position) remember(f *media.Fragment) {
 	if p.last == "" && p.first == "" && p.start.Type == StartNow && !f.ServerTime.IsZero() {
 		p.first, p.anchor = f.Number, f.ServerTime
@@ -64,7 +62,7 @@ func (p *position) advance(number string) {
 	p.byTime, p.byEarliest, p.skip = false, false, 0
 }
 
-// seen reports whether a fragment lies before the position.
+// seen reports whether a fragment is not after the position.
 func (p *position) seen(number string) bool {
 	return p.last != "" && payload.CompareNumbers(number, p.last) <= 0 ||
 		p.first != "" && payload.CompareNumbers(number, p.first) < 0
@@ -85,9 +83,8 @@ func (p *position) selector() StartSelector {
 	return StartSelector{Type: StartFragmentNumber, AfterFragmentNumber: p.last}
 }
 
-// refusesPosition reports whether err means that the service did not accept where the
-// session was to start, although one was open before. If that was the time of NOW, it is
-// forgotten.
+// refusesPosition reports whether err means that the service rejected the start of the session, although a
+// session was open before. If the start was the time of NOW, that time is dropped.
 func (p *position) refusesPosition(err error) bool {
 	var coded interface{ ErrorCode() string }
 	if !p.opened || !errors.As(err, &coded) || coded.ErrorCode() != "InvalidArgumentException" {
@@ -100,20 +97,20 @@ func (p *position) refusesPosition(err error) bool {
 	return p.last != "" && !p.byEarliest
 }
 
-// anywhere is the place of trouble whose place does not matter.
+// anywhere is the place of a failure when its place does not matter.
 const anywhere = -1
 
-// trouble counts failures to read what follows the position.
+// trouble counts failures to read the next fragment.
 type trouble struct {
 	number      string
 	place       int64
 	same, total int
-	// told reports whether a gap without a number was returned for it.
-	told bool
+	// reported reports whether a gap without a number was returned for it.
+	reported bool
 }
 
-// again counts a failure of a fragment and reports whether to read it again. place is the
-// number of bytes that the session had brought by then, or anywhere.
+// again counts a failure of a fragment and reports whether to read the fragment again. place is the number of
+// bytes that the session had returned by then, or anywhere.
 func (t *trouble) again(number string, place int64) bool { return t.within(maxSame, number, place) }
 
 // within is like again, with its own limit for failures at the same place.

@@ -9,11 +9,11 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// brief is how long an outage may last before it is worth mentioning.
+// brief is the longest outage that is not mentioned.
 const brief = 3 * time.Second
 
-// Trouble describes an outage in a few words, such as "out of reach for 12s: connection
-// refused". It is empty when the service answers, or did so until a moment ago.
+// Trouble describes an outage in a few words, such as "out of reach for 12s: connection refused". It returns ""
+// when the service answers, or answered until a moment ago.
 func Trouble(r Reach, now time.Time) string {
 	length := now.Sub(r.Since).Truncate(time.Second)
 	if r.Err == nil || length < brief {
@@ -22,7 +22,7 @@ func Trouble(r Reach, now time.Time) string {
 	return fmt.Sprintf("out of reach for %v: %s", length, cause(r.Err))
 }
 
-// cause returns the innermost part of an error, which describes what has happened.
+// cause returns the innermost error, which describes what happened.
 func cause(err error) string {
 	var tag *payload.ErrorTag
 	var coded interface{ ErrorCode() string }
@@ -40,8 +40,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// Reaching keeps the Reach of a source. The zero value is within reach. Its methods may be
-// called by several goroutines.
+// Reaching holds the Reach of a source. The zero value is within reach. Several goroutines may call its methods.
 type Reaching struct {
 	mu  sync.Mutex
 	now Reach

@@ -11,38 +11,37 @@ import (
 
 // How often something is read again before it is given up.
 const (
-	// maxSame is how often a fragment may end at the same byte of a session, or
-	// make no sense, before it is given up.
+	// maxSame is how often a fragment may end at the same byte of a session, or be malformed, before it is given up.
 	maxSame = 3
-	// maxInternal is how often a fragment may fail because of an internal error of the
-	// service: the pauses in between add up to a few minutes.
+	// maxInternal is how often a fragment may fail because of an internal error of the service: the delays in between
+	// add up to a few minutes.
 	maxInternal = 10
-	// maxAgain is how often one fragment may end early, at whatever bytes.
+	// maxAgain is how often one fragment may end early, at any byte.
 	maxAgain = 30
-	// maxUnopened is how often in a row the first session may fail because the service
-	// cannot be reached: until one is open, the settings may be wrong.
+	// maxUnopened is how often in a row the first session may fail because the service cannot be reached: until a
+	// session is open, the settings may be wrong.
 	maxUnopened = 5
 	// maxBlind is how often in a row reading may fail before the first fragment.
 	maxBlind = 10
-	// maxSkip is the largest step over something that cannot be read.
+	// maxSkip is the largest step over an unreadable part.
 	maxSkip = time.Hour
 )
 
-// reportUnnumberedGap queues a gap that has no number, once for each place in the stream.
+// reportUnnumberedGap queues a gap without a number, once for each position in the stream.
 func (l *Live) reportUnnumberedGap(gap error) {
-	if !l.trouble.told {
-		l.trouble.told = true
+	if !l.trouble.reported {
+		l.trouble.reported = true
 		l.ready = append(l.ready, result{err: gap})
 	}
 }
 
-// handleGap decides what to do about a fragment that the session could not give.
+// handleGap decides how to handle a fragment that the session could not return.
 func (l *Live) handleGap(gap *media.GapError) {
 	number := gap.Gap.FragmentNumber
 	var tag *payload.ErrorTag
 	switch absent := errors.As(gap, &tag); {
 	case absent && !l.flowed && (number == "" || l.seen(number)):
-		// The fragment after which the session was to start is not there any more.
+		// The fragment after which the session was to start no longer exists.
 		l.unsure = true
 		l.reach.Lost(gap)
 		l.restartByTime(gap)
@@ -50,7 +49,7 @@ func (l *Live) handleGap(gap *media.GapError) {
 		l.scheduleRedial()
 	case number != "" && l.seen(number):
 	case !absent && !errors.Is(gap, payload.ErrTooLarge) && l.trouble.again(number, anywhere):
-		l.log.Warn("fragment makes no sense, reading it again", "fragment", number, "error", gap.Err)
+		l.log.Warn("fragment is malformed, reading it again", "fragment", number, "error", gap.Err)
 		l.reach.Lost(gap)
 		l.hangUp()
 		l.scheduleRedial()
@@ -64,7 +63,7 @@ func (l *Live) handleGap(gap *media.GapError) {
 	}
 }
 
-// failed decides whether the stream is read on after a session or a call failed.
+// failed decides whether reading continues after a session or a call failed.
 func (l *Live) failed(err error) {
 	l.unsure = true
 	l.reach.Lost(err)
@@ -93,7 +92,7 @@ func (l *Live) failed(err error) {
 	l.log.Warn("retrying after error", "after", l.last, "times", l.failing.times, "error", err)
 }
 
-// fail ends the stream. The errors of sessions name it.
+// fail ends the stream with an error.
 func (l *Live) fail(err error, v Verdict) {
 	l.over = err
 	if l.failing.times > 1 {
@@ -105,8 +104,8 @@ func (l *Live) fail(err error, v Verdict) {
 	}
 }
 
-// unreadable deals with errors about something in the payload that is in the way
-// of what follows, and reports whether err is one.
+// unreadable handles an error about an unreadable part of the payload that blocks the rest, and reports whether
+// err is such an error.
 func (l *Live) unreadable(err error, v Verdict) bool {
 	var split *payload.SplitError
 	var tag *payload.ErrorTag
@@ -120,7 +119,7 @@ func (l *Live) unreadable(err error, v Verdict) bool {
 	if number != "" && l.seen(number) {
 		return false
 	}
-	if v.Class == ClassGap { // it is as large as it is
+	if v.Class == ClassGap { // its size does not change
 		again = number == ""
 	}
 	if v.Internal {
@@ -138,29 +137,28 @@ func (l *Live) unreadable(err error, v Verdict) bool {
 	return true
 }
 
-// skipAhead steps over something that cannot be read and whose number is not known.
-// Reading can then continue only by time; each step is twice as long as the one
-// before. Before the first fragment there is no time to step from: NOW is asked for again.
+// skipAhead steps over an unreadable part without a fragment number. Reading can then continue only by time;
+// each step is twice as long as the previous one. Before the first fragment there is no time to step from, so
+// NOW is requested again.
 func (l *Live) skipAhead(err error) {
 	switch {
 	case l.skip >= maxSkip, l.lastServer.IsZero() && l.trouble.total > maxBlind:
 		l.fail(err, Verdict{})
 	case l.lastServer.IsZero():
 		l.anchor = time.Time{}
-		l.log.Warn("nothing can be read yet", "times", l.trouble.total, "error", err)
+		l.log.Warn("no fragment can be read yet", "times", l.trouble.total, "error", err)
 	default:
 		l.reportUnnumberedGap(payload.NewGap(l.cfg.Stream, "", fmt.Errorf("what follows fragment %s cannot be read and is skipped: %w", l.last, err), 0))
 		l.byTime, l.skip = true, max(time.Second, 2*l.skip)
 	}
 }
 
-// restartByTime has the next session start by time, or else at the earliest fragment,
-// because the service does not find the last fragment any more. Fragments that were read
-// before are recognized by their numbers and dropped.
+// restartByTime makes the next session start by time, or else at the earliest fragment, because the service no longer
+// finds the last fragment. Fragments that were read before are recognized by their numbers and dropped.
 func (l *Live) restartByTime(err error) {
 	switch {
 	case l.byEarliest:
-		// There is nothing else to try; the next session may bring more.
+		// There is nothing else to try; the next session may return more.
 	case !l.byTime && !l.lastServer.IsZero():
 		l.byTime = true
 		l.log.Warn("the service does not find the last fragment, reading continues by time", "after", l.last, "error", err)
@@ -172,8 +170,7 @@ func (l *Live) restartByTime(err error) {
 	}
 }
 
-// fragmentOf returns the number of the fragment that an error is about, "" if the
-// error does not name one.
+// fragmentOf returns the number of the fragment that an error concerns, or "" if the error does not name one.
 func fragmentOf(err error) string {
 	var split *payload.SplitError
 	var tag *payload.ErrorTag

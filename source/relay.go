@@ -5,16 +5,15 @@ import (
 	"sync"
 )
 
-// relay is what a Source that reads several others, one after the other, keeps of them: the
-// current one, and what the ones before have counted. Its methods may be called by several
-// goroutines.
+// relay holds the current one of several sources that a Source reads one after the other, and the counts of the
+// previous ones. Several goroutines may call its methods.
 type relay struct {
 	life context.Context // ends when the relay is closed; a signal, not the context of a call
 	end  context.CancelFunc
 
 	mu      sync.Mutex
 	current Source // nil between two
-	before  int64  // the bytes that the former ones read
+	before  int64  // the bytes that the previous sources read
 }
 
 func newRelay() *relay {
@@ -33,32 +32,31 @@ func (r *relay) source() Source {
 	return r.current
 }
 
-// use makes src the current source and reports whether it did: once the relay is closed it
-// closes src instead.
+// use makes src the current source and returns true. If the relay is closed, it closes src and returns false.
 func (r *relay) use(src Source) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed() {
-		_ = src.Close() // nothing of it was wanted
+		_ = src.Close() // it is not used
 		return false
 	}
 	r.current = src
 	return true
 }
 
-// leave closes the current source, if there is one, and keeps its count of bytes.
+// leave closes the current source, if any, and keeps its count of bytes.
 func (r *relay) leave() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.current == nil {
 		return
 	}
-	_ = r.current.Close() // an error would not matter: the source is given up
+	_ = r.current.Close() // the error does not matter: the source is not used any more
 	r.before += r.current.Stats().BytesRead
 	r.current = nil
 }
 
-// stats returns the current source's counts, with the bytes of all.
+// stats returns the counts of the current source, with the bytes of all sources.
 func (r *relay) stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()

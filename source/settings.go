@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Track names the video track that is wanted; 0 is the first one that can be decoded.
+// Track is the number of the wanted video track; 0 is the first one that can be decoded.
 type Track uint64
 
 // UnmarshalText reads a track number, or auto.
@@ -23,10 +23,10 @@ func (t *Track) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Syntax returns what messages ask for.
+// Syntax describes a valid track, for error messages.
 func (Track) Syntax() string { return "auto or a track number" }
 
-// MarshalText writes what UnmarshalText reads.
+// MarshalText returns text that UnmarshalText reads.
 func (t Track) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // String returns auto, or the number.
@@ -37,11 +37,11 @@ func (t Track) String() string {
 	return strconv.FormatUint(uint64(t), 10)
 }
 
-// StartTime is the instant of timestamp zero of plain MKV files; the zero value, auto, is the
-// file's own (DateUTC), or else the Unix epoch.
+// StartTime is the instant of timestamp zero of plain MKV files. The zero value, auto, is the time in the file
+// (DateUTC), or else the Unix epoch.
 type StartTime struct{ time.Time }
 
-// UnmarshalText reads a time as RFC 3339 writes it, or auto.
+// UnmarshalText reads a time in RFC 3339, or auto.
 func (t *StartTime) UnmarshalText(text []byte) error {
 	if string(text) == "auto" {
 		*t = StartTime{}
@@ -54,10 +54,10 @@ func (t *StartTime) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Syntax returns what messages ask for.
+// Syntax describes a valid time, for error messages.
 func (StartTime) Syntax() string { return "auto or a time such as 2026-11-01T00:00:00Z" }
 
-// MarshalText writes what UnmarshalText reads.
+// MarshalText returns text that UnmarshalText reads.
 func (t StartTime) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // String returns auto, or the time.

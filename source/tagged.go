@@ -8,9 +8,9 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// WithTags returns a Source of the fragments of s in which those are Unwanted whose own tags
-// lack one of these, each as NAME=VALUE. Where a name repeats in a fragment, any of its values
-// counts. Stats counts the unwanted ones.
+// WithTags returns a Source of the fragments of s that marks as Unwanted those whose own tags lack one of
+// these, each as NAME=VALUE. Where a name repeats in a fragment, any of its values counts. Stats counts the
+// unwanted fragments.
 func WithTags(s Source, tags []string) Source {
 	if len(tags) == 0 {
 		return s

@@ -7,8 +7,7 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Until returns a Source that ends cleanly once stop is done: the fragments that Next
-// returned before are not affected, and nothing more is read.
+// Until returns a Source that ends cleanly once stop is done and reads nothing more.
 func Until(stop context.Context, s Source) Source { return &until{Source: s, stop: stop} }
 
 // until is a Source that can be stopped.

@@ -15,32 +15,28 @@ type Class string
 const (
 	// ClassRetry errors are temporary: read again from the same place.
 	ClassRetry Class = "retry"
-	// ClassGap errors concern one fragment: it is lost, the stream continues.
+	// ClassGap errors concern one fragment: the fragment is lost and the stream continues.
 	ClassGap Class = "gap"
-	// ClassFatal errors persist until somebody changes the stream, its key, the
-	// permissions or the settings.
+	// ClassFatal errors persist until someone changes the stream, its key, the permissions or the settings.
 	ClassFatal Class = "fatal"
 )
 
 // Verdict states how to treat one kind of error.
 type Verdict struct {
-	// Class is what to do about it.
+	// Class states how to handle the error.
 	Class Class
-	// Tries is how many times in a row reading is tried again before the error
-	// counts as fatal; 0 is for ever.
+	// Tries is how many times in a row reading is retried before the error is fatal; 0 is no limit.
 	Tries int
-	// Refresh reports whether the next call needs a fresh data endpoint and fresh
-	// credentials.
+	// Refresh reports whether the next call needs a fresh data endpoint and fresh credentials.
 	Refresh bool
-	// Internal reports whether the fault is the service's, and not that of the fragment
-	// that the error came with.
+	// Internal reports whether the service is at fault, rather than the fragment with which the error came.
 	Internal bool
-	// Hint is what a person can do about it; it may be empty.
+	// Hint is advice for the user; it may be empty.
 	Hint string
 }
 
-// CodeWrongHost is the code of an answer in XML or HTML: the services of KVS
-// speak JSON alone, so that something else has answered.
+// CodeWrongHost is the code of an answer in XML or HTML. The services of KVS answer only in JSON, so another host has
+// answered.
 const CodeWrongHost = "WrongHost"
 
 const (
@@ -50,13 +46,12 @@ const (
 	hintKey         = "enable or restore the stream's KMS key and see that the reader may use it (kms:Decrypt)"
 )
 
-// verdicts is the one table of errors. Its keys are the codes of refused calls
-// (Kinesis Video Streams API Reference, GetMedia, GetDataEndpoint and Common
-// Errors) and the ids of the error tags inside a payload (GetMedia; 3000 has been
-// seen and is described nowhere).
+// verdicts is the only table of errors. Its keys are the codes of refused calls (Kinesis Video Streams API
+// Reference, GetMedia, GetDataEndpoint and Common Errors) and the IDs of the error tags inside a payload
+// (GetMedia; 3000 occurs in practice but is not documented).
 //
-// Refusals that fresh credentials may lift are tried once more with them. The
-// throttles come with status 400, which no SDK tries again by itself.
+// A refusal that fresh credentials may resolve is retried once with them. Throttled calls have status 400,
+// which no SDK retries.
 var verdicts = map[string]Verdict{
 	"ClientLimitExceededException":     {Class: ClassRetry, Hint: "too many calls, of all consumers together; try again later"},
 	"ConnectionLimitExceededException": {Class: ClassRetry, Hint: "the stream is being read by as many consumers as KVS allows; stop one of them"},
@@ -84,7 +79,7 @@ var verdicts = map[string]Verdict{
 	"InternalFailure":                     {Class: ClassRetry},
 	"ServiceUnavailable":                  {Class: ClassRetry},
 
-	"3000": {Class: ClassRetry},                 // fragment not found, which often passes
+	"3000": {Class: ClassRetry},                 // fragment not found, often temporary
 	"3002": {Class: ClassRetry, Internal: true}, // error writing to the stream
 	"4000": {Class: ClassGap},                   // the requested fragment was not found
 	"4500": {Class: ClassFatal, Hint: "allow the reader kms:Decrypt on the stream's KMS key"},
@@ -93,11 +88,11 @@ var verdicts = map[string]Verdict{
 	"4503": {Class: ClassRetry, Tries: 10, Hint: hintKey}, // the key is unavailable
 	"4504": {Class: ClassFatal, Hint: hintKey},
 	"4505": {Class: ClassFatal, Hint: hintKey},
-	"4506": {Class: ClassFatal, Hint: "the stream's KMS key is gone; give the stream another one"},
+	"4506": {Class: ClassFatal, Hint: "the stream's KMS key no longer exists; give the stream another one"},
 	"5000": {Class: ClassRetry, Internal: true}, // internal error
 }
 
-// How errors that the table does not name are treated.
+// The handling of errors that are not in the table.
 var (
 	// verdictLost is for errors that are not answers of KVS: broken connections, names
 	// that do not resolve, credentials that cannot be loaded.
@@ -108,9 +103,8 @@ var (
 	verdictUnknown = Verdict{Class: ClassRetry, Tries: 3, Refresh: true}
 )
 
-// VerdictOf returns what to do about an error of a call or of a session. It reads
-// *payload.ErrorTag, errors with an ErrorCode method (as the AWS SDK's have) and what the
-// Splitter returns; everything else is taken for a lost connection.
+// VerdictOf returns how to handle an error of a call or of a session. It recognizes *payload.ErrorTag, errors with an
+// ErrorCode method (as in the AWS SDK) and the errors of the Splitter. Any other error counts as a lost connection.
 func VerdictOf(err error) Verdict {
 	var tag *payload.ErrorTag
 	if errors.As(err, &tag) {
@@ -137,11 +131,11 @@ func VerdictOf(err error) Verdict {
 	return verdictUnknown
 }
 
-// Hint returns what a person can do about a refused call, "" when the table has no advice.
+// Hint returns advice for the user about a refused call, or "" when the table has none.
 func Hint(code string) string { return verdicts[code].Hint }
 
-// judgeTag returns what to do about an error tag. Ids that AWS does not document are
-// sorted by their thousands: 4xxx fatal as the caller's, all others retry.
+// judgeTag returns how to handle an error tag. IDs that AWS does not document are classified by their
+// thousands: 4xxx is fatal as the caller's error, all others are retried.
 func judgeTag(tag *payload.ErrorTag) Verdict {
 	if v, ok := verdicts[strconv.Itoa(tag.ID)]; ok {
 		return v
@@ -152,10 +146,10 @@ func judgeTag(tag *payload.ErrorTag) Verdict {
 	return Verdict{Class: ClassRetry, Internal: tag.ID >= 5000}
 }
 
-// The causes of gaps that are no error of the payload.
+// The causes of gaps that are not errors of the payload.
 var (
-	errConflict error = &payload.Cause{Reason: media.GapConflict, Text: "the fragment's number has come before, with other media: only the first is kept"}
+	errConflict error = &payload.Cause{Reason: media.GapConflict, Text: "the fragment's number was already used with other media: only the first fragment is kept"}
 	errOutage   error = &payload.Cause{Reason: media.GapOutage, Text: "the service was out of reach in between, so that media may have been lost"}
 	errSilent   error = &payload.Cause{Reason: media.GapCut, Text: "the stream fell silent inside a fragment"}
-	errMissing  error = &payload.Cause{Reason: media.GapMissing, Text: "the fragment to go on after is not there any more, what followed it may be lost"}
+	errMissing  error = &payload.Cause{Reason: media.GapMissing, Text: "the fragment after which to continue no longer exists: fragments after it may be lost"}
 )

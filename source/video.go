@@ -14,12 +14,12 @@ import (
 // reported as such.
 const maxSilent = 10
 
-// WithVideo returns a Source of the fragments of s with their VideoTrackNumber set: to wanted, or
-// else to the same track for as long as the stream has it.
+// WithVideo returns a Source of the fragments of s with their VideoTrackNumber set: to wanted or, if that is 0,
+// to the same track for as long as the stream has it.
 //
-// A fragment whose video cannot be decoded is returned as Unwanted. If the first ten fragments, or
-// all of a shorter stream, are such, that is one gap; if decodable video follows, each of them is a
-// gap. WithVideo must be applied after WithEnd, since it needs to see the end.
+// A fragment whose video cannot be decoded is returned as Unwanted. If the first ten fragments, or all
+// fragments of a shorter stream, are such, that is one gap; if decodable video follows, each of them is a gap.
+// WithVideo must be applied after WithEnd, since it must see the end.
 func WithVideo(s Source, wanted Track) Source {
 	return &watched{Source: s, wanted: uint64(wanted)}
 }
@@ -30,11 +30,11 @@ type watched struct {
 	wanted uint64
 	// chosen is the track of the last fragment that had one.
 	chosen uint64
-	// seen reports whether decodable video has come; odd are the gaps for fragments before that.
-	seen bool
-	odd  []error
-	told bool
-	gaps []error
+	// seen reports whether decodable video has arrived; odd are the gaps for the fragments before that.
+	seen     bool
+	odd      []error
+	reported bool
+	gaps     []error
 }
 
 // Next implements Source.
@@ -46,8 +46,8 @@ func (s *watched) Next(ctx context.Context) (*media.Fragment, error) {
 	}
 	f, err := s.Source.Next(ctx)
 	switch {
-	case errors.Is(err, io.EOF) && !s.told && len(s.odd) > 0:
-		s.told = true
+	case errors.Is(err, io.EOF) && !s.reported && len(s.odd) > 0:
+		s.reported = true
 		return nil, s.odd[0]
 	case err != nil:
 		return nil, err
@@ -55,13 +55,13 @@ func (s *watched) Next(ctx context.Context) (*media.Fragment, error) {
 	return s.choose(f), nil
 }
 
-// choose returns the fragment with its video track, and notes the gaps that come after it.
+// choose returns the fragment with its video track, and records the gaps that come after it.
 func (s *watched) choose(f *media.Fragment) *media.Fragment {
 	chosen := *f
 	f = &chosen
 	if s.wanted != 0 {
 		f.VideoTrackNumber = s.wanted
-	} else if s.goesOn(f) {
+	} else if s.continues(f) {
 		f.VideoTrackNumber = s.chosen
 	}
 	track, video := f.VideoTrack()
@@ -69,24 +69,24 @@ func (s *watched) choose(f *media.Fragment) *media.Fragment {
 	case !video:
 	case payload.Decodable(track):
 		s.chosen, s.seen = f.VideoTrackNumber, true
-		if !s.told {
+		if !s.reported {
 			s.gaps, s.odd = append(s.gaps, s.odd...), nil
 		}
 	case !s.seen:
 		f.Unwanted = true
-		if s.told {
+		if s.reported {
 			break
 		}
 		s.odd = append(s.odd, payload.NewGap(f.Stream, f.Number, fmt.Errorf("video track %d of codec %s %w", track.Number, track.CodecID, payload.ErrUnsupported), 0))
 		if len(s.odd) == maxSilent {
-			s.gaps, s.told = append(s.gaps, s.odd[0]), true
+			s.gaps, s.reported = append(s.gaps, s.odd[0]), true
 		}
 	}
 	return f
 }
 
-// goesOn reports whether a fragment has the track that was chosen last, and can be decoded with it.
-func (s *watched) goesOn(f *media.Fragment) bool {
+// continues reports whether a fragment has the track that was chosen last, and can be decoded with it.
+func (s *watched) continues(f *media.Fragment) bool {
 	for _, t := range f.Tracks {
 		if s.chosen != 0 && t.Number == s.chosen && t.Type == media.TrackVideo && payload.Decodable(t) {
 			return true

@@ -17,17 +17,17 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// emulation is the settings of the emulate command.
+// emulation holds the settings of the emulate command.
 type emulation struct {
 	listen, accessKey, secretKey, pace string
 	recordings                         []recording
-	// streams are NAME or NAME=HOURS, faults as kvstest.ParseFault reads them.
+	// streams are NAME or NAME=HOURS, faults are in the syntax of kvstest.ParseFault.
 	streams, faults []string
 	serviceQuotas   bool
 	link            kvstest.Link
 }
 
-// recording is one file and the name of the stream that serves it.
+// recording is a file and the name of the stream that serves it.
 type recording struct{ stream, path string }
 
 func (p *program) newEmulateCommand() *cobra.Command {
@@ -37,13 +37,13 @@ func (p *program) newEmulateCommand() *cobra.Command {
 		Short: "Serves recordings as Kinesis Video Streams on loopback",
 		Long: `Serves recordings as streams over the protocol of Amazon Kinesis Video Streams,
 to any AWS SDK, until it is interrupted. A recording is a saved GetMedia payload
-or a plain MKV file; without NAME its stream is called by the file's base name
-without the extension. The first line on standard output is the endpoint's URL.
+or a plain MKV file; without NAME its stream has the file's base name
+without extension. The first line on standard output is the endpoint's URL.
 
-With --stream there are streams without a recording, for producers to feed with
-PutMedia; a producer can make its own with CreateStream, too.
+With --stream there are streams without a recording, to which producers write
+with PutMedia; a producer can also make its own with CreateStream.
 
-With --fault things go wrong on purpose, once or for ever:
+With --fault the emulator fails on purpose, once or every time:
   --fault cut:op=GetMedia,bytes=1-200000,every=2,seed=7
   --fault throttle:stream=cam,count=3 --fault missing:p=0.1,tries=2
 ` + kvstest.FaultHelp(),
@@ -61,17 +61,16 @@ With --fault things go wrong on purpose, once or for ever:
 	flags.StringVar(&e.listen, "listen", "127.0.0.1:0", "address to listen on; port 0 is a free one")
 	flags.StringVar(&e.accessKey, "access-key", kvstest.DefaultKey, "access key that requests must be signed with")
 	flags.StringVar(&e.secretKey, "secret-key", kvstest.DefaultKey, "secret key that requests must be signed with")
-	flags.StringVar(&e.pace, "pace", "max", "max: everything is there from the start; realtime: as fast as it was recorded")
-	flags.StringArrayVar(&e.streams, "stream", nil, "NAME or NAME=HOURS: a stream without a recording, and its retention (24 hours); again for more")
-	flags.StringArrayVar(&e.faults, "fault", nil, "KIND:KEY=VALUE,...: a fault, see above; again for more")
-	flags.BoolVar(&e.serviceQuotas, "service-quotas", false, "keep every quota of the service, not those of calls and connections alone")
-	flags.Int64Var(&e.link.BytesPerSecond, "bandwidth", 0, "bytes a second that one answer goes out with at most; 0 is no limit")
+	flags.StringVar(&e.pace, "pace", "max", "max: everything is available from the start; realtime: as fast as it was recorded")
+	flags.StringArrayVar(&e.streams, "stream", nil, "NAME or NAME=HOURS: a stream without a recording, and its retention (24 hours); may be repeated")
+	flags.StringArrayVar(&e.faults, "fault", nil, "KIND:KEY=VALUE,...: a fault, see above; may be repeated")
+	flags.BoolVar(&e.serviceQuotas, "service-quotas", false, "enforce every quota of the service, not only those of calls and connections")
+	flags.Int64Var(&e.link.BytesPerSecond, "bandwidth", 0, "largest rate of one answer in bytes a second; 0 is no limit")
 	flags.DurationVar(&e.link.Latency, "latency", 0, "time from a request to its answer")
 	return cmd
 }
 
-// parseRecording reads [NAME=]FILE. A "=" behind something that is no stream name
-// belongs to the file.
+// parseRecording reads [NAME=]FILE. A "=" after text that is not a stream name belongs to the file.
 func parseRecording(arg string) recording {
 	if name, path, ok := strings.Cut(arg, "="); ok {
 		if plain, ok := source.StreamName(name); ok && plain == name {
@@ -98,7 +97,7 @@ func (p *program) runEmulate(ctx context.Context, e emulation) error {
 		return err
 	}
 	if !onLoopback(e.listen) {
-		log.Warn("the emulator listens beyond loopback: it is made for tests, not for an open network", "listen", e.listen)
+		log.Warn("the emulator listens beyond loopback: it is meant for tests, not for an open network", "listen", e.listen)
 	}
 	_, draining, stop := p.watch(ctx)
 	defer stop()
@@ -114,7 +113,7 @@ func (p *program) runEmulate(ctx context.Context, e emulation) error {
 	return wait()
 }
 
-// fill gives a server its streams and its faults.
+// fill adds the streams and faults to a server.
 func (e emulation) fill(server *kvstest.Server, log *slog.Logger) error {
 	faults := make([]kvstest.Fault, 0, len(e.faults))
 	for _, text := range e.faults {
@@ -159,7 +158,7 @@ func parseStream(arg string) (name string, retention time.Duration, err error) {
 	return name, time.Duration(hours) * time.Hour, nil
 }
 
-// onLoopback reports whether an address can be reached from this machine alone.
+// onLoopback reports whether an address can be reached only from this machine.
 func onLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

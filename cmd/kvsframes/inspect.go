@@ -32,9 +32,9 @@ codec, size, frames, tags and gaps, and how far a live stream lags behind its
 newest fragment. Nothing is decoded. An argument is a stream when there is no
 file of that name.
 
-A stream is read until one of --fragments, --duration and --idle-timeout ends
-it, or an interrupt does. Like --start, --region and --endpoint-url they are for
-streams alone.`,
+A stream is read until --fragments, --duration, --idle-timeout or an interrupt
+ends it. These flags, and --start, --region and --endpoint-url, apply only to
+streams.`,
 		Args: checkArgs(cobra.MinimumNArgs(1)),
 	}
 	live := addLive(cmd, inspectLimits)
@@ -45,7 +45,7 @@ streams alone.`,
 	return cmd
 }
 
-// sizeFlag is a size with a unit as a flag.
+// sizeFlag is a flag for a size with a unit.
 type sizeFlag struct{ *source.Size }
 
 func (f sizeFlag) Set(text string) error { return f.UnmarshalText([]byte(text)) }
@@ -96,8 +96,8 @@ func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags
 	return &exitError{code: exitInterrupted}
 }
 
-// inspection is one argument of inspect. source are the settings of a stream, and of
-// files the largest fragment.
+// inspection is one argument of inspect. source holds the settings of a stream, or for files the size of the
+// largest fragment.
 type inspection struct {
 	name   string
 	stream bool
@@ -122,13 +122,12 @@ func inspections(args []string, live *liveFlags) ([]inspection, error) {
 		all = append(all, i)
 	}
 	if flag, ok := live.given(); ok && streams == 0 {
-		return nil, usage(fmt.Errorf("--%s is for streams, and all that is named are files", flag))
+		return nil, usage(fmt.Errorf("--%s applies to streams, but all arguments are files", flag))
 	}
 	return all, nil
 }
 
-// inspect reports a recording or a stream as far as it can be read. Without a report it
-// cannot even be opened.
+// inspect reports on a recording or a stream up to the first error. It returns no report if that cannot be opened.
 func (p *program) inspect(ctx, draining context.Context, i inspection) (*kvsframes.Report, error) {
 	if i.stream {
 		return p.inspectStream(ctx, draining, i)
@@ -153,7 +152,7 @@ func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*k
 	return r, nil
 }
 
-// inspectFile reports a recording as far as it could be read when draining is over.
+// inspectFile reports on the part of a recording that is read before draining is done.
 func (p *program) inspectFile(draining context.Context, path string, cfg payload.Config) (*kvsframes.Report, error) {
 	cfg.Stream = parseRecording(path).stream
 	in := p.stdin
@@ -170,7 +169,7 @@ func (p *program) inspectFile(draining context.Context, path string, cfg payload
 	err := r.Read(func() (*media.Fragment, error) {
 		return within(draining, func() (*media.Fragment, error) { return past(s.Next()) })
 	})
-	if draining.Err() == nil { // else the splitter may still read
+	if draining.Err() == nil { // otherwise the splitter may still be reading
 		r.Totals.Bytes = s.BytesRead()
 	} else {
 		for _, f := range r.Fragments {
@@ -183,7 +182,7 @@ func (p *program) inspectFile(draining context.Context, path string, cfg payload
 	return r, nil
 }
 
-// past makes an error tag within a recording a gap, after which reading continues.
+// past turns an error tag within a recording into a gap, after which reading continues.
 func past(f *media.Fragment, err error) (*media.Fragment, error) {
 	var tag *payload.ErrorTag
 	if errors.As(err, &tag) {

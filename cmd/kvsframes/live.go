@@ -14,7 +14,7 @@ import (
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
 
-// liveFlags are the flags of commands that read one live stream without settings.
+// liveFlags are the flags of commands that read one live stream without a settings file.
 type liveFlags struct {
 	start   string
 	source  source.Config
@@ -22,25 +22,25 @@ type liveFlags struct {
 	command *cobra.Command
 }
 
-// liveFlagNames are the flags that mean nothing for a file.
+// liveFlagNames are the flags that have no meaning for a file.
 var liveFlagNames = []string{"region", "endpoint-url", "start", "fragments", "duration", "idle-timeout"}
 
-// addLive gives a command the flags. limits are the defaults of its ends.
+// addLive adds the flags to a command. limits are the defaults of the limits.
 func addLive(cmd *cobra.Command, limits source.End) *liveFlags {
 	l := &liveFlags{source: source.DefaultConfig(), kvs: source.DefaultKVSConfig(), command: cmd}
 	l.source.End = limits
 	f := cmd.Flags()
-	f.StringVar(&l.kvs.Region, "region", "", "the stream's region; without it that of the AWS environment and profile")
+	f.StringVar(&l.kvs.Region, "region", "", "the stream's region; the default is that of the AWS environment or profile")
 	f.StringVar(&l.kvs.EndpointURL, "endpoint-url", "", "the control plane's endpoint, for the emulator and VPC endpoints")
 	f.StringVar(&l.start, "start", "NOW", "NOW, EARLIEST or a producer time in RFC 3339")
-	f.IntVar(&l.source.End.Fragments, "fragments", limits.Fragments, "end after so many fragments; 0 is no limit")
-	f.DurationVar(&l.source.End.Duration, "duration", limits.Duration, "end after so much media; 0 is no limit")
-	f.DurationVar(&l.source.End.IdleTimeout, "idle-timeout", limits.IdleTimeout, "end when nothing has come for so long; 0 waits for ever")
-	f.Var(sizeFlag{&l.source.MaxFragmentSize}, "max-fragment-size", "the largest fragment that is taken into memory")
+	f.IntVar(&l.source.End.Fragments, "fragments", limits.Fragments, "end after this number of fragments; 0 is no limit")
+	f.DurationVar(&l.source.End.Duration, "duration", limits.Duration, "end after this duration of media; 0 is no limit")
+	f.DurationVar(&l.source.End.IdleTimeout, "idle-timeout", limits.IdleTimeout, "end when no fragment arrived for this time; 0 waits forever")
+	f.Var(sizeFlag{&l.source.MaxFragmentSize}, "max-fragment-size", "the largest fragment that is read into memory")
 	return l
 }
 
-// given returns the first flag on the command line that is of live streams alone.
+// given returns the first flag on the command line that applies only to live streams.
 func (l *liveFlags) given() (name string, ok bool) {
 	for _, name := range liveFlagNames {
 		if l.command.Flags().Changed(name) {
@@ -50,8 +50,7 @@ func (l *liveFlags) given() (name string, ok bool) {
 	return "", false
 }
 
-// settings returns the settings of reading a stream, or what is wrong with the
-// command line.
+// settings returns the settings for reading a stream, or an error of the command line.
 func (l *liveFlags) settings(nameOrARN string) (source.Config, error) {
 	c, from := l.source, l.kvs
 	if _, ok := source.StreamName(nameOrARN); !ok {
@@ -64,7 +63,7 @@ func (l *liveFlags) settings(nameOrARN string) (source.Config, error) {
 	default:
 		at, err := time.Parse(time.RFC3339, l.start)
 		if err != nil {
-			return c, usage(fmt.Errorf("--start %q is none of NOW, EARLIEST and a time such as 2026-01-31T12:00:00Z", l.start))
+			return c, usage(fmt.Errorf("--start %q is not NOW, EARLIEST or a time such as 2026-01-31T12:00:00Z", l.start))
 		}
 		from.StartSelector = source.StartSelector{Type: source.StartProducerTimestamp, Timestamp: at}
 	}
@@ -75,8 +74,7 @@ func (l *liveFlags) settings(nameOrARN string) (source.Config, error) {
 	return c, nil
 }
 
-// openLive opens the stream of the settings. It ends cleanly once draining is over. The
-// caller closes it.
+// openLive opens the stream of the settings. The stream ends cleanly once draining is done. The caller closes it.
 func openLive(draining context.Context, c source.Config, log *slog.Logger) (source.Source, error) {
 	from, _ := c.KVS()
 	cfg, err := kvs.LoadAWS(draining, from.Region)
@@ -93,7 +91,7 @@ func openLive(draining context.Context, c source.Config, log *slog.Logger) (sour
 	return source.Until(draining, src), nil
 }
 
-// toolLogger returns the logger of commands without settings.
+// toolLogger returns the logger of commands without a settings file.
 func (p *program) toolLogger(level slog.Level) *slog.Logger {
 	return newLogger(p.stderr, config.Log{Level: config.LogLevel(level.String()), Format: config.LogText}, p.terminal)
 }

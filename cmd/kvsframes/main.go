@@ -37,35 +37,35 @@ Exit codes:
   2    wrong usage
   3    done, but with gaps: fragments or frames that could not be delivered,
        each named in the summary
-  78   wrong settings; nothing has been started
-  130  interrupted, after what was under way was finished; another one,
+  78   wrong settings; nothing was started
+  130  interrupted, after finishing the work in progress; another interrupt,
        a second later or more, ends at once`
 
-// program is what a command may use of the process that it runs in.
+// program holds what a command may use of its process.
 type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
-	// signals are the requests to stop.
+	// signals receives the requests to stop.
 	signals <-chan os.Signal
-	// release gives signals back to the system.
+	// release restores the system's handling of signals.
 	release func()
-	// watched reports that a command takes the signals from now on; see execute.
+	// watched states that the command handles signals from now on; see execute.
 	watched func()
 	now     func() time.Time
-	// redact takes values that no message may have out of one; nil before settings are read.
+	// redact removes secret values from a message; nil before settings are read.
 	redact func(string) string
-	// width returns the number of columns of the terminal, 0 when it is not known, and outWidth
-	// that of standard output, 0 when it is no terminal.
+	// width returns the number of columns of the terminal, outWidth that of standard output. They return 0 when
+	// the width is unknown or, for outWidth, when standard output is not a terminal.
 	width, outWidth func() int
-	// terminal reports whether standard error is one.
+	// terminal reports whether standard error is a terminal.
 	terminal bool
 }
 
-// exitError ends the program with a code. An error without one ends it with 1.
+// exitError ends the program with a code. Other errors end it with code 1.
 type exitError struct {
 	code int
-	err  error // nil: everything is said
+	err  error // nil: nothing to report
 }
 
 func (e *exitError) Error() string {
@@ -77,9 +77,9 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// Garbage is fragments and images, megabytes each and few. It may be an eighth of what is in use, and
-// of the ballast, which is never touched and so takes no memory: without it a program that holds
-// little would collect garbage for every fragment.
+// Garbage is mostly fragments and images: few, but megabytes each. It may be an eighth of the memory in use plus
+// the ballast. The ballast is never touched and so occupies no memory; without it a program that holds little
+// would collect garbage for every fragment.
 const (
 	gcPercent   = 12
 	ballastSize = 32 << 20
@@ -88,7 +88,7 @@ const (
 func main() {
 	var ballast []byte
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(-1) // or the ballast itself were garbage enough
+		debug.SetGCPercent(-1) // so that allocating the ballast does not start a collection
 		ballast = make([]byte, ballastSize)
 		debug.SetGCPercent(gcPercent)
 	}
@@ -105,8 +105,8 @@ func main() {
 	os.Exit(code)
 }
 
-// listenForSignals returns the requests to stop. A terminal that is closed is one, for a program that shows itself
-// there; elsewhere SIGHUP does nothing, and under nohup it is not heard at all.
+// listenForSignals returns the requests to stop. A closed terminal is one, for a program that displays progress
+// there; elsewhere SIGHUP does nothing, and under nohup it is not received at all.
 func listenForSignals(terminal bool) chan os.Signal {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -120,8 +120,8 @@ func listenForSignals(terminal bool) chan os.Signal {
 	return signals
 }
 
-// execute runs one command line and returns the exit code. As long as no command watches the signals
-// there is nothing to finish, and the first one ends the program, whatever it waits for.
+// execute runs one command line and returns the exit code. Until a command watches the signals, the first one
+// ends the program, whatever it waits for: there is no work to finish.
 func (p *program) execute(args []string) int {
 	p.stderr = cleanWriter{&lockedWriter{to: p.stderr}}
 	root := p.newRootCommand()
@@ -156,7 +156,7 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// said returns what there is to say of an error that ends the program; nil when its code says all.
+// said returns the error to report for an error that ends the program; nil when the exit code says everything.
 func said(err error) error {
 	var exit *exitError
 	if errors.As(err, &exit) {
@@ -165,7 +165,7 @@ func said(err error) error {
 	return err
 }
 
-// report says what went wrong and returns the exit code for it.
+// report reports what went wrong and returns the exit code for it.
 func (p *program) report(cmd *cobra.Command, err error) int {
 	code := exitCode(err)
 	if err = said(err); err == nil {
@@ -178,8 +178,7 @@ func (p *program) report(cmd *cobra.Command, err error) int {
 	return code
 }
 
-// say writes what an error says: where settings are wrong, and else a line for each of the
-// errors that it joins.
+// say writes an error: the places of wrong settings, or else one line for each of the joined errors.
 func (p *program) say(err error) {
 	var problems config.Problems
 	if errors.As(err, &problems) {
@@ -222,8 +221,8 @@ func (p *program) newRootCommand() *cobra.Command {
 	return root
 }
 
-// printUsage prints the usage of a command, its flags within 80 columns. cobra's templates could do the same, but the linker keeps
-// every exported method of a program that has text/template in it: a third of the program's size.
+// printUsage prints the usage of a command, its flags within 80 columns. cobra's templates could do the same, but
+// with text/template the linker keeps every exported method of a program: a third of the program's size.
 func printUsage(cmd *cobra.Command) error {
 	w := cmd.OutOrStderr()
 	line := cmd.UseLine()
@@ -241,12 +240,12 @@ func printUsage(cmd *cobra.Command) error {
 	}
 	_, err := fmt.Fprintf(w, "\nFlags:\n%s", cmd.LocalFlags().FlagUsagesWrapped(defaultColumns))
 	if cmd.HasAvailableSubCommands() {
-		_, err = fmt.Fprintf(w, "\n`%s COMMAND --help` tells more about a command.\n", cmd.CommandPath())
+		_, err = fmt.Fprintf(w, "\n`%s COMMAND --help` describes a command.\n", cmd.CommandPath())
 	}
 	return err
 }
 
-// knownCommand refuses words after the program's name that are no command.
+// knownCommand rejects words after the program's name that are not commands.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -258,10 +257,10 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	return usage(fmt.Errorf("there is no command %q%s", args[0], near))
 }
 
-// usage marks an error as one of the command line.
+// usage marks an error as an error of the command line.
 func usage(err error) error { return &exitError{code: exitUsage, err: err} }
 
-// checkArgs marks the errors of an argument check as ones of the command line.
+// checkArgs marks the errors of an argument check as errors of the command line.
 func checkArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
@@ -271,8 +270,7 @@ func checkArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// isTerminal reports whether f is a terminal: a character device other than the
-// null device, which is one too.
+// isTerminal reports whether f is a terminal: a character device other than the null device.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {

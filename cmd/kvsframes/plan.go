@@ -16,8 +16,8 @@ import (
 	"github.com/kvsframes/kvsframes/decode/plan"
 )
 
-// pricePerGB is what the consumption of 10^9 bytes costs in US dollars, in US East
-// (N. Virginia) at the time of writing (Amazon Kinesis Video Streams pricing).
+// pricePerGB is the price of consuming 10^9 bytes, in US dollars, in US East (N. Virginia) at the time of writing
+// (Amazon Kinesis Video Streams pricing).
 const pricePerGB = 0.0085
 
 // planFlags are the flags of the plan command.
@@ -28,13 +28,13 @@ type planFlags struct {
 	rate  rateFlag
 }
 
-// rateFlag is a frame rate as a flag.
+// rateFlag is a flag for a frame rate.
 type rateFlag struct{ plan.Rate }
 
 func (f *rateFlag) Set(text string) error { return f.UnmarshalText([]byte(text)) }
 func (f *rateFlag) Type() string          { return "RATE" }
 
-// String returns nothing for no rate.
+// String returns "" for no rate.
 func (f *rateFlag) String() string {
 	if f.Rate == (plan.Rate{}) {
 		return ""
@@ -50,21 +50,20 @@ func (p *program) newPlanCommand() *cobra.Command {
 		Long: `Shows what a run with these settings would read and write: fragments, hours of
 media, bytes, images and objects. It writes nothing and opens no sink.
 
-Of streams (source.mode archive, or auto up to now) the fragments are listed and
-no media is read, so that numbers of images are estimates: intervals are counted
-and times that are asked for from the fragments' times, a fragment is taken to
-have one key frame, and the other samplers need --fps-of-source. The price is an
-estimate, too: that of consuming the bytes of the fragments, 10^9 bytes a GB,
-without the calls.
+For streams (source.mode archive, or auto up to now) the fragments are listed
+and no media is read, so that numbers of images are estimates: intervals and
+requested times are counted from the times of the fragments, each fragment is
+assumed to have one key frame, and the other samplers need --fps-of-source. The
+price is also an estimate: that of consuming the bytes of the fragments, 10^9
+bytes a GB, without the calls.
 
 Files are read and planned as a run plans them, without decoding: the numbers
-are those of a run in which every picture can be decoded. Settings without
-archive or files have no end to plan for. The limits of source.end hold, but for
-idle_timeout.`,
+are those of a run in which every picture can be decoded. Live streams have no
+end to plan for. The limits of source.end apply, except idle_timeout.`,
 		Args: checkArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !(flags.price >= 0) {
-				return usage(errors.New("--price-per-gb must not be below 0"))
+				return usage(errors.New("--price-per-gb must not be negative"))
 			}
 			return p.runPlan(cmd.Context(), fileOf(args), flags)
 		},
@@ -150,7 +149,7 @@ func printStreamPlan(w io.Writer, name string, sp *kvsframes.StreamPlan, sinks [
 	return t.Flush()
 }
 
-// count shows a number that may be unknown or an estimate.
+// count formats a number that may be unknown or an estimate.
 func count(n *int64, estimate bool) string {
 	switch {
 	case n == nil:

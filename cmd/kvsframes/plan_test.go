@@ -134,7 +134,7 @@ func TestPlanForAPerson(t *testing.T) {
 	}
 	for _, want := range []string{
 		"cam\n", "media             14s (0.00 hours)\n", "frames            unknown\n", fmt.Sprintf("about %.4f US$\n", float64(demoListed)/1e6),
-		"note: mode auto goes on live", "note: the listing tells no frame rate",
+		"note: mode auto continues live", "note: the listing has no frame rate",
 	} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, stdout)

@@ -17,30 +17,29 @@ import (
 	"github.com/kvsframes/kvsframes/pipeline"
 )
 
-// How often progress is shown, on a terminal and in a log.
+// How often progress is shown on a terminal and in a log.
 const (
 	redrawEvery   = 200 * time.Millisecond
 	progressEvery = 10 * time.Second
 )
 
-// Escape sequences of a terminal (ECMA-48, and DEC's private mode 7): erase the
-// line, and stop a long line from running over into the next.
+// Escape sequences of a terminal (ECMA-48, and DEC's private mode 7): erase the line, and stop a long line from
+// wrapping.
 const (
 	eraseLine = "\r\x1b[K"
 	wrapOff   = "\x1b[?7l"
 	wrapOn    = "\x1b[?7h"
 )
 
-// screen shares standard error between log lines and one line of progress below
-// them.
+// screen shares standard error between log lines and one line of progress below them.
 type screen struct {
 	mu   sync.Mutex
 	out  io.Writer
 	line string
 }
 
-// newScreen returns standard error for log lines and progress. What is written to it is
-// cleaned; what is drawn commands the terminal.
+// newScreen returns standard error for log lines and progress. Written text is cleaned; drawn text may control
+// the terminal.
 func (p *program) newScreen() *screen {
 	out := p.stderr
 	if w, ok := out.(cleanWriter); ok {
@@ -49,7 +48,7 @@ func (p *program) newScreen() *screen {
 	return &screen{out: out}
 }
 
-// Write implements io.Writer: it puts whole lines above the line of progress.
+// Write implements io.Writer. It writes whole lines above the line of progress.
 func (s *screen) Write(text []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +66,7 @@ func (s *screen) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// draw replaces the line of progress; "" takes it away.
+// draw replaces the line of progress; "" removes it.
 func (s *screen) draw(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,10 +77,10 @@ func (s *screen) draw(line string) {
 		line = wrapOff + line + wrapOn
 	}
 	s.line = line
-	_, _ = io.WriteString(s.out, eraseLine+line) // a lost line of progress is no loss
+	_, _ = io.WriteString(s.out, eraseLine+line) // a lost line of progress does no harm
 }
 
-// progress shows how far the run is until it is finished.
+// progress shows the progress of the run until finished is closed.
 func (p *program) progress(finished <-chan struct{}, c *config.Config, run *kvsframes.Run, screen *screen, log *slog.Logger) {
 	mode := c.Service.Progress
 	if mode == config.Off || mode == config.Auto && !p.terminal {
@@ -110,10 +109,10 @@ func (p *program) progress(finished <-chan struct{}, c *config.Config, run *kvsf
 	}
 }
 
-// defaultColumns is the width of a terminal that does not tell its own.
+// defaultColumns is the width of a terminal whose own width is unknown.
 const defaultColumns = 80
 
-// columns returns how many columns a line may take.
+// columns returns the number of columns for a line.
 func (p *program) columns() int {
 	if p.width != nil {
 		if n := p.width(); n > 0 {
@@ -123,7 +122,7 @@ func (p *program) columns() int {
 	return defaultColumns
 }
 
-// widthOf returns the number of columns of a terminal, 0 when it does not tell.
+// widthOf returns the number of columns of a terminal, 0 when unknown.
 func widthOf(f *os.File) int {
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil {
@@ -132,15 +131,14 @@ func widthOf(f *os.File) int {
 	return int(size.Col)
 }
 
-// Names in a line of progress, and how many of them.
+// Limits of the names in a line of progress.
 const (
 	maxNameColumns = 24
 	maxNamedSinks  = 3
 )
 
-// progressLine is the line of progress in at most so many columns. What a person has to
-// know comes first, since the end may be cut: gaps, and the outage or else the lag, and
-// then how far the run is.
+// progressLine returns the line of progress in at most width columns. The most important facts come first, since
+// the end may be cut: gaps, the outage or else the lag, and then the counts.
 func progressLine(sinks []config.Sink, m *pipeline.Meter, fps float64, width int, outage string) string {
 	var parts []string
 	if gaps := m.Gaps.Load(); gaps > 0 {
@@ -156,7 +154,7 @@ func progressLine(sinks []config.Sink, m *pipeline.Meter, fps float64, width int
 	return cut(cleaned(oneLine(strings.Join(parts, " | "))), width)
 }
 
-// perSecond is a rate of frames; a slow one is not none.
+// perSecond formats a rate of frames; a slow rate does not become 0.
 func perSecond(fps float64) string {
 	if fps > 0 && fps < 9.95 {
 		return fmt.Sprintf("%.1f frames/s", max(fps, 0.1))
@@ -164,7 +162,7 @@ func perSecond(fps float64) string {
 	return fmt.Sprintf("%.0f frames/s", fps)
 }
 
-// imagesOf returns the number of images of each sink, or of all together if there are many.
+// imagesOf returns the number of images of each sink, or the total if there are many sinks.
 func imagesOf(sinks []config.Sink, m *pipeline.Meter) string {
 	var each []string
 	var total int64
@@ -198,8 +196,8 @@ func lag(m *pipeline.Meter) time.Duration {
 	return time.Duration(m.MillisBehind.Load()) * time.Millisecond
 }
 
-// rate measures frames per second over about the last ten seconds, in which a fragment of a
-// slow stream is likely to end.
+// rate measures frames per second over about the last ten seconds, long enough for a fragment of a slow stream
+// to end.
 type rate struct{ points []ratePoint }
 
 type ratePoint struct {

@@ -27,22 +27,22 @@ func (p *program) newRecordCommand() *cobra.Command {
 		Short: "Saves a live stream as it arrives",
 		Long: `Saves the fragments of a live stream, by name or ARN, as Kinesis Video Streams
 sends them: the file replays byte for byte, with emulate or as a source of type
-file. It grows by whole fragments and can be read meanwhile.
+file. It grows by whole fragments and can be read while it is recorded.
 
-Recording goes on until a limit is reached or an interrupt comes, over as many
-sessions as it takes. Each fragment is saved once. A fragment that cannot be had
-whole is left out and counted as a gap.
+Recording continues until a limit is reached or an interrupt arrives, over as
+many sessions as necessary. Each fragment is saved once. A fragment that cannot
+be received whole is left out and counted as a gap.
 
-With --remux the file is one that players play: one Matroska document with times
-that go on. It does not say fragment numbers, clocks and tags any more. Where
-codec or size of the picture change it ends, with an error that names the
+With --remux the file is one Matroska document with continuous times, which
+players can play. It has no fragment numbers, clocks or tags. Where the codec or
+the size of the picture changes, recording ends with an error that names the
 fragment.`,
 		Args: checkArgs(cobra.ExactArgs(1)),
 	}
 	live := addLive(cmd, source.End{})
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the `FILE` to write; - is standard output")
-	cmd.Flags().BoolVar(&force, "force", false, "replace a file that is there, once the first fragment has come")
-	cmd.Flags().BoolVar(&remux, "remux", false, "write one Matroska file that players play, in place of the payload")
+	cmd.Flags().BoolVar(&force, "force", false, "replace an existing file, once the first fragment has arrived")
+	cmd.Flags().BoolVar(&remux, "remux", false, "write one Matroska file for players, instead of the payload")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if out == "" {
 			return usage(errors.New("name the file to write with --output"))
@@ -88,15 +88,15 @@ func (p *program) runRecord(ctx context.Context, c source.Config, t *tape, out s
 	return nil
 }
 
-// createTape opens the file of a recording. fresh reports whether it has not been there
-// before. One that has been is left as it is until there is something to put in its place.
+// createTape opens the file of a recording. fresh reports whether the file is new. An existing file is not changed
+// until there is a fragment to replace it.
 func createTape(path string, force bool) (f *os.File, fresh bool, err error) {
 	f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	switch {
 	case err == nil:
 		return f, true, nil
 	case errors.Is(err, fs.ErrExist) && !force:
-		return nil, false, fmt.Errorf("record: %s is there already; --force replaces it", path)
+		return nil, false, fmt.Errorf("record: %s exists already; --force replaces it", path)
 	case errors.Is(err, fs.ErrExist):
 		f, err = os.OpenFile(path, os.O_WRONLY, 0)
 	}
@@ -106,21 +106,21 @@ func createTape(path string, force bool) (f *os.File, fresh bool, err error) {
 	return f, false, nil
 }
 
-// tape is what a stream is recorded on.
+// tape is the output of a recording.
 type tape struct {
 	out io.Writer
-	// file is out, unless that is standard output. fresh: see createTape.
+	// file is out, or nil if that is standard output. fresh: see createTape.
 	file  *os.File
 	fresh bool
 	log   *slog.Logger
-	// remux makes one document of the fragments; nil keeps them as they come.
+	// remux combines the fragments into one document; nil keeps them unchanged.
 	remux *payload.Remuxer
 
 	fragments, gaps int
 	bytes           int64
 }
 
-// record writes the stream until it ends or draining is over.
+// record writes the stream until it ends or draining is done.
 func (t *tape) record(ctx, draining context.Context, c source.Config) error {
 	src, err := openLive(draining, c, t.log)
 	if err != nil {
@@ -141,12 +141,11 @@ func (t *tape) lose(number, reason string) {
 	t.log.Warn("gap", "fragment", number, "reason", reason)
 }
 
-// write adds a fragment. What has been written of it when that fails is taken away
-// again, where it can be.
+// write adds a fragment. If writing fails, the part that was written is removed where possible.
 func (t *tape) write(f *media.Fragment) error {
 	if f.Cut {
-		// A document that ends inside an element would swallow the one behind it.
-		t.lose(f.Number, "the fragment has come cut, again and again")
+		// An element that is cut short would swallow the next one.
+		t.lose(f.Number, "the fragment was cut on every attempt")
 		return nil
 	}
 	if t.fragments == 0 {
@@ -172,7 +171,7 @@ func (t *tape) write(f *media.Fragment) error {
 	return nil
 }
 
-// truncate leaves only what has been recorded in the file.
+// truncate shortens the file to the recorded fragments.
 func (t *tape) truncate() error {
 	if t.file == nil {
 		return nil
@@ -184,7 +183,7 @@ func (t *tape) truncate() error {
 	return t.file.Truncate(t.bytes)
 }
 
-// close closes the file. One that is new and holds nothing is removed.
+// close closes the file. It removes a new file that is empty.
 func (t *tape) close() error {
 	if t.file == nil {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/kvsframes/kvsframes"
 )
 
-// printReport writes the report as a table that fits a terminal of so many columns; 0 is no terminal.
+// printReport writes the report as a table that fits a terminal of width columns; 0 is no terminal.
 func printReport(w io.Writer, r *kvsframes.Report, width int) error {
 	table := wideTable(r)
 	if width > 0 && slices.ContainsFunc(table, func(line string) bool { return utf8.RuneCountInString(line) > width }) {
@@ -36,7 +36,7 @@ func printReport(w io.Writer, r *kvsframes.Report, width int) error {
 	return err
 }
 
-// wideTable returns the fragments as lines of a table, a line for each.
+// wideTable returns a table with one line for each fragment.
 func wideTable(r *kvsframes.Report) []string {
 	rows := []string{"FRAGMENT\tPRODUCER\tSERVER\tCODEC\tSIZE\tFRAMES\tKEY\tGOP\tFPS\tDURATION\tBYTES\tTAGS\tNOTES"}
 	for _, f := range r.Fragments {
@@ -47,8 +47,8 @@ func wideTable(r *kvsframes.Report) []string {
 	return aligned(rows)
 }
 
-// narrowTable returns the fragments as lines of a table, for each the number and the producer's clock,
-// what it holds with the server's clock as the time since the producer's, and its notes.
+// narrowTable returns a table with several lines for each fragment: the number and the producer's clock, the
+// content with the server's clock relative to the producer's, and the notes.
 func narrowTable(r *kvsframes.Report) []string {
 	heads, rows := []string{"FRAGMENT\tPRODUCER"}, []string{"  CODEC\tSIZE\tFRAMES\tKEY\tGOP\tFPS\tTIME\tBYTES\tSERVER\tTAGS"}
 	for _, f := range r.Fragments {
@@ -70,12 +70,12 @@ func narrowTable(r *kvsframes.Report) []string {
 	return lines
 }
 
-// aligned returns rows of cells that end with tabs as lines with their cells below each other.
+// aligned returns rows of cells that end with tabs as lines with aligned columns.
 func aligned(rows []string) []string {
 	var out strings.Builder
 	t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(rows, "\n"))
-	t.Flush() // a strings.Builder takes everything
+	t.Flush() // a strings.Builder returns no error
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	for i, line := range lines {
 		lines[i] = strings.TrimRight(line, " ")
@@ -83,10 +83,10 @@ func aligned(rows []string) []string {
 	return lines
 }
 
-// lagOf returns how far behind the newest fragment of the stream the last one is.
+// lagOf returns how far the last fragment is behind the newest one of the stream.
 func lagOf(r *kvsframes.Report) string {
 	if len(r.Fragments) == 0 {
-		return "unknown, no fragment has come (--start EARLIEST reads what is stored)"
+		return "unknown, no fragment has arrived (--start EARLIEST reads stored ones)"
 	}
 	last := r.Fragments[len(r.Fragments)-1].LagMS
 	if last == nil {

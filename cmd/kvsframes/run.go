@@ -18,13 +18,13 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// runOptions are what the command line of run says.
+// runOptions are the options of run on the command line.
 type runOptions struct {
 	file      string
 	set       []string
 	fragments []string
 	summary   string
-	// gapsCode is the exit code of a run that is done, but with gaps.
+	// gapsCode is the exit code of a finished run with gaps.
 	gapsCode int
 }
 
@@ -34,13 +34,13 @@ func (p *program) newRunCommand() *cobra.Command {
 		Use:   "run [pipeline.yaml]",
 		Short: "Reads the streams and writes their images",
 		Long: `Reads the streams of the settings side by side and writes their images, until
-every stream has ended. The first interrupt stops the reading and finishes what
-is under way, another one, a second later or more, ends at once. Progress and a
+every stream has ended. The first interrupt stops reading and finishes the work
+in progress; another one, a second later or more, ends at once. Progress and a
 summary go to standard error.
 
-With --fragment it reads just the fragments of these numbers, such as a
+With --fragment it reads only the fragments of these numbers, such as a
 notification names them, from the archive of the one stream; start_selector, end
-and mode do not count then.`,
+and mode have no effect then.`,
 		Args: checkArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.file = fileOf(args)
@@ -51,9 +51,9 @@ and mode do not count then.`,
 		},
 	}
 	addSet(cmd, &o.set)
-	cmd.Flags().StringSliceVar(&o.fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (again, or with commas, for more)")
-	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it at the end alone")
-	cmd.Flags().IntVar(&o.gapsCode, "gaps-exit-code", exitGaps, "the exit code `N` of a run that is done, but with gaps")
+	cmd.Flags().StringSliceVar(&o.fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (may be repeated, or a list with commas)")
+	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it only at the end")
+	cmd.Flags().IntVar(&o.gapsCode, "gaps-exit-code", exitGaps, "the exit code `N` of a finished run with gaps")
 	return cmd
 }
 
@@ -71,7 +71,7 @@ func (o runOptions) check() error {
 
 func (p *program) runRun(ctx context.Context, o runOptions) error {
 	pipe, err := p.load(ctx, o.file, o.set, o.fragments)
-	ctx, draining, stop := p.watch(ctx) // until here a signal ends the program
+	ctx, draining, stop := p.watch(ctx) // until now a signal ends the program
 	defer stop()
 	if err != nil {
 		return p.unstarted(draining, pipe, o, err)
@@ -99,8 +99,8 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	return err
 }
 
-// unstarted reports why a run did not start, and writes a summary that states it: that of an earlier
-// run must not stand for this one. Its error is the exit code.
+// unstarted reports why a run did not start, and writes a summary that states it, so that the summary of an
+// earlier run is not mistaken for this one's. Its error is the exit code.
 func (p *program) unstarted(draining context.Context, pipe *kvsframes.Pipeline, o runOptions, why error) error {
 	p.say(said(why))
 	run, err := pipe.NewRun(kvsframes.RunOptions{Version: programVersion()})
@@ -120,8 +120,7 @@ func (p *program) unstarted(draining context.Context, pipe *kvsframes.Pipeline, 
 	return &exitError{code: exitCode(why)}
 }
 
-// carry carries the run out, shows how far it is, and keeps the summary up to date meanwhile. Its
-// error is the exit code.
+// carry runs the pipeline, shows the progress, and keeps the summary up to date. Its error is the exit code.
 func (p *program) carry(ctx context.Context, run *kvsframes.Run, c *config.Config, gapsCode int, out *summaryFile, screen *screen, log *slog.Logger) (pipeline.Status, error) {
 	finished := make(chan struct{})
 	var aside sync.WaitGroup
@@ -134,7 +133,7 @@ func (p *program) carry(ctx context.Context, run *kvsframes.Run, c *config.Confi
 	status, err := run.Do(ctx)
 	close(finished)
 	aside.Wait()
-	if s := run.Summary(); len(s.Streams) > 0 { // else it has not begun
+	if s := run.Summary(); len(s.Streams) > 0 { // otherwise it has not begun
 		printSummary(screen, s)
 	}
 	switch {
@@ -148,11 +147,11 @@ func (p *program) carry(ctx context.Context, run *kvsframes.Run, c *config.Confi
 	return status, nil
 }
 
-// newLogger returns the logger that the settings ask for.
+// newLogger returns the logger that the settings describe.
 func newLogger(w io.Writer, c config.Log, terminal bool) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo // the settings allow no other names than the four of slog
+		level = slog.LevelInfo // cannot happen: the settings allow only the four names of slog
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: plainErrors}
 	if c.Format == config.LogText || c.Format == config.LogAuto && terminal {
@@ -161,7 +160,7 @@ func newLogger(w io.Writer, c config.Log, terminal bool) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// plainErrors logs an error as its cause, in one line.
+// plainErrors logs an error as its cause, on one line.
 func plainErrors(_ []string, a slog.Attr) slog.Attr {
 	if err, ok := a.Value.Any().(error); ok {
 		a.Value = slog.StringValue(strings.Join(errorLines(err), "; "))

@@ -197,7 +197,7 @@ func TestADrainThatHangsEnds(t *testing.T) {
 		want          string
 	}{
 		{"at the second interrupt", "1h", 2, exitInterrupted, "kvsframes: interrupted twice\n"},
-		{"after the shutdown timeout", "1ms", 1, exitFailed, "kvsframes: finish what was under way: service.shutdown_timeout is over (1ms)\n"},
+		{"after the shutdown timeout", "1ms", 1, exitFailed, "kvsframes: finish the work in progress: service.shutdown_timeout is over (1ms)\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": read(t, demo)})

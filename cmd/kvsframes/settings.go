@@ -10,12 +10,12 @@ import (
 	"github.com/kvsframes/kvsframes/config"
 )
 
-// defaultFile is the settings file of commands that are given none.
+// defaultFile is the settings file of commands without an argument.
 const defaultFile = "pipeline.yaml"
 
-// addSet gives a command the --set flag.
+// addSet adds the --set flag to a command.
 func addSet(cmd *cobra.Command, set *[]string) {
-	cmd.Flags().StringArrayVar(set, "set", nil, "set one key over the file and the environment, such as source.region=eu-west-1 or sinks.thumbs.quality=90; may be repeated")
+	cmd.Flags().StringArrayVar(set, "set", nil, "override one key of the file and the environment, such as source.region=eu-west-1 or sinks.thumbs.quality=90; may be repeated")
 }
 
 // fileOf returns the settings file that the arguments name.
@@ -26,8 +26,8 @@ func fileOf(args []string) string {
 	return args[0]
 }
 
-// load reads the settings and looks for all that they name. The pipeline is not nil even with an
-// error, whose exit code is that of wrong settings.
+// load reads the settings and checks that what they refer to exists. The pipeline is not nil even with an error,
+// whose exit code is that of wrong settings.
 func (p *program) load(ctx context.Context, file string, set, fragments []string) (*kvsframes.Pipeline, error) {
 	pipe, err := kvsframes.Load(ctx, kvsframes.LoadOptions{
 		Path: file, Environ: p.environ, Set: set, Fragments: fragments, Stdin: p.stdin,

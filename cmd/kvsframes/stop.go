@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// The reasons why contexts of a command end.
+// The causes with which the contexts of a command end.
 var (
 	errDraining = errors.New("interrupted")
 	errAborted  = errors.New("interrupted twice")
 )
 
-// secondAfter is how long after the first signal a second one counts. GNU timeout sends two at once, to the
-// process and to its group.
+// secondAfter is the delay after which a second signal counts. GNU timeout sends two at once, to the process and
+// to its group.
 const secondAfter = time.Second
 
-// watch turns signals into contexts: the first signal ends draining, another one, at least
-// secondAfter later, ends ctx, and draining is over when ctx is. The one after that meets the system's
-// default, and ends the process. stop ends the watch and waits for it; both
-// contexts are then over. Until the first watch a signal ends the program at once.
+// watch turns signals into contexts: the first signal ends draining, and another one, at least secondAfter later,
+// ends ctx. draining also ends with ctx. The signal after that has the system's default effect, and ends the
+// process. stop ends the watch and waits for it; both contexts are then done. Before the first watch a signal
+// ends the program at once.
 func (p *program) watch(parent context.Context) (ctx, draining context.Context, stop func()) {
 	p.watched()
 	ctx, abort := context.WithCancelCause(parent)
@@ -40,7 +40,7 @@ func (p *program) watch(parent context.Context) (ctx, draining context.Context, 
 	})
 }
 
-// await calls first at the first signal, and second at the first one that counts after it.
+// await calls first at the first signal, and second at the first later one that counts.
 func (p *program) await(ended <-chan struct{}, first, second func()) {
 	var began time.Time
 	for {
@@ -60,8 +60,8 @@ func (p *program) await(ended <-chan struct{}, first, second func()) {
 	}
 }
 
-// within returns what f does, or the cause of ctx's end when that comes first. Then f is left to the end of
-// the process: it is a call that nothing else ends, such as reading standard input.
+// within returns the result of f, or the cause of ctx if ctx ends first. In that case f keeps running until the
+// process ends: it is a call that cannot be ended, such as reading standard input.
 func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T

@@ -12,18 +12,16 @@ import (
 	"github.com/kvsframes/kvsframes/pipeline"
 )
 
-// summaryJSON returns a summary as the text of a file.
+// summaryJSON returns a summary as the content of a file.
 func summaryJSON(s kvsframes.Summary) ([]byte, error) {
 	data, err := json.MarshalIndent(s, "", "  ")
 	return append(data, '\n'), err
 }
 
-// maxShownGaps is the number of gaps of one stream that a person is shown; the
-// JSON names more.
+// maxShownGaps is the number of gaps of one stream that are printed; the JSON lists more.
 const maxShownGaps = 20
 
-// printSummary writes the summary for a person. What cannot be written to the screen is
-// not worth an error of the run.
+// printSummary writes the summary for a person. It ignores write errors: they must not fail the run.
 func printSummary(w io.Writer, s kvsframes.Summary) {
 	for _, name := range slices.Sorted(maps.Keys(s.Streams)) {
 		printStream(w, name, s.Streams[name])
@@ -36,12 +34,12 @@ func printStream(w io.Writer, name string, st pipeline.Summary) {
 	for _, sink := range slices.Sorted(maps.Keys(st.FramesWritten)) {
 		skipped := ""
 		if n := st.FramesSkipped[sink]; n > 0 {
-			skipped = fmt.Sprintf(", %d more were there already", n)
+			skipped = fmt.Sprintf(", %d more existed already", n)
 		}
 		fmt.Fprintf(w, "  %s: %d images%s\n", sink, st.FramesWritten[sink], skipped)
 	}
 	if st.FramesConcealed > 0 {
-		fmt.Fprintf(w, "  %d of the frames are concealed in part: their records say so\n", st.FramesConcealed)
+		fmt.Fprintf(w, "  %d of the frames are partly concealed, as their records show\n", st.FramesConcealed)
 	}
 	if st.Pauses > 0 {
 		fmt.Fprintf(w, "  the producer paused %d times\n", st.Pauses)
@@ -50,7 +48,7 @@ func printStream(w io.Writer, name string, st pipeline.Summary) {
 		fmt.Fprintf(w, "  gap: %s%s (frames lost: %d)\n", place(g), inLine(oneLine(g.Detail)), g.FramesLost)
 	}
 	if more := st.Gaps - maxShownGaps; more > 0 {
-		fmt.Fprintf(w, "  %d more gaps: --summary FILE names the first %d\n", more, pipeline.MaxListedGaps)
+		fmt.Fprintf(w, "  %d more gaps: --summary FILE lists the first %d\n", more, pipeline.MaxListedGaps)
 	}
 	if u := st.Undelivered; u.Fragments > 0 {
 		fmt.Fprintf(w, "  %d fragments were read and not delivered, from %s to %s\n", u.Fragments, inLine(u.From), inLine(u.To))
@@ -60,10 +58,10 @@ func printStream(w io.Writer, name string, st pipeline.Summary) {
 	}
 }
 
-// place returns where a gap lies, as the start of a sentence.
+// place returns the place of a gap, as the start of a sentence.
 func place(g media.Gap) string {
 	text := ""
-	if g.FragmentNumber != "" { // a gap in time lies between fragments
+	if g.FragmentNumber != "" { // a gap in time is between fragments
 		text = "fragment " + inLine(g.FragmentNumber) + ": "
 	}
 	switch {
@@ -76,7 +74,7 @@ func place(g media.Gap) string {
 	return text
 }
 
-// byteCount shows a number of bytes for a person.
+// byteCount formats a number of bytes for a person.
 func byteCount(n int64) string {
 	for _, u := range []struct {
 		name string

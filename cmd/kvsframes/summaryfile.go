@@ -14,19 +14,19 @@ import (
 	"github.com/kvsframes/kvsframes"
 )
 
-// rewriteEvery is how often the file of a summary is written again during a run.
+// rewriteEvery is the interval at which the summary file is written during a run.
 const rewriteEvery = 10 * time.Second
 
-// summaryFile is the place of a summary. A plain file is replaced as a whole, again and again. What
-// is none (a device, a pipe, standard output) gets the summary once, at the end: it cannot be
-// replaced, and its reader expects one document.
+// summaryFile is the destination of a summary. A plain file is replaced repeatedly, as a whole. Any other
+// destination (a device, a pipe, standard output) gets the summary once, at the end: it cannot be replaced, and
+// its reader expects one document.
 type summaryFile struct {
-	path string         // of the plain file; "" for anything else, and for no summary
-	once io.WriteCloser // nil for a plain file, and for no summary
+	path string         // of the plain file; "" for other destinations, and for none
+	once io.WriteCloser // nil for a plain file, and for none
 }
 
-// openSummary finds out whether the place that --summary names can be written, and waits for the
-// reader of a named pipe until ctx is done. "" is no place.
+// openSummary checks that the destination in --summary can be written. For a named pipe it waits for the reader
+// until ctx is done. "" is no destination.
 func openSummary(ctx context.Context, name string, stdout io.Writer) (*summaryFile, error) {
 	if name == "" {
 		return &summaryFile{}, nil
@@ -37,7 +37,7 @@ func openSummary(ctx context.Context, name string, stdout io.Writer) (*summaryFi
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &summaryFile{path: name}, nil // a link that leads nowhere is replaced, too
+		return &summaryFile{path: name}, nil // a dangling link is replaced, too
 	case err != nil:
 		return nil, fmt.Errorf("write summary: %w", err)
 	case info.IsDir():
@@ -57,8 +57,8 @@ func openSummary(ctx context.Context, name string, stdout io.Writer) (*summaryFi
 	return &summaryFile{once: once}, nil
 }
 
-// isStandardFile reports whether a file is standard output or standard error, such as /dev/stdout
-// names it: other processes hold it open, and would not see a new file in its place.
+// isStandardFile reports whether a file is standard output or standard error, for example /dev/stdout. Other
+// processes hold it open, and would not see a new file in its place.
 func isStandardFile(info fs.FileInfo) bool {
 	for _, standard := range []*os.File{os.Stdout, os.Stderr} {
 		if is, err := standard.Stat(); err == nil && os.SameFile(is, info) {
@@ -68,12 +68,12 @@ func isStandardFile(info fs.FileInfo) bool {
 	return false
 }
 
-// unclosed is a writer that outlives the summary.
+// unclosed is a writer that is not closed with the summary.
 type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
 
-// begin writes the summary of a run that begins, which proves that there is a place for it.
+// begin writes the summary at the start of a run, which proves that it can be written.
 func (f *summaryFile) begin(s kvsframes.Summary) error {
 	if f.path == "" {
 		return nil
@@ -81,7 +81,7 @@ func (f *summaryFile) begin(s kvsframes.Summary) error {
 	return f.replace(s)
 }
 
-// keep writes the summary again at each tick until finished is closed.
+// keep writes the summary at each tick until finished is closed.
 func (f *summaryFile) keep(finished <-chan struct{}, ticks <-chan time.Time, now func() kvsframes.Summary, log *slog.Logger) {
 	if f.path == "" {
 		return
@@ -116,7 +116,7 @@ func (f *summaryFile) finish(s kvsframes.Summary) error {
 	return nil
 }
 
-// replace writes a file beside, which then takes the name.
+// replace writes a temporary file in the same folder, which is then renamed.
 func (f *summaryFile) replace(s kvsframes.Summary) error {
 	data, err := summaryJSON(s)
 	if err != nil {
@@ -125,10 +125,10 @@ func (f *summaryFile) replace(s kvsframes.Summary) error {
 	temp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+"-*")
 	if err != nil {
 		var named *fs.PathError
-		if errors.As(err, &named) { // it names the temporary file, which means nothing to the user
+		if errors.As(err, &named) { // the path in it is a temporary file, unknown to the user
 			err = named.Err
 		}
-		return fmt.Errorf("write summary: make a file in %s: %w", filepath.Dir(f.path), err)
+		return fmt.Errorf("write summary: create a file in %s: %w", filepath.Dir(f.path), err)
 	}
 	_, err = temp.Write(data)
 	err = errors.Join(err, temp.Chmod(0o644), temp.Close())

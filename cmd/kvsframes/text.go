@@ -10,21 +10,20 @@ import (
 	"unicode/utf8"
 )
 
-// This file is the border between what others have written (names, tags, keys, errors of
-// SDKs) and the terminal.
+// This file cleans foreign text (names, tags, keys, errors of SDKs) for the terminal.
 
-// cleaned returns text without characters that command a terminal: control characters
-// but for line ends and tabs, those that turn the direction of text, and bytes that are
-// no text. They are shown as JSON escapes them, so that JSON stays as it is.
+// cleaned returns text without characters that control a terminal: control characters except newlines and tabs,
+// those that change the direction of text, and bytes that are not valid UTF-8. They are escaped as in JSON, so
+// that JSON stays valid.
 func cleaned(text string) string { return escaped(text, commands) }
 
-// inLine returns text cleaned for a place within a line: line ends and tabs are escaped, too,
-// or a name could write lines and cells of its own.
+// inLine returns text cleaned for use within a line: newlines and tabs are escaped too, so that a name cannot
+// add lines or cells.
 func inLine(text string) string {
 	return escaped(text, func(r rune) bool { return r == '\n' || r == '\t' || commands(r) })
 }
 
-// escaped returns text with these characters and bytes that are no text as JSON escapes them.
+// escaped returns text with these characters and invalid bytes escaped as in JSON.
 func escaped(text string, these func(rune) bool) string {
 	if !strings.ContainsFunc(text, these) {
 		return text
@@ -45,12 +44,12 @@ func escaped(text string, these func(rune) bool) string {
 	return out.String()
 }
 
-// commands reports whether a character does something else than show itself.
+// commands reports whether a character controls the terminal.
 func commands(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || r == utf8.RuneError || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// cleanWriter cleans what is written to a terminal, whole characters at a time.
+// cleanWriter cleans text that is written to a terminal, whole characters at a time.
 type cleanWriter struct{ to io.Writer }
 
 // Write implements io.Writer.
@@ -61,7 +60,7 @@ func (w cleanWriter) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// lockedWriter lets several loggers write to one place.
+// lockedWriter lets several loggers write to one writer.
 type lockedWriter struct {
 	mu sync.Mutex
 	to io.Writer
@@ -74,7 +73,7 @@ func (w *lockedWriter) Write(text []byte) (int, error) {
 	return w.to.Write(text)
 }
 
-// What the AWS SDK wraps around the cause of an error.
+// The parts that the AWS SDK wraps around the cause of an error.
 var (
 	sdkStatus   = regexp.MustCompile(`https? response error StatusCode: (\d+), (RequestID: [^,]*, ?)?(HostID: [^,]*, ?)?`)
 	sdkWrapping = regexp.MustCompile(`operation error [^:,]+: [^:,]+, |exceeded maximum number of attempts, \d+, |request send failed, |` +
@@ -82,8 +81,7 @@ var (
 	sdkSigning = regexp.MustCompile(`get identity: get credentials: `)
 )
 
-// sdkCause takes away what the AWS SDK wraps around the cause of an error. Other text stays
-// as it is.
+// sdkCause removes what the AWS SDK wraps around the cause of an error. It does not change other text.
 func sdkCause(text string) string {
 	if !strings.Contains(text, "operation error ") && !strings.Contains(text, "get credentials: ") && !strings.Contains(text, "cached credentials, ") {
 		return text
@@ -98,7 +96,7 @@ func sdkCause(text string) string {
 	return sdkWrapping.ReplaceAllString(text, "")
 }
 
-// errorLines returns what an error says, a line for each of the errors that it joins.
+// errorLines returns the text of an error, one line for each of the joined errors.
 func errorLines(err error) []string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
 		var lines []string
@@ -116,8 +114,8 @@ func oneLine(text string) string {
 	return strings.Join(lines, "; ")
 }
 
-// columns returns how many columns of a terminal a character takes: two for the wide ones
-// of East Asia and for pictures (Unicode Standard Annex 11), none for marks.
+// columns returns the number of columns of a character on a terminal: two for the wide ones of East Asia and for
+// pictures (Unicode Standard Annex 11), none for marks.
 func columns(r rune) int {
 	switch {
 	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
@@ -130,7 +128,7 @@ func columns(r rune) int {
 	return 1
 }
 
-// cut shortens text to a number of columns, and marks it when something is missing.
+// cut shortens text to a number of columns, and marks the cut.
 func cut(text string, width int) string {
 	used, end := 0, 0
 	for i, r := range text {

@@ -14,16 +14,16 @@ func (p *program) newValidateCommand() *cobra.Command {
 		Use:   "validate [pipeline.yaml]",
 		Short: "Reports everything that is wrong with the settings",
 		Long: `Reports everything that is wrong with the settings, each with its place in the
-file, and with what they name: files, directories, the AWS region. It finds all
-that run finds before it starts, and starts nothing. --print shows the settings
-that are in force, after defaults, file, environment and flags.`,
+file, and with what they refer to: files, directories, the AWS region. It finds
+all problems that run finds before it starts, and starts nothing. --print shows
+the effective settings, after defaults, file, environment and flags.`,
 		Args: checkArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.runValidate(cmd.Context(), fileOf(args), set, show)
 		},
 	}
 	addSet(cmd, &set)
-	cmd.Flags().BoolVar(&show, "print", false, "print the settings in force as YAML")
+	cmd.Flags().BoolVar(&show, "print", false, "print the effective settings as YAML")
 	return cmd
 }
 

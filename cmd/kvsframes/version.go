@@ -33,7 +33,7 @@ func (p *program) runVersion() error {
 	return err
 }
 
-// programVersion is what the linker was told, or else what the Go tool noted.
+// programVersion returns the version set by the linker, or else the one in the build information of Go.
 func programVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

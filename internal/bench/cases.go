@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The clips of build/benchclips.sh. The short one is the start of the one with groups of 2 s.
+// The clips of build/benchclips.sh. The short one is the start of the clip with groups of 2 s.
 const (
 	gop1s, gop2s, gop10s = "1080p-gop1s", "1080p-gop2s", "1080p-gop10s"
 	hd, medium, hevc     = "720p-gop1s", "1080p-medium", "1080p-hevc"
@@ -77,18 +77,18 @@ var cases = []testCase{
 	},
 }
 
-// everySecond is ffmpeg's filter for the first frame of each second of video with 30
-// frames a second. Its fps filter rounds, and picks others.
+// everySecond is ffmpeg's filter for the first frame of each second of video with 30 frames a second. Its fps
+// filter rounds, and picks other frames.
 const everySecond = `select=not(mod(n\,30))`
 
-// program runs kvsframes over a clip, with one sink.
+// program returns a run of kvsframes over a clip, with one sink.
 func program(sampling, sink string) func(b *bench, clip, out string) command {
 	return func(b *bench, clip, out string) command {
 		return command{args: []string{b.program, "run", b.settings(clip, out, sampling, sink)}}
 	}
 }
 
-// decoderEnv makes the test program of package decode decode a clip (see there).
+// decoderEnv returns the environment in which the test program of package decode decodes a clip.
 func decoderEnv(clip string, workers int, hashes bool) []string {
 	return []string{
 		"KVSFRAMES_BENCH_DECODE=" + clip, "KVSFRAMES_BENCH_WORKERS=" + strconv.Itoa(workers),
@@ -96,7 +96,7 @@ func decoderEnv(clip string, workers int, hashes bool) []string {
 	}
 }
 
-// threads returns ffmpeg with one thread, with one for each core, and with as many as it likes.
+// threads returns ffmpeg with one thread, with one for each core, and with its default.
 func threads(exact bool, input []string, output func(out string) []string) (all []contender) {
 	for _, n := range []int{-1, 1, 0} {
 		c := ffmpeg(n, input, output)
@@ -106,8 +106,7 @@ func threads(exact bool, input []string, output func(out string) []string) (all 
 	return all
 }
 
-// ffmpeg is its command line with a number of decoder threads: -1 is its default, 0
-// one for each core.
+// ffmpeg returns ffmpeg with a number of decoder threads: -1 is its default, 0 one for each core.
 func ffmpeg(decoderThreads int, input []string, output func(out string) []string) contender {
 	c := contender{name: "ffmpeg, default threads"}
 	switch decoderThreads {
@@ -130,8 +129,7 @@ func ffmpeg(decoderThreads int, input []string, output func(out string) []string
 	return c
 }
 
-// keyFramesOnly is what somebody can do who knows that the key frames of a clip fall on
-// the seconds.
+// keyFramesOnly returns ffmpeg with the settings for a clip that is known to have key frames on the seconds.
 func keyFramesOnly() contender {
 	keys := ffmpeg(1, []string{"-skip_frame", "nokey"}, jpegs("scale=320:-2:flags=area"))
 	return contender{name: "ffmpeg -skip_frame nokey (right only where key frames fall on the seconds)", run: func(b *bench, clip, out string) command {
@@ -154,8 +152,8 @@ func jpegs(filters string, more ...string) func(out string) []string {
 	}
 }
 
-// fullSize is ffmpeg's ways to a full-size JPEG of every frame. All give the same
-// pictures; their files differ in size.
+// fullSize returns ffmpeg with its settings for a full-size JPEG of every frame. All give the same pictures;
+// their files differ in size.
 func fullSize() []contender {
 	all := threads(true, nil, jpegs("null"))
 	all = append(all, threads(true, nil, jpegs("null", "-huffman", "default"))...)
@@ -168,15 +166,14 @@ func fullSize() []contender {
 	}})
 }
 
-// pyav is a script for PyAV. Its JPEGs are Pillow's.
+// pyav returns a script for PyAV. Its JPEGs are Pillow's.
 func pyav(what string, exact bool) contender {
 	return contender{name: "PyAV", exact: exact, run: func(b *bench, clip, out string) command {
 		return command{args: []string{b.python, b.script, what, clip, out}}
 	}}
 }
 
-// gstreamer is a pipeline of GStreamer from a parsed H.264 or H.265 stream on. A %s in
-// it is the folder.
+// gstreamer returns a pipeline of GStreamer that starts with parsed H.264 or H.265. A %s in it is the folder.
 func gstreamer(pipeline string) contender {
 	return contender{name: "GStreamer (pictures not compared)", run: func(b *bench, clip, out string) command {
 		return command{args: append([]string{b.gstreamer, "-q"}, launch(clip, out, pipeline)...)}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"crypto/md5" // it is what ffmpeg writes; nobody forges frames here
+	"crypto/md5" // ffmpeg writes MD5; forgery is no concern here
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// decodedFrames returns the MD5 of every frame that our decode stage gives, in order.
+// decodedFrames returns the MD5 of every frame that our decode stage returns, in order.
 func (b *bench) decodedFrames(clip string, workers int) ([]string, error) {
 	out, err := output(command{args: []string{b.decoder}, env: decoderEnv(clip, workers, true)})
 	return strings.Fields(out), err
 }
 
-// sameFrames compares every decoded frame, with one, two and eight workers, with what ffmpeg gives.
+// sameFrames compares every decoded frame, with one, two and eight workers, with ffmpeg's.
 func (b *bench) sameFrames(clip string) error {
 	theirs, err := b.ffmpegFrames(clip, nil, "null")
 	if err != nil {
@@ -35,8 +35,7 @@ func (b *bench) sameFrames(clip string) error {
 	return nil
 }
 
-// sameSampled compares the frames that a sampler picks, in full size, with those of a
-// filter of ffmpeg's.
+// sameSampled compares the frames that a sampler picks, in full size, with those of a filter of ffmpeg.
 func (b *bench) sameSampled(clip, sampling string, input []string, filter string) error {
 	out, err := b.emptyFolder("frames")
 	if err != nil {
@@ -61,7 +60,7 @@ func (b *bench) sameSampled(clip, sampling string, input []string, filter string
 	return same(ours, theirs)
 }
 
-// ffmpegFrames returns the MD5 of every frame of ffmpeg's, in order.
+// ffmpegFrames returns the MD5 of every frame that ffmpeg returns, in order.
 func (b *bench) ffmpegFrames(clip string, input []string, filter string) ([]string, error) {
 	c := ffmpeg(-1, input, func(string) []string {
 		return []string{"-vf", filter, "-fps_mode", "passthrough", "-f", "framemd5", "-"}
@@ -76,7 +75,7 @@ func (b *bench) ffmpegFrames(clip string, input []string, filter string) ([]stri
 	return sums, err
 }
 
-// same tells where two lists of frames differ.
+// same returns an error that describes where two lists of frames differ.
 func same(ours, theirs []string) error {
 	if slices.Equal(ours, theirs) {
 		return nil
@@ -108,7 +107,7 @@ func fileSum(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// output runs a command that is not measured and returns what it writes.
+// output runs a command that is not measured and returns its output.
 func output(c command) (string, error) {
 	cmd := exec.Command(c.args[0], c.args[1:]...)
 	cmd.Env = append(os.Environ(), c.env...)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// firstPicture measures how long it takes from the start of a program to the first
-// picture of a recording, in 1080p and in 640x360: key frames, 320 wide.
+// firstPicture measures the time from the start of a program to the first picture of a recording, in 1080p and
+// in 640x360: key frames, 320 wide.
 func (b *bench) firstPicture() error {
 	if err := b.firstPictureOf("a 1080p recording", filepath.Join(b.clips, gop1s+".mkv")); err != nil {
 		return err
@@ -39,13 +39,13 @@ func (b *bench) firstPictureOf(name, clip string) error {
 	return nil
 }
 
-// row adds a line about one figure; the arguments are those of what and then of result.
+// row adds a line about one figure; args are the arguments of what, then those of result.
 func (b *bench) row(what, result, goal, met string, args ...any) {
 	b.table.memory = append(b.table.memory, fmt.Sprintf("| "+what+" | "+result+" | "+goal+" | "+met+" |", args...))
 }
 
-// untilPicture starts a program and tells after how many ms a picture with something in
-// it is in the folder. It waits for the program to end.
+// untilPicture starts a program and returns the time in ms until the folder has a picture that is not empty. It
+// waits for the program to end.
 func untilPicture(c command, folder string) (ms float64, err error) {
 	cmd := exec.Command(c.args[0], c.args[1:]...)
 	began := time.Now()
@@ -59,7 +59,7 @@ func untilPicture(c command, folder string) (ms float64, err error) {
 	for {
 		select {
 		case err := <-ended:
-			return 0, errors.Join(errors.New("it ended before a picture was seen"), err)
+			return 0, errors.Join(errors.New("the program ended before a picture was seen"), err)
 		case <-ticker.C:
 		}
 		for _, path := range pictures(folder) {

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// every is the distance of the frames that JPEGs are compared on.
+// every is the distance between the frames whose JPEGs are compared.
 const every = 30
 
-// equalQuality finds the lowest quality of ours whose pictures are at least as good as
-// ffmpeg's at -q:v 3, and what ours would take at just the same PSNR. Each picture is held against
-// the decoded frame as it should be in a JPEG: of full range and, for ours, which converts it, of JFIF's matrix.
+// equalQuality finds our lowest quality whose pictures are at least as good as ffmpeg's at -q:v 3, and our size
+// at exactly the same PSNR. It compares each picture with the decoded frame as a JPEG should have it: of full
+// range and, for ours, which converts the matrix, with that of JFIF.
 func (b *bench) equalQuality(clip string) error {
 	frames, err := b.rawFrames(clip)
 	if err != nil {
@@ -88,8 +88,7 @@ func (b *bench) rawFrames(clip string) ([]*image.YCbCr, error) {
 	return frames, nil
 }
 
-// rated is how good pictures are (in dB, over all samples of all of them) and how large
-// one is (in bytes).
+// rated is the quality of pictures (PSNR in dB, over all samples of all of them) and their mean size in bytes.
 type rated struct{ psnr, bytes float64 }
 
 func (b *bench) rateFFmpeg(clip string, frames []*image.YCbCr, more ...string) (rated, error) {
@@ -118,7 +117,7 @@ func (b *bench) rateOurs(clip string, frames []*image.YCbCr, quality int) (rated
 	return rate(frames, out, jfif)
 }
 
-// rate holds the JPEGs of a folder against frames.
+// rate compares the JPEGs in a folder with frames.
 func rate(frames []*image.YCbCr, folder string, ideal func(y, cb, cr float64) (float64, float64, float64)) (rated, error) {
 	paths := pictures(folder)
 	if len(paths) != len(frames) {
@@ -165,12 +164,12 @@ func distance(frame, got *image.YCbCr, ideal func(y, cb, cr float64) (float64, f
 	return squares, samples
 }
 
-// fullRange spreads limited range over all levels.
+// fullRange stretches limited range to all levels.
 func fullRange(y, cb, cr float64) (float64, float64, float64) {
 	return clamp((y - 16) * 255 / 219), clamp(128 + (cb-128)*255/224), clamp(128 + (cr-128)*255/224)
 }
 
-// jfif does the same, and turns BT.709 into BT.601.
+// jfif does the same, and converts BT.709 to BT.601.
 func jfif(y, cb, cr float64) (float64, float64, float64) {
 	l, b, r := (y-16)/219, (cb-128)/224, (cr-128)/224
 	red, blue := l+r*2*(1-0.2126), l+b*2*(1-0.0722)

@@ -1,10 +1,9 @@
-// Bench compares kvsframes with other programs that turn video into pictures, on this
-// machine, and writes what it finds as a Markdown table. build/bench.sh starts it.
+// Bench compares kvsframes with other programs that turn video into pictures, on this machine, and writes the
+// results as a Markdown table. build/bench.sh starts it.
 //
-// Every figure is of a whole process, seen from outside. Contenders run in turn, round
-// after round; a ratio is the median of what the rounds give, each against the run of
-// ours in the same round. Of a program's settings that give exactly the same pictures
-// the fastest is the reference.
+// Every figure is measured from outside, for a whole process. The contenders run in turn, round after round. A
+// ratio is the median over the rounds, each relative to our run in the same round. The reference is the fastest
+// of a program's settings that give exactly the same pictures.
 package main
 
 import (
@@ -41,11 +40,11 @@ type bench struct {
 
 	scratch string
 	table   table
-	// foreign holds the part of the machine that others used, of every run.
+	// foreign holds, for every run, the share of the machine that other processes used.
 	foreign []float64
 }
 
-// errDiffers is the error for two programs that both claim the exact pictures and do not agree.
+// errDiffers is the error for two programs that both claim exact pictures but differ.
 var errDiffers = errors.New("pictures that must be the same differ")
 
 func run() error {
@@ -55,7 +54,7 @@ func run() error {
 	flag.StringVar(&b.decoder, "decoder", "", "the test program of package decode")
 	flag.StringVar(&b.ffmpeg, "ffmpeg", "", "ffmpeg's command line")
 	flag.StringVar(&b.python, "python", "", "a Python that has PyAV and Pillow; empty: none")
-	flag.StringVar(&b.script, "script", "", "the script for it")
+	flag.StringVar(&b.script, "script", "", "the script for this Python")
 	flag.StringVar(&b.gstreamer, "gstreamer", "", "gst-launch-1.0; empty: none")
 	flag.StringVar(&b.clips, "clips", "", "the folder of clips")
 	flag.StringVar(&b.recordings, "recordings", "", "a folder of recordings to run as well; empty: none")
@@ -63,7 +62,7 @@ func run() error {
 	flag.StringVar(&cases, "cases", "", "which cases to run, by letter or name, separated by commas; empty: all")
 	flag.StringVar(&only, "only", "", "which clips to run, by name, separated by commas; empty: all")
 	flag.IntVar(&b.rounds, "rounds", 5, "how many rounds")
-	flag.StringVar(&docs, "docs", "", "the file whose table is written anew; empty: only print")
+	flag.StringVar(&docs, "docs", "", "the file whose table is replaced; empty: only print")
 	flag.Parse()
 	b.cases, b.only = list(cases), list(only)
 	if b.rounds < 1 {
@@ -71,7 +70,7 @@ func run() error {
 	}
 	for _, name := range b.cases {
 		if !slices.Contains(names, name) {
-			return fmt.Errorf("there is no case %q: name some of %s", name, strings.Join(names, ", "))
+			return fmt.Errorf("there is no case %q: use some of %s", name, strings.Join(names, ", "))
 		}
 	}
 	var err error
@@ -88,15 +87,14 @@ func run() error {
 	return failed
 }
 
-// names are the names of all cases. "go" is for build/bench.sh.
+// names are the names of all cases. Only build/bench.sh uses "go".
 var names = []string{"a", "b", "c", "d", "e", "recordings", "first", "live", "capacity", "raw", "flat", "go"}
 
 func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// all runs every case that is asked for. Where pictures differ it ends at once; other
-// failures are told at the end.
+// all runs every requested case. It ends at once where pictures differ, and reports other failures at the end.
 func (b *bench) all() (failed error) {
 	for _, c := range cases {
 		if !b.wants(c.name) {
@@ -123,7 +121,7 @@ func (b *bench) wants(name string) bool {
 	return len(b.cases) == 0 || slices.Contains(b.cases, name)
 }
 
-// recorded runs the recordings of real cameras: their frames, and the time of all.
+// recorded runs the recordings of real cameras: it compares their frames, and measures the total time.
 func (b *bench) recorded() error {
 	if b.recordings == "" || !b.wants("recordings") {
 		return nil
@@ -139,7 +137,7 @@ func (b *bench) recorded() error {
 			return fmt.Errorf("recording %s: %w", name, err)
 		}
 		if len(frames) == 0 {
-			b.note("recording %s has no video that is decoded: left out", name)
+			b.note("recording %s has no video that can be decoded: left out", name)
 			continue
 		}
 		c := cases[0]

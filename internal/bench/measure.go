@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// sample is what one process took.
+// sample holds the measurements of one process.
 type sample struct {
 	// Wall and CPU are in seconds; CPU is user and system time together.
 	Wall, CPU float64
 	// RSS is the largest resident memory, in bytes.
 	RSS int64
-	// Error says how the process failed, if it did.
+	// Error describes how the process failed, or is empty.
 	Error string
-	// foreign is the part of the machine's processor time that went elsewhere.
+	// foreign is the share of the machine's processor time that other processes used.
 	foreign float64
 }
 
@@ -33,9 +33,8 @@ type command struct {
 	stdin io.Reader
 }
 
-// measure runs a command from start to end. A child shows its parent's resident
-// memory as its own until it executes its program, so a small process starts it: this
-// program again (see measured).
+// measure runs a command from start to end. Until a child executes its program, it reports its parent's
+// resident memory as its own. So a small process starts the command: this program again (see measured).
 func measure(c command) sample {
 	exe, err := os.Executable()
 	if err != nil {
@@ -59,7 +58,7 @@ func measure(c command) sample {
 
 const measuredArg = "measured"
 
-// measured is the small process: it runs a command and writes what it took.
+// measured is the small process: it runs a command and writes the measurements.
 func measured(args []string, w io.Writer) error {
 	cmd := exec.Command(args[0], args[1:]...)
 	var stderr bytes.Buffer
@@ -85,10 +84,10 @@ func lastLine(text string) string {
 	return lines[len(lines)-1]
 }
 
-// cpuTime is what all processors together did since the machine started, in seconds.
+// cpuTime is the time of all processors together since the machine started, in seconds.
 type cpuTime struct{ busy, total float64 }
 
-// machineTime reads the processors' time (proc(5), /proc/stat; its unit is 1/100 s).
+// machineTime reads the processors' time (proc(5), /proc/stat, in units of 1/100 s).
 func machineTime() cpuTime {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -98,7 +97,7 @@ func machineTime() cpuTime {
 	var t cpuTime
 	for i, field := range strings.Fields(line) {
 		n, err := strconv.ParseFloat(field, 64)
-		// user nice system idle iowait irq softirq steal; guests are in user already.
+		// user nice system idle iowait irq softirq steal; user includes guests.
 		if err != nil || i > 8 {
 			continue
 		}

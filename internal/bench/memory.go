@@ -20,7 +20,7 @@ const (
 	liveGoal = 150.0
 )
 
-// figures runs the cases that give one figure each. What fails has its line, too.
+// figures runs the cases that yield one figure each. A failed case has a line too.
 func (b *bench) figures() (failed error) {
 	for _, c := range []struct {
 		name string
@@ -44,8 +44,8 @@ func (b *bench) figures() (failed error) {
 	return failed
 }
 
-// liveKeyFrames reads many live streams in one process, and holds its memory against that
-// of a process of ffmpeg for each.
+// liveKeyFrames reads many live streams in one process, and compares its memory with that of one ffmpeg
+// process for each stream.
 func (b *bench) liveKeyFrames() error {
 	s, images, err := b.live(liveStreams, gop2s, "type: keyframes")
 	if err != nil {
@@ -63,8 +63,7 @@ func (b *bench) liveKeyFrames() error {
 	return nil
 }
 
-// capacity looks for the number of live streams of which the machine carries a picture
-// a second.
+// capacity finds the number of live streams for which the machine can make one picture a second.
 func (b *bench) capacity() error {
 	alone, _, err := b.live(1, short, everySecondOfOurs)
 	if err != nil {
@@ -118,8 +117,8 @@ func (b *bench) rawFullSize() error {
 	return nil
 }
 
-// manyFragments reads the demo's recording over and over as one stream on standard
-// input, and looks at how resident memory grows.
+// manyFragments reads the demo's recording repeatedly as one stream on standard input, and measures the
+// growth of resident memory.
 func (b *bench) manyFragments() error {
 	const fragments, each = 10000, 7
 	recording, err := os.ReadFile(b.demo)
@@ -141,7 +140,7 @@ func (b *bench) manyFragments() error {
 		return err
 	}
 	var tenths [10][]float64
-	// The pipe holds little, so what is written is what is read.
+	// The pipe holds little, so the bytes written are about the bytes read.
 	const loops = (fragments + each - 1) / each
 	for i := range loops {
 		if _, err = stdin.Write(recording); err != nil {
@@ -169,7 +168,7 @@ func resident(pid int) float64 { return procSum(pid, "status", "VmRSS:") }
 
 // procSum sums the lines of a file in /proc that start with one of the names, in MB.
 func procSum(pid int, file string, names ...string) (mb float64) {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file)) // a process that has ended has none
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file)) // a process that has ended has no such file
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
 		for _, name := range names {
@@ -182,8 +181,8 @@ func procSum(pid int, file string, names ...string) (mb float64) {
 	return mb
 }
 
-// ffmpegPrivate returns the private memory of a process of ffmpeg that makes a picture of
-// each key frame as a clip is played, in MB: the peak, on average of three.
+// ffmpegPrivate returns the private memory of an ffmpeg process that makes a picture of each key frame of a
+// clip at playing speed, in MB: the peak, averaged over three processes.
 func (b *bench) ffmpegPrivate() (float64, error) {
 	const processes, ticks = 3, 75 // of 200 ms
 	out, err := b.emptyFolder("out")
@@ -219,8 +218,8 @@ func (b *bench) ffmpegPrivate() (float64, error) {
 	return sum / processes, nil
 }
 
-// live reads a clip as many live streams from the emulator, as fast as it was taken, and
-// returns what the process took and the number of pictures.
+// live reads a clip as many live streams from the emulator, at recording speed, and returns the measurements of
+// the process and the number of pictures.
 func (b *bench) live(streams int, clip, sampling string) (sample, int, error) {
 	out, err := b.emptyFolder("out")
 	if err != nil {
@@ -269,7 +268,7 @@ service: {log: {level: warn}, progress: "off"}
 	return s, n, err
 }
 
-// emulated is the environment of a program that talks to the emulator.
+// emulated is the environment of a program that uses the emulator.
 var emulated = []string{
 	"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true",
 	"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "NO_PROXY=127.0.0.1",

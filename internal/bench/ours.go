@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// settings writes the settings of a run over a file, with one sink, and returns their
-// path. All that is not named is at its default.
+// settings writes the settings of a run over a file, with one sink, and returns their path. All other keys
+// have their defaults.
 func (b *bench) settings(clip, out, sampling, sink string) string {
 	text := fmt.Sprintf(`
 version: 1
@@ -19,12 +19,12 @@ service: {log: {level: warn}, progress: "off"}
 `, clip, sampling, sink, out)
 	path := filepath.Join(b.scratch, "pipeline.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		panic(err) // the scratch folder is this program's own
+		panic(err) // unlikely: this program created the scratch folder
 	}
 	return path
 }
 
-// launch returns the words of a GStreamer pipeline that reads a clip.
+// launch returns the arguments of a GStreamer pipeline that reads a clip.
 func launch(clip, out, pipeline string) []string {
 	parser := "h264parse"
 	if strings.Contains(filepath.Base(clip), "hevc") {

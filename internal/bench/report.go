@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// table is what the comparison came to.
+// table collects the results of the comparison.
 type table struct {
 	lines []string
-	// short are the lines that a reader wants first (see shown).
+	// short are the most important lines (see shown).
 	short []string
 	notes []string
-	// quality is the quality of ours' full-size JPEGs.
+	// quality is the quality of our full-size JPEGs.
 	quality int
 	memory  []string
 }
 
-// shown are the clips of each case that the short table has, by the name of the case.
+// shown lists the clips of each case in the short table, by the name of the case.
 var shown = map[string][]string{
 	"a": {gop2s, hevc},
 	"b": {gop2s, hevc},
@@ -78,7 +78,7 @@ func yes(met bool) string {
 	return "no"
 }
 
-// best returns the fastest exact setting of ffmpeg's.
+// best returns the fastest exact setting of ffmpeg.
 func best(peers []*contender) (fastest *contender) {
 	for _, p := range peers {
 		if p.failure == "" && p.exact && strings.HasPrefix(p.name, "ffmpeg") && (fastest == nil || median(of(p.samples, wall)) < median(of(fastest.samples, wall))) {
@@ -99,12 +99,12 @@ func rank(p, reference *contender) int {
 	}
 }
 
-// report writes everything down.
+// report formats all results.
 func (b *bench) report() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%d cores, %s, %s, %s; %d rounds.", b.workers, processor(), runtime.GOARCH, time.Now().UTC().Format(time.DateOnly), b.rounds)
 	if len(b.foreign) > 0 {
-		fmt.Fprintf(&out, " Other processes took %.0f %% of the cores while a timed run went on (median), %.0f %% at most.", 100*median(b.foreign), 100*slices.Max(b.foreign))
+		fmt.Fprintf(&out, " Other processes took %.0f %% of the cores during a timed run (median), %.0f %% at most.", 100*median(b.foreign), 100*slices.Max(b.foreign))
 	}
 	out.WriteString("\n")
 	if len(b.table.short) > 0 {
@@ -124,7 +124,7 @@ func (b *bench) report() string {
 	return strings.TrimRight(out.String(), "\n") + "\n"
 }
 
-// processor names the processor.
+// processor returns the name of the processor.
 func processor() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(text)) {
@@ -135,13 +135,13 @@ func processor() string {
 	return "unknown processor"
 }
 
-// The table stands between these lines in the docs.
+// The table is between these lines in the docs.
 const (
 	tableBegin = "<!-- make bench writes from here -->"
 	tableEnd   = "<!-- to here -->"
 )
 
-// replaceTable writes the text between the two lines of a file.
+// replaceTable replaces the text between the two lines of a file.
 func replaceTable(path, text string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {

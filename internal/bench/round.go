@@ -11,19 +11,19 @@ import (
 // contender is one program with one setting in one case.
 type contender struct {
 	name string
-	// exact reports whether it claims the same pictures as ours.
+	// exact reports whether its pictures must equal ours.
 	exact bool
-	// run returns what to start; pictures go to the folder out.
+	// run returns the command to start; it writes pictures to the folder out.
 	run func(b *bench, clip, out string) command
 
 	samples []sample
-	// pictures is how many files came out, bytes how large they are together.
+	// pictures is the number of files, bytes their total size.
 	pictures int
 	bytes    int64
 	failure  string
 }
 
-// testCase is one thing that programs are asked to do.
+// testCase is one task for the programs.
 type testCase struct {
 	name, title string
 	clips       []string
@@ -33,11 +33,11 @@ type testCase struct {
 	peers []contender
 	// same compares the pictures, once and untimed; nil compares nothing.
 	same func(b *bench, clip string) error
-	// before finds out what ours needs to know, once and untimed.
+	// before determines what our run needs, once and untimed.
 	before func(b *bench, clip string) error
 }
 
-// near is how much slower than the best a setting may be in the first round to stay in.
+// near is the largest ratio to the best time in the first round with which a setting stays in.
 const near = 1.1
 
 // one runs one case on one clip and adds its lines to the table.
@@ -56,7 +56,7 @@ func (b *bench) one(c testCase, name, clip string) error {
 	ours := &contender{name: "kvsframes", exact: true, run: c.ours}
 	peers := make([]*contender, 0, len(c.peers))
 	for _, p := range c.peers {
-		if p.run(b, clip, "").args[0] != "" { // an empty program is not installed
+		if p.run(b, clip, "").args[0] != "" { // an empty name: not installed
 			peers = append(peers, &p)
 		}
 	}
@@ -67,7 +67,7 @@ func (b *bench) one(c testCase, name, clip string) error {
 			p.failure = fmt.Sprintf("%d pictures, not %d", p.pictures, ours.pictures)
 		}
 	}
-	// The first round warms the caches and drops the settings that are far from the best; it does not count.
+	// The first round warms the caches and drops slow settings; it does not count.
 	racing := contenders(peers)
 	for _, p := range racing {
 		p.samples = nil
@@ -87,8 +87,8 @@ func (b *bench) one(c testCase, name, clip string) error {
 	return nil
 }
 
-// contenders returns the peers to run in every round: of those that come as settings of one program
-// and are exact the ones near the best, and of the others all.
+// contenders returns the peers to run in every round: of the exact settings of a program those near the best,
+// and all others.
 func contenders(peers []*contender) (racing []*contender) {
 	best := map[string]float64{}
 	program := func(p *contender) string {
@@ -131,7 +131,7 @@ func (b *bench) trial(c *contender, clip string) {
 	}
 }
 
-// emptyFolder makes a folder of the scratch folder anew.
+// emptyFolder creates an empty folder in the scratch folder.
 func (b *bench) emptyFolder(name string) (string, error) {
 	folder := filepath.Join(b.scratch, name)
 	if err := os.RemoveAll(folder); err != nil {
@@ -140,7 +140,7 @@ func (b *bench) emptyFolder(name string) (string, error) {
 	return folder, os.Mkdir(folder, 0o700)
 }
 
-// count returns how many pictures are in a folder and how large they are.
+// count returns the number and the total size of the pictures in a folder.
 func count(folder string) (n int, size int64, err error) {
 	for _, path := range pictures(folder) {
 		info, err := os.Stat(path)
@@ -153,10 +153,10 @@ func count(folder string) (n int, size int64, err error) {
 	return n, size, nil
 }
 
-// pictures returns the paths of the pictures in a folder, in the order of their names.
-// What is not whole yet has a name with a dot before it.
+// pictures returns the paths of the pictures in a folder, sorted by name. The name of an unfinished file
+// starts with a dot.
 func pictures(folder string) (paths []string) {
-	entries, _ := os.ReadDir(folder) // it may not be there yet
+	entries, _ := os.ReadDir(folder) // it may not exist yet
 	for _, e := range entries {
 		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
 			paths = append(paths, filepath.Join(folder, e.Name()))
@@ -165,7 +165,7 @@ func pictures(folder string) (paths []string) {
 	return paths
 }
 
-// median of what is measured; 0 of nothing.
+// median returns the median of values, 0 without values.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -187,7 +187,7 @@ func wall(s sample) float64   { return s.Wall }
 func cpu(s sample) float64    { return s.CPU }
 func memory(s sample) float64 { return float64(s.RSS) / 1e6 }
 
-// paired returns the median of the rounds' ratios: how many times as much as ours it took.
+// paired returns the median of the rounds' ratios of the peer's figure to ours.
 func paired(ours, peer []sample, figure func(sample) float64) float64 {
 	var ratios []float64
 	for i := range min(len(ours), len(peer)) {

@@ -1,16 +1,15 @@
-// Package ebml reads and writes the elements of EBML, the binary markup under
-// Matroska (RFC 8794): an id, a size, and that many bytes.
+// Package ebml reads and writes the elements of EBML, the binary markup under Matroska (RFC 8794): an ID, a size, and
+// that many bytes.
 //
 //	+-----------------+-------------------------+------------------+
 //	| id, 1..4 bytes  | size, 1..8 bytes        | payload          |
 //	+-----------------+-------------------------+------------------+
 //
-// The number of leading zero bits in the first byte of an id or a size says how
-// many bytes follow it. A size whose value bits are all ones is unknown: the
-// element then ends where its parent ends, or where an element begins that
-// cannot be inside it. Deciding that is up to the caller, who knows the schema.
+// The number of leading zero bits in the first byte of an ID or a size is the number of bytes that follow. A
+// size whose value bits are all ones is unknown: the element ends where its parent ends, or before an element
+// that it cannot contain. The caller, who knows the schema, decides that.
 //
-// The package knows the ids of Matroska by name and nothing of their meaning.
+// The package names the IDs of Matroska, but does not know their meaning.
 package ebml
 
 import (
@@ -25,15 +24,15 @@ const UnknownSize int64 = -1
 // maxHeader is the length of the longest element header, in bytes.
 const maxHeader = 4 + 8
 
-// Errors of a header that no EBML writer makes.
+// Errors for a header that is not valid EBML.
 var (
 	ErrID   = errors.New("invalid element id")
 	ErrSize = errors.New("invalid element size")
 )
 
-// Header is the id and the size of one element.
+// Header is the ID and the size of one element.
 type Header struct {
-	// ID is the element id with its length marker, as specifications print it.
+	// ID is the element ID with its length marker, as in specifications.
 	ID uint32
 	// Size is the length of the payload in bytes, or UnknownSize.
 	Size int64
@@ -41,8 +40,8 @@ type Header struct {
 	Len int
 }
 
-// ParseHeader reads the header at the start of b. It returns
-// io.ErrUnexpectedEOF when b ends inside it, ErrID or ErrSize when it is none.
+// ParseHeader reads the header at the start of b. It returns io.ErrUnexpectedEOF when b ends inside it, ErrID
+// or ErrSize when it is not valid.
 func ParseHeader(b []byte) (Header, error) {
 	id, n, err := parseID(b)
 	if err != nil {
@@ -55,7 +54,7 @@ func ParseHeader(b []byte) (Header, error) {
 	return Header{ID: id, Size: size, Len: n + m}, nil
 }
 
-// parseID reads an element id and returns its length.
+// parseID reads an element ID and returns its length.
 func parseID(b []byte) (uint32, int, error) {
 	if len(b) == 0 {
 		return 0, 0, io.ErrUnexpectedEOF
@@ -79,9 +78,8 @@ func parseID(b []byte) (uint32, int, error) {
 	return id, n, nil
 }
 
-// ParseSize reads a number of variable length, which is an element size or a
-// track number in a block, and returns its length in bytes. All value bits set
-// is UnknownSize.
+// ParseSize reads a number of variable length, an element size or the track number in a block, and returns its
+// length in bytes. It returns UnknownSize when all value bits are set.
 func ParseSize(b []byte) (int64, int, error) {
 	if len(b) == 0 {
 		return 0, 0, io.ErrUnexpectedEOF

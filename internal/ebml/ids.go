@@ -1,6 +1,6 @@
 package ebml
 
-// Element ids of EBML itself (RFC 8794, sections 11.2 and 11.3).
+// Element IDs of EBML itself (RFC 8794, sections 11.2 and 11.3).
 const (
 	IDEBML               uint32 = 0x1A45DFA3
 	IDEBMLVersion        uint32 = 0x4286
@@ -14,7 +14,7 @@ const (
 	IDCRC32              uint32 = 0xBF
 )
 
-// Ids of the Segment and of its direct children (RFC 9559, section 5.1).
+// IDs of the Segment and of its direct children (RFC 9559, section 5.1).
 const (
 	IDSegment     uint32 = 0x18538067
 	IDSeekHead    uint32 = 0x114D9B74
@@ -27,7 +27,7 @@ const (
 	IDTags        uint32 = 0x1254C367
 )
 
-// Ids inside Info (RFC 9559, section 5.1.2).
+// IDs inside Info (RFC 9559, section 5.1.2).
 const (
 	IDTimestampScale uint32 = 0x2AD7B1
 	IDDateUTC        uint32 = 0x4461
@@ -35,7 +35,7 @@ const (
 	IDWritingApp     uint32 = 0x5741
 )
 
-// Ids inside Tracks (RFC 9559, section 5.1.4).
+// IDs inside Tracks (RFC 9559, section 5.1.4).
 const (
 	IDTrackEntry       uint32 = 0xAE
 	IDTrackNumber      uint32 = 0xD7
@@ -52,7 +52,7 @@ const (
 	IDAudio            uint32 = 0xE1
 )
 
-// Ids inside ContentEncodings (RFC 9559, section 5.1.4.1.31).
+// IDs inside ContentEncodings (RFC 9559, section 5.1.4.1.31).
 const (
 	IDContentEncoding      uint32 = 0x6240
 	IDContentEncodingOrder uint32 = 0x5031
@@ -63,14 +63,14 @@ const (
 	IDContentCompSettings  uint32 = 0x4255
 )
 
-// Ids inside a SeekHead (RFC 9559, section 5.1.1).
+// IDs inside a SeekHead (RFC 9559, section 5.1.1).
 const (
 	IDSeek         uint32 = 0x4DBB
 	IDSeekID       uint32 = 0x53AB
 	IDSeekPosition uint32 = 0x53AC
 )
 
-// Ids inside a Cluster (RFC 9559, section 5.1.3).
+// IDs inside a Cluster (RFC 9559, section 5.1.3).
 const (
 	IDTimestamp      uint32 = 0xE7
 	IDPosition       uint32 = 0xA7
@@ -83,7 +83,7 @@ const (
 	IDReferenceBlock uint32 = 0xFB
 )
 
-// Ids inside Tags (RFC 9559, section 5.1.8).
+// IDs inside Tags (RFC 9559, section 5.1.8).
 const (
 	IDTag              uint32 = 0x7373
 	IDTargets          uint32 = 0x63C0

@@ -8,18 +8,17 @@ import (
 	"iter"
 )
 
-// Element is one element that lies in memory as a whole.
+// Element is one element that is in memory as a whole.
 type Element struct {
 	ID uint32
-	// Data is the payload; it aliases the bytes that were walked.
+	// Data is the payload; it aliases the input.
 	Data []byte
-	// Offset is where Data begins in the bytes that were walked.
+	// Offset is the offset of Data in the input.
 	Offset int
 }
 
-// Elements walks the elements that b consists of, one level deep. It ends with
-// an error at an element that is malformed, has no known size, or does not fit
-// into b.
+// Elements returns the elements in b, one level deep. It ends with an error at an element that is malformed,
+// has no known size, or does not fit into b.
 func Elements(b []byte) iter.Seq2[Element, error] {
 	return func(yield func(Element, error) bool) {
 		for at := 0; at < len(b); {
@@ -47,8 +46,8 @@ func Elements(b []byte) iter.Seq2[Element, error] {
 	}
 }
 
-// Uint returns an unsigned integer payload: up to 8 bytes, big endian; no bytes
-// are 0 (RFC 8794, section 7.2).
+// Uint decodes an unsigned integer payload of up to 8 bytes, big endian. Without bytes it is 0 (RFC 8794,
+// section 7.2).
 func Uint(data []byte) (uint64, error) {
 	if len(data) > 8 {
 		return 0, fmt.Errorf("integer of %d bytes, maximum is 8", len(data))
@@ -60,8 +59,7 @@ func Uint(data []byte) (uint64, error) {
 	return v, nil
 }
 
-// String returns a string payload, cut at its first NUL byte (RFC 8794,
-// section 13): writers may pad with NUL bytes, and some do.
+// String decodes a string payload, cut at its first NUL byte: writers may pad with NUL bytes (RFC 8794, section 13).
 func String(data []byte) string {
 	if i := bytes.IndexByte(data, 0); i >= 0 {
 		data = data[:i]

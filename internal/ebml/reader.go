@@ -7,41 +7,39 @@ import (
 )
 
 const (
-	// bufferSize is what the Reader reads ahead, in bytes. Payloads that are
-	// larger go past it, straight to where they are kept.
+	// bufferSize is the size of the read-ahead buffer, in bytes. Larger payloads bypass it and are read directly into
+	// their final memory.
 	bufferSize = 32 << 10
-	// firstGrowth is the least by which a payload's memory grows, in bytes.
+	// firstGrowth is the smallest growth of a payload's memory, in bytes.
 	firstGrowth = 4 << 10
-	// maxEmptyReads is how often in a row an input may return nothing and no error.
+	// maxEmptyReads is how often in a row an input may return neither bytes nor an error.
 	maxEmptyReads = 100
 )
 
-// Reader reads elements one after the other from a stream of bytes. It takes
-// memory for what has arrived, never for what was declared.
+// Reader reads elements one after the other from a stream of bytes. It allocates memory for bytes that have
+// arrived, never for a declared size.
 type Reader struct {
 	in  io.Reader
-	err error // what the input returned last, which it is not asked for again
-	// buffer holds what was read ahead between next and end. The passed bytes before
-	// next are the ones that were handed out last.
+	err error // the input's error, after which it is not read again
+	// buffer holds the bytes read ahead, between next and end. The passed bytes before next are those returned last.
 	buffer            []byte
 	next, end, passed int
-	// unread are bytes that come before those of the input; the last slice is first.
+	// unread are bytes to read before those of the input; the last slice comes first.
 	unread [][]byte
 	offset int64
 }
 
-// NewReader returns a Reader of in. It reads ahead of what it hands out.
+// NewReader returns a Reader of in. It reads ahead.
 func NewReader(in io.Reader) *Reader {
 	return &Reader{in: in, buffer: make([]byte, bufferSize)}
 }
 
-// Offset is the number of bytes that were handed out or skipped.
+// Offset returns the number of bytes that were returned or skipped.
 func (r *Reader) Offset() int64 { return r.offset }
 
-// Peek returns the next element's header and leaves it unread. It waits for no
-// byte beyond that header. It returns io.EOF at the end of the input,
-// io.ErrUnexpectedEOF when the input ends inside the header, ErrID or ErrSize
-// when there is none, and otherwise what reading the input returned.
+// Peek returns the header of the next element without consuming it. It waits for no byte after that header. It
+// returns io.EOF at the end of the input, io.ErrUnexpectedEOF when the input ends inside the header, ErrID or
+// ErrSize when the header is not valid, and otherwise the input's error.
 func (r *Reader) Peek() (Header, error) {
 	for n := 1; n <= maxHeader; {
 		b, err := r.Ahead(n)
@@ -60,9 +58,9 @@ func (r *Reader) Peek() (Header, error) {
 	return Header{}, ErrSize
 }
 
-// Ahead returns what follows without handing it out: at least n bytes, which must not
-// be more than 32 KiB, or what there is and the error that ended it. It waits for no
-// byte beyond the nth. The bytes are valid until the next call of any method.
+// Ahead returns the next bytes without consuming them: at least n, which must not be more than 32 KiB, or fewer
+// and the error after them. It waits for no byte after the nth. The bytes are valid until the next call of any
+// method.
 func (r *Reader) Ahead(n int) ([]byte, error) {
 	for r.end-r.next < n {
 		if r.next > 0 && r.next+n > len(r.buffer) {
@@ -78,7 +76,7 @@ func (r *Reader) Ahead(n int) ([]byte, error) {
 	return r.buffer[r.next:r.end], nil
 }
 
-// read reads what is unread, then the input. It returns either bytes or an error.
+// read reads the unread bytes, then the input. It returns either bytes or an error.
 func (r *Reader) read(p []byte) (int, error) {
 	if last := len(r.unread) - 1; last >= 0 {
 		n := copy(p, r.unread[last])
@@ -100,16 +98,15 @@ func (r *Reader) read(p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// pass hands out n bytes of the buffer.
+// pass consumes n bytes of the buffer.
 func (r *Reader) pass(n int) {
 	r.next += n
 	r.passed += n
 	r.offset += int64(n)
 }
 
-// Append reads the next n bytes and appends them to dst. When the input ends
-// early it returns what it could read with io.ErrUnexpectedEOF, or with what
-// reading the input returned.
+// Append reads the next n bytes and appends them to dst. When the input ends early it returns the bytes before
+// that, and io.ErrUnexpectedEOF or the input's error.
 func (r *Reader) Append(dst []byte, n int64) ([]byte, error) {
 	for n > 0 {
 		if len(dst) == cap(dst) {
@@ -139,7 +136,7 @@ func (r *Reader) Append(dst []byte, n int64) ([]byte, error) {
 	return dst, nil
 }
 
-// Skip reads n bytes and forgets them. Errors are those of Append.
+// Skip reads and discards n bytes. Its errors are those of Append.
 func (r *Reader) Skip(n int64) error {
 	for n > 0 {
 		if r.end == r.next {
@@ -155,7 +152,7 @@ func (r *Reader) Skip(n int64) error {
 	return nil
 }
 
-// Unread takes back b, the bytes that were handed out last, so that they come again.
+// Unread makes b, the bytes that were returned last, the next bytes to read.
 func (r *Reader) Unread(b []byte) {
 	r.offset -= int64(len(b))
 	if len(b) <= r.passed {
@@ -170,7 +167,7 @@ func (r *Reader) Unread(b []byte) {
 	r.unread = append(r.unread, slices.Clone(b))
 }
 
-// early turns the end of the input into an end that came too early.
+// early turns io.EOF into io.ErrUnexpectedEOF.
 func early(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

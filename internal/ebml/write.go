@@ -2,7 +2,7 @@ package ebml
 
 import "math/bits"
 
-// AppendID appends an element id in its own length.
+// AppendID appends an element ID in its own length.
 func AppendID(dst []byte, id uint32) []byte {
 	for shift := (bits.Len32(id) - 1) / 8 * 8; shift >= 0; shift -= 8 {
 		dst = append(dst, byte(id>>shift))
@@ -10,9 +10,8 @@ func AppendID(dst []byte, id uint32) []byte {
 	return dst
 }
 
-// AppendSize appends an element size in its shortest form; UnknownSize becomes
-// the 8-byte form with all bits set, which is how KVS writes a Segment. Sizes
-// from 2^56-1 up do not exist in EBML.
+// AppendSize appends an element size in its shortest form. UnknownSize has the 8-byte form with all bits set,
+// which KVS uses for a Segment. EBML has no sizes from 2^56-1 up.
 func AppendSize(dst []byte, size int64) []byte {
 	if size == UnknownSize {
 		return append(dst, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF)
@@ -28,7 +27,7 @@ func AppendSize(dst []byte, size int64) []byte {
 	return dst
 }
 
-// AppendHeader appends the id and the size of an element.
+// AppendHeader appends the ID and the size of an element.
 func AppendHeader(dst []byte, id uint32, size int64) []byte {
 	return AppendSize(AppendID(dst, id), size)
 }

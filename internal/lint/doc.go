@@ -1,8 +1,6 @@
-// Package lint holds the rules of this repository that no ready-made linter
-// knows, as tests: which package may import what (the import table of
-// ARCHITECTURE.md), how long files and functions may grow, that every exported
-// name says what it is, and words that must not stand in any file.
+// Package lint tests the rules of this repository that no existing linter checks: which package may import what (the
+// import table of ARCHITECTURE.md), how long files and functions may be, that every exported name is documented, and
+// words that no file may contain.
 //
-// Each rule is a function from source to findings, and each has a test that
-// hands it a violation, so that a rule cannot pass by finding nothing.
+// Each rule is a function from source to findings. Each has a test with a violation, which shows that the rule works.
 package lint

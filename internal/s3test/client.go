@@ -21,10 +21,10 @@ import (
 	"github.com/aws/smithy-go/encoding/httpbinding"
 )
 
-// maxAnswer bounds what is read of an answer, in bytes.
+// maxAnswer bounds the size of an answer, in bytes.
 const maxAnswer = 256 << 20
 
-// Bucket makes an empty bucket and returns its name.
+// Bucket creates an empty bucket and returns its name.
 func (s Server) Bucket(tb testing.TB) string {
 	tb.Helper()
 	name := "test-" + strings.ToLower(rand.Text())
@@ -40,14 +40,14 @@ func (s Server) Get(ctx context.Context, bucket, key string) ([]byte, error) {
 	return body, err
 }
 
-// Head returns the header of an object, its checksum too, or an error that is fs.ErrNotExist.
+// Head returns the header of an object with its checksum, or an error that is fs.ErrNotExist.
 func (s Server) Head(ctx context.Context, bucket, key string) (http.Header, error) {
 	header, _, err := s.request(ctx, http.MethodHead, "/"+bucket+"/"+key, nil)
 	return header, err
 }
 
-// unfinished stands in the names of files that the server has not finished. It lists them as if they
-// were objects, which S3 never does.
+// unfinished is part of the names of the server's unfinished files. The server lists them as if they were
+// objects, which S3 never does.
 const unfinished = ".sgwtmp."
 
 // Keys returns the keys of all objects of a bucket, in order.
@@ -82,7 +82,7 @@ func (s Server) Keys(ctx context.Context, bucket string) ([]string, error) {
 	}
 }
 
-// Uploads returns the keys of the multipart uploads of a bucket that are open, in order.
+// Uploads returns the keys of a bucket's open multipart uploads, in order.
 func (s Server) Uploads(ctx context.Context, bucket string) ([]string, error) {
 	_, body, err := s.request(ctx, http.MethodGet, "/"+bucket, url.Values{"uploads": {""}})
 	if err != nil {
@@ -99,7 +99,7 @@ func (s Server) Uploads(ctx context.Context, bucket string) ([]string, error) {
 		return nil, fmt.Errorf("read uploads of %s: %w", bucket, err)
 	}
 	if page.IsTruncated {
-		return nil, fmt.Errorf("bucket %s has more uploads than one answer tells", bucket)
+		return nil, fmt.Errorf("bucket %s has more uploads than one answer lists", bucket)
 	}
 	var keys []string
 	for _, upload := range page.Uploads {
@@ -109,8 +109,8 @@ func (s Server) Uploads(ctx context.Context, bucket string) ([]string, error) {
 	return keys, nil
 }
 
-// request sends a signed request without body. It is written without the S3
-// client, so that tests read back by another way than what they test wrote by.
+// request sends a signed request without body. It does not use the S3 client, so that tests read by other code
+// than they test.
 func (s Server) request(ctx context.Context, method, path string, query url.Values) (http.Header, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, s.Endpoint, nil)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s Server) request(ctx context.Context, method, path string, query url.Valu
 	}
 	req.URL.Path = path
 	req.URL.RawPath = httpbinding.EscapePath(path, false)
-	// SigV4 wants a space as %20, and Go's encoding gives a plus.
+	// SigV4 requires a space as %20, but Go encodes it as a plus.
 	req.URL.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
 	sum := sha256.Sum256(nil)
 	hash := hex.EncodeToString(sum[:])

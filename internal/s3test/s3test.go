@@ -1,8 +1,8 @@
-// Package s3test starts a real S3 server for tests: versitygw, on loopback, with
-// a temporary folder behind it. It checks signatures and checksums as S3 does.
+// Package s3test starts a real S3 server for tests: versitygw, on loopback, with a temporary folder for its
+// data. It checks signatures and checksums as S3 does.
 //
-// The server's program is the one that KVSFRAMES_VERSITYGW names, or else the
-// tool of the module in tools/, which `go tool` builds on first use.
+// The server's program is the one named by KVSFRAMES_VERSITYGW, or else the tool of the module in tools/, which
+// `go tool` builds on first use.
 package s3test
 
 import (
@@ -25,14 +25,13 @@ import (
 const (
 	binaryVariable = "KVSFRAMES_VERSITYGW"
 	healthPath     = "/healthz"
-	// startLimit is far above what the server takes (about 50 ms), for machines
-	// under load.
+	// startLimit is far above the usual start time (about 50 ms), for machines under load.
 	startLimit = 30 * time.Second
 )
 
 // Server is a running S3 server.
 type Server struct {
-	// Endpoint is its URL. Buckets are part of the path, not of the host.
+	// Endpoint is the server's URL. Buckets are part of the path, not of the host.
 	Endpoint string
 	// AccessKey and SecretKey are its only credentials.
 	AccessKey, SecretKey string
@@ -48,8 +47,8 @@ type process struct {
 	stop                  func() error // nil while it is stopped
 }
 
-// Start starts a server that ends with the test. If there is no program to start,
-// the test fails: a destination that was not tested must not look as if it was.
+// Start starts a server that ends with the test. If there is no program to start, the test fails: otherwise an
+// untested destination would look tested.
 func Start(tb testing.TB) Server {
 	tb.Helper()
 	binary, err := findBinary()
@@ -57,7 +56,7 @@ func Start(tb testing.TB) Server {
 		tb.Fatalf("no S3 server to test with (run `make test`, which gets one): %v", err)
 	}
 	s := Server{AccessKey: "kvsframes-test", SecretKey: secretKey(), Region: "us-east-1"}
-	// A port that was free may be taken by the time the server wants it.
+	// A free port may be taken before the server opens it.
 	for range 3 {
 		if err = s.start(tb, binary); err == nil {
 			return s
@@ -70,7 +69,7 @@ func Start(tb testing.TB) Server {
 // secretKey is that of all servers of a process, whose tests share an environment.
 var secretKey = sync.OnceValue(rand.Text)
 
-// findBinary returns the server's program, which is looked for once a process.
+// findBinary returns the server's program. It searches once per process.
 var findBinary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv(binaryVariable); path != "" {
 		return path, nil
@@ -89,7 +88,7 @@ var findBinary = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 })
 
-// toolsFolder looks for tools/go.mod in the folders above the test's.
+// toolsFolder finds tools/go.mod in the folders above the test's.
 func toolsFolder() (string, error) {
 	folder, err := os.Getwd()
 	if err != nil {
@@ -186,7 +185,7 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// waitReady asks for the server's health until it is good or the server is gone.
+// waitReady polls the server's health until it is good or the server has exited.
 func waitReady(url string, exited chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
@@ -217,8 +216,8 @@ func waitReady(url string, exited chan error) error {
 	}
 }
 
-// Setenv makes the server's credentials the ones of the AWS chain for the length
-// of the test, and keeps the chain from looking anywhere else.
+// Setenv sets the server's credentials as those of the AWS chain for the duration of the test, and keeps the
+// chain from using other ones.
 func (s Server) Setenv(tb testing.TB) {
 	tb.Helper()
 	for name, value := range map[string]string{

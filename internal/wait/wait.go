@@ -1,4 +1,4 @@
-// Package wait waits before something is tried again.
+// Package wait waits before a retry.
 package wait
 
 import (
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Sleep returns nil after d, or the error of ctx as soon as that is done.
+// Sleep returns nil after d, or the error of ctx as soon as ctx is done.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
@@ -22,9 +22,9 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Backoff returns the delay before try n, counted from 0: first, doubled n times, but at most
-// most. Chance takes away up to one part in share of it, so that callers who failed together
-// do not try again together.
+// Backoff returns the delay before retry n, counted from 0: first, doubled n times, but at most most. It
+// subtracts a random amount of up to one part in share, so that callers that failed together do not retry
+// together.
 func Backoff(first, most time.Duration, n, share int) time.Duration {
 	d := most
 	if n < 16 {

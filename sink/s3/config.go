@@ -10,10 +10,10 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// Checksum is the checksum that an object is put with, for the server to check.
+// Checksum is the kind of checksum with which objects are put, for the server to verify.
 type Checksum string
 
-// The values of checksum. None is for servers that refuse the headers.
+// The values of checksum. None is for servers that reject the headers.
 const (
 	ChecksumCRC32 Checksum = "crc32"
 	ChecksumNone  Checksum = "none"
@@ -22,11 +22,11 @@ const (
 // Values returns the values of checksum.
 func (Checksum) Values() []string { return setting.Texts(ChecksumCRC32, ChecksumNone) }
 
-// MetadataSet is the user metadata that an object carries.
+// MetadataSet selects the user metadata of an object.
 type MetadataSet string
 
-// The sets: kvs is the three names that the managed image delivery of Kinesis
-// Video Streams writes (Developer Guide, Automated image generation).
+// The sets of metadata. kvs has the three names that the managed image delivery of Kinesis Video Streams
+// writes (Developer Guide, Automated image generation).
 const (
 	MetadataNone MetadataSet = "none"
 	MetadataKVS  MetadataSet = "kvs"
@@ -36,7 +36,7 @@ const (
 // Values returns the sets of metadata.
 func (MetadataSet) Values() []string { return setting.Texts(MetadataNone, MetadataKVS, MetadataFull) }
 
-// EncryptionType is a kind of server-side encryption, spelled as the API spells it.
+// EncryptionType is a kind of server-side encryption, spelled as in the API.
 type EncryptionType string
 
 // The kinds of encryption. EncryptionDefault is the bucket's default.
@@ -57,14 +57,14 @@ type Encryption struct {
 	KMSKeyID string         `key:"kms_key_id" with:"type=aws:kms"`
 }
 
-// Config is the location of a destination of type s3: a bucket and what is asked of it.
+// Config is the location of a destination of type s3: a bucket and its options.
 type Config struct {
 	Bucket string   `key:"bucket,optional"`
 	Prefix string   `key:"prefix"`
 	_      struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
-	// Region is the bucket's; "" is that of the AWS chain.
+	// Region is the bucket's region; "" is the region of the AWS chain.
 	Region string `key:"region"`
-	// EndpointURL is the server's, where that is not Amazon's.
+	// EndpointURL is the server's URL if the server is not Amazon's.
 	EndpointURL          string      `key:"endpoint_url"`
 	ForcePathStyle       bool        `key:"force_path_style"`
 	Checksum             Checksum    `key:"checksum"`
@@ -83,7 +83,7 @@ var (
 	_ sink.Describer = Config{}
 )
 
-// DefaultConfig returns the settings of a destination of which only the bucket is set.
+// DefaultConfig returns the settings of a destination for which only the bucket is set.
 func DefaultConfig() Config {
 	return Config{Checksum: ChecksumCRC32, StorageClass: standardClass, MetadataSet: MetadataKVS, Timeout: defaultTimeout}
 }
@@ -101,7 +101,7 @@ func normalEndpoint(endpoint string) string {
 	return strings.ToLower(u.Scheme+"://"+u.Host) + strings.TrimSuffix(u.Path, "/")
 }
 
-// Check implements sink.Location: it finds out whether there is a region.
+// Check implements sink.Location: it checks that there is a region.
 func (c Config) Check(ctx context.Context) error {
 	if c.Region != "" || c.EndpointURL != "" {
 		return nil
@@ -116,7 +116,7 @@ func (c Config) Check(ctx context.Context) error {
 	return nil
 }
 
-// Open implements sink.Location; it is the function Open.
+// Open implements sink.Location. It calls the function Open.
 func (c Config) Open(ctx context.Context) (sink.Store, error) {
 	store, err := Open(ctx, c)
 	if err != nil {

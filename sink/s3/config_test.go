@@ -16,16 +16,16 @@ func TestBadConfigs(t *testing.T) {
 		change       func(c *s3.Config)
 		want         []string
 	}{
-		{"no bucket", "bbb", func(c *s3.Config) { c.Bucket = "" }, []string{"bucket: is needed for type s3"}},
-		{"a bucket with capitals", "My_Bucket", func(*s3.Config) {}, []string{`bucket: "My_Bucket" is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends`}},
-		{"a bucket like an address", "10.0.0.1", func(*s3.Config) {}, []string{`bucket: "10.0.0.1" is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends`}},
-		{"a short bucket", "ab", func(*s3.Config) {}, []string{`bucket: "ab" is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends`}},
-		{"a bucket as a URL", "s3://b/p", func(*s3.Config) {}, []string{`bucket: "s3://b/p" is a URL; give the name alone, and what follows it as prefix`}},
-		{"a bucket with a prefix", "b/p", func(*s3.Config) {}, []string{`bucket: "b/p" is no bucket name`}},
+		{"no bucket", "bbb", func(c *s3.Config) { c.Bucket = "" }, []string{"bucket: is required for type s3"}},
+		{"a bucket with capitals", "My_Bucket", func(*s3.Config) {}, []string{`bucket: "My_Bucket" is not a bucket name: write 3 to 63 lower-case letters, digits, - and single dots, letters or digits at both ends`}},
+		{"a bucket like an address", "10.0.0.1", func(*s3.Config) {}, []string{`bucket: "10.0.0.1" is not a bucket name: write 3 to 63 lower-case letters, digits, - and single dots, letters or digits at both ends`}},
+		{"a short bucket", "ab", func(*s3.Config) {}, []string{`bucket: "ab" is not a bucket name: write 3 to 63 lower-case letters, digits, - and single dots, letters or digits at both ends`}},
+		{"a bucket as a URL", "s3://b/p", func(*s3.Config) {}, []string{`bucket: "s3://b/p" is a URL; give only the name, and the path as prefix`}},
+		{"a bucket with a prefix", "b/p", func(*s3.Config) {}, []string{`bucket: "b/p" is not a bucket name`}},
 		{"a prefix from the root", "bbb", func(c *s3.Config) { c.Prefix = "/p" }, []string{`prefix: key is not valid: "/p" has an empty segment`}},
 		{"a prefix of nothing", "bbb", func(c *s3.Config) { c.Prefix = "/" }, []string{`prefix: key is not valid: "" has an empty segment`}},
 		{"an endpoint without scheme", "bbb", func(c *s3.Config) { c.EndpointURL = "localhost:9000" }, []string{
-			`endpoint_url: "localhost:9000" is no URL such as https://s3.example.com`,
+			`endpoint_url: "localhost:9000" is not a URL such as https://s3.example.com`,
 		}},
 		{"an endpoint with a password", "bbb", func(c *s3.Config) { c.EndpointURL = "http://a:b@h" }, []string{
 			"endpoint_url: has a user name; credentials come from the AWS chain",

@@ -17,19 +17,19 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// Error is a request that S3 refused or that did not reach it.
+// Error describes a request that S3 refused, or that did not reach it.
 type Error struct {
-	// Op is what was being done: open, put, look at or abandon.
+	// Op is the operation: open, put, look at or abandon.
 	Op string
-	// Bucket and Key name the object; Key, with the prefix, is empty for open.
+	// Bucket and Key name the object. Key includes the prefix; it is empty for open.
 	Bucket, Key string
 	// Status is the HTTP status of the answer, 0 when there was none.
 	Status int
-	// Code and Message are S3's, empty when it gave none.
+	// Code and Message are from S3, empty when it sent none.
 	Code, Message string
-	// RequestID is what AWS support asks for.
+	// RequestID identifies the request for AWS support.
 	RequestID string
-	// Hint says what is probably wrong, or is empty.
+	// Hint names the probable mistake, or is empty.
 	Hint string
 	// Err is the cause: sink.ErrExist, sink.ErrFenced, sink.ErrKeyConflict, or the client's error.
 	Err error
@@ -63,7 +63,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// cause is what went wrong on the way, without the client's report around it.
+// cause returns the innermost cause, without the client's report around it.
 func (e *Error) cause() error {
 	var send *smithyhttp.RequestSendError
 	if errors.As(e.Err, &send) {
@@ -104,7 +104,7 @@ func (e *Error) classify(answer *awshttp.ResponseError) {
 	case e.Code == "NoSuchUpload":
 		e.Err = fmt.Errorf("%w: %w", sink.ErrFenced, e.Err)
 	case e.Code == "ObjectParentIsFile" || e.Code == "ExistingObjectIsDirectory":
-		// Servers that keep objects in files.
+		// Some servers keep objects in files.
 		e.Err = fmt.Errorf("%w: %w", sink.ErrKeyConflict, e.Err)
 	case e.Op == "open" && e.Status == http.StatusNotFound:
 		e.Hint = "there is no such bucket"
@@ -118,8 +118,8 @@ func (e *Error) classify(answer *awshttp.ResponseError) {
 	}
 }
 
-// crc32Base64 is a checksum as S3 writes it (Amazon S3 API Reference,
-// x-amz-checksum-crc32): big-endian, base64.
+// crc32Base64 returns a checksum as S3 writes it, big-endian in base64 (Amazon S3 API Reference,
+// x-amz-checksum-crc32).
 func crc32Base64(body []byte) string { return base64CRC32(crc32.ChecksumIEEE(body)) }
 
 func base64CRC32(sum uint32) string {

@@ -10,10 +10,9 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// Metadata implements sink.Describer: it returns the user metadata of an image. The names of the kvs set and
-// their values (times in milliseconds since the Unix epoch) are those of the
-// managed image delivery (Kinesis Video Streams Developer Guide, Automated image
-// generation). A clock that is unknown is left out.
+// Metadata implements sink.Describer: it returns the user metadata of an image. The names and values of the
+// kvs set are those of the managed image delivery, with times in milliseconds since the Unix epoch (Kinesis
+// Video Streams Developer Guide, Automated image generation). An unknown clock is left out.
 func (c Config) Metadata(img media.Image, runID string) map[string]string {
 	if c.MetadataSet == MetadataNone {
 		return nil
@@ -44,12 +43,12 @@ func (c Config) Metadata(img media.Image, runID string) map[string]string {
 	return m
 }
 
-// maxHeaderValue bounds a metadata value, in bytes: S3 takes 2 KB for all of an
-// object's (Amazon S3 User Guide, Working with object metadata).
+// maxHeaderValue bounds a metadata value, in bytes: S3 accepts 2 KB for all metadata of an object (Amazon S3
+// User Guide, Working with object metadata).
 const maxHeaderValue = 384
 
-// headerValue makes text fit for an HTTP header: all but visible ASCII, and the
-// percent sign, is escaped as in a URL, so that it can be read back.
+// headerValue makes text fit for an HTTP header. It escapes all but visible ASCII, and the percent sign, as in
+// a URL, so that the text can be decoded.
 func headerValue(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text) && b.Len() < maxHeaderValue; i++ {

@@ -18,8 +18,8 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// errReceipt is why a put counts as failed although the server answered that it was done.
-var errReceipt = errors.New("the answer is no receipt for the object")
+// errReceipt is returned for a put that the server answered with success but without a valid receipt.
+var errReceipt = errors.New("the answer does not confirm the object")
 
 // attempts counts the attempts of one request; body is the body that it sends.
 type attempts struct {
@@ -27,13 +27,13 @@ type attempts struct {
 	n    int
 }
 
-// tries returns the option that counts a request's attempts in a (see eachAttempt).
+// tries returns an option that counts a request's attempts in a (see eachAttempt).
 func (s *Store) tries(a *attempts) func(*s3.Options) {
 	return func(o *s3.Options) { o.APIOptions = append(o.APIOptions, s.eachAttempt(a)) }
 }
 
-// eachAttempt adds a step behind the one that repeats requests, which counts tries, wants a receipt, and
-// renews credentials that have expired, for the next try.
+// eachAttempt adds a step after the retrying one. For every attempt it increments tries, checks the receipt,
+// and renews expired credentials for the next attempt.
 func (s *Store) eachAttempt(a *attempts) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("kvsframesEachAttempt",
@@ -51,15 +51,15 @@ func (s *Store) eachAttempt(a *attempts) func(*middleware.Stack) error {
 	}
 }
 
-// renew forgets the credentials, so that the chain is asked again.
+// renew drops the cached credentials, so that the next request asks the chain for them.
 func (s *Store) renew() {
 	if cache, ok := s.client.Options().Credentials.(interface{ Invalidate() }); ok {
 		cache.Invalidate()
 	}
 }
 
-// checkReceipt returns an error unless the answer states what the server has stored, and that this is body.
-// A proxy that wants a login, or a server that is just starting, may have answered instead.
+// checkReceipt returns an error unless the answer states that the server stored body. A proxy that wants a
+// login, or a server that is starting, may have answered instead.
 func checkReceipt(answer any, body []byte) error {
 	var etag, checksum *string
 	switch answer := answer.(type) {
@@ -84,7 +84,7 @@ func checkReceipt(answer any, body []byte) error {
 	return nil
 }
 
-// content identifies the content of an object: its size, its CRC32, and the ETag that it has where ETags
+// content identifies the content of an object by its size, its CRC32, and the ETag that it has where ETags
 // are digests.
 type content struct {
 	size  int64
@@ -92,8 +92,8 @@ type content struct {
 	etag  func() string
 }
 
-// Holds implements sink.Store. It asks for size and CRC32 or, where there is none, for an ETag that is
-// an MD5: neither is proof against forgery, both are against another picture.
+// Holds implements sink.Store. It compares size and CRC32 or, without a CRC32, an ETag that is an MD5. Neither
+// detects forgery; both detect a different picture.
 func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error) {
 	if err := sink.CheckKey(key); err != nil {
 		return false, err
@@ -107,7 +107,7 @@ func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error
 	}})
 }
 
-// has reports whether an object of the full key has this content.
+// has reports whether the object with the full key has this content.
 func (s *Store) has(ctx context.Context, full string, want content) (bool, error) {
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &s.destination.Bucket, Key: &full, ChecksumMode: types.ChecksumModeEnabled,

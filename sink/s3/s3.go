@@ -1,13 +1,12 @@
 // Package s3 stores objects in Amazon S3 and in servers that speak its protocol. It is the only package
 // that imports the S3 client.
 //
-// [Open] returns a sink.Store for a bucket; region and credentials come from the usual AWS chain where the
-// settings name none. A put is one request, which is repeated while its trouble may pass, and an
-// object of more than 8 MiB that is written piece by piece is a multipart upload. What a server refuses
-// is an [Error].
+// [Open] returns a sink.Store for a bucket. Region and credentials come from the usual AWS chain unless the
+// settings name them. A put is one request, which is repeated after temporary failures. An object of more than
+// 8 MiB that is written piece by piece is a multipart upload. The error of a request is an [Error].
 //
-// Putting takes the permission s3:PutObject. Large objects also take s3:AbortMultipartUpload, and
-// s3:ListBucketMultipartUploads to find what killed processes have left.
+// Putting requires the permission s3:PutObject. Large objects also require s3:AbortMultipartUpload, and
+// s3:ListBucketMultipartUploads to find the leftovers of killed processes.
 package s3
 
 import (
@@ -32,12 +31,12 @@ import (
 )
 
 const (
-	// maxKeyBytes is the largest size of a key with its prefix, in bytes (Amazon
-	// S3 User Guide, Naming Amazon S3 objects).
+	// maxKeyBytes is the largest size of a key with its prefix, in bytes (Amazon S3 User Guide, Naming Amazon
+	// S3 objects).
 	maxKeyBytes = 1024
 
 	maxAttempts = 5
-	// openAttempts is lower: at the start somebody is waiting for the answer.
+	// openAttempts is lower, because a user waits for the program to start.
 	openAttempts = 3
 	maxBackoff   = 20 * time.Second
 	// defaultTimeout is how long an answer may take. One attempt may take attemptShares times as long: the
@@ -47,29 +46,27 @@ const (
 	// idleConnections is the largest number that is kept: as many as objects may be written
 	// at once, so that none is closed between two of them.
 	idleConnections = 1024
-	// defaultRegion signs requests to a server of its own endpoint, where regions
-	// have no meaning, when nothing else names one.
+	// defaultRegion signs requests to a custom endpoint, where regions have no meaning, when no region is set.
 	defaultRegion = "us-east-1"
 	standardClass = "STANDARD"
 )
 
-// Store is a sink.Store that puts each object with one PutObject request, with a
-// CRC32 that the server checks unless the destination wants none. An answer without receipt
-// (ETag or checksum), or with that of other bytes, does not count: the request is repeated.
+// Store is a sink.Store that puts each object with one PutObject request. The request has a CRC32, which the
+// server verifies, unless the destination wants none. The store repeats a request whose answer has no receipt
+// (ETag or checksum), or the receipt of other bytes.
 type Store struct {
 	client      *s3.Client
 	destination Config
-	prefix      string // empty, or with a slash at its end
-	checksum    bool   // objects get one
+	prefix      string // empty, or ends with a slash
+	checksum    bool   // objects have one
 }
 
 var _ sink.Store = (*Store)(nil)
 
-// Open returns a store for a destination of type s3. Credentials, and the region
-// when the destination names none, come from the AWS chain. It asks once for the
-// bucket, so that a wrong name, region or endpoint ends a run before it starts;
-// a refusal of that question (HTTP 403, 405 or 501) is no error, because s3:PutObject alone
-// is enough to work.
+// Open returns a store for a destination of type s3. Credentials, and the region if the destination names
+// none, come from the AWS chain. Open sends one request to the bucket, so that a wrong name, region or endpoint
+// is found before a run starts. A refusal (HTTP 403, 405 or 501) is not an error, because s3:PutObject alone
+// suffices.
 func Open(ctx context.Context, d Config) (*Store, error) {
 	client, checksum, err := newClient(ctx, d)
 	if err != nil {
@@ -93,8 +90,8 @@ func Open(ctx context.Context, d Config) (*Store, error) {
 	return s, nil
 }
 
-// unasked reports whether a server refused to answer a question, rather than to do what it was about:
-// one may put what one may not ask for, and some servers do not know the question.
+// unasked reports whether a server refused to answer a query about a bucket or an object: a user may be
+// allowed to put what they may not query, and some servers do not support the query.
 func unasked(err error) bool {
 	var refused *Error
 	if !errors.As(err, &refused) {
@@ -107,8 +104,8 @@ func unasked(err error) bool {
 	return false
 }
 
-// newClient returns a client as the AWS chain and its environment (AWS_MAX_ATTEMPTS, AWS_RETRY_MODE,
-// AWS_REQUEST_CHECKSUM_CALCULATION) ask for it. checksum reports whether objects get one.
+// newClient returns a client with the settings of the AWS chain and its environment (AWS_MAX_ATTEMPTS,
+// AWS_RETRY_MODE, AWS_REQUEST_CHECKSUM_CALCULATION). checksum reports whether objects have a checksum.
 func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool, err error) {
 	loaded, err := loadAWS(ctx, d)
 	if err != nil {
@@ -145,9 +142,9 @@ func loadAWS(ctx context.Context, d Config) (aws.Config, error) {
 	return loaded, nil
 }
 
-// newRetryer is the SDK's, but for its token bucket: that gives up
-// after some hundred retries of all requests together, and when a server asks to
-// slow down, slowing down is right. What bounds the load is max_in_flight.
+// newRetryer returns the SDK's retryer without its token bucket. The bucket gives up after some hundred retries
+// of all requests together, but a server that asks to slow down should get slower requests, not fewer.
+// max_in_flight bounds the load.
 func newRetryer(mode aws.RetryMode) aws.Retryer {
 	standard := func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
@@ -177,7 +174,7 @@ func httpClient(timeout time.Duration) *awshttp.BuildableClient {
 	})
 }
 
-// Put implements sink.Store. The key goes behind the destination's prefix.
+// Put implements sink.Store. It appends the key to the destination's prefix.
 func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
 	full, err := s.fullKey(key)
 	if err != nil {
@@ -193,8 +190,8 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutO
 	}
 	err = s.explain(ctx, "put", full, err)
 	if opts.IfAbsent && errors.Is(err, sink.ErrExist) && tried.n > 1 {
-		// When the answer to a conditional put is lost, the repeated put finds the object of
-		// the first one and is refused; that is a success.
+		// If the answer to a conditional put was lost, the repeated put finds the object of the first one and is
+		// refused. That is a success.
 		if ours, _ := s.Holds(ctx, key, body); ours {
 			return nil
 		}
@@ -202,7 +199,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutO
 	return err
 }
 
-// fullKey returns a key with the prefix before it, or an error that is sink.ErrKey.
+// fullKey returns the prefix followed by the key, or an error that is sink.ErrKey.
 func (s *Store) fullKey(key string) (string, error) {
 	if err := sink.CheckKey(key); err != nil {
 		return "", err
@@ -218,7 +215,7 @@ func (s *Store) request(key string, body []byte, opts sink.PutOptions) *s3.PutOb
 	in := &s3.PutObjectInput{
 		Bucket: &s.destination.Bucket,
 		Key:    &key,
-		// The client reads the body again for each attempt, which takes a Seeker.
+		// The client reads the body again for each attempt, which requires a Seeker.
 		Body:          bytes.NewReader(body),
 		ContentLength: aws.Int64(int64(len(body))),
 		Metadata:      opts.Metadata,
@@ -232,7 +229,7 @@ func (s *Store) request(key string, body []byte, opts sink.PutOptions) *s3.PutOb
 	if opts.IfAbsent {
 		in.IfNoneMatch = aws.String("*")
 	}
-	// Not every server knows the header, and without it S3 takes STANDARD.
+	// Not every server knows the header, and S3 uses STANDARD without it.
 	if class := s.destination.StorageClass; class != standardClass {
 		in.StorageClass = types.StorageClass(class)
 	}

@@ -25,30 +25,30 @@ const (
 	partSize = 8 << 20
 	// maxParts is the largest number of parts (Amazon S3 User Guide, Multipart upload limits).
 	maxParts = 10_000
-	// abandonLimit bounds what Abandon takes.
+	// abandonLimit bounds the duration of Abandon.
 	abandonLimit = 10 * time.Second
 )
 
 var (
-	errEnded    = errors.New("the object is not written any more")
+	errEnded    = errors.New("the object was committed or abandoned")
 	errTooLarge = fmt.Errorf("the object has more than %d parts of %d bytes", maxParts, partSize)
 )
 
-// upload is a sink.ObjectWriter. An object that fits into one part is put with one request, a larger
-// one is a multipart upload.
+// upload is a sink.ObjectWriter. It puts an object that fits into one part with one request, and a larger one
+// with a multipart upload.
 type upload struct {
 	store *Store
-	key   string // below the prefix
+	key   string // without the prefix
 	opts  sink.PutOptions
-	part  []byte // the bytes that were written and not sent yet
-	id    string // of the multipart upload; empty before there is one
-	// begun gets the answer to the request that begins the upload, and stop ends that request. They
-	// are nil when none is under way.
+	part  []byte // bytes written but not sent yet
+	id    string // of the multipart upload; empty before it begins
+	// begun receives the outcome of the request that begins the upload, and stop ends that request. Both are
+	// nil when no such request is in progress.
 	begun chan begun
 	stop  context.CancelFunc
 	parts []types.CompletedPart
 	size  int64
-	sum   uint32 // CRC32 of all that was sent
+	sum   uint32 // CRC32 of all bytes sent
 	ended bool
 }
 
@@ -59,9 +59,8 @@ type begun struct {
 	err   error
 }
 
-// Create implements sink.Store. An object of more than 8 MiB is a multipart upload. When that begins,
-// it aborts the uploads of just this key that began before: a killed process has left them, or one that
-// should no longer write the key.
+// Create implements sink.Store. An object of more than 8 MiB is a multipart upload. When it begins, it aborts
+// the earlier uploads of the same key: leftovers of killed processes, or of writers that this one replaces.
 func (s *Store) Create(ctx context.Context, key string, opts sink.PutOptions) (sink.ObjectWriter, error) {
 	if _, err := s.fullKey(key); err != nil {
 		return nil, err
@@ -87,7 +86,7 @@ func (u *upload) Write(ctx context.Context, p []byte) error {
 			}
 		}
 		n := min(len(p), partSize-len(u.part))
-		if size := len(u.part) + n; size > cap(u.part) { // append would take more than a part
+		if size := len(u.part) + n; size > cap(u.part) { // append could allocate more than a part
 			grown := make([]byte, len(u.part), min(partSize, max(size, 2*cap(u.part))))
 			copy(grown, u.part)
 			u.part = grown
@@ -128,13 +127,13 @@ func (u *upload) send(ctx context.Context) error {
 	return nil
 }
 
-// request returns the request that would put the object at once, without a body.
+// request returns the request that puts the whole object, without a body.
 func (u *upload) request() *s3.PutObjectInput {
 	return u.store.request(u.store.prefix+u.key, nil, u.opts)
 }
 
-// begin begins the multipart upload, and aborts those that began before. It lists them first, so that of
-// two writers that begin at the same time at most one aborts the other's upload.
+// begin begins the multipart upload, and aborts earlier ones. It lists them before it begins its own, so that
+// of two writers that begin at the same time at most one aborts the other's upload.
 func (u *upload) begin(ctx context.Context) error {
 	put := u.request()
 	in := &s3.CreateMultipartUploadInput{
@@ -142,12 +141,12 @@ func (u *upload) begin(ctx context.Context) error {
 		ServerSideEncryption: put.ServerSideEncryption, SSEKMSKeyId: put.SSEKMSKeyId, ChecksumAlgorithm: put.ChecksumAlgorithm,
 	}
 	if u.store.checksum {
-		// That of the parts' checksums could not be compared with an object's content.
+		// A checksum of the parts' checksums could not be compared with an object's content.
 		in.ChecksumType = types.ChecksumTypeFullObject
 	}
 	leftovers := u.others(ctx)
-	// A cancelled request may begin an upload all the same, whose id nobody would know. So the request
-	// does not end with ctx, and Abandon waits for it.
+	// A cancelled request may still begin an upload, whose ID would be lost. So the request does not end with
+	// ctx, and Abandon waits for it.
 	asked, stop := context.WithCancel(context.WithoutCancel(ctx))
 	u.begun, u.stop = make(chan begun, 1), stop
 	go func() {
@@ -167,18 +166,17 @@ func (u *upload) begin(ctx context.Context) error {
 		if answer.err != nil {
 			return u.store.explain(ctx, "put", *put.Key, answer.err)
 		}
-		if answer.tries > 1 { // an earlier attempt may have begun an upload, too
+		if answer.tries > 1 { // an earlier attempt may also have begun an upload
 			leftovers = u.others(ctx)
 		}
 	}
 	for _, id := range leftovers {
-		_ = u.store.abort(ctx, *put.Key, id) // one that the server refuses to abort does no harm
+		_ = u.store.abort(ctx, *put.Key, id) // an upload that is not aborted does no harm
 	}
 	return nil
 }
 
-// others returns the ids of the other open uploads of the same key, or none if the server refuses to
-// list them.
+// others returns the IDs of the other open uploads of the same key, or none if the server refuses to list them.
 func (u *upload) others(ctx context.Context) (ids []string) {
 	full := u.store.prefix + u.key
 	list, err := u.store.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &u.store.destination.Bucket, Prefix: &full})
@@ -213,7 +211,7 @@ func (u *upload) Commit(ctx context.Context) error {
 	if u.id == "" {
 		err = u.store.Put(ctx, u.key, u.part, u.opts)
 	} else {
-		if err = u.send(ctx); err == nil { // a part is sent only when more follows, so that this one is not empty
+		if err = u.send(ctx); err == nil { // not empty, because a full part is sent only when more bytes follow
 			err = u.complete(ctx)
 		}
 	}
@@ -240,7 +238,7 @@ func (u *upload) complete(ctx context.Context) error {
 	}
 	err = u.store.explain(ctx, "put", *put.Key, err)
 	if tried.n > 1 && (errors.Is(err, sink.ErrFenced) || errors.Is(err, sink.ErrExist)) {
-		// When the answer is lost, the repeated request finds no upload, or the object of the first one.
+		// If the answer was lost, the repeated request finds no upload, or the object of the first request.
 		if ours, _ := u.store.has(ctx, *put.Key, content{u.size, base64CRC32(u.sum), u.etag}); ours {
 			return nil
 		}
@@ -248,12 +246,11 @@ func (u *upload) complete(ctx context.Context) error {
 	return err
 }
 
-// etag returns the ETag that S3 gives an object that was put in parts: the MD5 of the parts' MD5s, and
-// their number.
+// etag returns the ETag that S3 gives an object of several parts: the MD5 of the parts' MD5s, and their number.
 func (u *upload) etag() string {
 	all := md5.New()
 	for _, part := range u.parts {
-		sum, _ := hex.DecodeString(strings.Trim(aws.ToString(part.ETag), `"`)) // one that is no MD5 matches nothing
+		sum, _ := hex.DecodeString(strings.Trim(aws.ToString(part.ETag), `"`)) // an ETag that is not an MD5 matches nothing
 		all.Write(sum)
 	}
 	return hex.EncodeToString(all.Sum(nil)) + "-" + strconv.Itoa(len(u.parts))
@@ -278,7 +275,7 @@ func (u *upload) Abandon() error {
 	}
 	err := u.store.abort(ctx, u.store.prefix+u.key, u.id)
 	if refused := (*Error)(nil); errors.As(err, &refused) && refused.Status == http.StatusNotFound {
-		return nil // it is gone
+		return nil // it no longer exists
 	}
 	return err
 }

@@ -23,7 +23,7 @@ func (c Config) Validate() error {
 	c.checkBucket(&p)
 	checkPrefix(&p, c.Prefix)
 	checkEndpoint(&p, c.EndpointURL)
-	// Other servers than Amazon's have classes of their own.
+	// Other servers have their own classes.
 	if c.EndpointURL == "" {
 		if err := setting.CheckValue(c.StorageClass, storageClasses, nil); err != nil {
 			p.Add("storage_class", "%v", err)
@@ -37,34 +37,33 @@ func (c Config) Validate() error {
 
 func notGraphic(r rune) bool { return r == ' ' || r > unicode.MaxASCII || !unicode.IsPrint(r) }
 
-// bucketName is what Amazon lets a bucket be called (Amazon S3 User Guide, General purpose
-// bucket naming rules), in 3 to 63 bytes; dotted numbers are an address and no name.
+// bucketName and bucketAddress state Amazon's rules for names of 3 to 63 bytes (Amazon S3 User Guide, General
+// purpose bucket naming rules): a dotted address is not a name.
 var (
 	bucketName    = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
 	bucketAddress = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`)
 )
 
-// checkBucket holds a name of Amazon to its rules. Other servers have rules of their own,
-// and so had Amazon once for the buckets that are still reached by path.
+// checkBucket checks a name by Amazon's rules. Other servers have their own rules, and Amazon had looser ones
+// for old buckets, which are still reached by path.
 func (c Config) checkBucket(p *setting.Problems) {
 	const path = "bucket"
 	bucket := c.Bucket
 	switch {
 	case bucket == "":
-		p.Add(path, "is needed for type s3")
+		p.Add(path, "is required for type s3")
 	case strings.HasPrefix(bucket, "s3://"):
-		p.Add(path, "%q is a URL; give the name alone, and what follows it as prefix", bucket)
+		p.Add(path, "%q is a URL; give only the name, and the path as prefix", bucket)
 	case strings.HasPrefix(bucket, "arn:"):
 	case strings.Contains(bucket, "/") || strings.ContainsFunc(bucket, notGraphic):
-		p.Add(path, "%q is no bucket name", bucket)
+		p.Add(path, "%q is not a bucket name", bucket)
 	case c.EndpointURL == "" && !c.ForcePathStyle && (len(bucket) < 3 || len(bucket) > 63 || !bucketName.MatchString(bucket) ||
 		bucketAddress.MatchString(bucket) || strings.Contains(bucket, "..")):
-		p.Add(path, "%q is no bucket name: write 3 to 63 small letters, digits, - and single dots, letters or digits at both ends", bucket)
+		p.Add(path, "%q is not a bucket name: write 3 to 63 lower-case letters, digits, - and single dots, letters or digits at both ends", bucket)
 	}
 }
 
-// checkPrefix wants what joins with a key to a valid key. A slash at the end says
-// nothing more than none.
+// checkPrefix accepts a prefix that forms a valid key together with a key. A slash at its end has no effect.
 func checkPrefix(p *setting.Problems, prefix string) {
 	if prefix == "" {
 		return
@@ -83,7 +82,7 @@ func checkEndpoint(p *setting.Problems, endpoint string) {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		p.Add("endpoint_url", "%q is no URL such as https://s3.example.com", endpoint)
+		p.Add("endpoint_url", "%q is not a URL such as https://s3.example.com", endpoint)
 	case u.User != nil:
 		p.Add("endpoint_url", "has a user name; credentials come from the AWS chain")
 	case u.RawQuery != "" || u.Fragment != "":

@@ -13,21 +13,21 @@ import (
 
 // verdict is the class of an error.
 type verdict struct {
-	// passes reports whether the trouble may pass: the request is worth repeating as it is.
+	// passes reports whether the failure is temporary: the same request may succeed later.
 	passes bool
-	// renew reports whether the next request wants fresh credentials.
+	// renew reports whether the next request needs fresh credentials.
 	renew bool
 }
 
-// verdicts is the one table of the codes that S3 answers with (Amazon S3 API Reference, Error
-// responses) and that say more than their status does.
+// verdicts classifies the error codes of S3 that are more specific than their HTTP status (Amazon S3 API
+// Reference, Error responses). It is the only such table.
 var verdicts = map[string]verdict{
-	// The body was damaged or cut on its way.
+	// The body was damaged or cut in transit.
 	"BadDigest":                   {passes: true},
 	"IncompleteBody":              {passes: true},
 	"XAmzContentChecksumMismatch": {passes: true},
 	"XAmzContentSHA256Mismatch":   {passes: true},
-	// The server, or a limit.
+	// The server is overloaded, or a limit was reached.
 	"BandwidthLimitExceeded": {passes: true},
 	"InternalError":          {passes: true},
 	"RequestLimitExceeded":   {passes: true},
@@ -40,19 +40,19 @@ var verdicts = map[string]verdict{
 	"Throttling":             {passes: true},
 	"ThrottlingException":    {passes: true},
 	"TooManyRequests":        {passes: true},
-	// Another write of the key is under way (Amazon S3 User Guide, How to prevent object
-	// overwrites with conditional writes).
+	// Another write of the key is in progress (Amazon S3 User Guide, How to prevent object overwrites with
+	// conditional writes).
 	"ConditionalRequestConflict": {passes: true},
 	"OperationAborted":           {passes: true},
-	// A bucket that is new is not yet known everywhere.
+	// A new bucket is not known everywhere yet.
 	"TemporaryRedirect": {passes: true},
-	// Credentials that are renewed when they are asked for again.
+	// The credentials have expired; asking for them again renews them.
 	"ExpiredToken":          {passes: true, renew: true},
 	"ExpiredTokenException": {passes: true, renew: true},
 	"TokenRefreshRequired":  {passes: true, renew: true},
 }
 
-// passingStatus are the statuses that say enough without a code; see also judge.
+// passingStatus holds the statuses of temporary failures without a known code; see also judge.
 var passingStatus = map[int]bool{
 	http.StatusTemporaryRedirect: true,
 	http.StatusRequestTimeout:    true,
@@ -60,11 +60,11 @@ var passingStatus = map[int]bool{
 	http.StatusTooManyRequests:   true,
 }
 
-// judge classifies an error: trouble that may pass, or trouble that stays until somebody changes the
-// bucket, the permissions or the settings. No other place decides this.
+// judge classifies an error: a temporary failure, or one that lasts until someone changes the bucket, the
+// permissions or the settings. It is the only place that decides this.
 func judge(err error) verdict {
 	if errors.Is(err, context.Canceled) {
-		return verdict{} // nobody waits for it any more
+		return verdict{} // the caller no longer waits
 	}
 	if errors.Is(err, errReceipt) {
 		return verdict{passes: true}
@@ -78,14 +78,14 @@ func judge(err error) verdict {
 	var answer *smithyhttp.ResponseError
 	if errors.As(err, &answer) && answer.Response != nil {
 		status := answer.HTTPStatusCode()
-		// An answer that says it was done and cannot be read was cut.
+		// A successful answer that cannot be read was cut.
 		return verdict{passes: passingStatus[status] || status >= 500 && status != http.StatusNotImplemented || status < 300}
 	}
 	var send *smithyhttp.RequestSendError
 	return verdict{passes: errors.As(err, &send) && !untrusted(err)}
 }
 
-// untrusted reports whether the server is not the one that it should be.
+// untrusted reports whether the server failed to prove its identity.
 func untrusted(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
@@ -93,6 +93,6 @@ func untrusted(err error) bool {
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host)
 }
 
-// Passing reports whether the trouble may pass: a connection that broke, a busy server, a body that was
-// damaged on the way. The store has repeated the request as often as it does.
+// Passing reports whether the failure may be temporary: a broken connection, a busy server, a body damaged in
+// transit. The store has already repeated the request as often as its settings allow.
 func (e *Error) Passing() bool { return judge(e.Err).passes }

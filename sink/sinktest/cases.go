@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// The streams of the suite: enough fragments for several objects where one holds some of them.
+// Sizes of the suite's streams: with manyFragments, a sink that stores several fragments in one object needs
+// several objects.
 const manyFragments, someImages = 10, 3
 
 func newStream(name string) *stream {
@@ -21,14 +22,14 @@ func noFragments(t *testing.T, h Harness) {
 		t.Errorf("error %v, reported %q", err, o.reported)
 	}
 	if all := objects(t, h); len(all) > 0 {
-		t.Errorf("%d objects are there", len(all))
+		t.Errorf("%d objects exist", len(all))
 	}
 }
 
 func noImages(t *testing.T, h Harness) {
 	mustRun(t, h, &stream{name: "front-door", fragments: manyFragments})
 	if all := objects(t, h); len(all) > 0 {
-		t.Errorf("%d objects are there", len(all))
+		t.Errorf("%d objects exist", len(all))
 	}
 }
 
@@ -41,7 +42,7 @@ func durableThenReported(t *testing.T, h Harness) {
 		}
 		for id := range s.imagesOf(fragment) {
 			if there[id] == nil {
-				t.Errorf("fragment %s was reported when image %s was not there", fragment, id)
+				t.Errorf("fragment %s was reported when image %s did not exist", fragment, id)
 			}
 		}
 	})
@@ -110,7 +111,7 @@ func cancelled(t *testing.T, h Harness) {
 	}
 	h.Trouble.fail(0)
 	if all := objects(t, h); len(all) > 0 {
-		t.Errorf("%d objects are there", len(all))
+		t.Errorf("%d objects exist", len(all))
 	}
 }
 
@@ -136,7 +137,7 @@ func runUntilItHangs(t *testing.T, h Harness, s *stream, n int, change func(*obs
 	return o, o.run(ctx, t, s)
 }
 
-// killed ends the program, as far as a sink can see, at each operation of the destination.
+// killed simulates, at each operation of the destination, that the process is killed.
 func killed(t *testing.T, h Harness) {
 	if h.Trouble == nil {
 		t.Skip("the operations of the destination cannot be made to hang")
@@ -154,19 +155,19 @@ func killed(t *testing.T, h Harness) {
 	wantUndisturbed(t, h)
 }
 
-// wantUndisturbed wants all images there, and the objects to be those of one more run.
+// wantUndisturbed checks that all images exist, and that another run would leave the same objects.
 func wantUndisturbed(t *testing.T, h Harness) {
 	t.Helper()
 	wantImages(t, h, newStream("front-door"))
 	left := objects(t, h)
 	mustRun(t, h, newStream("front-door"))
 	if again := objects(t, h); !same(left, again) {
-		t.Errorf("an undisturbed run left %d objects, those before it %d, and they differ", len(again), len(left))
+		t.Errorf("an undisturbed run left %d objects, the runs before it %d, and they differ", len(again), len(left))
 	}
 }
 
-// eachOperationFails runs the stream again and again, and lets one operation of the destination fail
-// each time, until none is left that could.
+// eachOperationFails runs the stream repeatedly. Each time another operation of the destination fails, until
+// all of them have failed once.
 func eachOperationFails(t *testing.T, h Harness) {
 	if h.Trouble == nil {
 		t.Skip("the operations of the destination cannot be made to fail")
@@ -179,7 +180,7 @@ func eachOperationFails(t *testing.T, h Harness) {
 		h.Trouble.fail(0)
 		if !met {
 			if err != nil || n == 1 {
-				t.Errorf("operation %d did not come, the run ended with %v", n, err)
+				t.Errorf("the run ended before operation %d, with %v", n, err)
 			}
 			break
 		}

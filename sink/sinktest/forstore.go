@@ -17,8 +17,8 @@ import (
 	"github.com/kvsframes/kvsframes/sink/storetest"
 )
 
-// ForStore returns the harness of the sink of package sink on an empty store. change may change the
-// sink's settings; nil leaves the defaults.
+// ForStore returns a harness for the sink of package sink on an empty store. change may change the sink's
+// settings; nil leaves the defaults.
 func ForStore(tb testing.TB, h storetest.Harness, change func(*sink.Config)) Harness {
 	tb.Helper()
 	config := sink.DefaultConfig()
@@ -62,8 +62,7 @@ func Objects(ctx context.Context, h storetest.Harness) (map[string][]byte, error
 	return all, nil
 }
 
-// recorded returns the images that manifest parts name, by ID. A record that does not fit its object is
-// an error.
+// recorded returns the images in manifest parts, by ID. A record that does not match its object is an error.
 func recorded(objects map[string][]byte) (map[string][]byte, error) {
 	images := map[string][]byte{}
 	for key, part := range objects {

@@ -1,7 +1,7 @@
-// Package sinktest is the conformance suite of pipeline.Sink: what the contract promises to a run, and
-// what a run leaves at the sink's destination. The sink of package sink passes it on every store.
+// Package sinktest is the conformance suite of pipeline.Sink. It tests what the contract promises to a run,
+// and what a run leaves at the sink's destination. The sink of package sink passes it on every store.
 //
-// A test of a sink brings a [Harness], which opens fresh sinks and reads back what they made, and calls
+// A test of a sink provides a [Harness], which opens new sinks and reads back what they wrote, and calls
 // [Run]. The suite lets pipeline.Run feed the sinks, as a program does:
 //
 //	func TestSinkConforms(t *testing.T) {
@@ -15,8 +15,8 @@
 //		})
 //	}
 //
-// If the operations of the destination pass through a [Trouble], each of them also fails once, and is the
-// last one of a process that is killed. [Store] does that for a sink that writes to a sink.Store, and
+// If the operations of the destination pass through a [Trouble], each of them also fails once, and once is
+// the last operation of a killed process. [Store] does that for a sink that writes to a sink.Store, and
 // [ForStore] is the harness of the sink of package sink.
 package sinktest
 
@@ -36,18 +36,18 @@ import (
 
 // Harness is an empty destination with sinks that write to it.
 type Harness struct {
-	// Open returns a sink for one run of the stream of this name. A program would do the same: sinks
-	// of several streams may share what they write to. It fails the test if it cannot.
+	// Open returns a sink for one run of the named stream, as in a program: sinks of several streams may
+	// write to the same objects. Open fails the test if it cannot return a sink.
 	Open func(stream string) pipeline.Sink
-	// Objects returns all objects that are visible at the destination, by name.
+	// Objects returns all visible objects at the destination, by name.
 	Objects func(ctx context.Context) (map[string][]byte, error)
-	// Images returns the images in these objects, by ID: where the sink keeps records, those that have
-	// a record.
+	// Images returns the images in these objects, by ID. If the sink keeps records, it returns only images that
+	// have a record.
 	Images func(ctx context.Context) (map[string][]byte, error)
-	// Unfinished returns the names of temporary files or uploads that are neither completed nor removed;
-	// nil if the sink has nothing of the kind.
+	// Unfinished returns the names of temporary files or uploads that are neither completed nor removed; nil
+	// if the sink has none by design.
 	Unfinished func(ctx context.Context) ([]string, error)
-	// Trouble is passed by each operation of the destination; nil if the operations cannot be disturbed.
+	// Trouble is called by each operation of the destination; nil if the operations cannot be disturbed.
 	Trouble *Trouble
 }
 
@@ -56,7 +56,7 @@ func ID(f media.FrameInfo) string {
 	return fmt.Sprintf("%s/%s/%d", f.Stream, f.FragmentNumber, f.Index)
 }
 
-// Run runs the suite. open returns a harness that ends with the test.
+// Run runs the suite. open returns a harness that is valid until the test ends.
 func Run(t *testing.T, open func(tb testing.TB) Harness) {
 	for _, test := range []struct {
 		name string
@@ -69,7 +69,7 @@ func Run(t *testing.T, open func(tb testing.TB) Harness) {
 		{"images are durable when their fragment is reported, in order", durableThenReported, false},
 		{"streams at once do not mix", streamsAtOnce, false},
 		{"a second run leaves the same objects", twice, false},
-		{"a run that is given up leaves what it reported and nothing half", abandoned, false},
+		{"an abandoned run leaves what it reported and nothing partial", abandoned, false},
 		{"a cancelled context ends every wait", cancelled, false},
 		{"each operation may fail", eachOperationFails, false},
 		{"a process may be killed at each operation", killed, true},
@@ -90,9 +90,9 @@ func Run(t *testing.T, open func(tb testing.TB) Harness) {
 // observed records the reports of a sink.
 type observed struct {
 	pipeline.Sink
-	// check is called for each fragment that is reported; it may be nil.
+	// check is called for each reported fragment; it may be nil.
 	check func(stream, fragment string)
-	// killed reports whether the end of the run is kept from the sink.
+	// killed reports whether Finish and Abandon are not passed on to the sink, as when a process is killed.
 	killed bool
 
 	mu       sync.Mutex
@@ -154,7 +154,7 @@ func (o *observed) Abandon() error {
 	return err
 }
 
-// run feeds a new sink with a stream, and returns it with the error of the run.
+// run feeds a new sink with a stream, and returns the sink with the error of the run.
 func run(ctx context.Context, t *testing.T, h Harness, s *stream, check func(stream, fragment string)) (*observed, error) {
 	t.Helper()
 	o := &observed{Sink: h.Open(s.name), check: check}
@@ -174,7 +174,7 @@ func (o *observed) run(ctx context.Context, t *testing.T, s *stream) error {
 	return err
 }
 
-// mustRun runs a stream to its end, and wants all of its images reported.
+// mustRun runs a stream to its end, and checks that all of its images are reported.
 func mustRun(t *testing.T, h Harness, s *stream) {
 	t.Helper()
 	o, err := run(t.Context(), t, h, s, nil)
@@ -204,7 +204,7 @@ func images(t *testing.T, h Harness) map[string][]byte {
 	return all
 }
 
-// wantImages wants the images of these streams and no others.
+// wantImages checks that exactly the images of these streams exist.
 func wantImages(t *testing.T, h Harness, streams ...*stream) {
 	t.Helper()
 	got := images(t, h)
@@ -216,23 +216,23 @@ func wantImages(t *testing.T, h Harness, streams ...*stream) {
 	}
 	wantWhole(t, got, streams...)
 	if len(got) != len(want) {
-		t.Errorf("%d images are there, want %d", len(got), len(want))
+		t.Errorf("%d images exist, want %d", len(got), len(want))
 	}
 }
 
-// wantWhole wants no other images than those of these streams, each whole.
+// wantWhole checks that all images belong to these streams, and that each is whole.
 func wantWhole(t *testing.T, got map[string][]byte, streams ...*stream) {
 	t.Helper()
 	for id, data := range got {
 		if !slices.ContainsFunc(streams, func(s *stream) bool { return bytes.Equal(data, s.data(id)) }) {
-			t.Errorf("image %s is there with %d bytes that nobody wrote", id, len(data))
+			t.Errorf("image %s has %d bytes that were never written", id, len(data))
 		}
 	}
 }
 
 func same(a, b map[string][]byte) bool { return maps.EqualFunc(a, b, bytes.Equal) }
 
-// wantReported wants the images of all reported fragments, and no image that is not whole.
+// wantReported checks that the images of all reported fragments exist, and that every image is whole.
 func wantReported(t *testing.T, h Harness, s *stream, reported []string) {
 	t.Helper()
 	got := images(t, h)
@@ -240,7 +240,7 @@ func wantReported(t *testing.T, h Harness, s *stream, reported []string) {
 	for _, f := range reported {
 		for id := range s.imagesOf(f) {
 			if got[id] == nil {
-				t.Errorf("image %s was reported and is not there", id)
+				t.Errorf("image %s was reported and does not exist", id)
 			}
 		}
 	}

@@ -10,12 +10,12 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// stream is a source of some fragments and a planner that makes some images of each.
+// stream is a source of some fragments, and a planner that returns some images for each.
 type stream struct {
 	name      string
 	fragments int
 	images    int // of each fragment
-	// before is called before a fragment is read; nil for none. Its error is the source's.
+	// before, if not nil, is called before a fragment is read. Its error is the source's error.
 	before func(ctx context.Context, i int) error
 
 	sink string
@@ -36,10 +36,10 @@ func (s *stream) Next(ctx context.Context) (*media.Fragment, error) {
 	return f, nil
 }
 
-// number is the number of the ith fragment.
+// number returns the number of the ith fragment.
 func number(i int) string { return fmt.Sprintf("%06d", i) }
 
-// numbers are the numbers of all fragments.
+// numbers returns the numbers of all fragments.
 func (s *stream) numbers() (all []string) {
 	for i := range s.fragments {
 		all = append(all, number(i))
@@ -47,7 +47,7 @@ func (s *stream) numbers() (all []string) {
 	return all
 }
 
-// at is when the ith fragment begins.
+// at returns the start of the ith fragment.
 func at(i int) time.Time {
 	return time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC).Add(time.Duration(i) * 2 * time.Second)
 }
@@ -80,7 +80,7 @@ func (s *stream) image(f *media.Fragment, index int) media.Image {
 	}
 }
 
-// data returns the content of the image of this ID: bytes that identify it.
+// data returns the content of the image with this ID.
 func (s *stream) data(id string) []byte {
 	return bytes.Repeat([]byte(id+"\n"), 100+len(s.name))
 }

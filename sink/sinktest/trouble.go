@@ -11,19 +11,18 @@ import (
 // errTrouble is the error of an operation that fails.
 var errTrouble = errors.New("the destination has failed")
 
-// Trouble makes operations of a destination fail or hang when a test wants it. The zero value lets
-// everything pass.
+// Trouble makes operations of a destination fail or hang on request. The zero value disturbs nothing.
 type Trouble struct {
 	mu    sync.Mutex
-	count int // operations since the last plan
+	count int // operations since the last request
 	at    int // the operation that fails or hangs, from 1
-	// hanging is nil if the operation fails. Otherwise that one and all after it hang, and the channel
-	// is closed when it does.
+	// hanging is nil if the operation fails. Otherwise the operation and all later ones hang, and the channel is
+	// closed when the first one does.
 	hanging chan struct{}
 }
 
-// Pass is called at the start of each operation. It returns the error with which the operation is to
-// fail, or waits until ctx ends and returns its error.
+// Pass is called at the start of each operation. It returns the error with which the operation must fail, or
+// waits until ctx ends and returns the error of ctx.
 func (t *Trouble) Pass(ctx context.Context) error {
 	t.mu.Lock()
 	t.count++
@@ -41,15 +40,15 @@ func (t *Trouble) Pass(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// fail makes the nth operation from now on fail; 0 is none.
+// fail makes the nth operation from now fail; 0 is none.
 func (t *Trouble) fail(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count, t.at, t.hanging = 0, n, nil
 }
 
-// hang makes the nth operation from now on and all after it hang, and returns a channel that is closed
-// when it does.
+// hang makes the nth operation from now and all later ones hang. It returns a channel that is closed when
+// the first one hangs.
 func (t *Trouble) hang(n int) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,14 +56,14 @@ func (t *Trouble) hang(n int) <-chan struct{} {
 	return t.hanging
 }
 
-// met reports whether the operation that was to fail or hang has come.
+// met reports whether the operation that must fail or hang has begun.
 func (t *Trouble) met() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.at > 0 && t.count >= t.at
 }
 
-// Store returns a store of which every operation passes through t, but for Abandon.
+// Store returns a store whose operations, except Abandon, pass through t.
 func Store(s sink.Store, t *Trouble) sink.Store { return troubled{s, t} }
 
 type troubled struct {

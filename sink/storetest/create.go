@@ -12,8 +12,8 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// manyParts is the size of a body that no store writes in one piece, in bytes: more than two of S3's
-// parts and a bit.
+// manyParts is the size of a body that no store writes in one piece, in bytes: slightly more than two parts
+// of S3.
 const manyParts = 2*(8<<20) + 12_345
 
 // createTests are the tests of Create.
@@ -21,17 +21,17 @@ var createTests = []suiteTest{
 	{"a large object is invisible until it is committed", invisibleUntilCommitted},
 	{"a large object of no bytes is an object", emptyLargeObject},
 	{"pieces of any size make the same object", piecesOfAnySize},
-	{"what is abandoned leaves nothing", abandonLeavesNothing},
-	{"a writer that has ended takes nothing more", endedWriter},
-	{"a large object refuses keys as a put does", badLargeKeys},
+	{"an abandoned object leaves nothing", abandonLeavesNothing},
+	{"a writer that has ended accepts nothing more", endedWriter},
+	{"create refuses the keys that put refuses", badLargeKeys},
 	{"if absent refuses to replace by a large object", ifAbsentLarge},
 	{"a race of large objects if absent has one winner", ifAbsentLargeRace},
-	{"a writer neither changes nor keeps what it is given", piecesAreTheCallers},
+	{"a writer neither changes nor keeps its input", piecesAreTheCallers},
 	{"a cancelled context ends the calls of a writer", cancelledWriter},
-	{"a large object that is cancelled on the way leaves nothing", cancelledLargeOnTheWay},
+	{"a large object that is cancelled midway leaves nothing", cancelledLargeOnTheWay},
 	{"large objects of different keys at once do not mix", differentLargeKeysAtOnce},
 	{"large objects of one key at once never mix", sameLargeKeyAtOnce},
-	{"what a killed writer left is never seen, and removed", killedWriter},
+	{"leftovers of a killed writer are never visible, and removed", killedWriter},
 }
 
 func create(t *testing.T, h Harness, key string, opts sink.PutOptions) sink.ObjectWriter {
@@ -43,7 +43,7 @@ func create(t *testing.T, h Harness, key string, opts sink.PutOptions) sink.Obje
 	return w
 }
 
-// writePieces writes a body in pieces of this size.
+// writePieces writes a body in pieces of the given size.
 func writePieces(ctx context.Context, w sink.ObjectWriter, body []byte, size int) error {
 	for piece := range slices.Chunk(body, size) {
 		if err := w.Write(ctx, piece); err != nil {
@@ -169,10 +169,10 @@ func endedWriter(t *testing.T, h Harness) {
 			mustAbandon(t, w)
 		}
 		if err := w.Write(t.Context(), pattern(2, 100)); err == nil {
-			t.Errorf("committed %t: a write was taken", commit)
+			t.Errorf("committed %t: a write was accepted", commit)
 		}
 		if err := w.Commit(t.Context()); err == nil {
-			t.Errorf("committed %t: a commit was taken", commit)
+			t.Errorf("committed %t: a commit was accepted", commit)
 		}
 		mustAbandon(t, w)
 		wantBody(t, h, "a", pattern(1, 100))
@@ -204,7 +204,7 @@ func ifAbsentLarge(t *testing.T, h Harness) {
 		}
 		wantBody(t, h, key, pattern(1, size))
 	}
-	// What comes while the object is written is not replaced either.
+	// An object that appears during the write is not replaced either.
 	w := create(t, h, "late", opts)
 	if err := w.Write(t.Context(), pattern(1, 100)); err != nil {
 		t.Fatal(err)
@@ -259,8 +259,8 @@ func cancelledWriter(t *testing.T, h Harness) {
 	wantKeys(t, h, "old")
 }
 
-// cancelledLargeOnTheWay cancels when one of several objects has been committed. What was committed is
-// there, and of the others all or nothing.
+// cancelledLargeOnTheWay cancels after one of several objects was committed. Committed objects exist; the
+// others exist whole or not at all.
 func cancelledLargeOnTheWay(t *testing.T, h Harness) {
 	const n = 4
 	ctx, cancel := context.WithCancel(t.Context())
@@ -277,7 +277,7 @@ func cancelledLargeOnTheWay(t *testing.T, h Harness) {
 		got, getErr := h.Get(t.Context(), fmt.Sprintf("new/%d", i))
 		whole := getErr == nil && bytes.Equal(got, pattern(i, manyParts/(i+1)))
 		if err == nil && !whole || !whole && !errors.Is(getErr, fs.ErrNotExist) {
-			t.Errorf("object %d (%v) is there with %d bytes (%v)", i, err, len(got), getErr)
+			t.Errorf("object %d (%v) exists with %d bytes (%v)", i, err, len(got), getErr)
 		}
 	}
 }
@@ -306,14 +306,14 @@ func sameLargeKeyAtOnce(t *testing.T, h Harness) {
 	})
 	got, err := h.Get(t.Context(), "hot.tar")
 	if err != nil {
-		t.Fatalf("nobody has committed: %v, %v", err, errs)
+		t.Fatalf("no writer committed: %v, %v", err, errs)
 	}
 	found := false
-	for i, err := range errs { // one that lost its place may tell why in its own way
+	for i, err := range errs { // a writer that was replaced may return any error
 		found = found || err == nil && bytes.Equal(got, pattern(i, 9<<20+i))
 	}
 	if !found {
-		t.Errorf("the object of %d bytes is none of those that were committed: %v", len(got), errs)
+		t.Errorf("the object of %d bytes is not one of the committed ones: %v", len(got), errs)
 	}
 	wantKeys(t, h, "hot.tar")
 }
@@ -336,7 +336,7 @@ func ifAbsentLargeRace(t *testing.T, h Harness) {
 			}
 		}
 		if winner < 0 {
-			t.Fatalf("%s: nobody won: %v", key, errs)
+			t.Fatalf("%s: no writer won: %v", key, errs)
 		}
 		wantBody(t, h, key, pattern(winner, size+winner))
 	}
@@ -344,7 +344,7 @@ func ifAbsentLargeRace(t *testing.T, h Harness) {
 
 func killedWriter(t *testing.T, h Harness) {
 	if h.Kill == nil {
-		t.Skip("the store leaves nothing behind")
+		t.Skip("a killed writer of this store leaves nothing")
 	}
 	h.Kill(t, "groups/a.tar", pattern(1, manyParts))
 	wantKeys(t, h)

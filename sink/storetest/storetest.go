@@ -1,8 +1,8 @@
-// Package storetest is the conformance suite of sink.Store: every sentence of
-// its contract is a test here, and every destination passes all of them.
+// Package storetest is the conformance suite of sink.Store. It tests every sentence of the contract, and
+// every destination passes it.
 //
-// A test of a store brings a way to open a fresh one and to read back what is in it, and gets the tests by
-// [Run] and the benchmarks by [Benchmark]:
+// A test of a store provides a function that opens a new one and reads back its objects. [Run] runs the tests
+// and [Benchmark] the benchmarks:
 //
 //	func TestStoreConforms(t *testing.T) {
 //		storetest.Run(t, func(tb testing.TB) storetest.Harness {
@@ -26,26 +26,25 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// Harness is a fresh and empty store with a way to look into it from outside.
+// Harness is an empty store with access to its objects from outside.
 type Harness struct {
 	Store sink.Store
 	// Get returns the object of a key, or an error that is fs.ErrNotExist.
 	Get func(ctx context.Context, key string) ([]byte, error)
-	// List returns the keys of all objects, in order. What a store keeps
-	// unfinished is no object.
+	// List returns the keys of all objects, in order. An unfinished object is not listed.
 	List func(ctx context.Context) ([]string, error)
-	// Unfinished returns the names of temporary files or uploads that are neither committed nor
-	// abandoned; nil if the store has nothing of the kind.
+	// Unfinished returns the names of temporary files or uploads that are neither committed nor abandoned;
+	// nil if the store has none by design.
 	Unfinished func(ctx context.Context) ([]string, error)
-	// Kill writes body to key with a writer that is killed before it commits, and makes it look so long
-	// ago that the store may remove what is left; nil if a killed writer leaves nothing.
+	// Kill writes body to key with a writer that is killed before it commits, and makes the leftover so old
+	// that the store may remove it; nil if a killed writer leaves nothing.
 	Kill func(tb testing.TB, key string, body []byte)
 }
 
-// Open returns a harness that ends with the test.
+// Open returns a harness that is valid until the test ends.
 type Open func(tb testing.TB) Harness
 
-// largestBody is the size of the largest body that the suite puts, in bytes.
+// LargeBody is the size of the largest body that the suite puts, in bytes.
 const largestBody = 8 << 20
 
 // Run runs the suite.
@@ -66,7 +65,7 @@ type suiteTest struct {
 
 // putTests are the tests of Put and Holds.
 var putTests = []suiteTest{
-	{"what was put can be read", putThenGet},
+	{"an object can be read after its put", putThenGet},
 	{"a second put replaces the first", overwrite},
 	{"an empty body is an object", emptyBody},
 	{"a body of 8 MiB comes back whole", largeBody},
@@ -74,12 +73,12 @@ var putTests = []suiteTest{
 	{"keys that could leave the destination are refused", badKeys},
 	{"the body is neither changed nor kept", bodyIsTheCallers},
 	{"if absent refuses to replace", ifAbsent},
-	{"what an object holds can be asked", holds},
+	{"holds compares an object with a body", holds},
 	{"a race of if absent has one winner", ifAbsentRace},
 	{"puts of different keys at once do not mix", differentKeysAtOnce},
 	{"puts of one key at once never mix bodies", sameKeyAtOnce},
 	{"a put with a cancelled context leaves nothing", cancelledBefore},
-	{"a put that is cancelled on the way leaves all or nothing", cancelledOnTheWay},
+	{"a put that is cancelled midway leaves all or nothing", cancelledOnTheWay},
 }
 
 func put(t *testing.T, h Harness, key string, body []byte) {
@@ -112,7 +111,7 @@ func wantKeys(t *testing.T, h Harness, want ...string) {
 	}
 }
 
-// wantNothingUnfinished fails the test if something was begun and is neither committed nor abandoned.
+// wantNothingUnfinished fails the test if an object was begun and neither committed nor abandoned.
 func wantNothingUnfinished(t *testing.T, h Harness) {
 	t.Helper()
 	if h.Unfinished == nil {
@@ -123,7 +122,7 @@ func wantNothingUnfinished(t *testing.T, h Harness) {
 	}
 }
 
-// pattern is a body that tells its seed and where each byte belongs.
+// pattern returns a body that identifies its seed and the position of each byte.
 func pattern(seed, size int) []byte {
 	b := make([]byte, size)
 	x := uint32(seed)*2654435761 + 1
@@ -183,7 +182,7 @@ func oddKeys(t *testing.T, h Harness) {
 	wantKeys(t, h, keys...)
 }
 
-// invalidKeys are keys that no store takes.
+// invalidKeys are keys that every store rejects.
 var invalidKeys = []string{
 	"", "/", "/etc/passwd", "a//b", "a/", ".", "..", "../a", "a/../b", "a/..", "./a", "a/./b", "nul\x00", "bad\xffutf8",
 }
@@ -241,7 +240,7 @@ func ifAbsentRace(t *testing.T, h Harness) {
 			}
 		}
 		if winner < 0 {
-			t.Fatalf("round %d: nobody won", round)
+			t.Fatalf("round %d: no racer won", round)
 		}
 		wantBody(t, h, key, pattern(winner, 10_000+winner))
 	}
@@ -270,7 +269,7 @@ func holds(t *testing.T, h Harness) {
 		}
 	}
 	if got, err := h.Store.Holds(t.Context(), "a/2.jpg", nil); got || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("what is not there gave %t, %v, want fs.ErrNotExist", got, err)
+		t.Errorf("a missing object gave %t, %v, want fs.ErrNotExist", got, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -346,7 +345,7 @@ func checkOneOf(ctx context.Context, h Harness, key string, n int, size func(int
 			return nil
 		}
 	}
-	return fmt.Errorf("object %q of %d bytes is none of the bodies put", key, len(got))
+	return fmt.Errorf("object %q of %d bytes is not one of the bodies put", key, len(got))
 }
 
 func cancelledBefore(t *testing.T, h Harness) {
@@ -365,8 +364,8 @@ func cancelledBefore(t *testing.T, h Harness) {
 	wantKeys(t, h, "old")
 }
 
-// cancelledOnTheWay cancels while bodies are being written. A put that had no
-// error must be there, one that had may be; what is there is whole.
+// cancelledOnTheWay cancels while bodies are being written. An object whose put returned nil must exist; the
+// others may exist. Every object is whole.
 func cancelledOnTheWay(t *testing.T, h Harness) {
 	const n, size = 8, 1 << 20
 	put(t, h, "old", pattern(100, size))
@@ -394,17 +393,16 @@ func cancelledOnTheWay(t *testing.T, h Harness) {
 		switch {
 		case bytes.Equal(got, pattern(i, size)) && getErr == nil:
 		case err == nil:
-			t.Errorf("%q was put and is not there whole (%v)", key, getErr)
+			t.Errorf("%q was put and does not exist whole (%v)", key, getErr)
 		case key == "old" && bytes.Equal(got, pattern(100, size)):
 		case key != "old" && errors.Is(getErr, fs.ErrNotExist):
 		default:
-			t.Errorf("%q was cancelled and is there in part: %d bytes (%v)", key, len(got), getErr)
+			t.Errorf("%q was cancelled and exists in part: %d bytes (%v)", key, len(got), getErr)
 		}
 	}
 }
 
-// Benchmark puts objects of typical sizes, one after the other and 16 at once,
-// and reads the last one back.
+// Benchmark puts objects of typical sizes, one after the other and 16 at once, and reads the last one back.
 func Benchmark(b *testing.B, open Open) {
 	for _, size := range []int{4 << 10, 40 << 10, 1 << 20} {
 		for _, ifAbsent := range []bool{false, true} {
@@ -431,7 +429,7 @@ func benchmarkPut(b *testing.B, h Harness, size int, ifAbsent bool, atOnce int) 
 	}
 	b.SetBytes(int64(size))
 	b.ResetTimer()
-	for i := range b.N { // not b.Loop: the time of the last puts counts too
+	for i := range b.N { // not b.Loop: the last puts must be timed too
 		numbers <- i
 	}
 	close(numbers)

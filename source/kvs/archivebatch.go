@@ -56,8 +56,8 @@ type wanted struct {
 	size              int64
 	// due is when it may be requested again.
 	due time.Time
-	// told reports whether the last call brought it, or an error about it.
-	told bool
+	// reported reports whether the last call brought it, or an error about it.
+	reported bool
 }
 
 // batch is a row of fragments that are requested together. Its answers leave in order,
@@ -108,7 +108,7 @@ func (b *batch) finish(w *wanted, r answer) {
 			r.cost = real
 		}
 	}
-	w.answer, w.done, w.told = r, true, true
+	w.answer, w.done, w.reported = r, true, true
 	if b.counted {
 		b.a.quota.settle(w.number, r.fragment == nil)
 	}
@@ -138,7 +138,7 @@ func (b *batch) lose(w *wanted, why string, cause error) {
 func (b *batch) ask(now time.Time) (numbers []string, pause time.Duration) {
 	for i := range b.items {
 		w := &b.items[i]
-		w.told = false
+		w.reported = false
 		switch left := w.due.Sub(now); {
 		case w.done:
 		case left <= 0:
@@ -170,7 +170,7 @@ func (b *batch) take(f *media.Fragment) {
 // damaged handles a fragment that ends early although the answer continues. After the third time
 // it is settled as it is; before, it is requested again.
 func (b *batch) damaged(w *wanted, f *media.Fragment) {
-	w.told = true
+	w.reported = true
 	if w.tries++; w.tries >= maxSame {
 		b.finish(w, answer{fragment: f})
 		return
@@ -200,7 +200,7 @@ func (b *batch) report(w *wanted, cause error) error {
 	case absent:
 		limit, why = maxAbsent, "the archive does not have it"
 	}
-	w.told = true
+	w.reported = true
 	w.tries++
 	if absent && v.Tries > 0 && tag != nil {
 		if limit = v.Tries; w.tries > limit {
@@ -245,7 +245,7 @@ func (b *batch) cutOff(f *media.Fragment, size int64) {
 func (b *batch) left(asked []string) (left []*wanted, skipped int) {
 	for _, number := range asked {
 		w := &b.items[b.index[payload.PlainNumber(number)]]
-		if w.told {
+		if w.reported {
 			skipped = len(left)
 		} else {
 			left = append(left, w)

@@ -29,23 +29,23 @@ func (c boundedClient) Do(req *http.Request) (*http.Response, error) {
 	case resp.StatusCode/100 != 2:
 		resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxErrorBody}
 	case !strings.HasSuffix(req.URL.Path, "/getMediaForFragmentList"):
-		resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxAnswer, tell: true}
+		resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxAnswer, fail: true}
 	}
 	return resp, nil
 }
 
-// cappedBody ends after left bytes: with an error if tell is set, and otherwise as if it were
+// cappedBody ends after left bytes: with an error if fail is set, and otherwise as if it were
 // whole, which is enough of a refusal.
 type cappedBody struct {
 	io.ReadCloser
 	left int64
-	tell bool
+	fail bool
 }
 
 // Read implements io.Reader.
 func (b *cappedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		if b.tell {
+		if b.fail {
 			return 0, fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
 		}
 		return 0, io.EOF

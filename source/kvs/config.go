@@ -125,7 +125,7 @@ func (c Config) Validate() error {
 		p.Add("mode", "%v", err)
 	}
 	p.AddBelow("start_selector", c.Start.Validate())
-	check(c.Mode == source.ModeLive || c.Start.InArchive(), "start_selector.type", string(c.Start.Type)+" is no place in an archive")
+	check(c.Mode == source.ModeLive || c.Start.InArchive(), "start_selector.type", string(c.Start.Type)+" is not a place in an archive")
 	return p.Err()
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// start is when the first frame was taken: on a whole second, as the frames of a
-// sampler of whole seconds are distinguished by.
+// start is the capture time of the first frame. It is on a whole second, because that lets a sampler of whole
+// seconds pick known frames.
 var start = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 func main() {

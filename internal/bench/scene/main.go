@@ -1,7 +1,6 @@
-// Scene writes the video that benchmarks encode: `scene WIDTH HEIGHT FRAMES`, as
-// YUV4MPEG2 with 30 frames a second on standard output. A camera turns
-// and rests over textured ground and a sky, things move through the picture, the light
-// changes, and a sensor's noise lies over all of it. The same arguments give the same bytes.
+// Scene writes the video for the benchmarks: `scene WIDTH HEIGHT FRAMES`, as YUV4MPEG2 with 30 frames a second
+// on standard output. A camera turns and rests over textured ground and a sky, objects move through the
+// picture, the light changes, and a sensor adds noise. The same arguments give the same bytes.
 package main
 
 import (
@@ -18,9 +17,9 @@ import (
 const (
 	// rate is in frames per second.
 	rate = 30
-	// margin is how far the camera moves to either side, as a part of the picture's size.
+	// margin is the camera's largest movement to either side, as a part of the picture's size.
 	margin = 0.12
-	// subpixels is the number of the camera's steps within a pixel.
+	// subpixels is the number of camera steps within a pixel.
 	subpixels = 16
 	// things is how many objects move through the picture.
 	things = 5
@@ -43,7 +42,7 @@ func run(args []string, w io.Writer) error {
 	for i, arg := range args {
 		var err error
 		if n[i], err = strconv.Atoi(arg); err != nil || n[i] < 1 || n[i] > 1<<14 || i < 2 && n[i]%2 != 0 {
-			return fmt.Errorf("%q is no size in even pixels, or no number of frames", arg)
+			return fmt.Errorf("%q is not a size in even pixels, or not a number of frames", arg)
 		}
 	}
 	out := bufio.NewWriterSize(w, 1<<20)
@@ -73,7 +72,7 @@ func newPlane(width, height int) plane {
 	return plane{width, height, make([]byte, width*height)}
 }
 
-// scene is everything that is in the picture.
+// scene is the content of the picture.
 type scene struct {
 	picture, ground [3]plane
 	things          []thing
@@ -81,8 +80,7 @@ type scene struct {
 	random          random
 }
 
-// thing is an ellipse with a texture of its own. It goes around centre on two
-// sines.
+// thing is an ellipse with its own texture. It moves around centre on two sines.
 type thing struct {
 	texture          [3]plane
 	radiusX, radiusY float64 // pixels
@@ -111,7 +109,7 @@ func newScene(width, height int) *scene {
 	}
 	s.noise = make([]int8, 1<<18)
 	for i := range s.noise {
-		var sum float64 // of 6 equal distributions: near enough to Gauss's
+		var sum float64 // the sum of 6 uniform distributions is nearly Gaussian
 		for range 6 {
 			sum += s.random.between(-1, 1)
 		}
@@ -122,14 +120,14 @@ func newScene(width, height int) *scene {
 
 func even(n float64) int { return int(n) / 2 * 2 }
 
-// draw makes frame i.
+// draw draws frame i.
 func (s *scene) draw(i int) {
 	t := float64(i) / rate
 	width, height := float64(s.picture[0].width), float64(s.picture[0].height)
 	x := width * margin * (1 + 0.95*tour(t, 8, 1))
 	y := height * margin * (1 + 0.95*tour(t, 8, 2))
 	light := 1 + 0.10*math.Sin(2*math.Pi*t/13) + 0.05*math.Sin(2*math.Pi*t/3.7)
-	rows := make([]int, s.picture[0].height) // where in the noise each row starts
+	rows := make([]int, s.picture[0].height) // the start of each row in the noise
 	for r := range rows {
 		rows[r] = int(s.random.next() % uint64(len(s.noise)-s.picture[0].width))
 	}
@@ -152,8 +150,8 @@ func (s *scene) draw(i int) {
 	wait.Wait()
 }
 
-// tour tells where a camera looks that rests, turns and rests again, each leg in the
-// same time (seconds): from -1 to 1. The seed chooses the places.
+// tour returns the direction, from -1 to 1, of a camera that rests, turns and rests again, each leg in the same
+// time (seconds). The seed chooses the directions.
 func tour(t, leg float64, seed random) float64 {
 	from := 0.0
 	for ; t > leg; t -= leg {
@@ -180,8 +178,8 @@ func (p plane) pan(from plane, x, y int) {
 	}
 }
 
-// draw lays the thing over one component of the picture, as it is at t seconds.
-// scale is how much smaller the component is.
+// draw draws the thing at t seconds onto one component of the picture. scale is the ratio of the picture's
+// size to the component's.
 func (th thing) draw(p plane, component int, scale, t float64) {
 	at := func(axis int) float64 {
 		return th.centre[axis] + th.reach[axis]*math.Sin(2*math.Pi*t/th.period[axis]+th.phase[axis])
@@ -204,8 +202,7 @@ func (th thing) draw(p plane, component int, scale, t float64) {
 	}
 }
 
-// expose multiplies by the light and adds the noise; rows says where in it each row
-// starts.
+// expose multiplies by the light and adds the noise; rows are the starts of the rows in the noise.
 func (p plane) expose(light float64, noise []int8, rows []int) {
 	var table [256]int
 	for i := range table {

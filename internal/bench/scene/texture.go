@@ -2,8 +2,7 @@ package main
 
 import "math"
 
-// random is a source of numbers that looks random and is the same everywhere
-// (SplitMix64).
+// random is a pseudo-random generator with the same numbers on every machine (SplitMix64).
 type random uint64
 
 func (r *random) next() uint64 {
@@ -19,10 +18,9 @@ func (r *random) between(low, high float64) float64 {
 	return low + (high-low)*float64(r.next()>>11)/(1<<53)
 }
 
-// texture makes a surface around a brightness: clouds of every size, the smaller
-// the fainter as in nature, with hard edges where a second set of clouds crosses a few
-// levels. Contrast multiplies what varies; above the horizon, in pixels from the
-// top, there is a sky, which varies little.
+// texture returns a surface around a brightness: clouds of every size, the smaller the fainter as in nature,
+// with hard edges where a second set of clouds crosses a few levels. contrast scales the variation; above the
+// horizon, in pixels from the top, is a sky with little variation.
 func texture(r *random, width, height int, brightness, contrast float64, horizon int) [3]plane {
 	luma := clouds(r, width, height, 2, 256)
 	edges := clouds(r, width, height, 16, 128)
@@ -44,8 +42,7 @@ func texture(r *random, width, height int, brightness, contrast float64, horizon
 
 func level(v, highest float64) byte { return byte(min(highest, max(16, v))) }
 
-// clouds sums noise of the cell sizes from largest down to smallest, in pixels. Most
-// of it lies within -1 and 1.
+// clouds sums noise of the cell sizes from largest down to smallest, in pixels. Most values are between -1 and 1.
 func clouds(r *random, width, height, smallest, largest int) []float64 {
 	sum := make([]float64, width*height)
 	for cell := largest; cell >= smallest; cell /= 2 {
@@ -70,5 +67,5 @@ func clouds(r *random, width, height, smallest, largest int) []float64 {
 	return sum
 }
 
-// smooth eases from 0 to 1.
+// smooth maps 0..1 to 0..1 with zero slope at both ends.
 func smooth(f float64) float64 { return f * f * (3 - 2*f) }

@@ -1,5 +1,5 @@
-// Contactsheet lays JPEG thumbnails out on one page: `contactsheet OUT.jpg
-// COLUMNS THUMB.jpg [THUMB.jpg...]`. The demo uses it to show all its pictures at a glance.
+// Contactsheet lays out JPEG thumbnails on one page: `contactsheet OUT.jpg COLUMNS THUMB.jpg [THUMB.jpg...]`.
+// The demo uses it to show all its pictures together.
 package main
 
 import (
@@ -33,7 +33,7 @@ func run(args []string) error {
 	}
 	columns, err := strconv.Atoi(args[1])
 	if err != nil || columns < 1 {
-		return fmt.Errorf("columns: %q is no number above 0", args[1])
+		return fmt.Errorf("columns: %q is not a number above 0", args[1])
 	}
 	var thumbs []image.Image
 	for _, path := range args[2:] {
@@ -58,8 +58,7 @@ func run(args []string) error {
 	return os.WriteFile(args[0], out.Bytes(), 0o644)
 }
 
-// layOut puts the thumbnails in rows, each in the middle of a cell that holds the
-// largest of them.
+// layOut arranges the thumbnails in rows, each centred in a cell that fits the largest of them.
 func layOut(thumbs []image.Image, columns int) (image.Image, error) {
 	var cell image.Point
 	for _, t := range thumbs {
@@ -69,7 +68,7 @@ func layOut(thumbs []image.Image, columns int) (image.Image, error) {
 	rows := (len(thumbs) + columns - 1) / columns
 	size := image.Pt(gap+columns*(cell.X+gap), gap+rows*(cell.Y+gap))
 	if size.X > maxSide || size.Y > maxSide {
-		return nil, fmt.Errorf("a page of %dx%d pixels is too large, the largest side is %d", size.X, size.Y, maxSide)
+		return nil, fmt.Errorf("a page of %dx%d pixels is too large, maximum side is %d", size.X, size.Y, maxSide)
 	}
 	page := image.NewRGBA(image.Rectangle{Max: size})
 	draw.Draw(page, page.Bounds(), image.NewUniform(color.RGBA{24, 24, 24, 255}), image.Point{}, draw.Src)

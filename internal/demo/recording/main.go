@@ -1,6 +1,6 @@
-// Recording turns clips into a GetMedia payload as a camera's stream would give
-// it: `recording START CLIP [START CLIP...]`, START being the producer time of
-// the clip's first frame (RFC 3339). The payload goes to standard output.
+// Recording turns clips into a GetMedia payload as from a camera's stream: `recording START CLIP [START
+// CLIP...]`, where START is the producer time of the clip's first frame (RFC 3339). The payload goes to
+// standard output.
 package main
 
 import (
@@ -16,10 +16,10 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// firstFragment is a fragment number of the length that KVS gives: 47 digits.
+// firstFragment is a fragment number with the length of KVS numbers: 47 digits.
 const firstFragment = "9134385233318143239268206260774392014626409"
 
-// delay is how long after its capture a fragment reached the server.
+// delay is the time between the capture of a fragment and its arrival at the server.
 const delay = 350 * time.Millisecond
 
 func main() {
