@@ -6,19 +6,19 @@
 #include <emmintrin.h>
 #endif
 
-/* Averages over areas. First rows are added up, with whole-numbered weights, to one
- * row as wide as the source: this reads each sample once and is most of the work.
- * Then that row is averaged along x, and divided by all weights with one rounding.
- * area.go makes the weights. */
+/* Averages over areas. First, rows are added up with integer weights to one row as
+ * wide as the source. This reads each sample once and is most of the work. Then that
+ * row is averaged along x and divided by the sum of all weights, with one rounding.
+ * area.go computes the weights. */
 
-/* ahead asks for the rows below, which a processor does not foresee: rows are longer than what it looks ahead. */
+/* ahead prefetches the rows below, which are too far away for the processor's own prefetching. */
 INLINE void ahead(const void *row, ptrdiff_t stride, int rows)
 {
 	for (int i = 0; i < rows; i++)
 		__builtin_prefetch((const char *)row + (rows + i) * stride);
 }
 
-/* add1, add2 and add4 add weighted rows to acc, or to base where acc is not begun. */
+/* add1, add2 and add4 add weighted rows to acc or, if begin is set, to base. */
 #define ADD_SPAN(from, to, operation, expression) \
 	for (int x = from; x < to; x++)           \
 		acc[x] operation expression;
@@ -73,7 +73,7 @@ INLINE void ahead(const void *row, ptrdiff_t stride, int rows)
 ROWS(add_bytes, uint8_t, uint16_t)
 ROWS(add_words, uint16_t, uint32_t)
 
-/* dots4 gives four sums of products, of n pairs each; n is a multiple of 8. */
+/* dots4 computes four sums of products, of n pairs each; n is a multiple of 8. */
 #ifdef __SSE2__
 INLINE void dots4(uint32_t *out, const int16_t *row, const int32_t *starts, const int16_t *w, int n)
 {
@@ -102,9 +102,9 @@ INLINE void dots4(uint32_t *out, const int16_t *row, const int32_t *starts, cons
 }
 #endif
 
-/* across averages along x. The row holds sums less 1 << 15, so that products of
- * signed 16-bit values do; the weights of each target sum up to 1 << 14. The count of
- * targets is made up to a multiple of 4. */
+/* across averages along x. The row holds sums less 1 << 15, so that they are signed
+ * 16-bit values. The weights of each target sum up to 1 << 14. The number of targets
+ * is rounded up to a multiple of 4. */
 INLINE void across(uint32_t *out, const int16_t *row, const int32_t *starts, const int16_t *weights, int taps, int count)
 {
 	for (int x = 0; x < count; x += 4) {
@@ -122,7 +122,7 @@ INLINE void divide(uint8_t *restrict dst, const uint32_t *restrict sum, uint32_t
 {
 	for (int x = 0; x < n; x++) {
 		uint32_t v = (uint32_t)(((uint64_t)sum[x] * norm + ((uint64_t)1 << 44)) >> 45);
-		dst[x] = v > 255 ? 255 : v; /* the whitest of 10 bits are 255.75 */
+		dst[x] = v > 255 ? 255 : v; /* the largest value of 10 bits is 255.75 */
 	}
 }
 
@@ -133,7 +133,7 @@ INLINE void area_body(kvsf_plane *d, const kvsf_plane *s, const kvsf_span *rows,
 	int16_t *row = (int16_t *)(words + (gain ? s->w : 0));
 	memset(row + s->w, 0, taps * sizeof(*row));
 	for (ptrdiff_t y = 0; y < d->h; y++) {
-		if (gain) { /* more than 8 bits: sums of 32 bits, brought to 16 */
+		if (gain) { /* more than 8 bits: sums of 32 bits, reduced to 16 */
 			add_words(words, (const uint16_t *)s->data, s->stride / 2, &rows[y], 0, s->w);
 			const uint64_t norm = rows[y].norm;
 			for (int x = 0; x < s->w; x++)
@@ -146,9 +146,9 @@ INLINE void area_body(kvsf_plane *d, const kvsf_plane *s, const kvsf_span *rows,
 	}
 }
 
-/* kvsf_area makes d of s, whose columns are those that the starts count from; its lines may be more than s->h says. The
- * samples of s have more than 8 bits if there is a gain, which then brings them to 8. Starts and weights are made up to a
- * multiple of 4 targets. Scratch holds 4 bytes and a column of d, 6 a column of s, 2 a tap, and 16 more. */
+/* kvsf_area scales s to d. The starts are relative to the first column of s; rows may lie beyond s->h. If gain is not 0, the
+ * samples of s have more than 8 bits, and gain reduces them to 8. Starts and weights are padded to a multiple of 4 targets.
+ * Scratch has 4 bytes for each column of d, 6 for each column of s, 2 for each tap, and 16 more. */
 #define kvsf_area_body area_body
 KERNEL(kvsf_area,
        (kvsf_plane * d, const kvsf_plane *s, const kvsf_span *rows, const int32_t *starts, const int16_t *weights, int taps, uint32_t gain, void *scratch),

@@ -1,8 +1,8 @@
 package decode
 
-// axis is one direction in which a plane is scaled: the window of size from off on, both
-// in units of 1/unit of a sample, becomes dst pixels, and each step of these pixels (two
-// for the chroma of 4:2:0) are one sample of the target. samples is how many the plane has.
+// axis is the scaling of a plane in one direction. The window of the given size that begins
+// at off, both in 1/unit of a sample, becomes dst pixels. One sample of the target covers
+// step pixels (two for the chroma of 4:2:0). The plane has samples samples.
 type axis struct {
 	off, size, unit int
 	dst, step       int
@@ -11,18 +11,18 @@ type axis struct {
 
 // Limits of the area scaler.
 const (
-	// coarsest is the largest number of samples that are averaged to one: more than
-	// that the 16-bit sums do not carry with enough precision.
+	// coarsest is the largest number of samples that are averaged to one. With more,
+	// the 16-bit sums are not precise enough.
 	coarsest = 64
-	// byteSum and wordSum are the largest sums of weights by which rows of bytes and of
-	// longer samples are added up.
+	// byteSum and wordSum are the largest sums of row weights, for samples of one byte
+	// and for longer ones.
 	byteSum, wordSum = 257, 1024
 )
 
-// count is the number of samples of the target.
+// count returns the number of samples of the target.
 func (a axis) count() int { return (a.dst + a.step - 1) / a.step }
 
-// same reports whether samples pass as they are, from sample off/unit on.
+// same reports whether samples are copied unchanged, from sample off/unit on.
 func (a axis) same() bool { return a.step*a.size == a.dst*a.unit && a.off%a.unit == 0 }
 
 // doubles reports whether each sample becomes two, from sample off/unit on.
@@ -30,15 +30,15 @@ func (a axis) doubles() bool {
 	return a.step == 1 && 2*a.size == a.dst*a.unit && a.off%a.unit == 0
 }
 
-// shrinks reports whether the area scaler can do it.
+// shrinks reports whether the area scaler supports the axis.
 func (a axis) shrinks() bool {
 	return a.step*a.size >= a.dst*a.unit && a.step*a.size <= coarsest*a.dst*a.unit
 }
 
-// field is the axis over the lines of one field, first (the top one) or second.
+// field returns the axis over the lines of one field: the top one or, if second, the bottom one.
 func (a axis) field(second bool) axis {
-	// Line i of the top field has its middle at 2i+1/2 lines of the frame, of the bottom
-	// field at 2i+3/2: a quarter of a field's line before and after i+1/2.
+	// The middle of line i is at 2i+1/2 lines of the frame in the top field, and at 2i+3/2 in
+	// the bottom field: a quarter of a field's line before and after i+1/2.
 	shift := a.unit
 	if second {
 		shift = -shift
@@ -49,13 +49,13 @@ func (a axis) field(second bool) axis {
 	return a
 }
 
-// shifted is the axis with its window moved by num/4 of a sample.
+// shifted returns the axis with its window moved by num/4 of a sample.
 func (a axis) shifted(num int) axis {
 	a.off, a.size, a.unit = 4*a.off+num*a.unit, 4*a.size, 4*a.unit
 	return a
 }
 
-// reduced is the axis in the largest units that do.
+// reduced returns the same axis in the largest possible units.
 func (a axis) reduced() axis {
 	if d := gcd(gcd(a.off, a.size), a.unit); d > 1 {
 		a.off, a.size, a.unit = a.off/d, a.size/d, a.unit/d
@@ -63,32 +63,32 @@ func (a axis) reduced() axis {
 	return a
 }
 
-// at is where target sample j begins, times unit*dst.
+// at returns where target sample j begins, in 1/(unit*dst) of a sample.
 func (a axis) at(j int) int {
 	return min(max(a.off*a.dst+min(j*a.step, a.dst)*a.size, 0), a.samples*a.unit*a.dst)
 }
 
-// covers returns the samples from first up to end that the window touches.
+// covers returns the range of samples that the window touches, without end.
 func (a axis) covers() (first, end int) {
 	den := a.unit * a.dst
 	first = min(a.at(0)/den, a.samples-1)
 	return first, max(first+1, (a.at(a.count())+den-1)/den)
 }
 
-// span selects the rows that make one row of the target: count from first on, the first one times
-// head, the last one of several times tail, all others times inner. norm turns the
-// sum into an average. The type is C's kvsf_span.
+// span is a weighted sum of count rows, from first on, that makes one row of the target. The
+// first row has the weight head, the last of several tail, all others inner. norms turns the
+// sum into an average. The layout is that of kvsf_span.
 type span struct {
 	first, count             int32
 	head, inner, tail, norms uint32
 }
 
-// spans returns the rows of each target row, with a sum of weights of most at most.
-// norm returns span.norms of a sum of weights.
+// spans returns the span of each target row, whose weights sum up to most or less.
+// norm returns span.norms for a sum of weights.
 func (a axis) spans(most int, norm func(sum int) uint32) []span {
 	den := a.unit * a.dst
-	// Weights are multiples of 1/k rows. The smallest k that is exact, or else the largest
-	// that the sum allows; one less for rounding at both ends.
+	// Weights are in 1/k of a row: the largest k that the sum allows, less one for rounding at
+	// both ends, and if possible a multiple of the smallest k that is exact.
 	exact := den / gcd(gcd(den, a.off*a.dst), gcd(a.step*a.size, a.dst*a.size))
 	k := max(1, (most-1)*den/(a.step*a.size))
 	if exact*a.step*a.size <= most*den {
@@ -110,9 +110,9 @@ func (a axis) spans(most int, norm func(sum int) uint32) []span {
 	return spans
 }
 
-// columns selects the columns that make one column of the target: taps from start on (counted from the
-// first that the window covers), by weights that sum up to weightSum. taps is a multiple of 8 and
-// there are columns of no weight at the end, for loops over several.
+// columns holds the weighted sums of columns that make each column of the target: of taps columns from
+// its start on (relative to the first that the window covers), with weights that sum up to weightSum.
+// For vector instructions, taps is a multiple of 8, and target columns without weight are appended.
 type columns struct {
 	starts  []int32
 	weights []int16
@@ -158,18 +158,18 @@ type areaKey struct {
 	full  bool
 }
 
-// areaPlan is what the area scaler needs to know of one scaling.
+// areaPlan holds the tables of the area scaler for one scaling.
 type areaPlan struct {
 	rows    []span
 	columns columns
-	// gain brings samples of more than 8 bits to 8; it is 0 where there are no more.
+	// gain reduces samples of more than 8 bits to 8; it is 0 for samples of 8 bits.
 	gain uint32
 }
 
 func (areaPlan) free() {}
 
-// newAreaPlan computes in whole numbers, so that it is the same everywhere. See area.c for
-// the scales of the numbers.
+// newAreaPlan computes with integers, so that the result is the same on every processor. area.c
+// explains the scales of the numbers.
 func newAreaPlan(k areaKey) (areaPlan, error) {
 	p := areaPlan{columns: k.x.columns()}
 	if k.depth == 8 {
@@ -183,8 +183,8 @@ func newAreaPlan(k areaKey) (areaPlan, error) {
 	return p, nil
 }
 
-// narrowing returns the factor that brings samples of depth bits to 8, with shift
-// fraction bits. Limited range is the upper 8 bits; full range ends at 255.
+// narrowing returns the factor that reduces samples of depth bits to 8, with shift
+// fraction bits. Limited range keeps the upper 8 bits; full range ends at 255.
 func narrowing(depth int, full bool, shift int) uint32 {
 	if !full {
 		return 1 << (shift - (depth - 8))

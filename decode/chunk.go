@@ -7,7 +7,7 @@ import (
 	"hash/crc32"
 )
 
-// pngHeader is how many bytes of a PNG its signature and its first chunk, IHDR, take.
+// pngHeader is the size in bytes of a PNG's signature and its first chunk, IHDR.
 const pngHeader = 8 + 25
 
 // appendChunk appends a chunk of a PNG.

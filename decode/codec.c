@@ -24,9 +24,9 @@ void kvsf_drop_extradata(void *codec_context)
 	c->extradata_size = 0;
 }
 
-/* Asks a decoder for one picture that it still holds back, and leaves it able to continue.
- * avcodec ends a decoder that is drained; a packet with side data alone reaches the
- * decoder as one without data, which is what draining hands to it, and nothing else happens. */
+/* Asks a decoder for one picture that it delays, and leaves it able to continue. After
+ * draining it, avcodec would accept no more packets. A packet with only side data reaches
+ * the decoder as one without data, just as in draining, but avcodec does not notice. */
 int kvsf_ask_delayed(void *codec_context)
 {
 	AVPacket *p = av_packet_alloc();
@@ -37,8 +37,8 @@ int kvsf_ask_delayed(void *codec_context)
 	return err;
 }
 
-/* Keeps H.264's decoder from putting pictures in order: it holds one back, always, and is asked for it after
- * each packet. With none held back it would drop pictures that are shown before one that is out already. */
+/* Keeps the H.264 decoder from reordering pictures: it always delays exactly one, and is asked for it after
+ * each packet. Without the delay, it would drop pictures that are shown before one that it has returned. */
 void kvsf_no_order(void *codec_context)
 {
 	AVCodecContext *c = codec_context;
@@ -53,14 +53,14 @@ void kvsf_leave_out(void *codec_context, int loop_filter, int concealment)
 	c->error_concealment = concealment ? 0 : FF_EC_GUESS_MVS | FF_EC_DEBLOCK;
 }
 
-enum { HEVC_NAL_VPS = 32 }; /* below it: slices */
+enum { HEVC_NAL_VPS = 32 }; /* lower types are slices */
 
-/* libav writes what it finds wrong to a log and often tells it in no other way. */
+/* libav logs the errors that it finds, and often reports them in no other way. */
 static _Thread_local int complaints;
 
 static void on_log(void *object, int level, const char *format, va_list arguments)
 {
-	static const char refused[] = "Skipping invalid undecodable NALU"; /* of H.265; its type follows */
+	static const char refused[] = "Skipping invalid undecodable NALU"; /* H.265; the type of the unit follows */
 	(void)object;
 	if (level <= AV_LOG_ERROR || level <= AV_LOG_WARNING && !strncmp(format, refused, sizeof(refused) - 1) && va_arg(arguments, int) < HEVC_NAL_VPS)
 		complaints++;
@@ -72,7 +72,7 @@ void kvsf_listen(void) { av_log_set_callback(on_log); }
 enum { HEAP = 256 << 20, HUGE_PAGE = 2 << 20, KEPT = 64 << 20 };
 
 /* A decoder of 1080p touches eight thousand pages, each of which costs ten microseconds in some virtual
- * machines. So the heap takes its address space at once, and asks for huge pages but for its
+ * machines. So the heap reserves its address space at once and asks for huge pages, except at its
  * beginning, which is enough for a program that decodes nothing. */
 static void use_huge_pages(void)
 {
@@ -87,9 +87,9 @@ static void use_huge_pages(void)
 #endif
 }
 
-/* Pictures and tables are megabytes each, freed and taken again with every fragment. By default glibc
- * gives such memory back and has it mapped and cleared anew each time, and keeps a heap for each
- * thread, of which Go has many. This must be said before there is a second thread. */
+/* Pictures and tables take megabytes each, and are freed and allocated again for every fragment. By
+ * default, glibc returns such memory to the kernel, which maps and clears it again each time, and keeps a
+ * heap for each thread, of which Go has many. These options must be set before a second thread starts. */
 __attribute__((constructor)) static void keep_memory(void)
 {
 	mallopt(M_MMAP_THRESHOLD, KEPT);
@@ -99,9 +99,9 @@ __attribute__((constructor)) static void keep_memory(void)
 }
 #endif
 
-/* Behind the slices of H.265 stand ones. Of a whole slice nothing behind its end is read. One that was cut reads on in
- * them, where arithmetic decoding finds an end or an error very soon: what is missing of the picture stays uncovered. Without
- * them it would continue in the next unit, or in zeros, and take that for the picture. */
+/* The number of bytes of ones that are appended to each slice of H.265. The decoder reads nothing after a complete slice. In a
+ * slice that was cut it reads the ones, where arithmetic decoding soon finds an end or an error, so that the rest of the
+ * picture stays uncovered. Otherwise it would decode the next unit, or zeros, as a part of the picture. */
 enum { ONES = 1024 };
 
 static const uint8_t start_code[] = {0, 0, 0, 1};
@@ -141,7 +141,7 @@ static int next_unit(const uint8_t *data, int size, int form, int at, unit *out)
 	return at + out->size;
 }
 
-/* lay_out writes the data as a byte stream, with ones behind the slices of H.265, and returns its size. It only counts if to is NULL. */
+/* lay_out writes the data as a byte stream, with ones after the slices of H.265, and returns its size. If to is NULL it only counts. */
 static int64_t lay_out(uint8_t *to, const uint8_t *data, int size, int form, int hevc)
 {
 	int64_t n = 0;
@@ -184,8 +184,8 @@ int kvsf_decode(void *codec_context, const uint8_t *data, int size, int64_t pts,
 	return err;
 }
 
-/* Says whether libav had to guess a part of the picture: 1 that it had to conceal damage, 2
- * that it does not trust what the picture refers to. */
+/* Returns flags for what libav had to guess of the picture: 1 if it concealed damage, 2 if a
+ * reference is missing or damaged. */
 int kvsf_damage(const void *frame)
 {
 	const AVFrame *f = frame;

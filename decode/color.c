@@ -6,7 +6,7 @@
 
 INLINE int16_t weigh(int16_t chroma, int16_t weight) { return high((int16_t)(chroma * 256), weight); }
 
-/* luma is at most 255, its gain below 2; the answer is less 128 levels. */
+/* luma is at most 255, its gain below 2. The result is relative to level 128. */
 INLINE int16_t gained(uint8_t luma, uint16_t gain, int16_t base) { return (int16_t)(uhigh((uint16_t)(luma * 128), gain) + base); }
 
 INLINE uint8_t level(int16_t v) { return clip8((v >> 6) + 128); }
@@ -29,7 +29,7 @@ INLINE void chroma_row(uint8_t *restrict d, const uint8_t *restrict u, const uin
 		d[i] = level((int16_t)(weigh(u[i] - 128, from_u) + weigh(v[i] - 128, from_v) + 32));
 }
 
-/* add_row leaves what the old chroma adds to luma, twice, since it serves two columns. */
+/* add_row stores what the old chroma adds to luma, once for each of two columns. */
 INLINE void add_row(int16_t *restrict add, const uint8_t *restrict u, const uint8_t *restrict v, int n, const kvsf_matrix *m)
 {
 	const int16_t from_u = m->y_from_u, from_v = m->y_from_v, base = m->y_base;
@@ -61,7 +61,7 @@ INLINE void convert_body(kvsf_plane *d, const kvsf_plane *s, const kvsf_matrix *
 	}
 }
 
-/* kvsf_convert turns 4:2:0 planes into other YCbCr terms; scratch holds a row of luma and one sample of 16 bits each. */
+/* kvsf_convert converts 4:2:0 planes to another colorimetry. Scratch holds a row of luma and one more sample, of 16 bits each. */
 #define kvsf_convert_body convert_body
 KERNEL(kvsf_convert, (kvsf_plane * d, const kvsf_plane *s, const kvsf_matrix *m, int16_t *scratch), (d, s, m, scratch))
 
@@ -71,11 +71,11 @@ INLINE void stretch_body(kvsf_plane *d, const kvsf_plane *s, uint16_t gain, int1
 		gray_row(d->data + y * d->stride, s->data + y * s->stride, s->w, gain, base);
 }
 
-/* kvsf_stretch turns one plane of luma into another range. */
+/* kvsf_stretch converts one plane of luma to another range. */
 #define kvsf_stretch_body stretch_body
 KERNEL(kvsf_stretch, (kvsf_plane * d, const kvsf_plane *s, uint16_t gain, int16_t base), (d, s, gain, base))
 
-/* The weights of v in red and of u in blue lie between 1 and 3: 1 is taken as it is. */
+/* The weights of v in red and of u in blue lie between 1 and 3, and are stored less 1. */
 INLINE void rgb_row(uint8_t *restrict r, uint8_t *restrict g, uint8_t *restrict b, const uint8_t *restrict y, const uint8_t *restrict u,
 		    const uint8_t *restrict v, int n, const kvsf_rgb *m)
 {
@@ -89,7 +89,7 @@ INLINE void rgb_row(uint8_t *restrict r, uint8_t *restrict g, uint8_t *restrict 
 	}
 }
 
-/* Where both chromas go into all three, all weights are below 2. */
+/* If both chromas contribute to all three colours, all weights are below 2. */
 INLINE void mixed_rgb_row(uint8_t *restrict r, uint8_t *restrict g, uint8_t *restrict b, const uint8_t *restrict y, const uint8_t *restrict u,
 			  const uint8_t *restrict v, int n, const kvsf_rgb *m)
 {
@@ -124,6 +124,6 @@ INLINE void rgb_body(kvsf_plane *d, const kvsf_plane *s, const kvsf_rgb *m, int 
 	}
 }
 
-/* kvsf_to_rgb turns 4:4:4 planes into packed RGB; scratch holds three rows of bytes. */
+/* kvsf_to_rgb converts 4:4:4 planes to packed RGB; scratch holds three rows of bytes. */
 #define kvsf_to_rgb_body rgb_body
 KERNEL(kvsf_to_rgb, (kvsf_plane * d, const kvsf_plane *s, const kvsf_rgb *m, int bgr, uint8_t *scratch), (d, s, m, bgr, scratch))

@@ -12,7 +12,7 @@ type colorimetry struct {
 // CCIR 601, 256 levels).
 var jfif = colorimetry{matrix: MatrixBT601, full: true}
 
-// Matrices that no setting names, and that streams are tagged with (ITU-T H.273, table 4).
+// Matrices that only tags of streams name, not settings (ITU-T H.273, table 4).
 const (
 	matrixFCC   Matrix = "fcc"
 	matrix240M  Matrix = "smpte240m"
@@ -46,7 +46,7 @@ func (c colorimetry) levels() (black, luma, chroma float64) {
 	return 16, 219, 224
 }
 
-// ycc returns an RGB colour in these terms.
+// ycc converts an RGB colour to YCbCr.
 func (c colorimetry) ycc(rgb RGB) [3]uint8 {
 	kr, kb := c.luma()
 	r, g, b := float64(rgb[0])/255, float64(rgb[1])/255, float64(rgb[2])/255
@@ -60,16 +60,16 @@ func (c colorimetry) ycc(rgb RGB) [3]uint8 {
 	return [3]uint8{level(black + luma*y), level(128 + chroma*u), level(128 + chroma*v)}
 }
 
-// yuvMatrix turns YCbCr of one colorimetry into another's. Grey stays grey in both, so
-// chroma does not depend on luma, and luma takes from chroma only what the two
-// matrices differ by. With u and v counted from their middle:
+// yuvMatrix converts YCbCr from one colorimetry to another. Grey stays grey, so chroma
+// does not depend on luma, and luma depends on chroma only where the two matrices
+// differ. With u and v relative to their middle:
 //
 //	y' = yGain*y + yFromU*u + yFromV*v + yBase
 //	u' = uFromU*u + uFromV*v
 //	v' = vFromU*u + vFromV*v
 //
 // in the fixed point of color.c: yGain has gainBits fraction bits, weights of chroma have
-// weightBits, and yBase, which counts from level 128 and rounds, has levelBits.
+// weightBits, and yBase, which is relative to level 128 and includes rounding, has levelBits.
 type yuvMatrix struct {
 	yGain                  uint16
 	yFromU, yFromV, yBase  int16
@@ -86,8 +86,8 @@ const (
 func gain(f float64) uint16  { return uint16(math.Round(f * (1 << gainBits))) }
 func weight(f float64) int16 { return int16(math.Round(f * (1 << weightBits))) }
 
-// base returns an offset of luma in levels, with half a level to round and half of the last
-// bit, since color.c drops what is below it.
+// base converts an offset of luma in levels. It adds half a level for rounding, and half of the
+// last bit because color.c truncates.
 func base(f float64) int16 {
 	return int16(math.Round((f-128)*(1<<levelBits) + 1<<(levelBits-1) + 0.5))
 }
@@ -103,7 +103,7 @@ func (c colorimetry) chroma() [2][3]float64 {
 	return [2][3]float64{{0, -kb / kg * blue, blue}, {red, -kr / kg * red, 0}}
 }
 
-// conversion returns the matrix that turns from into to.
+// conversion returns the matrix that converts from one colorimetry to another.
 func conversion(from, to colorimetry) yuvMatrix {
 	tr, tb := to.luma()
 	// The new luma and chroma per unit of the old chroma at luma 0.
@@ -126,9 +126,9 @@ func conversion(from, to colorimetry) yuvMatrix {
 	}
 }
 
-// rgbMatrix turns YCbCr into RGB, in the same fixed point. Of the weights of v in red and of
-// u in blue, which are 1 to 3, it holds what is above 1, unless it is mixed: then both
-// chromas go into all three, with weights below 2 (YCgCo).
+// rgbMatrix converts YCbCr to RGB, in the same fixed point. rFromV and bFromU are 1 to 3 and
+// stored less 1. If mixed is set, both chromas contribute to all three colours, all weights
+// are below 2, and none is stored less 1 (YCgCo).
 type rgbMatrix struct {
 	yGain                                uint16
 	base, rFromV, gFromU, gFromV, bFromU int16

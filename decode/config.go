@@ -1,6 +1,6 @@
 // Package decode turns fragments into images: it plans which frames are wanted,
 // decodes no more than those need, renders and encodes them. It is the only
-// package that imports libav; what leaves it is plain Go memory.
+// package that imports libav; its results are plain Go memory.
 //
 // A program starts one Pool, which all streams share, and asks it for a Stream
 // for each stream and its outputs. Stream.Plan takes the fragments in order and
@@ -14,8 +14,8 @@
 //	work := stream.Plan(fragment)
 //	outcome, err := work(ctx, func(img media.Image) error { ... })
 //
-// Stream.Lost stands for a fragment that is missing, and Stream.End for the end
-// of the stream. pipeline.Run makes these calls, with many fragments at once, for
+// Stream.Lost is called for a missing fragment, and Stream.End at the end of the
+// stream. pipeline.Run makes these calls, with many fragments at once, for
 // programs that pass it a Stream as the planner.
 //
 // Config and Output also build without cgo; the rest needs FFmpeg 7:
@@ -28,7 +28,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// OnError is how a run reacts to a fragment or frame that cannot be decoded.
+// OnError selects how a run reacts to a fragment or frame that cannot be decoded.
 type OnError string
 
 // The values of on_error.
@@ -68,7 +68,7 @@ const (
 // Values returns the ranges.
 func (Range) Values() []string { return setting.Texts(RangeLimited, RangeFull) }
 
-// Color is what is assumed of video without colour tags.
+// Color is what is assumed about video without colour tags.
 type Color struct {
 	UntaggedMatrix Matrix `key:"untagged_matrix"`
 	UntaggedRange  Range  `key:"untagged_range"`
@@ -110,7 +110,7 @@ type Config struct {
 	OnError   OnError        `key:"on_error"`
 	// MaxPixels is the largest width x height that is decoded.
 	MaxPixels int64 `key:"max_pixels" range:"1..2147483647"`
-	// MaxMemory is what all decoders may take together, by an estimate of their pictures; one that takes more runs alone.
+	// MaxMemory is the memory that all decoders may take together, by estimate. A decoder that needs more runs alone.
 	MaxMemory   media.Size  `key:"max_memory" range:"1B.."`
 	Concealed   Concealed   `key:"concealed"`
 	Deinterlace Deinterlace `key:"deinterlace"`
@@ -130,7 +130,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Fit is how a picture is fitted into the requested size.
+// Fit selects how a picture is fitted into the requested size.
 type Fit string
 
 // The fits. Contain keeps everything within the box, cover fills the box and
@@ -151,8 +151,8 @@ type RGB [3]uint8
 
 // Resize is the size of a sink's images, in pixels.
 type Resize struct {
-	// Width and Height are the box. One 0 follows from the aspect ratio, both 0
-	// keep the source's size.
+	// Width and Height are the box. If one is 0, it follows from the aspect ratio;
+	// if both are, the source's size is kept.
 	Width  int `key:"width" range:"0..65535"`
 	Height int `key:"height" range:"0..65535"`
 	Fit    Fit `key:"fit"`
@@ -198,21 +198,21 @@ func (Format) Values() []string { return setting.Texts(FormatJPEG, FormatPNG, Fo
 // Later returns the forms that are reserved for a later version.
 func (Format) Later() []string { return []string{"npy", "yuv4mpeg"} }
 
-// Output is what one sink asks of the decode stage: which frames, and as what.
+// Output is what one sink asks of the decode stage: which frames, and in which form.
 type Output struct {
 	// Sink is the sink's name.
 	Sink   string
 	Sample plan.Sample
 	Resize Resize
 	Format Format
-	// Quality is that of JPEG, 1..100: on average what the Independent JPEG Group's library
-	// makes of the same number, in fewer bytes.
+	// Quality is that of JPEG, 1..100. The mean error is about that of the Independent JPEG
+	// Group's library at the same number, in fewer bytes.
 	Quality int
 	// PixelFormat is that of raw frames.
 	PixelFormat PixelFormat
 	// EXIF writes capture time, stream and fragment into a JPEG or a PNG.
 	EXIF bool
-	// Fast allows pictures that are decoded without the loop filter, where no other
-	// output needs them whole.
+	// Fast allows pictures that are decoded without the loop filter, if no other
+	// output needs it.
 	Fast bool
 }

@@ -8,19 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A decoder draws into buffers that were pictures before. Where slices are missing, H.265's decoder leaves what was
- * there and tells nobody, and H.264's does in pictures of fields. So a row of samples that no picture has is put into each
- * block before it is decoded, and is looked for afterwards. It lies in the middle of the block, which the loop
- * filters of its neighbours do not reach. A block is decoded whole or not at all, or else libav complains. */
+/* Decoders write into buffers that held other pictures. Where slices are missing, the H.265 decoder leaves the old content
+ * and reports nothing, and so does the H.264 decoder in pictures of fields. So a row of samples that no picture contains is
+ * written into each block before decoding, and looked for afterwards. It lies in the middle of the block, which the loop
+ * filters of neighbouring blocks do not reach. If a block is decoded only in part, libav reports an error. */
 enum { ROW = 8 };
 static const uint8_t row_samples[ROW] = {31, 227, 74, 183, 12, 156, 241, 99};
 
-/* What H.265's sample adaptive offset may add to a sample of 8 bits: a block that was not decoded may be filtered. */
+/* The most that sample adaptive offset (H.265) adds to a sample of 8 bits: blocks that were not decoded may be filtered. */
 enum { OFFSET = 7 };
 
 typedef struct {
 	int block, fields;
-	/* The frames of the packet under way: the picture, and in H.265 the next, which shows the picture if that gets film grain. */
+	/* The frames of the current packet: the picture and, in H.265, the next one, which shows the picture if film grain is added. */
 	AVFrame *frames[2];
 } watch;
 
@@ -30,8 +30,8 @@ static void forget(watch *w)
 		av_frame_free(&w->frames[i]);
 }
 
-/* remember keeps a reference to the frame, and reports whether it is the picture. H.264's decoder
- * takes frames for pictures that were lost first, H.265's last. */
+/* remember keeps a reference to the frame, and reports whether it is the picture. The H.264 decoder
+ * allocates frames for lost pictures before it, the H.265 decoder after it. */
 static int remember(watch *w, AVCodecContext *c, const AVFrame *f, int *err)
 {
 	int i = 0;
@@ -52,13 +52,13 @@ typedef struct {
 	int x, y, w, h; /* in samples of the first plane */
 } area;
 
-/* block_at is block number x, y, as far as it lies in the picture. */
+/* block_at returns the block at x, y, clipped to the picture. */
 static area block_at(const watch *w, const AVFrame *f, int x, int y)
 {
 	return (area){x, y, FFMIN(w->block, f->width - x), FFMIN(w->block, f->height - y)};
 }
 
-/* sample_row is where the row of samples is put; with fields, there is one in each parity. */
+/* sample_row returns where the row of samples of a block is; with fields, there is one in each of them. */
 static uint8_t *sample_row(const AVFrame *f, area a, int parity, int bytes)
 {
 	return f->data[0] + (ptrdiff_t)(a.y + a.h / 2 - parity) * f->linesize[0] + (ptrdiff_t)(a.x + FFMAX(a.w / 2 - ROW / 2, 0)) * bytes;
@@ -83,7 +83,7 @@ static int has_row(const uint8_t *at, int depth)
 	return 1;
 }
 
-/* watched is the format of frames that can be watched, NULL for others. */
+/* watched returns the format of a frame that can be watched, or NULL. */
 static const AVPixFmtDescriptor *watched(const AVFrame *f)
 {
 	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
@@ -97,7 +97,7 @@ static int get_buffer(AVCodecContext *c, AVFrame *f, int flags)
 	watch *w = c->opaque;
 	const AVPixFmtDescriptor *d;
 	int err = avcodec_default_get_buffer2(c, f, flags);
-	/* Of a packet that holds headers alone nothing is decoded, and nothing is looked at (kvsf_leave_out). */
+	/* Packets of headers alone are not watched, since nothing of them is decoded (see kvsf_leave_out). */
 	if (err < 0 || !c->error_concealment || !(d = watched(f)) || !remember(w, c, f, &err))
 		return err;
 	int depth = d->comp[0].depth;
@@ -112,7 +112,7 @@ static int get_buffer(AVCodecContext *c, AVFrame *f, int flags)
 	return 0;
 }
 
-/* fill_area makes an area grey in all planes, or every other line of it from first on. */
+/* fill_area makes an area grey in all planes: every step-th line, from first on. */
 static void fill_area(AVFrame *f, area a, int first, int step)
 {
 	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
@@ -131,8 +131,8 @@ static void fill_area(AVFrame *f, area a, int first, int step)
 	}
 }
 
-/* Makes what was not decoded of the last packet's picture grey, and returns the number of such blocks. It is called
- * after each packet, when a decoder without threads is done with the picture. */
+/* Makes the blocks of the last packet's picture that were not decoded grey, and returns their number. It is called
+ * after each packet, when a decoder without threads has finished the picture. */
 int kvsf_fill_uncovered(void *codec_context)
 {
 	AVCodecContext *c = codec_context;
@@ -142,7 +142,7 @@ int kvsf_fill_uncovered(void *codec_context)
 	if (!f)
 		return 0;
 	int depth = av_pix_fmt_desc_get(f->format)->comp[0].depth;
-	ptrdiff_t next = (ptrdiff_t)w->block * f->linesize[0]; /* memory is slower than the rest */
+	ptrdiff_t next = (ptrdiff_t)w->block * f->linesize[0]; /* most of the time is spent on reading memory */
 	for (int y = 0; y < f->height; y += w->block)
 		for (int x = 0; x < f->width; x += w->block)
 			for (int parity = 0; parity <= w->fields; parity++) {
@@ -159,8 +159,8 @@ int kvsf_fill_uncovered(void *codec_context)
 	return n;
 }
 
-/* Has the decoder watched from the next packet on: block is the side of the squares that are decoded whole, in samples. With
- * fields, a picture may consist of two fields, of which each is decoded for itself. */
+/* Starts watching the decoder, from the next packet on. block is the side of a block in samples. fields states whether a
+ * picture may consist of two fields that are decoded separately. */
 int kvsf_watch(void *codec_context, int block, int fields)
 {
 	AVCodecContext *c = codec_context;
@@ -175,7 +175,7 @@ int kvsf_watch(void *codec_context, int block, int fields)
 	return 0;
 }
 
-/* Ends it, before the decoder is freed. */
+/* Stops watching the decoder. It must be called before the decoder is freed. */
 void kvsf_unwatch(void *codec_context)
 {
 	AVCodecContext *c = codec_context;

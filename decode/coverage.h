@@ -1,4 +1,4 @@
-/* Which blocks of a picture a decoder wrote. */
+/* Finds the blocks of a picture that a decoder did not write. */
 #ifndef KVSFRAMES_COVERAGE_H
 #define KVSFRAMES_COVERAGE_H
 

@@ -32,9 +32,9 @@ type decoderKey struct {
 	track facts
 }
 
-// openDecoder opens a single-threaded decoder: fragments are decoded side by
-// side, each by one, which beats several threads on one fragment. s is what libavformat knows of the
-// track, nil if nothing.
+// openDecoder opens a single-threaded decoder: decoding several fragments in parallel
+// is faster than decoding one with several threads. s is the track as libavformat
+// read it, or nil.
 func openDecoder(codecID string, s *astiav.Stream, form plan.Form, maxPixels int64) (codec, error) {
 	id := astiav.CodecIDH264
 	if codecID == h26x.HEVC {
@@ -53,13 +53,13 @@ func openDecoder(codecID string, s *astiav.Stream, form plan.Form, maxPixels int
 		if string(ctx.ExtraData()) == form.CodecData {
 			return nil
 		}
-		C.kvsf_drop_extradata(ctx.UnsafePointer()) // SetExtraData leaves it as it is when there is none to set
+		C.kvsf_drop_extradata(ctx.UnsafePointer()) // SetExtraData does nothing without codec data
 		return ctx.SetExtraData([]byte(form.CodecData))
 	}
 	opened, err := openCodec(c, set, map[string]string{
 		"threads":    "1",
 		"max_pixels": strconv.FormatInt(maxPixels, 10),
-		// Pictures that miss a reference come out, marked, instead of not at all; the
+		// Pictures that lack a reference are output, and marked, instead of dropped; the
 		// crop may begin at any pixel.
 		"flags": "+output_corrupt+unaligned",
 	})
@@ -69,19 +69,18 @@ func openDecoder(codecID string, s *astiav.Stream, form plan.Form, maxPixels int
 	return opened, err
 }
 
-// By itself libav writes to standard error; what it would say reaches the user as errors, gaps
-// and marks.
+// By default, libav logs to standard error. Users see errors, gaps and marks instead.
 func init() { C.kvsf_listen() }
 
-// asItIs is the form of packets that are of the same form as the codec data. All others are made a byte stream:
-// their form is the size of their length prefixes, 3 or 4 bytes, or 0 for start codes.
+// asItIs is the form of packets that have the same form as the codec data. Others are converted to a byte stream: their
+// form is the size of their length prefixes, 3 or 4 bytes, or 0 for start codes.
 const asItIs = C.KVSF_AS_IT_IS
 
-// verdict is what a packet came to. complains: libav found something wrong; uncovered: nothing was
-// decoded of parts of the picture, which are grey.
+// verdict is what decoding a packet has shown: complains reports whether libav found errors, uncovered
+// whether parts of the picture were not decoded, and are grey.
 type verdict struct{ complains, uncovered bool }
 
-// decode sends data as one packet of a form with a timestamp.
+// decode sends data to the decoder as one packet, with a form and a timestamp.
 func (c codec) decode(data []byte, at int64, form int) (verdict, error) {
 	var v C.kvsf_verdict
 	n := C.kvsf_decode(c.UnsafePointer(), (*C.uint8_t)(unsafe.SliceData(data)), C.int(len(data)), C.int64_t(at), C.int(form), &v)
@@ -92,7 +91,7 @@ func (c codec) decode(data []byte, at int64, form int) (verdict, error) {
 	return verdict{complains: v.complaints > 0, uncovered: v.uncovered > 0}, err
 }
 
-// watch makes the decoder find out which blocks of its pictures are decoded.
+// watch makes the decoder check which blocks of its pictures are decoded.
 func (c codec) watch(b plan.Blocks) error {
 	if b.Side == 0 {
 		return nil
@@ -103,15 +102,15 @@ func (c codec) watch(b plan.Blocks) error {
 	return nil
 }
 
-// leaveOut makes the decoder leave out the loop filter, and concealing what is missing, or not.
+// leaveOut sets whether the decoder leaves out the loop filter, and the concealment of missing data.
 func (c codec) leaveOut(loopFilter, concealment bool) {
 	C.kvsf_leave_out(c.UnsafePointer(), cint(loopFilter), cint(concealment))
 }
 
-// flush makes a decoder ready for a fragment that needs no other.
+// flush prepares a decoder for a fragment that needs no other.
 func (c codec) flush() { C.kvsf_flush(c.UnsafePointer()) }
 
-// askDelayed asks an H.264 decoder for a picture that it holds back to put pictures in order.
+// askDelayed asks an H.264 decoder for a picture that it delays in order to reorder pictures.
 func (c codec) askDelayed() error {
 	if n := C.kvsf_ask_delayed(c.UnsafePointer()); n < 0 {
 		return fmt.Errorf("ask decoder: %w", astiav.Error(n))
@@ -119,24 +118,24 @@ func (c codec) askDelayed() error {
 	return nil
 }
 
-// damage reports what libav had to guess: lost data of the picture itself, and pictures
-// that it refers to.
+// damage reports whether libav had to guess data of the picture itself, and of pictures that
+// it refers to.
 func (f frame) damage() (own, referred bool) {
 	n := C.kvsf_damage(f.UnsafePointer())
 	return n&1 != 0, n&2 != 0
 }
 
-// continuous is a decoder that continues from fragment to fragment. Its timestamps count
-// on, so that what an earlier fragment left behind is not taken for a frame of the next.
+// continuous is a decoder that continues from fragment to fragment. Its timestamps never
+// repeat, so that a late frame of one fragment is not taken for one of the next.
 type continuous struct {
 	codec
 	room *room
 	base int64
-	// tainted reports whether a picture which the next fragment may refer to is not whole.
+	// tainted reports whether a picture that the next fragment may refer to is damaged.
 	tainted bool
 }
 
-// Free frees the decoder and gives its room back. It is what the last of a chain does.
+// Free frees the decoder and its room. It is called at the end of a chain.
 func (c *continuous) Free() {
 	c.codec.free()
 	c.room.free()
@@ -153,29 +152,29 @@ func (d keptDecoder) free() {
 	d.room.free()
 }
 
-// feeder takes the packets of one fragment through a decoder. Each packet is a frame, and the decoder is
-// kept from putting frames in order, so that each comes out with its packet or never.
+// feeder decodes the packets of one fragment. Each packet is a frame, and the decoder does not reorder
+// frames, so each frame comes out with its packet or never.
 type feeder struct {
 	worker *worker
 	codec  codec
 	plan   *plan.Plan
-	// mkv is the fragment's media, byStream that the decoder was opened for a byte stream.
+	// mkv is the fragment's media. byStream reports whether the decoder was opened for a byte stream.
 	mkv      []byte
 	byStream bool
 	// base is the timestamp of the fragment's first packet.
 	base int64
-	// got is called for each frame that comes out, with the packet it came from. The frame is
-	// valid during the call. failed is called with a packet that libav refuses. Decoding
-	// continues unless they return an error.
+	// got is called for each decoded frame, with the index of its packet. The frame is valid
+	// during the call. failed is called for a packet that libav refuses. Decoding continues
+	// unless they return an error.
 	got    func(k int, f frame) error
 	failed func(k int, err error) error
-	// suspect is called with a packet that something is wrong with, before what comes out is taken.
+	// suspect is called for a packet with errors, before its frame is received.
 	suspect func(k int, v verdict)
-	// sent, if it is there, is called with a packet that was sent, when what came out was taken.
+	// sent, if not nil, is called for each packet after its frame was received.
 	sent func(k int) error
 }
 
-// feed hands the planned packets from one on to the decoder.
+// feed decodes the planned packets, beginning with packet from.
 func (d *feeder) feed(from int) error {
 	if err := d.codec.watch(d.plan.Form.Blocks); err != nil {
 		return d.failed(from, err)
@@ -191,8 +190,8 @@ func (d *feeder) feed(from int) error {
 	return nil
 }
 
-// send decodes one packet. The timestamp tells which packet a frame came from: libav
-// carries it through and does not use it.
+// send decodes one packet. The timestamp identifies the packet of a frame: libav passes it
+// through and does not use it.
 func (d *feeder) send(k int) error {
 	f := &d.plan.Frames[k]
 	data, form := d.plan.Packet(d.mkv, k), asItIs
@@ -215,8 +214,8 @@ func (d *feeder) send(k int) error {
 	return err
 }
 
-// startCodes returns a packet with length prefixes of size bytes in a form that codec.decode makes
-// a byte stream of, and that form.
+// startCodes returns a packet with length prefixes of size bytes in a form that codec.decode can
+// convert to a byte stream, and that form.
 func startCodes(packet []byte, size int) (data []byte, form int) {
 	if size == 0 || size >= len(h26x.StartCode) {
 		return packet, size
@@ -226,7 +225,7 @@ func startCodes(packet []byte, size int) (data []byte, form int) {
 	return out, 0
 }
 
-// receive takes the frame of packet k, which was sent last.
+// receive receives the frame of packet k, which was sent last.
 func (d *feeder) receive(k int) error {
 	asked := d.plan.Track.CodecID != h26x.AVC
 	for {
@@ -244,7 +243,7 @@ func (d *feeder) receive(k int) error {
 	}
 }
 
-// take takes all the frames that the decoder has ready, and returns their number.
+// take receives all frames that the decoder has ready, and returns their number.
 func (d *feeder) take(k int) (n int, err error) {
 	picture := d.worker.picture
 	for {

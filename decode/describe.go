@@ -24,7 +24,7 @@ type decoded struct {
 	chromaLeft bool
 	// view is the part of the frame that is shown.
 	view rect
-	// lines is the height of the frame: twice that of a picture which is one field.
+	// lines is the height of the frame: twice that of a picture that is one field.
 	lines int
 	// w and h are the size of the view in square pixels, before it is turned.
 	w, h        int
@@ -47,7 +47,7 @@ const (
 	transferHLG = 18
 )
 
-// strangeMatrices are those whose colours do not follow from luma and chroma by one matrix for every picture.
+// strangeMatrices are the matrices whose conversion is not one linear function for every picture.
 var strangeMatrices = map[astiav.ColorSpace]string{
 	astiav.ColorSpaceBt2020Cl:        "BT.2020 with constant luminance",
 	astiav.ColorSpaceChromaDerivedCl: "chroma-derived with constant luminance",
@@ -58,14 +58,14 @@ var strangeMatrices = map[astiav.ColorSpace]string{
 	colorSpaceYCgCoRo:                "YCgCo-Ro",
 }
 
-// What go-astiav does not name (ITU-T H.273, table 4).
+// Colour spaces that go-astiav does not name (ITU-T H.273, table 4).
 const (
 	colorSpaceIPTC2   astiav.ColorSpace = 15
 	colorSpaceYCgCoRe astiav.ColorSpace = 16
 	colorSpaceYCgCoRo astiav.ColorSpace = 17
 )
 
-// refused returns an error that names what would come out in wrong colours.
+// refused returns an error for frames whose colours would be wrong, or nil.
 func refused(transfer int, space astiav.ColorSpace) error {
 	switch transfer {
 	case transferPQ:
@@ -79,27 +79,27 @@ func refused(transfer int, space astiav.ColorSpace) error {
 	return nil
 }
 
-// describe reads the frame's tags, those of its track, and the settings for what is not tagged.
+// describe describes a frame by its tags, those of its track, and the settings for what is not tagged.
 func (r *renderer) describe(f frame) (decoded, error) {
 	s := decoded{frame: f, format: f.PixelFormat()}
 	w, h := f.Width(), f.Height()
 	if w > maxSide || h > maxSide {
 		return s, fmt.Errorf("frame of %dx%d pixels is too large, the largest side is %d", w, h, maxSide)
 	}
-	said := f.facts()
-	if err := refused(int(said.transfer), f.ColorSpace()); err != nil {
+	tags := f.facts()
+	if err := refused(int(tags.transfer), f.ColorSpace()); err != nil {
 		return s, reason(media.GapUnsupported, err)
 	}
-	lone := said.interlaced != 0 && r.fieldPictures
+	lone := tags.interlaced != 0 && r.fieldPictures
 	s.lines = h
 	if lone {
 		s.lines = 2 * h
 	}
-	s.color = colorimetry{matrix: r.matrix(f.ColorSpace(), astiav.ColorPrimaries(said.primaries), s.lines), full: r.fullRange(f)}
-	s.place(said, r.track, w, h)
-	if lone || said.interlaced != 0 && r.config.Deinterlace != DeinterlaceOff {
+	s.color = colorimetry{matrix: r.matrix(f.ColorSpace(), astiav.ColorPrimaries(tags.primaries), s.lines), full: r.fullRange(f)}
+	s.place(tags, r.track, w, h)
+	if lone || tags.interlaced != 0 && r.config.Deinterlace != DeinterlaceOff {
 		s.field = bottomField
-		if said.top_first != 0 {
+		if tags.top_first != 0 {
 			s.field = topField
 		}
 	}
@@ -111,14 +111,14 @@ func (r *renderer) describe(f frame) (decoded, error) {
 	case astiav.PixelFormatYuvj444P:
 		s.format = astiav.PixelFormatYuv444P
 	}
-	if said.planes == 0 {
+	if tags.planes == 0 {
 		if err := r.planar(&s, w, h); err != nil {
 			return s, err
 		}
 	} else {
-		s.planes, s.depth = planesOf(f, int(said.planes)), int(said.depth)
-		s.chromaX, s.chromaY = int(said.log2_chroma_w), int(said.log2_chroma_h)
-		s.chromaLeft = said.chroma_left != 0
+		s.planes, s.depth = planesOf(f, int(tags.planes)), int(tags.depth)
+		s.chromaX, s.chromaY = int(tags.log2_chroma_w), int(tags.log2_chroma_h)
+		s.chromaLeft = tags.chroma_left != 0
 	}
 	if lone {
 		s.interlace()
@@ -126,7 +126,7 @@ func (r *renderer) describe(f frame) (decoded, error) {
 	return s, nil
 }
 
-// interlace makes of a field's lines those of a frame, of which only they are there.
+// interlace turns a picture of one field into a frame whose other lines are missing.
 func (s *decoded) interlace() {
 	for i, p := range s.planes {
 		s.planes[i] = interlaced(p, s.field == bottomField)
@@ -134,25 +134,25 @@ func (s *decoded) interlace() {
 	s.view.y, s.view.h, s.h = 2*s.view.y, 2*s.view.h, 2*s.h
 }
 
-// place notes what is shown of the frame, at which size, and which side is up. What the
+// place sets which part of the frame is shown, its size and its orientation. What the
 // stream itself states overrides what the container states.
-func (s *decoded) place(said, track facts, w, h int) {
+func (s *decoded) place(tags, track facts, w, h int) {
 	s.view = rect{0, 0, w, h}
 	top, bottom, left, right := int(track.crop[0]), int(track.crop[1]), int(track.crop[2]), int(track.crop[3])
 	if left+right < w && top+bottom < h {
 		s.view = rect{left, top, w - left - right, h - top - bottom}
 	}
-	if said.sar_num <= 0 || said.sar_den <= 0 {
-		said.sar_num, said.sar_den = track.sar_num, track.sar_den
+	if tags.sar_num <= 0 || tags.sar_den <= 0 {
+		tags.sar_num, tags.sar_den = track.sar_num, track.sar_den
 	}
-	s.w, s.h = squared(s.view.w, int(said.sar_num), int(said.sar_den)), s.view.h
-	if said.oriented == 0 {
-		said.swap, said.flip_x, said.flip_y = track.swap, track.flip_x, track.flip_y
+	s.w, s.h = squared(s.view.w, int(tags.sar_num), int(tags.sar_den)), s.view.h
+	if tags.oriented == 0 {
+		tags.swap, tags.flip_x, tags.flip_y = track.swap, track.flip_x, track.flip_y
 	}
-	s.orientation = orientation{swap: said.swap != 0, flipX: said.flip_x != 0, flipY: said.flip_y != 0}
+	s.orientation = orientation{swap: tags.swap != 0, flipX: tags.flip_x != 0, flipY: tags.flip_y != 0}
 }
 
-// planar has libswscale make 4:4:4 planes of what our own loops do not read, which is RGB.
+// planar converts formats that our own loops do not read, such as RGB, to 4:4:4 planes with libswscale.
 func (r *renderer) planar(s *decoded, w, h int) error {
 	c, err := r.scalers.get(scalerKey{w, h, s.format, w, h, astiav.PixelFormatYuv444P}, newScaler)
 	if err != nil {
@@ -183,8 +183,9 @@ func (r *renderer) fullRange(f frame) bool {
 	return r.config.Color.UntaggedRange == RangeFull
 }
 
-// matrix returns the matrix of a frame's tags. What cannot be is not believed, nor reserved values: the
-// matrix of RGB, since libav gives RGB as such, and one that primaries are to tell which tell none.
+// matrix returns the matrix that a frame is tagged with, or that of the settings. It ignores reserved and
+// impossible tags: the matrix of RGB, which libav outputs in formats of RGB, and a matrix that is to be
+// derived from primaries that do not define one.
 func (r *renderer) matrix(tag astiav.ColorSpace, primaries astiav.ColorPrimaries, height int) Matrix {
 	switch tag {
 	case astiav.ColorSpaceBt709:

@@ -15,7 +15,7 @@ import (
 type encoder struct {
 	jpegs *jpeg.Encoder
 	pngs  *pngEncoder
-	// converted holds a row of macroblocks for each width, in JFIF's terms.
+	// converted holds a row of macroblocks for each width, in JFIF's colorimetry.
 	converted lru[int, frame]
 	scratch   scratch
 }
@@ -36,7 +36,7 @@ func (e *encoder) free() {
 	e.converted.free()
 }
 
-// encode returns the object of one sample, in memory of its own.
+// encode returns the image of one sample, in newly allocated memory.
 func (e *encoder) encode(t target, o Output, f media.FrameInfo) (media.Image, error) {
 	img := media.Image{FrameInfo: f, Sink: o.Sink, Width: t.w, Height: t.h}
 	var err error
@@ -66,9 +66,9 @@ func (e *encoder) jpeg(t target, o Output, f media.FrameInfo) ([]byte, error) {
 	return e.jpegs.Encode(p, o.Quality, segments)
 }
 
-// jpegPicture returns a frame of yuv420p, whose colours are in terms of from, as the JPEG encoder takes it. A row of
-// macroblocks is brought to JFIF's terms when it is asked for, and not the whole picture before: so it is still in the
-// processor's caches when it is encoded.
+// jpegPicture returns a yuv420p frame with the colorimetry from as a picture for the JPEG encoder. Each row of macroblocks
+// is converted to JFIF's colorimetry when the encoder asks for it, so that it is still in the processor's caches when it
+// is encoded.
 func (e *encoder) jpegPicture(f frame, from colorimetry) (jpeg.Picture, error) {
 	whole := planesOf(f, 3)
 	p := jpeg.Picture{Width: f.Width(), Height: f.Height()}
@@ -96,7 +96,7 @@ func (e *encoder) jpegPicture(f frame, from colorimetry) (jpeg.Picture, error) {
 }
 
 func (e *encoder) png(t target, o Output, f media.FrameInfo) ([]byte, error) {
-	// The primaries of BT.709 are sRGB's; what its transfer differs by, screens and JPEGs ignore, too.
+	// BT.709 has the primaries of sRGB. Its transfer function differs slightly, which screens and JPEGs ignore, too.
 	chunks := appendChunk(nil, "sRGB", []byte{0})
 	if o.EXIF {
 		chunks = appendChunk(chunks, "eXIf", exifBody(f, t.w, t.h, false))

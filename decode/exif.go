@@ -63,7 +63,7 @@ func long(tag uint16, v int) exifEntry {
 	return exifEntry{tag, typeLong, binary.LittleEndian.AppendUint32(nil, uint32(v))}
 }
 
-// whole is a rational without a fraction.
+// whole returns a field that holds a whole number as a rational.
 func whole(tag uint16, v int) exifEntry {
 	b := binary.LittleEndian.AppendUint32(nil, uint32(v))
 	return exifEntry{tag, typeRational, binary.LittleEndian.AppendUint32(b, 1)}
@@ -80,8 +80,8 @@ func exifSegment(f media.FrameInfo, w, h int) []byte {
 
 // exifBody returns the Exif fields of one frame, in an image of w x h pixels, as a TIFF file: the producer's
 // time as the original, the server's as the digitized time, both in UTC, and stream,
-// fragment and frame as JSON in the description. The rest is what the standard asks of every file
-// (Exif 2.32, 4.6.8), and of compressed ones if it is a JPEG.
+// fragment and frame as JSON in the description. The other fields are those that the standard requires
+// of every file (Exif 2.32, 4.6.8), and of compressed ones if it is a JPEG.
 func exifBody(f media.FrameInfo, w, h int, jpeg bool) []byte {
 	const date, second = "2006:01:02 15:04:05", "000"
 	description, err := json.Marshal(struct {
@@ -131,7 +131,7 @@ func exifBody(f media.FrameInfo, w, h int, jpeg bool) []byte {
 	return appendDirectory([]byte("II*\x00\x08\x00\x00\x00"), header, main, exif)
 }
 
-// asciiJSON escapes what is not ASCII, since Exif's text is (4.6.2).
+// asciiJSON escapes characters that are not ASCII, since text in Exif is ASCII (4.6.2).
 func asciiJSON(text []byte) string {
 	var b strings.Builder
 	for _, unit := range utf16.Encode([]rune(string(text))) {

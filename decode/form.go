@@ -2,19 +2,19 @@ package decode
 
 import "github.com/kvsframes/kvsframes/setting"
 
-// Form is what belongs to the type of a sink: what its objects are. ImageForm and RawForm
-// are the forms.
+// Form holds the keys that depend on the type of a sink: they define its objects. ImageForm
+// and RawForm are the forms.
 type Form interface {
 	// Validate returns all problems of the keys, joined, each a *setting.Error whose path
 	// starts below a sink.
 	Validate() error
-	// Ask sets what the form asks of the decode stage.
+	// Ask sets the fields of o that the form determines.
 	Ask(o *Output)
 	// Ext returns the extension of the objects' names.
 	Ext() string
 }
 
-// ImageForm is what belongs to sinks of type image: files that image viewers open.
+// ImageForm is the form of sinks of type image: files that image viewers open.
 type ImageForm struct {
 	Format Format `key:"format" only:"jpeg|png"`
 	// Quality is that of JPEG, see Output.
@@ -46,13 +46,13 @@ func (f ImageForm) Ext() string {
 	return "jpg"
 }
 
-// RawForm is what belongs to sinks of type raw: the pixels of a frame, and nothing else.
+// RawForm is the form of sinks of type raw: the pixels of a frame, and nothing else.
 type RawForm struct {
 	Format      Format      `key:"format" only:"none"`
 	PixelFormat PixelFormat `key:"pixel_format,optional,required"`
 }
 
-// DefaultRawForm returns the form of a sink of which only the type, raw, is set.
+// DefaultRawForm returns the form of a sink that sets only its type, raw.
 func DefaultRawForm() RawForm { return RawForm{Format: FormatNone, PixelFormat: PixelRGB24} }
 
 // Validate implements Form.

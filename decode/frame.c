@@ -7,8 +7,8 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
-/* orient reads a display matrix: swap says that rows become columns, then the flips follow. Anything but quarter
- * turns and mirrors is left alone. */
+/* orient reads a display matrix: if swap is set, rows become columns, and then the flips follow. It ignores anything
+ * but quarter turns and mirrors. */
 static void orient(const int32_t *m, kvsf_facts *f)
 {
 	int64_t a = m[0], b = m[1], c = m[3], d = m[4];
@@ -43,7 +43,7 @@ void kvsf_frame_facts(const void *frame, kvsf_facts *out)
 	const AVFrameSideData *m = av_frame_get_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX);
 	if (m && m->size >= 9 * sizeof(int32_t))
 		orient((const int32_t *)m->data, out);
-	/* Only planar samples of unsigned numbers in the order of this machine pass through our own loops. */
+	/* Our own loops support only planar, unsigned samples in native byte order. */
 	if (!d || d->nb_components == 2 || d->nb_components > 3 || d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_BE | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_FLOAT))
 		return;
 	for (int c = 0; c < d->nb_components; c++)
@@ -85,7 +85,7 @@ void *kvsf_scaler_new(int sw, int sh, int sf, int dw, int dh, int df, int flags)
 	struct SwsContext *c = sws_getContext(sw, sh, sf, dw, dh, df, flags, NULL, NULL, NULL);
 	if (!c)
 		return NULL;
-	/* Full range on both sides. The answer is negative for pairs of formats that know no matrix; then there is nothing to set. */
+	/* Full range on both sides. The result is negative for pairs of formats without a matrix, where there is nothing to set. */
 	const int *bt601 = sws_getCoefficients(SWS_CS_ITU601);
 	sws_setColorspaceDetails(c, bt601, 1, bt601, 1, 0, 1 << 16, 1 << 16);
 	return c;
@@ -108,7 +108,7 @@ int kvsf_scale_frame(void *scaler, const void *src_frame, void *dst_frame)
 	return sws_scale(scaler, (const uint8_t *const *)s->data, s->linesize, 0, s->height, d->data, d->linesize);
 }
 
-/* planes_at points out at the pixel x, y of each plane of f. */
+/* planes_at sets out to the addresses of pixel x, y in each plane of f. */
 static void planes_at(const AVFrame *f, int x, int y, uint8_t *out[4])
 {
 	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);

@@ -10,9 +10,9 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// lose notes that a whole fragment gives nothing, for one reason.
+// lose records that all wanted frames of the fragment, packets, are lost for one reason.
 func (j *job) lose(packets []int, err error) error {
-	if len(packets) == 0 { // nothing of it was wanted
+	if len(packets) == 0 { // no frame was wanted
 		return nil
 	}
 	for _, k := range packets {
@@ -27,7 +27,7 @@ func (j *job) lose(packets []int, err error) error {
 	return nil
 }
 
-// gap is one of the fragment, from the given frame on or as a whole, that leaves requests unanswered.
+// gap returns a gap of the fragment: from the frame first on or, if first is nil, the whole fragment.
 func (j *job) gap(first *media.FrameInfo, lost int, err error, unanswered []time.Time) media.Gap {
 	g := media.Gap{
 		Stream: j.fragment.Stream, FragmentNumber: j.fragment.Number, ProducerTime: j.fragment.ProducerTime,
@@ -53,7 +53,7 @@ func (j *job) unanswered(packets ...int) (times []time.Time) {
 	return times
 }
 
-// miss notes a lost frame: in one gap with its neighbours that were lost for the same reason.
+// miss records a lost frame. It shares a gap with its neighbours that were lost for the same reason.
 func (j *job) miss(k int, err error) {
 	g := j.gap(&j.plan.Frames[k].Info, 1, err, j.unanswered(k))
 	if n := len(j.gaps) - 1; n >= 0 {
@@ -65,7 +65,7 @@ func (j *job) miss(k int, err error) {
 	j.gaps = append(j.gaps, g)
 }
 
-// outcome counts what came out, and names what did not.
+// outcome returns the number of decoded frames, and the gaps.
 func (j *job) outcome() media.Outcome {
 	if len(j.gaps) == 1 && j.plan.Samples > 0 && j.gaps[0].FramesLost == j.plan.Samples {
 		j.gaps[0].FrameIndex = media.WholeFragment
@@ -73,7 +73,7 @@ func (j *job) outcome() media.Outcome {
 	return media.Outcome{FramesDecoded: j.decoded, FramesConcealed: j.concealed, Gaps: j.gaps}
 }
 
-// named lists a few times for a message.
+// named lists times for a message, at most the first ten of them.
 func named(times []time.Time) string {
 	const most = 10
 	var text []string

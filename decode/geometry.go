@@ -3,7 +3,7 @@ package decode
 // rect is a part of a picture, in pixels.
 type rect struct{ x, y, w, h int }
 
-// geometry is how a picture of one size becomes an image of another: the crop is
+// geometry describes how a picture of one size becomes an image of another: the crop is
 // scaled to the size of inner, which lies on a canvas of w x h.
 type geometry struct {
 	crop  rect
@@ -14,7 +14,7 @@ type geometry struct {
 // padded reports whether there is canvas around the picture.
 func (g geometry) padded() bool { return g.inner != rect{0, 0, g.w, g.h} }
 
-// geometry returns how a source of sw x sh pixels meets r.
+// geometry returns the geometry of the image for a source of sw x sh pixels.
 func (r Resize) geometry(sw, sh int) geometry {
 	w, h := r.box(sw, sh)
 	whole := rect{0, 0, sw, sh}
@@ -37,7 +37,7 @@ func (r Resize) geometry(sw, sh int) geometry {
 	}
 }
 
-// box returns the size that is asked for, with an open side from the aspect ratio.
+// box returns the requested size. A side of 0 follows from the aspect ratio.
 func (r Resize) box(sw, sh int) (w, h int) {
 	switch {
 	case r.Width == 0 && r.Height == 0:
@@ -66,7 +66,7 @@ func (r Resize) within(sw, sh, w, h int) (int, int) {
 }
 
 // cover crops the source around its centre to the aspect ratio of w x h. Without
-// upscaling a box larger than the source shrinks, aspect ratio kept.
+// upscaling, a box larger than the source shrinks and keeps its aspect ratio.
 func (r Resize) cover(sw, sh, w, h int) geometry {
 	crop := rect{0, 0, sw, sh}
 	if int64(sw)*int64(h) > int64(w)*int64(sh) {
@@ -113,10 +113,10 @@ func (o orientation) source(r rect, w, h int) rect {
 	return r
 }
 
-// widest is the largest ratio of a pixel's sides that is believed.
+// widest is the largest ratio of a pixel's sides that is plausible.
 const widest = 16
 
-// squared returns the width that a row of w pixels of the shape num:den has in square ones.
+// squared returns the width in square pixels of a row of w pixels with the aspect ratio num:den.
 func squared(w, num, den int) int {
 	if num <= 0 || den <= 0 || num > widest*den || den > widest*num {
 		return w

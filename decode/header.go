@@ -11,11 +11,11 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// ioBufferSize is how much of a fragment libavformat asks for at a time, in bytes.
+// ioBufferSize is how much of a fragment libavformat reads at a time, in bytes.
 const ioBufferSize = 16 << 10
 
-// header is what libavformat reads of a fragment's track: the colours, shape and orientation of the
-// picture that the container states. The blocks are those of media.Fragment.
+// header is a fragment's track as libavformat reads it: the colours, pixel shape and orientation that
+// the container states. Blocks are taken from media.Fragment instead.
 type header struct {
 	format *astiav.FormatContext
 	io     *astiav.IOContext
@@ -23,8 +23,8 @@ type header struct {
 	video *astiav.Stream
 }
 
-// openHeader opens a fragment, which must stay as it is until free. It does not call
-// avformat_find_stream_info: decoding to find out what a Matroska header states costs more than many a fragment.
+// openHeader opens a fragment, which must not change until free. It does not call avformat_find_stream_info, which
+// decodes to find out what a Matroska header states: that costs more than many fragments.
 func openHeader(f *media.Fragment, track media.Track) *header {
 	h, pos := &header{}, 0
 	read := func(b []byte) (int, error) {
@@ -38,7 +38,7 @@ func openHeader(f *media.Fragment, track media.Track) *header {
 	if h.open(read) != nil {
 		return h
 	}
-	place := 0 // of the track among the video tracks
+	place := 0 // index of the track among the video tracks
 	for _, t := range f.Tracks {
 		if t.Number == track.Number {
 			break

@@ -11,8 +11,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// job is one fragment on its way through a worker: what came out of the decoder, what is
-// ready to go out, and what was lost.
+// job is the decoding of one fragment by a worker: the frames that were decoded, the images
+// that are ready to be emitted, and the gaps.
 type job struct {
 	worker   *worker
 	fragment *media.Fragment
@@ -22,51 +22,51 @@ type job struct {
 
 	frames  []frameState // by packet
 	decoded int
-	// used: the decoder has decoded something else before; doubtful: something is wrong with what it gives.
+	// used reports whether the decoder has decoded another fragment before, doubtful whether its output may be wrong.
 	used, doubtful bool
-	// drained: no frame comes any more.
+	// drained reports whether no more frames come.
 	drained bool
-	// passed is the number of packets whose pictures are known to be whole or not, as far
-	// as later pictures may refer to them; taint is what is known of them.
+	// passed is the number of packets whose damage, if any, is known and recorded in taint, for
+	// later pictures that may refer to them.
 	passed int
 	taint  taint
-	// next is the place in plan.inOrder whose images go out next.
+	// next is the index in plan.InOrder of the frame that is emitted next.
 	next      int
 	concealed int
 	gaps      []media.Gap
 }
 
-// frameState is what became of one packet.
+// frameState is the state of one packet.
 type frameState struct {
-	// sent: the packet was decoded.
+	// sent reports whether the packet was decoded.
 	sent bool
-	// out reports whether its frame came out, damaged that data of it was missing, suspect that this may be.
+	// out reports whether its frame was decoded, damaged whether data of it is missing, suspect whether data may be missing.
 	out, damaged, suspect bool
-	// tainted reports whether a picture which it may refer to is not whole.
+	// tainted reports whether a picture that it may refer to is damaged.
 	tainted bool
-	// emitted: its turn is over.
+	// emitted reports whether its images, if any, were emitted.
 	emitted bool
-	// err is why there is no image, or the first reason.
+	// err is the first reason why an image is missing.
 	err    error
 	images []media.Image
 }
 
-// taint reports whether the pictures that the next one may refer to are whole.
+// taint records which of the pictures that the next one may refer to are damaged.
 type taint struct {
 	group int
-	// The group's own pictures, the ones that lead it, and the ones of the group before.
+	// The group's own pictures, its leading pictures, and the pictures of the group before.
 	own, leading, before bool
-	// refreshing reports whether a gradual refresh is under way and nothing of it was lost.
+	// refreshing reports whether a gradual refresh has begun and nothing of it is lost.
 	refreshing bool
 }
 
 var (
-	errNoPicture = errors.New("the decoder gave no picture")
+	errNoPicture = errors.New("the decoder returned no picture")
 	errConcealed = reason(media.GapConcealed, errors.New("data or a reference is missing, and concealed is drop"))
-	errNoTracks  = errors.New("there are blocks and no description of their tracks")
+	errNoTracks  = errors.New("there are blocks but no description of their tracks")
 	errTorn      = errors.New("the picture is damaged")
 
-	// errDoubtful ends the decoding by a decoder that was used before.
+	// errDoubtful stops a decoder that was used before, so that a new one decodes the fragment again.
 	errDoubtful = errors.New("the fragment is damaged, and the decoder is not new")
 )
 
@@ -78,20 +78,20 @@ func newJob(w *worker, f *media.Fragment, pl *plan.Plan, outputs []Output, emit 
 	return j
 }
 
-// unsent is what is known of a frame before its packet is decoded.
+// unsent returns the state of a packet before it is decoded.
 func (j *job) unsent(k int) frameState {
 	cut := j.plan.Frames[k].Cut
 	return frameState{damaged: cut, suspect: cut}
 }
 
-// missesPast notes that what precedes the fragment is not there or not whole.
+// missesPast records that pictures before the fragment are missing or damaged.
 func (j *job) missesPast() {
 	j.taint.before = true
 	j.taint.own = j.plan.Pictures[0].Entry == plan.EntryNone
 }
 
-// doubt notes that something is wrong. What libav makes of damage depends on what its memory holds, so from then on only what a new
-// decoder gives is of use; what was emitted is, since nothing was wrong with it.
+// doubt records that something is wrong. What libav makes of damage depends on the content of its memory, so from now on only the
+// output of a new decoder can be used. Images that were emitted before are correct.
 func (j *job) doubt() error {
 	j.doubtful = true
 	if j.used {
@@ -100,7 +100,7 @@ func (j *job) doubt() error {
 	return nil
 }
 
-// again begins anew, for a new decoder, behind what was emitted.
+// again resets the job for a new decoder. Frames that were emitted are not emitted again.
 func (j *job) again() {
 	for k := range j.frames {
 		emitted := j.frames[k].emitted
@@ -111,7 +111,7 @@ func (j *job) again() {
 	j.decoded, j.passed, j.taint = 0, 0, taint{}
 }
 
-// failed notes that libav refused a packet. It returns an error when that ends the run.
+// failed records that libav refused a packet. It returns an error if that ends the run.
 func (j *job) failed(k int, err error) error {
 	if err := j.doubt(); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (j *job) failed(k int, err error) error {
 	return j.fatal(k, s.err)
 }
 
-// fatal returns an error when damage ends the run.
+// fatal returns an error if damage ends the run.
 func (j *job) fatal(k int, err error) error {
 	if j.worker.config.OnError != OnErrorFail {
 		return nil
@@ -135,12 +135,12 @@ func (j *job) fatal(k int, err error) error {
 // got renders and encodes one decoded frame for each output that wants it.
 func (j *job) got(k int, f frame) error {
 	s := &j.frames[k]
-	if s.out { // a second field or a damaged stream: one packet is one frame
+	if s.out { // a packet is one frame: this is a second field, or damage
 		return nil
 	}
 	s.out = true
 	if j.plan.Frames[k].HeaderOnly != nil {
-		return nil // there is nothing to see
+		return nil // the frame has no content
 	}
 	j.decoded++
 	own, referred := f.damage()
@@ -176,7 +176,7 @@ func (j *job) got(k int, f frame) error {
 	return nil
 }
 
-// drops reports whether a picture that is concealed is one too few.
+// drops reports whether a picture is dropped because it is concealed.
 func (j *job) drops(concealed bool) bool {
 	return concealed && j.worker.config.Concealed == ConcealedDrop
 }
@@ -191,7 +191,7 @@ func (j *job) image(f frame, o Output, info media.FrameInfo) (media.Image, error
 	return img, err
 }
 
-// sent notes that one more packet was sent, and emits the images whose turn has come.
+// sent records that a packet was sent, and emits the images whose turn has come.
 func (j *job) sent(k int) error {
 	s := &j.frames[k]
 	s.sent = true
@@ -203,26 +203,26 @@ func (j *job) sent(k int) error {
 	return j.release()
 }
 
-// suspect records that something may be wrong with a packet. H.264's decoder reports of a picture that
-// comes out whether it had to conceal anything; H.265's does not.
+// suspect records that something may be wrong with a packet. The H.264 decoder reports for each picture
+// whether it had to conceal anything; the H.265 decoder does not.
 func (j *job) suspect(k int, v verdict) {
 	s := &j.frames[k]
 	s.suspect = true
 	s.damaged = s.damaged || v.uncovered || j.plan.Track.CodecID == h26x.HEVC && !j.plan.Frames[k].Broken
 }
 
-// finish emits what is left, when no frame comes any more.
+// finish emits the remaining images, after the last frame.
 func (j *job) finish() error {
 	j.drained = true
 	return j.release()
 }
 
-// resolved reports whether it is known what became of a packet.
+// resolved reports whether the state of packet k is final.
 func (j *job) resolved(k int) bool {
 	return j.drained || j.frames[k].sent || !j.plan.Frames[k].Feed
 }
 
-// release emits, in presentation order, the images of which everything is known.
+// release emits, in presentation order, the images of frames whose state is final.
 func (j *job) release() error {
 	for j.passed < len(j.frames) && j.resolved(j.passed) {
 		j.propagate(j.passed)
@@ -259,7 +259,7 @@ func (j *job) propagate(k int) {
 		return
 	}
 	lost := s.damaged || s.suspect && !s.out || !s.sent
-	// Where the past is missing libav has to guess, which is not a loss of this picture's data.
+	// If earlier pictures are missing libav has to guess, but no data of this picture is lost.
 	t.refreshing = t.refreshing && (!lost || planned.Broken)
 	bad := lost || s.tainted || planned.Broken
 	if planned.Leads {
@@ -269,8 +269,8 @@ func (j *job) propagate(k int) {
 	}
 }
 
-// endTainted reports, at the end, whether pictures that the next fragment may refer to are
-// not whole.
+// endTainted reports, after the last packet, whether pictures that the next fragment may refer
+// to are damaged.
 func (j *job) endTainted() bool {
 	for ; j.passed < len(j.frames); j.passed++ {
 		j.propagate(j.passed)
@@ -278,7 +278,7 @@ func (j *job) endTainted() bool {
 	return j.taint.own
 }
 
-// emitFrame emits the images of one frame, or notes why there are none.
+// emitFrame emits the images of one frame, or records why there are none.
 func (j *job) emitFrame(k int) error {
 	s, planned := &j.frames[k], j.plan.Frames[k]
 	concealed := s.damaged || s.tainted || planned.Broken
@@ -288,7 +288,7 @@ func (j *job) emitFrame(k int) error {
 	case s.out && j.drops(concealed):
 		s.err, s.images = errConcealed, nil
 	case s.out && len(s.images) == len(planned.Outputs):
-		s.err = nil // what libav refused of it is concealed
+		s.err = nil // libav refused a part of the picture, and concealed it
 	}
 	if s.err != nil {
 		j.miss(k, s.err)

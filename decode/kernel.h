@@ -29,7 +29,7 @@ extern int kvsf_plain_only;
 
 INLINE uint8_t clip8(int v) { return v < 0 ? 0 : v > 255 ? 255 : v; }
 
-/* high is the upper half of a product of two 16-bit values. */
+/* high and uhigh return the upper half of a product of two 16-bit values. */
 INLINE int16_t high(int16_t a, int16_t b) { return (int16_t)(((int32_t)a * b) >> 16); }
 INLINE uint16_t uhigh(uint16_t a, uint16_t b) { return (uint16_t)(((uint32_t)a * b) >> 16); }
 

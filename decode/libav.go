@@ -22,10 +22,10 @@ import (
 	"github.com/asticode/go-astiav"
 )
 
-// openObjects counts the libav objects that are alive. Tests hold it at zero.
+// openObjects counts the libav objects that are not freed. Tests check that none are left.
 var openObjects atomic.Int64
 
-// errNoMemory is what a nil from one of libav's allocators means.
+// errNoMemory is the error if one of libav's allocators returns nil.
 var errNoMemory = errors.New("libav is out of memory")
 
 // LibavVersions returns the versions of the linked libav libraries by name, and
@@ -53,7 +53,7 @@ func newFrame() (frame, error) {
 	return frame{f}, nil
 }
 
-// newPicture returns a frame with a buffer of its own.
+// newPicture returns a frame with its own buffer.
 func newPicture(w, h int, format astiav.PixelFormat) (frame, error) {
 	f, err := newFrame()
 	if err != nil {
@@ -98,7 +98,7 @@ func (p packet) free() {
 // codec owns one AVCodecContext, decoder or encoder, and is freed once.
 type codec struct{ *astiav.CodecContext }
 
-// openCodec opens a context that set has prepared, with libav options by name.
+// openCodec opens a codec context, which set prepares, with libav options by name.
 func openCodec(c *astiav.Codec, set func(*astiav.CodecContext) error, options map[string]string) (codec, error) {
 	ctx := astiav.AllocCodecContext(c)
 	if ctx == nil {

@@ -6,24 +6,24 @@ import (
 	"sync"
 )
 
-// memory is what all decoders of a pool may take together, by estimate. A fragment enters before it waits for a
-// worker, and in the order of its stream, so that the holder of a worker has what it needs, and
-// those that wait are never ones that others wait for.
+// memory limits the memory that all decoders of a pool take together, by estimate. A fragment enters before it waits
+// for a worker, and in stream order. So a fragment with a worker always has its memory, and none that has entered
+// waits for one that has not.
 type memory struct {
 	limit int64
 
 	mu sync.Mutex
-	// used is what decoders take, at work or kept; running counts the fragments that have entered.
+	// used is the memory of all decoders, busy or kept; running is the number of fragments that have entered.
 	used    int64
 	running int
-	// waiting are those that want to enter, in order; only the first may.
+	// waiting has a channel for each fragment that waits to enter, in order; only the first may enter.
 	waiting []chan struct{}
 }
 
-// enter waits until there is room for a decoder of size bytes, or nobody else is at work: a fragment that needs more
-// than all runs alone rather than never. makeRoom frees decoders that nobody uses, and reports whether it
-// could. A fragment that brings its decoder needs no room and does not wait. Each enter that succeeds needs one leave, and
-// the room is given back by itself.
+// enter waits until there is room for a decoder of size bytes, or until no other fragment is running: one that needs
+// more than the limit runs alone. makeRoom frees an idle decoder, and reports whether there was one. A fragment that
+// already has a decoder passes size 0 and does not wait. Each successful enter needs one leave; the room is freed
+// separately.
 func (m *memory) enter(ctx context.Context, size int64, makeRoom func() bool) (*room, error) {
 	if size == 0 {
 		m.mu.Lock()
@@ -55,7 +55,7 @@ func (m *memory) enter(ctx context.Context, size int64, makeRoom func() bool) (*
 	}
 }
 
-// admit lets the first of those that wait in if there is room, or alone if nobody is at work.
+// admit admits the first waiting fragment if there is room or, with alone, if no other fragment is running.
 func (m *memory) admit(wake chan struct{}, size int64, alone bool) (first, in bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -77,18 +77,18 @@ func (m *memory) stopWaiting(wake chan struct{}) {
 	m.wakeFirst()
 }
 
-// wakeFirst has the first of those that wait look again. The lock is held.
+// wakeFirst makes the first waiting fragment check again. m.mu must be held.
 func (m *memory) wakeFirst() {
 	if len(m.waiting) == 0 {
 		return
 	}
 	select {
 	case m.waiting[0] <- struct{}{}:
-	default: // it will look anyway
+	default: // it is already woken
 	}
 }
 
-// leave notes that a fragment is done. Its worker is idle by then, so that what it keeps can be freed.
+// leave records that a fragment is done. Its worker must be idle by then, so that its kept decoders can be freed.
 func (m *memory) leave() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -103,20 +103,20 @@ func (m *memory) give(size int64) {
 	m.wakeFirst()
 }
 
-// room is the memory of one decoder. The zero value is none.
+// room is the memory of one decoder. The zero value is no memory.
 type room struct {
 	memory *memory
 	size   int64
 }
 
-// pass hands the room on, to an owner that lives longer.
+// pass moves the room to a new owner.
 func (r *room) pass() *room {
 	passed := *r
 	*r = room{}
 	return &passed
 }
 
-// free gives the room back. Only the first call counts.
+// free frees the room. Only the first call has an effect.
 func (r *room) free() {
 	if r != nil && r.memory != nil {
 		r.memory.give(r.size)

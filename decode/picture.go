@@ -31,7 +31,7 @@ func planesOf(f frame, n int) planes {
 	return p
 }
 
-// part is the part of p from x, y on, of w x h samples of size bytes.
+// part returns the part of p that begins at x, y and has w x h samples of size bytes.
 func part(p plane, x, y, w, h, size int) plane {
 	p.data = (*C.uint8_t)(unsafe.Add(unsafe.Pointer(p.data), y*int(p.stride)+x*size))
 	p.w, p.h = C.int(w), C.int(h)
@@ -63,7 +63,7 @@ func (p planes) jpeg() (out [3]jpeg.Plane) {
 	return out
 }
 
-// lines is every other line of p, from line first on.
+// lines returns every other line of p, from line first on.
 func lines(p plane, first int) plane {
 	h := (int(p.h) - first + 1) / 2
 	p = part(p, 0, first, int(p.w), h, 1)
@@ -71,7 +71,7 @@ func lines(p plane, first int) plane {
 	return p
 }
 
-// interlaced is the plane of a frame that has the lines of p as one of its fields, and nothing in between.
+// interlaced returns the plane of a frame that has the lines of p as one of its fields. Its other lines are not valid.
 func interlaced(p plane, second bool) plane {
 	p.stride /= 2
 	p.h *= 2
@@ -90,8 +90,8 @@ func (f frame) facts() facts {
 	return out
 }
 
-// trackFacts returns what a track states: the shape of its pixels, how it is turned, what is
-// cropped. The zero value states nothing.
+// trackFacts returns what a track states: the shape of its pixels, its orientation and its
+// crop. The zero value states nothing.
 func trackFacts(s *astiav.Stream) (facts, error) {
 	var out facts
 	c := astiav.AllocCodecContext(nil)
@@ -168,7 +168,7 @@ func (f frame) paste(src frame, x, y int) {
 // scratch is memory that loops over pixels use for a few rows.
 type scratch []uint64
 
-// bytes returns a pointer to n bytes at least.
+// bytes returns a pointer to at least n bytes.
 func (s *scratch) bytes(n int) unsafe.Pointer {
 	if 8*len(*s) < n {
 		*s = make(scratch, n/8+1)
@@ -198,13 +198,13 @@ func (m yuvMatrix) c() C.kvsf_matrix {
 	}
 }
 
-// convert turns 4:2:0 planes into other YCbCr terms.
+// convert converts 4:2:0 planes to another colorimetry.
 func (s *scratch) convert(dst, src planes, m yuvMatrix) {
 	c := m.c()
 	C.kvsf_convert(&dst[0], &src[0], &c, (*C.int16_t)(s.bytes(2*int(src[0].w)+2)))
 }
 
-// toRGB turns 4:4:4 planes into packed pixels.
+// toRGB converts 4:4:4 planes to packed pixels.
 func (s *scratch) toRGB(dst plane, src planes, m rgbMatrix, bgr bool) {
 	c := C.kvsf_rgb{
 		y_gain: C.uint16_t(m.yGain), base: C.int16_t(m.base), r_from_v: C.int16_t(m.rFromV),
@@ -214,7 +214,7 @@ func (s *scratch) toRGB(dst plane, src planes, m rgbMatrix, bgr bool) {
 	C.kvsf_to_rgb(&dst, &src[0], &c, cint(bgr), (*C.uint8_t)(s.bytes(3*int(dst.w))))
 }
 
-// stretch turns luma into the range of m.
+// stretch converts luma to the range of m.
 func stretch(dst, src plane, m yuvMatrix) {
 	C.kvsf_stretch(&dst, &src, C.uint16_t(m.yGain), C.int16_t(m.yBase))
 }
@@ -225,12 +225,12 @@ func setPlane(dst plane, value uint8) { C.kvsf_set(&dst, C.uint8_t(value)) }
 
 func interleave(dst, u, v plane) { C.kvsf_interleave(&dst, &u, &v) }
 
-// narrow brings samples of depth bits to 8.
+// narrow reduces samples of depth bits to 8.
 func narrow(dst, src plane, depth int, full bool) {
 	C.kvsf_narrow(&dst, &src, C.uint32_t(narrowing(depth, full, 22)))
 }
 
-// oneField keeps one field of a plane and fills in the lines between.
+// oneField keeps one field of a plane and interpolates the lines between.
 func oneField(dst, src plane, second bool, depth int) {
 	C.kvsf_one_field(&dst, &src, cint(second), C.int(1<<depth-1))
 }
@@ -240,7 +240,7 @@ func turn(dst, src plane, o orientation) {
 	C.kvsf_turn(&dst, &src, cint(o.swap), cint(o.flipX), cint(o.flipY))
 }
 
-// setPlainLoops makes all workers use the loops for any processor, for tests.
+// setPlainLoops makes all workers use the loops without vector instructions, for tests.
 func setPlainLoops(plain bool) { C.kvsf_plain_only = cint(plain) }
 
 func cint(b bool) C.int {

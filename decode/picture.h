@@ -1,5 +1,5 @@
-/* What go-astiav v0.39.0 lacks, and our own loops over pixels. Pointers to libav's
- * objects pass as void pointers, since Go packages do not share C types. */
+/* Functions that go-astiav v0.39.0 lacks, and our own loops over pixels. Libav's
+ * objects are passed as void pointers, since Go packages do not share C types. */
 #ifndef KVSFRAMES_PICTURE_H
 #define KVSFRAMES_PICTURE_H
 
@@ -13,7 +13,7 @@ typedef struct {
 	int w, h;
 } kvsf_plane;
 
-/* What a frame or a track says about its picture, beyond its size and colours. */
+/* What a frame or a track states about its picture, beyond its size and colours. */
 typedef struct {
 	int sar_num, sar_den;
 	int interlaced, top_first;
@@ -35,7 +35,7 @@ int kvsf_scale_frame(void *scaler, const void *src_frame, void *dst_frame);
 int kvsf_fill(void *frame, const uint32_t *color);
 void kvsf_paste(void *dst_frame, int x, int y, const void *src_frame);
 
-/* plane.c. Planes have samples of one byte unless said otherwise. */
+/* plane.c. Planes have samples of one byte unless stated otherwise. */
 extern int kvsf_plain_only;
 void kvsf_copy(kvsf_plane *d, const kvsf_plane *s);
 void kvsf_set(kvsf_plane *d, uint8_t value);

@@ -29,11 +29,11 @@ INLINE void narrow_body(kvsf_plane *d, const kvsf_plane *s, uint32_t gain)
 	}
 }
 
-/* kvsf_narrow brings samples of more than 8 bits to 8; gain has 22 fraction bits. */
+/* kvsf_narrow reduces samples of more than 8 bits to 8; gain has 22 fraction bits. */
 #define kvsf_narrow_body narrow_body
 KERNEL(kvsf_narrow, (kvsf_plane * d, const kvsf_plane *s, uint32_t gain), (d, s, gain))
 
-/* fill_line writes the line between the lines b and c of a field: a cubic through four lines. */
+/* fill_bytes and fill_words write the line between the lines b and c of a field, by a cubic through four lines. */
 #define FILL_LINE(name, sample)                                                                                                    \
 	INLINE void name(sample *restrict to, const sample *restrict a, const sample *restrict b, const sample *restrict c, const sample *restrict d, \
 			 int n, int most)                                                                                          \
@@ -68,7 +68,7 @@ INLINE void one_field_body(kvsf_plane *d, const kvsf_plane *s, int parity, int m
 	}
 }
 
-/* kvsf_one_field keeps the lines of one field and fills in those between. The plane has at least two lines. */
+/* kvsf_one_field keeps the lines of one field and interpolates those between. The plane has at least two lines. */
 #define kvsf_one_field_body one_field_body
 KERNEL(kvsf_one_field, (kvsf_plane * d, const kvsf_plane *s, int parity, int most), (d, s, parity, most))
 
@@ -78,7 +78,7 @@ INLINE void blend_row(uint16_t *restrict to, const uint8_t *restrict near, const
 		to[x] = 3 * near[x] + far[x];
 }
 
-/* Both take rows of 4 times the value, with a sample more at either side. */
+/* double_left and double_centre take rows of samples times 4, with one more sample at each end. */
 INLINE void double_left(uint8_t *restrict to, const uint16_t *restrict v, int pairs)
 {
 	for (int x = 0; x < pairs; x++) {
@@ -116,8 +116,8 @@ INLINE void double_body(kvsf_plane *d, const kvsf_plane *s, int left, int vertic
 	}
 }
 
-/* kvsf_double makes a plane of chroma twice as wide, and twice as high if vertical, by linear interpolation. Left says that
- * each sample lies on the left one of its two columns, and not between them. Scratch holds five bytes a column and 16 more. */
+/* kvsf_double makes a plane of chroma twice as wide, and twice as high if vertical, by linear interpolation. If left is set,
+ * each sample lies on the left one of its two columns, else between them. Scratch has five bytes for each column and 16 more. */
 #define kvsf_double_body double_body
 KERNEL(kvsf_double, (kvsf_plane * d, const kvsf_plane *s, int left, int vertical, uint16_t *scratch), (d, s, left, vertical, scratch))
 
@@ -136,7 +136,7 @@ INLINE void interleave_body(kvsf_plane *d, const kvsf_plane *u, const kvsf_plane
 #define kvsf_interleave_body interleave_body
 KERNEL(kvsf_interleave, (kvsf_plane * d, const kvsf_plane *u, const kvsf_plane *v), (d, u, v))
 
-/* kvsf_turn mirrors a plane along x, y or both, after swapping rows for columns if swap. */
+/* kvsf_turn mirrors a plane along x, y or both, after swapping rows and columns if swap. */
 void kvsf_turn(kvsf_plane *d, const kvsf_plane *s, int swap, int flip_x, int flip_y)
 {
 	enum { BLOCK = 32 }; /* columns at a time, so that the lines they touch stay in the cache */

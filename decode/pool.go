@@ -51,7 +51,7 @@ func NewPool(cfg Config, log *slog.Logger) (*Pool, error) {
 	return p, nil
 }
 
-// Workers is the number of fragments that are decoded at once.
+// Workers returns the number of fragments that are decoded at once.
 func (p *Pool) Workers() int { return p.config.Workers }
 
 // Close waits for the fragments under way and frees all of libav's memory. The
@@ -103,17 +103,17 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 //   - What could not be decoded is in the outcome; it is an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.Plan(f)
-	let := func() {} // go of the fragment's media
+	release := func() {} // of the fragment's media
 	if !pl.Pending() {
 		whole := f
 		if !pl.Skipped {
-			let = sync.OnceFunc(pl.Release)
+			release = sync.OnceFunc(pl.Release)
 		}
 		if f = pl.Needed(f); f != whole {
-			let()
+			release()
 		}
 	}
-	var turn *place // a fragment that emits nothing waits for nobody
+	var turn *place // nil for a fragment that emits nothing, which need not wait
 	if len(pl.Frames) > 0 && !pl.Skipped {
 		turn = s.queue.join()
 	}
@@ -128,7 +128,7 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		}
 		defer pl.ReleaseLeads()
 		if pl.Idle() {
-			let()
+			release()
 			return media.Outcome{}, nil
 		}
 		next := pl.Next()
@@ -142,7 +142,7 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		}
 		size := pl.Footprint
 		if before != nil {
-			size = 0 // its room came with it
+			size = 0 // the decoder has its room
 		}
 		w, room, err := s.worker(ctx, turn, size)
 		if err != nil {
@@ -154,13 +154,13 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		defer s.pool.memory.leave()
 		defer room.free()
 		defer func() { s.pool.idle <- w }()
-		defer let()
+		defer release()
 		w.room = room
 		return w.fragment(ctx, f, pl, before, s.outputs, emit)
 	}
 }
 
-// worker waits for the fragment's turn, for room for its decoder, and for a free worker, all of which the caller gives back.
+// worker waits for the fragment's turn, for room for its decoder, and for a free worker. The caller must give them back.
 func (s *Stream) worker(ctx context.Context, turn *place, size int64) (*worker, *room, error) {
 	if err := turn.wait(ctx); err != nil {
 		return nil, nil, err
@@ -197,7 +197,7 @@ func (p *Pool) dropKept() bool {
 	return false
 }
 
-// MaxLookahead returns how many fragments beyond its own a function that Plan returned may wait for.
+// MaxLookahead returns how many later fragments a work function may wait for.
 func (s *Stream) MaxLookahead() int { return plan.MaxLookahead }
 
 // Sinks returns the names of the sinks that the outputs make images for.
@@ -209,14 +209,13 @@ func (s *Stream) Sinks() []string {
 	return names
 }
 
-// Lost tells the stream that a fragment is missing between the last one that was planned and the
-// next. It belongs to the calls of Plan: in order, and from one goroutine at a time.
+// Lost records that a fragment is missing between the last planned one and the next. Like Plan, it
+// must be called in order, from one goroutine at a time.
 func (s *Stream) Lost() { s.planner.Lost() }
 
-// End tells the stream that no fragment follows. It must be called once, after the last call of
-// Plan: functions that Plan has returned may wait for it, and a decoder that continues from
-// fragment to fragment is freed. It returns a gap for each time that was asked for and
-// that no frame answers.
+// End ends the stream. It must be called once, after the last call of Plan: work functions may wait
+// for it, and it frees a decoder that continues from fragment to fragment. It returns a gap for each
+// requested time that no frame answers.
 func (s *Stream) End() []media.Gap {
 	s.pool.mu.Lock()
 	delete(s.pool.streams, s)
@@ -227,7 +226,7 @@ func (s *Stream) End() []media.Gap {
 // errDamaged is the cause when on_error is fail and a fragment cannot be decoded.
 var errDamaged = errors.New("fragment is damaged and on_error is fail")
 
-// requested returns what the planner must know of outputs.
+// requested returns what the planner must know about outputs.
 func requested(outputs ...Output) []plan.Output {
 	asked := make([]plan.Output, len(outputs))
 	for i, o := range outputs {

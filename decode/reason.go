@@ -7,7 +7,7 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// reasonError is an error that knows which kind of gap it makes.
+// reasonError is an error with the reason of the gaps that it causes.
 type reasonError struct {
 	reason media.GapReason
 	err    error
@@ -16,10 +16,10 @@ type reasonError struct {
 func (e *reasonError) Error() string { return e.err.Error() }
 func (e *reasonError) Unwrap() error { return e.err }
 
-// reason returns err as the cause of gaps of a kind.
+// reason returns err with the reason of the gaps that it causes.
 func reason(r media.GapReason, err error) error { return &reasonError{r, err} }
 
-// reasonOf returns the kind of the gap that err makes: damage, unless it knows better.
+// reasonOf returns the reason of the gaps that err causes, which is damage by default.
 func reasonOf(err error) media.GapReason {
 	var e *reasonError
 	if errors.As(err, &e) {

@@ -23,13 +23,13 @@ type pictureKey struct {
 }
 
 // renderer turns decoded frames into the pictures that sinks ask for. It belongs
-// to one worker and keeps what it needs while sizes stay equal.
+// to one worker and keeps its tables and buffers for frames of the same size.
 type renderer struct {
 	config Config
 	// track is what the container states about the frames that are rendered.
 	track facts
-	// fieldPictures reports whether a frame which libav calls interlaced is one field: H.265 codes each as a
-	// picture of its own (pic_struct of its timing SEI), and frames of two fields are not distinguished.
+	// fieldPictures reports whether a frame that libav marks as interlaced is one field. H.265 codes each field
+	// as a picture (pic_struct of its timing SEI), and frames of two fields are not distinguished.
 	fieldPictures bool
 	areas         lru[areaKey, areaPlan]
 	scalers       lru[scalerKey, scaler]
@@ -58,11 +58,11 @@ func (r *renderer) picture(use string, w, h int, format astiav.PixelFormat) (fra
 }
 
 // target is a picture that was rendered for one output, before it is encoded.
-// It is the renderer's, and valid until the next call.
+// It belongs to the renderer and is valid until the next call.
 type target struct {
 	frame
 	w, h int
-	// color holds for the YCbCr formats and for gray.
+	// color is the colorimetry of the YCbCr formats and of gray.
 	color colorimetry
 }
 
@@ -82,14 +82,14 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 		return target{}, err
 	}
 	if o.Format == FormatNone && o.Resize.Width == 0 && o.Resize.Height == 0 {
-		src.w = src.view.w // raw frames at their own size keep their pixels, whatever shape these have
+		src.w = src.view.w // raw frames that are not resized keep their pixels, square or not
 	}
 	w, h := src.orientation.size(src.w, src.h)
 	if w > maxSide || h > maxSide {
 		return target{}, fmt.Errorf("frame of %dx%d square pixels is too large, the largest side is %d", w, h, maxSide)
 	}
 	g := o.Resize.geometry(w, h)
-	if g.w > maxSide || g.h > maxSide { // the side that follows from the other one
+	if g.w > maxSide || g.h > maxSide { // a side may follow from the other one
 		return target{}, fmt.Errorf("image of %dx%d pixels is too large, the largest side is %d", g.w, g.h, maxSide)
 	}
 	format := astiav.PixelFormatYuv420P
@@ -109,8 +109,8 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 	return t, nil
 }
 
-// draw renders the crop of src at the inner size: it scales and turns planes, and makes
-// of them what the format needs.
+// draw renders the crop of src at the inner size: it scales and turns planes, and converts
+// them to the format.
 func (r *renderer) draw(src decoded, g geometry, format astiav.PixelFormat, jpeg bool) (target, error) {
 	t := target{w: g.inner.w, h: g.inner.h, color: src.color}
 	planar := astiav.PixelFormatYuv444P
@@ -130,7 +130,7 @@ func (r *renderer) draw(src decoded, g geometry, format astiav.PixelFormat, jpeg
 	}
 	ready := format == planar
 	switch {
-	// The JPEG encoder brings a picture to JFIF's terms on its way; a canvas is in those from the start.
+	// The JPEG encoder converts a picture to JFIF's colorimetry by itself; a canvas has it from the start.
 	case jpeg && t.color != jfif && (holder.Frame == nil || g.padded()):
 		ready, t.color = false, jfif
 	case format == astiav.PixelFormatGray8 && !t.color.full:
@@ -147,7 +147,7 @@ func (r *renderer) draw(src decoded, g geometry, format astiav.PixelFormat, jpeg
 	return t, nil
 }
 
-// finish makes the picture of t of the planes, which are in terms of from.
+// finish converts planes with the colorimetry from to the picture of t.
 func (r *renderer) finish(t target, p planes, format astiav.PixelFormat, from colorimetry) {
 	switch format {
 	case astiav.PixelFormatRgb24, astiav.PixelFormatBgr24:
@@ -172,7 +172,7 @@ func (r *renderer) finish(t target, p planes, format astiav.PixelFormat, from co
 	}
 }
 
-// turn turns planes into those of a picture of t's size.
+// turn turns and mirrors planes into a picture of t's size.
 func (r *renderer) turn(p planes, t target, format astiav.PixelFormat, o orientation) (planes, frame, error) {
 	f, err := r.picture("turned", t.w, t.h, format)
 	if err != nil {
@@ -198,7 +198,7 @@ func (r *renderer) pad(t target, g geometry, format astiav.PixelFormat, o Output
 	return target{frame: canvas, w: g.w, h: g.h, color: t.color}, nil
 }
 
-// background returns a colour by libav's order of components.
+// background returns a colour in libav's order of components.
 func background(rgb RGB, format astiav.PixelFormat, c colorimetry) [4]uint32 {
 	switch format {
 	case astiav.PixelFormatRgb24, astiav.PixelFormatBgr24:

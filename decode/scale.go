@@ -8,8 +8,8 @@ import (
 	"github.com/asticode/go-astiav"
 )
 
-// axes returns how plane p of s becomes one of an image of w x h pixels, of which each has
-// 1<<subsampled chroma samples' share. The crop is in square pixels, before the picture is turned.
+// axes returns the scaling of plane p of s to an image of w x h pixels, in which a sample of
+// chroma covers 1<<subsampled pixels. The crop is in square pixels, before the picture is turned.
 func (s decoded) axes(p int, crop rect, w, h, subsampled int) (x, y axis) {
 	pl := s.planes[p]
 	x = axis{off: s.view.x*s.w + crop.x*s.view.w, size: crop.w * s.view.w, unit: s.w, dst: w, step: 1, samples: int(pl.w)}
@@ -21,8 +21,8 @@ func (s decoded) axes(p int, crop rect, w, h, subsampled int) (x, y axis) {
 	return x.reduced(), y.reduced()
 }
 
-// scale brings the crop of src to w x h planes of the format, which is gray8, yuv420p or
-// yuv444p. The frame is the one that holds the planes, or none where some are parts of src.
+// scale scales the crop of src to w x h planes of the format, which is gray8, yuv420p or
+// yuv444p. The frame holds the planes; it is the zero value if some are parts of src.
 func (r *renderer) scale(src decoded, crop rect, w, h int, format astiav.PixelFormat) (planes, frame, error) {
 	n, subsampled := 3, 0
 	switch format {
@@ -59,20 +59,20 @@ func (r *renderer) scale(src decoded, crop rect, w, h int, format astiav.PixelFo
 	return out, own, nil
 }
 
-// passes reports whether the whole frame is what is asked for.
+// passes reports whether the frame can be used unchanged.
 func (s decoded) passes(crop rect, w, h int) bool {
 	whole := rect{0, 0, s.frame.Width(), s.frame.Height()}
 	return s.depth == 8 && s.field == bothFields && s.view == whole && s.w == whole.w &&
 		crop == whole && w == whole.w && h == whole.h
 }
 
-// scalePlane draws plane p of src to dst and returns dst, or returns a part of src that is
-// as it should be.
+// scalePlane scales plane p of src to dst and returns dst. If nothing has to be changed, it
+// returns a part of src instead.
 func (r *renderer) scalePlane(src decoded, p int, dst plane, x, y axis) (plane, error) {
 	pl := src.planes[p]
 	if src.field != bothFields && pl.h > 1 {
 		second := src.field == bottomField
-		// Where the image has no more lines than the field, the other lines are not needed.
+		// If the image has no more lines than the field, the other lines are not needed.
 		if fy := y.field(second).reduced(); x.shrinks() && fy.shrinks() {
 			return dst, r.shrink(dst, lines(pl, int(src.field-topField)), src, x, fy)
 		}
@@ -115,7 +115,7 @@ func (s decoded) sampleSize() int {
 	return 1
 }
 
-// shrink averages areas.
+// shrink scales pl to dst by averaging areas.
 func (r *renderer) shrink(dst, pl plane, src decoded, x, y axis) error {
 	plan, err := r.areas.get(areaKey{x, y, src.depth, src.color.full}, newAreaPlan)
 	if err != nil {
@@ -126,9 +126,9 @@ func (r *renderer) shrink(dst, pl plane, src decoded, x, y axis) error {
 	return nil
 }
 
-// enlarge draws plane p, of bytes, where at least one direction does not shrink, or shrinks a lot.
+// enlarge scales plane p, of bytes, if the area scaler does not support one of the directions.
 func (r *renderer) enlarge(p int, dst, pl plane, src decoded, x, y axis) error {
-	// A picture of twice the size has planes that double, too, but they do not lie as subsampled chroma does.
+	// The luma of a picture of twice the size doubles, too, but its samples lie differently from those of chroma.
 	if p > 0 && src.chromaX == 1 && x.doubles() && (y.same() || y.doubles()) {
 		from := part(pl, x.off/x.unit, y.off/y.unit, (x.count()+1)/2, int(dst.h), 1)
 		if from.h = min(dst.h, pl.h); y.doubles() {

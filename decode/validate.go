@@ -42,7 +42,7 @@ func (c *RGB) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Syntax returns what messages ask for.
+// Syntax describes the values, for error messages.
 func (RGB) Syntax() string { return "a colour such as \"#000000\"" }
 
 // MarshalText writes #rrggbb.

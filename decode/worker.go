@@ -12,11 +12,11 @@ import (
 )
 
 // worker decodes one fragment at a time, from its bytes to its images. It keeps
-// what the next fragment can use again.
+// what the next fragment can reuse.
 type worker struct {
 	config   Config
 	decoders lru[decoderKey, keptDecoder]
-	// room is what the fragment at work has for a decoder.
+	// room is the memory that the current fragment has for a decoder.
 	room     *room
 	picture  frame
 	renderer *renderer
@@ -47,16 +47,16 @@ func (w *worker) free() {
 	w.picture.free()
 }
 
-// fragment decodes, renders and encodes what pl wants of f. before is the decoder that
-// continues with the fragment, if there is one; it passes to the worker. It is not called for a
-// fragment of which nothing is needed.
+// fragment decodes, renders and encodes the frames of f that pl wants. before is the decoder
+// that continues with the fragment, or nil; the worker takes ownership of it. fragment is not
+// called if nothing of f is needed.
 func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan.Plan, before *continuous, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
 	job := newJob(w, f, pl, outputs, emit)
 	if len(f.Tracks) == 0 && len(f.Blocks) > 0 {
 		g := media.Gap{Stream: f.Stream, FragmentNumber: f.Number, FrameIndex: media.WholeFragment, ProducerTime: f.ProducerTime, Reason: media.GapDamaged, Detail: errNoTracks.Error()}
 		return media.Outcome{Gaps: []media.Gap{g}}, nil
 	}
-	if len(pl.Frames) == 0 { // what was cut off, or a stream without video, is a gap already
+	if len(pl.Frames) == 0 { // cut fragments and streams without video have a gap already
 		return media.Outcome{}, nil
 	}
 	if err := w.decode(ctx, job, before); err != nil {
@@ -66,8 +66,8 @@ func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan.Plan,
 	return job.outcome(), err
 }
 
-// decode runs a decoder over the fragment. The error is the context's or emit's, or the first
-// one of the data when that ends the run; what else the data caused is in the job.
+// decode decodes the fragment. It returns the error of the context or of emit, or the first error
+// in the data if that ends the run. The job records all other errors in the data.
 func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	track := j.plan.Track
 	if err := w.config.Refusal(j.plan); err != nil {
@@ -92,9 +92,9 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	return w.decodeAlone(j, &feed, open)
 }
 
-// decodeAlone decodes a fragment that needs no other, with a decoder that is kept while nothing is wrong. A decoder that was
-// used before does not decode damage: there the fragment is decoded again, by a new one, so that what
-// comes of it is always the same.
+// decodeAlone decodes a fragment that needs no other, with a decoder that is kept as long as nothing is wrong. If a decoder that
+// was used before finds damage, a new one decodes the fragment again, so that the result is always the
+// same.
 func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) error {
 	track, form := j.plan.Track, j.plan.Form
 	key := decoderKey{j.fragment.Stream, track.CodecID, form.CodecData, form.InBand, track.Width, track.Height, w.renderer.track}
@@ -110,11 +110,11 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 		if err != nil {
 			return j.lose(j.plan.InOrder, err)
 		}
-		w.room.free() // one that was kept has room already
+		w.room.free() // a kept decoder has its own
 		feed.codec = c.codec
 		err = feed.feed(0)
 		if j.doubtful || form.Replaced {
-			*w.room = *c.room.pass() // for the one that decodes the fragment again
+			*w.room = *c.room.pass() // for the decoder that decodes the fragment again
 			w.decoders.drop(key)
 		} else {
 			c.flush() // the next fragment finds the decoder empty
@@ -126,8 +126,8 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 	}
 }
 
-// decodeChained decodes a fragment with the decoder of the one before, or with a new one
-// that is led up to it, and hands the decoder on if the next fragment may want it.
+// decodeChained decodes a fragment with the decoder of the previous one, or with a new one
+// after the lead-up, and gives the decoder to the next fragment if that may need it.
 func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous, open func() (codec, error)) error {
 	chain := j.plan.Chain
 	if c == nil {
@@ -158,7 +158,7 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 	return nil
 }
 
-// leadUp decodes the fragments before, whose frames nobody wants.
+// leadUp decodes earlier fragments for the references in them. Their frames are dropped.
 func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []plan.Lead) error {
 	for _, l := range fragments {
 		pl := l.Whole()

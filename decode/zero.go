@@ -9,7 +9,7 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// withDefaults returns c with defaults in the place of zero values, so that a program need not name what it leaves alone.
+// withDefaults returns c with zero values replaced by defaults, so that a program sets only what it wants to change.
 func (c Config) withDefaults() Config {
 	d := DefaultConfig()
 	c.SkipFrame, c.OnError = cmp.Or(c.SkipFrame, d.SkipFrame), cmp.Or(c.OnError, d.OnError)
@@ -20,7 +20,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// withDefaults returns o with defaults in the place of zero values: every frame, as it is, as a JPEG, or as raw pixels if there
+// withDefaults returns o with zero values replaced by defaults: every frame, in its own size, as a JPEG, or as raw pixels if there
 // is a pixel format.
 func (o Output) withDefaults() Output {
 	if o.Sample.Rule == nil {

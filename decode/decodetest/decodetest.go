@@ -1,7 +1,7 @@
 //go:build cgo
 
-// Package decodetest tells tests what libav makes of a fragment when nothing of
-// kvsframes is in its way.
+// Package decodetest decodes fragments with libav alone, for tests that compare its
+// frames with those of package decode.
 package decodetest
 
 import (
@@ -44,7 +44,7 @@ func Continuous(t testing.TB, mkvs ...[]byte) [][]byte {
 				must(t, parameters.ToCodecContext(cc))
 				must(t, cc.Open(c, nil))
 			}
-			_ = cc.SendPacket(pkt) // a damaged packet is libav's to skip
+			_ = cc.SendPacket(pkt) // libav skips damaged packets
 			drain()
 		})
 	}

@@ -3,11 +3,11 @@ package h26x
 // AVCSPS holds the parts of a sequence parameter set of H.264 that matter before decoding (ITU-T H.264, 7.3.2.1.1).
 type AVCSPS struct {
 	size pictureSize // the zero value if the set cannot be read
-	// level is level_idc: ten times the level's number. lowLevel is constraint_set3_flag, which makes 1b of level 1.1.
+	// level is level_idc: ten times the level's number. lowLevel is constraint_set3_flag, which turns level 1.1 into 1b.
 	level    uint32
 	lowLevel bool
 	// chroma reports whether there are weights for chroma (ChromaArrayType is not 0), separate whether each colour is
-	// coded like a picture of its own.
+	// coded like a separate picture.
 	chroma, separate bool
 	// FramesOnly reports whether no picture consists of fields.
 	FramesOnly bool
@@ -28,12 +28,12 @@ type avcPPS struct {
 	active [2]uint32
 
 	cabac, orderDelta, weighted, weightedB, deblocking bool
-	// goesOn reports whether more data follows where the set should end, so that it cannot be one.
-	goesOn bool
+	// trailing reports whether data follows the end of the set, so that it cannot be a parameter set.
+	trailing bool
 }
 
-// ParseAVCSPS reads a sequence parameter set and its id. ok reports whether the slice headers that refer to it can be read: frames
-// coded in one layer, with picture order counts of type 0 or 2.
+// ParseAVCSPS reads a sequence parameter set and its id. ok reports whether the slice headers that refer to it can be read: only
+// those of frames coded in one layer, with picture order counts of type 0 or 2.
 func ParseAVCSPS(nal []byte) (id uint32, s AVCSPS, ok bool) {
 	b := BitReader{data: Unescape(nal[1:], len(nal))}
 	profile := b.Bits(8)
@@ -74,7 +74,7 @@ func ParseAVCSPS(nal []byte) (id uint32, s AVCSPS, ok bool) {
 	if s.FramesOnly = b.Bit() == 1; !s.FramesOnly {
 		s.size.height *= 2
 	}
-	if b.short { // what is not known may have fields
+	if b.short { // the unread part may allow fields
 		s.FramesOnly, s.frameNumBits, s.size = false, 0, pictureSize{}
 	}
 	const mostBits, mostReferences = 16, 16
@@ -82,7 +82,7 @@ func ParseAVCSPS(nal []byte) (id uint32, s AVCSPS, ok bool) {
 	return id, s, ok
 }
 
-// scalingLists passes over the scaling lists of a sequence (7.3.2.1.1.1).
+// scalingLists skips the scaling lists of a sequence (7.3.2.1.1.1).
 func (b *BitReader) scalingLists(chromaFormat uint32) {
 	lists := 8
 	if chromaFormat == 3 {
@@ -117,7 +117,7 @@ func parseAVCPPS(nal []byte) (id uint32, p avcPPS, ok bool) {
 	sliceGroups := b.UE() + 1
 	p.active = [2]uint32{b.UE() + 1, b.UE() + 1}
 	p.weighted = b.Bit() == 1
-	p.weightedB = b.Bits(2) == 1 // 2: the weights follow from the pictures' order
+	p.weightedB = b.Bits(2) == 1 // 2: the weights are derived from order counts
 	b.SE()                       // pic_init_qp_minus26
 	b.SE()                       // pic_init_qs_minus26
 	b.SE()                       // chroma_qp_index_offset
@@ -128,7 +128,7 @@ func parseAVCPPS(nal []byte) (id uint32, p avcPPS, ok bool) {
 	end.Bit()                               // transform_8x8_mode_flag
 	if sliceGroups == 1 && end.Bit() == 0 { // pic_scaling_matrix_present_flag
 		end.SE() // second_chroma_qp_index_offset
-		p.goesOn = end.goesOn()
+		p.trailing = end.trailing()
 	}
 	return id, p, !b.short && sliceGroups == 1 && !redundant
 }

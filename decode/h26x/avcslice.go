@@ -2,11 +2,11 @@ package h26x
 
 import "slices"
 
-// AVCSliceHeader holds the parts of a slice header of H.264 that tell its references (ITU-T H.264, 7.3.3).
+// AVCSliceHeader holds the parts of a slice header of H.264 that determine its references (ITU-T H.264, 7.3.3).
 type AVCSliceHeader struct {
 	// SPS is the sequence parameter set in force.
 	SPS AVCSPS
-	// IDR reports whether the picture is an IDR picture, Referred whether others refer to it, First whether the slice is the first of
+	// IDR reports whether the picture is an IDR picture, Referred whether other pictures refer to it, First whether the slice is the first of
 	// its picture.
 	IDR, Referred, First bool
 	// Kind is AVCSliceP, AVCSliceB or AVCSliceI: slice_type modulo 5.
@@ -15,12 +15,12 @@ type AVCSliceHeader struct {
 	FrameNum int32
 	// OrderLSB is pic_order_cnt_lsb, OrderDelta delta_pic_order_cnt_bottom.
 	OrderLSB, OrderDelta int32
-	// Active is the size of both reference lists, 0 where there is no list.
+	// Active holds the sizes of both reference lists, 0 if there is no list.
 	Active [2]uint32
 	// Changes are the modifications of both lists, as differences of picture numbers.
 	Changes [2][]int32
 	// Adaptive reports whether the header itself names the pictures that are no longer references: Unmarked, as differences of
-	// picture numbers. Otherwise the oldest one leaves (the sliding window).
+	// picture numbers. Otherwise the oldest one is dropped (sliding window).
 	Adaptive bool
 	Unmarked []int32
 	// LongTerm reports whether the header handles long-term references, which are not returned; Reset whether it drops all references.
@@ -34,10 +34,10 @@ const (
 	AVCSliceI = 2
 )
 
-// maxActive is the most entries of a reference list (ITU-T H.264, 7.4.3).
+// maxActive is the largest number of entries in a reference list (ITU-T H.264, 7.4.3).
 const maxActive = 32
 
-// MaxNum returns MaxFrameNum, where frame_num starts again at 0 (7.4.2.1.1).
+// MaxNum returns MaxFrameNum, at which frame_num wraps to 0 (7.4.2.1.1).
 func (h *AVCSliceHeader) MaxNum() int32 { return 1 << h.SPS.frameNumBits }
 
 // Number returns the PicNum of a reference with the given frame_num, seen from this slice (8.2.4.1).
@@ -48,8 +48,8 @@ func (h *AVCSliceHeader) Number(frameNum int32) int32 {
 	return frameNum
 }
 
-// AVCSlice reads the header of a slice of H.264. head is the slice without its data: what follows the header is such that a
-// decoder finds at once that there is nothing to decode.
+// AVCSlice reads the header of a slice of H.264. head is the slice without its data: the header is followed by bits at which a
+// decoder stops at once.
 func (r *HeaderReader) AVCSlice(nal []byte) (h AVCSliceHeader, head []byte, ok bool) {
 	const usual, longest = 64, 2048 // the latter with both weight tables
 	if h, head, ok = r.sliceWithin(nal, usual); !ok && len(nal) > usual {
@@ -94,7 +94,7 @@ func (r *HeaderReader) sliceWithin(nal []byte, most int) (h AVCSliceHeader, head
 	return h, nil, false
 }
 
-// lists reads the sizes of the reference lists and what changes them (7.3.3.1).
+// lists reads the sizes of the reference lists and their modifications (7.3.3.1).
 func (h *AVCSliceHeader) lists(b *BitReader, pps avcPPS) bool {
 	if h.Kind == AVCSliceI {
 		return true
@@ -141,7 +141,7 @@ func (h *AVCSliceHeader) lists(b *BitReader, pps avcPPS) bool {
 	return !b.short
 }
 
-// weights passes over the table of weights (7.3.3.2).
+// weights skips the table of weights (7.3.3.2).
 func (h *AVCSliceHeader) weights(b *BitReader, pps avcPPS) bool {
 	if !(h.Kind == AVCSliceP && pps.weighted || h.Kind == AVCSliceB && pps.weightedB) {
 		return true
@@ -198,7 +198,7 @@ func (h *AVCSliceHeader) marking(b *BitReader) bool {
 	}
 }
 
-// withoutData returns what was read of a slice, followed by ones: no arithmetic code begins with them (9.3.1.2).
+// withoutData returns the part of a slice that was read, followed by ones, with which no arithmetic code begins (9.3.1.2).
 func (b *BitReader) withoutData() []byte {
 	out := slices.Clone(b.data[:min(len(b.data), (b.at+7)/8)])
 	if left := b.at % 8; left != 0 && len(out) > 0 {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Types of NAL units that stand beside pictures (ITU-T H.264, table 7-1; ITU-T H.265, table 7-1).
+// Types of NAL units that accompany pictures (ITU-T H.264, table 7-1; ITU-T H.265, table 7-1).
 const (
 	avcTypeAUD    = 9  // access unit delimiter
 	avcTypeEOS    = 10 // end of sequence
@@ -18,40 +18,40 @@ const (
 	HEVCTypeSuffixSEI = 40
 )
 
-// Belief is how far the content of a NAL unit without a picture bears out its type.
+// Belief states whether the content of a NAL unit without a picture fits its type.
 type Belief uint8
 
 const (
-	// Believable: the content is what the type promises.
+	// Believable means that the content fits the type.
 	Believable Belief = iota
-	// Opaque: the content cannot be judged; it is of an extension, reserved, or private.
+	// Opaque means that the content cannot be judged: it is that of an extension, reserved, or private.
 	Opaque
-	// Unbelievable: the content is something else, such as that of a slice whose header was damaged.
+	// Unbelievable means that the content is something else, such as that of a slice whose header was damaged.
 	Unbelievable
 )
 
-// BeliefIn judges a NAL unit that is no slice of the base layer. It is lenient with what cameras get wrong, such as
-// missing stop bits: the content of slices is far from all of these.
+// BeliefIn judges a NAL unit that is no slice of the base layer. It tolerates the mistakes of cameras, such as missing
+// stop bits: the content of slices differs much more.
 func BeliefIn(codec string, nal []byte) Belief {
 	const forbidden = 0x80 // forbidden_zero_bit
 	if nal[0]&forbidden != 0 {
 		return Unbelievable
 	}
-	borneOut := true
+	fits := true
 	switch codec {
 	case AVC:
 		t, payload := NALType(codec, nal), nal[1:]
 		switch {
 		case t == 0 || t > avcTypeLastKnown:
-			borneOut = false
+			fits = false
 		case t == AVCTypeSEI:
 			return beliefInSEI(payload)
 		case t == AVCTypeSPS || t == AVCTypePPS:
-			borneOut = believableAVCSet(nal)
+			fits = believableAVCSet(nal)
 		case t >= avcTypeAUD && t <= avcTypeEOB:
-			borneOut = holdsNext(payload)
+			fits = holdsNext(payload)
 		case t == avcTypeFiller:
-			borneOut = holdsFiller(payload)
+			fits = holdsFiller(payload)
 		default:
 			return Opaque
 		}
@@ -62,31 +62,31 @@ func BeliefIn(codec string, nal []byte) Belief {
 		t, payload := NALType(codec, nal), nal[HEVCHeaderSize:]
 		switch {
 		case t <= HEVCTypeLastVCL:
-			borneOut = false
+			fits = false
 		case t >= HEVCTypeVPS && t <= HEVCTypePPS:
-			borneOut = believableHEVCSet(nal)
+			fits = believableHEVCSet(nal)
 		case t >= hevcTypeAUD && t <= HEVCTypeEOB:
-			borneOut = holdsNext(payload)
+			fits = holdsNext(payload)
 		case t == hevcTypeFiller:
-			borneOut = holdsFiller(payload)
+			fits = holdsFiller(payload)
 		case t == HEVCTypeSEI || t == HEVCTypeSuffixSEI:
 			return beliefInSEI(payload)
 		default:
 			return Opaque
 		}
 	}
-	if !borneOut {
+	if !fits {
 		return Unbelievable
 	}
 	return Believable
 }
 
-// Harms reports whether a NAL unit may change how pictures are decoded although its content is not that of its type: as
-// parameter sets, which take the place of others, or as the end of a sequence.
+// Harms reports whether a NAL unit whose content does not fit its type may change how other pictures are decoded: as a
+// parameter set that replaces another, or as the end of a sequence.
 func Harms(codec string, nal []byte) bool {
 	t := NALType(codec, nal)
 	if codec == AVC && t == AVCTypeSEI || codec == HEVC && (t == HEVCTypeSEI || t == HEVCTypeSuffixSEI) {
-		return false // cameras get it wrong, and decoders pass over what they cannot read
+		return false // cameras get SEI wrong, and decoders skip what they cannot read
 	}
 	return !IsSlice(codec, nal) && BeliefIn(codec, nal) == Unbelievable
 }
@@ -106,13 +106,13 @@ func believableAVCSet(nal []byte) bool {
 	if runsOfZeros(nal) {
 		return false
 	}
-	return id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.goesOn
+	return id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.trailing
 }
 
 func believableHEVCSet(nal []byte) bool {
 	switch NALType(HEVC, nal) {
 	case HEVCTypeVPS:
-		const ones = 2 // where vps_reserved_0xffff_16bits stands (ITU-T H.265, 7.3.2.1)
+		const ones = 2 // the offset of vps_reserved_0xffff_16bits (ITU-T H.265, 7.3.2.1)
 		payload := nal[HEVCHeaderSize:]
 		return len(payload) > ones+2 && payload[ones] == 0xff && payload[ones+1] == 0xff
 	case HEVCTypeSPS:
@@ -126,19 +126,19 @@ func believableHEVCSet(nal []byte) bool {
 	if runsOfZeros(nal) {
 		return false
 	}
-	return id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.goesOn
+	return id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.trailing
 }
 
-// mostCountBits is the most bits of a count of pictures in slice headers.
+// mostCountBits is the largest size in bits of frame numbers and order counts in slice headers.
 const mostCountBits = 16
 
-// runsOfZeros reports whether a NAL unit holds what escaping keeps out of it: three zero bytes (ITU-T H.264, 7.4.1). Only
-// picture parameter sets are held to that: other sets that were never escaped are read all the same.
+// runsOfZeros reports whether a NAL unit contains three zero bytes, which escaping prevents (ITU-T H.264, 7.4.1). Only
+// picture parameter sets are checked for it: other sets are read even if they were never escaped.
 func runsOfZeros(nal []byte) bool {
 	return bytes.Contains(bytes.TrimRight(nal, "\x00"), []byte{0, 0, 0})
 }
 
-// holdsNext reports whether a payload is that of a delimiter, or of an end: a byte at most.
+// holdsNext reports whether a payload may be that of a delimiter or of an end: at most one byte.
 func holdsNext(payload []byte) bool {
 	return len(bytes.TrimRight(payload, "\x00")) <= 1
 }
@@ -152,18 +152,17 @@ func holdsFiller(payload []byte) bool {
 // stopBit is the byte that ends a payload of whole bytes (rbsp_trailing_bits).
 const stopBit = 0x80
 
-// beliefInSEI judges a payload as a row of SEI messages whose sizes add up, escaped as the standard wants it, or not at
-// all.
+// beliefInSEI judges a payload as SEI messages whose sizes add up, with or without the required escaping.
 func beliefInSEI(payload []byte) Belief {
 	return min(beliefInMessages(Unescape(payload, len(payload))), beliefInMessages(payload))
 }
 
-// beliefInMessages judges a row of messages. The content of a slice adds up by chance once in some hundred times, and seldom
-// with types that the standards name: a row that is longer, or does not end as it should, must have these alone.
+// beliefInMessages judges a sequence of messages. One in some hundred slices adds up by chance, but rarely with types that
+// the standards define. So all types must be defined if there are several messages, or no proper end.
 func beliefInMessages(payload []byte) Belief {
 	rest := bytes.TrimRight(payload, "\x00")
 	rest, ended := bytes.CutSuffix(rest, []byte{stopBit})
-	trimmed := len(payload) - len(rest) // a message may end with what was taken for the end
+	trimmed := len(payload) - len(rest) // these bytes may belong to the last message
 	named := true
 	for n := 1; ; n++ {
 		if len(rest) == 0 {
@@ -173,7 +172,7 @@ func beliefInMessages(payload []byte) Belief {
 		if !ok {
 			return Unbelievable
 		}
-		if n == 1 && len(after) == 0 { // a message of nothing, as some muxers make up
+		if n == 1 && len(after) == 0 { // a type without a size, as some muxers write it
 			return Believable
 		}
 		named = named && slices.ContainsFunc(seiTypes, func(r [2]int) bool { return r[0] <= kind && kind <= r[1] })
@@ -196,8 +195,8 @@ func beliefInMessages(payload []byte) Belief {
 	}
 }
 
-// mostUnended is how many messages a row without a proper end may have.
+// mostUnended is the largest number of messages in a sequence without a proper end.
 const mostUnended = 2
 
-// seiTypes are ranges that hold the payload types that the standards name (ITU-T H.264, D.1.1; ITU-T H.265, D.2.1).
+// seiTypes are ranges of the payload types that the standards define (ITU-T H.264, D.1.1; ITU-T H.265, D.2.1).
 var seiTypes = [][2]int{{0, 59}, {128, 168}, {176, 181}, {200, 213}}

@@ -23,7 +23,7 @@ func Unescape(nal []byte, n int) []byte {
 	return out
 }
 
-// Escape returns a payload with the emulation prevention bytes that unescape takes out.
+// Escape returns a payload with the emulation prevention bytes that Unescape removes.
 func Escape(payload []byte) []byte {
 	out := make([]byte, 0, len(payload)+len(payload)/2)
 	zeros := 0
@@ -38,7 +38,7 @@ func Escape(payload []byte) []byte {
 	return out
 }
 
-// zeroRun returns how many zero bytes end with b, after a run of them.
+// zeroRun returns the length of a run of zero bytes after b, given its length before b.
 func zeroRun(run int, b byte) int {
 	if b != 0 {
 		return 0
@@ -59,13 +59,13 @@ func NewBitReader(payload []byte) *BitReader { return &BitReader{data: payload} 
 // Pos returns how many bits were read so far.
 func (b *BitReader) Pos() int { return b.at }
 
-// bitsOf reads the head of a NAL unit's payload.
+// bitsOf returns a reader of the first bytes of a NAL unit's payload.
 func bitsOf(nal []byte) BitReader {
 	const head = 16
 	return BitReader{data: Unescape(nal, head)}
 }
 
-// Bit reads one bit; behind the end of the payload it is 0.
+// Bit reads one bit; after the end of the payload it is 0.
 func (b *BitReader) Bit() uint32 {
 	if b.at >= 8*len(b.data) {
 		b.short = true
@@ -109,13 +109,13 @@ func (b *BitReader) SE() int32 {
 	return -int32(v / 2)
 }
 
-// goesOn reports whether more than what muxers leave behind follows on what was read.
-func (b *BitReader) goesOn() bool {
+// trailing reports whether data follows that was not read, other than a few bytes that some muxers append.
+func (b *BitReader) trailing() bool {
 	const junk = 8 // bytes
 	return len(bytes.TrimRight(b.data, "\x00")) > b.at/8+1+junk
 }
 
-// Skip passes over n bits.
+// Skip skips n bits.
 func (b *BitReader) Skip(n int) {
 	if b.at += n; b.at > 8*len(b.data) {
 		b.short = true
@@ -128,7 +128,7 @@ type BitWriter struct {
 	at   int // in bits
 }
 
-// Bytes returns what was written. The bits that the last byte lacks are 0.
+// Bytes returns the bits written so far. The last byte is filled with zeros.
 func (w *BitWriter) Bytes() []byte { return w.data }
 
 // Bit writes one bit, 0 or 1.
@@ -140,7 +140,7 @@ func (w *BitWriter) Bit(v byte) {
 	w.at++
 }
 
-// Copy appends the bits of data from one place up to another.
+// Copy appends the bits of data from position from up to, but not including, position to.
 func (w *BitWriter) Copy(data []byte, from, to int) {
 	for at := from; at < to && at < 8*len(data); at++ {
 		w.Bit(data[at/8] >> (7 - at%8) & 1)

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 )
 
-// LengthSize returns the size in bytes of the length prefixes that codec data promises; 0 means
+// LengthSize returns the size in bytes of the length prefixes that codec data declares; 0 means
 // Annex B.
 func LengthSize(codecID string, p []byte) int {
 	switch {
@@ -12,7 +12,7 @@ func LengthSize(codecID string, p []byte) int {
 	case codecID == AVC && len(p) >= 7 && p[0] == 1:
 		return int(p[4]&3) + 1
 	// ISO/IEC 14496-15, 8.3.3.1: byte 21 of hvcC, low two bits.
-	// Muxers of the time before the standard was finished wrote version 0.
+	// Muxers wrote version 0 before the standard was finished.
 	case codecID == HEVC && len(p) >= 23 && (p[0] == 1 || p[0] == 0 && !StartsAnnexB(p)):
 		return int(p[21]&3) + 1
 	}

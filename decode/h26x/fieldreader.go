@@ -6,8 +6,8 @@ type Field struct {
 	FrameNum uint32
 }
 
-// FieldReader reads from the slices of H.264 which field of a frame they belong to. It needs the parameter sets that
-// these refer to (see ReadSet).
+// FieldReader finds out which field of a frame a slice of H.264 belongs to. It needs the parameter sets that slices
+// refer to (see ReadSet).
 type FieldReader struct {
 	sps map[uint32]AVCSPS
 	pps map[uint32]avcPPS
@@ -15,12 +15,12 @@ type FieldReader struct {
 	some bool
 }
 
-// NewFieldReader returns a reader that knows of no parameter sets.
+// NewFieldReader returns a reader without parameter sets.
 func NewFieldReader() *FieldReader {
 	return &FieldReader{sps: map[uint32]AVCSPS{}, pps: map[uint32]avcPPS{}}
 }
 
-// ReadSet reads a parameter set; other NAL units are passed over.
+// ReadSet reads a parameter set, and ignores other NAL units.
 func (r *FieldReader) ReadSet(nal []byte) {
 	switch nal[0] & 0x1f {
 	case AVCTypeSPS:

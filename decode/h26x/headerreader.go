@@ -1,6 +1,6 @@
 package h26x
 
-// HeaderReader reads slice headers. It needs the parameter sets that these refer to (see ReadSet).
+// HeaderReader reads slice headers. It needs the parameter sets that they refer to (see ReadSet).
 type HeaderReader struct {
 	codec   string
 	sps     map[uint32]AVCSPS
@@ -21,7 +21,7 @@ func NewHeaderReader(codec string, sets ...[]byte) *HeaderReader {
 	return h
 }
 
-// ReadSet reads a parameter set. One that cannot be read is left out, so that slices which need it cannot be read either.
+// ReadSet reads a parameter set. It ignores a set that cannot be read, so slices that refer to it cannot be read either.
 func (r *HeaderReader) ReadSet(nal []byte) {
 	if r.codec == HEVC {
 		switch NALType(HEVC, nal) {

@@ -2,10 +2,10 @@ package h26x
 
 import "slices"
 
-// maxHEVCLevels is more than the bytes of profile, tier and level of eight sub-layers.
+// maxHEVCLevels is an upper bound of the bytes of profile, tier and level of eight sub-layers.
 const maxHEVCLevels = 128
 
-// hevcLevels passes over the beginning of a sequence parameter set, up to its id (ITU-T H.265, 7.3.2.2.1),
+// hevcLevels skips the beginning of a sequence parameter set, up to its id (ITU-T H.265, 7.3.2.2.1),
 // and returns sps_max_sub_layers_minus1.
 func (b *BitReader) hevcLevels() (subLayers int) {
 	b.Bits(4) // sps_video_parameter_set_id
@@ -31,9 +31,9 @@ func (b *BitReader) hevcLevels() (subLayers int) {
 	return subLayers
 }
 
-// WithoutReordering returns a sequence parameter set of H.265 that promises pictures in decode order:
-// sps_max_num_reorder_pics is 0. libav puts a picture out as soon as the promise lets it,
-// and nothing else depends on it. A set that cannot be read is returned as it is.
+// WithoutReordering returns a sequence parameter set of H.265 that declares pictures to be in decode order:
+// sps_max_num_reorder_pics is 0. libav uses it only to output each picture as soon as possible.
+// A set that cannot be read is returned unchanged.
 func WithoutReordering(nal []byte) []byte {
 	const longest = 1 << 16
 	if len(nal) <= HEVCHeaderSize || len(nal) > longest {
@@ -74,7 +74,7 @@ func WithoutReordering(nal []byte) []byte {
 	if b.short {
 		return nal
 	}
-	// What follows ends with the last bit that is 1 (rbsp_trailing_bits), aligned anew.
+	// The rest ends with the last bit that is 1 (rbsp_trailing_bits), and is aligned again.
 	last := 8*len(b.data) - 1
 	for last >= b.at && b.data[last/8]>>(7-last%8)&1 == 0 {
 		last--

@@ -15,14 +15,14 @@ type HEVCSPS struct {
 	CTBBits, leastBits int
 	// OrderBits is the size in bits of slice_pic_order_cnt_lsb.
 	OrderBits int
-	// pictures is the most that the decoded picture buffer holds, the current one included.
+	// pictures is the capacity of the decoded picture buffer, including the current picture.
 	pictures uint32
 	// sao and motion report whether slice headers have flags for sample adaptive offset and for temporal prediction
 	// of motion vectors.
 	sao, motion bool
 	shortTerm   []HEVCRefSet
 	// longTermRefs reports whether slice headers may name long-term references; longTerm are those that they
-	// name by a number.
+	// name by an index.
 	longTermRefs bool
 	longTerm     []HEVCLongRef
 }
@@ -37,11 +37,11 @@ type hevcPPS struct {
 
 	dependent, output, chromaOffsets, chromaOffsetLists, entryPoints, acrossSlices bool
 	deblockingOverride, deblockingOff, lists, extension                            bool
-	// goesOn reports whether more data follows where the set should end, so that it cannot be one.
-	goesOn bool
+	// trailing reports whether data follows the end of the set, so that it cannot be a parameter set.
+	trailing bool
 }
 
-// HEVCRef is a short-term reference. Delta is its picture order count less that of the picture which names it. Used reports
+// HEVCRef is a short-term reference. Delta is its picture order count less that of the picture that names it. Used reports
 // whether that picture itself may refer to it, and not only later ones.
 type HEVCRef struct {
 	Delta int32
@@ -54,8 +54,8 @@ type HEVCRefSet struct{ Before, After []HEVCRef }
 
 func (s HEVCRefSet) len() int { return len(s.Before) + len(s.After) }
 
-// HEVCLongRef is a long-term reference. Order holds the low bits of its picture order count or, with Whole, all of it, less that
-// of the picture which names it. Used reports whether that picture itself may refer to it.
+// HEVCLongRef is a long-term reference. Order holds the low bits of its picture order count or, if Whole is set, its difference
+// from that of the picture that names it. Used reports whether that picture itself may refer to it.
 type HEVCLongRef struct {
 	Order       int32
 	Whole, Used bool
@@ -67,7 +67,7 @@ const (
 	hevcMaxLongTerm  = 32
 	hevcMaxOrderBits = 16
 	hevcMaxCTBBits   = 6
-	hevcLevelAt      = 12 // where general_level_idc stands in a sequence parameter set
+	hevcLevelAt      = 12 // the offset of general_level_idc in a sequence parameter set
 )
 
 // ParseHEVCSPS reads a sequence parameter set and its id. ok reports whether the slice headers that refer to it can be read.
@@ -125,14 +125,14 @@ func ParseHEVCSPS(nal []byte) (id uint32, s HEVCSPS, ok bool) {
 	return id, s, ok && !b.short && !s.planes && s.size.chroma <= 3 && s.CTBBits <= hevcMaxCTBBits && s.size.sane()
 }
 
-// blocksFit reports whether the sizes of blocks are such as there are, and the picture is a number of them (ITU-T H.265,
+// blocksFit reports whether the sizes of blocks are valid, and that of the picture is a multiple of the smallest (ITU-T H.265,
 // 7.4.3.2.1).
 func (s *HEVCSPS) blocksFit() bool {
 	rest := uint32(1)<<s.leastBits - 1
 	return s.CTBBits <= hevcMaxCTBBits && s.leastBits <= s.CTBBits && s.size.width&rest == 0 && s.size.height&rest == 0
 }
 
-// hevcSets reads the reference picture sets that slice headers name by a number.
+// hevcSets reads the reference picture sets that slice headers name by an index.
 func (b *BitReader) hevcSets(s *HEVCSPS) bool {
 	sets := b.UE()
 	if sets > hevcMaxSets || s.OrderBits > hevcMaxOrderBits {
@@ -158,8 +158,8 @@ func (b *BitReader) hevcSets(s *HEVCSPS) bool {
 	return true
 }
 
-// hevcSet reads a short-term reference picture set, which may be coded as the difference from one
-// of those before it (7.3.7). A slice header names which.
+// hevcSet reads a short-term reference picture set, which may be coded as the difference from an
+// earlier one in sets (7.3.7). A slice header states which one.
 func (b *BitReader) hevcSet(sets []HEVCRefSet, slice bool) (set HEVCRefSet, ok bool) {
 	if len(sets) > 0 && b.Bit() == 1 {
 		back := uint32(1)
@@ -214,14 +214,14 @@ func (b *BitReader) hevcPredicted(from HEVCRefSet) (set HEVCRefSet) {
 	return set
 }
 
-// bits16 reads an Exp-Golomb code of a number of at most 15 bits, as differences of picture order counts are.
+// bits16 reads an Exp-Golomb code of at most 15 bits, the limit for differences of picture order counts.
 func (b *BitReader) bits16() uint32 {
 	v := b.UE()
 	b.short = b.short || bits.Len32(v) > 15
 	return v & 0x7fff
 }
 
-// hevcScalingLists passes over scaling lists (7.3.4).
+// hevcScalingLists skips scaling lists (7.3.4).
 func (b *BitReader) hevcScalingLists() {
 	for size := range 4 {
 		step := 1
@@ -285,7 +285,7 @@ func parseHEVCPPS(nal []byte) (id uint32, p hevcPPS, ok bool) {
 	p.extension = b.Bit() == 1
 	if b.Bit() == 1 { // pps_extension_present_flag
 		ranges := b.Bit() == 1
-		if b.Bits(7) != 0 { // layers, depth, screen content and what comes after them
+		if b.Bits(7) != 0 { // extensions for layers, depth, screen content and others
 			return id, p, false
 		}
 		if ranges {
@@ -296,12 +296,12 @@ func parseHEVCPPS(nal []byte) (id uint32, p hevcPPS, ok bool) {
 			p.chromaOffsetLists = b.Bit() == 1
 		}
 	} else {
-		p.goesOn = b.goesOn()
+		p.trailing = b.trailing()
 	}
 	return id, p, !b.short
 }
 
-// hevcTiles passes over the sizes of tiles.
+// hevcTiles skips the sizes of tiles.
 func (b *BitReader) hevcTiles() bool {
 	columns, rows := b.UE(), b.UE()
 	const most = 1 << 10 // more than any level allows (A.4.1)

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// HEVCSliceHeader holds the parts of the header of a slice segment of H.265 that tell its references (ITU-T H.265, 7.3.6.1).
+// HEVCSliceHeader holds the parts of the header of a slice segment of H.265 that determine its references (ITU-T H.265, 7.3.6.1).
 type HEVCSliceHeader struct {
 	// SPS is the sequence parameter set in force.
 	SPS *HEVCSPS
@@ -20,14 +20,14 @@ type HEVCSliceHeader struct {
 	kind      uint32 // slice_type
 	// OrderLSB holds the low bits of the picture order count.
 	OrderLSB int32
-	// Set and LongTerm are the pictures that stay references.
+	// Set and LongTerm are the pictures that remain references.
 	Set      HEVCRefSet
 	LongTerm []HEVCLongRef
 	// Lists are the entries of both reference lists, as indexes of the pictures that the slice may
 	// refer to.
 	Lists [2][]uint32
 
-	// Where the kind of the slice begins and ends in the header, and where the references end.
+	// The bit positions in the header at which kind begins and ends, and at which the references end.
 	kindAt, kindEnd, refsEnd int
 }
 
@@ -51,13 +51,13 @@ func (h *HEVCSliceHeader) leads() bool {
 	return h.Unit >= hevcTypeRADL && h.Unit < hevcTypeFirstReserved
 }
 
-// Skipped reports whether the slice is of a leading picture that is not decoded where decoding begins
+// Skipped reports whether the slice is of a leading picture that is not decoded if decoding begins
 // with the picture that it leads (RASL).
 func (h *HEVCSliceHeader) Skipped() bool {
 	return h.Unit >= hevcTypeRASL && h.Unit < hevcTypeFirstReserved
 }
 
-// Counts reports whether the order of later pictures is counted from this one (8.3.1).
+// Counts reports whether the order counts of later pictures are relative to this one (8.3.1).
 func (h *HEVCSliceHeader) Counts() bool {
 	return h.temporal == 0 && !h.leads() && (h.Unit >= hevcTypeFirstReserved || h.Unit%2 == 1)
 }
@@ -68,7 +68,7 @@ const (
 	hevcTypeFirstReserved = 10
 )
 
-// HEVCSlice reads the header of a slice segment of H.265 up to the end of its references, which is where b stands.
+// HEVCSlice reads the header of a slice segment of H.265 up to the end of its references, which is the position of b.
 func (r *HeaderReader) HEVCSlice(nal []byte) (h HEVCSliceHeader, b BitReader, ok bool) {
 	if len(nal) < HEVCHeaderSize || nal[0]&1 != 0 || nal[1]>>3 != 0 || nal[1]&7 == 0 { // another layer
 		return h, b, false
@@ -106,7 +106,7 @@ func (r *HeaderReader) HEVCSlice(nal []byte) (h HEVCSliceHeader, b BitReader, ok
 	return h, b, ok && known && !b.short && (h.kind == hevcSliceI || h.readLists(&b))
 }
 
-// addressBits is the size of a slice segment's address.
+// addressBits returns the size in bits of a slice segment's address.
 func (s *HEVCSPS) addressBits() int {
 	blocks := func(size uint32) uint32 { return (size + 1<<s.CTBBits - 1) >> s.CTBBits }
 	return bits.Len32(blocks(s.size.width)*blocks(s.size.height) - 1)
@@ -139,20 +139,20 @@ func (h *HEVCSliceHeader) references(b *BitReader) (ok bool) {
 	return !b.short
 }
 
-// longTermRefs reads the long-term part of the reference picture set. Whole orders are coded as the
-// difference from the slice's order, of which only the low bits are known here: the result stays relative to it.
+// longTermRefs reads the long-term part of the reference picture set. Whole order counts are coded relative to
+// that of the slice, of which only the low bits are known here, so the result stays relative.
 func (h *HEVCSliceHeader) longTermRefs(b *BitReader) bool {
 	s := h.SPS
 	named := uint32(0)
 	if len(s.longTerm) > 0 {
 		named = b.UE()
 	}
-	told := b.UE()
-	if named > hevcMaxRefs || told > hevcMaxRefs {
+	explicit := b.UE()
+	if named > hevcMaxRefs || explicit > hevcMaxRefs {
 		return false
 	}
 	msb := int32(0)
-	for i := range named + told {
+	for i := range named + explicit {
 		var r HEVCLongRef
 		if i < named {
 			at := 0
@@ -199,7 +199,7 @@ func (h *HEVCSliceHeader) Usable() int {
 	return n
 }
 
-// readLists reads the sizes of the reference lists and what changes them (7.3.6.2).
+// readLists reads the sizes of the reference lists and their modifications (7.3.6.2).
 func (h *HEVCSliceHeader) readLists(b *BitReader) bool {
 	if h.SPS.sao {
 		b.Bit()
@@ -242,8 +242,8 @@ func (h *HEVCSliceHeader) readLists(b *BitReader) bool {
 	return !b.short
 }
 
-// WithoutData returns the first slice segment of a picture as one of intra blocks that has no data: a decoder takes the
-// picture for a reference, and finds at once that there is nothing to decode. b is what HEVCSlice returned with h.
+// WithoutData returns the first slice segment of a picture as one of intra blocks that has no data: a decoder keeps the
+// picture as a reference, and stops decoding at once. b is what HEVCSlice returned with h.
 func (h *HEVCSliceHeader) WithoutData(nal []byte, b *BitReader) []byte {
 	var w BitWriter
 	w.Copy(b.data, 0, h.kindAt)
@@ -252,8 +252,8 @@ func (h *HEVCSliceHeader) WithoutData(nal []byte, b *BitReader) []byte {
 	}
 	w.Copy(b.data, h.kindEnd, h.refsEnd)
 	for _, f := range []struct {
-		there bool
-		bit   byte
+		present bool
+		bit     byte
 	}{
 		{h.SPS.sao, 0},
 		{h.SPS.sao && h.SPS.size.chroma != 0, 0},
@@ -267,7 +267,7 @@ func (h *HEVCSliceHeader) WithoutData(nal []byte, b *BitReader) []byte {
 		{h.pps.extension, 1},   // of no bytes
 		{true, 1},              // byte_alignment
 	} {
-		if f.there {
+		if f.present {
 			w.Bit(f.bit)
 		}
 	}

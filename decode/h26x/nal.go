@@ -1,9 +1,9 @@
-// Package h26x reads the bits of H.264 and H.265 that are worth knowing before decoding: NAL units, parameter sets,
+// Package h26x reads the parts of H.264 and H.265 that are useful before decoding: NAL units, parameter sets,
 // slice headers and SEI messages. It decodes no picture, does no I/O and needs only the standard library.
 //
 // A packet is the data of one access unit, either as a byte stream with start codes (Annex B) or with a length before each NAL
-// unit (AVCC, HVCC); LengthSize returns which of the two codec data promises. [EachNAL] takes a packet apart, [NALType] names the
-// parts, [ParseAVCSPS] and its siblings read parameter sets, and a [HeaderReader] reads slice headers:
+// unit (AVCC, HVCC); LengthSize returns which of the two the codec data declares. [EachNAL] splits a packet, [NALType] returns the
+// type of a unit, [ParseAVCSPS] and its siblings read parameter sets, and a [HeaderReader] reads slice headers:
 //
 //	headers := h26x.NewHeaderReader(h26x.AVC, h26x.CodecDataUnits(h26x.AVC, avcC)...)
 //	h26x.EachNAL(packet, h26x.LengthSize(h26x.AVC, avcC), func(nal []byte) {
@@ -13,7 +13,7 @@
 //		}
 //	})
 //
-// Names of H.264 begin with AVC, those of H.265 with HEVC. Codecs are named by their ids in Matroska. A NAL unit that is passed
+// Names of H.264 begin with AVC, those of H.265 with HEVC. Codecs are identified by their ids in Matroska. A NAL unit that is passed
 // to a function must have at least one byte; its content may be anything. Parsers check every size before they use it,
 // and report with ok whether the unit could be read.
 package h26x
@@ -36,13 +36,13 @@ const (
 	AVCTypeSEI   = 6
 	AVCTypeSPS   = 7
 	AVCTypePPS   = 8
-	// What follows is reserved, but for the extensions' slices.
+	// Higher types are reserved, or slices of extensions.
 	avcTypeLastKnown = 21
 )
 
 // Types of NAL units (ITU-T H.265, table 7-1).
 const (
-	HEVCTypeFirstIRAP = 16 // below it: pictures that are no random access points
+	HEVCTypeFirstIRAP = 16 // lower types are pictures that are no random access points
 	HEVCTypeIDR       = 19
 	HEVCTypeIDRNoLP   = 20
 	HEVCTypeCRA       = 21
@@ -65,8 +65,8 @@ func IsAVCIntraSlice(nal []byte) bool {
 }
 
 // EachNAL calls f for every NAL unit of a packet, and reports whether the packet
-// was well-formed. f never sees an empty unit. size is that of the length prefix in
-// bytes, 0 for Annex B.
+// was well-formed. It does not call f for empty units. size is the size of the length
+// prefixes in bytes, or 0 for Annex B.
 func EachNAL(packet []byte, size int, f func(nal []byte)) bool {
 	if size == 0 {
 		return EachAnnexB(packet, f)
@@ -88,12 +88,12 @@ func EachNAL(packet []byte, size int, f func(nal []byte)) bool {
 	return true
 }
 
-// WellFormed reports whether a packet is a row of NAL units with length prefixes of size bytes.
+// WellFormed reports whether a packet is a sequence of NAL units with length prefixes of size bytes.
 func WellFormed(packet []byte, size int) bool {
 	return len(packet) > 0 && EachNAL(packet, size, func([]byte) {})
 }
 
-// StartCode stands before each NAL unit of a byte stream. It must not be changed.
+// StartCode precedes each NAL unit of a byte stream. It must not be changed.
 var StartCode = []byte{0, 0, 1}
 
 // StartsAnnexB reports whether a packet begins with a start code, with any number of zero bytes before it.
@@ -102,8 +102,8 @@ func StartsAnnexB(packet []byte) bool {
 	return len(packet)-len(code) >= 2 && len(code) > 0 && code[0] == 1
 }
 
-// EachAnnexB calls f with the NAL units that follow each start code (ITU-T H.264,
-// Annex B), without the zero bytes after them.
+// EachAnnexB calls f for each NAL unit of a byte stream (ITU-T H.264, Annex B), without
+// the zero bytes after it, and reports whether there was one.
 func EachAnnexB(packet []byte, f func(nal []byte)) bool {
 	at := bytes.Index(packet, StartCode)
 	found := false

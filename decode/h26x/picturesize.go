@@ -14,7 +14,7 @@ type pictureSize struct {
 // avcBlock is the width and height of a macroblock of H.264.
 const avcBlock = 16
 
-// sane reports whether a decoder could know such pictures.
+// sane reports whether decoders may support such pictures.
 func (s pictureSize) sane() bool {
 	const mostSamples, mostDepth = 1 << 16, 16
 	return s.width > 0 && s.height > 0 && s.width <= mostSamples && s.height <= mostSamples && s.depth <= mostDepth && s.chroma <= 3
@@ -68,8 +68,8 @@ func levelName(level, unit uint32) string {
 // maxPictures is the most pictures that a level allows, whatever their size (ITU-T H.264, A.3.1; ITU-T H.265, A.4.2).
 const maxPictures = 16
 
-// avcPictures returns the most reference pictures that the level of a sequence allows (ITU-T H.264, A.3.1 and table A-1): one at
-// least, since cameras tell levels that are too low for their pictures.
+// avcPictures returns the most reference pictures that the level of a sequence allows (ITU-T H.264, A.3.1 and table A-1): at least
+// one, since cameras declare levels that are too low for their pictures.
 func avcPictures(h AVCSPS) int64 {
 	blocks := int64(696320) // level 6.2, also for levels that are not known
 	switch level := h.level; {

@@ -62,13 +62,13 @@ func TestMoreReferencesThanTheLevelAllowsAreRefused(t *testing.T) {
 		want        string // empty if it is not refused
 	}{
 		{"8K at level 6.2", AVC, avcSet(62, 5, 480, 270), ""},
-		{"8K with 16", AVC, avcSet(62, 16, 480, 270), "16 reference pictures of 7680x4320, where its level 6.2 allows 5"},
+		{"8K with 16", AVC, avcSet(62, 16, 480, 270), "16 reference pictures of 7680x4320, but its level 6.2 allows 5"},
 		{"1080p at level 4", AVC, avcSet(40, 4, 120, 68), ""},
-		{"1080p at level 4 with 5", AVC, avcSet(40, 5, 120, 68), "5 reference pictures of 1920x1088, where its level 4 allows 4"},
+		{"1080p at level 4 with 5", AVC, avcSet(40, 5, 120, 68), "5 reference pictures of 1920x1088, but its level 4 allows 4"},
 		{"a level too low for its pictures", AVC, avcSet(30, 1, 120, 68), ""},
 		{"an unknown level", AVC, avcSet(200, 16, 120, 68), ""},
 		{"H.265, 1080p at level 4", HEVC, hevcSet(120, 6, 1920, 1088), ""},
-		{"H.265, 1080p at level 4 with 7", HEVC, hevcSet(120, 8, 1920, 1088), "7 reference pictures of 1920x1088, where its level 4 allows 5"},
+		{"H.265, 1080p at level 4 with 7", HEVC, hevcSet(120, 8, 1920, 1088), "7 reference pictures of 1920x1088, but its level 4 allows 5"},
 		{"H.265, small pictures", HEVC, hevcSet(120, 16, 640, 384), ""},
 	} {
 		switch err := CheckReferences(c.codec, [][]byte{c.set}); {

@@ -4,7 +4,7 @@ package h26x
 // or NoRecovery (ITU-T H.264, 7.3.2.3 and D.1.8).
 func RecoveryFrames(nal []byte) int {
 	const recoveryPoint = 6
-	// The sizes before a recovery point may be those of long messages, so all of it is unescaped.
+	// Long messages may precede a recovery point, so the whole unit is unescaped.
 	rest := Unescape(nal[1:], len(nal))
 	for len(rest) > 1 { // the last byte holds the stop bit
 		kind, after, ok1 := seiNumber(rest)

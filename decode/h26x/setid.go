@@ -1,6 +1,6 @@
 package h26x
 
-// SetID returns the id of a parameter set, which names it among those of its type. ok is false for other NAL units, and for
+// SetID returns the id of a parameter set, which identifies it among those of its type. ok is false for other NAL units, and for
 // sets that are too short to have one.
 func SetID(codecID string, nal []byte) (id uint32, ok bool) {
 	kind := NALType(codecID, nal)

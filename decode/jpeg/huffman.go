@@ -5,14 +5,14 @@ import "slices"
 // huffmanLimit is the longest code of a JPEG in bits.
 const huffmanLimit = 16
 
-// huffmanTable is a Huffman code as a JPEG holds it.
+// huffmanTable is a Huffman code in the form of a JPEG.
 type huffmanTable struct {
 	lengths [huffmanLimit + 1]uint8 // how many codes there are of each length
 	symbols []uint8                 // by length of their codes
 }
 
-// newHuffmanTable returns the code that is shortest for symbols that come so often.
-// Those that never come have none. Equal counts give equal codes.
+// newHuffmanTable returns the optimal code for symbols with the given counts. Symbols
+// with a count of 0 have none. Equal counts give equal codes.
 func newHuffmanTable(counts []uint32) huffmanTable {
 	var symbols []int
 	for s, n := range counts {
@@ -27,11 +27,11 @@ func newHuffmanTable(counts []uint32) huffmanTable {
 		t.symbols[i] = uint8(s)
 		weights[len(symbols)-i] = uint64(counts[s])
 	}
-	// weights[0] stays 0: the rarest symbol of all takes the code of only ones, which
-	// a JPEG must not use, and is left out at the end.
+	// weights[0] stays 0. It is that of an extra symbol, which takes the code of only
+	// ones, since a JPEG must not use that code, and is left out at the end.
 	depths := huffmanDepths(weights)
 	for n := len(depths) - 1; n > huffmanLimit; n-- {
-		for depths[n] > 0 { // two of the longest give way to their prefix, which a shorter code makes room for
+		for depths[n] > 0 { // one of the two longest codes takes their prefix, the other moves next to a shorter one
 			shorter := n - 2
 			for depths[shorter] == 0 {
 				shorter--
@@ -60,8 +60,8 @@ func huffmanDepths(weights []uint64) []int {
 	if n == 1 {
 		return []int{0, 1}
 	}
-	// Leaves come first, then inner nodes in the order in which they are made, so
-	// that both ascend and the two lightest nodes are always at the heads.
+	// Leaves come first, then inner nodes in the order of their creation. Both ascend,
+	// so the two lightest nodes are always at the heads.
 	weight := append(make([]uint64, 0, 2*n-1), weights...)
 	parent := make([]int, 2*n-1)
 	leaf, inner := 0, n
@@ -102,7 +102,7 @@ func (t *huffmanTable) codes(yield func(symbol uint8, code uint32, length int)) 
 	}
 }
 
-// appendTo appends the table as a JPEG's DHT segment holds it.
+// appendTo appends the table in the form of a DHT segment.
 func (t *huffmanTable) appendTo(dst []byte) []byte {
 	dst = append(dst, t.lengths[1:]...)
 	return append(dst, t.symbols...)

@@ -10,15 +10,15 @@ type huffmanTables struct{ dc, ac [2]huffmanTable }
 
 // Quantisers at quality 50, and how coefficients are rounded.
 //
-// The tables of the Independent JPEG Group are made for eyes at a distance: they take
-// high frequencies, and most of all those of chroma, so coarsely that at an equal error they
-// need a fifth more bytes. These rise slowly and are the same for luma and chroma. At the
-// same quality the mean error is about that of the IJG's.
+// The tables of the Independent JPEG Group are made for viewing at a distance: they quantise
+// high frequencies, most of all those of chroma, so coarsely that for an equal error they need
+// a fifth more bytes. These rise slowly and are the same for luma and chroma. At the same
+// quality, their mean error is about that of the IJG's.
 const (
-	// meanQuantiser is that of mean brightness, the IJG's own. A coarser one shows
-	// as bands in the sky.
+	// meanQuantiser is that of mean brightness, the same as the IJG's. A coarser one
+	// would make bands in the sky visible.
 	meanQuantiser = 16
-	// lowQuantiser is where the others start, stepQuantiser what each step of frequency adds.
+	// lowQuantiser is the lowest of the others; each step of frequency adds stepQuantiser.
 	lowQuantiser, stepQuantiser = 28, 2
 	// roundingEighths is what is added before fractions are cut off, in eighths
 	// of a step: a little less than half, since smaller levels take fewer bits.
@@ -51,8 +51,8 @@ func rounding(i int, q uint8) int {
 	return 2 * roundingEighths * int(q)
 }
 
-// countAll counts each symbol that a baseline JPEG may hold once more, and what was seen
-// before that as much more that it hardly matters.
+// countAll adds 1 to the count of each symbol that a baseline JPEG may contain, so that each
+// has a code, and before that multiplies the counts, so that the addition hardly matters.
 func countAll(dc *[16]uint32, ac *[256]uint32) {
 	const weight = 4
 	for size := range 12 {
@@ -68,7 +68,7 @@ func countAll(dc *[16]uint32, ac *[256]uint32) {
 	ac[sixteenZeros] = weight*ac[sixteenZeros] + 1
 }
 
-// zigzagOrder is the natural place of each coefficient that a JPEG lists (ITU-T T.81, figure A.6).
+// zigzagOrder is the natural index of each coefficient, in the order of a JPEG (ITU-T T.81, figure A.6).
 var zigzagOrder = zigzag()
 
 func zigzag() (order [64]uint8) {
@@ -89,7 +89,7 @@ func zigzag() (order [64]uint8) {
 	return order
 }
 
-// header returns all that stands before the entropy-coded bytes of a baseline JPEG
+// header returns everything before the entropy-coded bytes of a baseline JPEG
 // with 4:2:0 chroma: a JFIF header, the given segments, tables, frame and scan headers.
 func header(w, h int, q *quantTable, huffman *huffmanTables, segments []byte) []byte {
 	b := make([]byte, 0, 1024+len(segments))

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is known while a scan is under way. */
+/* The state of a scan. */
 typedef struct {
 	const kvsf_jpeg_tables *tables;
-	kvsf_jpeg_counts *counts; /* set: symbols are counted and not written */
+	kvsf_jpeg_counts *counts; /* if set, symbols are counted and not written */
 	uint8_t *to;
 	uint64_t bits;
-	int n; /* how many of bits are not written yet: 31 at most between two symbols */
+	int n; /* the number of bits that are not written yet: at most 31 between two symbols */
 	int dc[3];
 } state;
 
@@ -37,7 +37,7 @@ INLINE void put(state *s, uint32_t entry, uint32_t extra)
 	}
 }
 
-/* put_symbol writes a symbol with its extra bits, or counts it where that is asked for. */
+/* put_symbol writes a symbol with its extra bits, or counts it if seen is set. */
 INLINE void put_symbol(state *s, const uint32_t *codes, uint32_t *seen, int symbol, uint32_t extra)
 {
 	if (seen)
@@ -76,7 +76,7 @@ INLINE void put_block(state *s, const int16_t *level, uint64_t nonzero, int comp
 		put_symbol(s, ac, seen, END_OF_BLOCK, 0);
 }
 
-/* copy_edge copies a block that hangs over the edge; the last row and column continue. */
+/* copy_edge copies a block that extends beyond the edge; the last row and column are repeated. */
 static void copy_edge(uint8_t *to, int columns, int rows, const uint8_t *from, ptrdiff_t stride, int w, int h)
 {
 	for (int y = 0; y < rows; y++) {
@@ -86,11 +86,11 @@ static void copy_edge(uint8_t *to, int columns, int rows, const uint8_t *from, p
 	}
 }
 
-/* of_plane gives the side of plane i, by that of the picture. */
+/* of_plane returns the side of plane i, given that of the picture. */
 INLINE int of_plane(int side, int i) { return i ? (side + 1) / 2 : side; }
 
-/* ask_ahead asks for the samples of macroblocks to come: 32 rows at once are more than processors foresee. To ask beyond the planes does
- * no harm. */
+/* ask_ahead prefetches the samples of later macroblocks: 32 rows at once are too many for the processor's own prefetching. Prefetching
+ * beyond the planes does no harm. */
 INLINE void ask_ahead(const kvsf_jpeg_row *r, int mx)
 {
 	if (mx % 4 == 0)
@@ -102,7 +102,7 @@ INLINE void ask_ahead(const kvsf_jpeg_row *r, int mx)
 				__builtin_prefetch(r->ahead[i] + y * r->ahead_stride[i] + 8 * mx + 128);
 }
 
-/* put_two writes or counts two macroblocks, whose chroma is transformed at once, or the last one. */
+/* put_two writes or counts two macroblocks, whose chroma is transformed together, or the last one. */
 INLINE void put_two(state *s, const kvsf_jpeg_row *r, int mx, int w, int h, transform *tr, const int count)
 {
 	uint8_t edge[3][32 * 16];
@@ -166,7 +166,7 @@ INLINE int put_row(const kvsf_jpeg_row *r, int w, int h, const kvsf_jpeg_tables 
 	return 1;
 }
 
-/* Once more for processors with AVX2, whose other instructions help with bits. */
+/* The same for processors with AVX2, which also have faster instructions for bits. */
 #ifdef HAVE_AVX2
 AVX2 static int avx2_put_row(const kvsf_jpeg_row *r, int w, int h, const kvsf_jpeg_tables *t, transform *tr, kvsf_jpeg_scan *s)
 {
@@ -208,7 +208,7 @@ int kvsf_jpeg_end(kvsf_jpeg_scan *s)
 {
 	if (!make_room(s))
 		return 0;
-	/* What is held goes out; ones fill the last byte. */
+	/* Write the remaining bits; ones fill the last byte. */
 	uint8_t *to = s->data + s->size;
 	int rest = (s->n + 7) / 8;
 	for (int i = 0; i < rest; i++) {

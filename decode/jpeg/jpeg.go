@@ -1,14 +1,14 @@
 //go:build cgo
 
 // Package jpeg writes pictures with 4:2:0 chroma as baseline JPEGs, as small as those of libavcodec and in half of the time.
-// Every pixel is handled in C with vector instructions, where the processor has them; the bytes are the same everywhere.
+// Every pixel is handled in C with vector instructions, if the processor has them; the bytes are the same everywhere.
 //
 //	encoder := jpeg.NewEncoder()
 //	defer encoder.Close()
 //	data, err := encoder.Encode(jpeg.FromPlanes(width, height, luma, cb, cr), 85, nil)
 //
-// Samples are in the terms of JFIF: BT.601 with 256 levels. A picture of other terms can be converted while it is encoded, one
-// row of macroblocks at a time (see [Picture]).
+// Samples have the colorimetry of JFIF: BT.601 with 256 levels. A picture of another colorimetry can be converted while it is
+// encoded, one row of macroblocks at a time (see [Picture]).
 package jpeg
 
 /*
@@ -27,8 +27,8 @@ import (
 // maxSide is the largest width and height of a JPEG in pixels.
 const maxSide = 65535
 
-// sampledRows is about how many rows of macroblocks are looked at to make a picture's
-// Huffman tables. A small picture has no more, and is looked at whole.
+// sampledRows is about how many rows of macroblocks a picture's Huffman tables are computed
+// from. All rows of a small picture are used.
 const sampledRows = 8
 
 // keptBytes is the largest buffer that is kept for the next picture.
@@ -44,7 +44,7 @@ var (
 
 // Plane is a plane of samples of one byte.
 type Plane struct {
-	// Data begins with the first sample. Stride is the distance of two rows in bytes.
+	// Data begins with the first sample. Stride is the distance between two rows in bytes.
 	Data   []byte
 	Stride int
 }
@@ -53,7 +53,7 @@ type Plane struct {
 type Rows struct {
 	// Planes are luma, Cb and Cr.
 	Planes [3]Plane
-	// Ahead is what is read soon, so that the processor should fetch it: the same planes, or what the next row is made of.
+	// Ahead is memory that is read soon and should be prefetched: the same planes, or those that the next row is converted from.
 	Ahead [3]Plane
 }
 
@@ -61,12 +61,12 @@ type Rows struct {
 type Picture struct {
 	// Width and Height are its size in pixels, 1 to 65535.
 	Width, Height int
-	// Rows returns row y of macroblocks, counted from 0. Some rows are asked for twice. The encoder does not use a row any more
-	// when it asks for another one.
+	// Rows returns row y of macroblocks, counted from 0. The encoder may ask for a row twice, and does not use a row after it has
+	// asked for another one.
 	Rows func(y int) Rows
 }
 
-// FromPlanes returns the picture that whole planes hold.
+// FromPlanes returns the picture that complete planes hold.
 func FromPlanes(width, height int, luma, cb, cr Plane) Picture {
 	return Picture{Width: width, Height: height, Rows: func(y int) Rows {
 		var r Rows
@@ -87,13 +87,13 @@ func sideOf(i int) int {
 	return LumaRows / 2
 }
 
-// Encoder writes one JPEG after the other. It keeps memory for the next, and is used by one goroutine at a time.
+// Encoder writes JPEGs. It reuses memory, and must be used by one goroutine at a time.
 type Encoder struct {
 	scan  C.kvsf_jpeg_scan
 	plain plainness
 }
 
-// plainness is which vector instructions are left out, for tests: 0 none, 1 all, 2 those of AVX-512.
+// plainness selects the vector instructions that are left out, for tests: 0 none, 1 all, 2 those of AVX-512.
 type plainness = C.int
 
 // NewEncoder returns an encoder, which must be closed.
@@ -102,10 +102,10 @@ func NewEncoder() *Encoder { return &Encoder{} }
 // Close frees the encoder's memory.
 func (e *Encoder) Close() { C.kvsf_jpeg_free(&e.scan) }
 
-// Encode returns p as a JPEG of a quality of 1 to 100, in memory of its own, with extra segments (such as APP1) behind its JFIF header.
+// Encode returns p as a JPEG of a quality of 1 to 100, in newly allocated memory, with extra segments (such as APP1) after its JFIF header.
 func (e *Encoder) Encode(p Picture, quality int, segments []byte) ([]byte, error) {
 	if min(p.Width, p.Height) < 1 || max(p.Width, p.Height) > maxSide || quality < 1 || quality > 100 {
-		return nil, fmt.Errorf("a picture of %dx%d pixels at quality %d is no JPEG", p.Width, p.Height, quality)
+		return nil, fmt.Errorf("a picture of %dx%d pixels at quality %d cannot be a JPEG", p.Width, p.Height, quality)
 	}
 	defer func() {
 		if e.scan.capacity > keptBytes {
@@ -149,7 +149,7 @@ func inMemory(ok C.int) error {
 // rows returns the number of rows of macroblocks.
 func (p Picture) rows() int { return (p.Height + LumaRows - 1) / LumaRows }
 
-// row calls use with row y, and with the rows of samples from it to the bottom of the picture.
+// row calls use with row y, and with the number of rows of samples from it to the bottom of the picture.
 func (p Picture) row(y int, use func(r *C.kvsf_jpeg_row, h C.int) error) error {
 	rows := p.Rows(y)
 	var pin runtime.Pinner
@@ -175,8 +175,8 @@ func (p Picture) row(y int, use func(r *C.kvsf_jpeg_row, h C.int) error) error {
 	return use(&r, C.int(p.Height-LumaRows*y))
 }
 
-// huffman returns the tables for a picture: exactly the best ones if it is
-// small, else those of a sample of its rows, in which every symbol has a code.
+// huffman returns the tables for a picture: the optimal ones if it is small, else
+// those for a sample of its rows, with a code for every symbol.
 func (e *Encoder) huffman(p Picture, t *C.kvsf_jpeg_tables) (h huffmanTables, err error) {
 	step := max(1, p.rows()/sampledRows)
 	var c C.kvsf_jpeg_counts
@@ -209,7 +209,7 @@ func setQuantisers(t *C.kvsf_jpeg_tables, q *quantTable) {
 	}
 }
 
-// setCodes writes the codes with the room for the bits that follow each.
+// setCodes stores each code, shifted to make room for its extra bits.
 func setCodes(t *C.kvsf_jpeg_tables, h *huffmanTables) {
 	entry := func(code uint32, length, extra int) C.uint32_t {
 		return C.uint32_t(code<<extra<<5 | uint32(length+extra))

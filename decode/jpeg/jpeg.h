@@ -7,14 +7,14 @@
 #include <stdint.h>
 
 typedef struct {
-	/* 4096/q, and what is added to each coefficient before, in 16ths; by column, then row. */
+	/* 4096/q, and what is added to each coefficient before the division, in 16ths; by column, then row. */
 	uint16_t reciprocal[64], bias[64];
 	/* Of luma and of chroma, by symbol: code << (number of extra bits) << 5 | length with extra bits. */
 	uint32_t dc[2][16], ac[2][256];
 } kvsf_jpeg_tables;
 
 typedef struct {
-	uint32_t dc[2][16], ac[2][256]; /* of luma and of chroma: how often each symbol comes */
+	uint32_t dc[2][16], ac[2][256]; /* of luma and of chroma: how often each symbol occurs */
 } kvsf_jpeg_counts;
 
 /* A row of macroblocks: where its planes begin, and the memory that is read soon after (see Rows in jpeg.go). */
@@ -23,7 +23,7 @@ typedef struct {
 	ptrdiff_t stride[3], ahead_stride[3];
 } kvsf_jpeg_row;
 
-/* A scan under way: the bytes so far, the bits that are not written yet, and the last mean of each component. */
+/* The state of a scan: the bytes so far, the bits that are not written yet, and the last mean of each component. */
 typedef struct {
 	uint8_t *data;
 	size_t size, capacity;

@@ -1,5 +1,5 @@
 /* One pass and one transposition of blocks that lie side by side in vectors, included by transform.c for each kind of
- * vector. TARGET, VECTOR, PASS and TRANSPOSE are names for it, V(add_epi16) is its instruction. */
+ * vector. TARGET, VECTOR, PASS and TRANSPOSE are the names for that kind, and V(add_epi16) is one of its instructions. */
 
 /* (a*ca + b*cb + half) >> shift of the a and b that lo and hi hold interleaved; DOT2 adds c*cc + d*cd of lo2 and hi2. */
 #define PAIR(a, b) V(set1_epi32)((int32_t)((uint16_t)(a) | (uint32_t)(uint16_t)(b) << 16))

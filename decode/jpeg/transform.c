@@ -12,11 +12,11 @@
 #define C5 4551
 #define C6 3135
 #define C7 1598
-/* After the first pass 4 bits of fraction are left, and so after the second. All fits in 16 bits. */
+/* After the first pass 4 bits of fraction are left, and so after the second. All values fit in 16 bits. */
 #define FIRST_SHIFT 10
 #define SECOND_SHIFT 14
 
-/* The place in zigzag order of each coefficient, which lie by column, then row. */
+/* The index in zigzag order of each coefficient. Coefficients are stored by column, then row. */
 static const uint8_t zigzag[64] = {
 	0, 2, 3, 9, 10, 20, 21, 35,
 	1, 4, 8, 11, 19, 22, 34, 36,
@@ -28,7 +28,7 @@ static const uint8_t zigzag[64] = {
 	28, 42, 43, 53, 54, 60, 61, 63,
 };
 
-/* One pass of the orthonormal transform over the columns of x. The loops here are such that a compiler can make vectors of them. */
+/* One pass of the orthonormal transform over the columns of x. Compilers can vectorise these loops. */
 static void plain_pass(const int16_t *restrict x, int16_t *restrict y, int shift)
 {
 	const int32_t half = 1 << (shift - 1);
@@ -92,7 +92,7 @@ void kvsf_plain_transform(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b
 #define TRANSPOSE avx512_transpose
 #include "pass.h"
 
-/* in_order brings a block to zigzag order. Few levels are not 0: only those. */
+/* in_order copies the levels of a block that are not 0, which are few, in zigzag order. */
 AVX2 INLINE void in_order(const int16_t *level, uint64_t nonzero, int16_t *to, uint64_t *at)
 {
 	uint64_t set = 0;
@@ -140,7 +140,7 @@ AVX2 static void avx2_transform(const uint8_t *a, ptrdiff_t a_stride, const uint
 	avx2_two(b, b_stride, reciprocal, bias, out->level + 2, out->nonzero + 2);
 }
 
-/* Which coefficient comes at each place in zigzag order. */
+/* The coefficient at each index in zigzag order. */
 static const uint16_t coefficient[64] = {
 	0, 8, 1, 2, 9, 16, 24, 17,
 	10, 3, 4, 11, 18, 25, 32, 40,

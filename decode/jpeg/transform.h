@@ -13,7 +13,7 @@
 #define AVX512 __attribute__((target("avx512f,avx512bw")))
 #endif
 
-/* Four blocks of 8x8 quantised coefficients in zigzag order, and which of them are not 0: levels that are 0 may be left out. */
+/* Four blocks of 8x8 quantised coefficients in zigzag order, and which of them are not 0: levels that are 0 may be left unset. */
 typedef struct {
 	_Alignas(64) int16_t level[4][64];
 	uint64_t nonzero[4];
@@ -24,7 +24,7 @@ typedef void transform(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, p
 
 transform kvsf_plain_transform;
 
-/* The fastest transform that this processor can do; plain as in jpeg.h. */
+/* The fastest transform that this processor supports; plain is that of jpeg.h. */
 transform *kvsf_transform(int plain);
 
 #endif

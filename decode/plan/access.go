@@ -9,19 +9,19 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// accessUnit is one frame as the decoder gets it: usually one block, with other blocks that belong to
-// the frame (parameter sets, SEI, a second field, further slices) before or behind it.
+// accessUnit is one frame as the decoder gets it: usually one block, together with blocks before and
+// after it that belong to the same frame (parameter sets, SEI, a second field, further slices).
 type accessUnit struct {
 	// last is the frame's last block, an index into the track's blocks.
 	last int
-	// at is the frame's time, which is that of the first block with a picture.
+	// at is the frame's time: that of its first block with a picture.
 	at  time.Duration
 	key bool
-	// packet is what is decoded. It is the block itself, or if made is set, a copy.
+	// packet is what the decoder gets: the block itself or, if made is set, a copy.
 	packet []byte
 	made   bool
-	// tail is a NAL unit at the packet's end that is longer than the packet: a slice that was cut, or
-	// no slice at all. It is left out of the packet unless there is nothing else.
+	// tail is a NAL unit at the block's end that should be longer than the block: a slice that was
+	// cut, or damage that looks like one. It is left out of the packet unless it is the only slice.
 	tail []byte
 	// cut reports whether the picture's only slice is cut.
 	cut bool
@@ -30,7 +30,7 @@ type accessUnit struct {
 // assembler makes access units of the blocks of one track.
 type assembler struct {
 	reader *nalReader
-	// inForce takes the parameter sets of packets.
+	// inForce collects the parameter sets of packets.
 	inForce *setsInForce
 	// fields recognises the fields of H.264 frames; nil for other codecs.
 	fields *h26x.FieldReader
@@ -38,12 +38,12 @@ type assembler struct {
 	units []accessUnit
 	// pending are the NAL units of blocks without a picture, which belong to the next one.
 	pending [][]byte
-	// field is the first slice of the last unit, if that is a first field without its second.
+	// field describes the last unit if that is a first field without its second.
 	field *h26x.Field
 }
 
-// assemble returns the access units of the blocks, and the NAL units behind the last picture, which
-// belong to the next fragment's first. before are those of the fragment before.
+// assemble returns the access units of the blocks, and the NAL units after the last picture, which
+// belong to the first picture of the next fragment. before are those of the previous fragment.
 func (r *nalReader) assemble(blocks []media.Block, payloads, before [][]byte, inForce *setsInForce) (units []accessUnit, behind [][]byte) {
 	a := assembler{reader: r, pending: before, inForce: inForce}
 	if r.codec == h26x.AVC {
@@ -72,14 +72,14 @@ func (a *assembler) add(blocks []media.Block, i int, payloads [][]byte) {
 		a.readSet(nal)
 	}
 	cut := c.first == nil && c.tail != nil
-	if cut { // all that there is of a picture
+	if cut { // the picture has no other slice
 		c.first, c.tail = c.tail, nil
 		c.nals = append(c.nals, c.first)
 	}
 	if c.first == nil && c.isLost(a.reader.codec, beside(blocks, i)) {
 		a.field = nil
 		u := accessUnit{last: i, at: b.Time, key: b.Key, made: true}
-		// What it looks like must not reach the decoder.
+		// Damaged units must not reach the decoder.
 		u.append(a.reader.lengthSize, a.believed(c.nals), [][]byte{noUnit})
 		a.units = append(a.units, u)
 		return
@@ -92,7 +92,7 @@ func (a *assembler) add(blocks []media.Block, i int, payloads [][]byte) {
 	if a.fields != nil {
 		field = a.fields.FieldOf(c.first)
 	}
-	if a.goesOn(c.first, field, b) {
+	if a.continuesLast(c.first, field, b) {
 		u := &a.units[len(a.units)-1]
 		u.last = i
 		u.key = u.key || b.Key
@@ -110,9 +110,9 @@ func (a *assembler) add(blocks []media.Block, i int, payloads [][]byte) {
 	a.units = append(a.units, u)
 }
 
-// dropChanged leaves out parameter sets that would take the place of others although nothing speaks for it: a slice with a
-// damaged header may look like one. A sequence begins where decoding may (ITU-T H.264, 7.4.1.2.1; ITU-T H.265, 7.4.2.4.2).
-// Picture parameter sets alone change before a picture, to one of about the same size.
+// dropChanged leaves out parameter sets that are unlikely to replace others: a slice with a damaged header may look like a
+// parameter set. A new sequence begins only at an entry (ITU-T H.264, 7.4.1.2.1; ITU-T H.265, 7.4.2.4.2). Elsewhere, picture
+// parameter sets change only in a block with a picture, and to sets of about the same size.
 func (a *assembler) dropChanged(blocks []media.Block, i int, payloads [][]byte, c *content) {
 	codec := a.reader.codec
 	picture, sequence := byte(h26x.AVCTypePPS), byte(h26x.AVCTypeSPS)
@@ -136,8 +136,8 @@ func (a *assembler) dropChanged(blocks []media.Block, i int, payloads [][]byte, 
 	}
 }
 
-// entryNext reports whether decoding may begin with the next picture, which is that of block i if it has one. What comes
-// after the last block is not known, so it may.
+// entryNext reports whether decoding may begin with the next picture, which is that of block i if it has one. If no block from
+// i on has a picture, the next one is not known, and the result is true.
 func (a *assembler) entryNext(blocks []media.Block, i int, payloads [][]byte, c *content) bool {
 	for ; c.first == nil && i+1 < len(blocks); i++ {
 		next := a.reader.read(payloads[i+1])
@@ -146,12 +146,12 @@ func (a *assembler) entryNext(blocks []media.Block, i int, payloads [][]byte, c 
 	return c.first == nil || blocks[i].Key || c.entry(a.reader.codec)
 }
 
-// beside reports whether a block has the time of one of its neighbours: then both belong to one frame.
+// beside reports whether a block has the same time as a neighbour: then both belong to one frame.
 func beside(blocks []media.Block, i int) bool {
 	return i > 0 && blocks[i-1].Time == blocks[i].Time || i+1 < len(blocks) && blocks[i+1].Time == blocks[i].Time
 }
 
-// believed returns the NAL units that are what they look like.
+// believed returns the NAL units whose content fits their type (see h26x.BeliefIn).
 func (a *assembler) believed(nals [][]byte) [][]byte {
 	return slices.DeleteFunc(slices.Clone(nals), func(nal []byte) bool { return h26x.BeliefIn(a.reader.codec, nal) != h26x.Believable })
 }
@@ -170,16 +170,16 @@ func (u *accessUnit) append(lengthSize int, groups ...[][]byte) {
 	u.packet, u.made = packet, true
 }
 
-// readSet notes a parameter set that later slices may refer to.
+// readSet records a parameter set that later slices may refer to.
 func (a *assembler) readSet(nal []byte) {
 	if a.fields != nil {
 		a.fields.ReadSet(nal)
 	}
 }
 
-// goesOn reports whether the picture that starts with a NAL unit belongs to the frame before: a second field,
-// or more slices.
-func (a *assembler) goesOn(first []byte, field *h26x.Field, b media.Block) bool {
+// continuesLast reports whether the slice first belongs to the last access unit: as its second field, or as a
+// further slice.
+func (a *assembler) continuesLast(first []byte, field *h26x.Field, b media.Block) bool {
 	if len(a.units) == 0 {
 		return false
 	}

@@ -2,36 +2,36 @@ package plan
 
 import "time"
 
-// cadence is a constant distance of frames, num/den nanoseconds.
+// cadence is a constant distance between frames, of num/den nanoseconds.
 type cadence struct{ num, den int64 }
 
-// Limits of what is looked at to find a cadence.
+// Limits of the search for a cadence.
 const (
 	maxCadenceRate   = 1000 // frames a second
 	maxCadenceFrames = 4096
 )
 
-// Precedes returns the time of the frame before the first of these, or the time that such a frame would have had.
+// Precedes returns the time that a frame before the first of these has, or would have.
 //
-// The distance to the next frame is not enough: times are rounded, and 33 ms are sometimes 34.
-// So it looks for the cadence that explains the most frames from the first on, which leaves
-// little doubt how the time before them was rounded. Where there is some the later time is
-// assumed, since a frame on a grid point never has a time later than that point's unit.
+// The distance between the first two frames is not exact enough: times are rounded, and 33 ms
+// are sometimes 34. So Precedes looks for the cadence that explains the most frames from the
+// first on. If two rounded times are still possible, it returns the later one: a frame on a grid
+// point never has a time later than that point's unit.
 func Precedes(frames []Candidate, t Timing) time.Time {
 	first := frames[0].At
 	unit := max(int64(t.Unit), 1)
 	explained, before := 1, -int64(spacing(frames, t))
 	for _, c := range cadences(frames, t.Nominal, unit) {
 		if n, latest := c.fit(frames, unit); n > explained {
-			// latest is where the first frame may have been at most. Round to the nearest unit.
+			// latest is the latest possible time of the first frame. Round to the nearest unit.
 			explained, before = n, ceilDiv(latest-2*c.num-c.den*unit, 2*c.den*unit)*unit
 		}
 	}
 	return first.Add(time.Duration(min(before, -1)))
 }
 
-// cadences returns those that frames may have, the likeliest first. Clocks of video
-// run at whole numbers of frames a second, or at 1000/1001 of one.
+// cadences returns the cadences that frames may have, the most likely first. Video has a
+// whole number of frames per second, or 1000/1001 of one.
 func cadences(frames []Candidate, nominal time.Duration, unit int64) (cs []cadence) {
 	rates := func(distance, doubt int64) {
 		if distance <= 0 {
@@ -50,7 +50,7 @@ func cadences(frames []Candidate, nominal time.Duration, unit int64) (cs []caden
 		}
 	}
 	if nominal > 0 && nominal < time.Hour {
-		const rounding = int64(time.Microsecond) // of what writers call the nominal duration
+		const rounding = int64(time.Microsecond) // of nominal durations
 		rates(int64(nominal), rounding)
 		cs = append(cs, cadence{int64(nominal), 1})
 	}
@@ -60,16 +60,16 @@ func cadences(frames []Candidate, nominal time.Duration, unit int64) (cs []caden
 	return cs
 }
 
-// fit returns how many frames from the first on c explains, if their times were rounded to units, and
-// the latest instant at which the first may have been, relative to its rounded time, in nanoseconds times 2*den.
+// fit returns how many frames from the first on c explains, if their times were rounded to units. latest is the
+// latest possible time of the first, relative to its rounded time, in nanoseconds times 2*den.
 func (c cadence) fit(frames []Candidate, unit int64) (n int, latest int64) {
 	earliest, latest := -c.den*unit, c.den*unit
 	for n = 1; n < min(len(frames), maxCadenceFrames); n++ {
-		told := frames[n].At.Sub(frames[0].At)
-		if told > time.Hour { // a rate has 10 bits, an hour 42
+		elapsed := frames[n].At.Sub(frames[0].At)
+		if elapsed > time.Hour { // the products below must not overflow
 			break
 		}
-		off := 2 * (int64(told)*c.den - int64(n)*c.num)
+		off := 2 * (int64(elapsed)*c.den - int64(n)*c.num)
 		from, to := max(earliest, off-c.den*unit), min(latest, off+c.den*unit)
 		if from > to {
 			break
@@ -88,8 +88,8 @@ func ceilDiv(a, b int64) int64 {
 	return q
 }
 
-// spacing returns the distance of the first frame to the next one, the nominal
-// duration when there is none, and never less than a microsecond.
+// spacing returns the distance from the first frame to the next or, without a next
+// one, the nominal duration, but at least a microsecond.
 func spacing(frames []Candidate, t Timing) time.Duration {
 	if len(frames) > 1 {
 		if d := frames[1].At.Sub(frames[0].At); d > 0 {

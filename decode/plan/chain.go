@@ -8,35 +8,34 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// A fragment that does not start with an IDR picture may need the fragments before it.
-// How it gets them depends on what the stream is like:
+// A fragment that does not start with an IDR picture may need the fragments before it:
 //
-//   - It starts with a recovery point or a CRA picture (open GOP). Then only its leading
-//     pictures need the past, and nothing has to be done unless one of them is wanted.
-//   - Anything else (fragments without a key frame, gradual refresh) needs all that came
-//     before, so that from then on one decoder continues from fragment to fragment.
+//   - If it starts with a recovery point or a CRA picture (open GOP), only its leading
+//     pictures need them, and nothing has to be done unless one of those is wanted.
+//   - Any other fragment (without a key frame, or with a gradual refresh) needs all earlier
+//     ones. From then on, one decoder continues from fragment to fragment: a chain.
 //
-// Where the decoder of the fragment before is not available, a new one is led up to the
-// fragment: it decodes once more what came since the last entry. That is kept for every stream,
-// since a fragment may begin in the middle of a group after thousands that did not.
+// If the decoder of the previous fragment is not available, a new one first decodes again
+// everything since the last entry: the lead-up. Its fragments are kept for every stream,
+// since even after thousands of fragments that need no others, the next one may.
 
 const (
-	// Where key frames alone are wanted, nothing is kept for the next fragment once this many in a row
-	// started with an IDR picture.
+	// closedStarts is how many fragments in a row must start with an IDR picture before nothing is
+	// kept for the next one, if only key frames are wanted.
 	closedStarts = 2
 	// chainEnds is how many fragments in a row that start with an IDR picture end a chain.
 	chainEnds = 8
-	// The limits of what is kept to lead up with, for each stream.
+	// The limits of what is kept for lead-ups, for each stream.
 	maxLeadBytes     = 64 << 20
 	maxLeadFragments = 64
-	// frameBytes is about what a plan holds of each frame: much more than the frame itself, where
-	// there are very many.
+	// frameBytes is about the memory that a plan takes for each frame. It exceeds the media where
+	// frames are many and tiny.
 	frameBytes = 256
 )
 
 // Chain links a fragment to the ones around it.
 type Chain struct {
-	// After gives the decoder of the fragment before, which continues with this one; nil if a new decoder is needed.
+	// After gives the decoder of the previous fragment, which continues with this one; nil if a new decoder is needed.
 	After *Link
 	// Lead are the fragments that a new decoder must decode first, in order.
 	Lead []Lead
@@ -44,8 +43,8 @@ type Chain struct {
 	Next *Link
 }
 
-// Before waits for the decoder of the fragment before, which then belongs to the caller. It returns nil if there is none, and the
-// context's error if that ends first.
+// Before waits for the decoder of the previous fragment, which then belongs to the caller. It returns nil if there is none, and the
+// context's error if the context ends first.
 func (pl *Plan) Before(ctx context.Context) (Decoder, error) {
 	if pl.Chain == nil || pl.Chain.After == nil {
 		return nil, nil
@@ -53,7 +52,7 @@ func (pl *Plan) Before(ctx context.Context) (Decoder, error) {
 	return pl.Chain.After.take(ctx)
 }
 
-// ReleaseLeads lets go of the media of the fragments in Chain.Lead, which must not be used afterwards.
+// ReleaseLeads releases the media of the fragments in Chain.Lead, which must not be used afterwards.
 func (pl *Plan) ReleaseLeads() {
 	if pl.Chain == nil {
 		return
@@ -81,11 +80,11 @@ type Lead struct {
 	Media []byte
 	// From is the index of the first frame that is decoded.
 	From int
-	// plan has no chain: fragments do not keep those before them.
+	// plan has no Chain, so that it does not keep earlier fragments in memory.
 	plan *Plan
 }
 
-// Whole returns a plan that feeds every picture which later fragments may refer to.
+// Whole returns a plan that feeds every picture that later fragments may refer to.
 func (l Lead) Whole() *Plan {
 	pl := *l.plan
 	pl.Frames = make([]Frame, len(l.plan.Frames))
@@ -97,42 +96,42 @@ func (l Lead) Whole() *Plan {
 }
 
 // Matters reports whether later fragments may refer to picture k. The leading pictures of the first group lack their references,
-// and nothing refers to them.
+// but no later fragment refers to them.
 func (l Lead) Matters(k int) bool {
 	f := l.plan.Frames[k]
 	return !f.Leads || f.Group != l.plan.Frames[l.From].Group
 }
 
-// past is what a planner knows of the fragments before the next one.
+// past is what a planner knows about the fragments so far.
 type past struct {
 	// codecData is that of the last fragment. A change of codec data starts a new decoding history.
 	codecData string
-	// clean: a decoder which has seen the last fragments has all that the next
+	// clean reports whether a decoder of the last fragments holds all pictures that the next
 	// one can refer to.
 	clean bool
-	// open is the last entry, if pictures that lead it may still come; nil if not.
+	// open is the last entry if its leading pictures may still follow; nil if not.
 	open *openEntry
-	// link is the last fragment's, if its decoder can continue with the next.
+	// link is that of the last fragment, if its decoder can continue with the next.
 	link *Link
-	// lead are the fragments since the last entry that nothing leads any more, as long as
-	// they may be needed.
+	// lead are the fragments since the last entry whose leading pictures have all been seen.
+	// They are kept while a lead-up may need them.
 	lead      []Lead
 	leadBytes int
 	// closed counts the last fragments in a row that started with an IDR picture.
 	closed int
-	// chained: the stream has fragments without an entry.
+	// chained reports whether the stream has fragments without an entry.
 	chained bool
 	lost    lostFrames
 }
 
-// openEntry is an entry whose leading pictures may stand in the next fragment.
+// openEntry is an entry whose leading pictures may be in the next fragment.
 type openEntry struct {
-	at time.Time // of its capture
-	// clean: what those pictures may refer to is there.
+	at time.Time // the producer's
+	// clean reports whether all pictures that those may refer to are available.
 	clean bool
 }
 
-// forget drops what is known: the next fragment does not follow on the last one.
+// forget drops everything known, because the next fragment does not follow the last one.
 func (h *past) forget() {
 	h.unlink(nil)
 	h.dropLead()
@@ -146,7 +145,7 @@ func (h *past) dropLead() {
 	h.lead, h.leadBytes = nil, 0
 }
 
-// unlink puts another link in the place of the last one, whose decoder nobody wants.
+// unlink replaces the link, and releases the old one, whose decoder no fragment takes.
 func (h *past) unlink(next *Link) {
 	if h.link != nil {
 		h.link.release()
@@ -154,7 +153,7 @@ func (h *past) unlink(next *Link) {
 	h.link = next
 }
 
-// link decides what is fed of a fragment, and what it has to do with the ones around it.
+// link decides which packets of a fragment are fed, and links it to the fragments around it.
 func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	h := &p.past
 	if codecData := pl.Track.CodecID + "\x00" + string(pl.Track.CodecPrivate); codecData != h.codecData {
@@ -169,7 +168,7 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	alone := p.onlyKeys && pl.keysAlone()
 	h.begins(pl.Pictures[0].Entry, alone)
 	needsPast := pl.feed(p.skip, h.chained, refs)
-	// Pictures that lead an open entry may be in the next fragment: an existing decoder continues.
+	// The leading pictures of an open entry may be in the next fragment, so an existing decoder continues.
 	needsPast = needsPast || h.chained && h.link != nil && pl.Pictures[0].Entry == EntryOpen
 	pl.leadsBefore(h.open)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0), h.open)
@@ -178,10 +177,10 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	} else {
 		h.lost.mark(pl, refs)
 	}
-	// A chain may have nothing to do with a fragment of which nothing is wanted.
+	// Outside of a chain, a fragment of which nothing is wanted needs no links.
 	if needsPast && pl.Samples > 0 || h.chained {
 		pl.Chain = &Chain{}
-		// The decoder continues with fragments whose codec data may lack the sets in force.
+		// The decoder continues with fragments whose codec data may lack parameter sets in force.
 		pl.Form.useByteStream(pl.begin)
 		if needsPast && h.link != nil {
 			pl.Chain.After, h.link = h.link, nil
@@ -203,7 +202,7 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	}
 }
 
-// keysAlone reports whether each key frame refers to no other picture. Those of a gradual
+// keysAlone reports whether no key frame refers to another picture. Those of a gradual
 // refresh do.
 func (pl *Plan) keysAlone() bool {
 	for k, f := range pl.Frames {
@@ -214,8 +213,8 @@ func (pl *Plan) keysAlone() bool {
 	return true
 }
 
-// begins notes how a fragment starts. alone reports whether every frame that may be wanted refers to no
-// other picture.
+// begins records how a fragment starts. alone reports whether no frame that may be wanted refers to
+// another picture.
 func (h *past) begins(starts Entry, alone bool) {
 	if starts == EntryClosed {
 		h.closed++
@@ -230,8 +229,7 @@ func (h *past) begins(starts Entry, alone bool) {
 	}
 }
 
-// remember keeps what the next fragment may need of this one. alone reports that what was wanted of this
-// one refers to no other picture.
+// remember keeps what the next fragment may need of this one. alone is the same as for begins.
 func (h *past) remember(pl *Plan, f *media.Fragment, alone bool) {
 	entry, settled := pl.lastEntry()
 	h.noteOpen(pl, entry, settled)
@@ -244,7 +242,7 @@ func (h *past) remember(pl *Plan, f *media.Fragment, alone bool) {
 	case settled >= 0:
 		h.dropLead()
 		from = settled
-	case len(h.lead) == 0 && entry < 0: // what came before is not there
+	case len(h.lead) == 0 && entry < 0: // the pictures before it are missing
 		return
 	case len(h.lead) == 0:
 		from = entry
@@ -257,10 +255,10 @@ func (h *past) remember(pl *Plan, f *media.Fragment, alone bool) {
 	}
 }
 
-// lastEntry returns the last entry of the fragment, and the last one that no later picture leads; -1 for none.
+// lastEntry returns the last entry of the fragment, and the last one whose leading pictures have all been seen; -1 for none.
 func (pl *Plan) lastEntry() (entry, settled int) {
 	entry, settled = -1, -1
-	trails := false // a picture after the entry does not lead it
+	trails := false // whether a picture after the entry does not lead it
 	for k := len(pl.Pictures) - 1; k >= 0; k-- {
 		switch pl.Pictures[k].Entry {
 		case EntryNone:
@@ -278,7 +276,7 @@ func (pl *Plan) lastEntry() (entry, settled int) {
 	return entry, settled
 }
 
-// noteOpen notes whether pictures may still come that lead the last entry.
+// noteOpen records whether leading pictures of the last entry may still follow.
 func (h *past) noteOpen(pl *Plan, entry, settled int) {
 	trails := slices.ContainsFunc(pl.Frames, func(f Frame) bool { return !f.Leads })
 	switch {
@@ -290,7 +288,7 @@ func (h *past) noteOpen(pl *Plan, entry, settled int) {
 	}
 }
 
-// leadsBefore notes which pictures lead an entry of the fragment before.
+// leadsBefore marks the pictures that lead an entry of the previous fragment.
 func (pl *Plan) leadsBefore(open *openEntry) {
 	for k := range pl.Frames {
 		f := &pl.Frames[k]
@@ -311,8 +309,8 @@ func (pl *Plan) wholeFed() bool {
 	return true
 }
 
-// markBroken marks the pictures that may refer to what is not there: broken reports that
-// what precedes the fragment is not, open is an entry before it.
+// markBroken marks the pictures that may refer to missing ones. broken reports whether the
+// pictures before the fragment are missing; open is an entry before it.
 func (pl *Plan) markBroken(broken bool, open *openEntry) {
 	if !broken {
 		for k := range pl.Frames {

@@ -32,8 +32,8 @@ func frameInfo(f *media.Fragment, u accessUnit) media.FrameInfo {
 	return info
 }
 
-// candidates returns the frames that samplers may pick, in presentation order: a
-// skip_frame of nonref or nonkey takes the others out of the stream.
+// candidates returns the frames that samplers may pick, in presentation order. skip_frame
+// excludes the others if it is nonref or nonkey.
 func (p *Planner) candidates(order []int, pl *Plan) []int {
 	var kept []int
 	for _, k := range order {
@@ -45,9 +45,9 @@ func (p *Planner) candidates(order []int, pl *Plan) []int {
 	return kept
 }
 
-// sample asks every output which of the candidates it wants, and returns those that
-// they may want. Frames outside of the fragment's bounds are no samples; an interval's grid
-// sees them all the same, since the first frame within follows on them.
+// sample asks every output which of the candidates it wants, and returns those within the
+// fragment's bounds: only they can be samples. A gridSampler also sees the others, because
+// its choice depends on the previous frame.
 func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int) {
 	within = slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !Within(f, pl.Frames[k].Info) })
 	for o, s := range p.samplers {
@@ -78,7 +78,7 @@ func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int)
 	return within
 }
 
-// collect notes which of the frames are samples.
+// collect records which of the frames are samples.
 func (pl *Plan) collect(within []int) {
 	for _, k := range within {
 		if len(pl.Frames[k].Outputs) > 0 {
@@ -88,7 +88,7 @@ func (pl *Plan) collect(within []int) {
 	pl.Samples = len(pl.InOrder)
 }
 
-// Within reports whether a frame lies within its fragment's bounds, and may be a sample.
+// Within reports whether a frame lies within its fragment's bounds, so that it may be a sample.
 func Within(f *media.Fragment, info media.FrameInfo) bool {
 	at := info.At(f.Clock)
 	return !f.Unwanted && !(at.Before(f.From) || !f.Until.IsZero() && !at.Before(f.Until))

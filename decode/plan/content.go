@@ -8,20 +8,20 @@ import (
 	"github.com/kvsframes/kvsframes/decode/h26x"
 )
 
-// content is what a block holds.
+// content holds the NAL units of a block.
 type content struct {
 	nals [][]byte
 	tail []byte
 	// first is the first NAL unit of a picture in nals, nil without a picture.
 	first []byte
-	// foreign: there are units of other layers.
+	// foreign reports whether the block has units of other layers.
 	foreign bool
-	// clean reports whether the block can be decoded as it stands; torn, that it ends with what is no NAL unit; dropped,
-	// that units were left out which are not what they look like.
+	// clean reports whether the block can be decoded as it is, torn whether it ends with an incomplete NAL unit, dropped
+	// whether damaged units were left out.
 	clean, torn, dropped bool
 }
 
-// noUnit is a NAL unit that no decoder takes (forbidden_zero_bit is set), in the place of what is lost.
+// noUnit is a NAL unit that decoders reject (forbidden_zero_bit is set). It replaces lost ones.
 var noUnit = []byte{0x80, 0}
 
 // entry reports whether decoding may begin with the picture.
@@ -42,8 +42,8 @@ func (c *content) entry(codec string) bool {
 	return intra
 }
 
-// isLost reports whether a block without a picture must have held one: it holds what does not stand beside pictures. What
-// cannot be judged, such as units of extensions, belongs to a picture of the same time, or is what is left of one.
+// isLost reports whether a block without a picture must have held one. Units that cannot be judged, such as those of
+// extensions, belong to a picture with the same time if there is one (beside); otherwise they are the remains of a picture.
 func (c *content) isLost(codec string, beside bool) bool {
 	worst := h26x.Believable
 	for _, nal := range c.nals {
@@ -55,7 +55,7 @@ func (c *content) isLost(codec string, beside bool) bool {
 	return c.torn || c.dropped || worst == h26x.Unbelievable || worst == h26x.Opaque && !beside || len(c.nals) == 0 && !c.foreign
 }
 
-// dropDamaged leaves out the units that would harm other pictures than their own.
+// dropDamaged leaves out the units that would harm pictures other than their own.
 func (c *content) dropDamaged(codec string) {
 	kept := slices.DeleteFunc(c.nals, func(nal []byte) bool { return h26x.Harms(codec, nal) })
 	if len(kept) < len(c.nals) {
@@ -63,8 +63,8 @@ func (c *content) dropDamaged(codec string) {
 	}
 }
 
-// read takes a block apart. Of H.265 the units of other layers than the base are left out, and sequences
-// promise pictures in decode order.
+// read splits a block into NAL units. For H.265, it leaves out units of layers other than the base layer, and
+// changes sequence parameter sets (see h26x.WithoutReordering).
 func (r *nalReader) read(payload []byte) content {
 	c := content{clean: true}
 	if r.lengthSize == 0 {
@@ -83,14 +83,14 @@ func (r *nalReader) read(payload []byte) content {
 		case n == 0:
 			c.clean = false
 		case n > uint64(len(rest)):
-			const junk = 8 // bytes that muxers leave behind
+			const junk = 8 // bytes that some muxers append
 			c.clean, c.torn = false, len(rest) > junk
 			if len(rest) > h26x.HEVCHeaderSize && h26x.IsSlice(r.codec, rest) {
 				c.tail = rest
 			}
 			return c
 		case !h26x.IsSlice(r.codec, rest[:n]) && bytes.Contains(rest[:n], h26x.StartCode):
-			// Muxers that look for start codes of four bytes alone leave units together.
+			// Muxers that only look for start codes of four bytes leave several units in one.
 			c.clean = false
 			at := bytes.Index(rest[:n], h26x.StartCode)
 			if nal := bytes.TrimRight(rest[:at], "\x00"); len(nal) > 0 {
@@ -111,7 +111,7 @@ func (c *content) take(codec string) func(nal []byte) {
 	return func(nal []byte) {
 		if codec == h26x.HEVC {
 			if len(nal) <= h26x.HEVCHeaderSize {
-				c.clean = c.clean && len(nal) == h26x.HEVCHeaderSize // an end of sequence has no more
+				c.clean = c.clean && len(nal) == h26x.HEVCHeaderSize // an end of sequence is only a header
 			}
 			if len(nal) < h26x.HEVCHeaderSize || nal[0]&1 != 0 || nal[1]>>3 != 0 { // nuh_layer_id
 				c.clean, c.foreign = false, true

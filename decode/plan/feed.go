@@ -13,14 +13,14 @@ type group struct {
 	entry      Entry
 	// last is the last packet that must be decoded; start-1 for none.
 	last int
-	// whole: the decoder must be left as if it had seen all of the group.
+	// whole reports whether the decoder must end up as if it had decoded the whole group.
 	whole bool
-	// alone: only pictures that refer to no other are wanted of a group without an entry.
+	// alone reports whether all wanted pictures of a group without an entry refer to no other.
 	alone bool
 }
 
-// groups cuts the fragment into groups of pictures, and marks the pictures of each that
-// lead: they follow an open entry in the stream and are shown before it.
+// groups splits the fragment into groups of pictures, and marks the leading pictures of
+// each: they follow an open entry in the stream and are shown before it.
 func (pl *Plan) groups() []group {
 	var gs []group
 	for start := 0; start < len(pl.Pictures); {
@@ -40,12 +40,12 @@ func (pl *Plan) groups() []group {
 	return gs
 }
 
-// feed decides which packets are decoded. Left out are, in each group of pictures,
-// everything after the last wanted packet and before it the unwanted pictures that no
-// other refers to: a picture's references precede it in decode order. Of those that only unwanted
-// pictures refer to, as far as refs knows, just the headers are fed. whole reports whether
-// the decoder must be left as if it had seen all of the fragment. The result reports
-// whether the fragment needs the one before it.
+// feed decides which packets are decoded. In each group of pictures, it leaves out
+// everything after the last wanted packet (references precede a picture in decode order),
+// and unwanted pictures that no other refers to. Of pictures that only unwanted ones refer
+// to, as far as refs knows, it feeds just the headers. whole reports whether the decoder
+// must end up as if it had decoded the whole fragment. The result reports whether the
+// fragment needs the one before it.
 func (pl *Plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bool) {
 	gs := pl.groups()
 	// From the last group to the first, since one can need all of the group before it.
@@ -77,7 +77,7 @@ func (pl *Plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bo
 	return needsPast
 }
 
-// feedsUnwanted reports whether pictures of the group are fed for others alone.
+// feedsUnwanted reports whether pictures of the group are fed only for others that refer to them.
 func (pl *Plan) feedsUnwanted(g group) bool {
 	return slices.ContainsFunc(pl.Frames[g.start:g.last+1], func(f Frame) bool { return f.Feed && len(f.Outputs) == 0 })
 }
@@ -90,8 +90,8 @@ func (pl *Plan) lastWanted(g group, skip SkipFrame) int {
 	return last
 }
 
-// needsPast reports whether the group's wanted pictures, or all that refer to each other if
-// whole is set, need what precedes it.
+// needsPast reports whether the group needs the pictures before it: for its wanted pictures or,
+// if whole is set and it has no entry, for later ones. It also sets g.alone.
 func (pl *Plan) needsPast(g *group, skip SkipFrame, whole bool) bool {
 	some, dependent := false, false
 	for k := g.start; k <= g.last; k++ {
@@ -114,7 +114,7 @@ func (pl *Plan) needsPast(g *group, skip SkipFrame, whole bool) bool {
 	return dependent
 }
 
-// LastFed is the last packet that is fed, -1 for none.
+// LastFed returns the index of the last packet that is fed, or -1.
 func (pl *Plan) LastFed() int {
 	last := len(pl.Frames) - 1
 	for last >= 0 && !pl.Frames[last].Feed {
@@ -123,15 +123,15 @@ func (pl *Plan) LastFed() int {
 	return last
 }
 
-// feedSets feeds packets that bring parameter sets which a later packet may need.
+// feedSets feeds packets with new parameter sets, which a later packet may need.
 func (pl *Plan) feedSets() {
 	for k := range pl.LastFed() {
 		pl.Frames[k].Feed = pl.Frames[k].Feed || pl.Pictures[k].sets
 	}
 }
 
-// allowFast lets groups whose wanted pictures are all for fast outputs do without
-// the loop filter; not in a chain, where what is wanted later is not known.
+// allowFast turns off the loop filter for groups whose wanted pictures are all for fast
+// outputs. It does nothing in a chain, where it is not known what later fragments want.
 func (pl *Plan) allowFast(outputs []Output) {
 	if pl.Chain != nil || !slices.ContainsFunc(outputs, func(o Output) bool { return o.Fast }) {
 		return
@@ -144,14 +144,14 @@ func (pl *Plan) allowFast(outputs []Output) {
 	}
 	for k := range pl.Frames {
 		f := &pl.Frames[k]
-		// What an open group's leading pictures refer to lies in the group before.
+		// If the next group is open, its leading pictures refer to this one.
 		f.Fast = !slow[f.Group] && !slow[f.Group+1]
 	}
 }
 
-// Needed returns the fragment without the media behind the last packet that is fed, unless
-// that is next to nothing: thumbnails need little, many streams may wait for a decoder at once, and a
-// copy costs nothing beside decoding. What stands around a block goes with it, so it is cut where the next block begins.
+// Needed returns a copy of the fragment without the media after the last packet that is fed, or f itself if that
+// saves little. Thumbnails need little of the media, many streams may wait for a decoder at once, and a copy is cheap
+// compared with decoding. The media is cut where the next block begins, so that elements around a block are kept.
 func (pl *Plan) Needed(f *media.Fragment) *media.Fragment {
 	fed := 0
 	if last := pl.LastFed(); last >= 0 {
@@ -161,7 +161,7 @@ func (pl *Plan) Needed(f *media.Fragment) *media.Fragment {
 		return f
 	}
 	end := len(f.MKV)
-	for _, b := range f.Blocks { // frames that share a block touch each other
+	for _, b := range f.Blocks { // laced frames share a block and are adjacent
 		if b.Offset > fed {
 			end = min(end, b.Offset)
 		}
@@ -171,6 +171,6 @@ func (pl *Plan) Needed(f *media.Fragment) *media.Fragment {
 	}
 	part := *f
 	part.MKV = bytes.Clone(f.MKV[:end])
-	part.Tracks, part.Blocks = nil, nil // the plan has its own, and a track's codec data is a part of all the media
+	part.Tracks, part.Blocks = nil, nil // the plan has its own, and a track's codec data would keep all the media
 	return &part
 }

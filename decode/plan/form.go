@@ -7,7 +7,7 @@ import (
 
 // Form is the form in which a decoder needs the packets and the codec data of a fragment.
 type Form struct {
-	// CodecData is what the decoder must be opened with.
+	// CodecData is the codec data that the decoder must be opened with.
 	CodecData string
 	// ByStream reports whether codec data and packets must be a byte stream, with start codes.
 	ByStream bool
@@ -19,23 +19,23 @@ type Form struct {
 	Blocks Blocks
 }
 
-// formOf returns how packets of the form that the reader found are decoded: as they are, when the codec data
-// is of the same form and holds the parameter sets in force. H.265's sets are always changed (see h26x.WithoutReordering).
+// formOf returns the form in which a decoder needs the packets. They stay as they are if the codec data has the same
+// form and holds the parameter sets in force. The sets of H.265 are always changed (see h26x.WithoutReordering).
 func formOf(t media.Track, r *nalReader, changed bool) Form {
 	form := Form{CodecData: string(t.CodecPrivate), InBand: r.sets.digest(), Replaced: r.sets.replaced()}
 	form.Blocks = blocksOf(t.CodecID, r.sets.begin, r.sets.inBand)
-	if told := h26x.LengthSize(t.CodecID, t.CodecPrivate); r.codec != "" && (told != r.lengthSize || changed || r.codec == h26x.HEVC) {
+	if declared := h26x.LengthSize(t.CodecID, t.CodecPrivate); r.codec != "" && (declared != r.lengthSize || changed || r.codec == h26x.HEVC) {
 		form.useByteStream(r.sets.begin)
 	}
 	return form
 }
 
-// useByteStream makes the decoder begin with parameter sets other than those of the codec data.
+// useByteStream replaces the codec data by parameter sets, as a byte stream.
 func (form *Form) useByteStream(sets [][]byte) {
 	form.CodecData, form.ByStream = string(h26x.AnnexB(sets)), true
 }
 
-// Blocks describes the parts of a picture that are decoded whole or not at all.
+// Blocks describes the parts of a picture that are decoded completely or not at all.
 type Blocks struct {
 	// Side is the side of the smallest blocks in pixels; 0 if libav itself reports which of them it decoded.
 	Side int
@@ -46,7 +46,7 @@ type Blocks struct {
 // smallestBlock is the side of H.264's macroblocks, and of H.265's smallest coding tree blocks (7.4.3.2.1).
 const smallestBlock = 16
 
-// blocksOf returns the blocks of pictures with any of the parameter sets. H.264's decoder counts the macroblocks that it
+// blocksOf returns the blocks of pictures that use any of the parameter sets. The H.264 decoder counts the macroblocks that it
 // decodes and conceals the others, but not in pictures of fields.
 func blocksOf(codecID string, groups ...[][]byte) (b Blocks) {
 	for _, sets := range groups {

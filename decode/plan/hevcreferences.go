@@ -6,7 +6,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode/h26x"
 )
 
-// hevcHistory is the history of H.265.
+// hevcHistory implements history for H.265.
 type hevcHistory struct {
 	*references
 	pictures hevcPictures
@@ -28,8 +28,8 @@ func (h *hevcHistory) kept() []int {
 	return packets
 }
 
-// hevcSlices returns the headers of a packet's slice segments, and a packet that holds the first of them
-// without its data, and all that is no slice.
+// hevcSlices returns the headers of a packet's slice segments, and a packet that holds the first segment
+// without its data, and all units that are no slices.
 func (r *references) hevcSlices(packet []byte) (headers []h26x.HEVCSliceHeader, headerOnly []byte, ok bool) {
 	ok = true
 	whole := h26x.EachNAL(packet, r.reader.lengthSize, func(nal []byte) {
@@ -54,41 +54,41 @@ func (r *references) hevcSlices(packet []byte) (headers []h26x.HEVCSliceHeader, 
 	return headers, headerOnly, ok && whole && len(headers) > 0
 }
 
-// hevcKept is a picture that is still a reference. packet is -1 for one that is not there.
+// hevcKept is a picture that is still a reference. packet is -1 if it is missing.
 type hevcKept struct {
 	packet int
 	order  int32 // PicOrderCntVal
-	// lost: it is not there, or it refers to such a picture.
+	// lost reports whether it is missing, or refers to such a picture.
 	lost bool
 }
 
-// hevcPictures are the references that are there while pictures are decoded one after the other (ITU-T H.265, 8.3.2).
+// hevcPictures tracks the reference pictures while pictures are decoded in order (ITU-T H.265, 8.3.2).
 type hevcPictures struct {
-	// open: what precedes the first picture may be referred to.
+	// open reports whether pictures may refer to ones before the first, begun whether the first was added.
 	open, begun bool
-	// start is the kind of the first picture.
+	// start is a slice header of the first picture.
 	start h26x.HEVCSliceHeader
 	kept  []hevcKept
-	// counted is the PicOrderCntVal of the last picture from which others are counted.
+	// counted is the PicOrderCntVal of the last picture that later counts are relative to.
 	counted int32
-	// refers are the packets that the last picture refers to, missing reports whether it or one of them refers to a picture
-	// that is not there.
+	// refers are the packets that the last picture refers to, missing reports whether it or one of them refers to a missing
+	// picture.
 	refers  []int
 	missing bool
 }
 
-// mayMiss reports whether a picture may refer to what precedes the first one.
+// mayMiss reports whether a picture may refer to pictures before the first one.
 func (d *hevcPictures) mayMiss(h *h26x.HEVCSliceHeader) bool {
 	return d.open && !d.start.IRAP() || d.start.IRAP() && !d.start.IDR() && h.Skipped()
 }
 
-// add takes the next picture. It returns false when its references are not known.
+// add adds the next picture. It returns false if the picture's references are not known.
 func (d *hevcPictures) add(packet int, headers []h26x.HEVCSliceHeader) bool {
 	h := &headers[0]
 	first := !d.begun
 	if first {
 		if !h.IRAP() && !h.Counts() {
-			return false // nothing to count from
+			return false // its order count cannot be known
 		}
 		d.begun, d.start = true, *h
 	}
@@ -135,8 +135,8 @@ func (d *hevcPictures) order(h *h26x.HEVCSliceHeader, first bool) int32 {
 	return order
 }
 
-// resolve returns the pictures that a slice may refer to in the order in which lists name them, and those that
-// remain references after it (8.3.2).
+// resolve returns the pictures that a slice may refer to, in the order in which lists name them, and the pictures
+// that remain references after it (8.3.2).
 func (d *hevcPictures) resolve(h *h26x.HEVCSliceHeader, order int32) (usable, kept []hevcKept) {
 	take := func(used bool, is func(hevcKept) bool) {
 		r := hevcKept{packet: -1, lost: true}
@@ -165,7 +165,7 @@ func (d *hevcPictures) resolve(h *h26x.HEVCSliceHeader, order int32) (usable, ke
 	return usable, kept
 }
 
-// refer adds the entries of a slice's reference lists to what the picture refers to (8.3.4).
+// refer adds the entries of a slice's reference lists to refers (8.3.4).
 func (d *hevcPictures) refer(h *h26x.HEVCSliceHeader, usable []hevcKept) {
 	before := 0
 	for _, r := range h.Set.Before {

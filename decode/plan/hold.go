@@ -2,7 +2,7 @@ package plan
 
 import "sync/atomic"
 
-// hold counts who needs the media of a fragment, and recycles it when nobody does any more.
+// hold counts the users of a fragment's media, and recycles the media after the last one.
 type hold struct {
 	users   atomic.Int32
 	recycle func()
@@ -18,7 +18,7 @@ func newHold(recycle func()) *hold {
 // take adds a user.
 func (h *hold) take() { h.users.Add(1) }
 
-// drop takes a user away.
+// drop removes a user.
 func (h *hold) drop() {
 	if h.users.Add(-1) == 0 && h.recycle != nil {
 		h.recycle()

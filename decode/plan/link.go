@@ -13,18 +13,17 @@ type Decoder interface {
 
 // Link hands the decoder of one fragment to the next.
 type Link struct {
-	done chan struct{} // closed by give
+	done chan struct{} // closed by Give
 
 	mu      sync.Mutex
 	decoder Decoder
-	// given reports whether Give was called, released whether no fragment takes the decoder.
+	// given reports whether Give was called, released whether no fragment will take the decoder.
 	given, released bool
 }
 
 func newLink() *Link { return &Link{done: make(chan struct{})} }
 
-// Give hands a decoder to the next fragment, which owns it from then on; nil means that there is none. Only the first call
-// counts.
+// Give hands a decoder to the next fragment, which owns it from then on; nil means none. Only the first call has an effect.
 func (l *Link) Give(decoder Decoder) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,14 +38,14 @@ func (l *Link) Give(decoder Decoder) {
 	close(l.done)
 }
 
-// GiveUp tells the next fragment that there is no decoder for it, unless one was given.
+// GiveUp leaves the next fragment without a decoder, unless Give was called before.
 func (l *Link) GiveUp() { l.Give(nil) }
 
 // take waits for the decoder, which then belongs to the caller.
 func (l *Link) take(ctx context.Context) (Decoder, error) {
 	select {
 	case <-ctx.Done():
-		// A later give finds that nobody wants it.
+		// If a decoder is given later, Give frees it.
 		l.release()
 		return nil, ctx.Err()
 	case <-l.done:
@@ -58,7 +57,7 @@ func (l *Link) take(ctx context.Context) (Decoder, error) {
 	return decoder, nil
 }
 
-// release records that nobody takes the decoder.
+// release records that no fragment takes the decoder, which is freed now or when it is given.
 func (l *Link) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,19 +2,19 @@ package plan
 
 import "github.com/kvsframes/kvsframes/decode/h26x"
 
-// lostFrames finds the pictures of a stream that refer to pictures which are not there: those
-// that were lost before they were put into blocks leave nothing else behind. It continues from fragment to fragment.
-// After a slice header that cannot be read it finds nothing until the next entry.
+// lostFrames finds the pictures of a stream that refer to missing ones. Pictures that were lost before they
+// were muxed leave no other trace. It continues from fragment to fragment. After a slice header that cannot be
+// read, it finds nothing until the next entry.
 type lostFrames struct {
-	// known: so far the headers could be read, from an entry on.
+	// known reports whether all headers since an entry could be read.
 	known bool
 	// lastReferred is the frame_num of the last reference picture of H.264.
 	lastReferred int32
-	// own: the next picture may refer to a lost one. leading: so may one that leads its group.
+	// own reports whether the next picture may refer to a lost one, leading whether a leading picture may.
 	own, leading bool
-	// left is the number of references until a gradual refresh is done, or noRecovery.
+	// left is the number of reference pictures until a gradual refresh is done, or NoRecovery.
 	left int
-	// pictures are the references of H.265. skips: it is not known what its skipped leading pictures refer to.
+	// pictures are the references of H.265. skips reports whether those of skipped leading pictures are not known.
 	pictures hevcPictures
 	skips    bool
 }
@@ -34,8 +34,8 @@ func (l *lostFrames) mark(pl *Plan, refs *references) {
 	}
 }
 
-// avc takes the next picture of H.264. A reference is lost where frame_num jumps (ITU-T H.264, 7.4.3), and which of
-// the pictures after it refer to it is not known.
+// avc processes the next picture of H.264. Where frame_num jumps, a reference is lost (ITU-T H.264, 7.4.3), and any
+// later picture may refer to it.
 func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 	f, pic := &pl.Frames[k], &pl.Pictures[k]
 	h, ok := refs.firstSlice(refs.packets[k])
@@ -71,7 +71,7 @@ func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 		l.lastReferred = 0
 	case h.Referred:
 		l.lastReferred = h.FrameNum
-	case gap: // what is lost were references
+	case gap: // the lost pictures were references
 		l.lastReferred = (h.FrameNum - 1 + h.MaxNum()) % h.MaxNum()
 	}
 }
@@ -90,7 +90,7 @@ func (r *references) firstSlice(packet []byte) (h h26x.AVCSliceHeader, ok bool) 
 	return h, ok
 }
 
-// hevc takes the next picture of H.265, whose reference picture set names all that must be there.
+// hevc processes the next picture of H.265, whose reference picture set names all pictures that it needs.
 func (l *lostFrames) hevc(pl *Plan, k int, refs *references) {
 	headers, _, ok := refs.hevcSlices(refs.packets[k])
 	if ok {

@@ -7,13 +7,13 @@ import (
 	"github.com/kvsframes/kvsframes/decode/h26x"
 )
 
-// parameterSets are the distinct parameter sets of a fragment: those that it begins
-// with, and those that its packets bring.
+// parameterSets are the distinct parameter sets of a fragment: those in force where it
+// begins, and those in its packets.
 type parameterSets struct {
 	seen map[string]bool
-	// begin are those that the fragment begins with.
+	// begin are those in force where the fragment begins.
 	begin [][]byte
-	// inBand are the ones that only packets brought, in order.
+	// inBand are the others, which only packets contain, in order.
 	inBand [][]byte
 	// kinds counts the distinct ones of each NAL unit type.
 	kinds map[byte]int
@@ -28,7 +28,7 @@ func newParameterSets(codecID string, begin [][]byte) parameterSets {
 	return s
 }
 
-// add notes a set of a packet and reports whether it is new.
+// add adds a set from a packet, and reports whether it is new.
 func (s *parameterSets) add(kind byte, nal []byte) bool {
 	if s.seen[string(nal)] {
 		return false
@@ -39,8 +39,8 @@ func (s *parameterSets) add(kind byte, nal []byte) bool {
 	return true
 }
 
-// digest names the sets that packets brought; it is empty when there were none. A
-// decoder that has met these sets is as good as new for a fragment that brings them again.
+// digest identifies the sets in inBand; it is empty if there are none. A decoder that has
+// read these sets decodes a fragment with the same ones like a new decoder.
 func (s *parameterSets) digest() string {
 	if len(s.inBand) == 0 {
 		return ""
@@ -55,8 +55,8 @@ func (s *parameterSets) digest() string {
 	return string(h.Sum(nil))
 }
 
-// replaced reports whether packets brought sets that may have taken the place of others: a
-// decoder that met them begins the next fragment with other sets than this one.
+// replaced reports whether sets in packets may have replaced others. A decoder that has
+// read them begins the next fragment with different sets than this one.
 func (s *parameterSets) replaced() bool {
 	if len(s.inBand) == 0 {
 		return false

@@ -8,36 +8,36 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Entry is whether decoding can start at a picture.
+// Entry states whether decoding can start at a picture.
 type Entry uint8
 
 const (
-	// EntryNone: what precedes the picture is needed.
+	// EntryNone means that the picture needs earlier pictures.
 	EntryNone Entry = iota
-	// EntryOpen: pictures that are shown from this one on need nothing before it, but
-	// pictures that follow it in the stream and are shown before it do (a recovery
-	// point; CRA in HEVC).
+	// EntryOpen means that this picture and those shown after it need nothing before it, but
+	// that its leading pictures do: they follow it in the stream and are shown before it
+	// (a recovery point of H.264, CRA of H.265).
 	EntryOpen
-	// EntryClosed: nothing before the picture is needed any more (IDR).
+	// EntryClosed means that no later picture needs anything before this one (IDR).
 	EntryClosed
 )
 
-// Picture is what the plan must know of one packet before it is decoded.
+// Picture is what the plan must know about a packet before it is decoded.
 type Picture struct {
 	Entry Entry
-	// Intra: the picture refers to no other.
+	// Intra reports whether the picture refers to no other.
 	Intra bool
-	// disposable: no other picture of the fragment refers to this one.
+	// disposable reports whether no other picture of the fragment refers to this one.
 	disposable bool
-	// sets: the packet brings parameter sets that the fragment did not have before.
+	// sets reports whether the packet has parameter sets that are new in the fragment.
 	sets bool
-	// recovery is the number of reference pictures after which all is well when
-	// decoding starts here (H.264, D.2.8), or noRecovery.
+	// recovery is the number of reference pictures after which pictures are correct if
+	// decoding starts here (H.264, D.2.8), or NoRecovery.
 	recovery int
 }
 
-// unknownPicture is a packet that could not be read: needed by others and no entry.
-// That costs time, never a frame.
+// unknownPicture stands for a packet that could not be read: no entry, and others may
+// refer to it. If that is wrong it costs time, but never a frame.
 var unknownPicture = Picture{recovery: h26x.NoRecovery}
 
 // nalReader finds the pictures' properties in packets of one track.
@@ -45,23 +45,23 @@ type nalReader struct {
 	codec string
 	// lengthSize is the size of the NAL length prefix in bytes; 0 for Annex B.
 	lengthSize int
-	// sets are the parameter sets met so far, of the codec data and in packets.
+	// sets are the parameter sets read so far, from codec data and packets.
 	sets parameterSets
 }
 
 // newNALReader returns a reader for packets of t, which begin with the parameter sets in begin. KVS checks
-// neither codec data nor the form of the packets, so both may be of either form: what the packets look
-// like decides.
+// neither the codec data nor the form of the packets, so the forms may differ. The content of the packets
+// decides.
 func newNALReader(t media.Track, begin, packets [][]byte) nalReader {
 	if t.Encoded {
-		return nalReader{} // the payload is not the codec's: nothing can be said
+		return nalReader{} // the payload is compressed or encrypted, and cannot be read
 	}
 	r := nalReader{codec: t.CodecID, sets: newParameterSets(t.CodecID, begin)}
 	r.lengthSize = h26x.LengthSize(t.CodecID, t.CodecPrivate)
 	if len(packets) == 0 {
 		return r
 	}
-	const enough = 16 // one packet may be damaged, or its sizes look like start codes
+	const enough = 16 // a single packet may be damaged, or its sizes may look like start codes
 	packets = packets[:min(len(packets), enough)]
 	other := func(packet []byte) bool { return !h26x.StartsAnnexB(packet) }
 	prefixed := func(packet []byte) bool { return h26x.WellFormed(packet, cmp.Or(r.lengthSize, 4)) }
@@ -74,7 +74,7 @@ func newNALReader(t media.Track, begin, packets [][]byte) nalReader {
 	return r
 }
 
-// pictures looks at the NAL unit headers of each packet.
+// pictures describes the picture of each packet, from the headers of its NAL units.
 func (r *nalReader) pictures(packets [][]byte) []Picture {
 	pics := make([]Picture, len(packets))
 	switch r.codec {
@@ -100,7 +100,7 @@ func (r *nalReader) avc(packet []byte) Picture {
 	ok := h26x.EachNAL(packet, r.lengthSize, func(nal []byte) {
 		switch t := nal[0] & 0x1f; {
 		case t >= h26x.AVCTypeSlice && t <= h26x.AVCTypeIDR:
-			// The second field of an IDR picture is none itself: the first slice decides.
+			// The second field of an IDR picture may not be IDR itself: the first slice decides.
 			idr = idr || count == 0 && t == h26x.AVCTypeIDR
 			count++
 			referred = referred || nal[0]&0x60 != 0

@@ -60,10 +60,9 @@ type Plan struct {
 
 	// decided is closed when the plan is complete; nil if it was complete from the start.
 	decided chan struct{}
-	// owners counts how many of {planner, caller} have let go of a plan that is completed later; the second one releases its chain
-	// links.
+	// owners counts how many of {planner, caller} have given up a plan that is completed later; the second one releases its links.
 	owners *atomic.Int32
-	// hold counts who needs the fragment's media.
+	// hold counts the users of the fragment's media.
 	hold *hold
 	// blocks are those of the video track.
 	blocks []media.Block
@@ -95,7 +94,7 @@ func (pl *Plan) Pending() bool {
 	}
 }
 
-// Release lets go of the fragment's media, which is recycled when nobody else needs it. It must be called at most once.
+// Release releases the fragment's media, which is recycled once it has no other user. It must be called at most once.
 func (pl *Plan) Release() { pl.hold.drop() }
 
 // GiveUp releases the plan's links to other fragments. It must be called once if the fragment is not decoded, unless the plan is
@@ -105,7 +104,7 @@ func (pl *Plan) GiveUp() {
 		return
 	}
 	pl.ReleaseLeads()
-	// Nobody takes the decoder that waits for the fragment, and none follows.
+	// This fragment takes no decoder and gives none to the next one.
 	if pl.Chain.After != nil {
 		pl.Chain.After.release()
 	}
@@ -118,18 +117,15 @@ func (pl *Plan) GiveUp() {
 type Frame struct {
 	// Info names the frame, with its times.
 	Info media.FrameInfo
-	// last is the frame's last block.
+	// last is the index of the frame's last block.
 	last int
-	// packet replaces that block's data when it is not nil. With tail, it ends with a NAL unit that
-	// may be a part of a slice, or no slice at all (see accessUnit).
+	// packet replaces that block's data unless it is nil. tail is the incomplete NAL unit at its end (see accessUnit).
 	packet, tail []byte
-	// Cut reports whether the picture's only slice is known to be cut. When a few bytes are missing at its end, decoders make
-	// something of it without complaint.
+	// Cut reports whether the picture's only slice is known to be cut. Decoders report no error if only a few bytes are missing.
 	Cut bool
 	// Feed reports whether the packet must go to the decoder.
 	Feed bool
-	// HeaderOnly replaces the packet when it is not nil: no wanted picture refers to this one, so the decoder only needs to know
-	// that there was one.
+	// HeaderOnly replaces the packet unless it is nil: no wanted picture refers to this one, so the decoder needs only its headers.
 	HeaderOnly []byte
 	// Fast reports whether the loop filter may be left out.
 	Fast bool
@@ -146,7 +142,7 @@ type Frame struct {
 	Outputs []Asked
 }
 
-// Asked is one output's wish for a frame.
+// Asked is one output's request for a frame.
 type Asked struct {
 	// Output is the output's index.
 	Output int

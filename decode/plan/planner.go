@@ -13,18 +13,18 @@ import (
 type Planner struct {
 	skip    SkipFrame
 	outputs []Output
-	// samplers are those of the outputs, nil for type timestamps, which are in stamps.
+	// samplers has an entry for each output: nil for type timestamps, whose samplers are in stamps.
 	samplers []Sampler
 	stamps   []*stampSampler
-	// onlyKeys reports whether no output ever wants another frame than a key frame.
+	// onlyKeys reports whether all outputs only ever want key frames.
 	onlyKeys bool
 	held     held
 	past     past
 	stream   string
-	// sets are the parameter sets at the end of the last fragment, behind the NAL units behind its last picture.
+	// sets are the parameter sets in force after the last fragment; behind are the NAL units after its last picture.
 	sets   setsInForce
 	behind [][]byte
-	// fragments and pictures count what was planned.
+	// fragments and pictures count those planned so far.
 	fragments, pictures int
 }
 
@@ -34,12 +34,12 @@ type held struct {
 	finish []func()
 	// steps is the number of fragments that came after the first of them, lost ones included.
 	steps int
-	// starts is the entry that the first fragment starts with.
+	// starts is the Entry of the first fragment's first picture.
 	starts Entry
 }
 
-// MaxLookahead is the largest number of later fragments that a plan waits for before it is complete. The pipeline that carries the
-// fragments must have room for as many behind one that waits.
+// MaxLookahead is the largest number of later fragments that a plan waits for before it is complete. A pipeline must have room for
+// that many fragments behind one that waits.
 const MaxLookahead = 32
 
 // NewPlanner returns the planner of one stream. Plans name the outputs by their index in outputs. The samples must be valid
@@ -66,8 +66,8 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 	pl := &Plan{hold: newHold(f.Recycle)}
 	pl.Track, pl.hasVideo = f.VideoTrack()
 	reader, packets := p.frames(pl, f)
-	if len(pl.Frames) == 0 { // it decides nothing, and its place is needed for what does
-		p.without(f)
+	if len(pl.Frames) == 0 { // it decides nothing, but counts towards MaxLookahead
+		p.planEmpty(f)
 		return pl
 	}
 	p.pictures += len(pl.Frames)
@@ -76,7 +76,7 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 		pl.Frames[k].Info.Index = index
 	}
 	within := p.sample(pl, f, p.candidates(order, pl))
-	if len(within) == 0 && p.mayGoOn(pl) { // it would have to wait for the one that waits
+	if len(within) == 0 && p.mayChain(pl) { // its decoder may be needed, so it cannot be skipped
 		p.settle()
 	}
 	p.release(len(within) > 0 || !p.undecided())
@@ -85,7 +85,7 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 		p.link(pl, f, &references{track: pl.Track, reader: reader, packets: packets})
 	}
 	switch waits := len(p.held.finish) > 0; {
-	case waits: // for a frame, which this fragment does not have
+	case waits: // an earlier plan waits for a frame, and this fragment has none
 		pl.Skipped = true
 		p.held.finish = append(p.held.finish, finish)
 		return pl
@@ -103,19 +103,19 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 	return pl
 }
 
-// frames makes the frames of a fragment's blocks, and returns their packets.
+// frames sets the plan's frames from the fragment's blocks, and returns their packets.
 func (p *Planner) frames(pl *Plan, f *media.Fragment) (*nalReader, [][]byte) {
 	if !pl.hasVideo {
 		return nil, nil
 	}
 	var payloads [][]byte
 	for _, b := range f.Blocks {
-		if b.Track == pl.Track.Number && b.Size > 0 { // a block of no bytes is no frame, and libav passes over it
+		if b.Track == pl.Track.Number && b.Size > 0 { // libav skips empty blocks
 			pl.blocks = append(pl.blocks, b)
 			payloads = append(payloads, f.MKV[b.Offset:b.Offset+b.Size])
 		}
 	}
-	// The plan may outlive the fragment's media, of which this is a part.
+	// CodecPrivate is a part of the fragment's media, which the plan may outlive.
 	pl.Track.CodecPrivate = bytes.Clone(pl.Track.CodecPrivate)
 	p.sets.begin(pl.Track)
 	begin, changed := p.sets.list(), p.sets.inBand
@@ -143,7 +143,7 @@ func (p *Planner) frames(pl *Plan, f *media.Fragment) (*nalReader, [][]byte) {
 	return &reader, packets
 }
 
-// cloneNALs copies what stands behind the last picture of a fragment, as far as it is of a sensible size.
+// cloneNALs copies the NAL units after a fragment's last picture, up to 1 MiB.
 func cloneNALs(nals [][]byte) [][]byte {
 	const most = 1 << 20
 	var out [][]byte
@@ -157,8 +157,8 @@ func cloneNALs(nals [][]byte) [][]byte {
 	return out
 }
 
-// without notes a fragment without frames.
-func (p *Planner) without(f *media.Fragment) {
+// planEmpty records a fragment without frames.
+func (p *Planner) planEmpty(f *media.Fragment) {
 	if f.Cut {
 		p.Lost()
 		return
@@ -166,12 +166,12 @@ func (p *Planner) without(f *media.Fragment) {
 	p.release(false)
 }
 
-// mayGoOn reports whether the decoder of a fragment may have to continue to the next although no frame of it is wanted.
-func (p *Planner) mayGoOn(pl *Plan) bool {
+// mayChain reports whether pl may belong to a chain, where it must be decoded for the next fragment even if no frame is wanted.
+func (p *Planner) mayChain(pl *Plan) bool {
 	return p.past.chained || pl.Pictures[0].Entry == EntryNone || len(p.held.finish) > 0 && p.held.starts == EntryNone
 }
 
-// undecided reports whether the next frame decides about the latest one.
+// undecided reports whether the next frame decides whether the latest one is wanted.
 func (p *Planner) undecided() bool {
 	return slices.ContainsFunc(p.stamps, func(s *stampSampler) bool {
 		from, to := s.waiting()
@@ -179,13 +179,12 @@ func (p *Planner) undecided() bool {
 	})
 }
 
-// release ends the plans that are held. Wanted frames after them have decided the first; without
-// any it waits for up to MaxLookahead fragments.
-func (p *Planner) release(frames bool) {
+// release completes the plans that are held if decided is set, or if the first has waited for MaxLookahead fragments.
+func (p *Planner) release(decided bool) {
 	if len(p.held.finish) == 0 {
 		return
 	}
-	if p.held.steps++; !frames {
+	if p.held.steps++; !decided {
 		if p.held.steps < MaxLookahead {
 			return
 		}
@@ -203,7 +202,7 @@ func (p *Planner) settle() {
 	}
 }
 
-// Lost tells the planner that a fragment is missing between the last one that was planned and the next.
+// Lost records that a fragment is missing between the last planned one and the next.
 func (p *Planner) Lost() {
 	p.release(false)
 	if len(p.held.finish) > 0 {
@@ -213,8 +212,7 @@ func (p *Planner) Lost() {
 	p.past.forget()
 }
 
-// End tells the planner that no fragment follows. It completes all plans, and returns a gap for each request that no frame
-// answers.
+// End ends the stream. It completes all plans, and returns a gap for each request that no frame answers.
 func (p *Planner) End() []media.Gap {
 	p.settle()
 	p.release(true)
@@ -234,5 +232,5 @@ func (p *Planner) End() []media.Gap {
 	return gaps
 }
 
-// Close releases what the planner keeps for the next fragment, when none is planned any more. It is not needed after End.
+// Close releases what the planner keeps for later fragments. It must be called for a stream that is abandoned before End.
 func (p *Planner) Close() { p.past.forget() }

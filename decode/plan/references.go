@@ -8,29 +8,29 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// references reads from the slice headers of a fragment's pictures which pictures each may
-// refer to: often fewer than all that nal_ref_idc, or a reference picture set, would allow. It knows what
-// encoders of frames use; of anything else (fields, long-term references of H.264, gaps in frame_num,
-// layers, more than one picture in a packet) it reports that the references are not known.
+// references reads from slice headers which pictures each picture of a fragment may refer to: often
+// fewer than nal_ref_idc, or a reference picture set, would allow. It does not support fields, long-term
+// references of H.264, gaps in frame_num, layers, and packets with more than one picture: for those it
+// reports that the references are not known.
 type references struct {
 	track   media.Track
 	reader  *nalReader
 	packets [][]byte
-	// headers reads slice headers; it is made when it is needed first.
+	// headers reads slice headers; nil until it is first needed.
 	headers *h26x.HeaderReader
 }
 
-// history is what pictures may refer to while they are decoded one after the other.
+// history tracks what pictures may refer to while they are decoded in order.
 type history interface {
-	// add takes the packet of the next picture. It returns the earlier packets that the picture
-	// refers to, and one to feed in its place when nothing refers to it: its slice headers alone. ok is false when
-	// the references are not known.
+	// add adds the packet of the next picture. It returns the earlier packets that the picture refers
+	// to, and a packet of its slice headers alone, to feed in its place if no wanted picture refers to
+	// it. ok is false if the references are not known.
 	add(k int, packet []byte) (refers []int, headerOnly []byte, ok bool)
 	// kept returns the packets that a later picture may refer to.
 	kept() []int
 }
 
-// history returns a new one for a group of pictures that begins with an entry, or nil where the slice headers cannot be read.
+// history returns a new history for a group of pictures that begins with e, or nil if the slice headers cannot be read.
 func (r *references) history(e Entry) history {
 	if !r.readSets() {
 		return nil
@@ -41,7 +41,7 @@ func (r *references) history(e Entry) history {
 	return &avcHistory{references: r, pictures: decodedPictures{open: e != EntryClosed}}
 }
 
-// readSets returns false where the slice headers cannot be read.
+// readSets sets headers, and reports whether slice headers can be read.
 func (r *references) readSets() bool {
 	if r.reader.codec == "" || r.reader.sets.replaced() {
 		return false
@@ -52,8 +52,8 @@ func (r *references) readSets() bool {
 	return true
 }
 
-// dropData leaves out the data of the pictures of a group that no wanted one needs, nor one after the group
-// where that is whole: their headers alone keep a decoder's references in order.
+// dropData replaces packets of a group by their headers, which keep the decoder's references in order, if no
+// wanted picture needs the data and, where g.whole is set, no picture after the group.
 func (r *references) dropData(frames []Frame, g group) {
 	h := r.history(g.entry)
 	if h == nil {
@@ -91,7 +91,7 @@ type refPicture struct {
 	order    int32 // PicOrderCnt
 }
 
-// avcHistory is the history of H.264.
+// avcHistory implements history for H.264.
 type avcHistory struct {
 	*references
 	pictures decodedPictures
@@ -113,8 +113,7 @@ func (h *avcHistory) kept() []int {
 	return packets
 }
 
-// readSlices returns the headers of a packet's slices, and a packet that holds all of it but the
-// slices' data.
+// readSlices returns the headers of a packet's slices, and the packet without the slices' data.
 func (r *references) readSlices(packet []byte) (headers []h26x.AVCSliceHeader, headerOnly []byte, ok bool) {
 	ok = true
 	whole := h26x.EachNAL(packet, r.reader.lengthSize, func(nal []byte) {
@@ -134,14 +133,14 @@ func (r *references) readSlices(packet []byte) (headers []h26x.AVCSliceHeader, h
 	return headers, headerOnly, ok && whole && len(headers) > 0
 }
 
-// decodedPictures are the references that are there while a group is decoded.
+// decodedPictures tracks the reference pictures while a group of H.264 is decoded.
 type decodedPictures struct {
-	// open: the group does not begin with an IDR picture. What precedes it may be marked too: a reference to it is none to a
-	// picture of the group.
+	// open reports whether the group does not begin with an IDR picture. Pictures before the group may then be marked as
+	// well; they are not in marked. begun reports whether the first picture was added.
 	open, begun bool
 	firstOrder  int32 // of the group's first picture
 	marked      []refPicture
-	// The picture order count's and the frame number's last values (8.2.1).
+	// The last values of the picture order count and the frame number (8.2.1).
 	orderMSB, orderLSB int32
 	numOffset, lastNum int32
 	lastReferred       int32 // frame_num of the last reference
@@ -149,7 +148,7 @@ type decodedPictures struct {
 	refers []int
 }
 
-// add takes the next picture. It returns false when its references are not known.
+// add adds the next picture. It returns false if the picture's references are not known.
 func (d *decodedPictures) add(packet int, headers []h26x.AVCSliceHeader) bool {
 	h := &headers[0]
 	if h.IDR == (d.begun || d.open) || !h.First {
@@ -215,9 +214,9 @@ func (d *decodedPictures) order(h *h26x.AVCSliceHeader) int32 {
 	return msb + h.OrderLSB + min(0, h.OrderDelta)
 }
 
-// refer adds the entries of a slice's reference lists to what the picture refers to.
+// refer adds the entries of a slice's reference lists to refers.
 func (d *decodedPictures) refer(h *h26x.AVCSliceHeader, order int32) bool {
-	if d.open && order < d.firstOrder { // pictures that precede the group stand in its lists, where is not known
+	if d.open && order < d.firstOrder { // its lists contain pictures before the group, at unknown places
 		for _, r := range d.marked {
 			d.referTo(r)
 		}
@@ -267,7 +266,7 @@ func (d *decodedPictures) initial(h *h26x.AVCSliceHeader, order int32) [][]refPi
 	return nil
 }
 
-// modified carries out the modifications of a list (8.2.4.3.1).
+// modified applies the modifications of a list (8.2.4.3.1).
 func (d *decodedPictures) modified(list []refPicture, h *h26x.AVCSliceHeader, l int) ([]refPicture, bool) {
 	maxNum := h.MaxNum()
 	predicted := h.FrameNum
@@ -287,7 +286,7 @@ func (d *decodedPictures) modified(list []refPicture, h *h26x.AVCSliceHeader, l 
 		if found < 0 || at > len(list) {
 			return nil, false
 		}
-		// What was the picture's place further on closes up.
+		// The picture is removed from its old place, further on.
 		rest := slices.DeleteFunc(slices.Clone(list[at:]), func(r refPicture) bool { return h.Number(r.frameNum) == wanted })
 		list = append(append(slices.Clone(list[:at]), d.marked[found]), rest...)
 		list = list[:min(len(list), int(h.Active[l]))]
@@ -295,7 +294,7 @@ func (d *decodedPictures) modified(list []refPicture, h *h26x.AVCSliceHeader, l 
 	return list, true
 }
 
-// mark makes the picture a reference, and others no longer one (8.2.5).
+// mark marks the picture as a reference, and unmarks others (8.2.5). It returns false if the marks are not known.
 func (d *decodedPictures) mark(h *h26x.AVCSliceHeader, r refPicture) bool {
 	most := max(int(h.SPS.References), 1)
 	switch {

@@ -6,12 +6,12 @@ import (
 
 // Refresh is the gradual refresh of a fragment.
 type Refresh struct {
-	// From is the index of the frame that it begins with, Done that of the first frame that is whole again because of it. Both are -1
+	// From is the index of the frame at which it begins, Done that of the first frame that it has refreshed completely. Each is -1
 	// if there is none.
 	From, Done int
 }
 
-// findRefresh looks for one in a fragment without an entry.
+// findRefresh looks for a gradual refresh before the first entry.
 func (pl *Plan) findRefresh() Refresh {
 	r := Refresh{-1, -1}
 	left := 0
@@ -21,7 +21,7 @@ func (pl *Plan) findRefresh() Refresh {
 		}
 		recovery := pic.recovery
 		if recovery == h26x.NoRecovery && pic.Intra && pl.Frames[k].Info.Key {
-			recovery = 0 // all that is known is that it is a key frame
+			recovery = 0 // there is no recovery point, only the mark of a key frame
 		}
 		if r.From < 0 && recovery >= 0 {
 			r.From, left = k, recovery

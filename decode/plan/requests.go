@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// DefaultTolerance is how far a frame may be from the instant that it is asked for.
+// DefaultTolerance is how far a frame may be from the instant that it answers, by default.
 const DefaultTolerance = 500 * time.Millisecond
 
 // maxTimesFile is the largest file of requests that is read, in bytes.
@@ -20,15 +20,15 @@ const maxTimesFile = 64 << 20
 // maxTimesLine is the longest line of such a file, in bytes.
 const maxTimesLine = 4096
 
-// Request is an instant that a frame is asked for, and a text of the caller's that goes with
-// the image into its record.
+// Request asks for the frame at an instant. The label, which may be empty, is copied into the
+// record of the image.
 type Request struct {
 	Time  time.Time
 	Label string
 }
 
-// parseTime reads an instant: RFC 3339, or a number without sign since the Unix epoch, of milliseconds when it has
-// 13 digits and of seconds when it has up to 11, before a decimal point.
+// parseTime parses an instant: RFC 3339, or an unsigned number since the Unix epoch, of milliseconds if it has
+// 13 digits before the decimal point and of seconds if it has at most 11.
 func parseTime(text string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t.UTC(), nil
@@ -40,7 +40,7 @@ func parseTime(text string) (time.Time, error) {
 		whole, fraction = whole[:milliDigits-3], whole[milliDigits-3:]+fraction
 	}
 	if number && len(whole) <= secondDigits && len(fraction) <= nanoDigits {
-		// Neither can fail: what is parsed are few digits.
+		// Neither can fail: both parse a few digits.
 		seconds, _ := strconv.ParseInt(whole, 10, 64)
 		nanos, _ := strconv.ParseInt((fraction + "000000000")[:nanoDigits], 10, 64)
 		return time.Unix(seconds, nanos).UTC(), nil
@@ -51,9 +51,9 @@ func parseTime(text string) (time.Time, error) {
 // digits reports whether text consists of decimal digits, at least one.
 func digits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
-// ReadTimes reads requests, one a line: a time as in Timestamps.At, and what follows it after a space
-// or a tab is its label. Blank lines and lines that begin with # are passed over, and so is a byte
-// order mark at the start. The error names the first line that is wrong.
+// ReadTimes reads requests, one per line: a time as in Timestamps.At, then optionally a space or a
+// tab and a label. It skips blank lines, lines that begin with #, and a byte order mark at the
+// start. The error names the first invalid line.
 func ReadTimes(r io.Reader) ([]Request, error) {
 	limited := &io.LimitedReader{R: r, N: maxTimesFile + 1}
 	lines := bufio.NewScanner(limited)
@@ -95,7 +95,7 @@ func ReadTimes(r io.Reader) ([]Request, error) {
 	return requests, nil
 }
 
-// Requests returns what is asked for, in the order asked.
+// Requests returns all requests: those of Asked, then those of At.
 func (r Timestamps) Requests() []Request {
 	requests := slices.Clone(r.Asked)
 	for _, text := range r.At {

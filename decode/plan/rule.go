@@ -11,11 +11,11 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// Sample is which frames a sink asks for.
+// Sample selects the frames that a sink asks for.
 type Sample struct {
-	// Rule is what belongs to the type of the sampler; nil is All.
+	// Rule holds the keys of the sampler's type; nil is All.
 	Rule Rule `block:"type"`
-	// Clock is the one that instants are given on.
+	// Clock is the clock that instants refer to.
 	Clock media.Clock `key:"clock"`
 	_     struct{}    `later:"threshold min_gap window"`
 }
@@ -26,8 +26,8 @@ type Rule interface {
 	// Validate returns all problems of the keys, joined, each a *setting.Error whose path
 	// starts below `sample`.
 	Validate() error
-	// Sampler returns a new sampler, for one stream. It is nil for Timestamps alone, which
-	// the planner carries out itself, since that looks ahead.
+	// Sampler returns a new sampler, for one stream. It is nil only for Timestamps, which
+	// the planner applies itself because it must look ahead.
 	Sampler() Sampler
 }
 
@@ -86,7 +86,7 @@ func (r Stride) Sampler() Sampler { return &strideSampler{step: r.N} }
 // Interval chooses the first frame at or after each point of a grid in time, which starts
 // at the Unix epoch.
 type Interval struct {
-	// Every is the distance of two points of the grid; Rate is the same as frames per
+	// Every is the distance between two grid points; Rate is the number of points per
 	// second. One of the two is set.
 	Every time.Duration `key:"interval,optional" unless:"fps" hint:"frames per second are written as fps: 5"`
 	Rate  Rate          `key:"fps,optional"`
@@ -114,11 +114,11 @@ func (r Interval) Validate() error {
 // Sampler implements Rule.
 func (r Interval) Sampler() Sampler { return &gridSampler{grid: newGrid(r)} }
 
-// Pick is which frame answers a request for an instant.
+// Pick selects the frame that answers a request for an instant.
 type Pick string
 
-// The values of pick: the frame nearest to the instant, or the one that is on screen then, which
-// is the last one at or before it.
+// The values of pick: the frame nearest to the instant, or the frame on screen at the instant,
+// which is the last one at or before it.
 const (
 	PickNearest Pick = "nearest"
 	PickShown   Pick = "shown"
@@ -131,17 +131,17 @@ func (Pick) Values() []string { return setting.Texts(PickNearest, PickShown) }
 type Timestamps struct {
 	// At are the instants, in any order: RFC 3339, or seconds or milliseconds since the Unix epoch.
 	At []string `key:"at,optional" unless:"file"`
-	// File is a file of instants (see ReadTimes), for the program that puts the stages together to
-	// read into Asked.
+	// File is a file of instants (see ReadTimes). The program that sets up the stages reads it
+	// into Asked.
 	File  string `key:"file,optional"`
 	Asked []Request
-	// Tolerance is the largest distance of an instant and the frame that answers it.
+	// Tolerance is the largest distance between an instant and the frame that answers it.
 	Tolerance time.Duration `key:"tolerance" range:"0s.."`
-	// Pick is which frame does; empty is PickNearest.
+	// Pick selects the frame that answers; empty is PickNearest.
 	Pick Pick `key:"pick"`
 }
 
-// DefaultTimestamps returns the rule of a sampler of which only the instants are set.
+// DefaultTimestamps returns the rule of a sampler that sets only the instants.
 func DefaultTimestamps() Timestamps {
 	return Timestamps{Tolerance: DefaultTolerance, Pick: PickNearest}
 }
@@ -167,9 +167,9 @@ func (r Timestamps) Validate() error {
 // Sampler implements Rule.
 func (Timestamps) Sampler() Sampler { return nil }
 
-// Indices chooses frames by their places in the run, counted from 0.
+// Indices chooses frames by their index in the run, from 0.
 type Indices struct {
-	// At are the places, in any order.
+	// At are the indices, in any order.
 	At []string `key:"at,optional"`
 }
 
@@ -190,7 +190,7 @@ func (r Indices) Validate() error {
 // Sampler implements Rule.
 func (r Indices) Sampler() Sampler { return &indexSampler{at: r.places()} }
 
-// places returns the frames that are asked for, in order and each once.
+// places returns the indices of the requested frames, sorted and distinct.
 func (r Indices) places() (at []int64) {
 	for _, text := range r.At {
 		if i, err := parseIndex(text); err == nil { // Validate reports the others
@@ -201,7 +201,7 @@ func (r Indices) places() (at []int64) {
 	return slices.Compact(at)
 }
 
-// parseIndex reads the place of a frame.
+// parseIndex parses the index of a frame.
 func parseIndex(text string) (int64, error) {
 	i, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || i < 0 || i == math.MaxInt64 {

@@ -23,10 +23,10 @@ type Sampler interface {
 	Pick(frames []Candidate, t Timing) []bool
 }
 
-// Timing is what is known of the times of a fragment's frames.
+// Timing is what is known about the times of a fragment's frames.
 type Timing struct {
-	// Nominal is the track's nominal frame duration, unit the step to which times are rounded
-	// (see media.Fragment.TimeScale). Both are 0 when unknown.
+	// Nominal is the track's nominal frame duration, Unit the step to which times are rounded
+	// (see media.Fragment.TimeScale). Each is 0 if unknown.
 	Nominal, Unit time.Duration
 }
 
@@ -64,9 +64,9 @@ func (s *strideSampler) Pick(frames []Candidate, _ Timing) []bool {
 	return picked
 }
 
-// indexSampler picks frames of the run by their place in it.
+// indexSampler picks frames by their index in the run.
 type indexSampler struct {
-	// at are the places from 0, in order, each once; those before next are behind.
+	// at are the indices, from 0, sorted and distinct; those before next have passed.
 	at   []int64
 	next int
 	// seen is the number of frames so far.
@@ -82,7 +82,7 @@ func (s *indexSampler) Pick(frames []Candidate, _ Timing) []bool {
 	return picked
 }
 
-// misses returns a gap for each index that the run did not reach, up to as many as stay readable.
+// misses returns a gap for each index that the run did not reach; beyond maxNamedMisses, one gap for the rest.
 func (s *indexSampler) misses(stream, sink string) (gaps []media.Gap) {
 	for n, i := range s.at[s.next:] {
 		detail := fmt.Sprintf("sink %s: no frame %d: there are %d", sink, i, s.seen)
@@ -98,7 +98,7 @@ func (s *indexSampler) misses(stream, sink string) (gaps []media.Gap) {
 }
 
 // grid is the set of instants k * num/den half nanoseconds since the Unix epoch, for
-// all whole k. Half of a time scale's unit is a whole number of those.
+// all whole k. In half nanoseconds, half a unit of a time scale is a whole number.
 type grid struct {
 	num, den uint64
 }
@@ -133,13 +133,13 @@ func (g grid) cell(t time.Time, unit time.Duration) int64 {
 	return -1 - quotient(hi-borrow, lo, g.num)
 }
 
-// Points returns how many points of the grid lie from one instant on and before another.
+// Points returns the number of grid points at or after from and before to.
 func (r Interval) Points(from, to time.Time) int64 {
 	g := newGrid(r)
 	return g.cell(to.Add(-1), 0) - g.cell(from.Add(-1), 0)
 }
 
-// quotient divides 128 bits, rounded down. The result is capped at what fits 63 bits.
+// quotient divides 128 bits, rounded down. The result is at most math.MaxInt64.
 func quotient(hi, lo, by uint64) int64 {
 	if hi >= by {
 		return math.MaxInt64
@@ -149,13 +149,13 @@ func quotient(hi, lo, by uint64) int64 {
 }
 
 // gridSampler picks the first frame at or after each grid point: a frame is
-// picked when a grid point lies after its predecessor and not after itself.
-// A time that is rounded to units stands for any within half a unit of it, so that a frame
-// counts as there half a unit early: 33 ms may be 33.333.
+// picked if a grid point lies after its predecessor and not after the frame itself.
+// A rounded time may be half a unit too early (33 ms may be 33.333), so a frame
+// also counts as at a grid point that is up to half a unit later.
 //
-// The first frame of a run has no predecessor, nor has the first one after a
-// clock that went back. One is assumed where it should have been (see precedes), so that a
-// run that starts anywhere picks what a run that started earlier picks.
+// The first frame of a run has no predecessor, nor has the first one after the
+// clock went back. The time of one is estimated (see Precedes), so that a run picks
+// the same frames wherever it starts.
 type gridSampler struct {
 	grid grid
 	prev time.Time // the latest frame so far; zero before the first

@@ -11,34 +11,34 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// setsInForce are the parameter sets that a stream has brought so far and not replaced. A
-// fragment may rely on those of the fragments before it, so each fragment's decoder begins with them.
+// setsInForce are the latest parameter sets of a stream, by id. A fragment may rely on those of
+// earlier fragments, so each fragment's decoder begins with them.
 type setsInForce struct {
 	codecID, codecData string
 	sets               map[setKey][]byte
 	// extra are the other NAL units of the codec data, such as SEI.
 	extra [][]byte
-	// inBand reports whether packets brought sets that the codec data lacks.
+	// inBand reports whether packets had sets that the codec data lacks.
 	inBand bool
 }
 
-// setKey names a parameter set: another one of the same type and id takes its place.
+// setKey identifies a parameter set: a later one with the same type and id replaces it.
 type setKey struct {
 	kind byte
 	id   uint32
 }
 
-// setKeyOf returns what names a parameter set, and false for other NAL units.
+// setKeyOf returns the key of a parameter set, and false for other NAL units.
 func setKeyOf(codecID string, nal []byte) (setKey, bool) {
 	id, ok := h26x.SetID(codecID, nal)
 	return setKey{h26x.NALType(codecID, nal), id}, ok
 }
 
-// maxSetsInForce is the most parameter sets that are kept: 16 VPS, 32 SPS and 256 PPS have ids
-// of their own (ITU-T H.264, 7.4.2; ITU-T H.265, 7.4.3).
+// maxSetsInForce is the most parameter sets that are kept: there are ids for 16 VPS, 32 SPS and
+// 256 PPS (ITU-T H.264, 7.4.2; ITU-T H.265, 7.4.3).
 const maxSetsInForce = 304
 
-// begin makes the codec data of a fragment count, if it is not that of the fragment before.
+// begin starts over with the codec data of a fragment, if it differs from the previous one's.
 func (s *setsInForce) begin(t media.Track) {
 	if s.sets != nil && t.CodecID == s.codecID && string(t.CodecPrivate) == s.codecData {
 		return
@@ -57,7 +57,7 @@ func (s *setsInForce) begin(t media.Track) {
 	}
 }
 
-// put makes a set of a packet count.
+// put adds a parameter set from a packet.
 func (s *setsInForce) put(nal []byte) {
 	key, ok := setKeyOf(s.codecID, nal)
 	if !ok || bytes.Equal(s.sets[key], nal) || len(s.sets) >= maxSetsInForce {
@@ -67,7 +67,7 @@ func (s *setsInForce) put(nal []byte) {
 	s.inBand = true
 }
 
-// replaced returns the other set whose place a set of a packet would take, nil for none.
+// replaced returns the different set that nal would replace, or nil.
 func (s *setsInForce) replaced(nal []byte) []byte {
 	key, ok := setKeyOf(s.codecID, nal)
 	if old := s.sets[key]; ok && !bytes.Equal(old, nal) {
@@ -76,7 +76,7 @@ func (s *setsInForce) replaced(nal []byte) []byte {
 	return nil
 }
 
-// changes reports whether a set of a packet is another one than those of its kind, of which there are some.
+// changes reports whether nal is a parameter set that is new, although sets of its type are known.
 func (s *setsInForce) changes(nal []byte) bool {
 	key, ok := setKeyOf(s.codecID, nal)
 	if !ok || bytes.Equal(s.sets[key], nal) {
@@ -90,7 +90,7 @@ func (s *setsInForce) changes(nal []byte) bool {
 	return false
 }
 
-// list returns the sets in an order in which each refers to earlier ones alone.
+// list returns the sets in an order in which each refers only to earlier ones.
 func (s *setsInForce) list() [][]byte {
 	keys := slices.SortedFunc(maps.Keys(s.sets), func(a, b setKey) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id))
@@ -102,7 +102,7 @@ func (s *setsInForce) list() [][]byte {
 	return append(out, s.extra...)
 }
 
-// errNoVPS is why H.265 without a video parameter set is not decoded.
+// errNoVPS is the error for H.265 without a video parameter set.
 var errNoVPS = errors.New("the video parameter set (VPS) is missing, in the codec data and in the packets")
 
 // hasVPS reports whether one of the sets is a video parameter set.

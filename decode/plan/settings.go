@@ -37,7 +37,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Syntax returns what messages ask for.
+// Syntax describes the values, for error messages.
 func (Rate) Syntax() string { return "frames per second" }
 
 // MarshalText writes the rate as a whole number or a fraction.
@@ -51,21 +51,20 @@ func (r Rate) String() string {
 	return fmt.Sprintf("%d/%d", r.Num, r.Den)
 }
 
-// Output is what the planner must know of one output.
+// Output is what the planner must know about one output.
 type Output struct {
 	// Sink is the name of the sink that the output is for; gaps name it.
 	Sink string
-	// Sample is which frames it wants.
+	// Sample selects the frames that it wants.
 	Sample Sample
-	// Fast reports whether it takes pictures that are decoded without the loop filter.
+	// Fast reports whether it accepts pictures that are decoded without the loop filter.
 	Fast bool
 }
 
 // SkipFrame selects the frames that the decoder may leave out.
 type SkipFrame string
 
-// The values of skip_frame. Auto leaves out the most that still gives every
-// sampled frame.
+// The values of skip_frame. Auto leaves out all frames that no sampled one needs.
 const (
 	SkipAuto   SkipFrame = "auto"
 	SkipNone   SkipFrame = "none"

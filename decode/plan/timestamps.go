@@ -11,7 +11,7 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// stampRequest is a request with its place among all.
+// stampRequest is a request with its place in the order asked.
 type stampRequest struct {
 	Request
 	place    int
@@ -32,14 +32,14 @@ func (a Asked) Answer() (at []time.Time, label string) {
 	return at, strings.Join(labels, ",")
 }
 
-// stampSampler gives each of a list of instants a frame.
+// stampSampler chooses a frame for each of a list of instants.
 //
-// The frames are seen in presentation order. As long as their clock does not go
-// back they are one segment. A request's neighbours in a segment are the last
-// frame before it and the first one at or after it, and the nearer one answers, the earlier at
-// a tie. Where the frame that is shown is asked for, it is the last one at or before the request, and a frame counts as
-// there half a unit of its time scale early. Either answers when it is within the tolerance. What no
-// frame of a segment answers is open to the next one.
+// It sees the frames in presentation order. As long as their clock does not go back
+// they are one segment. Of the last frame before a request and the first one at or after
+// it, the nearer answers, or the earlier on a tie. With PickShown, the last frame at or
+// before the request answers, and a frame counts half a unit of its time scale early.
+// The frame must be within the tolerance. A request that no frame of a segment answers
+// stays open for the next segment.
 type stampSampler struct {
 	// output is the output that the requests belong to.
 	output    int
@@ -48,8 +48,8 @@ type stampSampler struct {
 	shown     bool
 	// requests are in order of time.
 	requests []stampRequest
-	// next is the first request that no frame so far decides: after the latest frame, or
-	// not before it when the frame that is shown is asked for.
+	// next is the first request that the frames so far do not decide: the first after the
+	// latest frame or, with PickShown, the first not before it.
 	next int
 	// last is the latest frame, nil before the first of a segment, and lastAt its instant.
 	last   *Frame
@@ -65,7 +65,7 @@ func newStampSampler(output int, sink string, rule Timestamps) *stampSampler {
 	return s
 }
 
-// see takes the next frame, whose time is rounded to the given unit, and answers the requests that are decided by it.
+// see adds the next frame, whose time is rounded to unit, and answers the requests that it decides.
 func (s *stampSampler) see(frame *Frame, at time.Time, unit time.Duration) {
 	if s.last != nil && at.Before(s.lastAt) {
 		s.settle()
@@ -101,8 +101,8 @@ func (s *stampSampler) answer(i int, frame *Frame) {
 	}
 }
 
-// waiting returns the open requests that the latest frame answers unless the next one is
-// nearer, as a range of indexes whose first one is open.
+// waiting returns the requests that the latest frame answers unless the next one is
+// nearer, as a range of indexes. The first one is not answered yet.
 func (s *stampSampler) waiting() (from, to int) {
 	if s.last == nil {
 		return 0, 0
@@ -114,7 +114,7 @@ func (s *stampSampler) waiting() (from, to int) {
 	return from, to
 }
 
-// settle answers what waits with the latest frame: no other one comes in this segment.
+// settle answers the waiting requests with the latest frame, which is the last of its segment.
 func (s *stampSampler) settle() {
 	from, to := s.waiting()
 	for i := from; i < to; i++ {
@@ -122,8 +122,8 @@ func (s *stampSampler) settle() {
 	}
 }
 
-// maxNamedMisses is how many requests without a frame are named one by one. The rest
-// is one gap: a summary should stay readable, and in memory.
+// maxNamedMisses is how many requests without a frame get a gap each. One more gap is for
+// all others, so that a summary stays readable and small.
 const maxNamedMisses = 10000
 
 // misses returns a gap for each request that no frame has answered.
@@ -155,5 +155,5 @@ func (s *stampSampler) misses(stream string) []media.Gap {
 	return gaps
 }
 
-// instant shows a request as precisely as it was written.
+// instant formats the time of a request in full precision.
 func instant(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

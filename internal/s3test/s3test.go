@@ -55,8 +55,8 @@ func Start(tb testing.TB) Server {
 	if err != nil {
 		tb.Fatalf("no S3 server to test with (run `make test`, which gets one): %v", err)
 	}
-	s := Server{AccessKey: "kvsframes-test", SecretKey: rand.Text(), Region: "us-east-1"}
-	// A free port may be taken before the server opens it.
+	s := Server{AccessKey: "kvsframes-test", SecretKey: secretKey(), Region: "us-east-1"}
+	// A port that was free may be taken by the time the server wants it.
 	for range 3 {
 		if err = s.start(tb, binary); err == nil {
 			return s
@@ -66,7 +66,10 @@ func Start(tb testing.TB) Server {
 	return Server{}
 }
 
-// findBinary returns the server's program. It searches once per process.
+// secretKey is that of all servers of a process, whose tests share an environment.
+var secretKey = sync.OnceValue(rand.Text)
+
+// findBinary returns the server's program, which is looked for once a process.
 var findBinary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv(binaryVariable); path != "" {
 		return path, nil
