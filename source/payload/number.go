@@ -12,18 +12,17 @@ const MaxNumber = 128
 // GetMediaForFragmentList).
 func IsFragmentNumber(text string) bool { return isDigits(text) && len(text) <= MaxNumber }
 
-// CompareNumbers compares two fragment numbers by their value, as cmp.Compare does. They
-// grow in the order in which the fragments reached KVS.
+// CompareNumbers compares two fragment numbers by their value, like cmp.Compare. Numbers grow in the order in
+// which the fragments reached KVS.
 func CompareNumbers(a, b string) int {
 	a, b = PlainNumber(a), PlainNumber(b)
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// PlainNumber returns a fragment number without leading zeros. Equal numbers are then
-// equal strings.
+// PlainNumber returns a fragment number without leading zeros, so that equal numbers are equal strings.
 func PlainNumber(number string) string { return strings.TrimLeft(number, "0") }
 
-// isDigits reports whether text consists of decimal digits, at least one.
+// isDigits reports whether text consists of one or more decimal digits.
 func isDigits(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
