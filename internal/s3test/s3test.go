@@ -56,7 +56,7 @@ func Start(tb testing.TB) Server {
 		tb.Fatalf("no S3 server to test with (run `make test`, which gets one): %v", err)
 	}
 	s := Server{AccessKey: "kvsframes-test", SecretKey: secretKey(), Region: "us-east-1"}
-	// A port that was free may be taken by the time the server wants it.
+	// A free port may be taken before the server opens it.
 	for range 3 {
 		if err = s.start(tb, binary); err == nil {
 			return s
@@ -69,7 +69,7 @@ func Start(tb testing.TB) Server {
 // secretKey is that of all servers of a process, whose tests share an environment.
 var secretKey = sync.OnceValue(rand.Text)
 
-// findBinary returns the server's program, which is looked for once a process.
+// findBinary returns the server's program. It searches once per process.
 var findBinary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv(binaryVariable); path != "" {
 		return path, nil
