@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// faultForm is what a kind of fault takes.
+// faultForm describes a kind of fault.
 type faultForm struct {
 	help string
-	// ops are the operations that it meets unless others are named, more the others.
+	// ops are the operations that it affects by default, more those that it can also affect.
 	ops, more []string
 	keys      []string
-	// once reports whether the trigger keys make no sense with it.
+	// untriggered reports whether the kind accepts no trigger keys.
 	untriggered bool
 	check       func(Fault) error
 }
@@ -29,10 +29,10 @@ var (
 	allOps     = slices.Concat(dataOps, controlOps)
 )
 
-// possible are all operations that the kind can meet.
+// possible returns all operations that the kind can affect.
 func (f faultForm) possible() []string { return slices.Concat(f.ops, f.more) }
 
-// allKeys are the keys of the kind and the ones that all kinds take.
+// allKeys returns the keys of the kind and those of all kinds.
 func (f faultForm) allKeys() []string {
 	keys := slices.Concat(f.keys, []string{"stream", "op", "label", "p", "seed"})
 	if !f.untriggered {
@@ -43,7 +43,7 @@ func (f faultForm) allKeys() []string {
 
 var faultForms = map[FaultKind]faultForm{
 	FaultCut: {
-		help: "break the connection off; clean ends the answer instead",
+		help: "break the connection; clean ends the answer instead",
 		ops:  payloadOps, more: otherOps, keys: []string{"bytes", "after", "clean"}, check: needsPlace,
 	},
 	FaultStall: {
@@ -63,11 +63,11 @@ var faultForms = map[FaultKind]faultForm{
 		ops:  []string{opGetMedia}, keys: []string{"fragments", "for"},
 	},
 	FaultTag: {
-		help: "send an error chunk for a fragment and end the session; skip goes on",
+		help: "send an error chunk for a fragment and end the session; skip continues",
 		ops:  []string{opGetMedia}, keys: []string{"id", "code", "fragments", "skip"}, check: needsID,
 	},
 	FaultMissing: {
-		help: "take fragments away, from the first requests for them or from all",
+		help: "hide fragments, from the first requests for them or from all",
 		ops:  []string{opGetMediaForFragmentList}, more: []string{opListFragments, opGetMedia},
 		keys: []string{"fragment", "tries", "code"}, untriggered: true, check: checkMissing,
 	},
@@ -76,7 +76,7 @@ var faultForms = map[FaultKind]faultForm{
 	FaultEndpoint:    {help: "refuse with InvalidEndpointException until GetDataEndpoint is called", ops: dataOps},
 	FaultMove:        {help: "move the data endpoint to another path; the old one refuses", ops: []string{opGetDataEndpoint}, more: dataOps},
 	FaultToken: {
-		help: "have the credentials expire: refuse until others are used",
+		help: "expire the credentials: refuse until others are used",
 		ops:  allOps, keys: []string{"code"}, check: checkToken,
 	},
 	FaultHTTP: {help: "answer with an HTTP error", ops: allOps, keys: []string{"status", "code"}, check: checkStatus},
@@ -108,7 +108,7 @@ func needsRate(f Fault) error {
 
 func needsID(f Fault) error {
 	if f.ID == 0 {
-		return errors.New("tag needs id, as 3002")
+		return errors.New("tag needs id, such as 3002")
 	}
 	return nil
 }
@@ -144,15 +144,15 @@ func checkStatus(f Fault) error {
 type faultKey struct {
 	name, help string
 	set        func(f *Fault, value string) error
-	// get returns the value, "" where it is not set.
+	// get returns the value, or "" if it is not set.
 	get func(f Fault) string
 }
 
 var faultKeys = []faultKey{
-	textKey("stream", "NAME: the stream that it is for; * is all, and the default", func(f *Fault) *string { return &f.Stream }),
-	textKey("op", "OPERATION: the operation that it is for; * is all that the kind can meet", func(f *Fault) *string { return &f.Op }),
+	textKey("stream", "NAME: the stream; * is all, and the default", func(f *Fault) *string { return &f.Stream }),
+	textKey("op", "OPERATION: the operation; * is all that the kind can affect", func(f *Fault) *string { return &f.Op }),
 	textKey("label", "WORD: its name in the log", func(f *Fault) *string { return &f.Label }),
-	numberKey("nth", "N: the Nth call in scope alone, counted from 1 for each stream", func(f *Fault) *int { return &f.Nth }),
+	numberKey("nth", "N: only the Nth call in scope, counted from 1 for each stream", func(f *Fault) *int { return &f.Nth }),
 	numberKey("every", "N: each Nth call in scope", func(f *Fault) *int { return &f.Every }),
 	numberKey("count", "N: at most N calls of a stream", func(f *Fault) *int { return &f.Count }),
 	{
@@ -161,12 +161,12 @@ var faultKeys = []faultKey{
 		func(f Fault) string { return unless(f.P == 0, strconv.FormatFloat(f.P, 'g', -1, 64)) },
 	},
 	{
-		"seed", "N: what the random choices come of",
+		"seed", "N: the seed of the random choices",
 		func(f *Fault, v string) (err error) { f.Seed, err = strconv.ParseUint(v, 10, 64); return err },
 		func(f Fault) string { return unless(f.Seed == 0, strconv.FormatUint(f.Seed, 10)) },
 	},
-	{"bytes", "N or N-M: offset in the answer's body; drawn anew for each call from a range", setBytes, getBytes},
-	durationKey("after", "TIME from the call on, as 500ms", func(f *Fault) *time.Duration { return &f.After }),
+	{"bytes", "N or N-M: offset in the answer's body; from a range, random for each call", setBytes, getBytes},
+	durationKey("after", "TIME since the call, such as 500ms", func(f *Fault) *time.Duration { return &f.After }),
 	durationKey("for", "TIME that it lasts", func(f *Fault) *time.Duration { return &f.For }),
 	durationKey("delay", "TIME before the answer", func(f *Fault) *time.Duration { return &f.Delay }),
 	switchKey("clean", "end the answer as if it were whole", func(f *Fault) *bool { return &f.Clean }),
@@ -179,7 +179,7 @@ var faultKeys = []faultKey{
 	numberKey("fragments", "N fragments come first", func(f *Fault) *int { return &f.Fragments }),
 	numberKey("id", "N: number of the error tag", func(f *Fault) *int { return &f.ID }),
 	textKey("code", "CODE of the error", func(f *Fault) *string { return &f.Code }),
-	switchKey("skip", "go on with the fragment after it", func(f *Fault) *bool { return &f.Skip }),
+	switchKey("skip", "continue with the fragment after it", func(f *Fault) *bool { return &f.Skip }),
 	textKey("fragment", "NUMBER of the fragment; * is all, and the default", func(f *Fault) *string { return &f.Fragment }),
 	numberKey("tries", "N: only the first N requests for a fragment", func(f *Fault) *int { return &f.Tries }),
 	numberKey("status", "N: HTTP status, 500 by default", func(f *Fault) *int { return &f.Status }),
@@ -304,8 +304,7 @@ func (f Fault) String() string {
 	return string(f.Kind) + ":" + strings.Join(parts, ",")
 }
 
-// FaultHelp describes what ParseFault reads, in lines: each kind with its keys, and what
-// the keys mean.
+// FaultHelp describes the text that ParseFault reads: each kind with its keys, and the meaning of the keys.
 func FaultHelp() string {
 	var b strings.Builder
 	b.WriteString("A fault is KIND:KEY=VALUE,KEY=VALUE... Its kinds, with their keys:\n")
@@ -323,8 +322,8 @@ func FaultHelp() string {
 	return b.String()
 }
 
-// didYouMean returns " (did you mean X?)" for the candidate that word was most likely
-// meant to be, or nothing when none is near.
+// didYouMean returns " (did you mean X?)" for the candidate that word was most likely meant to be, or "" when
+// none is near.
 func didYouMean(word string, candidates []string) string {
 	best, least := "", max(1, len(word)/3)+1
 	for _, c := range candidates {
@@ -338,7 +337,7 @@ func didYouMean(word string, candidates []string) string {
 	return " (did you mean " + best + "?)"
 }
 
-// distance is the number of characters to insert, delete or replace between a and b.
+// distance returns the number of characters to insert, delete or replace between a and b.
 func distance(a, b string) int {
 	if len(a) > 64 {
 		return len(a)

@@ -1,7 +1,7 @@
-// Package kvs reads streams of Amazon Kinesis Video Streams: live, from their archive, or from
-// the archive on into the live stream.
+// Package kvs reads streams of Amazon Kinesis Video Streams: live, from their archive, or first from the
+// archive and then live.
 //
-// Open returns a source.Source of one stream, whatever its mode:
+// Open returns a source.Source of one stream, for every mode:
 //
 //	src, err := kvs.Open(ctx, kvs.Config{Stream: "front-door"})
 //	if err != nil {
@@ -13,11 +13,11 @@
 //		...
 //	}
 //
-// It reads over as many sessions and calls as it takes, tries again what may pass, and keeps
-// within the quotas of the service. List lists an archive without reading media, and
-// ListStreams finds the streams of an account. What KVS refuses is an *Error.
+// The source reads over as many sessions and calls as necessary, retries after temporary failures, and observes
+// the quotas of the service. List lists an archive without reading media, and ListStreams finds the streams of
+// an account. A call that KVS refuses is an *Error.
 //
-// The package is the only importer of the AWS SDK's video services.
+// No other package imports the AWS SDK's video services.
 package kvs
 
 import (
@@ -27,10 +27,9 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// Open returns a source of the stream that cfg names. Its first Next makes the first call to
-// the service, so that what the service refuses is an error of Next. ctx bounds only the
-// loading of the AWS configuration, which happens when cfg.AWS has no credentials. The caller
-// closes the source.
+// Open returns a source of the stream in cfg. The first Next makes the first call to the service, so that Next
+// returns the service's errors. ctx bounds only the loading of the AWS configuration, which happens when
+// cfg.AWS has no credentials. The caller closes the source.
 func Open(ctx context.Context, cfg Config) (source.Source, error) {
 	cfg, err := cfg.withChain(ctx)
 	if err != nil {
@@ -73,11 +72,11 @@ func open(cfg Config) (source.Source, error) {
 	}), nil
 }
 
-// List lists the fragments of an archive that cfg names, in the order in which Open reads them,
-// and asks for no media: from cfg.Start to cfg.End.Timestamp, or in mode auto up to now. The
-// other limits of cfg.End, and cfg.Tags, do not apply, as only reading tells. Parts of the
-// archive are listed as they are needed, so that memory does not grow with the range. The first
-// error ends the list. Of cfg.Fragments only the numbers are known, as KVS lists no single ones.
+// List lists the fragments of the archive in cfg, in the order in which Open reads them, and requests no media:
+// from cfg.Start to cfg.End.Timestamp, or in mode auto up to now. The other limits of cfg.End, and cfg.Tags, do
+// not apply, as they require reading. Parts of the archive are listed as they are needed, so that memory does
+// not grow with the range. The first error ends the list. For cfg.Fragments only the numbers are known, as KVS
+// cannot list single fragments.
 func List(ctx context.Context, cfg Config) iter.Seq2[ArchivedFragment, error] {
 	return func(yield func(ArchivedFragment, error) bool) {
 		cfg, err := cfg.withChain(ctx)
