@@ -41,7 +41,8 @@ type extent struct {
 
 // rangeOf returns the range in the settings. Mode auto reads onward.
 func rangeOf(c Config) extent {
-	if len(c.Tags) > 0 { // a listing has no tags
+	// A listing has no tags, and no fragments that another reader has read.
+	if len(c.Tags) > 0 || c.From.Wanted > 0 {
 		c.End.Fragments, c.End.Duration = 0, 0
 	}
 	return extent{

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -36,6 +37,9 @@ type Config struct {
 	// End states when reading ends (see source.WithEnd). The zero value has no limit: a live stream continues,
 	// and an archive ends with its newest fragment.
 	End source.End
+	// From is where reading continues, if another reader has read a part of the stream before: Start applied to
+	// that one, and End to both.
+	From media.Progress
 	// Tags are the tags of wanted fragments, as NAME=VALUE (see source.WithTags).
 	Tags []string
 	// Fragments are the numbers of the only fragments to read, from the archive. Mode, Start and End are not

@@ -42,7 +42,7 @@ func Open(ctx context.Context, cfg Config) (source.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return source.WithEnd(source.WithTags(src, cfg.Tags), cfg.End, cfg.Start.Clock()), nil
+	return source.WithEndFrom(source.WithTags(src, cfg.Tags), cfg.End, cfg.Start.Clock(), cfg.From), nil
 }
 
 // open returns the source of the mode. cfg has no zero fields.
@@ -55,7 +55,7 @@ func open(cfg Config) (source.Source, error) {
 		return newArchive(cfg, within)
 	}
 	if cfg.Mode == source.ModeArchive {
-		return archive(source.Place{})
+		return archive(cfg.From.After)
 	}
 	d, err := newDialer(cfg)
 	if err != nil {
@@ -65,11 +65,22 @@ func open(cfg Config) (source.Source, error) {
 		return source.NewLive(d, source.LiveConfig{Stream: d.id.name, Start: start, Log: cfg.Log})
 	}
 	if cfg.Mode == source.ModeLive {
-		return live(cfg.Start), nil
+		return live(cfg.liveStart()), nil
 	}
 	return source.NewCrossing(source.CrossingConfig{
-		Stream: d.id.name, Start: cfg.Start, Archive: archive, Live: live, Log: cfg.Log,
+		Stream: d.id.name, Start: cfg.Start, After: cfg.From.After, Archive: archive, Live: live, Log: cfg.Log,
 	}), nil
+}
+
+// liveStart returns where a live stream begins.
+func (c Config) liveStart() source.StartSelector {
+	switch first := c.From.First; {
+	case c.From.After.Number != "":
+		return source.StartSelector{Type: source.StartFragmentNumber, AfterFragmentNumber: c.From.After.Number}
+	case c.Start.Type == source.StartNow && !first.ServerTime.IsZero(): // it is not now any more
+		return source.StartSelector{Type: source.StartServerTimestamp, Timestamp: first.ServerTime}
+	}
+	return c.Start
 }
 
 // List lists the fragments of the archive in cfg, in the order in which Open reads them, and requests no media:
