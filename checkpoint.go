@@ -19,12 +19,13 @@ import (
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // checkpointVersion is the version of the form of checkpoints.
 const checkpointVersion = 1
 
-// checkpointEvery is how often a checkpoint is written while it moves.
+// checkpointEvery is how often a checkpoint is written while it moves, unless the settings set it.
 const checkpointEvery = time.Second
 
 // saved is the JSON of a checkpoint.
@@ -192,8 +193,12 @@ func (p *position) durable(output int, mark *plan.Mark) {
 }
 
 // keep writes the checkpoint while it moves, until ctx ends.
-func (p *position) keep(ctx context.Context) {
-	ticker := time.NewTicker(checkpointEvery)
+func (p *position) keep(ctx context.Context, every setting.AutoDuration) {
+	d, set := every.Get()
+	if !set {
+		d = checkpointEvery
+	}
+	ticker := time.NewTicker(max(time.Millisecond, d))
 	defer ticker.Stop()
 	for {
 		select {

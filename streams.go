@@ -184,7 +184,7 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOpti
 	}
 	keeping, stop := context.WithCancel(ctx)
 	var keeper sync.WaitGroup
-	keeper.Go(func() { at.keep(keeping) })
+	keeper.Go(func() { at.keep(keeping, st.pipeline.Config.Checkpoint.Every) })
 	sum, err = st.carry(ctx, draining, in, at, o)
 	stop()
 	keeper.Wait()

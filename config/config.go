@@ -132,9 +132,11 @@ func (CheckpointType) Later() []string { return []string{"s3"} }
 type Checkpoint struct {
 	Type CheckpointType `key:"type"`
 	// Path is the template of the file of a stream's checkpoint, with {stream} and {pipeline}.
-	Path string   `key:"path"`
-	_    struct{} `later:"every bucket prefix region endpoint_url force_path_style"`
-	_    struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
+	Path string `key:"path"`
+	// Every is how often the checkpoint is written while it moves; auto is a second.
+	Every setting.AutoDuration `key:"every"`
+	_     struct{}             `later:"bucket prefix region endpoint_url force_path_style"`
+	_     struct{}             `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
 }
 
 func defaultCheckpoint() Checkpoint {

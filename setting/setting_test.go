@@ -160,3 +160,21 @@ func ExampleProblems_Check() {
 	fmt.Println(p.Err())
 	// Output: decode.rate: 0 is not within 1..100
 }
+
+func TestAnAutoDurationIsAutoOrADuration(t *testing.T) {
+	for text, want := range map[string]setting.AutoDuration{"auto": {}, "0s": setting.NewAutoDuration(0), "90m": setting.NewAutoDuration(90 * time.Minute)} {
+		var got setting.AutoDuration
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("%s: got %v, %v", text, got, err)
+		}
+		var again setting.AutoDuration
+		if written, err := got.MarshalText(); err != nil || again.UnmarshalText(written) != nil || again != want {
+			t.Errorf("%s: written as %s, %v", text, written, err)
+		}
+	}
+	for _, text := range []string{"", "15", "-1s", "soon", strings.Repeat("m", 100)} {
+		if err := new(setting.AutoDuration).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}

@@ -52,8 +52,8 @@ type Destination struct {
 	// MaxInFlight is the largest number of objects written at once.
 	MaxInFlight int `key:"max_in_flight" range:"1..1024"`
 	// RetryFor is how long calls are retried after temporary failures.
-	RetryFor RetryFor `key:"retry_for"`
-	_        struct{} `later:"command ack restart"`
+	RetryFor setting.AutoDuration `key:"retry_for"`
+	_        struct{}             `later:"command ack restart"`
 }
 
 // ManifestFormat is the format of a manifest part.

@@ -12,57 +12,20 @@ import (
 	"github.com/kvsframes/kvsframes/internal/wait"
 )
 
-// RetryFor is how long a sink retries after temporary failures of its store. The zero value, auto, is no limit
-// for live streams, which lose what is not read in time, and 15 minutes for others, which lose nothing when
-// they fail.
-type RetryFor struct {
-	limit time.Duration
-	set   bool
-}
+// autoRetry is what retry_for: auto stands for where streams have an end. Live streams lose what is not read in time, so for
+// them trouble is waited for without end.
+const autoRetry = 15 * time.Minute
 
-// NewRetryFor returns a RetryFor of the given duration. With 0 there are no retries.
-func NewRetryFor(limit time.Duration) RetryFor { return RetryFor{limit: max(0, limit), set: true} }
-
-// autoLimit is the duration of auto for streams that have an end.
-const autoLimit = 15 * time.Minute
-
-// within reports whether calls are still retried after failures that have lasted for d.
-func (r RetryFor) within(d time.Duration, endless bool) bool {
+// waitsFor reports whether trouble that has lasted for d is still waited for.
+func (s *Sink) waitsFor(d time.Duration) bool {
+	limit, set := s.config.Destination.RetryFor.Get()
 	switch {
-	case r.set:
-		return d < r.limit
-	case endless:
+	case set:
+		return d < limit
+	case s.endless:
 		return true
 	}
-	return d < autoLimit
-}
-
-// UnmarshalText reads a duration, or auto.
-func (r *RetryFor) UnmarshalText(text []byte) error {
-	if string(text) == "auto" {
-		*r = RetryFor{}
-		return nil
-	}
-	d, err := time.ParseDuration(string(text))
-	if err != nil || d < 0 {
-		return fmt.Errorf("%q is not a time to wait: write auto or a duration such as 10m", text)
-	}
-	*r = NewRetryFor(d)
-	return nil
-}
-
-// Syntax describes a valid value, for error messages.
-func (RetryFor) Syntax() string { return "auto or a duration such as 10m" }
-
-// MarshalText returns text that UnmarshalText reads.
-func (r RetryFor) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// String returns auto, or the duration.
-func (r RetryFor) String() string {
-	if !r.set {
-		return "auto"
-	}
-	return r.limit.String()
+	return d < autoRetry
 }
 
 // Passing reports whether the failure behind an error of a Store is temporary: the same call may succeed later,
@@ -153,7 +116,7 @@ func (s *Sink) persist(ctx context.Context, call func(again bool) error) error {
 			first = time.Now()
 		}
 		waited := time.Since(first)
-		if !s.config.Destination.RetryFor.within(waited, s.endless) {
+		if !s.waitsFor(waited) {
 			if try > 0 {
 				err = fmt.Errorf("%w (waited %v for it to pass, as destination.retry_for allows)", err, waited.Truncate(time.Millisecond))
 			}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
 )
 
@@ -77,21 +78,21 @@ func TestTroubleThatMayPassIsWaitedFor(t *testing.T) {
 		err      error
 		away     time.Duration
 		endless  bool
-		retryFor sink.RetryFor
+		retryFor setting.AutoDuration
 		waited   time.Duration // until it is given up, 0 when it is not
 	}{
-		{"an hour, live", refused{true}, time.Hour, true, sink.RetryFor{}, 0},
-		{"a week, live", refused{true}, 7 * 24 * time.Hour, true, sink.RetryFor{}, 0},
-		{"14 minutes of an archive", refused{true}, 14 * time.Minute, false, sink.RetryFor{}, 0},
-		{"an hour of an archive", refused{true}, time.Hour, false, sink.RetryFor{}, 15 * time.Minute},
-		{"an hour of an archive, with time for it", refused{true}, time.Hour, false, sink.NewRetryFor(2 * time.Hour), 0},
-		{"an hour, live, without time for it", refused{true}, time.Hour, true, sink.NewRetryFor(time.Minute), time.Minute},
-		{"a second, live, with none at all", refused{true}, time.Second, true, sink.NewRetryFor(0), time.Nanosecond},
-		{"what stays", refused{false}, time.Hour, true, sink.RetryFor{}, time.Nanosecond},
-		{"what nobody knows", errors.New("broken"), time.Hour, true, sink.RetryFor{}, time.Nanosecond},
-		{"a full disk", &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, time.Hour, true, sink.RetryFor{}, 0},
-		{"no more files", errors.Join(fmt.Errorf("put: %w", syscall.EMFILE), syscall.EMFILE), time.Hour, true, sink.RetryFor{}, 0},
-		{"a disk that is read only", syscall.EROFS, time.Hour, true, sink.RetryFor{}, time.Nanosecond},
+		{"an hour, live", refused{true}, time.Hour, true, setting.AutoDuration{}, 0},
+		{"a week, live", refused{true}, 7 * 24 * time.Hour, true, setting.AutoDuration{}, 0},
+		{"14 minutes of an archive", refused{true}, 14 * time.Minute, false, setting.AutoDuration{}, 0},
+		{"an hour of an archive", refused{true}, time.Hour, false, setting.AutoDuration{}, 15 * time.Minute},
+		{"an hour of an archive, with time for it", refused{true}, time.Hour, false, setting.NewAutoDuration(2 * time.Hour), 0},
+		{"an hour, live, without time for it", refused{true}, time.Hour, true, setting.NewAutoDuration(time.Minute), time.Minute},
+		{"a second, live, with none at all", refused{true}, time.Second, true, setting.NewAutoDuration(0), time.Nanosecond},
+		{"what stays", refused{false}, time.Hour, true, setting.AutoDuration{}, time.Nanosecond},
+		{"what nobody knows", errors.New("broken"), time.Hour, true, setting.AutoDuration{}, time.Nanosecond},
+		{"a full disk", &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, time.Hour, true, setting.AutoDuration{}, 0},
+		{"no more files", errors.Join(fmt.Errorf("put: %w", syscall.EMFILE), syscall.EMFILE), time.Hour, true, setting.AutoDuration{}, 0},
+		{"a disk that is read only", syscall.EROFS, time.Hour, true, setting.AutoDuration{}, time.Nanosecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -221,22 +222,4 @@ func TestAWriteThatWasDoneAllTheSameIsNoFailure(t *testing.T) {
 			}
 		})
 	})
-}
-
-func TestRetryForIsAutoOrATime(t *testing.T) {
-	for text, want := range map[string]sink.RetryFor{"auto": {}, "0s": sink.NewRetryFor(0), "90m": sink.NewRetryFor(90 * time.Minute)} {
-		var got sink.RetryFor
-		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
-			t.Errorf("%s: got %v, %v", text, got, err)
-		}
-		var again sink.RetryFor
-		if written, err := got.MarshalText(); err != nil || again.UnmarshalText(written) != nil || again != want {
-			t.Errorf("%s: written as %s, %v", text, written, err)
-		}
-	}
-	for _, text := range []string{"", "15", "-1s", "soon"} {
-		if err := new(sink.RetryFor).UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q is taken", text)
-		}
-	}
 }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/checkpoint"
+	"github.com/kvsframes/kvsframes/kvstest"
+)
+
+// kept are settings of a run over the demo's archive with a checkpoint.
+type kept struct{ url, out, state string }
+
+func newKept(t *testing.T) kept {
+	t.Helper()
+	awsEnvironment(t)
+	return kept{serve(t, kvstest.Options{}, "cam", read(t, demo)), t.TempDir(), t.TempDir()}
+}
+
+// settings writes a settings file; change alters its text.
+func (k kept) settings(t *testing.T, change ...string) string {
+	text := "source: {streams: [cam], mode: archive, start_selector: {type: EARLIEST}, endpoint_url: '" + k.url + "'}\n" +
+		"sinks:\n  - {name: a, sample: {type: stride, n: 9}, destination: {directory: '" + k.out + "'}}\n" +
+		"checkpoint: {type: file, path: '" + k.state + "/{stream}.json'}\n"
+	return settings(t, strings.NewReplacer(change...).Replace(text))
+}
+
+// run runs the program and returns its exit code and what it said.
+func (k kept) run(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	p, _, stderr := newProgram(nil, os.Environ()...)
+	code := p.execute(append([]string{"run"}, args...))
+	return code, stderr.String()
+}
+
+func TestACheckpointOfWhatWasReadWholeSaysSo(t *testing.T) {
+	k := newKept(t)
+	file := k.settings(t)
+	if code, said := k.run(t, file); code != exitDone || !strings.Contains(said, "7 fragments") {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	path := filepath.Join(k.state, "cam.json")
+	first, before := digests(t, k.out), string(read(t, path))
+	for _, test := range []struct {
+		flag, says string
+		rewritten  bool
+	}{
+		{"--gaps-exit-code=3", "nothing left to read; --restart reads it again", false},
+		{"--ignore-checkpoint", "7 fragments", false},
+		{"--restart", "7 fragments", true},
+	} {
+		if err := os.RemoveAll(filepath.Join(k.out, "cam")); err != nil {
+			t.Fatal(err)
+		}
+		code, said := k.run(t, file, test.flag)
+		if code != exitDone || !strings.Contains(said, test.says) {
+			t.Errorf("%s: code %d:\n%s", test.flag, code, said)
+		}
+		again := strings.Contains(test.says, "7 fragments")
+		if got := digests(t, k.out); again != maps.Equal(got, first) || !again && len(got) > 0 {
+			t.Errorf("%s: %d files, at first %d", test.flag, len(got), len(first))
+		}
+		if after := string(read(t, path)); (after != before) != test.rewritten {
+			t.Errorf("%s: the checkpoint is\n%swas\n%s", test.flag, after, before)
+		}
+	}
+}
+
+func TestACheckpointThatDoesNotFitIsAnError(t *testing.T) {
+	k := newKept(t)
+	if code, said := k.run(t, k.settings(t)); code != exitDone {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	path := filepath.Join(k.state, "cam.json")
+	good := string(read(t, path))
+	for _, test := range []struct {
+		name, settings string
+		content        string
+		says           string
+	}{
+		{"another sampler", k.settings(t, "n: 9", "n: 8"), good, "was written with other settings of sink a"},
+		{"another folder", k.settings(t, k.out, t.TempDir()), good, "was written with other settings of sink a"},
+		{"another start", k.settings(t, "{type: EARLIEST}", "{type: PRODUCER_TIMESTAMP, timestamp: 2026-01-01T12:00:05Z}"), good, "was written with other settings of source"},
+		{"another version", k.settings(t), strings.Replace(good, `"version":1`, `"version":2`, 1), "has version 2, and this program reads version 1"},
+		{"another stream", k.settings(t), strings.Replace(good, `"stream":"cam"`, `"stream":"door"`, 1), `is that of stream "door", not of "cam"`},
+		{"half of one", k.settings(t), good[:len(good)/2], "cannot be read: unexpected EOF"},
+		{"none", k.settings(t), "", "cannot be read: EOF"},
+	} {
+		if err := os.WriteFile(path, []byte(test.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, said := k.run(t, test.settings)
+		if code != exitFailed || !strings.Contains(said, test.says) || !strings.Contains(said, "--restart") {
+			t.Errorf("%s: code %d:\n%s", test.name, code, said)
+		}
+		if left := string(read(t, path)); left != test.content {
+			t.Errorf("%s: the checkpoint was changed to\n%s", test.name, left)
+		}
+	}
+}
+
+func TestTwoRunsDoNotShareACheckpoint(t *testing.T) {
+	k := newKept(t)
+	other, err := checkpoint.Open(filepath.Join(k.state, "cam.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if code, said := k.run(t, k.settings(t)); code != exitFailed || !strings.Contains(said, "is owned by process ") || len(digests(t, k.out)) > 0 {
+		t.Errorf("code %d:\n%s", code, said)
+	}
+}
+
+// TestANewSinkBeginsWhereTheOthersAre adds a sink to a run that was interrupted after a part of the stream.
+func TestANewSinkBeginsWhereTheOthersAre(t *testing.T) {
+	k := newKept(t)
+	short := []string{"{type: EARLIEST}, endpoint", "{type: EARLIEST}, end: {fragments: 4}, endpoint"}
+	if code, said := k.run(t, k.settings(t, short...)); code != exitDone {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	path := filepath.Join(k.state, "cam.json")
+	open := strings.Replace(string(read(t, path)), `"done":true`, `"done":false`, 1) // the end was another
+	if err := os.WriteFile(path, []byte(open), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := "  - {name: b, sample: {type: all}, path: \"b/{fragment_number}_{frame_index}.{ext}\", destination: {directory: '" + k.out + "'}}\n"
+	code, said := k.run(t, k.settings(t, "checkpoint:", b+"checkpoint:"))
+	images, err := filepath.Glob(filepath.Join(k.out, "b", "*.jpg"))
+	if code != exitDone || err != nil || len(images) != 3*50 || !strings.Contains(said, "a new sink begins where the others are") {
+		t.Errorf("code %d, %d images, %v:\n%s", code, len(images), err, said)
+	}
+	if strided, err := filepath.Glob(filepath.Join(k.out, "cam", "*.jpg")); err != nil || len(strided) != 39 { // of 350
+		t.Errorf("the other sink has %d images, %v", len(strided), err)
+	}
+}
