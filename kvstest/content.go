@@ -47,15 +47,6 @@ type storedFile struct {
 // errChanged is why a recording cannot be served any more.
 var errChanged = errors.New("the file has changed since the stream was added")
 
-// storeFile returns f as it is now.
-func storeFile(f *os.File) (*storedFile, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return &storedFile{File: f, size: info.Size(), modified: info.ModTime()}, nil
-}
-
 // copyTo writes n bytes of the file from offset on. It is an error if the file is not what
 // it was, before or afterwards: then other bytes may have been read.
 func (f *storedFile) copyTo(w io.Writer, offset, n int64) error {

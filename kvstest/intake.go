@@ -232,26 +232,15 @@ func (t *intake) headChild(h ebml.Header) error {
 // trackNumbers returns the numbers of the tracks in the payload of a Tracks element.
 func trackNumbers(data []byte) ([]uint64, error) {
 	var numbers []uint64
-	for entry, err := range ebml.Elements(data) {
+	for el, err := range ebml.Find(data, ebml.IDTrackEntry, ebml.IDTrackNumber) {
 		if err != nil {
 			return nil, err
 		}
-		if entry.ID != ebml.IDTrackEntry {
-			continue
+		n, err := ebml.Uint(el.Data)
+		if err != nil {
+			return nil, err
 		}
-		for el, err := range ebml.Elements(entry.Data) {
-			if err != nil {
-				return nil, err
-			}
-			if el.ID != ebml.IDTrackNumber {
-				continue
-			}
-			n, err := ebml.Uint(el.Data)
-			if err != nil {
-				return nil, err
-			}
-			numbers = append(numbers, n)
-		}
+		numbers = append(numbers, n)
 	}
 	return numbers, nil
 }

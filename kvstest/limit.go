@@ -11,13 +11,13 @@ type limiter struct {
 	quotas Quotas
 
 	mu      sync.Mutex
-	calls   map[string]*window
+	calls   map[string]window
 	open    map[string]int
 	budgets map[string]*budget
 }
 
 func newLimiter(quotas Quotas) *limiter {
-	return &limiter{quotas: quotas, calls: map[string]*window{}, open: map[string]int{}, budgets: map[string]*budget{}}
+	return &limiter{quotas: quotas, calls: map[string]window{}, open: map[string]int{}, budgets: map[string]*budget{}}
 }
 
 // call takes one of the calls that an operation has each second.
@@ -32,11 +32,9 @@ func (l *limiter) call(op string, now time.Time) *apiError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := l.calls[op]
-	if w == nil {
-		w = &window{}
-		l.calls[op] = w
-	}
-	if !w.take(limit, now) {
+	taken := w.take(limit, now)
+	l.calls[op] = w
+	if !taken {
 		return errClientLimit(fmt.Sprintf("%s was called %d times within a second, which is the limit of a stream", op, limit))
 	}
 	return nil

@@ -37,10 +37,7 @@ func (s *Server) addFile(name, path string) error {
 	case !info.Mode().IsRegular(): // it can be read but once
 		return errors.Join(s.addStream(name, f), f.Close())
 	}
-	file, err := storeFile(f)
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
+	file := &storedFile{File: f, size: info.Size(), modified: info.ModTime()}
 	rest := &onDisk{}
 	switch err := s.addRecording(name, &recording{in: f, size: file.size, file: file, rest: rest}); {
 	case err != nil:
@@ -101,7 +98,8 @@ func (s *Server) addRecording(name string, r *recording) error {
 	if r.size == 0 {
 		return err
 	}
-	if err != nil || merged(chunks) { // damaged, or under one header
+	merged := slices.ContainsFunc(chunks, func(c *chunk) bool { return c.merged })
+	if err != nil || merged { // damaged, or under one header
 		split, splitErr := splitChunks(r)
 		if splitErr != nil {
 			return errors.Join(err, splitErr)
@@ -199,11 +197,6 @@ func (d *documentReader) read(r *recording, at int64, n int) ([]byte, error) {
 	b := d.buffer[:n]
 	_, err := io.ReadFull(io.NewSectionReader(r.in, at, int64(n)), b)
 	return b, err
-}
-
-// merged reports whether a chunk holds several fragments.
-func merged(chunks []*chunk) bool {
-	return slices.ContainsFunc(chunks, func(c *chunk) bool { return c.merged })
 }
 
 // split returns a splitter of the recording.

@@ -3,6 +3,7 @@ package kvstest
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -61,6 +62,12 @@ const (
 func (c *chunk) producerTime() time.Time { return c.producer }
 func (c *chunk) serverTime() time.Time   { return c.server }
 
+// selectorFields are the fields that the types of selectors need.
+var selectorFields = map[string]string{
+	"NOW": "", "EARLIEST": "", "FRAGMENT_NUMBER": "AfterFragmentNumber", "CONTINUATION_TOKEN": "ContinuationToken",
+	clockProducer: "StartTimestamp", clockServer: "StartTimestamp",
+}
+
 // validate checks each field's form and that the type has the field that it needs.
 func (sel *startSelector) validate() *apiError {
 	if n := sel.AfterFragmentNumber; n != nil && !fragmentNumberForm.valid(*n) {
@@ -74,26 +81,15 @@ func (sel *startSelector) validate() *apiError {
 			return errInvalidArgument("StartTimestamp must be a number of seconds since 1970")
 		}
 	}
-	missing := ""
-	switch sel.StartSelectorType {
-	case "NOW", "EARLIEST":
-	case "FRAGMENT_NUMBER":
-		if sel.AfterFragmentNumber == nil {
-			missing = "AfterFragmentNumber"
-		}
-	case "CONTINUATION_TOKEN":
-		if sel.ContinuationToken == nil {
-			missing = "ContinuationToken"
-		}
-	case clockProducer, clockServer:
-		if sel.StartTimestamp == nil {
-			missing = "StartTimestamp"
-		}
-	default:
-		return errInvalidArgument("StartSelectorType must be one of NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP, CONTINUATION_TOKEN")
+	given := map[string]bool{
+		"": true, "AfterFragmentNumber": sel.AfterFragmentNumber != nil,
+		"ContinuationToken": sel.ContinuationToken != nil, "StartTimestamp": sel.StartTimestamp != nil,
 	}
-	if missing != "" {
-		return errInvalidArgument(missing + " must be given with the start selector type " + sel.StartSelectorType)
+	switch field, known := selectorFields[sel.StartSelectorType]; {
+	case !known:
+		return errInvalidArgument("StartSelectorType must be one of NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP, CONTINUATION_TOKEN")
+	case !given[field]:
+		return errInvalidArgument(field + " must be given with the start selector type " + sel.StartSelectorType)
 	}
 	return nil
 }
@@ -132,10 +128,8 @@ func after(chunks []*chunk, number string) int {
 // not say what it makes of a token that no chunk has: here a number is taken as a
 // fragment number, and anything else refused.
 func afterToken(chunks []*chunk, token string) (int, *apiError) {
-	for i, c := range chunks {
-		if c.token == token {
-			return i + 1, nil
-		}
+	if i := slices.IndexFunc(chunks, func(c *chunk) bool { return c.token == token }); i >= 0 {
+		return i + 1, nil
 	}
 	if !fragmentNumberForm.valid(token) {
 		return 0, errInvalidArgument("ContinuationToken is not known")
