@@ -217,11 +217,29 @@ func (s *Stream) Lost() { s.planner.Lost() }
 // for it, and it frees a decoder that continues from fragment to fragment. It returns a gap for each
 // requested time that no frame answers.
 func (s *Stream) End() []media.Gap {
-	s.pool.mu.Lock()
-	delete(s.pool.streams, s)
-	s.pool.mu.Unlock()
+	s.ended()
 	return s.planner.End()
 }
+
+// Interrupt ends the stream in place of End, for a later run that continues it. A work function that waits for a later
+// fragment to decide what is wanted returns media.ErrUndecided.
+func (s *Stream) Interrupt() {
+	s.ended()
+	s.planner.Interrupt()
+}
+
+func (s *Stream) ended() {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	delete(s.pool.streams, s)
+}
+
+// Resume makes the stream continue where another one was: each output after the place of its state, in the order of the
+// outputs (see plan.Planner.Resume). It must be called before Plan.
+func (s *Stream) Resume(states []plan.State) error { return s.planner.Resume(states) }
+
+// Mark returns where the stream is after the last Plan. Its State methods may be called later.
+func (s *Stream) Mark() *plan.Mark { return s.planner.Mark() }
 
 // errDamaged is the cause when on_error is fail and a fragment cannot be decoded.
 var errDamaged = errors.New("fragment is damaged and on_error is fail")

@@ -8,7 +8,10 @@
 package media
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -70,6 +73,28 @@ type Fragment struct {
 	// Recycle lets the source reuse the memory of MKV for a later fragment. It is nil when the source does
 	// not want it. Call it at most once, when no code reads MKV any more.
 	Recycle func()
+}
+
+// ErrUndecided is the error of decoding a fragment of which a later fragment decides what is wanted, when the stream was
+// interrupted before that one came. A later run decodes it.
+var ErrUndecided = errors.New("the stream was interrupted before it was clear which frames are wanted")
+
+// Place is the position of a fragment in its stream.
+type Place struct {
+	// Number is the fragment's number; "" is before the first one.
+	Number string `json:"fragment_number"`
+	// ProducerTime and ServerTime are the fragment's start on the two clocks, zero when unknown.
+	ProducerTime time.Time `json:"producer_timestamp,omitzero"`
+	ServerTime   time.Time `json:"server_timestamp,omitzero"`
+}
+
+// Place returns the fragment's position.
+func (f *Fragment) Place() Place { return Place{f.Number, f.ProducerTime, f.ServerTime} }
+
+// CompareNumbers compares two fragment numbers by value: it is negative when a is before b, and 0 when they are equal.
+func CompareNumbers(a, b string) int {
+	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
 // Clock is one of the two clocks of a fragment.

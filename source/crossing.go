@@ -15,12 +15,7 @@ import (
 )
 
 // Place is the position of a fragment in its stream.
-type Place struct {
-	// Number is the fragment's number; "" is before the first one.
-	Number string
-	// ProducerTime and ServerTime are the fragment's start on the two clocks, zero when unknown.
-	ProducerTime, ServerTime time.Time
-}
+type Place = media.Place
 
 // CodeNoRetention is the error code for reading the archive of a stream that has none.
 const CodeNoRetention = "NoDataRetentionException"
@@ -143,7 +138,7 @@ func (c *Crossing) handle(f *media.Fragment, err error) {
 	case err == nil:
 		c.release(0)
 		c.ready = append(c.ready, result{fragment: f})
-		c.advance(Place{f.Number, f.ProducerTime, f.ServerTime})
+		c.advance(f.Place())
 	case errors.As(err, &gap):
 		c.held = append(c.held, gap)
 		c.release(maxHeld)
@@ -160,7 +155,7 @@ func (c *Crossing) release(keep int) {
 		c.ready = append(c.ready, result{err: gap})
 		if gap.Gap.FragmentNumber != "" {
 			// The clocks of the previous fragment determine where to continue.
-			c.advance(Place{gap.Gap.FragmentNumber, c.last.ProducerTime, c.last.ServerTime})
+			c.advance(Place{Number: gap.Gap.FragmentNumber, ProducerTime: c.last.ProducerTime, ServerTime: c.last.ServerTime})
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (p *Planner) candidates(order []int, pl *Plan) []int {
 func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int) {
 	within = slices.DeleteFunc(slices.Clone(kept), func(k int) bool { return !Within(f, pl.Frames[k].Info) })
 	for o, s := range p.samplers {
-		if s == nil {
+		if s == nil || p.skips(o) {
 			continue
 		}
 		shown := within
@@ -69,7 +69,12 @@ func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int)
 			}
 		}
 	}
+	p.answers.Lock()
+	defer p.answers.Unlock()
 	for _, s := range p.stamps {
+		if s.fragment = p.fragments; p.skips(s.output) {
+			continue
+		}
 		for _, k := range within {
 			frame := &pl.Frames[k]
 			s.see(frame, frame.Info.At(p.outputs[s.output].Sample.Clock), f.TimeScale)

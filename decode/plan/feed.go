@@ -90,8 +90,14 @@ func (pl *Plan) lastWanted(g group, skip SkipFrame) int {
 	return last
 }
 
+// mayBeLed reports whether pictures that lead the group's entry may be in the next fragment, because all that follow it so
+// far lead it.
+func (pl *Plan) mayBeLed(g group) bool {
+	return g.end == len(pl.Frames) && !slices.ContainsFunc(pl.Frames[g.start+1:], func(f Frame) bool { return !f.Leads })
+}
+
 // needsPast reports whether the group needs the pictures before it: for its wanted pictures or,
-// if whole is set and it has no entry, for later ones. It also sets g.alone.
+// if whole is set and it has no entry, or one that may still be led, for later ones. It also sets g.alone.
 func (pl *Plan) needsPast(g *group, skip SkipFrame, whole bool) bool {
 	some, dependent := false, false
 	for k := g.start; k <= g.last; k++ {
@@ -107,7 +113,7 @@ func (pl *Plan) needsPast(g *group, skip SkipFrame, whole bool) bool {
 			dependent = dependent || f.Leads
 		}
 	}
-	if g.entry == EntryNone && whole {
+	if whole && (g.entry == EntryNone || g.entry == EntryOpen && pl.mayBeLed(*g)) {
 		return true
 	}
 	g.alone = g.entry == EntryNone && some && !dependent

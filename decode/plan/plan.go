@@ -58,8 +58,10 @@ type Plan struct {
 	// Skipped reports whether no frame of this fragment can be wanted. Only the planner still needs it, for bookkeeping.
 	Skipped bool
 
-	// decided is closed when the plan is complete; nil if it was complete from the start.
-	decided chan struct{}
+	// decided is closed when the plan is complete; nil if it was complete from the start. undecided reports whether it was
+	// closed because the planner was interrupted.
+	decided   chan struct{}
+	undecided bool
 	// owners counts how many of {planner, caller} have given up a plan that is completed later; the second one releases its links.
 	owners *atomic.Int32
 	// hold counts the users of the fragment's media.
@@ -68,7 +70,8 @@ type Plan struct {
 	blocks []media.Block
 }
 
-// Wait returns when the plan is complete, or with the context's error.
+// Wait returns when the plan is complete, or with the context's error. It returns media.ErrUndecided when the planner was
+// interrupted before.
 func (pl *Plan) Wait(ctx context.Context) error {
 	if pl.decided == nil {
 		return nil
@@ -77,6 +80,9 @@ func (pl *Plan) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-pl.decided:
+		if pl.undecided {
+			return media.ErrUndecided
+		}
 		return nil
 	}
 }

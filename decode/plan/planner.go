@@ -26,12 +26,15 @@ type Planner struct {
 	behind [][]byte
 	// fragments and pictures count those planned so far.
 	fragments, pictures int
+	marker
 }
 
 // held lists plans that cannot be completed until the next frame (or End) shows which frame is nearest to a requested time.
 type held struct {
 	// finish completes these plans, in order.
 	finish []func()
+	// abandon gives up those whose frames may be wanted.
+	abandon []func()
 	// steps is the number of fragments that came after the first of them, lost ones included.
 	steps int
 	// starts is the Entry of the first fragment's first picture.
@@ -64,6 +67,9 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 	p.stream = f.Stream
 	p.fragments++
 	pl := &Plan{hold: newHold(f.Recycle)}
+	p.unmute(f.Number)
+	before := p.start(f)
+	defer func() { p.note(f, pl, before) }()
 	pl.Track, pl.hasVideo = f.VideoTrack()
 	reader, packets := p.frames(pl, f)
 	if len(pl.Frames) == 0 { // it decides nothing, but counts towards MaxLookahead
@@ -97,6 +103,11 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 	pl.decided, pl.owners = make(chan struct{}), new(atomic.Int32)
 	p.held.finish = append(p.held.finish, func() {
 		finish()
+		close(pl.decided)
+		pl.GiveUp()
+	})
+	p.held.abandon = append(p.held.abandon, func() {
+		pl.undecided = true
 		close(pl.decided)
 		pl.GiveUp()
 	})
@@ -197,6 +208,8 @@ func (p *Planner) release(decided bool) {
 }
 
 func (p *Planner) settle() {
+	p.answers.Lock()
+	defer p.answers.Unlock()
 	for _, s := range p.stamps {
 		s.settle()
 	}

@@ -16,6 +16,7 @@ type stampRequest struct {
 	Request
 	place    int
 	answered bool
+	by       int // the ordinal of the fragment whose frame answers
 }
 
 // Answer returns the requests that the frame answers, for the image's record: the times in the order asked,
@@ -54,6 +55,8 @@ type stampSampler struct {
 	// last is the latest frame, nil before the first of a segment, and lastAt its instant.
 	last   *Frame
 	lastAt time.Time
+	// fragment is the ordinal of the fragment that is being seen, lastFragment that of last's.
+	fragment, lastFragment int
 }
 
 func newStampSampler(output int, sink string, rule Timestamps) *stampSampler {
@@ -88,15 +91,18 @@ func (s *stampSampler) see(frame *Frame, at time.Time, unit time.Duration) {
 			nearest, distance = s.last, asked.Sub(s.lastAt)
 		}
 		if distance <= s.tolerance {
-			s.answer(s.next, nearest)
+			s.answer(s.next, nearest, nearest == frame)
 		}
 	}
-	s.last, s.lastAt = frame, at
+	s.last, s.lastAt, s.lastFragment = frame, at, s.fragment
 }
 
-func (s *stampSampler) answer(i int, frame *Frame) {
+// answer answers a request with a frame: the one that is being seen, or else the last one.
+func (s *stampSampler) answer(i int, frame *Frame, seen bool) {
 	if r := &s.requests[i]; !r.answered {
-		r.answered = true
+		if r.answered, r.by = true, s.lastFragment; seen {
+			r.by = s.fragment
+		}
 		frame.ask(s.output, *r)
 	}
 }
@@ -118,7 +124,7 @@ func (s *stampSampler) waiting() (from, to int) {
 func (s *stampSampler) settle() {
 	from, to := s.waiting()
 	for i := from; i < to; i++ {
-		s.answer(i, s.last)
+		s.answer(i, s.last, false)
 	}
 }
 

@@ -1,8 +1,9 @@
 package payload
 
 import (
-	"cmp"
 	"strings"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // MaxNumber is the length of the longest fragment number of the API, in digits.
@@ -14,10 +15,7 @@ func IsFragmentNumber(text string) bool { return isDigits(text) && len(text) <= 
 
 // CompareNumbers compares two fragment numbers by their value, as cmp.Compare does. They
 // grow in the order in which the fragments reached KVS.
-func CompareNumbers(a, b string) int {
-	a, b = PlainNumber(a), PlainNumber(b)
-	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
-}
+func CompareNumbers(a, b string) int { return media.CompareNumbers(a, b) }
 
 // PlainNumber returns a fragment number without leading zeros. Equal numbers are then
 // equal strings.

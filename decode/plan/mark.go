@@ -1,0 +1,292 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// State is what a later planner needs to continue for one output after a fragment. Its JSON goes into checkpoints.
+type State struct {
+	// Place is the fragment. Later fragments are for the next planner.
+	Place media.Place `json:"place"`
+	// Sampler is the state of the output's sampler after the fragment.
+	Sampler SamplerState `json:"sampler"`
+	// Lead is where reading begins again.
+	Lead LeadStart `json:"lead"`
+}
+
+// LeadStart is where a reader must begin to decode the fragments that follow a place: what those refer to may be in
+// fragments before it.
+type LeadStart struct {
+	// After is the fragment after which reading begins; without a number it begins with First, the first fragment
+	// that was read.
+	After media.Place `json:"after"`
+	First media.Place `json:"first"`
+	// Wanted is the number of wanted fragments up to After.
+	Wanted int `json:"wanted"`
+	// Codec and CodecData are those of After, and Sets the parameter sets that came with its packets and are in force. They
+	// are empty when the codec data has all sets.
+	Codec     string   `json:"codec,omitempty"`
+	CodecData []byte   `json:"codec_data,omitempty"`
+	Sets      [][]byte `json:"sets,omitempty"`
+	// Behind are the NAL units after the last picture of After.
+	Behind [][]byte `json:"behind,omitempty"`
+}
+
+// SamplerState is what a sampler remembers from one fragment to the next. Each sampler uses the fields that it needs.
+type SamplerState struct {
+	// Latest is the time of the latest frame.
+	Latest time.Time `json:"latest,omitzero"`
+	// Skip is the number of frames up to the next sample.
+	Skip int `json:"skip,omitempty"`
+	// Seen is the number of frames so far.
+	Seen int64 `json:"seen,omitempty"`
+	// Next is the first request, in order of time, that the frames so far do not decide, and Answered are the answered
+	// ones, as ranges from one index on and before another.
+	Next     int      `json:"next,omitempty"`
+	Answered [][2]int `json:"answered,omitempty"`
+}
+
+// Stateful is a Sampler that a later run can continue with.
+type Stateful interface {
+	Sampler
+	// State returns what the sampler remembers.
+	State() SamplerState
+	// Restore makes the sampler remember what State returned.
+	Restore(SamplerState)
+}
+
+// State implements Stateful: the sampler remembers nothing.
+func (allSampler) State() SamplerState { return SamplerState{} }
+
+// Restore implements Stateful.
+func (allSampler) Restore(SamplerState) {}
+
+// State implements Stateful: the sampler remembers nothing.
+func (keySampler) State() SamplerState { return SamplerState{} }
+
+// Restore implements Stateful.
+func (keySampler) Restore(SamplerState) {}
+
+// State implements Stateful.
+func (s *strideSampler) State() SamplerState { return SamplerState{Skip: s.next} }
+
+// Restore implements Stateful.
+func (s *strideSampler) Restore(from SamplerState) { s.next = max(0, from.Skip) }
+
+// State implements Stateful.
+func (s *indexSampler) State() SamplerState { return SamplerState{Seen: s.seen} }
+
+// Restore implements Stateful.
+func (s *indexSampler) Restore(from SamplerState) {
+	s.seen = from.Seen
+	s.next = sort.Search(len(s.at), func(i int) bool { return s.at[i] >= s.seen })
+}
+
+// State implements Stateful.
+func (s *gridSampler) State() SamplerState { return SamplerState{Latest: s.prev} }
+
+// Restore implements Stateful.
+func (s *gridSampler) Restore(from SamplerState) { s.prev = from.Latest }
+
+// restore makes the sampler continue. The latest frame has no picture any more: all requests that it answers are answered.
+func (s *stampSampler) restore(from SamplerState) {
+	for _, r := range from.Answered {
+		for i := max(0, r[0]); i < min(r[1], len(s.requests)); i++ {
+			s.requests[i].answered = true
+		}
+	}
+	if s.next = min(max(0, from.Next), len(s.requests)); !from.Latest.IsZero() {
+		s.last, s.lastAt = &Frame{}, from.Latest
+	}
+}
+
+// answeredBy returns the requests that frames of the first fragments answer, n in number, as ranges.
+func (s *stampSampler) answeredBy(n int) (ranges [][2]int) {
+	for i, r := range s.requests {
+		switch last := len(ranges) - 1; {
+		case !r.answered || r.by > n:
+		case last >= 0 && ranges[last][1] == i:
+			ranges[last][1]++
+		default:
+			ranges = append(ranges, [2]int{i, i + 1})
+		}
+	}
+	return ranges
+}
+
+// Resume makes a new planner continue where another one was, for each output at its own place: the output of index i continues after
+// states[i]. A state whose Place has no number is that of an output that begins with the first fragment. The planner must then
+// be given all fragments after the earliest LeadStart (see Earliest). It must be called before Plan.
+func (p *Planner) Resume(states []State) error {
+	p.muted = make([]string, len(p.outputs))
+	for o, s := range states {
+		p.muted[o] = s.Place.Number
+		if s.Place.Number == "" {
+			continue
+		}
+		switch sampler := p.samplers[o].(type) {
+		case nil:
+			i := slices.IndexFunc(p.stamps, func(s *stampSampler) bool { return s.output == o })
+			p.stamps[i].restore(s.Sampler)
+		case Stateful:
+			sampler.Restore(s.Sampler)
+		default:
+			return fmt.Errorf("the sampler of sink %s cannot continue where another run was", p.outputs[o].Sink)
+		}
+	}
+	lead, _ := Earliest(states)
+	p.lead, p.candidate, p.wanted, p.behind = lead, lead, lead.Wanted, lead.Behind
+	p.last = lead.After
+	if lead.Codec != "" {
+		p.sets.begin(media.Track{CodecID: lead.Codec, CodecPrivate: lead.CodecData})
+		for _, nal := range lead.Sets {
+			p.sets.put(nal)
+		}
+	}
+	return nil
+}
+
+// Earliest returns where a reader begins that serves outputs at all of these places, and false if that is the beginning of
+// the stream, because one of them has no place yet.
+func Earliest(states []State) (lead LeadStart, ok bool) {
+	for i, s := range states {
+		if s.Place.Number == "" {
+			return LeadStart{}, false
+		}
+		if i == 0 || s.Lead.Wanted < lead.Wanted {
+			lead = s.Lead
+		}
+	}
+	return lead, len(states) > 0
+}
+
+// Mark is where a planner is after a fragment.
+type Mark struct {
+	planner  *Planner
+	place    media.Place
+	fragment int // ordinal
+	lead     LeadStart
+	samplers []SamplerState // by output
+	muted    []bool         // by output: the fragment was none of its own
+}
+
+// Mark returns where the planner is after the last Plan.
+func (p *Planner) Mark() *Mark {
+	m := &Mark{planner: p, place: p.last, fragment: p.fragments, lead: p.lead, samplers: make([]SamplerState, len(p.outputs)), muted: slices.Clone(p.mutedNow)}
+	for o, s := range p.samplers {
+		if s, ok := s.(Stateful); ok {
+			m.samplers[o] = s.State()
+		}
+	}
+	for _, s := range p.stamps {
+		m.samplers[s.output] = SamplerState{Next: s.next}
+		if s.last != nil {
+			m.samplers[s.output].Latest = s.lastAt
+		}
+	}
+	return m
+}
+
+// State returns the state of an output, which must not be pending at the mark's fragment. It reports false if the fragment lies
+// before the output's own place, so that the output is further on already. It may be called at any time, on any goroutine.
+func (m *Mark) State(output int) (State, bool) {
+	if m.muted != nil && m.muted[output] {
+		return State{}, false
+	}
+	s := State{Place: m.place, Sampler: m.samplers[output], Lead: m.lead}
+	m.planner.answers.Lock()
+	defer m.planner.answers.Unlock()
+	for _, stamps := range m.planner.stamps {
+		if stamps.output == output {
+			s.Sampler.Answered = stamps.answeredBy(m.fragment)
+		}
+	}
+	return s, true
+}
+
+// marker is the part of a planner that marks need.
+type marker struct {
+	// last is the fragment planned last, first the first one.
+	last, first media.Place
+	// wanted is the number of wanted fragments so far.
+	wanted int
+	// lead is where a later reader begins, candidate where it may begin once another entry has followed.
+	lead, candidate LeadStart
+	// age is the number of fragments since candidate.
+	age int
+	// muted are the fragments after which outputs begin, by output; "" is at once. mutedNow reports which of them the last
+	// fragment was not for.
+	muted    []string
+	mutedNow []bool
+	// answers guards the requests of stamps, which marks read.
+	answers sync.Mutex
+}
+
+// maxLead is the most fragments before a place that a later reader begins with.
+const maxLead = 2 * maxLeadFragments
+
+// start returns a LeadStart at the end of the last fragment.
+func (p *Planner) start(f *media.Fragment) LeadStart {
+	if p.first == (media.Place{}) {
+		p.first = f.Place()
+	}
+	l := LeadStart{After: p.last, First: p.first, Wanted: p.wanted, Behind: p.behind}
+	if p.sets.inBand {
+		l.Codec, l.CodecData, l.Sets = p.sets.codecID, []byte(p.sets.codecData), p.sets.list()
+	}
+	return l
+}
+
+// note records a fragment that was just planned; before is the start before it.
+func (p *Planner) note(f *media.Fragment, pl *Plan, before LeadStart) {
+	p.last = f.Place()
+	if !f.Unwanted {
+		p.wanted++
+	}
+	p.age++
+	entry := slices.ContainsFunc(pl.Pictures, func(picture Picture) bool { return picture.Entry != EntryNone })
+	switch {
+	case p.lead.First.Number == "", len(pl.Pictures) > 0 && pl.Pictures[0].Entry == EntryClosed:
+		p.lead, p.candidate, p.age = before, before, 0
+	case entry, p.age >= maxLead/2:
+		p.lead, p.candidate, p.age = p.candidate, before, 0
+	}
+}
+
+// unmute finds out which outputs a fragment is not for.
+func (p *Planner) unmute(number string) {
+	if p.muted == nil {
+		return
+	}
+	p.mutedNow = make([]bool, len(p.muted))
+	for o, after := range p.muted {
+		switch {
+		case after == "":
+		case number == after:
+			p.mutedNow[o], p.muted[o] = true, ""
+		case media.CompareNumbers(number, after) > 0: // that one is gone
+			p.muted[o] = ""
+		default:
+			p.mutedNow[o] = true
+		}
+	}
+}
+
+// skips reports whether the fragment that is being planned is not for an output.
+func (p *Planner) skips(output int) bool { return p.mutedNow != nil && p.mutedNow[output] }
+
+// Interrupt ends the planner in place of End, for a later one that continues: what the next fragment would decide stays undecided.
+// Wait returns media.ErrUndecided for such plans.
+func (p *Planner) Interrupt() {
+	for _, giveUp := range p.held.abandon {
+		giveUp()
+	}
+	p.held = held{}
+	p.past.forget()
+}
