@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // maxBlocks bounds the blocks of one fragment: with lacing one byte of input can
@@ -33,6 +34,15 @@ const (
 	flagKey    = 0x80
 	flagLacing = 0x06
 )
+
+// appendBlock appends a frame as a SimpleBlock with a time, in timestamp units from that of its Cluster.
+func appendBlock(dst []byte, b media.Block, time int16, data []byte) []byte {
+	flags := byte(0)
+	if b.Key {
+		flags = flagKey
+	}
+	return ebml.AppendSimpleBlock(dst, b.Track, time, flags, data)
+}
 
 // parseBlock reads a block and returns where its frames lie in data.
 func parseBlock(data []byte) (blockHead, []span, error) {

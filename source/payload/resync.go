@@ -27,9 +27,6 @@ const maxHeadElement = 4 << 20
 // Without a limit, an input of nothing but damage would take forever.
 const rereads = 4
 
-// errEnd is the end of the input, at the border of two elements.
-var errEnd = io.EOF
-
 // lastElement is the element that was read last, as long as its size may be wrong.
 type lastElement struct {
 	offset int64
@@ -71,7 +68,7 @@ func (s *Splitter) damaged(cause error) {
 		if name != "" {
 			cause = s.syntax("this is %s and not Matroska: ffmpeg -i FILE -c copy FILE.mkv makes of it what can be read", name)
 		}
-		if name != "" || s.strict { // which is asked for again
+		if name != "" || s.cfg.Chunks { // which is asked for again
 			s.err = &SplitError{Where: s.where(), Err: cause}
 			return
 		}
@@ -173,7 +170,6 @@ func (s *Splitter) isSync() bool {
 	if err != nil {
 		return false
 	}
-	var first uint32 // a child that must come first, but for fillers
 	switch h.ID {
 	case ebml.IDEBML:
 		return h.Size > 0 && h.Size <= maxEBMLHeader && s.isEBMLHeader(h)
@@ -186,21 +182,18 @@ func (s *Splitter) isSync() bool {
 		}
 		next, ok := s.headerAt(h.Len)
 		return ok && isClusterChild(next) && next.ID != ebml.IDSimpleBlock && next.ID != ebml.IDBlockGroup && within(h, next)
-	case ebml.IDTracks:
-		first = ebml.IDTrackEntry
-	case ebml.IDTags:
-		first = ebml.IDTag
-	case ebml.IDSeekHead:
-		first = ebml.IDSeek
-	case ebml.IDInfo:
-	default:
-		return false
 	}
-	if h.Size <= 0 || h.Size > maxHeadElement {
+	first, known := firstChildren[h.ID]
+	if !known || h.Size <= 0 || h.Size > maxHeadElement {
 		return false
 	}
 	next, ok := s.headerAt(h.Len)
 	return ok && within(h, next) && (first == 0 && next.ID > 0x1000 || next.ID == first || isFiller(next))
+}
+
+// firstChildren are the children that must come first in an element of a Segment's header, but for fillers; 0 is any.
+var firstChildren = map[uint32]uint32{
+	ebml.IDTracks: ebml.IDTrackEntry, ebml.IDTags: ebml.IDTag, ebml.IDSeekHead: ebml.IDSeek, ebml.IDInfo: 0,
 }
 
 // isFiller reports whether an element may stand anywhere and says nothing.

@@ -98,15 +98,12 @@ type Config struct {
 // Memory is allocated for bytes that have arrived or certainly will, never for bytes
 // that were only declared.
 type Splitter struct {
-	stream string
-	max    int64
-	strict bool // Config.Chunks
-	cfg    Config
-	log    *slog.Logger
-	input  *meter
-	in     *ebml.Reader
-	state  state
-	doc    document
+	cfg   Config
+	max   int64 // Config.MaxFragmentSize
+	input *meter
+	in    *ebml.Reader
+	state state
+	doc   document
 	// chunks counts documents, from the start of the input, and clusters the clusters of
 	// plain ones, from Config.FirstCluster. recording reports whether a fragment number has come.
 	chunks, clusters int
@@ -114,8 +111,7 @@ type Splitter struct {
 	// expect is the memory that the next fragment may take before its bytes have
 	// arrived: a little more than the last one had.
 	expect int
-	// size is Config.Size; spare holds the memory of a fragment that was given back.
-	size  int64
+	// spare holds the memory of a fragment that was given back.
 	spare chan []byte
 	// last is the latest element, hole what is being searched for an end.
 	last  lastElement
@@ -197,8 +193,7 @@ func NewSplitter(r io.Reader, cfg Config) *Splitter {
 	cfg.Log = logging.OrSilent(cfg.Log)
 	input := &meter{in: r}
 	return &Splitter{
-		stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), strict: cfg.Chunks, cfg: cfg, log: cfg.Log,
-		input: input, in: ebml.NewReader(input), size: cfg.Size, spare: make(chan []byte, 1),
+		cfg: cfg, max: int64(cfg.MaxFragmentSize), input: input, in: ebml.NewReader(input), spare: make(chan []byte, 1),
 		warned: map[string]bool{}, choice: choice{wanted: cfg.Track}, clusters: cfg.FirstCluster,
 	}
 }
@@ -271,8 +266,8 @@ func (s *Splitter) step() {
 // where returns the name of what is being read, for errors.
 func (s *Splitter) where() string {
 	name := fmt.Sprintf("chunk %d", s.chunks)
-	if s.stream != "" {
-		name = "stream " + s.stream + " " + name
+	if s.cfg.Stream != "" {
+		name = "stream " + s.cfg.Stream + " " + name
 	}
 	if number := s.number(); number != "" {
 		name += " fragment " + number
@@ -292,7 +287,7 @@ func (s *Splitter) number() string {
 func (s *Splitter) warn(subject, message string, args ...any) {
 	if !s.warned[subject] {
 		s.warned[subject] = true
-		s.log.Warn(message, append([]any{"stream", s.stream}, args...)...)
+		s.cfg.Log.Warn(message, append([]any{"stream", s.cfg.Stream}, args...)...)
 	}
 }
 
@@ -349,7 +344,7 @@ func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
 	switch {
 	case h.Size == ebml.UnknownSize:
 		return nil, s.syntax("element %#x of unknown size", h.ID)
-	case size > s.max && s.in.Offset()+size <= s.size:
+	case size > s.max && s.in.Offset()+size <= s.cfg.Size:
 		s.last = lastElement{}
 		return nil, s.in.Skip(size)
 	case size > s.max:

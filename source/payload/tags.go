@@ -72,12 +72,7 @@ func (t *chunkTags) kvs() bool { return t.opens() || t.token != "" || t.behind >
 // merge adds what further tags of the same fragment say.
 func (t *chunkTags) merge(more chunkTags) {
 	t.number, t.token = cmp.Or(more.number, t.number), cmp.Or(more.token, t.token)
-	if !more.producer.IsZero() {
-		t.producer = more.producer
-	}
-	if !more.server.IsZero() {
-		t.server = more.server
-	}
+	t.producer, t.server = cmp.Or(more.producer, t.producer), cmp.Or(more.server, t.server)
 	if more.behind >= 0 {
 		t.behind = more.behind
 	}

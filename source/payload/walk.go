@@ -2,6 +2,7 @@ package payload
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -23,11 +24,7 @@ func (s *Splitter) readDocument() error {
 		_, err := s.readAside(h)
 		return err
 	case h.ID == ebml.IDSegment:
-		header := s.doc.head.ebml
-		if header == nil {
-			header = defaultHeader()
-		}
-		s.beginDocument(header)
+		s.beginDocument(s.doc.head.ebmlOrDefault())
 		return nil
 	case h.ID != ebml.IDEBML && s.chunks > 0 && isSegmentChild(h.ID):
 		// The Segment does not end where it says.
@@ -153,7 +150,9 @@ func (s *Splitter) readHead(h ebml.Header) error {
 	case ebml.IDInfo:
 		err = s.setInfo(s.last.data, payload)
 	case ebml.IDTracks:
-		d.partTracks(at)
+		if at > 0 && d.part.tracksAt == 0 {
+			d.part.tracksAt = at
+		}
 		err = s.setTracks(s.last.data, h.Len)
 	default:
 		d.head.tracksPosition = tracksPosition(payload)
@@ -175,13 +174,6 @@ func (d *document) restoreTracks(before *head, at int) {
 	d.head.tracks, d.head.list = before.tracks, before.list
 	if p := d.part; p != nil && p.tracksAt == at {
 		p.tracksAt = 0
-	}
-}
-
-// partTracks notes where the Tracks of the part begin that holds the document's header.
-func (d *document) partTracks(at int) {
-	if p := d.part; p != nil && at > 0 && p.tracksAt == 0 {
-		p.tracksAt = at
 	}
 }
 
@@ -221,7 +213,7 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	switch {
 	case d.plain:
 	case d.part.hasCluster || d.part.tags.number != "" || d.tagsBehind:
-	case s.strict || s.recording || d.part.tags.kvs():
+	case s.cfg.Chunks || s.recording || d.part.tags.kvs():
 		spoil(&d.part.bad, s.in.Offset(), errNoNumber)
 	default:
 		d.plain = true
@@ -321,7 +313,7 @@ func (s *Splitter) overrun(h ebml.Header) error {
 		return err
 	}
 	_, err = s.in.Ahead(1)
-	sound := errors.Is(err, errEnd) || s.isSync()
+	sound := errors.Is(err, io.EOF) || s.isSync()
 	s.in.Unread(inside)
 	if sound {
 		return s.syntax("element %#x size (%d) runs past the end of its Cluster, %d left", h.ID, h.Size, int64(len(inside)-h.Len))
