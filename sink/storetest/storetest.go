@@ -75,10 +75,18 @@ var putTests = []suiteTest{
 	{"if absent refuses to replace", ifAbsent},
 	{"holds compares an object with a body", holds},
 	{"a race of if absent has one winner", ifAbsentRace},
-	{"puts of different keys at once do not mix", differentKeysAtOnce},
+	{"puts of different keys at once do not mix", func(t *testing.T, h Harness) { differentKeysAtOnce(t, h, putObject, 32, 30_000) }},
 	{"puts of one key at once never mix bodies", sameKeyAtOnce},
 	{"a put with a cancelled context leaves nothing", cancelledBefore},
 	{"a put that is cancelled midway leaves all or nothing", cancelledOnTheWay},
+}
+
+// must ends the test at an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func put(t *testing.T, h Harness, key string, body []byte) {
@@ -228,22 +236,27 @@ func ifAbsentRace(t *testing.T, h Harness) {
 		atOnce(racers, func(i int) {
 			errs[i] = h.Store.Put(t.Context(), key, pattern(i, 10_000+i), sink.PutOptions{IfAbsent: true})
 		})
-		winner := -1
+		winner := onlyWinner(t, key, errs)
 		for i, err := range errs {
-			switch {
-			case err == nil && winner < 0:
-				winner = i
-			case err == nil:
-				t.Fatalf("round %d: racers %d and %d both won", round, winner, i)
-			case !errors.Is(err, sink.ErrExist):
-				t.Fatalf("round %d: racer %d: %v, want sink.ErrExist", round, i, err)
+			if err != nil && !errors.Is(err, sink.ErrExist) {
+				t.Fatalf("%s: racer %d: %v, want sink.ErrExist", key, i, err)
 			}
-		}
-		if winner < 0 {
-			t.Fatalf("round %d: no racer won", round)
 		}
 		wantBody(t, h, key, pattern(winner, 10_000+winner))
 	}
+}
+
+// onlyWinner returns which of the writers of a key had no error: exactly one must have none.
+func onlyWinner(t *testing.T, key string, errs []error) int {
+	t.Helper()
+	winner := slices.Index(errs, nil)
+	if winner < 0 {
+		t.Fatalf("%s: nobody won: %v", key, errs)
+	}
+	if i := slices.Index(errs[winner+1:], nil); i >= 0 {
+		t.Fatalf("%s: writers %d and %d both won", key, winner, winner+1+i)
+	}
+	return winner
 }
 
 func holds(t *testing.T, h Harness) {
@@ -292,18 +305,21 @@ func atOnce(n int, f func(i int)) {
 	wg.Wait()
 }
 
-func differentKeysAtOnce(t *testing.T, h Harness) {
-	const n = 32
+// putObject puts an object as writeObject writes one.
+func putObject(ctx context.Context, h Harness, key string, body []byte, opts sink.PutOptions) error {
+	return h.Store.Put(ctx, key, body, opts)
+}
+
+// differentKeysAtOnce has write write n objects of slightly more than size bytes.
+func differentKeysAtOnce(t *testing.T, h Harness, write func(context.Context, Harness, string, []byte, sink.PutOptions) error, n, size int) {
 	keys, errs := make([]string, n), make([]error, n)
 	atOnce(n, func(i int) {
 		keys[i] = fmt.Sprintf("s%d/f/%d.jpg", i%3, i)
-		errs[i] = h.Store.Put(t.Context(), keys[i], pattern(i, 30_000+i), sink.PutOptions{})
+		errs[i] = write(t.Context(), h, keys[i], pattern(i, size+i), sink.PutOptions{})
 	})
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
+	must(t, errors.Join(errs...))
 	for i, key := range keys {
-		wantBody(t, h, key, pattern(i, 30_000+i))
+		wantBody(t, h, key, pattern(i, size+i))
 	}
 	wantKeys(t, h, keys...)
 }
@@ -325,12 +341,8 @@ func sameKeyAtOnce(t *testing.T, h Harness) {
 			}
 		}
 	})
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-	if err := checkOneOf(t.Context(), h, "hot", writers, size); err != nil {
-		t.Fatal(err)
-	}
+	must(t, errors.Join(errs...))
+	must(t, checkOneOf(t.Context(), h, "hot", writers, size))
 	wantKeys(t, h, "hot")
 }
 
