@@ -12,8 +12,7 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// outages knows the streams that are being read and the sinks that are written to, and so which of them are out of
-// reach. It is used by several goroutines.
+// outages holds the streams and the sinks in use, to find those out of reach. Several goroutines use it.
 type outages struct {
 	mu      sync.Mutex
 	sources map[string]source.Source

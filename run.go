@@ -38,7 +38,7 @@ func (r *Run) Summary() Summary { return r.journal.summary() }
 // Meter returns the counters of the run.
 func (r *Run) Meter() *pipeline.Meter { return &r.meter }
 
-// Outage describes in a few words which streams and sinks do not answer, and since when. It is "" when all do.
+// Outage describes in a few words which streams and sinks do not answer, and since when, or returns "" when all do.
 func (r *Run) Outage(now time.Time) string { return r.outages.text(now) }
 
 // End completes the run's summary and returns it. code is the exit code of the program, err the error it

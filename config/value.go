@@ -119,7 +119,7 @@ func (k *key) checkValue(text string) error {
 	return err
 }
 
-// standard returns a value in the form in which defaults are written: 60s is 1m0s.
+// standard returns a value in the form of the defaults: 60s is 1m0s.
 func (k *key) standard(value any) any {
 	decoded := reflect.New(k.Type).Elem()
 	if assign(decoded, value) != nil {

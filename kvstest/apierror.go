@@ -8,13 +8,12 @@ import (
 	"net/http"
 )
 
-// apiError is an answer that refuses a request (Kinesis Video Streams API
-// Reference, the Errors section of each action, and Common Errors).
+// apiError is an answer that refuses a request (Kinesis Video Streams API Reference, the Errors section of each
+// action, and Common Errors).
 type apiError struct {
 	status        int
 	code, message string
-	// xml asks for the answer of AWS's front door, which speaks XML where no
-	// service could be told from the request.
+	// xml selects an answer in XML, as AWS's front end sends it when the request identifies no service.
 	xml bool
 }
 
@@ -46,14 +45,13 @@ func refusing(status int, code string) func(message string) *apiError {
 	return func(message string) *apiError { return &apiError{status: status, code: code, message: message} }
 }
 
-// errUnknownOperation is what a host of AWS answers to a path that it does not
-// serve (Kinesis Video Streams Developer Guide, Troubleshooting).
+// errUnknownOperation returns the answer of an AWS host to a path that it does not serve (Kinesis Video Streams
+// Developer Guide, Troubleshooting).
 func errUnknownOperation(path string) *apiError {
 	return &apiError{status: http.StatusForbidden, code: "AccessDeniedException", message: "no operation is served at " + path, xml: true}
 }
 
-// write sends the refusal as the rest-json services of AWS do: the code in a
-// header, the message in a JSON body.
+// write sends the refusal in the form of AWS's rest-json services: the code in a header, the message in a JSON body.
 func (e *apiError) write(w http.ResponseWriter) {
 	answer := struct {
 		XMLName xml.Name `json:"-"`
@@ -77,7 +75,7 @@ func (e *apiError) write(w http.ResponseWriter) {
 // newRequestID returns a random UUID (RFC 9562, version 4).
 func newRequestID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, as its documentation says
+	_, _ = rand.Read(b[:]) // never fails (package crypto/rand)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// maxCallLog is how many calls of an operation on one stream are remembered.
+// maxCallLog is the number of recorded calls of an operation on one stream.
 const maxCallLog = 100_000
 
 // callKey is an operation and the name of a stream, "" where it names none.
 type callKey struct{ op, stream string }
 
-// callLog remembers when which operation was called.
+// callLog records the times of the calls of each operation.
 type callLog struct {
 	mu    sync.Mutex
 	calls map[callKey][]time.Time
@@ -29,10 +29,9 @@ func (l *callLog) add(op, stream string, now time.Time) {
 	l.calls[key] = times
 }
 
-// Calls returns the times at which an operation, such as "GetMedia", was called on a stream,
-// oldest first: all calls with a valid signature for an existing stream, served or refused.
-// Stream "" has the calls that name no stream, "*" those of all streams. In a very long run
-// the oldest calls may be forgotten.
+// Calls returns the times at which an operation, such as "GetMedia", was called on a stream, oldest first: all
+// calls with a valid signature for an existing stream, served or refused. Stream "" selects the calls without a
+// stream, "*" those of all streams. In a very long run the oldest calls may be dropped.
 func (s *Server) Calls(op, stream string) []time.Time {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()

@@ -22,32 +22,29 @@ const (
 	tagErrorCode      = tagPrefix + "ERROR_CODE"
 )
 
-// Chunk is one chunk of a GetMedia payload, for AppendChunk. What is empty is not
-// written, so that unusual chunks can be made too.
+// Chunk is one chunk of a GetMedia payload, for AppendChunk. Empty fields are not written, so that unusual
+// chunks can be made.
 type Chunk struct {
 	// FragmentNumber has 47 digits in real streams.
 	FragmentNumber string
-	// ProducerTime and ServerTime are written with millisecond precision; a
-	// zero time has no tag.
+	// ProducerTime and ServerTime are written with millisecond precision; a zero time has no tag.
 	ProducerTime, ServerTime time.Time
 	// ErrorID and ErrorCode make an error chunk; an ErrorID of 0 is not written.
 	ErrorID   int
 	ErrorCode string
-	// Tags are user tags before the cluster, TrailingTags the ones after it.
+	// Tags are user tags before the cluster, TrailingTags user tags after it.
 	Tags, TrailingTags []media.Tag
-	// Tracks describe the tracks. RawTracks, a complete Tracks element, replaces
-	// them unless it is nil.
+	// Tracks describe the tracks. RawTracks, if not nil, is a complete Tracks element that replaces them.
 	Tracks    []media.Track
 	RawTracks []byte
 	// Timecode is the cluster's timecode; it is cut to milliseconds.
 	Timecode time.Duration
-	// Blocks are the cluster's blocks. With nil there is no cluster, with an empty
-	// slice an empty one.
+	// Blocks are the cluster's blocks. If nil there is no cluster; if empty the cluster is empty.
 	Blocks []Block
 	// UnknownClusterSize writes the cluster with an unknown size.
 	UnknownClusterSize bool
-	// ContinuationToken is written after the cluster, with MillisBehindNow (in
-	// milliseconds); without a token neither is.
+	// ContinuationToken and MillisBehindNow (in milliseconds) are written after the cluster; without a token
+	// neither is.
 	ContinuationToken string
 	MillisBehindNow   int64
 }
@@ -55,14 +52,12 @@ type Chunk struct {
 // Block is one SimpleBlock of a chunk.
 type Block struct {
 	Track uint64
-	// Time is the presentation time from the chunk's timecode, in whole
-	// milliseconds from -32768 to 32767.
+	// Time is the presentation time, relative to the chunk's timecode, in whole milliseconds from -32768 to 32767.
 	Time time.Duration
 	Key  bool
-	// Lacing holds the other bits of the block's flags, as Matroska has them
-	// (RFC 9559, section 10.2); 0 is a plain block.
+	// Lacing holds the other bits of the block's flags (RFC 9559, section 10.2); 0 is a plain block.
 	Lacing byte
-	// Data is what follows the flags: the payload of a plain block.
+	// Data follows the flags: it is the payload of a plain block.
 	Data []byte
 }
 
@@ -112,7 +107,7 @@ func appendTracks(dst []byte, c Chunk) []byte {
 	return ebml.AppendElement(dst, ebml.IDTracks, tracks)
 }
 
-// openingTags are the tags that AWS puts before the cluster.
+// openingTags returns the tags that AWS puts before the cluster.
 func (c Chunk) openingTags() []media.Tag {
 	var tags []media.Tag
 	add := func(name, value string) {
@@ -161,7 +156,7 @@ func appendCluster(dst []byte, c Chunk) []byte {
 		cluster = ebml.AppendSimpleBlock(cluster, b.Track, int16(b.Time.Milliseconds()), flags, b.Data)
 	}
 	if c.UnknownClusterSize {
-		dst = append(ebml.AppendID(dst, ebml.IDCluster), 0xFF) // the one-byte form that PIC producers write
+		dst = append(ebml.AppendID(dst, ebml.IDCluster), 0xFF) // the one-byte form of PIC producers
 		return append(dst, cluster...)
 	}
 	return ebml.AppendElement(dst, ebml.IDCluster, cluster)
@@ -170,8 +165,7 @@ func appendCluster(dst []byte, c Chunk) []byte {
 // keyFlag marks a key frame in the flags of a SimpleBlock.
 const keyFlag = 0x80
 
-// formatStamp writes a time as AWS's tags do: seconds since 1970 with three
-// decimals; "" for the zero time.
+// formatStamp formats a time as in AWS's tags: seconds since 1970 with three decimals; "" for the zero time.
 func formatStamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -180,7 +174,7 @@ func formatStamp(t time.Time) string {
 	return fmt.Sprintf("%d.%03d", ms/1000, ms%1000)
 }
 
-// parseStamp reads what formatStamp writes; false when it is no such stamp.
+// parseStamp reads the format of formatStamp. It returns false for other text.
 func parseStamp(s string) (time.Time, bool) {
 	whole, frac, _ := strings.Cut(s, ".")
 	sec, err := strconv.ParseInt(whole, 10, 64)

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// content is the bytes of a chunk: in memory, or a range of a file that is read when the
-// chunk is sent. It does not change.
+// content holds the bytes of a chunk: in memory, or as a range of a file that is read when the chunk is sent.
+// It does not change.
 type content struct {
 	bytes []byte
-	// file holds the range of size bytes from offset on; nil means bytes.
+	// file, if not nil, holds the content: the range of size bytes from offset on. Otherwise bytes does.
 	file         *storedFile
 	offset, size int64
 }
 
-// len is how many bytes there are.
+// len returns the number of bytes.
 func (c content) len() int64 {
 	if c.file == nil {
 		return int64(len(c.bytes))
@@ -37,23 +37,23 @@ func (c content) writeTo(w io.Writer, begin, end int64) error {
 	return c.file.copyTo(w, c.offset+begin, end-begin)
 }
 
-// storedFile is an open file that the chunks of a recording lie in.
+// storedFile is an open file that contains the chunks of a recording.
 type storedFile struct {
 	*os.File
 	size     int64
 	modified time.Time
 }
 
-// errChanged is why a recording cannot be served any more.
+// errChanged is the error for a recording whose file has changed.
 var errChanged = errors.New("the file has changed since the stream was added")
 
-// copyTo writes n bytes of the file from offset on. It is an error if the file is not what
-// it was, before or afterwards: then other bytes may have been read.
+// copyTo writes n bytes of the file from offset on. It returns an error if the file has changed, before or
+// afterwards: then the bytes may be wrong.
 func (f *storedFile) copyTo(w io.Writer, offset, n int64) error {
 	if err := f.unchanged(); err != nil {
 		return err
 	}
-	// The writer's own way of reading files must not pass by faults and the pace of a link.
+	// The struct hides the writer's ReadFrom, which would bypass faults and the pace of a link.
 	copied, err := io.Copy(struct{ io.Writer }{w}, io.NewSectionReader(f, offset, n))
 	if err == nil && copied < n {
 		err = io.ErrUnexpectedEOF
@@ -72,18 +72,18 @@ func (f *storedFile) unchanged() error {
 	return nil
 }
 
-// scratch takes the chunks that do not stand in a recording as they are sent.
+// scratch stores the chunks that differ from the bytes of the recording.
 type scratch interface {
-	// add returns data, which it may keep, as content.
+	// add stores data, which it may keep, and returns it as content.
 	add(data []byte) (content, error)
 }
 
-// inMemory is the scratch of recordings that are in memory themselves.
+// inMemory is the scratch of recordings in memory.
 type inMemory struct{}
 
 func (inMemory) add(data []byte) (content, error) { return content{bytes: data}, nil }
 
-// onDisk is a temporary file without a name, made with the first chunk.
+// onDisk is a temporary file without a name, created for the first chunk.
 type onDisk struct{ file *storedFile }
 
 func (d *onDisk) add(data []byte) (content, error) {
@@ -92,7 +92,7 @@ func (d *onDisk) add(data []byte) (content, error) {
 		if err != nil {
 			return content{}, err
 		}
-		if err := os.Remove(f.Name()); err != nil { // nothing of it stays, however the process ends
+		if err := os.Remove(f.Name()); err != nil { // nothing is left behind, however the process ends
 			return content{}, errors.Join(err, f.Close())
 		}
 		d.file = &storedFile{File: f}

@@ -17,7 +17,7 @@ const (
 
 var mediaTypeForm = newForm(maxMediaType, `[\w.+-]+/[\w.+-]+(,[\w.+-]+/[\w.+-]+)*`)
 
-// streamInfo is a stream as it is described (API Reference, StreamInfo).
+// streamInfo is the description of a stream (API Reference, StreamInfo).
 type streamInfo struct {
 	StreamName, StreamARN, Status, Version string
 	DeviceName, MediaType                  string `json:",omitempty"`
@@ -37,7 +37,7 @@ func (st *stream) info() streamInfo {
 	}
 }
 
-// describeStream answers with what is known of a stream.
+// describeStream answers with the description of a stream.
 func (s *Server) describeStream(x *exchange) error {
 	return x.answer(struct{ StreamInfo streamInfo }{x.st.info()})
 }
@@ -69,7 +69,7 @@ func (s *Server) listStreams(x *exchange) error {
 	case condition.ComparisonValue != nil && !streamNameForm.valid(prefix):
 		return errInvalidArgument("ComparisonValue must be " + streamNameForm.text)
 	case in.NextToken != "" && !decodeToken(in.NextToken, maxStreamTokenLength, &after):
-		return errInvalidArgument("NextToken is not one that ListStreams gave out")
+		return errInvalidArgument("NextToken is not from ListStreams")
 	}
 	var out struct {
 		StreamInfoList []streamInfo
@@ -100,12 +100,12 @@ func (s *Server) streamsAfter(prefix, after string) []*stream {
 	return streams
 }
 
-// serveCreateStream makes a stream that PutMedia feeds.
+// serveCreateStream creates a stream for PutMedia.
 func (s *Server) serveCreateStream(x *exchange) error {
 	var in struct {
 		StreamName                      string
 		DataRetentionInHours            int
-		DeviceName, KmsKeyID, MediaType string // JSON names are read in any case
+		DeviceName, KmsKeyID, MediaType string // JSON names are matched in any case
 		Tags                            map[string]string
 	}
 	if refusal := x.decode(&in); refusal != nil {
@@ -123,7 +123,7 @@ func (s *Server) serveCreateStream(x *exchange) error {
 	about := streamAbout{mediaType: in.MediaType, deviceName: in.DeviceName, kmsKeyID: in.KmsKeyID}
 	st, err := s.createStream(in.StreamName, time.Duration(in.DataRetentionInHours)*time.Hour, about)
 	if errors.Is(err, errTaken) {
-		return errInUse("stream " + in.StreamName + " is there already")
+		return errInUse("stream " + in.StreamName + " exists already")
 	}
 	if err != nil {
 		return err

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// The operations by the names that the API Reference gives them. Calls and faults are
-// distinguished by them.
+// The operations, by their names in the API Reference, for calls and faults.
 const (
 	opCreateStream            = "CreateStream"
 	opDescribeStream          = "DescribeStream"
@@ -28,12 +27,11 @@ type operation struct {
 	name string
 	// data reports whether the data plane serves it.
 	data bool
-	// stream finds the stream that a request is about, nil where there is none yet.
+	// stream finds the stream of a request, nil where there is none yet.
 	stream func(x *exchange) (*stream, *apiError)
-	// streamed reports whether the body is media: it is neither read before the operation
-	// is served nor signed.
+	// streamed reports whether the body is media: it is not signed, and not read before the operation is served.
 	streamed bool
-	// serve answers. A refusal is returned as *apiError before anything was written.
+	// serve answers. It returns a refusal as *apiError before it writes anything.
 	serve func(x *exchange) error
 }
 
@@ -55,16 +53,16 @@ func (s *Server) allOperations() map[string]operation {
 	return paths
 }
 
-// exchange is one request on its way through the server.
+// exchange is one request in progress.
 type exchange struct {
-	// w is what the answer's body is written to: past the link and the faults.
+	// w receives the answer's body and applies the link and the faults.
 	w    http.ResponseWriter
 	r    *http.Request
 	op   operation
 	body []byte
-	// st is the stream that the request is about; nil when it names none.
+	// st is the stream of the request; nil when it names none.
 	st *stream
-	// plan is what faults have in store for the answer.
+	// plan holds the faults of the answer.
 	plan plan
 }
 
@@ -89,7 +87,7 @@ func (x *exchange) answer(out any) error {
 	return nil
 }
 
-// bodyStream finds the stream that a JSON body names.
+// bodyStream finds the stream in a JSON body.
 func (s *Server) bodyStream(x *exchange) (*stream, *apiError) {
 	var in struct{ StreamName, StreamARN *string }
 	if refusal := x.decode(&in); refusal != nil {
@@ -98,8 +96,8 @@ func (s *Server) bodyStream(x *exchange) (*stream, *apiError) {
 	return s.findStream(in.StreamName, in.StreamARN)
 }
 
-// dispatch finds the operation, reads and verifies the request, lets the faults and the
-// quotas have their say and serves.
+// dispatch finds the operation, reads and verifies the request, applies the faults and the quotas, and serves
+// the request.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) error {
 	base, path := splitBase(r.URL.Path)
 	op, ok := s.operations[path]
@@ -174,8 +172,8 @@ func readBody(x *exchange) ([]byte, error) {
 	return body, nil
 }
 
-// verifyStreamed verifies a request whose body is not signed. The SDKs say so in place
-// of the body's hash; the producer libraries sign as if there were no body.
+// verifyStreamed verifies a request whose body is not signed. The SDKs state this in place of the body's hash;
+// the producer libraries sign as if the body were empty.
 func (s *Server) verifyStreamed(r *http.Request) *apiError {
 	refusal := s.verifier.verify(r, unsignedPayload)
 	if refusal != nil && refusal.code == codeSignature {
@@ -184,7 +182,7 @@ func (s *Server) verifyStreamed(r *http.Request) *apiError {
 	return refusal
 }
 
-// splitBase splits the path of a data endpoint that has moved from a request's path.
+// splitBase splits the path of a moved data endpoint from a request's path.
 func splitBase(path string) (base, rest string) {
 	if i := strings.LastIndexByte(path, '/'); i > 0 && strings.HasPrefix(path, movedPrefix) {
 		return path[:i], path[i:]

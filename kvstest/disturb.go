@@ -5,8 +5,8 @@ import (
 	"context"
 )
 
-// disturb does what the faults have for the moment before chunk c is sent. end reports whether
-// the session is over, skip that the chunk is left out.
+// disturb applies the faults before chunk c is sent. end reports whether the session ends, skip whether the
+// chunk is left out.
 func (m *session) disturb(ctx context.Context, c *chunk) (end, skip bool, err error) {
 	for _, f := range m.x.plan.idle {
 		if m.fragments >= f.Fragments {
@@ -28,7 +28,7 @@ func (m *session) disturb(ctx context.Context, c *chunk) (end, skip bool, err er
 	return false, m.s.lacks(m.x, c.number), nil
 }
 
-// errorChunk is the chunk that stands for a fragment that cannot be read.
+// errorChunk returns the chunk in place of a fragment that cannot be read.
 func errorChunk(number string, id int, code string) []byte {
 	return AppendChunk(nil, Chunk{
 		FragmentNumber: number,

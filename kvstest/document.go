@@ -13,8 +13,7 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// document is what the emulator knows of one EBML document in memory: a chunk of
-// a recording, or a fragment of a plain MKV file.
+// document describes one EBML document in memory: a chunk of a recording, or a fragment of a plain MKV file.
 type document struct {
 	// size is the document's length in bytes.
 	size int
@@ -24,33 +23,32 @@ type document struct {
 	scale time.Duration
 	// rawTracks is the Tracks element with its header.
 	rawTracks []byte
-	// timecode is the first cluster's; hasCluster reports whether there is one.
+	// timecode is that of the first cluster; hasCluster reports whether there is one.
 	timecode   time.Duration
 	hasCluster bool
-	// blocks are those of all clusters, with times from timecode.
+	// blocks are the blocks of all clusters, with times relative to timecode.
 	blocks []Block
 	tags   []media.Tag
-	// tail is the Tags element that AWS's closing tags stand in, which holds no others in what
-	// the service sends; empty when there is none.
+	// tail is the Tags element with AWS's closing tags, which has no other tags in payloads of the service;
+	// empty when there is none.
 	tail span
 
 	clusterTimecode time.Duration // of the cluster being read
 }
 
-// firstOfEBML is the first byte of an EBML header; no element of a segment begins so.
+// firstOfEBML is the first byte of an EBML header; no element of a segment begins with it.
 const firstOfEBML = byte(ebml.IDEBML >> 24)
 
-// readDocument reads the EBML document at the start of b; b may continue after it.
-// Segment and Cluster are only stepped into: no element can be inside and beside
-// them, so their sizes, known or not, do not matter to the walk. A document that
-// is cut short is returned with what it holds.
+// readDocument reads the EBML document at the start of b; b may continue after it. It enters Segment and
+// Cluster and ignores their sizes: no element can be both inside and after them. A document that is cut short
+// is returned with its available content.
 func readDocument(b []byte) (*document, error) {
 	h, err := ebml.ParseHeader(b)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return &document{size: len(b), cut: true}, nil
 	}
 	if err != nil || h.ID != ebml.IDEBML || h.Size == ebml.UnknownSize {
-		return nil, errors.New("read EBML header: this is not Matroska")
+		return nil, errors.New("read EBML header: not Matroska")
 	}
 	d := &document{scale: time.Millisecond, size: len(b)}
 	if h.Size > int64(len(b)-h.Len) {
@@ -61,7 +59,7 @@ func readDocument(b []byte) (*document, error) {
 		h, err := ebml.ParseHeader(b[at:])
 		switch {
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			if b[at] == firstOfEBML { // what is cut is the next document
+			if b[at] == firstOfEBML { // the next document is cut
 				d.size = at
 			} else {
 				d.cut = true
@@ -100,10 +98,10 @@ func readDocument(b []byte) (*document, error) {
 	return d, nil
 }
 
-// isClosing reports whether a tag is one of those that GetMedia puts behind a chunk.
+// isClosing reports whether a tag is one that GetMedia puts after a chunk.
 func isClosing(t media.Tag) bool { return t.Name == tagMillisBehind || t.Name == tagToken }
 
-// element takes in one child of the segment or of a cluster.
+// element adds one child of the segment or of a cluster.
 func (d *document) element(id uint32, raw, data []byte) error {
 	switch id {
 	case ebml.IDInfo:
@@ -180,7 +178,7 @@ func (d *document) simpleTag(data []byte) error {
 	return nil
 }
 
-// blockGroup takes in a Block: it is a key frame when it refers to no other.
+// blockGroup adds a Block: it is a key frame when it refers to no other.
 func (d *document) blockGroup(data []byte) error {
 	var block []byte
 	key := true
@@ -205,7 +203,7 @@ func (d *document) blockGroup(data []byte) error {
 	return nil
 }
 
-// block takes in the payload of a SimpleBlock or Block (RFC 9559, section 10).
+// block adds the payload of a SimpleBlock or Block (RFC 9559, section 10).
 func (d *document) block(data []byte) error {
 	track, n, err := ebml.ParseSize(data)
 	if err != nil || track == ebml.UnknownSize || len(data) < n+3 {
@@ -222,7 +220,7 @@ func (d *document) block(data []byte) error {
 	return nil
 }
 
-// tag returns the value of the first tag of that name, "" when there is none.
+// tag returns the value of the first tag of that name, or "".
 func (d *document) tag(name string) string {
 	for _, t := range d.tags {
 		if t.Name == name {
@@ -232,7 +230,7 @@ func (d *document) tag(name string) string {
 	return ""
 }
 
-// numbers counts the fragment numbers that the tags tell.
+// numbers counts the fragment numbers in the tags.
 func (d *document) numbers() int {
 	n := 0
 	for _, t := range d.tags {
@@ -243,8 +241,8 @@ func (d *document) numbers() int {
 	return n
 }
 
-// length estimates how long the document's first track plays: from its first to
-// its last block, and one mean distance more. It is at least a millisecond.
+// length estimates the duration of the document's first track: from its first to its last block, plus one mean
+// distance. It is at least a millisecond.
 func (d *document) length() time.Duration {
 	if len(d.blocks) == 0 {
 		return time.Millisecond

@@ -11,23 +11,23 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// FaultKind is what a fault does.
+// FaultKind is the kind of a fault.
 type FaultKind string
 
 // The kinds of faults.
 const (
-	// FaultCut closes the connection after Bytes of the answer's body, or after the
-	// time After; with Clean the answer ends there as if it were whole.
+	// FaultCut closes the connection after Bytes of the answer's body, or after the time After; with Clean the
+	// answer ends there as if it were complete.
 	FaultCut FaultKind = "cut"
-	// FaultStall stops sending after Bytes or After, for the time For; 0 means until
-	// the client leaves. The connection stays open.
+	// FaultStall stops sending after Bytes or After, for the time For; 0 means until the client disconnects.
+	// The connection stays open.
 	FaultStall FaultKind = "stall"
 	// FaultSlow sends at most Rate bytes a second, and nothing before Delay.
 	FaultSlow FaultKind = "slow"
 	// FaultCorrupt inverts Length bytes from Bytes on; 0 means one byte.
 	FaultCorrupt FaultKind = "corrupt"
-	// FaultIdle makes a GetMedia session find no more fragments after Fragments: it
-	// ends cleanly after the time For; 0 means Options.IdleEnd.
+	// FaultIdle makes a GetMedia session find no more fragments after Fragments: it ends cleanly after the time
+	// For; 0 means Options.IdleEnd.
 	FaultIdle FaultKind = "idle"
 	// FaultTag sends a chunk with the error ID and Code in place of the fragment
 	// that follows the first Fragments of a GetMedia session, and ends the session;
@@ -48,9 +48,9 @@ const (
 	// FaultMove moves the stream's data endpoint to another path of this server. From
 	// then on the old one answers with InvalidEndpointException.
 	FaultMove FaultKind = "move"
-	// FaultToken expires the credentials of the call: it and all later calls in scope
-	// with the same access key and security token are refused with Code,
-	// NotAuthorizedException ("" means this one) or ExpiredTokenException.
+	// FaultToken expires the credentials of the call: that call and all later calls in scope with the same
+	// access key and security token are refused with Code: NotAuthorizedException (also for "") or
+	// ExpiredTokenException.
 	FaultToken FaultKind = "token"
 	// FaultHTTP answers with Status, 0 means 500, and Code.
 	FaultHTTP FaultKind = "http"
@@ -58,9 +58,8 @@ const (
 	FaultXML FaultKind = "xml"
 )
 
-// Fault is a failure on purpose. Stream and Op are its scope, and the calls in the scope are
-// counted, separately for each stream, from SetFaults on. Random choices depend only on Seed
-// and the stream's name.
+// Fault is a deliberate failure. Stream and Op are its scope. The calls in scope are counted from SetFaults on,
+// separately for each stream. Random choices depend only on Seed and the stream's name.
 type Fault struct {
 	Kind FaultKind
 	// Label names the fault in the log and in Fired; "" means the kind.
@@ -68,22 +67,22 @@ type Fault struct {
 
 	// Stream is the name of a stream; "" and "*" are all.
 	Stream string
-	// Op is an operation such as "GetMedia"; "" is every one that the kind is made for,
-	// "*" every one that it can affect.
+	// Op is an operation such as "GetMedia"; "" is every operation that the kind affects by default, "*"
+	// every one that it can affect.
 	Op string
-	// At most one of these three is set. With Nth only that call is hit, counted from 1.
-	// With Every each such multiple is hit, with P each call with that probability. Without
-	// any of them all calls are hit, but FaultEndpoint and FaultToken hit only the first.
+	// At most one of these three is set. Nth affects only that call, counted from 1. Every affects each
+	// multiple of it, P each call with that probability. Without any of them all calls are affected, except
+	// that FaultEndpoint and FaultToken affect only the first.
 	Nth, Every int
 	P          float64
-	// Count is how many calls of a stream are hit at most; 0 means no limit.
+	// Count is the largest number of affected calls of a stream; 0 means no limit.
 	Count int
 	Seed  uint64
 
-	// Bytes is an offset in the body of the answer. With BytesMax it is drawn for
-	// each call, from Bytes up to BytesMax.
+	// Bytes is an offset in the body of the answer. With BytesMax it is chosen at random for each call, from
+	// Bytes up to BytesMax.
 	Bytes, BytesMax int64
-	// After is a time since the call came in.
+	// After is a time since the arrival of the call.
 	After time.Duration
 	// For is how long a stall or an idle time lasts.
 	For time.Duration
@@ -93,12 +92,12 @@ type Fault struct {
 	Length int
 	// Rate is in bytes a second.
 	Rate int64
-	// Delay comes before the answer.
+	// Delay is the time before the answer.
 	Delay time.Duration
 	// Fragments is how many fragments are sent first.
 	Fragments int
-	// ID is the number of an error tag. Code is the name of the error: of the tag, where
-	// "" means the name that belongs to ID, or of the refusal.
+	// ID is the number of an error tag. Code is the name of the error: that of the tag, where "" means the name
+	// of the ID, or that of the refusal.
 	ID   int
 	Code string
 	// Skip continues after the error tag.
@@ -110,10 +109,10 @@ type Fault struct {
 	Status int
 }
 
-// label is what stands for the fault.
+// label returns the name of the fault.
 func (f Fault) label() string { return cmp.Or(f.Label, string(f.Kind)) }
 
-// normal fills in what the kind has for fields that are not set.
+// normal sets unset fields to the defaults of the kind.
 func (f Fault) normal() Fault {
 	if (f.Kind == FaultEndpoint || f.Kind == FaultToken) && f.Nth == 0 && f.Every == 0 && f.P == 0 && f.Count == 0 {
 		f.Nth = 1
@@ -121,7 +120,7 @@ func (f Fault) normal() Fault {
 	return f
 }
 
-// covers reports whether the fault's scope has an operation on a stream.
+// covers reports whether an operation on a stream is in the fault's scope.
 func (f Fault) covers(op, stream string) bool {
 	if f.Stream != "" && f.Stream != "*" && f.Stream != stream {
 		return false
@@ -135,7 +134,7 @@ func (f Fault) covers(op, stream string) bool {
 	return f.Op == op
 }
 
-// Validate returns everything that is wrong with the fault.
+// Validate returns all problems of the fault.
 func (f Fault) Validate() error {
 	form, ok := faultForms[f.Kind]
 	if !ok {
@@ -144,7 +143,7 @@ func (f Fault) Validate() error {
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if f.Op != "" && f.Op != "*" && !slices.Contains(form.possible(), f.Op) {
-		wrong("op %s is none that %s can meet%s: these are %s", f.Op, f.Kind, setting.DidYouMean(f.Op, form.possible()), strings.Join(form.possible(), ", "))
+		wrong("op %s is not one that %s can affect%s: these are %s", f.Op, f.Kind, setting.DidYouMean(f.Op, form.possible()), strings.Join(form.possible(), ", "))
 	}
 	if f.Stream != "" && f.Stream != "*" && !streamNameForm.valid(f.Stream) {
 		wrong("stream %q is neither * nor the name of a stream", f.Stream)
@@ -172,8 +171,8 @@ func (f Fault) Validate() error {
 	return errors.Join(append(problems, f.checkKind())...)
 }
 
-// tagCodes are the names of the errors that a tag reports. AWS documents the numbers
-// alone (API Reference, GetMedia); the names of the KMS errors are this package's.
+// tagCodes are the names of the errors in tags. AWS documents only the numbers (API Reference, GetMedia); the
+// names of the KMS errors are this package's.
 var tagCodes = map[int]string{
 	3000: "FRAGMENT_NOT_FOUND",
 	3002: "STREAM_WRITE_ERROR",

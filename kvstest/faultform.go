@@ -13,13 +13,13 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// faultForm is what a kind of fault takes.
+// faultForm describes a kind of fault.
 type faultForm struct {
 	help string
-	// ops are the operations that it meets unless others are named, more the others.
+	// ops are the operations that it affects by default, more those that it can also affect.
 	ops, more []string
 	keys      []string
-	// untriggered reports whether the trigger keys make no sense with it.
+	// untriggered reports whether the kind accepts no trigger keys.
 	untriggered bool
 }
 
@@ -31,10 +31,10 @@ var (
 	allOps     = slices.Concat(dataOps, controlOps)
 )
 
-// possible are all operations that the kind can meet.
+// possible returns all operations that the kind can affect.
 func (f faultForm) possible() []string { return slices.Concat(f.ops, f.more) }
 
-// allKeys are the keys of the kind and the ones that all kinds take.
+// allKeys returns the keys of the kind and those of all kinds.
 func (f faultForm) allKeys() []string {
 	keys := slices.Concat(f.keys, []string{"stream", "op", "label", "p", "seed"})
 	if !f.untriggered {
@@ -45,7 +45,7 @@ func (f faultForm) allKeys() []string {
 
 var faultForms = map[FaultKind]faultForm{
 	FaultCut: {
-		help: "break the connection off; clean ends the answer instead",
+		help: "break the connection; clean ends the answer instead",
 		ops:  payloadOps, more: otherOps, keys: []string{"bytes", "after", "clean"},
 	},
 	FaultStall: {
@@ -65,11 +65,11 @@ var faultForms = map[FaultKind]faultForm{
 		ops:  []string{opGetMedia}, keys: []string{"fragments", "for"},
 	},
 	FaultTag: {
-		help: "send an error chunk for a fragment and end the session; skip goes on",
+		help: "send an error chunk for a fragment and end the session; skip continues",
 		ops:  []string{opGetMedia}, keys: []string{"id", "code", "fragments", "skip"},
 	},
 	FaultMissing: {
-		help: "take fragments away, from the first requests for them or from all",
+		help: "hide fragments, from the first requests for them or from all",
 		ops:  []string{opGetMediaForFragmentList}, more: []string{opListFragments, opGetMedia},
 		keys: []string{"fragment", "tries", "code"}, untriggered: true,
 	},
@@ -78,7 +78,7 @@ var faultForms = map[FaultKind]faultForm{
 	FaultEndpoint:    {help: "refuse with InvalidEndpointException until GetDataEndpoint is called", ops: dataOps},
 	FaultMove:        {help: "move the data endpoint to another path; the old one refuses", ops: []string{opGetDataEndpoint}, more: dataOps},
 	FaultToken: {
-		help: "have the credentials expire: refuse until others are used",
+		help: "expire the credentials: refuse until others are used",
 		ops:  allOps, keys: []string{"code"},
 	},
 	FaultHTTP: {help: "answer with an HTTP error", ops: allOps, keys: []string{"status", "code"}},
@@ -98,7 +98,7 @@ func (f Fault) checkKind() error {
 	case f.Kind == FaultSlow && f.Rate == 0 && f.Delay == 0:
 		return errors.New("slow needs rate or delay")
 	case f.Kind == FaultTag && f.ID == 0:
-		return errors.New("tag needs id, as 3002")
+		return errors.New("tag needs id, such as 3002")
 	case missing && f.Fragment != "" && f.Fragment != "*" && !fragmentNumberForm.valid(f.Fragment):
 		return fmt.Errorf("fragment %q is neither * nor a fragment number", f.Fragment)
 	case elsewhere && f.Tries != 0:
@@ -116,21 +116,21 @@ func (f Fault) checkKind() error {
 // faultKey is one key of a fault's text.
 type faultKey struct {
 	name, help string
-	// field returns where the value is: the address of a field, or a byteRange.
+	// field returns the address of the value, or a byteRange.
 	field func(f *Fault) any
 }
 
 var faultKeys = []faultKey{
-	{"stream", "NAME: the stream that it is for; * is all, and the default", func(f *Fault) any { return &f.Stream }},
-	{"op", "OPERATION: the operation that it is for; * is all that the kind can meet", func(f *Fault) any { return &f.Op }},
+	{"stream", "NAME: the stream; * is all, and the default", func(f *Fault) any { return &f.Stream }},
+	{"op", "OPERATION: the operation; * is all that the kind can affect", func(f *Fault) any { return &f.Op }},
 	{"label", "WORD: its name in the log", func(f *Fault) any { return &f.Label }},
-	{"nth", "N: the Nth call in scope alone, counted from 1 for each stream", func(f *Fault) any { return &f.Nth }},
+	{"nth", "N: only the Nth call in scope, counted from 1 for each stream", func(f *Fault) any { return &f.Nth }},
 	{"every", "N: each Nth call in scope", func(f *Fault) any { return &f.Every }},
 	{"count", "N: at most N calls of a stream", func(f *Fault) any { return &f.Count }},
 	{"p", "P: each call, or each missing fragment, with this probability, 0 to 1", func(f *Fault) any { return &f.P }},
-	{"seed", "N: what the random choices come of", func(f *Fault) any { return &f.Seed }},
-	{"bytes", "N or N-M: offset in the answer's body; drawn anew for each call from a range", func(f *Fault) any { return byteRange{&f.Bytes, &f.BytesMax} }},
-	{"after", "TIME from the call on, as 500ms", func(f *Fault) any { return &f.After }},
+	{"seed", "N: the seed of the random choices", func(f *Fault) any { return &f.Seed }},
+	{"bytes", "N or N-M: offset in the answer's body; from a range, random for each call", func(f *Fault) any { return byteRange{&f.Bytes, &f.BytesMax} }},
+	{"after", "TIME since the call, such as 500ms", func(f *Fault) any { return &f.After }},
 	{"for", "TIME that it lasts", func(f *Fault) any { return &f.For }},
 	{"delay", "TIME before the answer", func(f *Fault) any { return &f.Delay }},
 	{"clean", "end the answer as if it were whole", func(f *Fault) any { return &f.Clean }},
@@ -139,7 +139,7 @@ var faultKeys = []faultKey{
 	{"fragments", "N fragments come first", func(f *Fault) any { return &f.Fragments }},
 	{"id", "N: number of the error tag", func(f *Fault) any { return &f.ID }},
 	{"code", "CODE of the error", func(f *Fault) any { return &f.Code }},
-	{"skip", "go on with the fragment after it", func(f *Fault) any { return &f.Skip }},
+	{"skip", "continue with the fragment after it", func(f *Fault) any { return &f.Skip }},
 	{"fragment", "NUMBER of the fragment; * is all, and the default", func(f *Fault) any { return &f.Fragment }},
 	{"tries", "N: only the first N requests for a fragment", func(f *Fault) any { return &f.Tries }},
 	{"status", "N: HTTP status, 500 by default", func(f *Fault) any { return &f.Status }},
@@ -168,7 +168,7 @@ func (k faultKey) set(f *Fault, text string) (err error) {
 	return err
 }
 
-// get returns the value as text, "" where it is not set.
+// get returns the value as text, or "" if it is not set.
 func (k faultKey) get(f Fault) string {
 	field := k.field(&f)
 	if places, ok := field.(byteRange); ok {
@@ -181,7 +181,7 @@ func (k faultKey) get(f Fault) string {
 	return fmt.Sprint(value.Interface())
 }
 
-// byteRange is an offset, or the range that it is drawn from.
+// byteRange is the value of an offset: one number, or a range.
 type byteRange struct{ low, high *int64 }
 
 func (r byteRange) set(text string) (err error) {
@@ -193,7 +193,7 @@ func (r byteRange) set(text string) (err error) {
 	return err
 }
 
-// String returns what set reads, "" where nothing is set.
+// String returns the text that set reads, or "" if nothing is set.
 func (r byteRange) String() string {
 	switch {
 	case *r.high != 0:
@@ -268,8 +268,7 @@ func (f Fault) String() string {
 	return string(f.Kind) + ":" + strings.Join(parts, ",")
 }
 
-// FaultHelp describes what ParseFault reads, in lines: each kind with its keys, and what
-// the keys mean.
+// FaultHelp describes the text that ParseFault reads: each kind with its keys, and the meaning of the keys.
 func FaultHelp() string {
 	var b strings.Builder
 	b.WriteString("A fault is KIND:KEY=VALUE,KEY=VALUE... Its kinds, with their keys:\n")

@@ -54,7 +54,7 @@ func TestBadFaultsAreRefusedWithAHint(t *testing.T) {
 		"cut:p=NaN":                   "is not between 0 and 1",
 		"cut:stream=a/b":              "neither * nor the name of a stream",
 		"cut:clean=perhaps":           "the value must be",
-		"idle:op=ListFragments":       "is none that idle can meet",
+		"idle:op=ListFragments":       "is not one that idle can affect",
 		"slow":                        "needs rate or delay",
 		"tag":                         "needs id",
 		"missing:nth=1":               `takes no "nth"`,

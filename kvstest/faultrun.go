@@ -18,7 +18,7 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// faults are the faults of a server and what has become of them.
+// faults holds the faults of a server and their state.
 type faults struct {
 	mu    sync.Mutex
 	armed []*armed
@@ -26,10 +26,10 @@ type faults struct {
 	moves int
 }
 
-// armed is a fault that waits for its calls. The lock of faults guards it.
+// armed is a fault with its state. The lock of faults guards it.
 type armed struct {
 	Fault
-	// scopes count the calls of each stream.
+	// scopes holds the counts of each stream.
 	scopes map[string]*scope
 	// expired are the credentials that have expired.
 	expired map[string]bool
@@ -42,12 +42,11 @@ type scope struct {
 	random      *rand.Rand
 }
 
-// maxFaultMemory caps what a fault remembers of credentials and of fragments.
+// maxFaultMemory limits the credentials and fragments that a fault records.
 const maxFaultMemory = 100_000
 
-// SetFaults replaces the server's faults and starts all counts anew. It may be called at any
-// time; answers that are under way keep the faults that they began with. If a fault is not
-// valid, SetFaults returns an error and changes nothing.
+// SetFaults replaces the server's faults and resets all counts. It may be called at any time; answers in
+// progress keep their faults. If a fault is not valid, SetFaults returns an error and changes nothing.
 func (s *Server) SetFaults(all []Fault) error {
 	var problems []error
 	next := make([]*armed, 0, len(all))
@@ -79,7 +78,7 @@ func (s *Server) Fired() map[string]int {
 	return maps.Clone(s.faults.fired)
 }
 
-// fire counts and logs that a fault has done something.
+// fire counts and logs that a fault took effect.
 func (s *Server) fire(f *armed, x *exchange) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -91,7 +90,7 @@ func (s *Server) fireLocked(f *armed, x *exchange) {
 	s.opts.Log.Info("fault fired", "fault", f.label(), "stream", x.streamName(), "operation", x.op.name)
 }
 
-// streamName is the name of the stream that a request is about, "" for none.
+// streamName returns the name of the stream of a request, "" for none.
 func (x *exchange) streamName() string {
 	if x.st == nil {
 		return ""
@@ -99,33 +98,32 @@ func (x *exchange) streamName() string {
 	return x.st.name
 }
 
-// plan is what faults have in store for one answer.
+// plan holds the faults of one answer.
 type plan struct {
-	// marks are the faults at a place of the body.
+	// marks are the faults at offsets in the body.
 	marks []*mark
-	// delay comes before the answer.
+	// delay is the time before the answer.
 	delay time.Duration
 	// cut ends the answer at cutAt; nil when nothing does.
 	cut   *cutError
 	cutAt time.Time
-	// idle, tag and missing are for the operations that send fragments.
+	// idle, tag and missing apply to the operations that send fragments.
 	idle, tag, missing []*armed
 }
 
-// cutError ends an answer before its time.
+// cutError ends an answer early.
 type cutError struct{ fault *armed }
 
 // Error implements error.
 func (e *cutError) Error() string { return "cut by the fault " + e.fault.label() }
 
-// errCleanEnd is what a cut is that leaves no trace.
+// errCleanEnd matches a cut that the client cannot notice.
 var errCleanEnd = errors.New("ended as if it were whole")
 
-// Is implements the test for errCleanEnd.
+// Is makes errors.Is match errCleanEnd for a clean cut.
 func (e *cutError) Is(target error) bool { return target == errCleanEnd && e.fault.Clean }
 
-// meet lets each fault that is meant for a request do what it does to it: refuse it, or
-// plan something for its answer.
+// meet applies each fault in scope to a request: it refuses the request, or adds to the plan of its answer.
 func (f *faults) meet(s *Server, x *exchange) *apiError {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -153,7 +151,7 @@ func (f *faults) meet(s *Server, x *exchange) *apiError {
 	return nil
 }
 
-// hits counts a call and reports whether it is one of those that the fault hits.
+// hits counts a call and reports whether the fault affects it.
 func (a *armed) hits(stream string) bool {
 	sc := a.scopes[stream]
 	if sc == nil {
@@ -177,7 +175,7 @@ func (a *armed) hits(stream string) bool {
 	return true
 }
 
-// offset returns where in the body the fault lies, anew for each call.
+// offset returns the offset of the fault in the body, chosen for each call.
 func (a *armed) offset(stream string) int64 {
 	if a.BytesMax <= a.Bytes {
 		return a.Bytes
@@ -199,7 +197,7 @@ const (
 	codeExpiredToken  = "ExpiredTokenException"
 )
 
-// checkToken refuses credentials that have expired, or do so now.
+// checkToken refuses credentials that have expired, or that the fault expires now.
 func (a *armed) checkToken(x *exchange) *apiError {
 	auth, _ := parseAuthorization(x.r.Header.Get("Authorization")) // verified
 	identity := auth.accessKey + "\n" + x.r.Header.Get("X-Amz-Security-Token")
@@ -216,7 +214,7 @@ func (a *armed) checkToken(x *exchange) *apiError {
 	return &apiError{status: status, code: cmp.Or(a.Code, codeNotAuthorized), message: "the security token included in the request is expired"}
 }
 
-// refusal returns the answer of a fault that refuses, nil for the other kinds.
+// refusal returns the answer of a fault that refuses, nil for other kinds.
 func (a *armed) refusal() *apiError {
 	switch a.Kind {
 	case FaultThrottle:
@@ -236,7 +234,7 @@ func (a *armed) refusal() *apiError {
 	return nil
 }
 
-// add does what a fault does at once, or plans it for the answer to x.
+// add applies a fault at once, or adds it to the plan of the answer to x.
 func (p *plan) add(s *Server, x *exchange, a *armed, now time.Time) {
 	m := &mark{fault: a, at: a.offset(x.streamName()), fire: func() { s.fire(a, x) }}
 	switch a.Kind {
@@ -272,7 +270,7 @@ func (p *plan) add(s *Server, x *exchange, a *armed, now time.Time) {
 	}
 }
 
-// deadline returns the context of the answer, which ends when a fault cuts it by time.
+// deadline returns the context of the answer, which ends when a fault cuts the answer by time.
 func (p *plan) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if p.cut == nil {
 		return context.WithCancel(ctx)
@@ -280,7 +278,7 @@ func (p *plan) deadline(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithDeadlineCause(ctx, p.cutAt, p.cut)
 }
 
-// lacks reports whether a fault has taken the fragment away from the answer to x.
+// lacks reports whether a fault hides the fragment from the answer to x.
 func (s *Server) lacks(x *exchange, number string) bool {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -293,7 +291,7 @@ func (s *Server) lacks(x *exchange, number string) bool {
 	return false
 }
 
-// refusesList returns the refusal of a list of fragments of which a fault has taken one away.
+// refusesList returns the refusal of a list of fragments of which a fault hides one.
 func (s *Server) refusesList(x *exchange, numbers []string) *apiError {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -311,7 +309,7 @@ func (s *Server) refusesList(x *exchange, numbers []string) *apiError {
 	return nil
 }
 
-// takes reports whether the fault takes a fragment away this time.
+// takes reports whether the fault hides a fragment this time.
 func (a *armed) takes(x *exchange, number string) bool {
 	if a.Fragment != "" && a.Fragment != "*" && payload.CompareNumbers(a.Fragment, number) != 0 {
 		return false

@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// form is what the API Reference says of a string field: its longest length in
-// bytes and its pattern.
+// form describes a string field of the API Reference: its maximum length in bytes and its pattern.
 type form struct {
 	maxLength int
 	pattern   func() *regexp.Regexp

@@ -9,16 +9,14 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// maxFragmentList is how many fragments one call may ask for (API Reference,
-// GetMediaForFragmentList).
+// maxFragmentList is the largest number of fragments in one call (API Reference, GetMediaForFragmentList).
 const maxFragmentList = 1000
 
-// notFoundID is the error of a fragment that is not there; the service has been seen to
-// send it, though no page of it says so.
+// notFoundID is the error for a missing fragment; the service sends it in practice, but does not document it.
 const notFoundID = 3000
 
-// getMediaForFragmentList answers with the fragments that a request lists, in its order,
-// and with an error chunk for each that is not there.
+// getMediaForFragmentList answers with the fragments that a request lists, in its order, and with an error
+// chunk for each missing one.
 func (s *Server) getMediaForFragmentList(x *exchange) error {
 	var in struct{ Fragments []string }
 	if refusal := x.decode(&in); refusal != nil {
@@ -63,8 +61,8 @@ func (s *Server) getMediaForFragmentList(x *exchange) error {
 	return nil
 }
 
-// find returns the stored chunk of each number, nil for one that is not there. now is the
-// moment, kept the moment by the clock of retention.
+// find returns the stored chunk of each number, nil for a missing one. now is the current time, kept the
+// current time by the clock of retention.
 func (st *stream) find(numbers []string, now, kept time.Time) []*chunk {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -82,7 +80,7 @@ func (st *stream) find(numbers []string, now, kept time.Time) []*chunk {
 	return found
 }
 
-// foreign reports whether a number that own has not is another stream's.
+// foreign reports whether a number that own lacks belongs to another stream.
 func (s *Server) foreign(own *stream, numbers []string, found []*chunk) bool {
 	if !slices.Contains(found, nil) {
 		return false
@@ -103,7 +101,7 @@ func (s *Server) foreign(own *stream, numbers []string, found []*chunk) bool {
 	return false
 }
 
-// numbers has the number of each chunk of the stream: stored or not, expired or still to come.
+// numbers returns the number of each chunk of the stream: stored or not, expired or in the future.
 func (st *stream) numbers() map[string]bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()

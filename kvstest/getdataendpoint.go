@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// apiNames are the names that GetDataEndpoint takes (API Reference, GetDataEndpoint).
+// apiNames are the accepted names of operations (API Reference, GetDataEndpoint).
 var apiNames = []string{
 	"PUT_MEDIA", "GET_MEDIA", "LIST_FRAGMENTS", "GET_MEDIA_FOR_FRAGMENT_LIST",
 	"GET_HLS_STREAMING_SESSION_URL", "GET_DASH_STREAMING_SESSION_URL", "GET_CLIP", "GET_IMAGES",
 }
 
-// getDataEndpoint answers with this server's own address: as the client wrote it, so
-// that it works through whatever led the client here.
+// getDataEndpoint answers with this server's address as the client wrote it, so that it works through proxies
+// and tunnels.
 func (s *Server) getDataEndpoint(x *exchange) error {
 	var in struct{ APIName string }
 	if refusal := x.decode(&in); refusal != nil {
@@ -28,10 +28,10 @@ func (s *Server) getDataEndpoint(x *exchange) error {
 	return x.answer(struct{ DataEndpoint string }{scheme + "://" + x.r.Host + x.st.grantEndpoint()})
 }
 
-// movedPrefix begins the path of a data endpoint that has moved.
+// movedPrefix begins the path of a moved data endpoint.
 const movedPrefix = "/endpoint-"
 
-// grantEndpoint returns the path of the stream's data endpoint, which serves from now on.
+// grantEndpoint returns the path of the stream's data endpoint, and makes the endpoint serve.
 func (st *stream) grantEndpoint() string {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -39,26 +39,26 @@ func (st *stream) grantEndpoint() string {
 	return st.base
 }
 
-// moveEndpoint gives the data endpoint another path; the one before it refuses.
+// moveEndpoint gives the data endpoint another path; the old one refuses.
 func (st *stream) moveEndpoint(base string) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.base = base
 }
 
-// refuseEndpoint has the data endpoint refuse until it is asked for again.
+// refuseEndpoint makes the data endpoint refuse until it is requested again.
 func (st *stream) refuseEndpoint() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.refused = true
 }
 
-// checkEndpoint refuses a request of the data plane that came to the wrong endpoint.
+// checkEndpoint refuses a request to the wrong data endpoint.
 func (st *stream) checkEndpoint(x *exchange, base string) *apiError {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if !x.op.data || base == st.base && !st.refused {
 		return nil
 	}
-	return errInvalidEndpoint("this is not the data endpoint of stream " + st.name + " any more: call GetDataEndpoint again")
+	return errInvalidEndpoint("this is no longer the data endpoint of stream " + st.name + ": call GetDataEndpoint again")
 }

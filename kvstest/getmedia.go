@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// getMedia answers with the chunks of a stream, from the one that the start selector
-// names on (API Reference, GetMedia).
+// getMedia answers with the chunks of a stream, starting at the place of the start selector (API Reference,
+// GetMedia).
 func (s *Server) getMedia(x *exchange) error {
 	var in struct{ StartSelector *startSelector }
 	if refusal := x.decode(&in); refusal != nil {
@@ -36,11 +36,10 @@ func (s *Server) getMedia(x *exchange) error {
 	return m.run(x.r.Context())
 }
 
-// mediaType is what the service has been seen to answer; its payload is Matroska all the
-// same.
+// mediaType is the type that the service sends in practice, although its payload is Matroska.
 const mediaType = "video/webm"
 
-// endsCut reports whether the last chunk ends in its middle.
+// endsCut reports whether the last chunk is cut short.
 func (st *stream) endsCut() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -52,16 +51,16 @@ type session struct {
 	s  *Server
 	x  *exchange
 	st *stream
-	// next is the index of the chunk to send, fragments how many were.
+	// next is the index of the chunk to send, fragments the number of chunks sent.
 	next, fragments int
 	sent            window
 	flush           func() error
 }
 
-// run writes chunk after chunk, each as soon as it is there, until none has come for the
-// idle time or the client is gone.
+// run writes chunk after chunk, each as soon as it exists, until none has appeared for the idle time or the
+// client has disconnected.
 func (m *session) run(ctx context.Context) error {
-	if err := m.flush(); err != nil { // the status line does not wait for a fragment
+	if err := m.flush(); err != nil { // the status line must not wait for a fragment
 		return fmt.Errorf("send status of stream %s: %w", m.st.name, err)
 	}
 	lastSent := time.Now()
@@ -96,8 +95,7 @@ func (m *session) run(ctx context.Context) error {
 	}
 }
 
-// idleEnd is how long a session waits for a chunk. Where none can come, none is worth
-// waiting for.
+// idleEnd returns how long a session waits for a chunk. It is 0 where no chunk can appear.
 func (m *session) idleEnd() time.Duration {
 	if m.s.opts.Pace == PaceMax && !m.st.open() {
 		return 0
@@ -105,7 +103,7 @@ func (m *session) idleEnd() time.Duration {
 	return m.s.opts.IdleEnd
 }
 
-// pace waits until the quota lets one more chunk go.
+// pace waits until the quota allows one more chunk.
 func (m *session) pace(ctx context.Context) error {
 	limit := m.s.opts.Quotas.FragmentsPerSecond
 	if limit <= 0 {
@@ -120,8 +118,7 @@ func (m *session) pace(ctx context.Context) error {
 	return nil
 }
 
-// send writes a chunk, or what a fault has in its place. end reports whether the session is
-// over with it.
+// send writes a chunk, or what a fault puts in its place. end reports whether the session then ends.
 func (m *session) send(ctx context.Context, c *chunk) (end bool, err error) {
 	end, skip, err := m.disturb(ctx, c)
 	if end || err != nil {

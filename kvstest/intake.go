@@ -12,7 +12,7 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// The limits of what PutMedia takes (Developer Guide, Quotas).
+// Limits of PutMedia (Developer Guide, Quotas).
 const (
 	maxPutFragment = 50_000_000
 	maxPutDuration = 20 * time.Second
@@ -22,8 +22,7 @@ const (
 	maxPutFrames   = 60_000  // more than any camera has in 20 s; it bounds the memory for tiny frames
 )
 
-// putError is an error acknowledgement, with the ids and names of the API Reference
-// (PutMedia).
+// putError is an error acknowledgement, with the IDs and names of the API Reference (PutMedia).
 type putError struct {
 	id   int
 	code string
@@ -33,7 +32,7 @@ type putError struct {
 // Error implements error.
 func (e *putError) Error() string { return fmt.Sprintf("%s (%d): %v", e.code, e.id, e.why) }
 
-// Unwrap returns what lies beneath.
+// Unwrap returns the cause.
 func (e *putError) Unwrap() error { return e.why }
 
 func errPut(id int, code, format string, args ...any) *putError {
@@ -48,23 +47,21 @@ func errTooMuch(format string, args ...any) *putError {
 	return errPut(4001, "MAX_FRAGMENT_SIZE_REACHED", format, args...)
 }
 
-// intake reads what a producer puts: one Matroska segment, each cluster of which is a
-// fragment. A fragment ends where the next cluster begins, at the producer's tag
-// for it, or at the end of the input, so that the tags behind a cluster belong to it,
-// as they do in recordings of the service.
+// intake reads a producer's media: one Matroska segment, each cluster of which is a fragment. A fragment ends
+// where the next cluster begins, at the producer's tag for its end, or at the end of the input, so that the
+// tags after a cluster belong to it, as in recordings of the service.
 type intake struct {
 	in *ebml.Reader
-	// begin is told that a fragment begins, and its timecode; end gets the whole of it.
+	// begin is called with the timecode of a fragment that begins; end is called with the whole fragment.
 	begin func(timecode time.Duration)
 	end   func(p *putFragment)
 
-	// head is what each chunk begins with: EBML header, Segment header, Info, Tracks,
-	// and the Tags behind them.
+	// head is the beginning of each chunk: EBML header, Segment header, Info, Tracks, and the Tags after them.
 	head   []byte
 	doc    document // of the head
 	tracks []uint64
 	ready  bool // Tracks were read
-	// early are Tags that came before Tracks; they are the first fragment's alone.
+	// early are Tags that preceded Tracks; only the first fragment has them.
 	early    []byte
 	earlyN   int
 	part     *putFragment
@@ -89,15 +86,14 @@ func (p *putFragment) size() int64 {
 	return int64(len(p.head) + len(p.leading) + len(p.cluster) + len(p.trailing))
 }
 
-// endTag is the tag by which producers say that a fragment is whole.
+// endTag is the tag with which producers end a fragment.
 const endTag = tagPrefix + "END_OF_FRAGMENT"
 
-// run reads to the end of the input. A *putError is what the producer did wrong; any other
-// error is what reading returned.
+// run reads to the end of the input. A *putError is a producer's error; any other error is from reading.
 func (t *intake) run() error {
 	t.doc.scale = time.Millisecond
 	if _, err := t.in.Peek(); errors.Is(err, io.EOF) {
-		return nil // who says nothing says nothing wrong
+		return nil // an empty body is not an error
 	}
 	if err := t.readStart(); err != nil {
 		return err
@@ -116,7 +112,7 @@ func (t *intake) run() error {
 	}
 }
 
-// badMKV tells a broken element from a broken connection.
+// badMKV returns a *putError for a malformed element, and err for a broken connection.
 func badMKV(err error) error {
 	if errors.Is(err, ebml.ErrID) || errors.Is(err, ebml.ErrSize) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errMKV("read element: %w", err)
@@ -124,7 +120,7 @@ func badMKV(err error) error {
 	return err
 }
 
-// readStart reads the EBML header and the Segment's.
+// readStart reads the EBML header and the header of the Segment.
 func (t *intake) readStart() error {
 	h, err := t.in.Peek()
 	if err != nil {
@@ -148,7 +144,7 @@ func (t *intake) readStart() error {
 	return badMKV(t.in.Skip(int64(h.Len)))
 }
 
-// take appends the next element to dst, header and all.
+// take appends the next element with its header to dst.
 func (t *intake) take(dst []byte, h ebml.Header, limit int64) ([]byte, error) {
 	if h.Size == ebml.UnknownSize {
 		return dst, errMKV("element %#x has no known size", h.ID)
@@ -163,7 +159,7 @@ func (t *intake) take(dst []byte, h ebml.Header, limit int64) ([]byte, error) {
 	return dst, badMKV(err)
 }
 
-// inside reports whether the next element is the cluster's and not the segment's.
+// inside reports whether the next element belongs to the cluster rather than the segment.
 func (t *intake) inside(h ebml.Header) bool {
 	if t.part == nil || t.part.clusterEnd == 0 {
 		return false
@@ -178,7 +174,7 @@ func (t *intake) inside(h ebml.Header) bool {
 	return true
 }
 
-// child takes in the next child of the segment or of the cluster.
+// child reads the next child of the segment or of the cluster.
 func (t *intake) child(h ebml.Header) error {
 	if t.inside(h) {
 		return t.clusterChild(h)
@@ -199,13 +195,13 @@ func (t *intake) child(h ebml.Header) error {
 	if h.Size == ebml.UnknownSize {
 		return errMKV("element %#x has no known size", h.ID)
 	}
-	return badMKV(t.in.Skip(int64(h.Len) + h.Size)) // SeekHead, Cues and such speak of a file that is not kept
+	return badMKV(t.in.Skip(int64(h.Len) + h.Size)) // SeekHead, Cues and the like describe the original file
 }
 
-// headChild takes in Info or Tracks.
+// headChild reads Info or Tracks.
 func (t *intake) headChild(h ebml.Header) error {
 	if t.fragment > 0 || t.part != nil {
-		return errMKV("element %#x stands behind a cluster", h.ID)
+		return errMKV("element %#x after a cluster", h.ID)
 	}
 	begin := len(t.head)
 	var err error
@@ -245,8 +241,8 @@ func trackNumbers(data []byte) ([]uint64, error) {
 	return numbers, nil
 }
 
-// readTags takes in a Tags element. The ones between Tracks and the first cluster are
-// part of the head, as those that muxers write are in recordings of the service.
+// readTags reads a Tags element. Tags between Tracks and the first cluster are part of the head, like those of
+// muxers in recordings of the service.
 func (t *intake) readTags(h ebml.Header) error {
 	raw, err := t.take(nil, h, maxPutHeader)
 	if err != nil {
@@ -300,13 +296,13 @@ func checkTags(tags []media.Tag, n int) error {
 	return nil
 }
 
-// startCluster ends the fragment before the cluster and starts the one that it is.
+// startCluster ends the previous fragment and starts a new one.
 func (t *intake) startCluster(h ebml.Header) error {
 	if err := t.finish(); err != nil {
 		return err
 	}
 	if !t.ready {
-		return errMKV("a cluster stands before Tracks")
+		return errMKV("a cluster precedes Tracks")
 	}
 	if err := badMKV(t.in.Skip(int64(h.Len))); err != nil {
 		return err
@@ -324,7 +320,7 @@ func (t *intake) startCluster(h ebml.Header) error {
 	return nil
 }
 
-// clusterChild takes in a child of the cluster.
+// clusterChild reads a child of the cluster.
 func (t *intake) clusterChild(h ebml.Header) error {
 	p := t.part
 	begin := len(p.cluster)
@@ -350,21 +346,21 @@ func (t *intake) clusterChild(h ebml.Header) error {
 		return nil
 	}
 	block := &p.doc.blocks[blocks]
-	block.Data = nil // the cluster has it
+	block.Data = nil // the cluster contains it
 	switch {
 	case blocks >= maxPutFrames:
 		return errTooMuch("the fragment has more than %d frames", maxPutFrames)
 	case !p.begun:
-		return errMKV("a block stands before the cluster's timecode")
+		return errMKV("a block precedes the cluster's timecode")
 	case !slices.Contains(t.tracks, block.Track):
-		return errPut(4010, "TRACK_NUMBER_MISMATCH", "a block is of track %d, which the header has not", block.Track)
+		return errPut(4010, "TRACK_NUMBER_MISMATCH", "a block is of track %d, which the header lacks", block.Track)
 	case block.Time-p.doc.blocks[0].Time > maxPutDuration:
 		return errPut(4002, "MAX_FRAGMENT_DURATION_REACHED", "the fragment is longer than %v", maxPutDuration)
 	}
 	return nil
 }
 
-// finish hands the fragment on that is being read, if there is one.
+// finish passes on the current fragment, if there is one.
 func (t *intake) finish() error {
 	p := t.part
 	if p == nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// limiter keeps the quotas of one stream.
+// limiter enforces the quotas of one stream.
 type limiter struct {
 	quotas Quotas
 
@@ -20,7 +20,7 @@ func newLimiter(quotas Quotas) *limiter {
 	return &limiter{quotas: quotas, calls: map[string]window{}, open: map[string]int{}, budgets: map[string]*budget{}}
 }
 
-// call takes one of the calls that an operation has each second.
+// call counts a call and refuses it above the limit of calls a second.
 func (l *limiter) call(op string, now time.Time) *apiError {
 	limit := map[string]int{
 		opGetMedia: l.quotas.GetMediaCalls, opPutMedia: l.quotas.PutMediaCalls,
@@ -40,8 +40,7 @@ func (l *limiter) call(op string, now time.Time) *apiError {
 	return nil
 }
 
-// connect takes one of the connections that an operation may have. The caller must
-// call release when there was no refusal.
+// connect counts a connection and refuses it above the limit. If it returns no refusal, the caller must call release.
 func (l *limiter) connect(op string) (release func(), refusal *apiError) {
 	limit := map[string]int{
 		opGetMedia: l.quotas.GetMediaConnections, opPutMedia: l.quotas.PutMediaConnections,
@@ -64,7 +63,7 @@ func (l *limiter) connect(op string) (release func(), refusal *apiError) {
 	}, nil
 }
 
-// pay takes points from an operation's budget.
+// pay takes points from an operation's budget, and refuses the call without them.
 func (l *limiter) pay(op string, points int, now time.Time) *apiError {
 	rate := map[string]int{
 		opListFragments: l.quotas.MetadataPoints, opGetMediaForFragmentList: l.quotas.FragmentPoints,
@@ -85,10 +84,10 @@ func (l *limiter) pay(op string, points int, now time.Time) *apiError {
 	return nil
 }
 
-// window counts what happened within the last second.
+// window counts the events of the last second.
 type window struct{ times []time.Time }
 
-// take adds an event unless there were limit of them already.
+// take adds an event unless there are already limit of them.
 func (w *window) take(limit int, now time.Time) bool {
 	if w.wait(limit, now) > 0 {
 		return false
@@ -97,7 +96,7 @@ func (w *window) take(limit int, now time.Time) bool {
 	return true
 }
 
-// wait returns how long it takes until the next event is within the limit.
+// wait returns the time until the next event is within the limit.
 func (w *window) wait(limit int, now time.Time) time.Duration {
 	for len(w.times) > 0 && now.Sub(w.times[0]) >= time.Second {
 		w.times = w.times[1:]
@@ -108,14 +107,14 @@ func (w *window) wait(limit int, now time.Time) time.Duration {
 	return time.Second - now.Sub(w.times[len(w.times)-limit])
 }
 
-// budget is a purse of points that fills up at a steady rate.
+// budget is a number of points that grows at a steady rate.
 type budget struct {
 	level float64
 	at    time.Time
 }
 
-// take pays n points. AWS does not say what happens to a request that costs more than a
-// second's worth: here a full purse pays it, and stays in debt.
+// take takes n points. AWS does not say what happens to a request that costs more than the points of a second:
+// here a full budget pays for it, and stays negative.
 func (b *budget) take(n, rate int, now time.Time) bool {
 	b.level = min(float64(rate), b.level+now.Sub(b.at).Seconds()*float64(rate))
 	b.at = now

@@ -17,8 +17,8 @@ type fragmentSelector struct {
 	TimestampRange       *struct{ StartTimestamp, EndTimestamp *json.Number }
 }
 
-// fragmentPage is what a NextToken stands for: the range, and the key of the last
-// fragment that was listed. Times are in milliseconds since 1970.
+// fragmentPage is the content of a NextToken: the range, and the key of the last fragment that was listed.
+// Times are in milliseconds since 1970.
 type fragmentPage struct {
 	Stream, Clock string
 	Begin, End    int64
@@ -26,16 +26,16 @@ type fragmentPage struct {
 	Number        string
 }
 
-// The forms and limits of ListFragments (API Reference).
+// Formats and limits of ListFragments (API Reference).
 const (
 	maxTokenLength       = 4096
 	maxFragmentResults   = 1000
 	usualFragmentResults = 100
 )
 
-// listFragments answers with the fragments whose start lies within a range. Their order
-// means nothing, as with the service: here it is that of a hash of the number, so that
-// nobody can come to rely on any other, and so that pages stay right while fragments come.
+// listFragments answers with the fragments whose start is in a range. As in the service, their order has no
+// meaning: it is that of a hash of the number, so that clients cannot rely on another order, and pages stay
+// correct while fragments arrive.
 func (s *Server) listFragments(x *exchange) error {
 	var in struct {
 		FragmentSelector *fragmentSelector
@@ -77,7 +77,7 @@ func (s *Server) listFragments(x *exchange) error {
 	return x.answer(out)
 }
 
-// archive refuses where the stream keeps none.
+// archive refuses a request if the stream has no archive.
 func (x *exchange) archive() *apiError {
 	x.st.mu.Lock()
 	defer x.st.mu.Unlock()
@@ -87,13 +87,12 @@ func (x *exchange) archive() *apiError {
 	return nil
 }
 
-// firstPage reads the range of a request, or where its token continues. With a token the
-// selector is not looked at.
+// firstPage reads the range of a request, or the content of its token. With a token the selector is ignored.
 func (x *exchange) firstPage(sel *fragmentSelector, token *string) (fragmentPage, *apiError) {
 	var page fragmentPage
 	if token != nil {
 		if !decodeToken(*token, maxTokenLength, &page) || page.Stream != x.st.name {
-			return page, errInvalidArgument("NextToken is not one that this stream's ListFragments gave out")
+			return page, errInvalidArgument("NextToken is not from ListFragments of this stream")
 		}
 		return page, nil
 	}
@@ -117,7 +116,7 @@ func (x *exchange) firstPage(sel *fragmentSelector, token *string) (fragmentPage
 	return fragmentPage{Stream: x.st.name, Clock: sel.FragmentSelectorType, Begin: begin.UnixMilli(), End: end.UnixMilli()}, nil
 }
 
-// listed is a fragment and the key that it is listed by.
+// listed is a fragment with its key in the list.
 type listed struct {
 	chunk *chunk
 	key   uint64
@@ -127,8 +126,8 @@ func (l listed) compare(m listed) int {
 	return cmp.Or(cmp.Compare(l.key, m.key), payload.CompareNumbers(l.chunk.number, m.chunk.number))
 }
 
-// list returns the fragments of a page, and whether there are more behind them. now is
-// the moment, kept the moment by the clock of retention.
+// list returns the fragments of a page, and whether there are more after them. now is the current time, kept
+// the current time by the clock of retention.
 func (st *stream) list(page fragmentPage, limit int, now, kept time.Time) (found []listed, more bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -155,7 +154,7 @@ func (st *stream) list(page fragmentPage, limit int, now, kept time.Time) (found
 	return found, false
 }
 
-// fragmentInfo is a fragment as it is listed (API Reference, Fragment).
+// fragmentInfo is a fragment in a list (API Reference, Fragment).
 type fragmentInfo struct {
 	FragmentNumber                     string
 	FragmentSizeInBytes                int
@@ -173,7 +172,7 @@ func infoOf(c *chunk) fragmentInfo {
 	}
 }
 
-// seconds writes a time as answers carry it: seconds since 1970, with milliseconds.
+// seconds formats a time for answers: seconds since 1970, with milliseconds.
 func seconds(t time.Time) json.Number {
 	if t.IsZero() {
 		return "0"
@@ -181,7 +180,7 @@ func seconds(t time.Time) json.Number {
 	return json.Number(formatStamp(t))
 }
 
-// encodeToken writes what a token stands for.
+// encodeToken returns a token with the content page.
 func encodeToken(page any) string {
 	text, err := json.Marshal(page)
 	if err != nil {
@@ -190,7 +189,7 @@ func encodeToken(page any) string {
 	return base64.StdEncoding.EncodeToString(text)
 }
 
-// decodeToken reads what encodeToken wrote; false when it is something else.
+// decodeToken reads a token of encodeToken. It returns false for any other token.
 func decodeToken(token string, longest int, page any) bool {
 	if len(token) > longest {
 		return false

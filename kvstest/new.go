@@ -7,14 +7,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// TB is what New needs of a *testing.T or a *testing.B.
+// TB is the part of *testing.T and *testing.B that New needs.
 type TB interface {
 	// Helper marks its caller as a helper of the test.
 	Helper()
-	// Errorf fails the test, Fatalf ends it too.
+	// Errorf fails the test, Fatalf also ends it.
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any) // see Errorf
-	// Cleanup has f called when the test ends.
+	// Cleanup registers f to be called when the test ends.
 	Cleanup(f func())
 }
 
@@ -45,8 +45,7 @@ func (s *Server) URL() string {
 	return s.url
 }
 
-// Config returns a configuration for clients of the server: its URL, the credentials and
-// the region that it expects.
+// Config returns a configuration for clients of the server: its URL, its credentials and its region.
 func (s *Server) Config() aws.Config {
 	credentials := aws.Credentials{AccessKeyID: s.opts.AccessKey, SecretAccessKey: s.opts.SecretKey, SessionToken: s.opts.SessionToken}
 	return aws.Config{

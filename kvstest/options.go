@@ -12,12 +12,10 @@ import (
 type Pace int
 
 const (
-	// PaceMax has every chunk in the stream from the start. A session ends after the
-	// last one.
+	// PaceMax makes every chunk available from the start. A session ends after the last one.
 	PaceMax Pace = iota
-	// PaceRealtime plays a recording once, in real time by its producer clock,
-	// starting when it is added. A session ends when it has waited for the next
-	// chunk for Options.IdleEnd.
+	// PaceRealtime plays a recording once, in real time by its producer clock, starting when it is added. A
+	// session ends after waiting Options.IdleEnd for the next chunk.
 	PaceRealtime
 )
 
@@ -25,17 +23,16 @@ const (
 const (
 	// DefaultKey is the default access key and secret key.
 	DefaultKey = "test"
-	// defaultIdleEnd is the wait for a fragment after which GetMedia ends a
-	// response (API Reference, GetMedia).
+	// defaultIdleEnd is how long GetMedia waits for a fragment before it ends a response (API Reference, GetMedia).
 	defaultIdleEnd = 3 * time.Second
-	// defaultMaxRecording is the largest recording that is taken into memory, in bytes.
+	// defaultMaxRecording is the largest recording that is read into memory, in bytes.
 	defaultMaxRecording = 1 << 30
 )
 
 // DefaultEpoch is the producer time at which plain MKV files begin.
 var DefaultEpoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// Options are the settings of a Server. The zero value of each field is its default.
+// Options holds the settings of a Server. The zero value of each field is its default.
 type Options struct {
 	// AccessKey and SecretKey are the credentials that requests must be signed
 	// with; "" means DefaultKey.
@@ -54,13 +51,12 @@ type Options struct {
 	// Epoch is the producer time of timecode zero of plain MKV files; zero means
 	// DefaultEpoch.
 	Epoch time.Time
-	// MaxRecording limits what AddRecording accepts, and how much of what PutMedia
-	// brings to one stream is kept, in bytes; 0 means 1 GiB. AddFile has no
-	// limit.
+	// MaxRecording limits the size of what AddRecording accepts, and of the media from PutMedia that one stream
+	// keeps, in bytes; 0 means 1 GiB. AddFile has no limit.
 	MaxRecording int64
-	// Quotas are the limits of the service that apply.
+	// Quotas are the limits of the service that the server enforces.
 	Quotas Quotas
-	// Link is the network that lies between the server and each client.
+	// Link simulates the network between the server and each client.
 	Link Link
 	// Log receives one line per request; nil discards them.
 	Log *slog.Logger
@@ -84,30 +80,29 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Quotas are limits of the service (Developer Guide, Quotas), each for one stream. The
-// limits of calls and of connections apply by default; a negative number switches them
-// off. The others apply if they are set.
+// Quotas are limits of the service (Developer Guide, Quotas), each for one stream. The limits of calls and of
+// connections apply by default; a negative number disables them. The others apply if they are set.
 type Quotas struct {
 	// GetMediaCalls and PutMediaCalls are calls a second; 0 means 5.
 	GetMediaCalls, PutMediaCalls int
-	// GetMediaConnections, FragmentListConnections and PutMediaConnections are
-	// answers that may be open at once; 0 means 3, 5 and 1.
+	// GetMediaConnections, FragmentListConnections and PutMediaConnections are the numbers of concurrent
+	// answers; 0 means 3, 5 and 1.
 	GetMediaConnections, FragmentListConnections, PutMediaConnections int
 
-	// FragmentsPerSecond is what one GetMedia session sends; the service's is 5.
+	// FragmentsPerSecond is the rate of one GetMedia session; that of the service is 5.
 	FragmentsPerSecond int
-	// FragmentPoints is the budget of GetMediaForFragmentList, a second, which pays
-	// a point for each fragment; the service's is 500.
+	// FragmentPoints is the budget of GetMediaForFragmentList a second, of which each fragment costs a point;
+	// that of the service is 500.
 	FragmentPoints int
-	// MetadataPoints is the budget of ListFragments, a second, which pays a point
-	// for each of MaxResults; the service's is 10,000.
+	// MetadataPoints is the budget of ListFragments a second, of which each of MaxResults costs a point; that
+	// of the service is 10,000.
 	MetadataPoints int
-	// EndpointCalls and DescribeCalls are calls of GetDataEndpoint and of
-	// DescribeStream a second; the service's are 5.
+	// EndpointCalls and DescribeCalls are calls of GetDataEndpoint and of DescribeStream a second; those of
+	// the service are 5.
 	EndpointCalls, DescribeCalls int
 }
 
-// ServiceQuotas returns every limit as the service has it.
+// ServiceQuotas returns all limits of the service.
 func ServiceQuotas() Quotas {
 	return Quotas{
 		FragmentsPerSecond: 5, FragmentPoints: 500, MetadataPoints: 10_000,
@@ -125,7 +120,7 @@ func (q Quotas) withDefaults() Quotas {
 
 // Link is a network with limited bandwidth and a latency.
 type Link struct {
-	// BytesPerSecond is how fast one answer goes out at most; 0 means no limit.
+	// BytesPerSecond is the largest rate of one answer; 0 means no limit.
 	BytesPerSecond int64
 	// Latency is the time from a request to the first byte of its answer.
 	Latency time.Duration

@@ -10,14 +10,14 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// serverDelay is how much later than the producer's the server's clock reads for
-// chunks made of plain MKV, so that the two cannot be taken for each other.
+// serverDelay is the distance of the server's clock from the producer's in chunks made of plain MKV, so that a
+// confusion of the two is noticed.
 const serverDelay = 250 * time.Millisecond
 
-// maxPlainFragment is the largest fragment that is taken from a plain MKV file, in bytes.
+// maxPlainFragment is the largest fragment that is read from a plain MKV file, in bytes.
 const maxPlainFragment = 64 << 20
 
-// plainChunks turns a plain MKV file into the chunks that KVS would make of it.
+// plainChunks turns a plain MKV file into chunks as in KVS.
 func plainChunks(r *recording, epoch time.Time) ([]*chunk, error) {
 	split := r.split()
 	var chunks []*chunk
@@ -27,7 +27,7 @@ func plainChunks(r *recording, epoch time.Time) ([]*chunk, error) {
 			break
 		}
 		if gap := (*media.GapError)(nil); errors.As(err, &gap) {
-			continue // the rest of the file is there all the same
+			continue // the rest of the file is usable
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read fragment %d: %w", len(chunks), err)
@@ -47,9 +47,9 @@ func plainChunks(r *recording, epoch time.Time) ([]*chunk, error) {
 	return chunks, nil
 }
 
-// plainChunk turns one fragment of a plain MKV file into a chunk: its clusters
-// become one, its payloads stay as they are. The closing tags are left to the
-// moment at which the chunk is sent. The bytes of the chunk are returned beside it.
+// plainChunk turns one fragment of a plain MKV file into a chunk and returns the chunk with its bytes. The
+// fragment's clusters become one cluster, and payloads do not change. The closing tags are added when the chunk
+// is sent.
 func plainChunk(mkv []byte, ordinal int, epoch time.Time) (*chunk, []byte, error) {
 	d, err := readDocument(mkv)
 	if err != nil {
@@ -84,8 +84,7 @@ func plainChunk(mkv []byte, ordinal int, epoch time.Time) (*chunk, []byte, error
 	}), nil
 }
 
-// fragmentNumber returns the number of the nth chunk made of a plain MKV file:
-// 47 digits, as many as KVS's numbers have, growing.
+// fragmentNumber returns the number of the nth chunk made of a plain MKV file: 47 digits, as in KVS, and growing.
 func fragmentNumber(ordinal int) string {
 	return fmt.Sprintf("91343852333181432%030d", ordinal+1)
 }

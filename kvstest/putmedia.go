@@ -27,7 +27,7 @@ const (
 	headerStart      = "x-amzn-producer-start-timestamp"
 )
 
-// headerStream finds the stream that the headers name.
+// headerStream finds the stream in the headers.
 func (s *Server) headerStream(x *exchange) (*stream, *apiError) {
 	header := func(name string) *string {
 		if values := x.r.Header.Values(name); len(values) > 0 {
@@ -38,8 +38,8 @@ func (s *Server) headerStream(x *exchange) (*stream, *apiError) {
 	return s.findStream(header(headerStreamName), header(headerStreamARN))
 }
 
-// putMedia takes a producer's media in while it comes, and acknowledges each fragment on
-// the same connection. A fragment can be read as soon as it is whole.
+// putMedia reads a producer's media as it arrives, and acknowledges each fragment on the same connection. A
+// fragment is available as soon as it is whole.
 func (s *Server) putMedia(x *exchange) error {
 	origin, refusal := timecodeOrigin(x.r.Header)
 	if refusal != nil {
@@ -56,11 +56,11 @@ func (s *Server) putMedia(x *exchange) error {
 	if err := rc.EnableFullDuplex(); err != nil {
 		return fmt.Errorf("answer while the body comes: %w", err)
 	}
-	// Nothing else wakes a read of the body when a fault ends the answer.
+	// Only this ends a read of the body when a fault ends the answer.
 	defer context.AfterFunc(x.r.Context(), func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) })()
 	body := &watched{in: bufio.NewReader(x.r.Body)}
 	if strings.EqualFold(x.r.Header.Get("Expect"), "100-continue") {
-		_, _ = body.in.Peek(1) // the producer waits for the interim answer, which reading sends
+		_, _ = body.in.Peek(1) // reading sends the interim answer, for which the producer waits
 	}
 	x.w.Header().Set("Content-Type", "application/json")
 	x.w.Header().Set("Connection", "close")
@@ -74,7 +74,7 @@ func (s *Server) putMedia(x *exchange) error {
 	return p.run(body)
 }
 
-// feed reports whether the stream has a producer, so that readers wait for more.
+// feed records that the stream has a producer, so that readers wait for more.
 func (st *stream) feed() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -97,13 +97,13 @@ func timecodeOrigin(h http.Header) (time.Time, *apiError) {
 	case kind != "RELATIVE":
 		return begin, errInvalidArgument(headerTimecodes + " must be ABSOLUTE or RELATIVE")
 	case start == "":
-		// AWS does not say what it makes of it.
+		// AWS does not say how it handles this.
 		return begin, errInvalidArgument(headerStart + " must be given with RELATIVE timecodes")
 	}
 	return begin, nil
 }
 
-// watched is a body that remembers whether something came.
+// watched is a body that records whether bytes have arrived.
 type watched struct {
 	in   *bufio.Reader
 	came atomic.Bool
@@ -125,7 +125,7 @@ type producer struct {
 	origin time.Time
 	flush  func() error
 
-	// number, server and timecode are those of the fragment that is coming.
+	// number, server and timecode are those of the fragment that is arriving.
 	number   string
 	server   time.Time
 	timecode time.Duration
@@ -143,7 +143,7 @@ type acknowledgement struct {
 	ErrorCode        string `json:",omitempty"`
 }
 
-// run takes the media in.
+// run reads the media.
 func (p *producer) run(body io.Reader) error {
 	in := &intake{in: ebml.NewReader(body), begin: p.begin, end: p.end}
 	err := in.run()
@@ -164,7 +164,7 @@ func (p *producer) run(body io.Reader) error {
 	return p.err
 }
 
-// begin acknowledges that a fragment has begun to come.
+// begin acknowledges that a fragment has begun to arrive.
 func (p *producer) begin(timecode time.Duration) {
 	p.server, p.timecode = p.s.opts.Now(), timecode
 	p.number = p.x.st.nextNumber(p.server)
@@ -191,7 +191,7 @@ func (p *producer) end(f *putFragment) {
 	}
 }
 
-// acknowledge sends one line about the fragment that is coming.
+// acknowledge sends one line about the fragment that is arriving.
 func (p *producer) acknowledge(a acknowledgement) {
 	if a.EventType != "IDLE" && p.number != "" {
 		ms := p.timecode.Milliseconds()
@@ -211,8 +211,8 @@ func (p *producer) acknowledge(a acknowledgement) {
 	}
 }
 
-// idle sends an acknowledgement of its own each time that nothing came for the idle time.
-// The returned function ends that and waits for it.
+// idle sends an acknowledgement whenever nothing has arrived for the idle time. The returned function ends
+// that and waits for it.
 func (p *producer) idle(body *watched) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	ticker := time.NewTicker(max(p.s.opts.IdleEnd, time.Millisecond))
@@ -236,15 +236,14 @@ func (p *producer) idle(body *watched) (stop func()) {
 	}
 }
 
-// nextNumber returns the number of a fragment that begins to come at now: 47 digits, as
-// many as KVS's have, and greater than every number before it. Two streams have none
-// in common.
+// nextNumber returns the number of a fragment that begins to arrive at now: 47 digits, as in KVS, and greater
+// than every earlier number. Two streams have no number in common.
 func (st *stream) nextNumber(now time.Time) string {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	number := fmt.Sprintf("91343852%020d%019d", max(0, now.UnixNano()), hash64(st.name)%1e19)
 	last := st.lastNumber
-	if last == "" { // the numbers of a recording come before those of its producer
+	if last == "" { // the numbers of a recording precede those of its producer
 		for _, c := range st.chunks {
 			if payload.CompareNumbers(c.number, last) > 0 {
 				last = c.number
@@ -252,7 +251,7 @@ func (st *stream) nextNumber(now time.Time) string {
 		}
 	}
 	if payload.CompareNumbers(number, last) <= 0 {
-		n, _ := new(big.Int).SetString(last, 10) // the forms let digits pass alone
+		n, _ := new(big.Int).SetString(last, 10) // validated: only digits
 		number = n.Add(n, big.NewInt(1)).String()
 	}
 	st.lastNumber = number

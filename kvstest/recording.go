@@ -14,10 +14,9 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// AddFile adds a stream that serves the file at path, as AddRecording does, but without holding
-// it in memory. A GetMedia payload is read from the file when it is sent; sessions break if
-// the file has changed by then. The chunks made from any other recording are kept in a
-// temporary file.
+// AddFile adds a stream that serves the file at path, like AddRecording, but without keeping it in memory. A
+// GetMedia payload is read from the file when it is sent; sessions break if the file has changed by then. The
+// chunks made from any other recording are kept in a temporary file.
 func (s *Server) AddFile(name, path string) error {
 	if err := s.addFile(name, path); err != nil {
 		return fmt.Errorf("add stream %s: %w", name, err)
@@ -34,7 +33,7 @@ func (s *Server) addFile(name, path string) error {
 	switch {
 	case err != nil:
 		return errors.Join(err, f.Close())
-	case !info.Mode().IsRegular(): // it can be read but once
+	case !info.Mode().IsRegular(): // it can be read only once
 		return errors.Join(s.addStream(name, f), f.Close())
 	}
 	file := &storedFile{File: f, size: info.Size(), modified: info.ModTime()}
@@ -42,17 +41,16 @@ func (s *Server) addFile(name, path string) error {
 	switch err := s.addRecording(name, &recording{in: f, size: file.size, file: file, rest: rest}); {
 	case err != nil:
 		return errors.Join(err, f.Close(), rest.close())
-	case rest.file != nil: // every chunk is there
+	case rest.file != nil: // every chunk is in the file
 		return f.Close()
 	}
 	return nil
 }
 
-// AddRecording adds a stream that serves the recording that r holds. A saved GetMedia payload
-// is served byte for byte. If its last chunk is cut short, the connection is closed after it.
-// A plain MKV file becomes a stream with one chunk for each fragment that payload.Splitter
-// makes of it. So does, as far as it can be read, a recording that is damaged, or merged
-// under one header. The whole recording is held in memory. It is an error if the name is taken.
+// AddRecording adds a stream that serves the recording in r. A saved GetMedia payload is served byte for byte.
+// If its last chunk is cut short, the connection is closed after it. A plain MKV file becomes a stream with one
+// chunk for each fragment of payload.Splitter, and so does the readable part of a recording that is damaged, or
+// merged under one header. The whole recording is kept in memory. It is an error if the name is taken.
 func (s *Server) AddRecording(name string, r io.Reader) error {
 	if err := s.addStream(name, r); err != nil {
 		return fmt.Errorf("add stream %s: %w", name, err)
@@ -71,14 +69,14 @@ func (s *Server) addStream(name string, r io.Reader) error {
 	return s.addRecording(name, &recording{in: bytes.NewReader(data), size: int64(len(data)), data: data, rest: inMemory{}})
 }
 
-// recording is what a stream is made of.
+// recording is the recording from which a stream is made.
 type recording struct {
 	in   io.ReaderAt
 	size int64 // in bytes
-	// data is the recording where it is in memory, file where it is not.
+	// data is the recording if it is in memory, file if it is not.
 	data []byte
 	file *storedFile
-	// rest takes the chunks that do not stand in it as they are sent.
+	// rest stores the chunks that differ from the bytes of the recording.
 	rest scratch
 }
 
@@ -126,8 +124,8 @@ func (s *Server) addRecording(name string, r *recording) error {
 	return s.register(newStream(name, s.opts.Region, chunks))
 }
 
-// readChunks cuts a GetMedia payload into its chunks. recorded is false when no
-// chunk has a fragment number: then it is no such payload.
+// readChunks cuts a GetMedia payload into its chunks. recorded is false when no chunk has a fragment number:
+// then it is not such a payload.
 func readChunks(r *recording) (chunks []*chunk, recorded bool, err error) {
 	var documents documentReader
 	for at := int64(0); at < r.size; {
@@ -157,18 +155,17 @@ func readChunks(r *recording) (chunks []*chunk, recorded bool, err error) {
 	return chunks, recorded, nil
 }
 
-// documentReader is the memory through which a recording is read: as much of it as one
-// document takes.
+// documentReader is the memory for reading a recording: as much as one document needs.
 type documentReader struct{ buffer []byte }
 
-// firstWindow is how much is read for a document at first, in bytes.
+// firstWindow is the number of bytes that are first read for a document.
 const firstWindow = 1 << 20
 
 // maxElementHeader is the longest header of an element, in bytes (RFC 8794).
 const maxElementHeader = 12
 
-// at reads the document that begins with byte at, whose bytes are valid until the next call. One that
-// is larger than any fragment is an error.
+// at reads the document that begins with byte at. Its bytes are valid until the next call. A document that is
+// larger than any fragment is an error.
 func (d *documentReader) at(r *recording, at int64) (*document, error) {
 	left := r.size - at
 	for n := min(left, firstWindow); ; n = min(left, 2*n) {
@@ -181,7 +178,7 @@ func (d *documentReader) at(r *recording, at int64) (*document, error) {
 			return doc, err
 		}
 		if n >= maxPlainFragment {
-			return nil, fmt.Errorf("it has more than %d bytes", n)
+			return nil, fmt.Errorf("the document has more than %d bytes", n)
 		}
 	}
 }
@@ -204,8 +201,8 @@ func (r *recording) split() *payload.Splitter {
 	return payload.NewSplitter(io.NewSectionReader(r.in, 0, r.size), payload.Config{MaxFragmentSize: maxPlainFragment, Size: r.size})
 }
 
-// splitChunks makes a chunk of each fragment that can be read of a recording that is damaged or merged,
-// none when no fragment has a number of KVS.
+// splitChunks makes a chunk of each readable fragment of a recording that is damaged or merged. It returns none
+// when no fragment has a number of KVS.
 func splitChunks(r *recording) ([]*chunk, error) {
 	split := r.split()
 	var chunks []*chunk
@@ -238,13 +235,13 @@ func splitChunks(r *recording) ([]*chunk, error) {
 	}
 }
 
-// maxPause is the longest pause between two chunks that PaceRealtime keeps: the
-// longest fragment that KVS takes (Developer Guide, Quotas). A longer one, and a
-// clock that goes back, is a producer that began anew; it is not waited for.
+// maxPause is the longest pause between two chunks that PaceRealtime keeps: the longest fragment that KVS
+// accepts (Developer Guide, Quotas). After a longer one, or a clock that goes back, the producer is assumed to
+// have restarted; there is no wait.
 const maxPause = 20 * time.Second
 
-// schedule sets when each chunk comes into being: the first at start, each other
-// as much later as its producer time is.
+// schedule sets when each chunk appears: the first at start, the others later by the distance of their
+// producer times.
 func schedule(chunks []*chunk, start time.Time) {
 	at := start
 	for i, c := range chunks {

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// mark is a fault at a place in an answer's body.
+// mark is a fault at an offset in an answer's body.
 type mark struct {
 	fault *armed
-	// at is the place, math.MaxInt64 where the place is a time or the whole body.
+	// at is the offset, or math.MaxInt64 if the fault has a time or affects the whole body.
 	at int64
-	// from is the time after which a stall begins; zero for a place in the body.
+	// from is the time after which a stall begins; zero for an offset in the body.
 	from time.Time
 	fire func()
 	done bool
 }
 
-// reply is an answer on its way through the link and the faults.
+// reply writes an answer and applies the link and the faults.
 type reply struct {
 	http.ResponseWriter
 	ctx   context.Context
@@ -41,7 +41,7 @@ func newReply(ctx context.Context, w http.ResponseWriter, link Link, marks []*ma
 	return p
 }
 
-// Unwrap gives http.ResponseController what lies beneath.
+// Unwrap returns the underlying writer, for http.ResponseController.
 func (p *reply) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // Write implements io.Writer.
@@ -49,7 +49,7 @@ func (p *reply) Write(b []byte) (int, error) {
 	total := 0
 	for len(b) > 0 {
 		if err := p.act(); err != nil {
-			p.flush() // what lies before the fault does arrive
+			p.flush() // the bytes before the fault must arrive
 			return total, err
 		}
 		n := p.next(len(b))
@@ -71,10 +71,10 @@ func (p *reply) Write(b []byte) (int, error) {
 	return total, nil
 }
 
-// flush sends what was written. The next write shows what an error here would.
+// flush sends the written bytes. The next write would return an error of flush.
 func (p *reply) flush() { _ = http.NewResponseController(p.ResponseWriter).Flush() }
 
-// act does what the faults have for the place that the answer has come to.
+// act applies the faults at the current offset of the answer.
 func (p *reply) act() error {
 	if p.ctx.Err() != nil {
 		return context.Cause(p.ctx)
@@ -103,7 +103,7 @@ func (p *reply) act() error {
 	return nil
 }
 
-// stall waits for the time d, 0 being for ever.
+// stall waits for d; 0 is no limit.
 func (p *reply) stall(d time.Duration) error {
 	if d > 0 {
 		return sleep(p.ctx, d)
@@ -112,7 +112,7 @@ func (p *reply) stall(d time.Duration) error {
 	return context.Cause(p.ctx)
 }
 
-// next returns how many of n bytes go out at once: not past the next fault.
+// next returns how many of n bytes to send at once: not beyond the next fault.
 func (p *reply) next(n int) int {
 	n = min(n, p.pace.slice())
 	for _, m := range p.marks {
@@ -123,8 +123,7 @@ func (p *reply) next(n int) int {
 	return n
 }
 
-// corrupt returns b, which comes next, or a copy with the bytes inverted that a fault
-// wants inverted.
+// corrupt returns b, the next bytes, or a copy in which the bytes are inverted that a fault selects.
 func (p *reply) corrupt(b []byte) []byte {
 	copied := false
 	for _, m := range p.marks {
@@ -146,15 +145,15 @@ func (p *reply) corrupt(b []byte) []byte {
 	return b
 }
 
-// pacer holds bytes back to a rate.
+// pacer limits the rate of bytes.
 type pacer struct {
 	// rate is in bytes a second; 0 is no limit.
 	rate int64
-	// free is when the link has sent all that was given to it.
+	// free is when the link will have sent all bytes.
 	free time.Time
 }
 
-// slice is how many bytes are handed to the link at once: what it sends in 10 ms.
+// slice returns the number of bytes that are passed to the link at once: what it sends in 10 ms.
 func (p *pacer) slice() int {
 	if p.rate == 0 {
 		return 1 << 30
@@ -162,7 +161,7 @@ func (p *pacer) slice() int {
 	return int(max(1<<10, min(p.rate/100, 1<<20)))
 }
 
-// wait blocks until n more bytes have gone over the link; waited reports whether it has.
+// wait waits until the link has sent n more bytes; waited reports whether it had to wait.
 func (p *pacer) wait(ctx context.Context, n int) (waited bool, err error) {
 	if p.rate == 0 {
 		return false, nil
@@ -174,7 +173,7 @@ func (p *pacer) wait(ctx context.Context, n int) (waited bool, err error) {
 	p.free = p.free.Add(time.Duration(int64(n) * int64(time.Second) / p.rate))
 	d := p.free.Sub(now)
 	if d < time.Millisecond {
-		return false, nil // a timer is no more exact
+		return false, nil // below the resolution of timers
 	}
 	return true, sleep(ctx, d)
 }

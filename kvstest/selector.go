@@ -9,7 +9,7 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// startSelector says where a session starts (API Reference, StartSelector).
+// startSelector states where a session starts (API Reference, StartSelector).
 type startSelector struct {
 	StartSelectorType   string
 	AfterFragmentNumber *string
@@ -17,10 +17,9 @@ type startSelector struct {
 	ContinuationToken   *string
 }
 
-// start returns the index of the chunk that a session starts at, which may be one
-// past the last. Indexes count chunks that are still to come, too, so that a
-// time that lies ahead is waited for. now is the moment, kept the moment by the
-// clock of retention.
+// start returns the index of the first chunk of a session, which may be one past the last. Indexes include
+// future chunks, so that a session can wait for a time in the future. now is the current time, kept the current
+// time by the clock of retention.
 func (st *stream) start(sel *startSelector, now, kept time.Time) (int, *apiError) {
 	if sel == nil {
 		return 0, errInvalidArgument("StartSelector must be given")
@@ -35,7 +34,7 @@ func (st *stream) start(sel *startSelector, now, kept time.Time) (int, *apiError
 	return first + place, refusal
 }
 
-// place returns the place in chunks that a session starts at.
+// place returns the index in chunks at which a session starts.
 func (sel *startSelector) place(chunks []*chunk, now time.Time) (int, *apiError) {
 	switch sel.StartSelectorType {
 	case "NOW":
@@ -48,12 +47,12 @@ func (sel *startSelector) place(chunks []*chunk, now time.Time) (int, *apiError)
 		return afterToken(chunks, *sel.ContinuationToken)
 	case clockProducer:
 		return containing(chunks, sel.time(), (*chunk).producerTime), nil
-	default: // validate leaves SERVER_TIMESTAMP alone
+	default: // validate allows only SERVER_TIMESTAMP here
 		return containing(chunks, sel.time(), (*chunk).serverTime), nil
 	}
 }
 
-// The clocks by which fragments are selected.
+// The clocks of selectors.
 const (
 	clockProducer = "PRODUCER_TIMESTAMP"
 	clockServer   = "SERVER_TIMESTAMP"
@@ -62,13 +61,13 @@ const (
 func (c *chunk) producerTime() time.Time { return c.producer }
 func (c *chunk) serverTime() time.Time   { return c.server }
 
-// selectorFields are the fields that the types of selectors need.
+// selectorFields are the fields that the types of selectors require.
 var selectorFields = map[string]string{
 	"NOW": "", "EARLIEST": "", "FRAGMENT_NUMBER": "AfterFragmentNumber", "CONTINUATION_TOKEN": "ContinuationToken",
 	clockProducer: "StartTimestamp", clockServer: "StartTimestamp",
 }
 
-// validate checks each field's form and that the type has the field that it needs.
+// validate checks the format of each field, and that the field that the type requires is set.
 func (sel *startSelector) validate() *apiError {
 	if n := sel.AfterFragmentNumber; n != nil && !fragmentNumberForm.valid(*n) {
 		return errInvalidArgument("AfterFragmentNumber must be " + fragmentNumberForm.text)
@@ -94,12 +93,10 @@ func (sel *startSelector) validate() *apiError {
 	return nil
 }
 
-// maxTimestamp keeps a time in seconds within what int64 milliseconds hold; it is the
-// year 9999.
+// maxTimestamp keeps a time in seconds within int64 milliseconds; it is the year 9999.
 const maxTimestamp = 253402300799
 
-// parseSeconds reads a time as requests carry it, to the millisecond: a number of seconds
-// since 1970.
+// parseSeconds reads a time in a request, to the millisecond: a number of seconds since 1970.
 func parseSeconds(n json.Number) (time.Time, bool) {
 	seconds, err := n.Float64()
 	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > maxTimestamp {
@@ -114,7 +111,7 @@ func (sel *startSelector) time() time.Time {
 	return t
 }
 
-// after returns the place of the first chunk whose number is greater.
+// after returns the index of the first chunk with a greater number.
 func after(chunks []*chunk, number string) int {
 	for i, c := range chunks {
 		if c.number != "" && payload.CompareNumbers(c.number, number) > 0 {
@@ -124,9 +121,8 @@ func after(chunks []*chunk, number string) int {
 	return len(chunks)
 }
 
-// afterToken returns the place of the chunk after the one with the token. AWS does
-// not say what it makes of a token that no chunk has: here a number is taken as a
-// fragment number, and anything else refused.
+// afterToken returns the index after the chunk with the token. AWS does not say what happens with a token that
+// no chunk has: here a number is taken as a fragment number, and any other token is refused.
 func afterToken(chunks []*chunk, token string) (int, *apiError) {
 	if i := slices.IndexFunc(chunks, func(c *chunk) bool { return c.token == token }); i >= 0 {
 		return i + 1, nil
@@ -137,10 +133,9 @@ func afterToken(chunks []*chunk, token string) (int, *apiError) {
 	return after(chunks, token), nil
 }
 
-// containing returns the place of the chunk that contains the moment t: of those that
-// do, the one that begins last, for ranges on the server's clock overlap. AWS does
-// not say where a session starts when no chunk contains t: here, at the first chunk
-// that begins after it.
+// containing returns the index of the chunk that contains the time t; if several do, of the one that begins
+// last, because ranges on the server's clock overlap. AWS does not say where a session starts when no chunk
+// contains t: here, at the first chunk that begins after it.
 func containing(chunks []*chunk, t time.Time, clock func(*chunk) time.Time) int {
 	found, next := -1, len(chunks)
 	for i, c := range chunks {

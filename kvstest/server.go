@@ -1,9 +1,9 @@
-// Package kvstest is a Kinesis Video Streams service for tests. It serves recordings, and
-// what producers put, as streams over the real protocol, on loopback, to any AWS SDK. The
-// emulate command is built on it; nothing in it is meant for an open network.
+// Package kvstest is a Kinesis Video Streams service for tests. It serves recordings, and the media of
+// producers, as streams over the real protocol, on loopback, to any AWS SDK. The emulate command uses it. It is
+// not meant for an open network.
 //
-// New starts a server for the length of a test. AddRecording and AddFile give it streams,
-// of recordings or of what AppendChunk writes, and Config is what a client needs to know:
+// New starts a server for the duration of a test. AddRecording and AddFile add streams, from recordings or from
+// the output of AppendChunk, and Config returns the settings of a client:
 //
 //	server := kvstest.New(t, kvstest.Options{})
 //	if err := server.AddFile("cam", "testdata/cam.mkv"); err != nil {
@@ -11,13 +11,11 @@
 //	}
 //	client := kinesisvideo.NewFromConfig(server.Config())
 //
-// It serves GetDataEndpoint, CreateStream, DescribeStream, ListStreams, GetMedia,
-// PutMedia, ListFragments and GetMediaForFragmentList. It keeps the service's quotas
-// (Quotas), can simulate a slow network (Link), and fails on purpose where SetFaults asks
-// for it. Calls lists the calls that came.
+// It serves GetDataEndpoint, CreateStream, DescribeStream, ListStreams, GetMedia, PutMedia, ListFragments and
+// GetMediaForFragmentList. It enforces the service's quotas (Quotas), can simulate a slow network (Link), and
+// fails as SetFaults requests. Calls lists the calls that it received.
 //
-// Where the API Reference leaves something open, a comment states what the server does:
-// look for "AWS does not say".
+// Where the API Reference leaves a question open, a comment states the server's choice: look for "AWS does not say".
 package kvstest
 
 import (
@@ -32,12 +30,11 @@ import (
 	"time"
 )
 
-// maxRequestBody caps the JSON body of a request, in bytes. The longest valid
-// one is a few kilobytes.
+// maxRequestBody limits the JSON body of a request, in bytes. The longest valid one has a few kilobytes.
 const maxRequestBody = 64 << 10
 
-// Server is an emulated KVS endpoint: the control plane and the data plane of
-// all its streams. It is safe for use by several goroutines.
+// Server is an emulated KVS endpoint: the control plane and the data plane of all its streams. Several
+// goroutines may use it.
 type Server struct {
 	opts       Options
 	verifier   verifier
@@ -71,16 +68,16 @@ func NewServer(opts Options) *Server {
 	return s
 }
 
-// Handler returns the server as an http.Handler, for a server or a network of your own.
+// Handler returns the server as an http.Handler, for a custom server or network.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 // Active returns the number of requests that are being served.
 func (s *Server) Active() int { return int(s.active.Load()) }
 
-// Start listens on addr ("" means a free port of 127.0.0.1) and serves until ctx
-// is done; it then closes every connection. url is the endpoint's base URL. wait
-// blocks until all handlers have returned and all connections are closed. Its error is
-// what ended the server, nil if that was ctx. The caller must call wait.
+// Start listens on addr ("" means a free port of 127.0.0.1) and serves until ctx is done; it then closes every
+// connection. url is the base URL of the endpoint. wait blocks until all handlers have returned and all
+// connections are closed. It returns the error that ended the server, nil if that was ctx. The caller must call
+// wait.
 func (s *Server) Start(ctx context.Context, addr string) (url string, wait func() error, err error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
@@ -99,8 +96,8 @@ func (s *Server) Start(ctx context.Context, addr string) (url string, wait func(
 }
 
 func (s *Server) serve(ctx context.Context, listener net.Listener) error {
-	// The states of connections are counted, not handlers: a connection is new
-	// before Serve can return, and closed after its last handler has.
+	// This counts connections rather than handlers: a connection is counted before Serve can return, and until
+	// its last handler has returned.
 	var conns sync.WaitGroup
 	srv := &http.Server{
 		Handler:           s.Handler(),
@@ -132,7 +129,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.active.Add(-1)
 	id := newRequestID()
 	w.Header().Set("x-amzn-RequestId", id)
-	// Clients correct their clocks by it when a signature is refused.
+	// Clients correct their clocks by the Date when a signature is refused.
 	w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
 	log := s.opts.Log.With("operation", r.URL.Path, "request_id", id)
 
@@ -146,7 +143,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		log.Info("request ended early")
 	case err != nil:
 		log.Info("request cut short", "error", err)
-		// The client must notice that the answer is not whole.
+		// The client must notice that the answer is incomplete.
 		panic(http.ErrAbortHandler)
 	default:
 		log.Info("request served")

@@ -13,36 +13,33 @@ import (
 	"time"
 )
 
-// The words of the signing process (AWS General Reference, "Signature Version 4
-// signing process").
+// Terms of the signing process (AWS General Reference, "Signature Version 4 signing process").
 const (
 	sigAlgorithm  = "AWS4-HMAC-SHA256"
 	sigTerminator = "aws4_request"
 	sigTimeLayout = "20060102T150405Z"
 	sigDateLayout = "20060102"
 
-	// unsignedPayload stands for the body's hash where a service lets the body
-	// go unsigned.
+	// unsignedPayload replaces the body's hash where a service does not require a signed body.
 	unsignedPayload = "UNSIGNED-PAYLOAD"
 )
 
-// maxSkew is how far a request's time may lie from the server's.
+// maxSkew is the largest difference between a request's time and the server's.
 const maxSkew = 5 * time.Minute
 
-// verifier checks the signatures of requests. It is written from the
-// specification and shares no code with the SDK's signer, so that each checks
-// the other.
+// verifier checks the signatures of requests. It follows the specification and shares no code with the SDK's
+// signer, so that each checks the other.
 type verifier struct {
 	accessKey, secretKey string
-	// sessionToken is required of requests; "" lets any signed token pass.
+	// sessionToken is required in requests; "" accepts any signed token.
 	sessionToken string
-	// region is the region of the scope; "" lets any pass.
+	// region is the required region of the scope; "" accepts any.
 	region  string
 	service string
 	now     func() time.Time
 }
 
-// authorization is what an Authorization header says.
+// authorization is the content of an Authorization header.
 type authorization struct {
 	accessKey, date, region, service string
 	// signedHeaders are lower-case names, sorted.
@@ -50,8 +47,8 @@ type authorization struct {
 	signature     []byte
 }
 
-// verify checks the signature of a request whose body has the given digest:
-// lower-case hex of SHA-256, or unsignedPayload for an operation that takes it.
+// verify checks the signature of a request whose body has the given digest: lower-case hex of SHA-256, or
+// unsignedPayload for an operation that accepts it.
 func (v *verifier) verify(r *http.Request, payloadHash string) *apiError {
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -110,8 +107,7 @@ func parseAuthorization(header string) (authorization, *apiError) {
 	return auth, nil
 }
 
-// checkIdentity holds the access key, the session token and the scope against
-// what this server knows.
+// checkIdentity compares the access key, the session token and the scope with those of the server.
 func (v *verifier) checkIdentity(r *http.Request, auth authorization) *apiError {
 	if !equal(auth.accessKey, v.accessKey) {
 		return errUnrecognizedClient("the access key id is not known here")
@@ -128,7 +124,7 @@ func (v *verifier) checkIdentity(r *http.Request, auth authorization) *apiError 
 	return nil
 }
 
-// checkTime returns the request's time stamp as it enters the string to sign.
+// checkTime returns the request's time stamp, in the form for the string to sign.
 func (v *verifier) checkTime(r *http.Request, auth authorization) (string, *apiError) {
 	stamp, when, err := requestTime(r)
 	if err != nil {
@@ -156,8 +152,8 @@ func requestTime(r *http.Request) (stamp string, when time.Time, err error) {
 	return when.UTC().Format(sigTimeLayout), when, err
 }
 
-// checkSignedHeaders insists on the headers that the specification says must be
-// signed: host, and every x-amz header that the request carries.
+// checkSignedHeaders requires that the headers are signed that the specification requires: host, and every
+// x-amz header of the request.
 func checkSignedHeaders(r *http.Request, signed []string) *apiError {
 	if !slices.Contains(signed, "host") {
 		return errSignature("the host header must be signed")
@@ -171,7 +167,7 @@ func checkSignedHeaders(r *http.Request, signed []string) *apiError {
 	return nil
 }
 
-// signature computes what the client should have computed.
+// signature returns the signature that the client should have sent.
 func (v *verifier) signature(auth authorization, stamp, canonical string) []byte {
 	digest := sha256.Sum256([]byte(canonical))
 	toSign := strings.Join([]string{
@@ -187,7 +183,7 @@ func (v *verifier) signature(auth authorization, stamp, canonical string) []byte
 	return hmacSHA256(key, toSign)
 }
 
-// canonicalRequest returns the request in the form that is hashed and signed.
+// canonicalRequest returns the request in the canonical form that is hashed and signed.
 func canonicalRequest(r *http.Request, signedHeaders []string, payloadHash string) string {
 	var b strings.Builder
 	b.WriteString(r.Method + "\n")
@@ -200,8 +196,7 @@ func canonicalRequest(r *http.Request, signedHeaders []string, payloadHash strin
 	return b.String()
 }
 
-// canonicalPath encodes the path once more than it was sent: outside of S3 each
-// segment is encoded twice.
+// canonicalPath encodes the path again: outside of S3 each segment is encoded twice.
 func canonicalPath(escaped string) string {
 	if escaped == "" {
 		return "/"
@@ -230,7 +225,7 @@ func canonicalQuery(raw string) string {
 	return strings.Join(joined, "&")
 }
 
-// reencode brings a percent-encoded word into the one form that is signed.
+// reencode returns a percent-encoded word in the canonical form.
 func reencode(word string) string {
 	if plain, err := url.PathUnescape(word); err == nil {
 		word = plain
@@ -238,9 +233,8 @@ func reencode(word string) string {
 	return uriEncode(word)
 }
 
-// canonicalHeader joins the values of a header, with runs of spaces made one.
-// net/http keeps the host, the transfer encoding and sometimes the length outside of
-// the header map.
+// canonicalHeader joins the values of a header, with runs of spaces replaced by one. net/http keeps the host,
+// the transfer encoding and sometimes the length outside of the header map.
 func canonicalHeader(r *http.Request, name string) string {
 	values := r.Header.Values(name)
 	switch {
@@ -258,7 +252,7 @@ func canonicalHeader(r *http.Request, name string) string {
 	return strings.Join(trimmed, ",")
 }
 
-// uriEncode encodes every byte but the unreserved characters of RFC 3986.
+// uriEncode encodes every byte except the unreserved characters of RFC 3986.
 func uriEncode(s string) string {
 	const hexDigits = "0123456789ABCDEF"
 	var b strings.Builder
@@ -286,7 +280,7 @@ func hashHex(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// equal compares in constant time, whatever the lengths.
+// equal compares in constant time, for any lengths.
 func equal(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1

@@ -12,24 +12,22 @@ import (
 	"time"
 )
 
-// accountID and creationTime complete the ARNs of recordings; the streams that are
-// created by a call carry the moment of it.
+// accountID and creationTime complete the ARNs of recordings; a stream created by a call has the time of the call.
 const (
 	accountID     = "123456789012"
 	creationTime  = "1767225600000"
 	defaultRegion = "us-east-1"
 )
 
-// maxSessions is how many GetMedia responses of one stream may be open at once
-// (Developer Guide, Quotas).
+// maxSessions is the largest number of concurrent GetMedia responses of one stream (Developer Guide, Quotas).
 const maxSessions = 3
 
 // RecordingRetention is the retention of streams made from recordings, until SetRetention
 // changes it: ten years, the longest that KVS accepts.
 const RecordingRetention = 87_600 * time.Hour
 
-// Without retention a stream holds what lies in a buffer of the host: 5 min or 200 MB of
-// it (API Reference, CreateStream).
+// Without retention a stream keeps the content of a buffer on the host: 5 min or 200 MB (API Reference,
+// CreateStream).
 const (
 	bufferTime  = 5 * time.Minute
 	bufferBytes = 200_000_000
@@ -43,20 +41,20 @@ type chunk struct {
 	token string
 	// producer and server are the start on the two clocks; zero is unknown.
 	producer, server time.Time
-	// length is how long the chunk plays.
+	// length is the chunk's duration.
 	length time.Duration
-	// at is the moment at which it comes into being; zero is ever since.
+	// at is when the chunk appears; zero is always.
 	at time.Time
-	// born is that moment on the clock by which retention ends.
+	// born is that time on the clock of retention.
 	born time.Time
-	// data is the chunk as it is sent, save for the closing tags when closing is set.
+	// data is the chunk as it is sent, without the closing tags when closing is set.
 	data    content
 	closing bool
-	// tail is where the closing tags lie in data; it is empty when they do not.
+	// tail is the range of the closing tags in data; it is empty when data has none.
 	tail span
-	// cut reports whether the chunk ends in its middle.
+	// cut reports whether the chunk is cut short.
 	cut bool
-	// merged reports whether it holds several fragments under one header.
+	// merged reports whether the chunk has several fragments under one header.
 	merged bool
 }
 
@@ -71,11 +69,10 @@ func (c *chunk) writeArchived(w io.Writer) error {
 	return c.data.writeTo(w, int64(c.tail.end), c.data.len())
 }
 
-// archivedSize is the length of what writeArchived writes, in bytes.
+// archivedSize returns the number of bytes that writeArchived writes.
 func (c *chunk) archivedSize() int { return int(c.data.len()) - (c.tail.end - c.tail.begin) }
 
-// stored reports whether the archive has the chunk. What has no number or is cut short never
-// got there.
+// stored reports whether the archive has the chunk. A chunk that has no number or is cut short was never stored.
 func (c *chunk) stored() bool { return c.number != "" && !c.cut && !c.server.IsZero() }
 
 // stream is one stream and its chunks, oldest first.
@@ -86,18 +83,18 @@ type stream struct {
 
 	mu        sync.Mutex
 	retention time.Duration
-	// fed reports whether chunks come by PutMedia, so that one more may always come.
+	// fed reports whether chunks arrive by PutMedia, so that more may always follow.
 	fed bool
-	// chunks[i] is the stream's chunk number first+i; the ones before are forgotten.
+	// chunks[i] is the stream's chunk number first+i; earlier ones were dropped.
 	chunks []*chunk
 	first  int
 	bytes  int64
-	// lastNumber is the last that PutMedia gave out, "" when it gave out none.
+	// lastNumber is the last number that PutMedia assigned, "" before the first.
 	lastNumber string
-	// grown is closed when a chunk comes by PutMedia.
+	// grown is closed when a chunk arrives by PutMedia.
 	grown chan struct{}
-	// base is the path that the data endpoint has, and refused that it refuses
-	// until it is asked for again: see the faults.
+	// base is the path of the data endpoint; refused reports whether it refuses until it is requested again:
+	// see the faults.
 	base    string
 	refused bool
 }
@@ -108,7 +105,7 @@ type streamAbout struct {
 	mediaType, deviceName, kmsKeyID string
 }
 
-// newStream returns a stream that a recording makes.
+// newStream returns a stream of a recording.
 func newStream(name, region string, chunks []*chunk) *stream {
 	ms, _ := strconv.ParseInt(creationTime, 10, 64) // a constant
 	return makeStream(name, region, streamAbout{created: time.UnixMilli(ms)}, chunks)
@@ -126,9 +123,9 @@ func makeStream(name, region string, about streamAbout, chunks []*chunk) *stream
 	}
 }
 
-var errTaken = errors.New("there is a stream of this name already")
+var errTaken = errors.New("a stream of this name exists already")
 
-// register takes a stream in.
+// register adds a stream to the server.
 func (s *Server) register(st *stream) error {
 	st.limits = newLimiter(s.opts.Quotas)
 	s.mu.Lock()
@@ -140,8 +137,8 @@ func (s *Server) register(st *stream) error {
 	return nil
 }
 
-// CreateStream adds a stream without media, for producers to feed with PutMedia. With a
-// retention of 0 it has no archive. It is an error if the name is taken.
+// CreateStream adds a stream without media, for producers that use PutMedia. With a retention of 0 it has no
+// archive. It is an error if the name is taken.
 func (s *Server) CreateStream(name string, retention time.Duration) error {
 	if !streamNameForm.valid(name) {
 		return fmt.Errorf("create stream %s: the name must be %s", name, streamNameForm.text)
@@ -192,8 +189,8 @@ func (s *Server) lookup(name string) *stream {
 	return s.streams[name]
 }
 
-// findStream returns the stream that a request names; exactly one of name and arn must
-// be given. A server that takes any region takes any in the ARN, too.
+// findStream returns the stream of a request; exactly one of name and arn must be given. A server that accepts
+// any region also accepts any in the ARN.
 func (s *Server) findStream(name, arn *string) (*stream, *apiError) {
 	if (name == nil) == (arn == nil) {
 		return nil, errInvalidArgument("either StreamName or StreamARN must be given, and not both")
@@ -225,7 +222,7 @@ func (s *Server) sameARN(have, given string) bool {
 	return strings.Join(strings.Split(have, ":")[4:], ":") == strings.Join(strings.Split(given, ":")[4:], ":")
 }
 
-// keep is how long media can be read.
+// keep returns how long media can be read.
 func (st *stream) keep() time.Duration {
 	if st.retention == 0 {
 		return bufferTime
@@ -233,8 +230,8 @@ func (st *stream) keep() time.Duration {
 	return st.retention
 }
 
-// kept returns the chunks that retention has left at the moment now, and the index of
-// the first of them. The caller holds the lock.
+// kept returns the chunks within the retention at the time now, and the index of the first of them. The
+// caller holds the lock.
 func (st *stream) kept(now time.Time) ([]*chunk, int) {
 	gone := 0
 	for gone < len(st.chunks) && now.Sub(st.chunks[gone].born) > st.keep() {
@@ -243,8 +240,7 @@ func (st *stream) kept(now time.Time) ([]*chunk, int) {
 	return st.chunks[gone:], st.first + gone
 }
 
-// append adds a chunk, wakes the sessions that wait for it and forgets what is too old,
-// or too much for limit bytes.
+// append adds a chunk, wakes the sessions that wait for it, and drops chunks that are too old or exceed limit bytes.
 func (st *stream) append(c *chunk, now time.Time, limit int64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -264,9 +260,9 @@ func (st *stream) append(c *chunk, now time.Time, limit int64) {
 	st.grown = make(chan struct{})
 }
 
-// chunkAt returns chunk i, or the oldest after it where i is forgotten, when it is there
-// at the moment now. Otherwise wait is how long it takes to come, when come reports whether
-// this is known, and grown is closed when PutMedia brings something.
+// chunkAt returns chunk i, or the oldest one if i was dropped, if it exists at the time now. Otherwise wait is
+// the time until it appears; come reports whether that is known, and grown is closed when PutMedia adds a
+// chunk.
 func (st *stream) chunkAt(i int, now time.Time) (c *chunk, at int, wait time.Duration, come bool, grown <-chan struct{}) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -281,15 +277,14 @@ func (st *stream) chunkAt(i int, now time.Time) (c *chunk, at int, wait time.Dur
 	return c, i, 0, true, nil
 }
 
-// open reports whether a chunk may still come by PutMedia.
+// open reports whether a chunk may still arrive by PutMedia.
 func (st *stream) open() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.fed
 }
 
-// newest returns the place of the newest of chunks that is there at the moment now, -1
-// when there is none yet.
+// newest returns the index of the newest chunk at the time now, -1 when there is none yet.
 func newest(chunks []*chunk, now time.Time) int {
 	for i := len(chunks) - 1; i >= 0; i-- {
 		if !chunks[i].at.After(now) {
@@ -310,7 +305,7 @@ func (st *stream) millisBehind(c *chunk, now time.Time) int64 {
 	return max(0, st.chunks[i].producer.Sub(c.producer).Milliseconds())
 }
 
-// waitGrown waits for d, for grown, or for the end of ctx, whose cause it returns.
+// waitGrown waits for d, for grown, or for the end of ctx. It returns the cause of ctx if ctx ends.
 func waitGrown(ctx context.Context, d time.Duration, grown <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -324,7 +319,7 @@ func waitGrown(ctx context.Context, d time.Duration, grown <-chan struct{}) erro
 	}
 }
 
-// sleep waits for d, or for the end of ctx, whose cause it returns.
+// sleep waits for d, or for the end of ctx. It returns the cause of ctx if ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

@@ -88,8 +88,27 @@ type Place struct {
 	ServerTime   time.Time `json:"server_timestamp,omitzero"`
 }
 
+// At returns the place's time on a clock.
+func (p Place) At(c Clock) time.Time {
+	if c == ClockServer {
+		return p.ServerTime
+	}
+	return p.ProducerTime
+}
+
 // Place returns the fragment's position.
 func (f *Fragment) Place() Place { return Place{f.Number, f.ProducerTime, f.ServerTime} }
+
+// Progress is how far the reader of a stream was when another one continues. The zero value is the beginning.
+type Progress struct {
+	// After is the fragment after which reading continues. If it has no number, reading begins again with First, the
+	// first fragment that was read.
+	After Place `json:"after"`
+	First Place `json:"first"`
+	// Wanted is the number of wanted fragments up to After, and Begun the first of them.
+	Wanted int   `json:"wanted"`
+	Begun  Place `json:"begun"`
+}
 
 // CompareNumbers compares two fragment numbers by value: it is negative when a is before b, and 0 when they are equal.
 func CompareNumbers(a, b string) int {

@@ -32,6 +32,8 @@ type lane struct {
 	held    int // images put and not yet released
 	ended   bool
 	outcome media.Outcome
+	// undecided reports whether the fragment was not decoded because the stream was interrupted. It is set before ended.
+	undecided bool
 }
 
 // wait waits for a change, or for the end of ctx. The caller holds the lock, and checks again.

@@ -134,15 +134,20 @@ func (o *outlet) fail(ctx context.Context, op string, err error) error {
 	return nil
 }
 
-// deliver starts the writes that need an order, fragment by fragment, and ends each fragment at the sinks.
+// deliver starts the writes that need an order, fragment by fragment, and ends each fragment at the sinks. From the
+// first fragment on that was undecided when the stream was interrupted, it delivers nothing: a later run does.
 func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
+	interrupted := false
 	for it := range r.order {
-		it.pending = newPending(it.fragment)
-		r.unsettled.push(it.pending, r.outlets)
-		if err := r.deliverItem(ctx, group, it); err != nil {
+		if err := r.deliverImages(ctx, group, it, interrupted); err != nil {
 			return err
 		}
-		r.unsettled.done(it.pending)
+		if interrupted = interrupted || it.lane.undecided; interrupted {
+			continue
+		}
+		if err := r.endItem(ctx, it); err != nil {
+			return err
+		}
 	}
 	for _, out := range r.outlets {
 		close(out.ended)
@@ -150,35 +155,43 @@ func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	return ctx.Err()
 }
 
-// deliverItem starts the writes of a fragment's lane, and then ends the fragment at the sinks.
-func (r *run) deliverItem(ctx context.Context, group *errgroup.Group, it *item) error {
+// deliverImages starts the writes of what is in a fragment's lane, or drops it, and returns when the fragment is decoded.
+func (r *run) deliverImages(ctx context.Context, group *errgroup.Group, it *item, drop bool) error {
 	for {
 		img, ok, err := r.backlog.take(ctx, &it.lane)
-		if err != nil {
+		if err != nil || !ok {
 			return err
 		}
-		if !ok {
-			break
+		if drop {
+			r.backlog.release(&it.lane, int64(len(img.Data)))
+			continue
 		}
 		if err := r.writeNext(ctx, group, it, img); err != nil {
 			return err
 		}
 	}
-	p, outcome := it.pending, it.lane.outcome
+}
+
+// endItem ends a fragment at the sinks.
+func (r *run) endItem(ctx context.Context, it *item) error {
+	p, outcome := newPending(it.fragment), it.lane.outcome
 	p.gaps, p.decoded, p.concealed = append(it.gaps, outcome.Gaps...), outcome.FramesDecoded, outcome.FramesConcealed
+	p.durable = it.durable
+	it.pending = p
 	r.logGaps(p)
-	if it.fragment == nil {
-		return nil
-	}
-	for _, out := range r.outlets {
-		if out.serial() && !out.enter() { // EndFragment inherits its place
-			continue
+	r.unsettled.push(p, r.outlets)
+	if it.fragment != nil {
+		for _, out := range r.outlets {
+			if out.serial() && !out.enter() { // its place passes on to EndFragment
+				continue
+			}
+			select {
+			case <-out.ctx.Done():
+			case out.ended <- it:
+			}
 		}
-		select {
-		case <-out.ctx.Done():
-		case out.ended <- it:
-		}
 	}
+	r.unsettled.done(p)
 	return ctx.Err()
 }
 

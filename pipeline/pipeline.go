@@ -40,6 +40,13 @@ type Options struct {
 	// FragmentBytes bounds the total size of these fragments: the source is not read while they exceed it.
 	// Less than 1 means 128 MiB. Two fragments may exceed it.
 	FragmentBytes int64
+	// Planned, if it is not nil, is called after each Plan. What it returns is called for each sink when that has
+	// reported the fragment: in stream order, on any goroutine, and without blocking. With it a program knows where
+	// a later run continues.
+	Planned func() (durable func(sink string))
+	// Interrupted, if it is not nil, is called at the end of the source. If it returns true, the stream goes on, for a
+	// later run: it has ended the planner in its own way, and Run does not call the planner's End.
+	Interrupted func() bool
 	// BacklogBytes bounds the total size of the images that wait for their sinks or are being written. Less
 	// than 1 means 16 MiB. One image may exceed it.
 	BacklogBytes int64
@@ -110,7 +117,8 @@ type item struct {
 	fragment *media.Fragment
 	gaps     []media.Gap
 	lane     lane
-	writes   []sync.WaitGroup // Writes in progress, by sink
+	durable  func(sink string) // see Options.Planned; may be nil
+	writes   []sync.WaitGroup  // Writes in progress, by sink
 	pending  *pending
 }
 
@@ -231,6 +239,9 @@ func (r *run) queue(ctx context.Context, it *item) error {
 
 // end calls the planner's End, however the source ended, and queues the gaps that it returns.
 func (r *run) end(ctx context.Context, number uint64) error {
+	if r.Interrupted != nil && r.Interrupted() {
+		return nil
+	}
 	gaps := r.Planner.End()
 	if len(gaps) == 0 {
 		return nil
@@ -274,6 +285,9 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	}
 	r.Account.begin(it.fragment)
 	work := r.Planner.Plan(it.fragment)
+	if r.Planned != nil {
+		it.durable = r.Planned()
+	}
 	it.writes = make([]sync.WaitGroup, len(r.outlets))
 	size := int64(len(it.fragment.MKV))
 	// The plan keeps the part of the media that it needs.
@@ -281,7 +295,7 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	r.bytes.add(size, 1)
 	group.Go(func() error {
 		out, err := work(ctx, func(img media.Image) error { return r.emit(ctx, group, it, img) })
-		if err != nil {
+		if it.lane.undecided = errors.Is(err, media.ErrUndecided); err != nil && !it.lane.undecided {
 			return err
 		}
 		r.backlog.end(&it.lane, out)

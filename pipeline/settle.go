@@ -18,6 +18,7 @@ type pending struct {
 	// decoded and concealed are numbers of frames.
 	decoded, concealed int
 	gaps               []media.Gap
+	durable            func(sink string) // see Options.Planned; may be nil
 	// place is the position of the fragment in the stream, from 1.
 	place int64
 	// waits is the number of working sinks that have not reported the fragment, plus one until all of its images
@@ -130,6 +131,9 @@ func (r *run) report(o *outlet, p *pending) func(media.Receipt) {
 		r.Meter.sink(name).Add(int64(receipt.Written))
 		if !r.unsettled.report(o, p) {
 			panic(fmt.Sprintf("pipeline: sink %s reported fragment %s out of order or twice", name, p.number))
+		}
+		if p.durable != nil {
+			p.durable(name)
 		}
 	}
 }

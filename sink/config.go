@@ -51,7 +51,7 @@ type Destination struct {
 	IfExists IfExists `key:"if_exists"`
 	// MaxInFlight is the largest number of objects written at once.
 	MaxInFlight int `key:"max_in_flight" range:"1..1024"`
-	// RetryFor is how long trouble that may pass is waited for.
+	// RetryFor is how long calls are retried after temporary failures.
 	RetryFor RetryFor `key:"retry_for"`
 	_        struct{} `later:"command ack restart"`
 }

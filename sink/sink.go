@@ -22,10 +22,10 @@ type Options struct {
 	// Config is written to every record: a digest, 8 hex digits, of the settings that affect the pictures and
 	// their names.
 	Config string
-	// Endless reports whether the streams are live, so that trouble of the store that may pass is
-	// waited for without end unless the settings limit it (see RetryFor).
+	// Endless reports whether the streams are live. Then the sink retries after temporary failures of the
+	// store without limit, unless the settings have one (see RetryFor).
 	Endless bool
-	// Log gets trouble of the store and, at level debug, what happens to single objects. Nil is silent.
+	// Log receives failures of the store and, at level debug, messages about single objects. Nil is silent.
 	Log *slog.Logger
 }
 
@@ -88,8 +88,8 @@ func (s *Sink) MaxInFlight() int {
 // manifest parts.
 func (s *Sink) Written() (objects, bytes int64) { return s.objects.Load(), s.bytes.Load() }
 
-// put puts an object and counts it. Trouble that may pass is waited for. If a put fails and has done its work all the same,
-// the next one may find its object there, which is then no failure.
+// put puts an object and counts it. It retries after temporary failures. A put that failed may have written its
+// object all the same; if the next put finds this object, that is not an error.
 func (s *Sink) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
 	err := s.persist(ctx, func(again bool) error {
 		err := s.store.Put(ctx, key, body, opts)

@@ -35,8 +35,8 @@ type PutOptions struct {
 // Store holds objects. Package sink/storetest tests an implementation. Several goroutines may call its
 // methods at once, even for the same key: one of the bodies then becomes the object.
 //
-// An error whose trouble may pass (a server out of reach, a full disk) is one for which Passing returns true: a sink repeats
-// the call as it is.
+// For the error of a temporary failure (a server out of reach, a full disk) Passing returns true: a sink
+// repeats the call.
 //
 // A key is slash-separated, relative and valid UTF-8. A cancelled context ends a wait with the context's
 // error.

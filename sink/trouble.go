@@ -12,20 +12,21 @@ import (
 	"github.com/kvsframes/kvsframes/internal/wait"
 )
 
-// RetryFor is how long a sink waits for trouble of its store that may pass. The zero value, auto, is without end for
-// live streams, which lose what is not read in time, and 15 minutes for others, which lose nothing when they fail.
+// RetryFor is how long a sink retries after temporary failures of its store. The zero value, auto, is no limit
+// for live streams, which lose what is not read in time, and 15 minutes for others, which lose nothing when
+// they fail.
 type RetryFor struct {
 	limit time.Duration
 	set   bool
 }
 
-// NewRetryFor returns a RetryFor of a length. With 0 nothing is waited for.
+// NewRetryFor returns a RetryFor of the given duration. With 0 there are no retries.
 func NewRetryFor(limit time.Duration) RetryFor { return RetryFor{limit: max(0, limit), set: true} }
 
-// autoLimit is what auto stands for where streams have an end.
+// autoLimit is the duration of auto for streams that have an end.
 const autoLimit = 15 * time.Minute
 
-// within reports whether trouble that has lasted for d is still waited for.
+// within reports whether calls are still retried after failures that have lasted for d.
 func (r RetryFor) within(d time.Duration, endless bool) bool {
 	switch {
 	case r.set:
@@ -50,10 +51,10 @@ func (r *RetryFor) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Syntax returns what messages ask for.
+// Syntax describes a valid value, for error messages.
 func (RetryFor) Syntax() string { return "auto or a duration such as 10m" }
 
-// MarshalText writes what UnmarshalText reads.
+// MarshalText returns text that UnmarshalText reads.
 func (r RetryFor) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // String returns auto, or the duration.
@@ -64,9 +65,9 @@ func (r RetryFor) String() string {
 	return r.limit.String()
 }
 
-// Passing reports whether the trouble behind an error of a Store may pass without a change of settings, permissions or
-// programs: the call is worth repeating as it is. An error that knows has a method Passing() bool. Of the errors of the
-// operating system, a lack of space, files or memory may pass.
+// Passing reports whether the failure behind an error of a Store is temporary: the same call may succeed later,
+// without a change of settings, permissions or programs. An error may state this by a method Passing() bool. Of
+// the operating system's errors, a lack of space, files or memory is temporary.
 func Passing(err error) bool {
 	var knows interface{ Passing() bool }
 	if errors.As(err, &knows) {
@@ -80,14 +81,14 @@ func Passing(err error) bool {
 	return false
 }
 
-// Pauses between two tries of a call whose trouble may pass.
+// Pauses between two tries of a call.
 const (
 	firstPause  = 250 * time.Millisecond
 	longestWait = 20 * time.Second
-	pauseShare  = 2 // chance takes away up to half of a pause
+	pauseShare  = 2 // a random part, up to half, of a pause is left out
 )
 
-// trouble is what is known of a store that does not do what it is asked to. All writers of a sink share it.
+// trouble is the state of a store that fails. All writers of a sink share it.
 type trouble struct {
 	log *slog.Logger
 
@@ -98,7 +99,7 @@ type trouble struct {
 	over   chan struct{} // closed when a call succeeds
 }
 
-// failed notes a failure and returns a channel that is closed when another call has succeeded.
+// failed records a failure and returns a channel that is closed when another call has succeeded.
 func (t *trouble) failed(ctx context.Context, err error) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +107,7 @@ func (t *trouble) failed(ctx context.Context, err error) <-chan struct{} {
 	switch {
 	case t.err == nil:
 		t.since, t.logged, t.over = now, now, make(chan struct{})
-		t.log.WarnContext(ctx, "the destination is in trouble that may pass: waiting for it", "error", err)
+		t.log.WarnContext(ctx, "the destination has a temporary failure: waiting for it", "error", err)
 	case now.Sub(t.logged) >= time.Minute:
 		t.logged = now
 		t.log.WarnContext(ctx, "still waiting for the destination", "for", now.Sub(t.since).Truncate(time.Second).String(), "error", err)
@@ -115,7 +116,7 @@ func (t *trouble) failed(ctx context.Context, err error) <-chan struct{} {
 	return t.over
 }
 
-// passed notes that a call has succeeded.
+// passed records that a call has succeeded.
 func (t *trouble) passed(ctx context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -127,7 +128,7 @@ func (t *trouble) passed(ctx context.Context) {
 	t.log.InfoContext(ctx, "the destination works again", "after", time.Since(t.since).Truncate(time.Millisecond).String())
 }
 
-// Trouble returns the trouble that the sink is waiting for to pass, and since when; nil when there is none.
+// Trouble returns the temporary failure that the sink is waiting for, and since when; nil when there is none.
 func (s *Sink) Trouble() (since time.Time, err error) {
 	t := &s.trouble
 	t.mu.Lock()
@@ -135,9 +136,9 @@ func (s *Sink) Trouble() (since time.Time, err error) {
 	return t.since, t.err
 }
 
-// persist makes a call of the store until it succeeds, fails for good, or has been in trouble that may pass for as long as
-// the settings allow. The pauses between the tries grow. When another call succeeds, the next try follows at once.
-// again reports whether a try has failed before, and may have done its work all the same.
+// persist makes a call of the store until it succeeds, fails permanently, or has failed temporarily for as long
+// as the settings allow. The pauses between the tries grow. When another call succeeds, the next try follows at
+// once. again reports whether an earlier try failed, and may have done its work all the same.
 func (s *Sink) persist(ctx context.Context, call func(again bool) error) error {
 	var first time.Time
 	for try := 0; ; try++ {

@@ -26,6 +26,8 @@ type CrossingConfig struct {
 	Stream string
 	// Start is where reading starts. It is in the past.
 	Start StartSelector
+	// After is the fragment after which reading starts in place of Start, if it has a number.
+	After Place
 	// Archive returns the archive after a fragment, or from Start on when the place has no number. The archive ends
 	// where it was complete when it was first read, and returns fragments in the order of their numbers.
 	Archive func(after Place) (Source, error)
@@ -74,7 +76,7 @@ var _ Source = (*Crossing)(nil)
 // NewCrossing returns a source that reads the archive and continues live. It opens the
 // archive in its first Next.
 func NewCrossing(cfg CrossingConfig) *Crossing {
-	return &Crossing{cfg: cfg, log: logging.OrSilent(cfg.Log).With("stream", cfg.Stream), sources: newRelay()}
+	return &Crossing{cfg: cfg, log: logging.OrSilent(cfg.Log).With("stream", cfg.Stream), sources: newRelay(), last: cfg.After}
 }
 
 // Next implements Source.

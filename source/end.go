@@ -32,10 +32,19 @@ func (s StartSelector) Clock() media.Clock {
 // part of an unfinished fragment that arrived. If the service did not answer for that long, the stream ends
 // with an error instead of io.EOF.
 func WithEnd(s Source, e End, clock media.Clock) Source {
+	return WithEndFrom(s, e, clock, media.Progress{})
+}
+
+// WithEndFrom is WithEnd for a source that continues where another one was: the fragments up to there count.
+func WithEndFrom(s Source, e End, clock media.Clock, from media.Progress) Source {
 	if e.Timestamp.IsZero() && e.Duration <= 0 && e.Fragments <= 0 && e.IdleTimeout <= 0 {
 		return s
 	}
-	return &ending{Source: s, end: e, clock: clock}
+	ended := &ending{Source: s, end: e, clock: clock, count: from.Wanted}
+	if from.Wanted > 0 {
+		ended.first = from.Begun.At(clock)
+	}
+	return ended
 }
 
 // ending is a Source with an end.

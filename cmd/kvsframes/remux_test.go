@@ -41,7 +41,7 @@ sinks: [{name: a, sample: {type: all}, resize: {width: 16}, manifest: {format: n
 
 	// From the fifth fragment on the picture has another size.
 	code, stderr := record("--force", "--fragments", "7")
-	if code != exitFailed || !strings.Contains(stderr.String(), "size of the picture are others from here on") || !bytes.Equal(read(t, out), whole) {
+	if code != exitFailed || !strings.Contains(stderr.String(), "codec data or picture size change here") || !bytes.Equal(read(t, out), whole) {
 		t.Errorf("code %d, %d bytes:\n%s", code, len(read(t, out)), stderr)
 	}
 }

@@ -23,12 +23,8 @@ type State struct {
 // LeadStart is where a reader must begin to decode the fragments that follow a place: what those refer to may be in
 // fragments before it.
 type LeadStart struct {
-	// After is the fragment after which reading begins; without a number it begins with First, the first fragment
-	// that was read.
-	After media.Place `json:"after"`
-	First media.Place `json:"first"`
-	// Wanted is the number of wanted fragments up to After.
-	Wanted int `json:"wanted"`
+	// Progress is where reading begins. A source begins there.
+	media.Progress
 	// Codec and CodecData are those of After, and Sets the parameter sets that came with its packets and are in force. They
 	// are empty when the codec data has all sets.
 	Codec     string   `json:"codec,omitempty"`
@@ -142,7 +138,7 @@ func (p *Planner) Resume(states []State) error {
 	}
 	lead, _ := Earliest(states)
 	p.lead, p.candidate, p.wanted, p.behind = lead, lead, lead.Wanted, lead.Behind
-	p.last = lead.After
+	p.last, p.first, p.begun = lead.After, lead.First, lead.Begun
 	if lead.Codec != "" {
 		p.sets.begin(media.Track{CodecID: lead.Codec, CodecPrivate: lead.CodecData})
 		for _, nal := range lead.Sets {
@@ -212,8 +208,8 @@ func (m *Mark) State(output int) (State, bool) {
 
 // marker is the part of a planner that marks need.
 type marker struct {
-	// last is the fragment planned last, first the first one.
-	last, first media.Place
+	// last is the fragment planned last, first the first one and begun the first wanted one.
+	last, first, begun media.Place
 	// wanted is the number of wanted fragments so far.
 	wanted int
 	// lead is where a later reader begins, candidate where it may begin once another entry has followed.
@@ -236,7 +232,7 @@ func (p *Planner) start(f *media.Fragment) LeadStart {
 	if p.first == (media.Place{}) {
 		p.first = f.Place()
 	}
-	l := LeadStart{After: p.last, First: p.first, Wanted: p.wanted, Behind: p.behind}
+	l := LeadStart{Progress: media.Progress{After: p.last, First: p.first, Wanted: p.wanted, Begun: p.begun}, Behind: p.behind}
 	if p.sets.inBand {
 		l.Codec, l.CodecData, l.Sets = p.sets.codecID, []byte(p.sets.codecData), p.sets.list()
 	}
@@ -247,7 +243,9 @@ func (p *Planner) start(f *media.Fragment) LeadStart {
 func (p *Planner) note(f *media.Fragment, pl *Plan, before LeadStart) {
 	p.last = f.Place()
 	if !f.Unwanted {
-		p.wanted++
+		if p.wanted++; p.wanted == 1 {
+			p.begun = p.last
+		}
 	}
 	p.age++
 	entry := slices.ContainsFunc(pl.Pictures, func(picture Picture) bool { return picture.Entry != EntryNone })

@@ -123,7 +123,7 @@ func (s *Server) start(tb testing.TB, binary string) error {
 	tb.Cleanup(func() {
 		s.Stop(tb)
 		if tb.Failed() {
-			tb.Logf("S3 server said: %s", s.process.logs.Bytes())
+			tb.Logf("S3 server's output: %s", s.process.logs.Bytes())
 		}
 	})
 	return nil
@@ -140,8 +140,7 @@ func (s Server) run() error {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- command.Wait() }()
-	// Asked to stop, the server waits for idle connections, which clients keep for
-	// minutes: it is killed.
+	// The server would wait for idle connections, which clients keep for minutes, so it is killed.
 	stop := func() error {
 		err := command.Process.Kill()
 		exited <- <-exited
@@ -151,13 +150,13 @@ func (s Server) run() error {
 		return err
 	}
 	if err := waitReady(s.Endpoint+healthPath, exited); err != nil {
-		return fmt.Errorf("%w; it said: %s", errors.Join(err, stop()), p.logs.Bytes())
+		return fmt.Errorf("%w; its output: %s", errors.Join(err, stop()), p.logs.Bytes())
 	}
 	p.stop = stop
 	return nil
 }
 
-// Stop kills the server. Its objects stay, and Restart starts it again. One goroutine at a time calls the two.
+// Stop kills the server and keeps its objects; Restart starts it again. One goroutine at a time calls the two methods.
 func (s Server) Stop(tb testing.TB) {
 	tb.Helper()
 	if s.process.stop == nil {

@@ -71,9 +71,8 @@ type Config struct {
 	StorageClass         string      `key:"storage_class"`
 	ServerSideEncryption Encryption  `key:"server_side_encryption"`
 	MetadataSet          MetadataSet `key:"metadata"`
-	// Timeout is how long the server may take to answer when it has the whole request, which then
-	// counts as failed. One attempt as a whole, with the sending of a large object over a slow line,
-	// may take five times as long. Zero is 60 s.
+	// Timeout is how long the server may take to answer a whole request before the request fails. A whole
+	// attempt, which may send a large object over a slow connection, may take five times as long. Zero is 60 s.
 	Timeout time.Duration `key:"timeout" range:"1ms..1h"`
 	_       struct{}      `later:"tags"`
 }

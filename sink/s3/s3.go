@@ -40,11 +40,11 @@ const (
 	openAttempts = 3
 	maxBackoff   = 20 * time.Second
 	// defaultTimeout is how long an answer may take. One attempt may take attemptShares times as long: the
-	// longest is that of a big raw frame on a slow line.
+	// longest attempt sends a big raw frame over a slow connection.
 	defaultTimeout = time.Minute
 	attemptShares  = 5
-	// idleConnections is the largest number that is kept: as many as objects may be written
-	// at once, so that none is closed between two of them.
+	// idleConnections is the largest number of idle connections that are kept: as many as objects may be
+	// written at once, so that none is closed between two objects.
 	idleConnections = 1024
 	// defaultRegion signs requests to a custom endpoint, where regions have no meaning, when no region is set.
 	defaultRegion = "us-east-1"

@@ -19,29 +19,30 @@ import (
 
 // extent is a part of an archive.
 type extent struct {
-	// Start and End bound it, End exclusive. Zero is the oldest fragment, or the
-	// newest one at the time of the first call. A fragment that contains Start is
-	// read, with Start as its From; all fragments have End as their Until.
+	// Start and End bound the extent, End exclusive. Zero is the oldest fragment, or the newest one at the time of
+	// the first call. A fragment that contains Start is read, with Start as its From; all fragments have End as
+	// their Until.
 	Start, End time.Time
 	// Clock is the clock of Start and End.
 	Clock media.Clock
-	// After is the fragment after which reading starts, if it has a number. Its clocks
-	// are looked up if they are zero.
+	// After is the fragment after which reading starts, if it has a number. Its clocks are looked up if they
+	// are zero.
 	After source.Place
-	// Fragments ends the reading after so many fragments, Length before the first one that
-	// begins so long or longer after the first. Lost fragments do not count; 0 is no limit.
-	// With Onward, one fragment beyond the length is read.
+	// Fragments ends reading after this number of fragments, Length before the first one that begins this long
+	// or longer after the first. Lost fragments do not count; 0 is no limit. With Onward, one fragment beyond
+	// the length is read.
 	Fragments int
 	Length    time.Duration
-	// Onward reads what GetMedia would from the first fragment of the range on: all
-	// fragments with greater numbers, whatever their producer times. It ends shortly before
-	// the newest fragment, where the listing is certainly complete. End is not used.
+	// Onward reads what GetMedia would read from the first fragment of the range on: all fragments with greater
+	// numbers, whatever their producer times. It ends shortly before the newest fragment, where the listing is
+	// certainly complete. End is not used.
 	Onward bool
 }
 
-// rangeOf returns the range that the settings name. Mode auto reads onward.
+// rangeOf returns the range in the settings. Mode auto reads onward.
 func rangeOf(c Config) extent {
-	if len(c.Tags) > 0 { // a listing has no tags
+	// A listing has no tags, and no fragments that another reader has read.
+	if len(c.Tags) > 0 || c.From.Wanted > 0 {
 		c.End.Fragments, c.End.Duration = 0, 0
 	}
 	return extent{
@@ -56,7 +57,7 @@ func rangeOf(c Config) extent {
 	}
 }
 
-// validate returns all that is wrong with the range, each as a *setting.Error.
+// validate returns all problems of the range, each a *setting.Error.
 func (r extent) validate() error {
 	var p setting.Problems
 	check := func(ok bool, path, problem string) {
@@ -70,19 +71,18 @@ func (r extent) validate() error {
 	return p.Err()
 }
 
-// archive reads stored fragments. It lists a range window by window, and requests the
-// media in batches, several at a time. It is a source of the fragments of the range,
-// each once and in order.
+// archive reads stored fragments. It lists a range window by window, and requests the media in batches, several at a
+// time. It is a source of the fragments of the range, each once and in order.
 //
-// Fragments come hour after hour, by the range's clock, and within each hour in the order
-// of their numbers, which is the order in which they reached KVS. So any two runs have the
-// same order. It is the order of the numbers throughout unless the producer's clock jumps
-// by hours. An onward range uses the server's clock and is always in the order of the numbers.
+// Fragments are ordered hour by hour, by the range's clock, and within each hour by their numbers, which is the
+// order in which they reached KVS. So any two runs have the same order. It is the order of the numbers
+// throughout unless the producer's clock jumps by hours. An onward range uses the server's clock and always has
+// the order of the numbers.
 //
-// What an answer lacks is requested again: at once if a broken connection cut it off, after
-// a growing delay if the archive does not have it (yet). A fragment that is still missing
-// after 5 tries in about 10 s becomes a gap in its place. A throttled call holds back all
-// others. source.VerdictOf decides which errors are tried again, and which end the reading.
+// A fragment that an answer lacks is requested again: at once if a broken connection cut it off, after a
+// growing delay if the archive does not have it (yet). A fragment that is still missing after 5 tries in about
+// 10 s becomes a gap in its place. A throttled call delays all others. source.VerdictOf decides which errors
+// are retried, and which end reading.
 //
 // Stats and Close may be called while Next is waiting, which Close ends.
 type archive struct {
@@ -92,20 +92,19 @@ type archive struct {
 	log    *slog.Logger
 	api    *archiveAPI
 	pace   tempo
-	// media and lists limit the rate of calls, room bounds what is requested ahead.
+	// media and lists limit the rate of calls, room bounds the media requested ahead.
 	media, lists *points
 	room         *budget
 	quota        *quota
 	slots        chan struct{}
 	bytes        atomic.Int64
-	// reached reports whether the service has answered once.
+	// reached reports whether the service has ever answered.
 	reached atomic.Bool
 	reach   source.Reaching
-	// refused counts the fragments in a row that were refused one by one.
+	// refused counts the consecutive fragments that were refused one by one.
 	refused atomic.Int64
-	// waiting reports whether Next is waiting. heard is the latest of three times, in
-	// nanoseconds since 1970: when it began to wait, when the service last sent something,
-	// and when a pause of this reader ends.
+	// waiting reports whether Next is waiting. heard is the latest of three times, in nanoseconds since 1970:
+	// when Next began to wait, when the service last sent something, and when a pause of this reader ends.
 	waiting atomic.Bool
 	heard   atomic.Int64
 
@@ -116,14 +115,14 @@ type archive struct {
 	workers sync.WaitGroup
 	order   chan *batch
 
-	// The rest is used only by the goroutine that calls Next.
+	// Only the goroutine that calls Next uses the following fields.
 	current *batch
 	over    error
 }
 
 var _ source.Source = (*archive)(nil)
 
-// newArchive returns a reader, which has made no call yet. Refusals of KVS are *Error.
+// newArchive returns a reader that has made no call yet. Refusals of KVS are *Error.
 func newArchive(cfg Config, within extent) (*archive, error) {
 	const doing = "open archive of stream"
 	setDefault(&within.Clock, media.ClockProducer)
@@ -152,7 +151,7 @@ func newArchive(cfg Config, within extent) (*archive, error) {
 	return a, nil
 }
 
-// begin starts reading ahead, once.
+// begin starts reading ahead. Only the first call has an effect.
 func (a *archive) begin() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -163,7 +162,7 @@ func (a *archive) begin() {
 	a.workers.Go(func() { a.schedule(a.life) })
 }
 
-// Next implements source.Source. After ctx was cancelled, it may be called again with another.
+// Next implements source.Source. After ctx was cancelled, it may be called again with another context.
 func (a *archive) Next(ctx context.Context) (*media.Fragment, error) {
 	a.begin()
 	a.hear(time.Now())
@@ -207,7 +206,7 @@ func (a *archive) Next(ctx context.Context) (*media.Fragment, error) {
 	}
 }
 
-// trim returns the fragment of an answer with the bounds of the range set in it.
+// trim returns the fragment of an answer with From and Until set to the bounds of the range.
 func (a *archive) trim(r answer) *media.Fragment {
 	f, in := r.fragment, a.within
 	if f == nil || len(a.cfg.Fragments) > 0 {
@@ -231,8 +230,8 @@ func (a *archive) finish(err error) {
 // errSilent is the error of a service that neither answers nor refuses.
 var errSilent = errors.New("no answer")
 
-// Stats implements source.Source. The service owes an answer until all of the range has come:
-// silence counts as an error.
+// Stats implements source.Source. Until the whole range has arrived, the service should answer: silence
+// counts as an error.
 func (a *archive) Stats() source.Stats {
 	stats := source.Stats{BytesRead: a.bytes.Load(), Reach: a.reach.Reach()}
 	if stats.Reach.Err == nil && a.waiting.Load() {
@@ -241,7 +240,7 @@ func (a *archive) Stats() source.Stats {
 	return stats
 }
 
-// hear records that nothing was expected from the service before the given time.
+// hear records that no answer was expected from the service before the given time.
 func (a *archive) hear(until time.Time) {
 	at := until.UnixNano()
 	for old := a.heard.Load(); old < at && !a.heard.CompareAndSwap(old, at); {

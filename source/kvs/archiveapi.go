@@ -24,27 +24,26 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// pageSize is how many fragments one call of ListFragments lists at most.
+// pageSize is the largest number of fragments that one call of ListFragments lists.
 const pageSize = 1000
 
-// endpointPause is the least time between two requests for the same data endpoint. KVS
-// answers 5 a second for a stream.
+// endpointPause is the shortest time between two requests for the same data endpoint. KVS answers 5 a second
+// for a stream.
 const endpointPause = time.Second
 
-// archiveAPI makes the calls of the archived media service, each once: the caller decides
-// when to call again. Its methods may be called by several goroutines.
+// archiveAPI makes the calls of the archived media service, without retries: the caller decides when to call again.
+// Several goroutines may call its methods.
 type archiveAPI struct {
 	id  streamID
 	cfg Config
-	// The clients are kept, as they learn the service's clock from answers. Each call of
-	// the first one names its endpoint.
+	// The clients are kept, as they learn the service's clock from answers. Each call of client names its endpoint.
 	client  *kinesisvideoarchivedmedia.Client
 	control *kinesisvideo.Client
 	// idle closes idle connections.
 	idle func()
 
 	list, media plane
-	// pause is the least time between two requests for an endpoint.
+	// pause is the shortest time between two requests for an endpoint.
 	pause time.Duration
 
 	mu sync.Mutex
@@ -56,9 +55,9 @@ type archiveAPI struct {
 type plane struct {
 	operation controltypes.APIName
 
-	// turn is a lock for the rest that can be waited for with a context.
+	// turn is a lock for the other fields; waiting for it can end with a context.
 	turn chan struct{}
-	// endpoint is nil when it must be requested; fetched is when that was last done.
+	// endpoint is nil when it must be requested; fetched is when it was last requested.
 	endpoint *url.URL
 	fetched  time.Time
 }
@@ -78,8 +77,8 @@ func newArchiveAPI(id streamID, cfg Config) *archiveAPI {
 	return api
 }
 
-// keptConnections returns the configured client with a limit on the wait for an answer's
-// first byte, but none on the whole answer. It keeps connections from one batch to the next.
+// keptConnections returns the configured client with a limit on the wait for the first byte of an answer, but
+// none on the whole answer. The client keeps connections from one batch to the next.
 func keptConnections(cfg Config) (_ aws.HTTPClient, idle func()) {
 	var base *awshttp.BuildableClient
 	switch c := cfg.AWS.HTTPClient.(type) {
@@ -88,7 +87,7 @@ func keptConnections(cfg Config) (_ aws.HTTPClient, idle func()) {
 	case *awshttp.BuildableClient:
 		base = c
 	default:
-		return c, func() {} // a client of another type comes fully set up
+		return c, func() {} // a client of another type is used unchanged
 	}
 	transport := base.GetTransport()
 	transport.ResponseHeaderTimeout = cfg.HeaderTimeout
@@ -99,12 +98,12 @@ func keptConnections(cfg Config) (_ aws.HTTPClient, idle func()) {
 	}}, transport.CloseIdleConnections
 }
 
-// callClient sends requests that have small bodies and may be sent twice.
+// callClient sends requests that have small bodies and may be repeated.
 type callClient struct{ http.Client }
 
-// Do implements aws.HTTPClient. It sends a copy of the body: the SDK closes its own as soon as
-// the answer begins, and if net/http has not yet looked for the body's end, it then closes
-// the connection. A kept connection that the service has closed is replaced by a new one.
+// Do implements aws.HTTPClient. It sends a copy of the body: the SDK closes its own as soon as the answer
+// begins, and if net/http has not yet looked for the body's end, it then closes the connection. If the service
+// has closed a kept connection, a new one replaces it.
 func (c *callClient) Do(req *http.Request) (*http.Response, error) {
 	sent := req.Clone(req.Context())
 	if req.Body != nil {
@@ -121,15 +120,15 @@ func (c *callClient) Do(req *http.Request) (*http.Response, error) {
 
 func (p *archiveAPI) close() { p.idle() }
 
-// now returns the time by the service's clock, or this machine's until that is known.
+// now returns the time by the service's clock, or by this machine's until that is known.
 func (p *archiveAPI) now() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return time.Now().Add(p.skew)
 }
 
-// endpoint returns the data endpoint of an operation. It requests one when there is none, or
-// when the last one is 45 min old.
+// endpoint returns the data endpoint of an operation. It requests one if there is none, or if the last one is
+// 45 min old.
 func (p *archiveAPI) endpoint(ctx context.Context, pl *plane) (*url.URL, error) {
 	select {
 	case pl.turn <- struct{}{}:
@@ -151,8 +150,8 @@ func (p *archiveAPI) endpoint(ctx context.Context, pl *plane) (*url.URL, error) 
 	return endpoint, err
 }
 
-// stale drops the endpoint and the credentials with which a call failed, unless they were
-// replaced already. failed is nil when there was no endpoint.
+// stale drops the endpoint and the credentials of a failed call, unless they were already replaced. failed is
+// nil when there was no endpoint.
 func (p *archiveAPI) stale(ctx context.Context, pl *plane, failed *url.URL, err error) {
 	select {
 	case pl.turn <- struct{}{}:
@@ -171,8 +170,8 @@ func (p *archiveAPI) stale(ctx context.Context, pl *plane, failed *url.URL, err 
 	}
 }
 
-// at makes a call go to an endpoint. It clears the FIPS and dual-stack switches, which the SDK
-// refuses together with an endpoint.
+// at directs a call to an endpoint. It clears the FIPS and dual-stack switches, which the SDK rejects together
+// with an endpoint.
 func at(endpoint *url.URL) func(*kinesisvideoarchivedmedia.Options) {
 	return func(o *kinesisvideoarchivedmedia.Options) {
 		o.BaseEndpoint = aws.String(endpoint.String())
@@ -199,15 +198,14 @@ func clockParam(c media.Clock) types.FragmentSelectorType {
 	return types.FragmentSelectorTypeProducerTimestamp
 }
 
-// page is one call of ListFragments. from and to are inclusive; token is where the page before
-// ended.
+// page describes one call of ListFragments. from and to are inclusive; token is the end of the previous page.
 type page struct {
 	clock    media.Clock
 	from, to time.Time
 	token    *string
 }
 
-// listFragments lists a page. It also returns the endpoint that it called.
+// listFragments lists a page. It also returns the endpoint of the call.
 func (p *archiveAPI) listFragments(ctx context.Context, in page) (*kinesisvideoarchivedmedia.ListFragmentsOutput, *url.URL, error) {
 	endpoint, err := p.endpoint(ctx, &p.list)
 	if err != nil {
@@ -225,7 +223,7 @@ func (p *archiveAPI) listFragments(ctx context.Context, in page) (*kinesisvideoa
 			TimestampRange:       &types.TimestampRange{StartTimestamp: &in.from, EndTimestamp: &in.to},
 		}
 	}
-	// The answer is small, so all of it must come within the time.
+	// The answer is small, so all of it must arrive within the time.
 	bounded, cancel := context.WithTimeout(ctx, p.cfg.HeaderTimeout+p.cfg.StallTimeout)
 	defer cancel()
 	out, err := p.client.ListFragments(bounded, call, at(endpoint))
@@ -241,12 +239,12 @@ type download struct {
 	body   io.Closer
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
-	// name is the stream and the request id, for errors.
+	// name is the name of the stream with the request ID, for errors.
 	name string
 }
 
-// getMedia requests fragments. It calls count with the number of bytes of each read. The
-// download ends with ctx, and must be closed.
+// getMedia requests fragments. It calls count with the number of bytes of each read. The download ends with
+// ctx, and must be closed.
 func (p *archiveAPI) getMedia(ctx context.Context, numbers []string, count func(int)) (*download, *url.URL, error) {
 	endpoint, err := p.endpoint(ctx, &p.media)
 	if err != nil {
@@ -286,11 +284,11 @@ func (p *archiveAPI) getMedia(ctx context.Context, numbers []string, count func(
 // close ends the download. The connection is kept if the answer was read to its end.
 func (d *download) close() {
 	d.timer.Stop()
-	_ = d.body.Close() // an error would not matter: the answer is given up
+	_ = d.body.Close() // the error does not matter: the answer is not used any more
 	d.cancel(errClosed)
 }
 
-// countingReader counts what is read.
+// countingReader counts the bytes read.
 type countingReader struct {
 	io.Reader
 	count func(int)

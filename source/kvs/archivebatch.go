@@ -15,58 +15,58 @@ import (
 
 // How often a fragment is requested.
 const (
-	// maxAbsent is for a fragment that the archive does not have.
+	// maxAbsent is the limit for a fragment that the archive does not have.
 	maxAbsent = 5
-	// maxInternal is for a fragment with which the service reports an internal error:
-	// the pauses in between add up to more than a minute.
+	// maxInternal is the limit for a fragment with which the service reports an internal error: the delays in
+	// between add up to more than a minute.
 	maxInternal = 10
-	// maxRefused is how many calls in a row, each for one fragment, may be refused: then
-	// the stream itself is not there.
+	// maxRefused is how many consecutive calls, each for one fragment, may be refused: after that, the stream
+	// itself is taken to be missing.
 	maxRefused = 1000
-	// maxSame is for a fragment that ends early at the same place, or makes no
-	// sense; maxCut for one that ends early at different places.
+	// maxSame is the limit for a fragment that ends early at the same place, or is malformed; maxCut for one
+	// that ends early at different places.
 	maxSame = 3
 	maxCut  = 30
 )
 
-// errSkipped is the cause of a gap where an answer has left a fragment out.
-var errSkipped = errors.New("it was asked for and the answer did not hold it")
+// errSkipped is the cause of a gap where an answer left out a fragment.
+var errSkipped = errors.New("the answer did not contain it")
 
-// answer is a fragment of a batch, a gap in its place, or the error that ends the reading.
+// answer is a fragment of a batch, a gap in its place, or the error that ends reading.
 type answer struct {
 	fragment *media.Fragment
 	err      error
 	fatal    bool
-	// cost is what it takes of the budget, in bytes.
+	// cost is the answer's share of the budget, in bytes.
 	cost int64
 	// straddles reports whether the range may begin inside the fragment.
 	straddles bool
 }
 
-// wanted is one fragment of a batch, and how far requesting it has come.
+// wanted is one fragment of a batch, with the state of its requests.
 type wanted struct {
 	number    string
 	cost      int64
 	straddles bool
 	answer    answer
 	done      bool
-	// tries counts the answers that did not have it or made no sense, cuts the ones
-	// that ended inside it, and same those in a row that ended after size bytes.
+	// tries counts the answers that lacked the fragment or had it malformed, cuts the ones that ended inside it,
+	// and same the consecutive ones that ended after size bytes.
 	tries, cuts, same int
 	size              int64
-	// due is when it may be requested again.
+	// due is when the fragment may be requested again.
 	due time.Time
-	// reported reports whether the last call brought it, or an error about it.
+	// reported reports whether the last call returned the fragment, or an error about it.
 	reported bool
 }
 
-// batch is a row of fragments that are requested together. Its answers leave in order,
-// in whatever order they arrive.
+// batch is a row of fragments that are requested together. Its answers are sent in order, whatever the order of their
+// arrival.
 type batch struct {
 	a     *archive
 	items []wanted
 	index map[string]int
-	// out has room for all answers; sent is how many were put into it.
+	// out has room for all answers; sent is how many were sent to it.
 	out  chan answer
 	sent int
 	// counted reports whether the quota counts the fragments.
@@ -75,7 +75,7 @@ type batch struct {
 	cut *media.Fragment
 }
 
-// overhead is about how much memory a fragment takes besides its bytes.
+// overhead is the approximate memory of a fragment besides its bytes.
 const overhead = 4 << 10
 
 // newBatch returns the batch of a row of fragments.
@@ -90,7 +90,7 @@ func (a *archive) newBatch(row []ArchivedFragment, straddles func(ArchivedFragme
 
 func cost(f ArchivedFragment) int64 { return f.Bytes + overhead }
 
-// item returns the entry of a fragment, nil if it is not, or no longer, wanted.
+// item returns the entry of a fragment, or nil if the fragment is not, or no longer, wanted.
 func (b *batch) item(number string) *wanted {
 	i, ok := b.index[payload.PlainNumber(number)]
 	if !ok || number == "" || b.items[i].done {
@@ -118,7 +118,7 @@ func (b *batch) finish(w *wanted, r answer) {
 	}
 }
 
-// lose settles a fragment as a gap, with the number of frames that are known to be lost.
+// lose settles a fragment as a gap, with the number of frames known to be lost.
 func (b *batch) lose(w *wanted, why string, cause error) {
 	framesLost := 0
 	var inner *media.GapError
@@ -133,8 +133,8 @@ func (b *batch) lose(w *wanted, why string, cause error) {
 	b.finish(w, answer{err: gap})
 }
 
-// ask returns the fragments that may be requested now, or else how long to wait until there
-// are some. When all are settled it returns neither.
+// ask returns the fragments that may be requested now, or else the time until there are some. When all are settled it
+// returns neither.
 func (b *batch) ask(now time.Time) (numbers []string, pause time.Duration) {
 	for i := range b.items {
 		w := &b.items[i]
@@ -150,12 +150,12 @@ func (b *batch) ask(now time.Time) (numbers []string, pause time.Duration) {
 	return numbers, pause
 }
 
-// take settles a fragment that has come.
+// take settles a fragment that has arrived.
 func (b *batch) take(f *media.Fragment) {
 	w := b.item(f.Number)
 	switch {
 	case w == nil:
-		b.a.log.Debug("fragment dropped, it was not asked for or has come before", "fragment", f.Number)
+		b.a.log.Debug("fragment dropped, it was not requested or arrived before", "fragment", f.Number)
 	case f.Damage != "":
 		b.damaged(w, f)
 	case f.Cut:
@@ -167,8 +167,8 @@ func (b *batch) take(f *media.Fragment) {
 	}
 }
 
-// damaged handles a fragment that ends early although the answer continues. After the third time
-// it is settled as it is; before, it is requested again.
+// damaged handles a fragment that ends early although the answer continues. The first two times it is requested
+// again; the third time it is settled as it is.
 func (b *batch) damaged(w *wanted, f *media.Fragment) {
 	w.reported = true
 	if w.tries++; w.tries >= maxSame {
@@ -176,10 +176,10 @@ func (b *batch) damaged(w *wanted, f *media.Fragment) {
 		return
 	}
 	w.due = time.Now().Add(b.a.pace.backoff(b.a.pace.absent, w.tries-1))
-	b.a.log.Debug("fragment is asked for again", "fragment", w.number, "tries", w.tries, "error", f.Damage)
+	b.a.log.Debug("requesting fragment again", "fragment", w.number, "tries", w.tries, "error", f.Damage)
 }
 
-// report records why a fragment has not come. An error that it returns ends the reading.
+// report records why a fragment has not arrived. It returns an error if reading must end.
 func (b *batch) report(w *wanted, cause error) error {
 	if w == nil {
 		return nil
@@ -187,7 +187,7 @@ func (b *batch) report(w *wanted, cause error) error {
 	v := source.VerdictOf(cause)
 	var tag *payload.ErrorTag
 	absent := errors.As(cause, &tag) || errors.Is(cause, errSkipped)
-	limit, why, first := maxSame, "it makes no sense", b.a.pace.absent
+	limit, why, first := maxSame, "it is malformed", b.a.pace.absent
 	switch {
 	case refusesFragments(cause):
 		why = "the service refuses it"
@@ -219,12 +219,12 @@ func (b *batch) report(w *wanted, cause error) error {
 	} else {
 		b.a.hear(w.due)
 	}
-	b.a.log.Debug("fragment is asked for again", "fragment", w.number, "tries", w.tries, "error", cause)
+	b.a.log.Debug("requesting fragment again", "fragment", w.number, "tries", w.tries, "error", cause)
 	return nil
 }
 
-// cutOff handles the fragment inside which a call ended, after size bytes. After the third
-// time at the same place it is settled as it is; before, it is requested again.
+// cutOff handles the fragment inside which a call ended, after size bytes. The first two times at the same
+// place it is requested again; the third time it is settled as it is.
 func (b *batch) cutOff(f *media.Fragment, size int64) {
 	w := b.item(f.Number)
 	if w == nil {
@@ -240,8 +240,8 @@ func (b *batch) cutOff(f *media.Fragment, size int64) {
 	}
 }
 
-// left returns the requested fragments about which a call brought nothing, in the order of
-// the request, and how many of them lie before one that has come.
+// left returns the requested fragments about which a call returned nothing, in the order of the request, and
+// how many of them precede one that arrived.
 func (b *batch) left(asked []string) (left []*wanted, skipped int) {
 	for _, number := range asked {
 		w := &b.items[b.index[payload.PlainNumber(number)]]
@@ -254,8 +254,8 @@ func (b *batch) left(asked []string) (left []*wanted, skipped int) {
 	return left, skipped
 }
 
-// ended is called when a call has ended, with io.EOF at the end of its answer. An error that
-// it returns ends the reading.
+// ended is called when a call has ended, with io.EOF at the end of its answer. It returns an error if reading
+// must end.
 func (b *batch) ended(asked []string, err error, d *download) error {
 	cut := b.cut
 	b.cut = nil
@@ -282,7 +282,7 @@ func (b *batch) ended(asked []string, err error, d *download) error {
 	case !errors.Is(err, io.EOF):
 		return nil
 	case skipped == 0 && len(left) == len(asked):
-		skipped = 1 // nothing has come
+		skipped = 1 // nothing has arrived
 	}
 	for _, w := range left[:skipped] {
 		if err := b.report(w, errSkipped); err != nil {
@@ -292,7 +292,7 @@ func (b *batch) ended(asked []string, err error, d *download) error {
 	return nil
 }
 
-// work fetches a batch, in as many calls as it takes.
+// work fetches a batch, in as many calls as necessary.
 func (a *archive) work(ctx context.Context, b *batch) {
 	defer close(b.out)
 	var tries tries
@@ -316,8 +316,8 @@ func (a *archive) work(ctx context.Context, b *batch) {
 	}
 }
 
-// fetch makes one call for fragments of a batch, and waits if it failed. An error that it
-// returns ends the reading.
+// fetch makes one call for fragments of a batch, and waits if the call failed. It returns an error if reading
+// must end.
 func (a *archive) fetch(ctx context.Context, b *batch, numbers []string, t *tries) error {
 	if err := a.media.spend(ctx, len(numbers)); err != nil {
 		return err
@@ -344,27 +344,25 @@ func (a *archive) fetch(ctx context.Context, b *batch, numbers []string, t *trie
 		if b.progressed(numbers) {
 			return nil
 		}
-		r.err = io.ErrUnexpectedEOF // the answer ended before it said anything
+		r.err = io.ErrUnexpectedEOF // the answer ended before its first byte
 	}
 	var split *payload.SplitError
 	if errors.As(r.err, &split) || b.settled() > before {
-		// The fragment was counted, or what was cut off is requested at once.
+		// The fragment was counted, or the part that was cut off is requested at once.
 		a.log.Debug("answer of the archive broke off", "asked", len(numbers), "error", r.err)
 		return nil
 	}
 	return a.again(ctx, t, r)
 }
 
-// refusesFragments reports whether a call was refused because of one of its fragments; the
-// service does not name it.
+// refusesFragments reports whether a call was refused because of one of its fragments; the service does not name it.
 func refusesFragments(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && refused.Operation == "GetMediaForFragmentList" &&
 		(refused.Code == codeInvalid || refused.Code == "ResourceNotFoundException")
 }
 
-// split requests the two halves of what was refused together, so that only the fragments at
-// fault are lost in the end.
+// split requests the two halves of a refused request, so that in the end only the fragments at fault are lost.
 func (a *archive) split(ctx context.Context, b *batch, numbers []string, t *tries, refused error) error {
 	if n := len(numbers); n > 1 {
 		if err := a.fetch(ctx, b, numbers[:n/2], t); err != nil {
@@ -378,7 +376,7 @@ func (a *archive) split(ctx context.Context, b *batch, numbers []string, t *trie
 	return b.report(b.item(numbers[0]), refused)
 }
 
-// settled returns the number of fragments that have come or are lost.
+// settled returns the number of fragments that have arrived or are lost.
 func (b *batch) settled() int {
 	n := 0
 	for i := range b.items {
@@ -389,14 +387,14 @@ func (b *batch) settled() int {
 	return n
 }
 
-// progressed reports whether the last call brought something about a fragment.
+// progressed reports whether the last call returned something about a fragment.
 func (b *batch) progressed(asked []string) bool {
 	left, _ := b.left(asked)
 	return len(left) < len(asked)
 }
 
-// read makes a call and gives what comes to the batch. refused is how the call ended;
-// err ends the reading.
+// read makes a call and passes the fragments that arrive to the batch. refused describes a failed call; err
+// ends reading.
 func (a *archive) read(ctx context.Context, b *batch, numbers []string) (refused failure, err error) {
 	refused = failure{plane: &a.api.media, points: a.media}
 	d, endpoint, err := a.api.getMedia(ctx, numbers, func(n int) { a.bytes.Add(int64(n)); a.hear(time.Now()) })

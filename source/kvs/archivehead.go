@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// maxEdgeCalls bounds the search for the first or the last fragment.
+// maxEdgeCalls bounds the calls to find the first or the last fragment.
 const maxEdgeCalls = 8
 
-// findHead moves the start of the windows to the first fragment. A page of the whole range
-// shows where the first fragment lies at the latest, and a page of what lies before that
-// narrows it down. Few pages are needed, since each is a sample from all over its range.
+// findHead moves the start of the windows to the first fragment. A page of the whole range gives the latest
+// possible place of the first fragment, and pages of the part before that narrow it down. Few pages are needed,
+// since each is a sample from its whole range.
 func (l *lister) findHead(ctx context.Context) error {
 	l.headless = false
 	to := l.end
@@ -42,8 +42,7 @@ func (l *lister) findHead(ctx context.Context) error {
 	return nil
 }
 
-// edges returns the times of the first and the last fragment of found, and none for both
-// when it is empty.
+// edges returns the times of the first and the last fragment of found, and none for both when found is empty.
 func (l *lister) edges(found []ArchivedFragment, none time.Time) (first, last time.Time) {
 	for i, f := range found {
 		at := f.at(l.clock)
@@ -66,8 +65,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// stored returns when the first and the last stored fragment begin, on the clock of the
-// range; both are zero when the stream holds none.
+// stored returns when the first and the last stored fragment begin, on the clock of the range; both are zero
+// when the stream has none.
 func (a *archive) stored(ctx context.Context) (first, last time.Time, err error) {
 	now, err := a.serviceNow(ctx)
 	if err != nil {
@@ -94,8 +93,8 @@ func (a *archive) stored(ctx context.Context) (first, last time.Time, err error)
 	return first, last, nil
 }
 
-// reportNothing logs what the stream holds when the range holds nothing. Onward reading
-// does without, as it continues with what is still to come.
+// reportNothing logs which fragments the stream has when the range has none. Onward reading does not log this, as it
+// continues with later fragments.
 func (a *archive) reportNothing(ctx context.Context) {
 	r := a.within
 	if r.Onward || len(a.cfg.Fragments) > 0 {
@@ -107,7 +106,7 @@ func (a *archive) reportNothing(ctx context.Context) {
 	case err != nil:
 		a.log.Warn("nothing is stored "+r.String(), "error", err)
 	case first.IsZero():
-		a.log.Warn("nothing " + r.String() + "; the stream holds nothing at all")
+		a.log.Warn("nothing " + r.String() + "; the stream holds no fragments")
 	default:
 		a.log.Warn("nothing " + r.String() + "; the stream holds " + stamp(first) + " to " + stamp(last) + " by the " + string(r.Clock) + "'s clock")
 	}

@@ -19,15 +19,15 @@ import (
 // ArchivedFragment is one stored fragment, as KVS lists it.
 type ArchivedFragment struct {
 	Number string
-	// ProducerTime and ServerTime are its start on the two clocks.
+	// ProducerTime and ServerTime are the fragment's start on the two clocks.
 	ProducerTime, ServerTime time.Time
-	// Length is its duration.
+	// Length is the fragment's duration.
 	Length time.Duration
-	// Bytes is its size in the archive.
+	// Bytes is the fragment's size in the archive.
 	Bytes int64
 }
 
-// at is the start on one of the clocks.
+// at returns the start on one of the clocks.
 func (f ArchivedFragment) at(c media.Clock) time.Time {
 	if c == media.ClockServer {
 		return f.ServerTime
@@ -36,20 +36,19 @@ func (f ArchivedFragment) at(c media.Clock) time.Time {
 }
 
 const (
-	// longestFragment is how long a fragment may be (Developer Guide, Quotas). The
-	// service lists fragments by their starts, so a range is extended by it to the left.
+	// longestFragment is the longest duration of a fragment (Developer Guide, Quotas). The service lists
+	// fragments by their starts, so a range is extended by it to the left.
 	longestFragment = 20 * time.Second
 	// period is the hour by which fragments are ordered (see archive), and the smallest window.
 	period = time.Hour
-	// sparse is the number of fragments below which the next window is twice as long.
+	// sparse is the number of fragments below which the length of the next window doubles.
 	sparse = pageSize / 2
 	// longestWindow bounds the doubling.
 	longestWindow = 1 << 20 * period
-	// maxWindow is how many fragments one window may hold: 25 times what KVS accepts in
-	// an hour.
+	// maxWindow is the largest number of fragments in one window: 25 times what KVS accepts in an hour.
 	maxWindow = 500_000
-	// settled is how old, by the server's clock, a fragment must be for onward reading. The
-	// listing is normally complete within a second.
+	// settled is the age, by the server's clock, from which onward reading returns a fragment. The listing is
+	// normally complete within a second.
 	settled = 10 * time.Second
 )
 
@@ -57,21 +56,20 @@ const (
 type lister struct {
 	a     *archive
 	clock media.Clock
-	// at is where the next window begins, end where the last one ends. span is how
-	// long the next one is, whole periods.
+	// at is where the next window begins, end where the last one ends. span is the length of the next one, in whole
+	// periods.
 	at, end time.Time
 	span    time.Duration
-	// full is the end of a window that held too much to be listed at once.
+	// full is the end of a window with too many fragments to be listed at once.
 	full time.Time
-	// headless reports whether the first fragment may lie long after at.
+	// headless reports whether the first fragment may be long after at.
 	headless bool
-	// listed is what the search for the first fragment listed, if that is all there is.
+	// listed holds what the search for the first fragment listed, if that is all.
 	listed []ArchivedFragment
 	// keep reports whether a fragment of the windows is wanted.
 	keep func(ArchivedFragment) bool
-	// first is the number of the fragment that contains the start, when reading onward by
-	// the producer's clock. Otherwise it is empty, and any fragment that begins before the
-	// start contains it.
+	// first is the number of the fragment that contains the start, when reading onward by the producer's clock.
+	// Otherwise it is empty, and any fragment that begins before the start contains it.
 	first string
 }
 
@@ -102,7 +100,7 @@ func (a *archive) listed(ctx context.Context) iter.Seq2[ArchivedFragment, error]
 	}
 }
 
-// windows is a row of windows. next returns io.EOF after the last one, and no empty one.
+// windows is a row of windows. next returns io.EOF after the last one, and never an empty one.
 type windows interface {
 	next(ctx context.Context) ([]ArchivedFragment, error)
 	straddles(f ArchivedFragment) bool
@@ -159,8 +157,8 @@ func (a *archive) bounded(r extent) *lister {
 	return l
 }
 
-// onward returns the windows of all that came from the first fragment of the range on. They
-// use the server's clock, so that fragments come in the order of their numbers.
+// onward returns the windows from the first fragment of the range on. They use the server's clock, so that
+// fragments are in the order of their numbers.
 func (a *archive) onward(ctx context.Context, r extent, now time.Time) (*lister, error) {
 	server := r
 	server.Clock, server.End = media.ClockServer, now.Add(-settled)
@@ -187,8 +185,7 @@ func (a *archive) onward(ctx context.Context, r extent, now time.Time) (*lister,
 	return l, nil
 }
 
-// firstOf returns the fragment that contains start, or else the first one after it, by the
-// producer's clock.
+// firstOf returns the fragment that contains start, or else the first one after start, by the producer's clock.
 func firstOf(window []ArchivedFragment, start time.Time) ArchivedFragment {
 	distance := func(f ArchivedFragment) time.Duration {
 		if d := start.Sub(f.ProducerTime); d >= 0 {
@@ -201,7 +198,7 @@ func firstOf(window []ArchivedFragment, start time.Time) ArchivedFragment {
 	})
 }
 
-// compareInOrder compares two fragments by the order of the archive.
+// compareInOrder returns a function that compares two fragments by the order of the archive.
 func compareInOrder(clock media.Clock) func(f, g ArchivedFragment) int {
 	return func(f, g ArchivedFragment) int {
 		return cmp.Or(
@@ -211,8 +208,8 @@ func compareInOrder(clock media.Clock) func(f, g ArchivedFragment) int {
 	}
 }
 
-// next lists the next window that is not empty. Windows end with a period, so that the
-// order does not depend on where they begin.
+// next lists the next window that is not empty. Windows end with a period, so that the order does not depend on
+// where they begin.
 func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
 	if l.headless {
 		if err := l.findHead(ctx); err != nil {
@@ -247,8 +244,8 @@ func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
 	return nil, io.EOF
 }
 
-// windowEnd returns where the next window ends: at the end of a period, and at most half way
-// to the end of the last window that held too much.
+// windowEnd returns where the next window ends: at the end of a period, and at most half way to the end of the
+// last window that had too many fragments.
 func (l *lister) windowEnd() time.Time {
 	span := l.span
 	if l.at.Before(l.full) {
@@ -261,9 +258,8 @@ func (l *lister) windowEnd() time.Time {
 	return to
 }
 
-// window lists the fragments that begin at or after from and before to, in the order in which
-// they come. A window that takes several calls and could be shorter is given up after the
-// first call; whole is then false.
+// window lists the fragments that begin at or after from and before to, in order. It gives up a window that
+// takes several calls and could be shorter after the first call; whole is then false.
 func (l *lister) window(ctx context.Context, from, to time.Time) (found []ArchivedFragment, whole bool, err error) {
 	call := page{clock: l.clock, from: from, to: to}
 	for {
@@ -279,23 +275,22 @@ func (l *lister) window(ctx context.Context, from, to time.Time) (found []Archiv
 		case to.Sub(from) > period:
 			return found, false, nil
 		case len(found) > maxWindow:
-			return nil, false, fmt.Errorf("list fragments of stream %s from %v on: one hour holds more than %d", l.a.id.name, from, maxWindow)
+			return nil, false, fmt.Errorf("list fragments of stream %s from %v on: one hour has more than %d", l.a.id.name, from, maxWindow)
 		}
 		call.token = next
 	}
 }
 
-// refusesToken reports whether the service does not accept the token of the page before.
+// refusesToken reports whether the service rejects the token of the previous page.
 func refusesToken(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && (refused.Code == codeInvalid || refused.Code == "ResourceNotFoundException")
 }
 
-// halves lists both halves of a window after the token of its next page was refused. They need
-// fewer pages, in the end only the first. As pages come in no order, there is no other way
-// to continue.
+// halves lists both halves of a window after the token of its next page was rejected. They need fewer pages, in
+// the end only the first. Pages have no order, so there is no other way to continue.
 func (l *lister) halves(ctx context.Context, from, to time.Time, refused error) ([]ArchivedFragment, error) {
-	l.a.log.Debug("listing does not go on, its range is listed by halves", "from", from, "to", to, "error", refused)
+	l.a.log.Debug("listing cannot continue, listing both halves of its range", "from", from, "to", to, "error", refused)
 	middle := from.Add(to.Sub(from) / 2)
 	all, _, err := l.window(ctx, from, middle)
 	if err != nil {
@@ -305,7 +300,7 @@ func (l *lister) halves(ctx context.Context, from, to time.Time, refused error) 
 	return append(all, rest...), err
 }
 
-// page lists one page, with as many tries as it takes.
+// page lists one page, with as many tries as necessary.
 func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment) (next *string, err error) {
 	a := l.a
 	var tries tries
@@ -341,7 +336,7 @@ func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment)
 	}
 }
 
-// named has the fragments that the settings name, as one window.
+// named holds the fragments that the settings name, as one window.
 type named struct{ fragments []ArchivedFragment }
 
 func newNamed(numbers []string) *named {

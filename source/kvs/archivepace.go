@@ -8,19 +8,17 @@ import (
 	"github.com/kvsframes/kvsframes/internal/wait"
 )
 
-// The rate of calls to the archive. KVS allows 500 fragments of media and 10,000 listed
-// fragments a second for each stream, for all consumers together (Developer Guide, Quotas).
-// This reader never exceeds that in any second, and leaves a part of the second budget to
-// others.
+// The rate of calls to the archive. KVS allows 500 fragments of media and 10,000 listed fragments a second for
+// each stream, for all consumers together (Developer Guide, Quotas). This reader never exceeds that in any
+// second, and leaves a part of the second budget to others.
 const (
 	mediaRate, mediaBurst = 400, maxBatch
 	listRate, listBurst   = 7 * pageSize, 2 * pageSize
 )
 
-// tempo is how long the reader waits before it asks again.
+// tempo holds the delays before requests are repeated.
 type tempo struct {
-	// retry is the first delay after an error, throttle after a throttled call, and absent
-	// after a fragment was not there.
+	// retry is the first delay after an error, throttle after a throttled call, and absent after a missing fragment.
 	retry, throttle, absent time.Duration
 	// most is the longest delay.
 	most time.Duration
@@ -29,24 +27,23 @@ type tempo struct {
 // usualTempo makes 5 tries for a fragment take about 10 s.
 var usualTempo = tempo{retry: 300 * time.Millisecond, throttle: 500 * time.Millisecond, absent: 800 * time.Millisecond, most: 30 * time.Second}
 
-// backoff is the delay before try n, from first on, less up to a quarter.
+// backoff returns the delay before try n: it doubles from first on, less up to a quarter.
 func (t tempo) backoff(first time.Duration, n int) time.Duration {
 	return wait.Backoff(first, t.most, n, 4)
 }
 
-// points limits the rate of calls: each costs points, which accrue at a steady rate. Its
-// methods may be called by several goroutines.
+// points limits the rate of calls: each call costs points, which accrue at a steady rate. Several goroutines
+// may call its methods.
 type points struct {
 	rate, burst float64
 
 	mu    sync.Mutex
 	level float64
 	at    time.Time
-	// until is the end of the pause after a throttled call, strikes the number of
-	// throttled calls in a row.
+	// until is the end of the pause after a throttled call, strikes the number of consecutive throttled calls.
 	until   time.Time
 	strikes int
-	// answered is the number of calls that were served.
+	// answered is the number of successful calls.
 	answered int
 }
 
@@ -72,7 +69,7 @@ func (p *points) spend(ctx context.Context, n int) error {
 	}
 }
 
-// take takes n points and returns how long it takes until they are there.
+// take takes n points and returns how long it takes until they are available.
 func (p *points) take(n int, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,8 +81,8 @@ func (p *points) take(n int, now time.Time) time.Duration {
 	return time.Duration(max(0, -p.level/p.rate) * float64(time.Second))
 }
 
-// throttled makes all calls pause. During a pause it does nothing: the throttled call was
-// made before that.
+// throttled makes all calls pause. During a pause it does nothing, because the throttled call was made before
+// the pause.
 func (p *points) throttled(pace tempo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,7 +92,7 @@ func (p *points) throttled(pace tempo) {
 	}
 }
 
-// served records that a call was served.
+// served records that a call was successful.
 func (p *points) served() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,7 +100,7 @@ func (p *points) served() {
 	p.answered++
 }
 
-// count returns the number of calls that were served.
+// count returns the number of successful calls.
 func (p *points) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,8 +117,8 @@ type budget struct {
 
 func newBudget(most int64) *budget { return &budget{max: most, freed: make(chan struct{}, 1)} }
 
-// acquire waits until there is room for n bytes. If n exceeds the whole budget, it waits until
-// the budget is unused. Only one goroutine calls it.
+// acquire waits until there is room for n bytes. If n exceeds the whole budget, it waits until the budget is
+// unused. Only one goroutine calls it.
 func (b *budget) acquire(ctx context.Context, n int64) error {
 	for !b.fits(n) {
 		select {
@@ -144,7 +141,7 @@ func (b *budget) fits(n int64) bool {
 	return true
 }
 
-// grow adds n bytes that were not foreseen; it never waits.
+// grow adds n bytes that were not reserved; it never waits.
 func (b *budget) grow(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -152,7 +149,7 @@ func (b *budget) grow(n int64) {
 	b.peak = max(b.peak, b.used)
 }
 
-// release gives n bytes back.
+// release frees n bytes.
 func (b *budget) release(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

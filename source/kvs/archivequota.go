@@ -8,26 +8,26 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// quota holds back fragments that may lie beyond the end of the reading, so that no fragment
-// is requested in vain. Lost fragments do not count. The zero value has no end.
+// quota holds back fragments that may be beyond the end of reading, so that no fragment is requested in vain.
+// Lost fragments do not count. The zero value has no end.
 type quota struct {
-	// fragments and length are the limits, 0 is none; length is measured on clock from the
-	// first fragment that comes. past also admits the first fragment beyond the length.
+	// fragments and length are the limits, 0 is none; length is measured on clock from the first fragment that
+	// arrives. past also admits the first fragment beyond the length.
 	fragments int
 	length    time.Duration
 	clock     media.Clock
 	past      bool
 
 	mu sync.Mutex
-	// asked is the number of fragments that were requested and not lost, open the number
-	// of those that have not come yet.
+	// asked is the number of fragments that were requested and not lost, open the number of those that have
+	// not arrived.
 	asked, open int
 	// early are the first fragments, up to the one from which the length is measured.
 	early []early
 	fixed bool
-	// beyond reports whether the one beyond the length was requested.
+	// beyond reports whether the fragment beyond the length was requested.
 	beyond bool
-	// change has an element when a fragment was settled.
+	// change has an element after a fragment was settled.
 	change chan struct{}
 }
 
@@ -42,8 +42,8 @@ func newQuota(r extent) *quota {
 	return &quota{fragments: r.Fragments, length: r.Length, clock: r.Clock, past: r.Onward, change: make(chan struct{}, 1)}
 }
 
-// room returns how many fragments of a row may be requested now. It waits until at least one
-// may, and returns 0 when the end is reached.
+// room returns how many fragments of a row may be requested now. It waits until at least one may, and returns
+// 0 at the end.
 func (q *quota) room(ctx context.Context, row []ArchivedFragment) (int, error) {
 	for {
 		n, open := q.count(row)
@@ -106,7 +106,7 @@ func (q *quota) ask(row []ArchivedFragment) {
 	}
 }
 
-// settle records that a fragment has come or is lost.
+// settle records that a fragment has arrived or is lost.
 func (q *quota) settle(number string, lost bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -13,16 +13,16 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// maxReady is how many batches may wait to be returned.
+// maxReady is the number of batches that may wait to be returned.
 const maxReady = 64
 
-// maxUnreached is how often in a row the first call may fail because the service cannot be
-// reached: until one succeeds, the settings may be wrong.
+// maxUnreached is how often in a row the first call may fail because the service cannot be reached: until a
+// call succeeds, the settings may be wrong.
 const maxUnreached = 5
 
-// hints are what a person can do about a refusal, where source.Hint has no advice.
+// hints hold advice for the user about a refusal, where source.Hint has none.
 var hints = map[string]string{
-	source.CodeNoRetention:   "the stream keeps no data; set a data retention period, and read what is ingested from then on",
+	source.CodeNoRetention:   "the stream keeps no data; set a data retention period, and read data ingested after that",
 	"NotAuthorizedException": "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
 	"AccessDeniedException":  "the archive needs kinesisvideo:ListFragments and kinesisvideo:GetMediaForFragmentList",
 	codeInvalid:              "fragment numbers must be of this stream",
@@ -35,8 +35,7 @@ type listing struct {
 	err       error
 }
 
-// schedule lists the range and starts to fetch its batches, one after the other, as room
-// becomes free.
+// schedule lists the range and starts to fetch its batches, one after the other, as room becomes free.
 func (a *archive) schedule(ctx context.Context) {
 	defer close(a.order)
 	windows := make(chan listing)
@@ -82,8 +81,8 @@ func (a *archive) push(ctx context.Context, b *batch) bool {
 	}
 }
 
-// cutBatch returns how many fragments the next batch has, and what they cost: a share of
-// MaxInFlight for each connection, up to BatchSize fragments.
+// cutBatch returns the number of fragments in the next batch, and their cost: a share of MaxInFlight for each
+// connection, up to BatchSize fragments.
 func (a *archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 	share := int64(a.cfg.MaxInFlight) / int64(a.cfg.Connections+1)
 	for _, f := range fragments {
@@ -137,8 +136,7 @@ func (a *archive) serviceNow(ctx context.Context) (time.Time, error) {
 	}
 }
 
-// lookUp fetches a fragment and returns its clocks; they are zero if the archive does not
-// have it any more.
+// lookUp fetches a fragment and returns its clocks; they are zero if the archive no longer has it.
 func (a *archive) lookUp(ctx context.Context, number string) (source.Place, error) {
 	b := a.newBatch([]ArchivedFragment{{Number: number}}, func(ArchivedFragment) bool { return false })
 	b.items[0].cost = 0
@@ -154,7 +152,7 @@ func (a *archive) lookUp(ctx context.Context, number string) (source.Place, erro
 	case errors.As(r.err, &refused) && refused.Code == codeInvalid:
 		return source.Place{}, a.fatal(refused, source.Verdict{})
 	case r.err != nil:
-		a.log.Warn("the fragment to start after is not there any more, reading starts at the oldest one", "fragment", number, "error", r.err)
+		a.log.Warn("the fragment to start after no longer exists, reading starts at the oldest one", "fragment", number, "error", r.err)
 		return source.Place{Number: number}, nil
 	}
 	return source.Place{Number: number, ProducerTime: r.fragment.ProducerTime, ServerTime: r.fragment.ServerTime}, nil
@@ -167,16 +165,15 @@ func (a *archive) answered() {
 	a.reach.Back()
 }
 
-// tries counts calls in a row that failed in the same way.
+// tries counts consecutive calls that failed in the same way.
 type tries struct {
 	kind  string
 	times int
-	// answered is how many calls of the operation had been served when the last one failed.
+	// answered is the number of successful calls of the operation at the time of the last failure.
 	answered int
 }
 
-// failure is a call that has failed: of which operation, at which endpoint, and where its
-// calls are counted.
+// failure describes a failed call: its operation, its endpoint, and where its calls are counted.
 type failure struct {
 	err      error
 	plane    *plane
@@ -184,7 +181,7 @@ type failure struct {
 	points   *points
 }
 
-// again waits until a failed call may be made again. It returns an error if it must not be.
+// again waits until a failed call may be repeated. It returns an error if it must not be.
 func (a *archive) again(ctx context.Context, t *tries, r failure) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -220,7 +217,7 @@ func (a *archive) again(ctx context.Context, t *tries, r failure) error {
 	return wait.Sleep(ctx, a.pace.backoff(a.pace.retry, t.times-1))
 }
 
-// fatal returns the error that ends the reading.
+// fatal returns the error that ends reading.
 func (a *archive) fatal(err error, v source.Verdict) error {
 	err = fmt.Errorf("read archive of stream %s: %w", a.id.name, err)
 	var tag *payload.ErrorTag

@@ -9,15 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// maxAnswer caps the body of an answer without media, in bytes: a page of 10,000 streams
-// has about 5 MB.
+// maxAnswer limits the body of an answer without media, in bytes: a page of 10,000 streams has about 5 MB.
 const maxAnswer = 32 << 20
 
-// boundedClient caps answers, which the SDK reads into memory without a limit. Media is not
-// capped: the splitter, which reads it, has its own limits.
+// boundedClient limits the size of answers, which the SDK reads into memory. Media is not limited here: the
+// splitter, which reads it, has its own limits.
 type boundedClient struct{ aws.HTTPClient }
 
-// bounded returns a client with the bounds.
+// bounded returns a client with the limit.
 func bounded(client aws.HTTPClient) aws.HTTPClient { return boundedClient{client} }
 
 // Do implements aws.HTTPClient.
@@ -34,8 +33,8 @@ func (c boundedClient) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// cappedBody ends after left bytes: with an error if fail is set, and otherwise as if it were
-// whole, which is enough of a refusal.
+// cappedBody ends after left bytes: with an error if fail is set, and otherwise with io.EOF, which suffices for
+// the body of a refusal.
 type cappedBody struct {
 	io.ReadCloser
 	left int64

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -17,61 +18,61 @@ import (
 
 // Config states which stream is read, which part of it, and how. Only Stream must be set.
 type Config struct {
-	// AWS has the credentials, the region and the HTTP client of all calls. Without
-	// credentials, Open and List take the configuration of the AWS chain in its place (see
-	// LoadAWS), with the region of AWS if that is set.
+	// AWS has the credentials, the region and the HTTP client of all calls. Without credentials, Open and List
+	// use the configuration of the AWS chain instead (see LoadAWS), with the region of AWS if that is set.
 	AWS aws.Config
-	// Stream is the name or the ARN of the stream. The region of an ARN overrides the one of
-	// AWS.
+	// Stream is the name or the ARN of the stream. The region of an ARN overrides that of AWS.
 	Stream string
-	// As is the name that fragments, logs and errors give the stream; "" is its own.
+	// As is the stream's name in fragments, logs and errors; "" is its own name.
 	As string
-	// EndpointURL is the control plane's endpoint; "" is the one of AWS, or else the region's.
+	// EndpointURL is the endpoint of the control plane; "" is that of AWS, or else the region's.
 	EndpointURL string
 
 	// Mode selects whether the stream is read live, from its archive, or first from its
 	// archive and then live; "" is source.ModeLive.
 	Mode source.Mode
-	// Start is where reading starts. Without a Type that is NOW for a live stream and EARLIEST
-	// for an archive, which has no NOW.
+	// Start is where reading starts. Without a Type it is NOW for a live stream and EARLIEST for an archive,
+	// which has no NOW.
 	Start source.StartSelector
-	// End states when reading ends (see source.WithEnd). The zero value has no limit: then a live
-	// stream continues, and an archive ends with its newest fragment.
+	// End states when reading ends (see source.WithEnd). The zero value has no limit: a live stream continues,
+	// and an archive ends with its newest fragment.
 	End source.End
-	// Tags are the tags that wanted fragments have, as NAME=VALUE (see source.WithTags).
+	// From is where reading continues, if another reader has read a part of the stream before: Start applied to
+	// that one, and End to both.
+	From media.Progress
+	// Tags are the tags of wanted fragments, as NAME=VALUE (see source.WithTags).
 	Tags []string
-	// Fragments are the numbers of the fragments to read from the archive, and no others.
-	// Mode, Start and End are not used with them.
+	// Fragments are the numbers of the only fragments to read, from the archive. Mode, Start and End are not
+	// used with them.
 	Fragments []string
 
-	// MaxFragmentSize is the largest fragment that is taken into memory, in bytes; 0 is 64 MiB.
+	// MaxFragmentSize is the largest fragment that is read into memory, in bytes; 0 is 64 MiB.
 	MaxFragmentSize source.Size
-	// HeaderTimeout is how long the first byte of an answer may take; 0 is 10 s.
+	// HeaderTimeout is the limit on the wait for the first byte of an answer; 0 is 10 s.
 	HeaderTimeout time.Duration
-	// StallTimeout is how long an answer may stay without a byte while it is read; 0 is 30 s.
-	// KVS itself ends an idle session after 3 s.
+	// StallTimeout is the limit on the time without a byte while an answer is read; 0 is 30 s. KVS itself ends
+	// an idle session after 3 s.
 	StallTimeout time.Duration
-	// Connections is how many answers of the archive are read at once, 16 at most; 0 is 5, which
-	// is what KVS serves for a stream, of all consumers together (Developer Guide, Quotas).
+	// Connections is the number of answers of the archive that are read at once, at most 16; 0 is 5, the limit
+	// of KVS for a stream and all its consumers together (Developer Guide, Quotas).
 	Connections int
-	// BatchSize is how many fragments one call asks the archive for, 100 at most; 0 is 50.
+	// BatchSize is the number of fragments in one request to the archive, at most 100; 0 is 50.
 	BatchSize int
-	// MaxInFlight is how many bytes are asked of the archive ahead of what was handed on, by the
+	// MaxInFlight is the number of bytes that are requested from the archive before they are returned, by the
 	// sizes in its listing; 0 is 128 MiB.
 	MaxInFlight source.Size
 
-	// Log receives what happens to sessions and calls; nil discards it.
+	// Log receives messages about sessions and calls; nil discards them.
 	Log *slog.Logger
 }
 
-// The bounds of Config. Batches are no larger than what the budget of KVS gives in a
-// fifth of a second.
+// Limits of Config. A batch is no larger than the number of fragments that KVS allows in a fifth of a second.
 const (
 	maxConnections = 16
 	maxBatch       = 100
 )
 
-// withDefaults fills in what is zero.
+// withDefaults sets zero fields to their defaults.
 func (c Config) withDefaults() Config {
 	d := source.DefaultConfig()
 	setDefault(&c.Mode, source.ModeLive)
@@ -96,8 +97,7 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// Validate returns all that is wrong with the settings, joined, each as a
-// *setting.Error. Zero fields stand for their defaults.
+// Validate returns all problems of the settings, joined, each a *setting.Error. Zero fields have their defaults.
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	var p setting.Problems
@@ -129,8 +129,7 @@ func (c Config) Validate() error {
 	return p.Err()
 }
 
-// complete returns the settings without zero fields, and with the region of the stream. doing
-// begins errors.
+// complete returns the settings without zero fields, and with the region of the stream. doing is the start of errors.
 func (c Config) complete(doing string) (Config, streamID, error) {
 	c = c.withDefaults()
 	if err := c.Validate(); err != nil {
@@ -151,8 +150,7 @@ func (c Config) complete(doing string) (Config, streamID, error) {
 	return c, id, nil
 }
 
-// withChain returns the settings with the configuration of the AWS chain, unless they bring
-// credentials.
+// withChain returns the settings with the configuration of the AWS chain, unless they have credentials.
 func (c Config) withChain(ctx context.Context) (Config, error) {
 	if c.AWS.Credentials != nil {
 		return c, nil

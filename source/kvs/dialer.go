@@ -13,18 +13,17 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// endpointAge is how long a data endpoint is used (Developer Guide, Quotas, advises to
-// ask again after some 45 min).
+// endpointAge is how long a data endpoint is used (Developer Guide, Quotas, advises to request a new one
+// after about 45 min).
 const endpointAge = 45 * time.Minute
 
-// dialer opens sessions of one stream, one after the other. It keeps the data endpoint
-// and what it has learned of the service's clock from one to the next. It is used by
-// one goroutine at a time.
+// dialer opens sessions of one stream, one after the other. It keeps the data endpoint and the offset of the
+// service's clock from one session to the next. One goroutine at a time uses it.
 type dialer struct {
 	id     streamID
 	cfg    Config
 	client *mediaClient
-	// fetched is when the endpoint was asked for, zero when there is none.
+	// fetched is when the endpoint was requested, zero when there is none.
 	fetched time.Time
 	// denied reports whether the last call was refused for its credentials.
 	denied bool
@@ -32,7 +31,7 @@ type dialer struct {
 
 var _ source.Dialer = (*dialer)(nil)
 
-// newDialer returns a dialer, which has made no call yet.
+// newDialer returns a dialer that has made no call yet.
 func newDialer(cfg Config) (*dialer, error) {
 	cfg, id, err := cfg.complete("open stream")
 	if err != nil {
@@ -41,9 +40,8 @@ func newDialer(cfg Config) (*dialer, error) {
 	return &dialer{id: id, cfg: cfg, client: newMediaClient(cfg.AWS, cfg.HeaderTimeout, cfg.Log.With("stream", id.name))}, nil
 }
 
-// Dial implements source.Dialer: it makes one GetMedia call, and asks for the data
-// endpoint before it when there is none, when it is 45 min old and when refresh is
-// set. Refusals of KVS are returned as *Error.
+// Dial implements source.Dialer. It makes one GetMedia call. Before that, it requests the data endpoint if
+// there is none, if it is 45 min old, or if refresh is set. Refusals of KVS are returned as *Error.
 func (d *dialer) Dial(ctx context.Context, start source.StartSelector, refresh bool) (source.Source, error) {
 	session, err := d.call(ctx, start, refresh)
 	var refused *Error
@@ -54,8 +52,8 @@ func (d *dialer) Dial(ctx context.Context, start source.StartSelector, refresh b
 	return session, nil
 }
 
-// call makes the calls that open a session. The credentials of each are asked for
-// anew; those that were refused must not come out of the cache again.
+// call makes the calls that open a session. Each call gets the credentials anew; refused ones must not be taken
+// from the cache again.
 func (d *dialer) call(ctx context.Context, start source.StartSelector, refresh bool) (*session, error) {
 	if cache, ok := d.cfg.AWS.Credentials.(*aws.CredentialsCache); ok && d.denied {
 		cache.Invalidate()

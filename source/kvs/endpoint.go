@@ -16,15 +16,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 )
 
-// throttled is the code of a call that came too soon after others. The SDK does not
-// retry it by itself, as its status is 400.
+// throttled is the code of a call that came too soon after others. The SDK does not retry it, as its status is 400.
 const throttled = "ClientLimitExceededException"
 
 // codeInvalid is the code of a call with an argument that is not valid.
 const codeInvalid = "InvalidArgumentException"
 
-// dataEndpoint returns the base URL at which an operation of the stream is served, and the
-// time of the answer by the service's clock, zero if the answer has none.
+// dataEndpoint returns the base URL of an operation of the stream, and the time of the answer by the service's
+// clock, zero if the answer has none.
 func dataEndpoint(ctx context.Context, client *kinesisvideo.Client, id streamID, operation types.APIName) (*url.URL, time.Time, error) {
 	out, err := client.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{
 		APIName:    operation,
@@ -48,7 +47,7 @@ func dataEndpoint(ctx context.Context, client *kinesisvideo.Client, id streamID,
 	return u, at, nil
 }
 
-// unwrapURL returns what is wrong with a URL, without the URL itself, which may be long.
+// unwrapURL returns the problem with a URL, without the URL itself, which may be long.
 func unwrapURL(err error) error {
 	var wrong *url.Error
 	if errors.As(err, &wrong) {
@@ -57,18 +56,16 @@ func unwrapURL(err error) error {
 	return err
 }
 
-// withoutKeepAlive makes the client close its connections after each call: the next one
-// follows about 45 min later.
+// withoutKeepAlive makes the client close its connections after each call: the next call follows about 45 min later.
 func withoutKeepAlive(client kinesisvideo.HTTPClient) kinesisvideo.HTTPClient {
 	if c, ok := client.(*awshttp.BuildableClient); ok {
 		return c.WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
 	}
-	return client // a client of another type comes fully set up
+	return client // a client of another type is used unchanged
 }
 
-// controlPlane sets up the client of the control plane. The FIPS and dual-stack switches choose
-// among the region's endpoints. The SDK refuses them together with a given endpoint, so that
-// they are cleared then.
+// controlPlane configures the client of the control plane. The FIPS and dual-stack switches choose among the region's
+// endpoints. The SDK rejects them together with a given endpoint, so they are cleared then.
 func controlPlane(endpointURL string) func(*kinesisvideo.Options) {
 	return func(o *kinesisvideo.Options) {
 		if endpointURL != "" {

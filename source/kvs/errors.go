@@ -19,7 +19,7 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// Error is a refusal of a call by KVS.
+// Error describes a call that KVS refused.
 type Error struct {
 	// Stream is the stream's name, Operation the call.
 	Stream, Operation string
@@ -27,13 +27,13 @@ type Error struct {
 	Code, Message string
 	// Status is the HTTP status, 0 when unknown.
 	Status int
-	// RequestID is what AWS support asks for; it may be empty.
+	// RequestID identifies the request for AWS support; it may be empty.
 	RequestID string
 	// Err is the SDK's error.
 	Err error
 }
 
-// Error implements error. The text ends with what to do about the error.
+// Error implements error. The text ends with advice on the error.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("call %s of stream %s: %s: %s (HTTP %d, request id %s)", e.Operation, e.Stream, e.Code, e.Message, e.Status, cmp.Or(e.RequestID, "none"))
 	if hint := source.Hint(e.Code); hint != "" {
@@ -45,13 +45,13 @@ func (e *Error) Error() string {
 // Unwrap returns the SDK's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// ErrorCode returns the code, by which source.VerdictOf tells errors apart.
+// ErrorCode returns the code, by which source.VerdictOf classifies errors.
 func (e *Error) ErrorCode() string { return e.Code }
 
 // HTTPStatusCode returns the HTTP status, 0 when unknown.
 func (e *Error) HTTPStatusCode() int { return e.Status }
 
-// isSignatureCode reports whether a code is one that a wrong clock can cause.
+// isSignatureCode reports whether a wrong clock can cause errors with this code.
 func isSignatureCode(code string) bool {
 	switch code {
 	case "InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "AuthFailure":
@@ -60,7 +60,7 @@ func isSignatureCode(code string) bool {
 	return false
 }
 
-// describe adds the call and the stream to an error, as an *Error if KVS has refused the call.
+// describe adds the call and the stream to an error, as an *Error if KVS refused the call.
 func describe(operation string, id streamID, err error) error {
 	var markup *smithy.DeserializationError
 	if errors.As(err, &markup) {
@@ -87,14 +87,13 @@ func describe(operation string, id streamID, err error) error {
 	return e
 }
 
-// The longest parts of an answer that an error repeats, in characters.
+// Limits of the parts of an answer in errors, in characters.
 const (
 	maxCode    = 128
 	maxMessage = 500
 )
 
-// printable returns text that came from the network as one line for a terminal, cut to a
-// number of characters.
+// printable returns text from the network as one line for a terminal, cut to a number of characters.
 func printable(text string, most int) string {
 	count := 0
 	for i := range text {
@@ -111,7 +110,7 @@ func printable(text string, most int) string {
 	}, text)
 }
 
-// errorInstead is an API error that was found in an answer that the SDK could not read.
+// errorInstead is an API error in an answer that the SDK could not read.
 type errorInstead struct {
 	smithy.APIError
 	err error
@@ -120,10 +119,10 @@ type errorInstead struct {
 // Unwrap returns the SDK's error.
 func (e *errorInstead) Unwrap() error { return e.err }
 
-// maxErrorBody caps what is read of the body of a refusal, in bytes.
+// maxErrorBody limits how much of the body of a refusal is read, in bytes.
 const maxErrorBody = 64 << 10
 
-// readError turns a refusal into the error that the SDK's modules make of it.
+// readError turns a refusal into the error that the SDK's modules would return.
 func readError(resp *http.Response) error {
 	return &awshttp.ResponseError{
 		RequestID: requestID(resp.Header),
@@ -139,12 +138,12 @@ func requestID(h http.Header) string {
 	return cmp.Or(h.Get("X-Amzn-Requestid"), h.Get("X-Amz-Requestid"), h.Get("X-Amz-Request-Id"))
 }
 
-// refusal finds code and message: in the header, whose value may continue after a colon, or
-// in the body, under one of the names that services use.
+// refusal finds code and message: in the header, whose value may continue after a colon, or in the body, under
+// one of the names that services use.
 func refusal(resp *http.Response) *smithy.GenericAPIError {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	if err != nil {
-		// The status and the headers are here all the same.
+		// The status and the headers are usable without the body.
 		body = nil
 	}
 	if found := markupError(body); found != nil {
@@ -167,13 +166,13 @@ func refusal(resp *http.Response) *smithy.GenericAPIError {
 	}
 }
 
-// cleanCode cuts the address after a code and the namespace before it.
+// cleanCode removes the address after a code and the namespace before it.
 func cleanCode(code string) string {
 	code, _, _ = strings.Cut(code, ":")
 	return code[strings.LastIndex(code, "#")+1:]
 }
 
-// markupError reads an answer in XML or HTML; nil when the body is none.
+// markupError reads an answer in XML or HTML. It returns nil for any other body.
 func markupError(body []byte) *smithy.GenericAPIError {
 	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
 		return nil

@@ -23,14 +23,13 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// signingName is the service name in the scope of signatures, of the control plane and
-// the data plane alike.
+// signingName is the service name in the scope of signatures, for both the control plane and the data plane.
 const signingName = "kinesisvideo"
 
 // mediaRequest is the body of a GetMedia call (Kinesis Video Streams API Reference, GetMedia).
 type mediaRequest struct {
 	StartSelector startSelector
-	// One of the two names the stream.
+	// Exactly one of the two is set.
 	StreamARN, StreamName *string `json:",omitempty"`
 }
 
@@ -57,9 +56,9 @@ func newMediaRequest(id streamID, start source.StartSelector) mediaRequest {
 	return mediaRequest{StartSelector: selector, StreamARN: id.arnParam(), StreamName: id.nameParam()}
 }
 
-// mediaClient calls GetMedia, each time once: source.Live decides when to call again. The
-// SDK's own module for the call does not work with the current core of the SDK. Requests
-// are signed by the SDK's signer, and errors have the SDK's types.
+// mediaClient calls GetMedia, without retries: source.Live decides when to call again. The SDK's own module for
+// the call does not work with the current core of the SDK. The SDK's signer signs requests, and errors have the
+// SDK's types.
 type mediaClient struct {
 	url         string
 	region      string
@@ -97,9 +96,9 @@ func userAgentID(appID string) string {
 	return "kvsframes-" + appID
 }
 
-// streamingClient returns the configured client without a limit on the whole answer, which may
-// take many minutes, but with one on the wait for its first byte. Connections are not kept,
-// since a session ends with its connection.
+// streamingClient returns the configured client without a limit on the whole answer, which may take many
+// minutes, but with a limit on the wait for its first byte. Connections are not kept, since a session ends with
+// its connection.
 func streamingClient(client aws.HTTPClient, headerTimeout time.Duration) aws.HTTPClient {
 	var base *awshttp.BuildableClient
 	switch c := client.(type) {
@@ -108,7 +107,7 @@ func streamingClient(client aws.HTTPClient, headerTimeout time.Duration) aws.HTT
 	case *awshttp.BuildableClient:
 		base = c
 	default:
-		return client // a client of another type comes fully set up
+		return client // a client of another type is used unchanged
 	}
 	return base.WithTimeout(0).WithReadTimeout(0).WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = headerTimeout
@@ -116,8 +115,8 @@ func streamingClient(client aws.HTTPClient, headerTimeout time.Duration) aws.HTT
 	})
 }
 
-// getMedia makes the call, with fresh credentials and a fresh signature. The answer is one of
-// success. Its body lives as long as ctx, and the caller closes it.
+// getMedia makes the call, with fresh credentials and a fresh signature. It returns only a successful answer.
+// The body of the answer ends with ctx; the caller closes it.
 func (c *mediaClient) getMedia(ctx context.Context, in mediaRequest) (*http.Response, error) {
 	resp, err := c.send(ctx, in)
 	switch {
@@ -143,7 +142,7 @@ func (c *mediaClient) send(ctx context.Context, in mediaRequest) (*http.Response
 	if err := c.sign(ctx, req, body); err != nil {
 		return nil, err
 	}
-	// Not signed, as proxies may change them.
+	// The header is not signed, as proxies may change it.
 	req.Header.Set("User-Agent", c.userAgent)
 	req.Header.Set("Accept-Encoding", "identity")
 
@@ -152,7 +151,7 @@ func (c *mediaClient) send(ctx context.Context, in mediaRequest) (*http.Response
 		return nil, &smithyhttp.RequestSendError{Err: err}
 	}
 	if resp.StatusCode/100 != 2 {
-		defer resp.Body.Close() // the answer is an error already
+		defer resp.Body.Close() // the answer is already an error
 		return nil, readError(resp)
 	}
 	return resp, nil
@@ -171,12 +170,12 @@ func (c *mediaClient) sign(ctx context.Context, req *http.Request, body []byte) 
 	return nil
 }
 
-// maxClockError is the difference of clocks above which a refused signature is blamed on
-// the clock, as the SDK does. KVS tolerates 5 min.
+// maxClockError is the difference of clocks above which the clock is taken to be the cause of a refused
+// signature, as in the SDK. KVS tolerates 5 min.
 const maxClockError = 4 * time.Minute
 
-// learnClock records how far this machine's clock is off, by the Date of the answer, if that
-// may be the cause of err. The next call is signed by the service's clock.
+// learnClock records how far this machine's clock is off, by the Date of the answer, if that may be the cause
+// of err. The next call is signed with the service's time.
 func (c *mediaClient) learnClock(err error) {
 	var refusal *awshttp.ResponseError
 	var code interface{ ErrorCode() string }

@@ -13,15 +13,14 @@ import (
 )
 
 const (
-	// listPage is how many streams are asked for at once, the most that
-	// ListStreams gives (API Reference, ListStreams).
+	// listPage is the number of streams in one page, the maximum of ListStreams (API Reference, ListStreams).
 	listPage = 10000
-	// maxMatching bounds the streams that one pattern may name.
+	// maxMatching is the largest number of streams that one pattern may match.
 	maxMatching = 100000
 )
 
-// ListStreams returns the names of the streams that match the pattern, as the
-// service orders them. It takes the permission kinesisvideo:ListStreams.
+// ListStreams returns the names of the streams that match the pattern, in the service's order. It requires the
+// permission kinesisvideo:ListStreams.
 func ListStreams(ctx context.Context, awsCfg aws.Config, endpointURL string, pattern source.Pattern) ([]string, error) {
 	client := kinesisvideo.NewFromConfig(awsCfg, controlPlane(endpointURL))
 	in := &kinesisvideo.ListStreamsInput{MaxResults: aws.Int32(listPage)}

@@ -15,19 +15,17 @@ import (
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// ErrStalled is the cause of a session's end when no byte has come for
-// Config.StallTimeout.
+// ErrStalled is the cause of a session's end when no byte has arrived for Config.StallTimeout.
 var ErrStalled = errors.New("connection stalled")
 
 // errClosed is the cause of a session's end after Close.
 var errClosed = errors.New("session is closed")
 
-// session is one GetMedia response, read as a source of fragments. KVS ends every
-// session sooner or later, after 3 s without a fragment and after some 40 min at
-// any rate: io.EOF means that the session is over, not that the stream is.
-// To read on, open the next one.
+// session is one GetMedia response, read as a source of fragments. KVS ends every session: after 3 s without a
+// fragment, and always after about 45 min. So io.EOF means that the session has ended, not that the stream has.
+// To continue, open the next session.
 type session struct {
-	// name is the stream's name with the request id, for errors.
+	// name is the stream's name with the request ID, for errors.
 	name string
 	// opened is when the session began, by the service's clock if the answer has it.
 	opened time.Time
@@ -35,14 +33,13 @@ type session struct {
 	body   io.Closer
 	cancel context.CancelCauseFunc
 	close  sync.Once
-	// err is what every Next returns once the session is over.
+	// err is what every Next returns after the session has ended.
 	err error
 }
 
 var _ source.Source = (*session)(nil)
 
-// newSession opens a session at start. ctx bounds the opening alone; the session lives until
-// it is closed.
+// newSession opens a session at start. ctx bounds only the opening; the session lasts until it is closed.
 func newSession(ctx context.Context, client *mediaClient, id streamID, cfg Config, start source.StartSelector) (*session, error) {
 	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
@@ -80,8 +77,8 @@ func newSession(ctx context.Context, client *mediaClient, id streamID, cfg Confi
 	}, nil
 }
 
-// Next implements source.Source. A cancelled ctx ends the session, for what was
-// being read of a fragment is lost.
+// Next implements source.Source. A cancelled ctx ends the session, because the part of the fragment read so
+// far is lost.
 func (s *session) Next(ctx context.Context) (*media.Fragment, error) {
 	if s.err != nil {
 		return nil, s.err
@@ -89,7 +86,7 @@ func (s *session) Next(ctx context.Context) (*media.Fragment, error) {
 	stop := context.AfterFunc(ctx, func() { s.cancel(ctx.Err()) })
 	f, err := s.split.Next()
 	if !stop() {
-		// The fragment may be a whole one, or one that the cancelling cut.
+		// The fragment may be whole, or cut by the cancellation.
 		return nil, s.end(fmt.Errorf("read %s: %w", s.name, ctx.Err()))
 	}
 	var gap *media.GapError
@@ -104,31 +101,30 @@ func (s *session) Next(ctx context.Context) (*media.Fragment, error) {
 	return nil, s.end(fmt.Errorf("read %s: %w", s.name, err))
 }
 
-// end closes the session and returns err, now and from every later Next.
+// end closes the session and returns err, as does every later Next.
 func (s *session) end(err error) error {
 	s.err = err
 	_ = s.Close()
 	return err
 }
 
-// OpenedAt is when the session began, by the service's clock, to the second.
+// OpenedAt returns when the session began, by the service's clock, to the second.
 func (s *session) OpenedAt() time.Time { return s.opened }
 
 // Stats implements source.Source.
 func (s *session) Stats() source.Stats { return source.Stats{BytesRead: s.split.BytesRead()} }
 
-// Close implements source.Source. It may be called while Next is waiting, too, which
-// then returns.
+// Close implements source.Source. It may be called while Next is waiting; Next then returns.
 func (s *session) Close() error {
 	s.close.Do(func() {
-		s.cancel(errClosed) // first: it is what wakes a waiting read
-		_ = s.body.Close()  // an error would not matter: the response is given up
+		s.cancel(errClosed) // first, because it ends a waiting read
+		_ = s.body.Close()  // the error does not matter: the response is not used any more
 	})
 	return nil
 }
 
-// watchdog reads a response's body and cancels it when no byte comes for too long. The
-// time runs only during a Read, so that a slow reader is not a stall.
+// watchdog reads the body of a response and cancels the response when no byte arrives for too long. The time
+// counts only during a Read, so that a slow reader is not a stall.
 type watchdog struct {
 	body    io.Reader
 	timeout time.Duration

@@ -11,11 +11,11 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// ConfigOf returns the Config of one stream of validated settings: entry is one of
-// source.KVSConfig.Streams, or a name that one of its patterns matches.
+// ConfigOf returns the Config of one stream of validated settings. entry is one of source.KVSConfig.Streams, or
+// a name that matches one of its patterns.
 func ConfigOf(cfg aws.Config, c source.Config, entry string, log *slog.Logger) Config {
 	from, _ := c.KVS()
-	name, _ := source.StreamName(entry) // valid settings hold names alone
+	name, _ := source.StreamName(entry) // valid settings hold only valid names
 	return Config{
 		AWS:             cfg,
 		Stream:          source.StreamTarget(entry),
@@ -30,8 +30,8 @@ func ConfigOf(cfg aws.Config, c source.Config, entry string, log *slog.Logger) C
 	}
 }
 
-// CheckCredentials returns an error if the AWS configuration has no credentials, so that a program can
-// report it at once. A call without them is tried again and again.
+// CheckCredentials returns an error if the AWS configuration has no credentials, so that a program can report
+// it at once. A call without credentials would be retried many times.
 func CheckCredentials(ctx context.Context, cfg aws.Config) error {
 	const none = "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role"
 	if cfg.Credentials == nil {

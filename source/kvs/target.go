@@ -14,7 +14,7 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 )
 
-// streamID names a stream as the API takes it: by name or by ARN.
+// streamID identifies a stream for the API: by name or by ARN.
 type streamID struct {
 	// name is the name that fragments, logs and errors use; own is the stream's own name if
 	// that differs.
@@ -44,7 +44,7 @@ func (s streamID) nameParam() *string {
 	return aws.String(cmp.Or(s.own, s.name))
 }
 
-// as sets another name for fragments, logs and errors, unless it is empty.
+// as returns the ID with another name for fragments, logs and errors, unless name is empty.
 func (s streamID) as(name string) streamID {
 	if name != "" && name != s.name {
 		s.name, s.own = name, s.name
@@ -59,8 +59,8 @@ func (s streamID) arnParam() *string {
 	return aws.String(s.arn)
 }
 
-// LoadAWS returns the configuration of the AWS chain: environment, shared files,
-// container and instance roles. A non-empty region overrides the one from the chain.
+// LoadAWS returns the configuration of the AWS chain: environment, shared files, container and instance roles.
+// A non-empty region overrides that of the chain.
 func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithLogger(logging.Nop{}))
 	if err != nil {
@@ -69,7 +69,7 @@ func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
 	return cfg, nil
 }
 
-// regionFor returns the region that calls about the stream are made to.
+// regionFor returns the region for calls about the stream.
 func regionFor(id streamID, awsCfg aws.Config) (string, error) {
 	switch {
 	case id.region != "":

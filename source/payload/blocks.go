@@ -9,24 +9,23 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// maxBlocks bounds the blocks of one fragment: with lacing one byte of input can
-// make a block, which takes 48 bytes here.
+// maxBlocks bounds the blocks of one fragment: with lacing one byte of input can make a block, which takes 48
+// bytes in memory.
 const maxBlocks = 1 << 17
 
-// span is a place in memory, in bytes.
+// span is a range in memory, in bytes.
 type span struct{ at, len int }
 
-// blockHead is what a SimpleBlock or Block says before its frames (RFC 9559,
-// section 10).
+// blockHead holds the header of a SimpleBlock or Block (RFC 9559, section 10).
 type blockHead struct {
 	track uint64
 	// time is in timestamp units, from the cluster's timestamp.
 	time  int16
 	flags byte
 	key   bool
-	// duration is in timestamp units too, 0 if it is not given.
+	// duration is also in timestamp units, 0 if it is not given.
 	duration uint64
-	// at is where the block's data begins in its element, in bytes.
+	// at is the offset of the block's data in its element, in bytes.
 	at int
 }
 
@@ -35,7 +34,7 @@ const (
 	flagLacing = 0x06
 )
 
-// appendBlock appends a frame as a SimpleBlock with a time, in timestamp units from that of its Cluster.
+// appendBlock appends a frame as a SimpleBlock; time is relative to the Cluster, in timestamp units.
 func appendBlock(dst []byte, b media.Block, time int16, data []byte) []byte {
 	flags := byte(0)
 	if b.Key {
@@ -44,7 +43,7 @@ func appendBlock(dst []byte, b media.Block, time int16, data []byte) []byte {
 	return ebml.AppendSimpleBlock(dst, b.Track, time, flags, data)
 }
 
-// parseBlock reads a block and returns where its frames lie in data.
+// parseBlock reads a block and returns the places of its frames in data.
 func parseBlock(data []byte) (blockHead, []span, error) {
 	number, n, err := ebml.ParseSize(data)
 	if err != nil || number == ebml.UnknownSize {
@@ -72,8 +71,7 @@ func parseBlock(data []byte) (blockHead, []span, error) {
 	return head, frames, nil
 }
 
-// lacedFrames reads the sizes of the frames that share one block (RFC 9559,
-// section 10.3). A frame of no bytes is refused: it is no frame.
+// lacedFrames reads the sizes of the frames in one block (RFC 9559, section 10.3). It rejects a frame of no bytes.
 func lacedFrames(flags byte, data []byte) ([]span, error) {
 	if len(data) == 0 {
 		return nil, errors.New("laced block without a frame count")
@@ -115,8 +113,8 @@ func lacedFrames(flags byte, data []byte) ([]span, error) {
 	return frames, nil
 }
 
-// xiphSizes reads sizes as runs of bytes that are added up, 255 meaning "and
-// more". It returns where the first frame begins.
+// xiphSizes reads sizes as runs of bytes that are added up, where 255 means that another byte follows. It
+// returns the offset of the first frame.
 func xiphSizes(data []byte, sizes []int) (int, error) {
 	at := 1
 	for i := range sizes {
@@ -131,8 +129,8 @@ func xiphSizes(data []byte, sizes []int) (int, error) {
 	return at, nil
 }
 
-// ebmlSizes reads the first size as an EBML number and each further one as a
-// signed difference. It returns where the first frame begins.
+// ebmlSizes reads the first size as an EBML number and each further one as a signed difference. It returns the
+// offset of the first frame.
 func ebmlSizes(data []byte, sizes []int) (int, error) {
 	at := 1
 	var size int64
@@ -154,8 +152,7 @@ func ebmlSizes(data []byte, sizes []int) (int, error) {
 	return at, nil
 }
 
-// parseGroup reads the Block in the payload of a BlockGroup. It is a key frame if it refers
-// to no other.
+// parseGroup reads the Block in the payload of a BlockGroup. The Block is a key frame if it refers to no other.
 func parseGroup(group []byte) (head blockHead, frames []span, err error) {
 	var block ebml.Element
 	var duration uint64
@@ -183,9 +180,8 @@ func parseGroup(group []byte) (head blockHead, frames []span, err error) {
 	return head, frames, err
 }
 
-// cutsVideo reports whether the unfinished element that the input ended with is a
-// block of the video track. When the input ended before the track number, it is
-// so if there is no other track.
+// cutsVideo reports whether the unfinished element at the end of the input is a block of the video track. If
+// the input ended before the track number, it is one if there is no other track.
 func cutsVideo(partial []byte, video uint64, tracks []track) bool {
 	header, err := ebml.ParseHeader(partial)
 	if err != nil || header.ID != ebml.IDSimpleBlock && header.ID != ebml.IDBlockGroup {
@@ -205,7 +201,7 @@ func cutsVideo(partial []byte, video uint64, tracks []track) bool {
 	return uint64(number) == video
 }
 
-// cutBlock returns what there is of the Block in an unfinished BlockGroup.
+// cutBlock returns the available part of the Block in an unfinished BlockGroup.
 func cutBlock(group []byte) []byte {
 	for {
 		header, err := ebml.ParseHeader(group)

@@ -12,19 +12,19 @@ const (
 	codecHEVC = "V_MPEGH/ISO/HEVC"
 )
 
-// choice is the video track that was chosen. It stays the same as long as the tracks do,
-// also through fragments in which it has no frame.
+// choice is the chosen video track. It stays the same as long as the tracks do, even through fragments in which
+// it has no frame.
 type choice struct {
-	// wanted is the number of the one that is wanted, 0 for any.
+	// wanted is the number of the wanted track, 0 for any.
 	wanted uint64
 	number uint64
 	tracks []media.Track
-	// blind reports whether it was made without blocks of any candidate.
+	// blind reports whether the choice was made without blocks of any candidate.
 	blind bool
 }
 
-// of returns the number of the video track of a fragment, 0 if it has none. If no track can be
-// decoded it returns one that cannot, so that this can be reported.
+// of returns the number of the video track of a fragment, 0 if it has none. If no track can be decoded it
+// returns one that cannot, so that this can be reported.
 func (c *choice) of(tracks []track, blocks []media.Block) uint64 {
 	if c.wanted != 0 {
 		if !slices.ContainsFunc(tracks, func(t track) bool { return t.Number == c.wanted && t.Type == media.TrackVideo }) {
@@ -62,7 +62,7 @@ const (
 	isDecodable
 )
 
-// rank returns how much a track is preferred, -1 if it is not video.
+// rank returns how much a track is preferred, -1 if it is not a video track.
 func (c *choice) rank(t track, blocks []media.Block) int {
 	if t.Type != media.TrackVideo {
 		return -1
@@ -82,5 +82,5 @@ func (c *choice) rank(t track, blocks []media.Block) int {
 	return rank
 }
 
-// Decodable reports whether a track's codec is one that can be decoded.
+// Decodable reports whether a track's codec can be decoded.
 func Decodable(t media.Track) bool { return t.CodecID == codecAVC || t.CodecID == codecHEVC }

@@ -256,7 +256,7 @@ func TestSizesOfClustersAreHeldAgainstTheirBlocks(t *testing.T) {
 		want string
 	}{
 		{"right", len(first), "000000 cut=0 t=0s [1k0 1d33]"},
-		{"too small, inside a block", len(first) - 2, "000000 cut=1 t=0s [1k0 1d33] damage: at byte 114: the Cluster goes on behind its end"},
+		{"too small, inside a block", len(first) - 2, "000000 cut=1 t=0s [1k0 1d33] damage: at byte 114: the Cluster continues after its end"},
 		{"too large", len(first) + 20, "000000 cut=1 t=0s [1k0 1d33] damage: at byte 123: the Cluster ends 20 bytes early"},
 	} {
 		got := describeAll(readAll(t, bytes.NewReader(sized(c.size)), Config{}))
@@ -286,7 +286,7 @@ func TestOtherFormatsAreNamed(t *testing.T) {
 	} {
 		got := readAll(t, bytes.NewReader(payload), Config{})
 		var split *SplitError
-		if len(got) != 1 || !errors.As(got[0].err, &split) || !strings.Contains(split.Error(), name+" and not Matroska: ffmpeg -i") {
+		if len(got) != 1 || !errors.As(got[0].err, &split) || !strings.Contains(split.Error(), name+", not Matroska: convert it with ffmpeg -i") {
 			t.Errorf("%s: got %q", name, describeAll(got))
 		}
 	}

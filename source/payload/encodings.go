@@ -16,18 +16,16 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Some writers wrap video once more: its packets are compressed by Matroska
-// (ContentEncodings), or the codec is named as AVI names it (V_MS/VFW/FOURCC). Fragments
-// are handed on without either, as documents that say so.
+// Some writers wrap video: Matroska compresses its packets (ContentEncodings), or the codec is named as in AVI
+// (V_MS/VFW/FOURCC). Fragments are returned without either, and their documents do not mention it.
 
 const codecVFW = "V_MS/VFW/FOURCC"
 
-// bitmapInfoHeader is the size of a BITMAPINFOHEADER in bytes, behind which the codec
-// data stands; fourCCAt is where its biCompression is.
+// bitmapInfoHeader is the size of a BITMAPINFOHEADER in bytes, which precedes the codec data; fourCCAt is the
+// offset of biCompression in it.
 const bitmapInfoHeader, fourCCAt = 40, 16
 
-// unwrapVFW returns the codec id that AVI's codec data names, and the codec data proper;
-// "" when it is none that can be decoded.
+// unwrapVFW returns the codec ID in AVI's codec data, and the actual codec data; "" when the codec cannot be decoded.
 func unwrapVFW(private []byte) (codecID string, data []byte) {
 	if len(private) < bitmapInfoHeader {
 		return "", nil
@@ -49,8 +47,7 @@ type encoding struct {
 	settings                      []byte
 }
 
-// What a ContentEncoding is, what it has been applied to, and how (RFC 9559, sections
-// 5.1.4.1.31.3 to 5.1.4.1.31.7).
+// The types, scopes and algorithms of a ContentEncoding (RFC 9559, sections 5.1.4.1.31.3 to 5.1.4.1.31.7).
 const (
 	scopeBlocks, scopePrivate = 1, 2
 	kindEncryption            = 1
@@ -105,11 +102,11 @@ func (enc *encoding) parse(data []byte) error {
 
 // isEncrypted reports whether one of the encodings is encryption.
 func isEncrypted(payload []byte) bool {
-	all, _ := parseEncodings(payload) // what is broken is reported where it is undone
+	all, _ := parseEncodings(payload) // undo reports broken encodings
 	return slices.ContainsFunc(all, func(enc encoding) bool { return enc.kind == kindEncryption })
 }
 
-// undo returns data as it was before the encodings of the scope; at most limit bytes.
+// undo returns data without the encodings of the scope, at most limit bytes.
 func undo(all []encoding, scope uint64, data []byte, limit int64) ([]byte, error) {
 	for _, enc := range all {
 		if enc.scope&scope == 0 {
@@ -137,12 +134,12 @@ func undo(all []encoding, scope uint64, data []byte, limit int64) ([]byte, error
 	return data, nil
 }
 
-// unwrapper takes the wrapping off one fragment.
+// unwrapper removes the wrapping of one fragment.
 type unwrapper struct {
 	s *Splitter
 	f *media.Fragment
 	h *head
-	// encodings are those of the tracks whose blocks are rewritten.
+	// encodings holds the encodings of the tracks whose blocks are rewritten.
 	encodings map[uint64][]encoding
 	out       []byte
 	blocks    []media.Block
@@ -150,8 +147,7 @@ type unwrapper struct {
 	ended     bool          // by a block that does not unwrap
 }
 
-// normalise returns the fragment without what some of its tracks are wrapped in. Blocks
-// that do not unwrap end it.
+// normalise returns the fragment without the wrapping of its tracks. Blocks that cannot be unwrapped end it.
 func (s *Splitter) normalise(f *media.Fragment, h *head) (*media.Fragment, error) {
 	if !slices.ContainsFunc(h.list, func(t track) bool { return t.vfw != "" || len(t.encodings) > 0 }) {
 		return f, nil
@@ -172,7 +168,7 @@ func (s *Splitter) normalise(f *media.Fragment, h *head) (*media.Fragment, error
 		}
 		switch {
 		case errors.Is(err, ErrUnsupported) && t.Number != f.VideoTrackNumber:
-			continue // nobody wants it
+			continue // the track is not wanted
 		case errors.Is(err, ErrUnsupported):
 			return nil, err
 		}
@@ -188,7 +184,7 @@ func (s *Splitter) normalise(f *media.Fragment, h *head) (*media.Fragment, error
 	return f, nil
 }
 
-// write writes the document anew.
+// write rewrites the document.
 func (u *unwrapper) write() error {
 	p := &part{}
 	tracks, err := u.tracks()
@@ -213,13 +209,13 @@ func (u *unwrapper) write() error {
 	return nil
 }
 
-// headerLen is the length of the header of an element that is known to be whole.
+// headerLen returns the length of the header of an element that is known to be whole.
 func headerLen(element []byte) int {
 	h, _ := ebml.ParseHeader(element)
 	return h.Len
 }
 
-// tracks returns the Tracks element as it is without the wrapping.
+// tracks returns the Tracks element without the wrapping.
 func (u *unwrapper) tracks() ([]byte, error) {
 	var out []byte
 	i := 0
@@ -244,7 +240,7 @@ func (u *unwrapper) tracks() ([]byte, error) {
 	return ebml.AppendElement(nil, ebml.IDTracks, out), nil
 }
 
-// entry returns the payload of a TrackEntry as it is without the wrapping.
+// entry returns the payload of a TrackEntry without the wrapping.
 func (u *unwrapper) entry(t track, data []byte) ([]byte, error) {
 	var out []byte
 	for e, err := range ebml.Elements(data) {
@@ -271,14 +267,14 @@ func (u *unwrapper) entry(t track, data []byte) ([]byte, error) {
 	return out, nil
 }
 
-// body writes what follows the header: Clusters are written anew, Info and Tracks left out.
+// body rewrites what follows the header: it rewrites Clusters, and omits Info and Tracks.
 func (u *unwrapper) body() error {
 	mkv := u.f.MKV
 	h, _ := ebml.ParseHeader(mkv) // the EBML header
 	for at := h.Len + int(h.Size); at < len(mkv) && !u.ended; {
 		h, err := ebml.ParseHeader(mkv[at:])
 		if err != nil {
-			return fmt.Errorf("write fragment anew: %w", err)
+			return fmt.Errorf("rewrite fragment: %w", err)
 		}
 		end := len(mkv)
 		if h.Size != ebml.UnknownSize && h.Size < int64(end-at-h.Len) {
@@ -300,21 +296,21 @@ func (u *unwrapper) body() error {
 	return nil
 }
 
-// cluster writes a Cluster whose children lie between at and limit, and returns where it ends.
+// cluster rewrites a Cluster whose children are between at and limit, and returns where it ends.
 func (u *unwrapper) cluster(at, limit int) (int, error) {
 	u.out = ebml.AppendHeader(u.out, ebml.IDCluster, ebml.UnknownSize)
 	var clock time.Duration
 	for at < limit && !u.ended {
 		h, err := ebml.ParseHeader(u.f.MKV[at:])
 		if err != nil {
-			return 0, fmt.Errorf("write fragment anew: %w", err)
+			return 0, fmt.Errorf("rewrite fragment: %w", err)
 		}
 		if isSegmentChild(h.ID) {
 			break
 		}
 		end := at + h.Len + int(h.Size)
 		if h.ID == ebml.IDTimestamp {
-			units, _ := ebml.Uint(u.f.MKV[at+h.Len : end]) // was read before
+			units, _ := ebml.Uint(u.f.MKV[at+h.Len : end]) // was already parsed
 			clock = time.Duration(units) * time.Duration(u.h.scale)
 		}
 		n := 0
@@ -339,8 +335,7 @@ func (u *unwrapper) cluster(at, limit int) (int, error) {
 	return at, nil
 }
 
-// unwrap writes the frames of one block, each as a block of its own. One that is damaged ends the
-// fragment.
+// unwrap writes the frames of one block, each as its own block. A damaged frame ends the fragment.
 func (u *unwrapper) unwrap(blocks []media.Block, clock time.Duration) error {
 	for _, b := range blocks {
 		data, err := undo(u.encodings[b.Track], scopeBlocks, u.f.MKV[b.Offset:b.Offset+b.Size], u.s.max-int64(len(u.out)))

@@ -7,20 +7,20 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// ErrTooLarge marks an error about something in the input, or declared by it, that exceeds its
-// limit. The message states the size and the limit, in bytes or as a count.
+// ErrTooLarge marks an error about something in the input, or declared by it, that exceeds its limit. The
+// message states the size and the limit, in bytes or as a count.
 var ErrTooLarge = errors.New("is too big")
 
-// tooLarge reports something above its cap.
+// tooLarge returns an error for a size above its maximum.
 func tooLarge(what string, size, maximum int64) error {
 	return fmt.Errorf("%s (%d) %w, maximum is %d", what, size, ErrTooLarge, maximum)
 }
 
 // SyntaxError reports a payload that does not follow Matroska or KVS.
 type SyntaxError struct {
-	// Offset is where the element at fault begins in the payload, in bytes.
+	// Offset is the offset of the faulty element in the payload, in bytes.
 	Offset int64
-	// Reason is what is wrong there.
+	// Reason describes the fault.
 	Reason string
 }
 
@@ -30,9 +30,9 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("at byte %d: %s", e.Of
 // SplitError reports a payload that cannot be split any further. Its cause is a
 // *SyntaxError or ErrTooLarge.
 type SplitError struct {
-	// Where names the stream, the chunk and the fragment, for people.
+	// Where describes the stream, the chunk and the fragment, for messages.
 	Where string
-	// FragmentNumber is the fragment that was being read, "" if it is not known.
+	// FragmentNumber is the fragment that was being read, "" if unknown.
 	FragmentNumber string
 	// Err is the cause.
 	Err error
@@ -56,14 +56,14 @@ type ErrorTag struct {
 	FragmentNumber string
 }
 
-// The ids of error tags for a fragment that is not there: for the moment (3000 was seen in
-// practice and is not documented), or at all.
+// The IDs of error tags for a missing fragment: temporarily (3000 occurs in practice and is not documented),
+// or permanently.
 const (
 	tagAbsent   = 3000
 	tagNotFound = 4000
 )
 
-// GapReason returns the kind of gap that the error leaves.
+// GapReason returns the kind of gap that the error causes.
 func (e *ErrorTag) GapReason() media.GapReason {
 	if e.ID == tagAbsent || e.ID == tagNotFound {
 		return media.GapMissing

@@ -8,16 +8,15 @@ import (
 	"github.com/kvsframes/kvsframes/internal/ebml"
 )
 
-// What a chunk of KVS that holds media never lacks.
+// Errors for a chunk of KVS with media that lacks something required.
 var (
 	errNoNumber = errors.New("the chunk has no fragment number")
 	errNoTime   = errors.New("the chunk has no producer or no server timestamp")
 	errNoTracks = errors.New("the Tracks of the fragment are missing")
 )
 
-// finishDocument ends a document whose end was found. Nothing stays of it but its header,
-// since the next one may come much later, and the end of its Segment, up to which it may be
-// followed by filler.
+// finishDocument ends a document whose end was found. It keeps only the header, since the next document may
+// arrive much later, and the end of the Segment, up to which filler may follow.
 func (s *Splitter) finishDocument() {
 	d := &s.doc
 	if d.plain {
@@ -34,7 +33,7 @@ func (s *Splitter) finishDocument() {
 	*d = document{segmentEnd: d.segmentEnd, head: d.head, plain: d.plain}
 }
 
-// finishChunk hands on the fragment of a chunk, if there is one.
+// finishChunk queues the fragment of a chunk, if there is one.
 func (s *Splitter) finishChunk() {
 	p := s.doc.part
 	if p == nil {
@@ -46,8 +45,8 @@ func (s *Splitter) finishChunk() {
 	}
 }
 
-// orphan keeps a part with media until Tracks have come, and reports whether it does.
-// Files may have them behind the Clusters.
+// orphan keeps a part with media until Tracks arrive, and reports whether it does. In files, Tracks may
+// follow the Clusters.
 func (s *Splitter) orphan(p *part) bool {
 	d := &s.doc
 	p.complete(&d.head)
@@ -63,7 +62,7 @@ func (s *Splitter) orphan(p *part) bool {
 	return true
 }
 
-// adopt hands on the parts that have waited for Tracks.
+// adopt queues the parts that waited for Tracks.
 func (s *Splitter) adopt() {
 	orphans := s.doc.orphans
 	s.doc.orphans, s.doc.orphaned = nil, 0
@@ -77,9 +76,8 @@ func (s *Splitter) adopt() {
 	}
 }
 
-// emitChunk hands on a fragment of a recording, and the error that it reports. A
-// chunk that has no number and reports nothing, such as one of a producer's tags
-// alone, holds nothing to hand on.
+// emitChunk queues a fragment of a recording, and the error that it reports. A chunk without a number and
+// without an error, such as one with only a producer's tags, yields nothing.
 func (s *Splitter) emitChunk(p *part) {
 	failure := p.tags.failure
 	if p.bad == nil {
@@ -106,15 +104,15 @@ func (s *Splitter) failure(tag *ErrorTag) error {
 	return tag
 }
 
-// endInput is called when no more can be read, because of err: it hands on what
-// is whole and notes the error that Next will repeat.
+// endInput is called when no more can be read, because of err: it queues the whole fragments and records the
+// error that Next will repeat.
 func (s *Splitter) endInput(err error) {
-	// The input's own word tells a payload that ended from a connection that
-	// broke: inside an element both read as an unexpected end.
+	// The input's own error distinguishes a payload that ended from a broken connection: inside an element both
+	// are an unexpected end.
 	broken := s.input.err != io.EOF
 	inside := err != io.EOF
 	if s.hole == nil && inside && !broken && len(s.last.data) > 0 {
-		// The element that the input ended in may have swallowed others.
+		// The element in which the input ended may have swallowed others.
 		s.hole = &hole{seen: s.in.Offset(), from: s.in.Offset(), cut: err, was: s.state}
 		s.hole.cause = s.syntax("the payload ends inside an element")
 		s.goBack()
@@ -135,7 +133,7 @@ func (s *Splitter) endInput(err error) {
 	s.endWalk(inside, broken)
 }
 
-// endInHole ends an input of which nothing makes sense any more.
+// endInHole ends an input whose rest is damaged.
 func (s *Splitter) endInHole() {
 	if s.chunks == 0 && s.err == io.EOF {
 		s.err = &SplitError{Where: s.where(), Err: s.hole.cause}
@@ -145,7 +143,7 @@ func (s *Splitter) endInHole() {
 	s.finishDocument()
 }
 
-// endWalk ends an input that made sense to its end.
+// endWalk ends an input that was valid to its end.
 func (s *Splitter) endWalk(inside, broken bool) {
 	d := &s.doc
 	p := d.part
@@ -160,7 +158,7 @@ func (s *Splitter) endWalk(inside, broken bool) {
 		s.endPlainInput(inside)
 	case p == nil: // between two fragments
 	case !begun:
-		// Tags alone are a whole document, anything else is the start of one.
+		// A document with only tags is whole, any other one has just begun.
 		if !broken && (inside || !p.next && (s.unfinished() || p.tracksAt > 0)) {
 			s.ready = append(s.ready, result{err: s.gap("", ErrCutHeader, 0)})
 		}
@@ -174,9 +172,8 @@ func (s *Splitter) endWalk(inside, broken bool) {
 	s.finishDocument()
 }
 
-// unfinished reports whether the input ended inside an element that declares more.
-// A Segment of unknown size is finished wherever it ends, and a Cluster of
-// unknown size is judged by the caller.
+// unfinished reports whether the input ended inside an element that declares more. A Segment of unknown size
+// may end anywhere; the caller checks a Cluster of unknown size.
 func (s *Splitter) unfinished() bool {
 	return s.state == beforeSegment || s.doc.segmentEnd != ebml.UnknownSize && s.in.Offset() != s.doc.segmentEnd ||
 		s.state == inCluster && s.doc.clusterEnd != ebml.UnknownSize && s.in.Offset() != s.doc.clusterEnd

@@ -6,7 +6,7 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Cause is an error that states what kind of gap it leaves.
+// Cause is an error that states the kind of gap that it causes.
 type Cause struct {
 	// Reason is the kind of gap.
 	Reason media.GapReason
@@ -17,20 +17,19 @@ type Cause struct {
 // Error implements error.
 func (c *Cause) Error() string { return c.Text }
 
-// GapReason returns the kind of gap that the error leaves.
+// GapReason returns the kind of gap that the error causes.
 func (c *Cause) GapReason() media.GapReason { return c.Reason }
 
-// The causes of gaps that callers tell apart.
+// The causes of gaps that callers distinguish.
 var (
-	// ErrUnsupported is about media that are intact and of a kind that is not read.
+	// ErrUnsupported is about intact media that cannot be read or decoded.
 	ErrUnsupported error = &Cause{media.GapUnsupported, "is not supported"}
-	// ErrCutHeader is the cause of a gap without a number: the payload ended before it
-	// told the number of its next fragment.
+	// ErrCutHeader is the cause of a gap without a number: the payload ended before the number of its next fragment.
 	ErrCutHeader error = &Cause{media.GapDamaged, "the payload ended inside the header of a chunk, before its first fragment was known"}
 )
 
-// NewGap returns the error for a fragment that is lost because of err, with the number of
-// video frames that are known to have been in it. number is empty when it is not known.
+// NewGap returns the error for a fragment that is lost because of err, with the number of video frames that it
+// is known to have had. number is empty when unknown.
 func NewGap(stream, number string, err error, lost int) *media.GapError {
 	return &media.GapError{
 		Gap: media.Gap{
@@ -45,8 +44,7 @@ func NewGap(stream, number string, err error, lost int) *media.GapError {
 	}
 }
 
-// gapReason returns the kind of gap that an error leaves: damage, unless the error has
-// another opinion.
+// gapReason returns the kind of gap that an error causes: damage, unless the error states another kind.
 func gapReason(err error) media.GapReason {
 	var known interface{ GapReason() media.GapReason }
 	if errors.As(err, &known) {

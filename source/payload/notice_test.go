@@ -37,7 +37,7 @@ func TestTagsAreCutToTheBytesThatKVSTakes(t *testing.T) {
 			if want := []media.Tag{{Name: c.wantName, Value: c.wantValue}}; !slices.Equal(f.Tags, want) {
 				t.Errorf("tags are %q, want %q", f.Tags, want)
 			}
-			const warning = "WARN tags are cut to what KVS takes: a tag's name above 128 bytes or its value above 256"
+			const warning = "WARN tags are cut to the limits of KVS: a tag's name above 128 bytes or its value above 256"
 			if told := slices.Contains(*lines, warning); told != c.told {
 				t.Errorf("log is %q, a warning in it: %v, want %v", *lines, told, c.told)
 			}
@@ -47,7 +47,7 @@ func TestTagsAreCutToTheBytesThatKVSTakes(t *testing.T) {
 
 func TestTimesFrom1970AreNoticedOnce(t *testing.T) {
 	start := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	const warning = "WARN the file does not tell when it was recorded: times begin in 1970; set source.start_time"
+	const warning = "WARN the file has no recording date: times begin in 1970; set source.start_time"
 	payload := cat(segment(), header(), cluster(0, key(0)), cluster(1000, key(0)))
 	for name, c := range map[string]struct {
 		start time.Time

@@ -17,11 +17,10 @@ func IsFragmentNumber(text string) bool { return isDigits(text) && len(text) <= 
 // grow in the order in which the fragments reached KVS.
 func CompareNumbers(a, b string) int { return media.CompareNumbers(a, b) }
 
-// PlainNumber returns a fragment number without leading zeros. Equal numbers are then
-// equal strings.
+// PlainNumber returns a fragment number without leading zeros, so that equal numbers are equal strings.
 func PlainNumber(number string) string { return strings.TrimLeft(number, "0") }
 
-// isDigits reports whether text consists of decimal digits, at least one.
+// isDigits reports whether text consists of one or more decimal digits.
 func isDigits(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }

@@ -9,34 +9,33 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// part is a fragment that is being put together.
+// part is a fragment under construction.
 type part struct {
 	mkv []byte
-	// body is where the document's header ends in mkv, 0 before its Segment. tracksAt is where
-	// Tracks begin in it, 0 when it has none.
+	// body is the end of the document's header in mkv, 0 before its Segment. tracksAt is the offset of Tracks
+	// in mkv, 0 when it has none.
 	body, tracksAt int
-	// likely is the length that mkv is likely to have at the end, 0 before the first Cluster.
+	// likely is the expected final length of mkv, 0 before the first Cluster.
 	likely int
-	// certain: the input is known to have all of it.
+	// certain reports whether the input is known to have the whole fragment.
 	certain bool
 	// whole is the length of mkv up to the end of its last whole element.
 	whole int
-	// blocks have times that still count from the start of the time line; laced are those
-	// of them that share a block.
+	// The times of blocks are still absolute on the time line; laced are the runs of blocks that share a
+	// block of the input.
 	blocks []media.Block
 	laced  []lace
-	// clock is the timestamp of the cluster that is being read, timed reports whether
-	// it was told; first is the one of the first cluster, if hasFirst.
+	// clock is the timestamp of the current cluster, timed reports whether the input has it; first is that of
+	// the first cluster, if hasFirst.
 	clock, first    time.Duration
 	timed, hasFirst bool
 	hasCluster      bool
-	// next reports whether it follows another fragment of its document.
+	// next reports whether the part follows another fragment of its document.
 	next bool
-	// number is the fragment's number in a plain document, tags are what a recording tells.
+	// number is the fragment's number in a plain document, tags are the tags of a recording.
 	number string
 	tags   chunkTags
-	// bad is the first thing that makes no sense in the content, damage what ended the
-	// fragment early.
+	// bad is the first error in the content, damage the cause of an early end.
 	bad           error
 	damage        string
 	cut, cutBlock bool
@@ -45,11 +44,11 @@ type part struct {
 // lace is a run of blocks that share one block of the input.
 type lace struct {
 	first, count int
-	// duration is that of the block, 0 if it is not given.
+	// duration is the duration of the block, 0 if it is not given.
 	duration time.Duration
 }
 
-// name is the fragment's number, "" when it is not known.
+// name returns the fragment's number, "" when unknown.
 func (p *part) name() string {
 	if p.number != "" {
 		return p.number
@@ -57,9 +56,8 @@ func (p *part) name() string {
 	return p.tags.number
 }
 
-// spoil notes in bad what is wrong with the content of the element at offset,
-// unless something was wrong before. The walk continues, because the sizes around
-// the element hold.
+// spoil sets bad to an error in the content of the element at offset, unless it is already set. The walk
+// continues, because the sizes around the element are right.
 func spoil(bad *error, offset int64, err error) {
 	if *bad != nil {
 		return
@@ -70,7 +68,7 @@ func spoil(bad *error, offset int64, err error) {
 	*bad = err
 }
 
-// hurt reports whether the fragment ends early, or has lost bytes, because of damage.
+// hurt records that the fragment ends early, or has lost bytes, because of damage.
 func (p *part) hurt(cause error) {
 	p.cut = true
 	if p.damage == "" {
@@ -91,7 +89,7 @@ func (p *part) begin(room []byte, h *head) {
 	p.whole = p.body
 }
 
-// complete gives a part that was begun before Tracks were read the header that it lacks.
+// complete adds the header to a part that was begun before Tracks were read.
 func (p *part) complete(h *head) {
 	if p.tracksAt > 0 || len(h.tracks) == 0 {
 		return
@@ -109,7 +107,7 @@ func (p *part) complete(h *head) {
 // maxSegmentHeader is the longest header of a Segment, in bytes.
 const maxSegmentHeader = 12
 
-// setTimestamp takes the timestamp of the cluster that is being read.
+// setTimestamp sets the timestamp of the current cluster.
 func (p *part) setTimestamp(t time.Duration) {
 	p.clock, p.timed = t, true
 	if !p.hasFirst {
@@ -117,8 +115,8 @@ func (p *part) setTimestamp(t time.Duration) {
 	}
 }
 
-// addBlocks adds the frames of one block, whose data begins at at. Those that share a
-// block share its time, until the fragment is finished.
+// addBlocks adds the frames of one block, whose data begins at at. Frames of one block share its time until the
+// fragment is finished.
 func (p *part) addBlocks(head blockHead, frames []span, at int, scale int64) error {
 	if !p.timed {
 		return errors.New("block before the timestamp of its cluster")
@@ -141,9 +139,9 @@ func (p *part) addBlocks(head blockHead, frames []span, at int, scale int64) err
 	return nil
 }
 
-// spread gives the frames that share a block times of their own: a frame's nominal
-// duration apart, or else as its block's duration has it, or the distance to the next block of
-// the track, or for the last one that from the block before.
+// spread gives each frame of a shared block its own time. Their distance is a frame's nominal duration, or else
+// derived from the block's duration, or else from the distance to the next block of the track or, for the last
+// one, to the previous block.
 func (p *part) spread(tracks []track) {
 	var step time.Duration
 	for _, l := range p.laced {
@@ -176,7 +174,7 @@ func (p *part) spread(tracks []track) {
 	p.laced = nil
 }
 
-// cutOff drops the element that the input ended in.
+// cutOff drops the element in which the input ended.
 func (p *part) cutOff(video uint64, tracks []track) {
 	p.cutBlock = cutsVideo(p.mkv[p.whole:], video, tracks)
 	p.mkv = p.mkv[:p.whole]
@@ -200,13 +198,12 @@ func (p *part) fragment(stream string, h *head) *media.Fragment {
 		TimeScale:         time.Duration(h.scale),
 		MKV:               p.mkv,
 	}
-	// Growing leaves room at the end; fragments wait in queues that are
-	// budgeted by the bytes that they hold.
+	// Growing leaves unused capacity; the queues of fragments are limited by the bytes that they hold.
 	if cap(f.MKV)-len(f.MKV) > len(f.MKV)/2 {
 		f.MKV = bytes.Clone(f.MKV)
 	}
 	if p.number == "" {
-		f.TimeScale = max(f.TimeScale, time.Millisecond) // that of the clocks
+		f.TimeScale = max(f.TimeScale, time.Millisecond) // the resolution of the clocks
 	}
 	for i := range f.Blocks {
 		f.Blocks[i].Time -= p.first
@@ -218,7 +215,7 @@ func (p *part) fragment(stream string, h *head) *media.Fragment {
 	return f
 }
 
-// videoBlocks counts the blocks of the video track, with one that was cut off.
+// videoBlocks counts the blocks of the video track, including one that was cut off.
 func (p *part) videoBlocks(video uint64) int {
 	count := 0
 	for _, b := range p.blocks {
@@ -232,7 +229,7 @@ func (p *part) videoBlocks(video uint64) int {
 	return count
 }
 
-// emit hands on a part, as a fragment or as the gap that it has become.
+// emit queues a part, as a fragment or as a gap.
 func (s *Splitter) emit(p *part) {
 	h := &s.doc.head
 	s.doc.counted = true
@@ -247,7 +244,7 @@ func (s *Splitter) emit(p *part) {
 	f.VideoTrackNumber = video
 	f, err := s.normalise(f, h)
 	if size := int64(len(p.mkv)); err == nil && size > s.max {
-		err = tooLarge("fragment size", size, s.max) // a header that was lost has made it longer
+		err = tooLarge("fragment size", size, s.max) // the default header replaced a lost one and is longer
 	}
 	if err != nil {
 		s.ready = append(s.ready, result{err: s.gap(p.name(), err, p.videoBlocks(video))})

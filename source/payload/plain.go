@@ -8,16 +8,13 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// A plain MKV file is cut before every Cluster whose first video block is a key
-// frame. A Cluster that begins otherwise, or holds no video, joins the fragment
-// before it, unless that would make it larger than the cap.
+// A plain MKV file is cut before every Cluster whose first video block is a key frame. Any other Cluster joins
+// the previous fragment, unless that would exceed the maximum size.
 //
-// The MKV of such a fragment is the EBML header, a Segment header of unknown
-// size, Info and Tracks of the file, and the Clusters; seek tables, tags and
-// attachments are left out. Its number is the ordinal of its first Cluster in
-// the whole input, its producer time the Cluster's timestamp counted from the
-// start time (Config.StartTime). The tags of the file are not about any fragment
-// and are left out.
+// The MKV of such a fragment is the EBML header, a Segment header of unknown size, Info and Tracks of the file,
+// and the Clusters; seek tables, tags and attachments are left out. Its number is the index of its first
+// Cluster in the whole input, its producer time the Cluster's timestamp plus the start time (Config.StartTime).
+// The tags of the file do not concern single fragments and are left out.
 
 // beginPlainPart begins a fragment with the next Cluster.
 func (s *Splitter) beginPlainPart() {
@@ -26,7 +23,7 @@ func (s *Splitter) beginPlainPart() {
 	s.clusters++
 }
 
-// finishPart decides, after a Cluster of a plain document, which fragment it belongs to.
+// finishPart decides, after a Cluster of a plain document, to which fragment the Cluster belongs.
 func (s *Splitter) finishPart(p *part) {
 	d := &s.doc
 	if s.orphan(p) {
@@ -40,7 +37,7 @@ func (s *Splitter) finishPart(p *part) {
 	d.waiting = p
 }
 
-// flushWaiting hands on the fragment that waited for the next Cluster.
+// flushWaiting queues the fragment that waited for the next Cluster.
 func (s *Splitter) flushWaiting() {
 	p := s.doc.waiting
 	if p == nil {
@@ -54,7 +51,7 @@ func (s *Splitter) flushWaiting() {
 	s.emit(p)
 }
 
-// startTime is the instant of timestamp zero of a plain document.
+// startTime returns the instant of timestamp zero of a plain document.
 func (s *Splitter) startTime() time.Time {
 	switch h := &s.doc.head; {
 	case !s.cfg.StartTime.IsZero():
@@ -62,12 +59,12 @@ func (s *Splitter) startTime() time.Time {
 	case !h.date.IsZero():
 		return h.date
 	}
-	s.warn("start time", "the file does not tell when it was recorded: times begin in 1970; set source.start_time")
+	s.warn("start time", "the file has no recording date: times begin in 1970; set source.start_time")
 	return time.Unix(0, 0).UTC()
 }
 
-// endPlainInput hands on what is whole when the input has ended. A file whose
-// Segment or Cluster declares more is cut even where it ends between elements.
+// endPlainInput queues the whole fragments at the end of the input. A file whose Segment or Cluster declares
+// more is cut even if it ends between elements.
 func (s *Splitter) endPlainInput(inside bool) {
 	d := &s.doc
 	cut := inside || s.unfinished()
@@ -92,7 +89,7 @@ func (p *part) startsAtKey(video uint64) bool {
 	return i >= 0 && p.blocks[i].Key
 }
 
-// join appends the Clusters of q, which follow its header, unless the caps forbid it.
+// join appends the Clusters of q, which follow its header, unless that would exceed a limit.
 func (p *part) join(q *part, limit int64) bool {
 	if int64(len(p.mkv)+len(q.mkv)-q.body) > limit || len(p.blocks)+len(q.blocks) > maxBlocks {
 		return false

@@ -11,17 +11,16 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// errTracksChange marks a fragment that cannot be in one Matroska file with those before it,
-// as a file has one description of its tracks.
-var errTracksChange = errors.New("codec, codec data or size of the picture are others from here on")
+// errTracksChange marks a fragment that cannot be in one Matroska file with the previous ones, as a file has a
+// single description of its tracks.
+var errTracksChange = errors.New("codec, codec data or picture size change here")
 
-// maxCluster is how long a Cluster is at most: times in it are 16-bit milliseconds.
+// maxCluster is the longest Cluster: times in it are 16-bit milliseconds.
 const maxCluster = 30 * time.Second
 
-// Remuxer turns the fragments of a stream into one Matroska document for players: with one
-// header, one description of the tracks, and times that continue from fragment to fragment.
-// Times are measured from the first fragment, by the producer's clock. Where that clock goes
-// back, the fragment directly follows the one before it.
+// Remuxer turns the fragments of a stream into one Matroska document for players, with one header, one
+// description of the tracks, and continuous times. Times are relative to the first fragment, by the producer's
+// clock. Where that clock goes back, the fragment directly follows the previous one.
 type Remuxer struct {
 	tracks []media.Track
 	// start is the producer time of the first fragment, last the largest time in the
@@ -30,9 +29,8 @@ type Remuxer struct {
 	last  time.Duration
 }
 
-// Append appends a fragment of the document to dst, and before the first fragment also the
-// head of the document. After an error the document is as if the fragment had not been
-// there, and Append may be called with the next one.
+// Append appends a fragment to dst, preceded by the head of the document for the first fragment. After an error
+// the document is unchanged, and Append may be called with the next fragment.
 func (r *Remuxer) Append(dst []byte, f *media.Fragment) ([]byte, error) {
 	first, last, count := extentOfAll(f)
 	if count == 0 {
@@ -58,12 +56,12 @@ func (r *Remuxer) Append(dst []byte, f *media.Fragment) ([]byte, error) {
 	return appendClusters(dst, f, begin-first), nil
 }
 
-// extentOfAll is f.Extent over the blocks of all tracks.
+// extentOfAll is like f.Extent for the blocks of all tracks.
 func extentOfAll(f *media.Fragment) (first, last time.Duration, count int) {
 	return (&media.Fragment{Blocks: f.Blocks}).Extent()
 }
 
-// frameOf is how long a frame of the fragment lasts.
+// frameOf returns the duration of a frame of the fragment.
 func frameOf(f *media.Fragment) time.Duration {
 	if first, last, count := f.Extent(); count > 1 {
 		return (last - first) / time.Duration(count-1)
@@ -72,7 +70,7 @@ func frameOf(f *media.Fragment) time.Duration {
 	return track.DefaultDuration
 }
 
-// copyTracks returns tracks that do not hold on to their fragment.
+// copyTracks returns a copy of tracks that does not keep their fragment in memory.
 func copyTracks(tracks []media.Track) []media.Track {
 	all := make([]media.Track, len(tracks))
 	for i, t := range tracks {
@@ -90,8 +88,8 @@ func sameTracks(a, b []media.Track) bool {
 	})
 }
 
-// rawTracks returns what the Tracks element of a document holds, so that nothing is lost of
-// what this package does not know.
+// rawTracks returns the payload of a document's Tracks element, which may have elements that this package
+// does not know.
 func rawTracks(mkv []byte) ([]byte, error) {
 	for range 2 { // the EBML header, and the Segment, which is entered
 		h, err := ebml.ParseHeader(mkv)
@@ -115,8 +113,7 @@ func rawTracks(mkv []byte) ([]byte, error) {
 	return nil, errors.New("the fragment does not describe its tracks")
 }
 
-// appendClusters appends the blocks of a fragment, whose timecode lies at a moment of the
-// document.
+// appendClusters appends the blocks of a fragment; timecode is the fragment's start in the document.
 func appendClusters(dst []byte, f *media.Fragment, timecode time.Duration) []byte {
 	var cluster []byte
 	base := time.Duration(-1)

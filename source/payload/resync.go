@@ -9,39 +9,37 @@ import (
 	"github.com/kvsframes/kvsframes/internal/ebml"
 )
 
-// Damage shows where the walk from element to element meets something that makes no
-// sense: an id or a size that cannot be there, or the end of the input inside an
-// element. The element before it may be at fault, with a size that has led the walk
-// astray over other ones. So the search for something to continue with begins inside of
-// it.
+// Damage shows when the walk from element to element meets an ID or a size that is not valid there, or the end
+// of the input inside an element. The cause may be the element before, if its wrong size made the walk skip
+// other elements. So the search for the next valid element begins inside that element.
 //
-// Reading continues at the next header of a document, or element of a Segment, that is
-// followed by what must follow it. All others, blocks above all, have ids that are too
-// short to be distinguished from the bytes of a picture.
+// Reading continues at the next header of a document, or element of a Segment, that is followed by a valid
+// element. The IDs of other elements, such as blocks, are too short to be distinguished from the bytes of a
+// picture.
 
-// maxHeadElement is the largest element of a Segment's header that reading continues at, in
-// bytes: Tracks with codec data of 1 MiB fit.
+// maxHeadElement is the largest element of a Segment's header at which reading continues, in bytes: it allows
+// Tracks with codec data of 1 MiB.
 const maxHeadElement = 4 << 20
 
-// rereads is how many times more bytes than the input has may be read again, on average.
-// Without a limit, an input of nothing but damage would take forever.
+// rereads limits the bytes that are read again, as a multiple of the input's size. Without a limit, an input
+// that consists of damage would take forever.
 const rereads = 4
 
-// lastElement is the element that was read last, as long as its size may be wrong.
+// lastElement is the last element that was read, as long as its size may be wrong.
 type lastElement struct {
 	offset int64
 	data   []byte
-	// part is what it is in, nil if it was only read, behind a number of blocks.
+	// part contains the element; nil if the element was only read, after a number of blocks.
 	part   *part
 	blocks int
-	// broken reports whether it is known to make no sense.
+	// broken reports whether the element is known to be invalid.
 	broken bool
-	// before is the length of the element before it in its part, whose size may be wrong as
-	// well, 0 if there is none; earlier is the number of blocks before that one.
+	// before is the length of the previous element in the part, whose size may also be wrong, 0 if there is
+	// none; earlier is the number of blocks before that one.
 	before, earlier int
 }
 
-// next returns an element of a part that begins at offset.
+// next returns the lastElement for an element of a part that begins at offset.
 func (e lastElement) next(offset int64, p *part) lastElement {
 	n := lastElement{offset: offset, part: p, blocks: len(p.blocks)}
 	if e.part == p && e.offset+int64(len(e.data)) == offset {
@@ -50,23 +48,23 @@ func (e lastElement) next(offset int64, p *part) lastElement {
 	return n
 }
 
-// hole is a stretch of the payload that makes no sense.
+// hole is a damaged stretch of the payload.
 type hole struct {
-	// from is where it begins, seen where it was found, behind last.
+	// from is where it begins, seen where it was noticed, after last.
 	from, seen int64
 	last       lastElement
-	// cause is what makes no sense, cut the error with which the input ended there.
+	// cause describes the damage, cut is the error with which the input ended there.
 	cause error
 	cut   error
 	was   state // before it
 }
 
-// damaged begins to search for the end of the damage that the walk has met.
+// damaged starts the search for the end of the damage.
 func (s *Splitter) damaged(cause error) {
 	if s.chunks == 0 {
 		name := s.format()
 		if name != "" {
-			cause = s.syntax("this is %s and not Matroska: ffmpeg -i FILE -c copy FILE.mkv makes of it what can be read", name)
+			cause = s.syntax("this is %s, not Matroska: convert it with ffmpeg -i FILE -c copy FILE.mkv", name)
 		}
 		if name != "" || s.cfg.Chunks { // which is asked for again
 			s.err = &SplitError{Where: s.where(), Err: cause}
@@ -78,7 +76,7 @@ func (s *Splitter) damaged(cause error) {
 	s.state = inHole
 }
 
-// format names what a payload is that does not begin as Matroska does, "" if that is not known.
+// format returns the format of a payload that does not begin like Matroska, "" if unknown.
 func (s *Splitter) format() string {
 	const packet = 188 // of MPEG-TS, in bytes
 	b, _ := s.in.Ahead(packet + 1)
@@ -98,14 +96,14 @@ func (s *Splitter) format() string {
 	return ""
 }
 
-// goBack makes the search begin inside the last element, if that may be at fault. The
-// number of bytes that are read again is bounded.
+// goBack makes the search begin inside the last element, if that may be wrong. The number of bytes that are
+// read again is limited.
 func (s *Splitter) goBack() {
 	last := s.last
 	s.last = lastElement{}
 	if len(last.data) == 0 || last.offset+int64(len(last.data)) != s.in.Offset() {
 		if errors.Is(s.hole.cause, ErrTooLarge) {
-			_ = s.in.Skip(1) // it makes sense, and would be found again
+			_ = s.in.Skip(1) // it is valid, and would be found again
 		}
 		return
 	}
@@ -124,12 +122,12 @@ func (s *Splitter) goBack() {
 	s.in.Unread(again[1:])
 }
 
-// search looks for the end of a hole in what is there of the input.
+// search looks for the end of a hole in the available input.
 func (s *Splitter) search() error {
 	for {
 		b, err := s.in.Ahead(4)
 		if len(b) < 4 {
-			_ = s.in.Skip(int64(len(b))) // it is there
+			_ = s.in.Skip(int64(len(b))) // these bytes are available
 			return err
 		}
 		n := nextSync(b)
@@ -139,20 +137,20 @@ func (s *Splitter) search() error {
 		if n+4 > len(b) {
 			continue
 		}
-		last := s.hole.last // which has led here, and would again
+		last := s.hole.last // it led here, and would again
 		if (len(last.data) == 0 || s.in.Offset() != last.offset) && s.isSync() {
 			s.resume()
 			return nil
 		}
-		_ = s.in.Skip(1) // it is there
+		_ = s.in.Skip(1) // this byte is available
 	}
 }
 
-// nextSync returns the place in b of an id to continue at, or how many bytes of b cannot be
-// the start of one.
+// nextSync returns the offset in b of an ID at which reading may continue, or the number of bytes of b in
+// which none starts.
 func nextSync(b []byte) int {
 	for i := 0; i+4 <= len(b); i++ {
-		if b[i] > 0x1F || b[i] < 0x10 { // no id of four bytes
+		if b[i] > 0x1F || b[i] < 0x10 { // not an ID of four bytes
 			continue
 		}
 		id := uint32(b[i])<<24 | uint32(b[i+1])<<16 | uint32(b[i+2])<<8 | uint32(b[i+3])
@@ -163,8 +161,8 @@ func nextSync(b []byte) int {
 	return len(b) - 3
 }
 
-// isSync reports whether what follows makes sense as an element to continue at, judged by
-// its header and the one after it.
+// isSync reports whether the next bytes are a valid element at which to continue, by its header and the
+// header after it.
 func (s *Splitter) isSync() bool {
 	h, err := s.in.Peek()
 	if err != nil {
@@ -191,17 +189,17 @@ func (s *Splitter) isSync() bool {
 	return ok && within(h, next) && (first == 0 && next.ID > 0x1000 || next.ID == first || isFiller(next))
 }
 
-// firstChildren are the children that must come first in an element of a Segment's header, but for fillers; 0 is any.
+// firstChildren are the first children, apart from fillers, that elements of a Segment's header must have; 0 is any child.
 var firstChildren = map[uint32]uint32{
 	ebml.IDTracks: ebml.IDTrackEntry, ebml.IDTags: ebml.IDTag, ebml.IDSeekHead: ebml.IDSeek, ebml.IDInfo: 0,
 }
 
-// isFiller reports whether an element may stand anywhere and says nothing.
+// isFiller reports whether an element is allowed anywhere and has no content.
 func isFiller(h ebml.Header) bool {
 	return h.ID == ebml.IDVoid && h.Size >= 0 || h.ID == ebml.IDCRC32 && h.Size == 4
 }
 
-// within reports whether a child fits its parent.
+// within reports whether a child fits into its parent.
 func within(parent, child ebml.Header) bool {
 	return child.Size >= 0 && (parent.Size == ebml.UnknownSize || int64(child.Len)+child.Size <= parent.Size)
 }
@@ -209,7 +207,7 @@ func within(parent, child ebml.Header) bool {
 // headerAt returns the header n bytes ahead.
 func (s *Splitter) headerAt(n int) (ebml.Header, bool) {
 	for more := 1; more <= 12; more++ {
-		b, _ := s.in.Ahead(n + more) // what is missing shows
+		b, _ := s.in.Ahead(n + more) // the length of b is checked below
 		if len(b) < n+more {
 			return ebml.Header{}, false
 		}
@@ -221,10 +219,10 @@ func (s *Splitter) headerAt(n int) (ebml.Header, bool) {
 	return ebml.Header{}, false
 }
 
-// isEBMLHeader reports whether an EBML header holds what it must, and a Segment follows.
+// isEBMLHeader reports whether an EBML header is complete and a Segment follows.
 func (s *Splitter) isEBMLHeader(h ebml.Header) bool {
 	end := h.Len + int(h.Size)
-	b, _ := s.in.Ahead(end) // what is missing shows
+	b, _ := s.in.Ahead(end) // the length of b is checked below
 	if len(b) < end {
 		return false
 	}
@@ -240,7 +238,7 @@ func (s *Splitter) isEBMLHeader(h ebml.Header) bool {
 // resume ends the hole where reading continues.
 func (s *Splitter) resume() {
 	s.endHole(s.in.Offset())
-	h, _ := s.in.Peek() // was peeked before
+	h, _ := s.in.Peek() // the error was checked before
 	switch {
 	case h.ID == ebml.IDEBML || h.ID == ebml.IDSegment:
 		s.finishDocument()
@@ -258,14 +256,13 @@ func (s *Splitter) resume() {
 	s.state = inSegment
 }
 
-// endHole ends the fragment that the hole lies in, at the hole's beginning, and reports the
-// bytes that are lost, up to end.
+// endHole ends the fragment that contains the hole at the hole's beginning, and reports the lost bytes, up to end.
 func (s *Splitter) endHole(end int64) {
 	d, h := &s.doc, s.hole
 	s.hole = nil
 	p := d.part
 	if d.hurt = true; end < h.seen || h.last.broken {
-		// The last element was at fault, or the one before it.
+		// The last element was wrong, or the one before it.
 		n, blocks := len(h.last.data), h.last.blocks
 		h.from = min(h.from, h.last.offset)
 		if end < h.last.offset {
@@ -281,7 +278,7 @@ func (s *Splitter) endHole(end int64) {
 	if p != nil {
 		p.mkv = p.mkv[:min(p.whole, len(p.mkv))]
 		if p.hurt(cause); errors.Is(cause, ErrTooLarge) && p.bad == nil {
-			p.bad, p.blocks = cause, nil // most of it is whole, and not wanted
+			p.bad, p.blocks = cause, nil // too large: not returned, though mostly whole
 		}
 	}
 	switch {
@@ -303,7 +300,7 @@ func (s *Splitter) endHole(end int64) {
 	}
 }
 
-// defaultHeader is an EBML header for documents that have lost theirs.
+// defaultHeader returns an EBML header for documents that have lost theirs.
 func defaultHeader() []byte {
 	return ebml.AppendElement(nil, ebml.IDEBML, bytes.Join([][]byte{
 		ebml.AppendString(nil, ebml.IDDocType, "matroska"),
@@ -312,11 +309,11 @@ func defaultHeader() []byte {
 	}, nil))
 }
 
-// DamageError is about a stretch of the payload that makes no sense as Matroska.
+// DamageError is about a damaged stretch of the payload.
 type DamageError struct {
-	// From and To bound it: it begins with byte From and ends before byte To.
+	// From and To bound the stretch, To exclusive.
 	From, To int64
-	// Err is what makes no sense.
+	// Err describes the damage.
 	Err error
 }
 

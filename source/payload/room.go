@@ -5,10 +5,10 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// tailRoom is what the tags after a Cluster may need, in bytes.
+// tailRoom is the expected size of the tags after a Cluster, in bytes.
 const tailRoom = 4 << 10
 
-// foresee estimates how large a part will be at the end of a Cluster.
+// foresee estimates the size of a part at the end of a Cluster.
 func (s *Splitter) foresee(p *part, cluster ebml.Header) {
 	p.likely = s.expect
 	if cluster.Size == ebml.UnknownSize {
@@ -17,13 +17,13 @@ func (s *Splitter) foresee(p *part, cluster ebml.Header) {
 	size := int64(cluster.Len) + cluster.Size
 	p.likely = len(p.mkv) + int(size) + tailRoom
 	if p.certain = s.in.Offset()+size <= s.cfg.Size; p.certain {
-		p.likely += p.likely / 8 // the next one to use the memory may be a little larger
+		p.likely += p.likely / 8 // the next fragment in this memory may be a little larger
 	}
 }
 
-// makeRoom allocates memory when more bytes need it: for the whole fragment, as far as the size of the input,
-// the fragment before, or what has arrived of this one makes its size credible. New pages are most of the cost
-// of reading a file, and growing would take them twice.
+// makeRoom allocates memory when more bytes need it. It allocates for the whole fragment if the size of the
+// input, the previous fragment, or the bytes that have arrived make its declared size credible. New pages are
+// most of the cost of reading a file, and growing would need them twice.
 func (s *Splitter) makeRoom(more int64) {
 	p := s.doc.part
 	size := p.likely
@@ -35,7 +35,7 @@ func (s *Splitter) makeRoom(more int64) {
 	}
 }
 
-// spared returns the memory of a recycled fragment, if the next one is likely to fit it; nil otherwise.
+// spared returns the memory of a recycled fragment if the next one is likely to fit, nil otherwise.
 func (s *Splitter) spared() []byte {
 	select {
 	case mkv := <-s.spare:
@@ -47,7 +47,7 @@ func (s *Splitter) spared() []byte {
 	return nil
 }
 
-// recycle sets f.Recycle, which gives the fragment's memory back to the splitter.
+// recycle sets f.Recycle, which returns the fragment's memory to the splitter.
 func (s *Splitter) recycle(f *media.Fragment) {
 	if s.cfg.Size == 0 {
 		return

@@ -1,8 +1,6 @@
-// Package payload cuts bytes into fragments: GetMedia payloads, as they arrive or saved in
-// files, and plain MKV files.
+// Package payload cuts bytes into fragments: GetMedia payloads, live or saved in files, and plain MKV files.
 //
-// NewSplitter starts on anything that can be read, and its Next returns one
-// *media.Fragment after the other, up to io.EOF:
+// NewSplitter takes any io.Reader. Its Next returns one *media.Fragment after the other, then io.EOF:
 //
 //	s := payload.NewSplitter(file, payload.Config{Stream: "cam"})
 //	for {
@@ -10,11 +8,11 @@
 //		...
 //	}
 //
-// Damage stays local: for a fragment that cannot be used Next returns a *media.GapError, and
-// then continues. Errors that KVS reports inside a payload are *ErrorTags. A Remuxer turns many
-// fragments into one file for players.
+// Damage stays local: for a fragment that cannot be used Next returns a *media.GapError, and then continues.
+// Errors that KVS reports inside a payload are *ErrorTags. A Remuxer combines many fragments into one file for
+// players.
 //
-// The package neither calls a service nor joins sessions: see the packages source and source/kvs.
+// The package neither calls a service nor joins sessions: see packages source and source/kvs.
 package payload
 
 import (
@@ -34,38 +32,34 @@ import (
 // of up to 50 MB.
 const defaultFragmentSize media.Size = 64 << 20
 
-// Config is what a Splitter needs to know. Its zero value reads any payload.
+// Config holds the settings of a Splitter. Its zero value reads any payload.
 type Config struct {
-	// Stream is the name that the fragments carry.
+	// Stream is the stream's name in the fragments.
 	Stream string
-	// MaxFragmentSize is the largest fragment that is taken into memory, in
-	// bytes; 0 means 64 MiB.
+	// MaxFragmentSize is the largest fragment that is read into memory, in bytes; 0 means 64 MiB.
 	MaxFragmentSize media.Size
-	// Chunks reports whether the payload certainly comes from KVS. A Cluster without a
-	// fragment number or timestamps before it is then a gap, and not a plain MKV file.
+	// Chunks reports whether the payload is known to come from KVS. A Cluster without a fragment number or
+	// timestamps before it is then a gap, rather than a plain MKV file.
 	Chunks bool
-	// Size is the number of bytes that the payload is known to have, 0 if unknown. Within
-	// that size, memory for a whole Cluster is allocated at once, and used again after
-	// media.Fragment.Recycle. If the payload is also an io.ReaderAt, Tracks that follow the
-	// Clusters are looked up in it.
+	// Size is the known size of the payload in bytes, 0 if unknown. Within that size, memory for a whole
+	// Cluster is allocated at once, and reused after media.Fragment.Recycle. If the payload is also an
+	// io.ReaderAt, Tracks that follow the Clusters are looked up in it.
 	Size int64
-	// Track is the number of the video track that is wanted, 0 for the first one that can
-	// be decoded.
+	// Track is the number of the wanted video track, 0 for the first one that can be decoded.
 	Track uint64
-	// StartTime is the instant of timestamp zero of plain MKV files; the zero time means the
-	// file's own (DateUTC), or else the Unix epoch.
+	// StartTime is the instant of timestamp zero of plain MKV files; the zero time means the time in the file
+	// (DateUTC), or else the Unix epoch.
 	StartTime time.Time
-	// FirstCluster is the ordinal of the payload's first Cluster, for the numbers of the
-	// fragments of plain MKV files. It is above 0 where files follow each other.
+	// FirstCluster is the index of the payload's first Cluster, for the fragment numbers of plain MKV files. It is
+	// above 0 when other files precede this one.
 	FirstCluster int
-	// Log receives warnings about what the payload holds; nil discards them.
+	// Log receives warnings about the payload; nil discards them.
 	Log *slog.Logger
 }
 
-// Splitter cuts a payload into fragments while it arrives. It walks from element
-// to element by their declared sizes and does not search for a pattern of bytes,
-// which could also occur inside a picture, unless the walk has met damage (see
-// resync.go).
+// Splitter cuts a payload into fragments as it arrives. It walks from element to element by their declared
+// sizes. It does not search for patterns of bytes, which may also occur inside a picture, except after damage
+// (see resync.go).
 //
 // A GetMedia payload is a row of small Matroska documents, the chunks:
 //
@@ -78,25 +72,20 @@ type Config struct {
 //	  Tags                millis behind now, continuation token
 //	EBML header           the next chunk
 //
-// One chunk is one fragment, and its MKV is the chunk, byte for byte. A chunk
-// ends with the Tags that hold its continuation token, so that a live fragment
-// need not wait for the next one; without a token it ends where the next chunk
-// or the end of the payload is.
+// One chunk is one fragment, and its MKV is the chunk, byte for byte. A chunk ends with the Tags that have its
+// continuation token, so that a live fragment need not wait for the next one. Without a token it ends where the
+// next chunk begins or the payload ends.
 //
-// Where recordings were merged, one header stands before Tags and Clusters that
-// alternate. A fragment then ends with its continuation token too, or else where
-// Tags with the number of another one follow its Cluster, and begins with the
-// header's EBML header, Info and Tracks. Tags without a number belong to the
-// fragment before them, unless that has its token. A document whose first Cluster
-// comes before its number is a plain MKV file (see plain.go, and
-// Config.Chunks), unless Tags with a number follow: then each Cluster begins
-// a fragment and the Tags behind it belong to it.
+// In merged recordings, one header precedes alternating Tags and Clusters. A fragment then also ends with its
+// continuation token, or else where Tags with another number follow its Cluster, and it begins with the EBML
+// header, Info and Tracks of the document. Tags without a number belong to the previous fragment, unless that
+// has its token. A document whose first Cluster precedes any number is a plain MKV file (see plain.go, and
+// Config.Chunks), unless Tags with a number follow: then each Cluster begins a fragment and the Tags after it
+// belong to it.
 //
-// The sizes of Segments are not relied on, and those of Clusters only as far as their
-// blocks confirm them.
+// The sizes of Segments are not relied on, and those of Clusters only if their blocks confirm them.
 //
-// Memory is allocated for bytes that have arrived or certainly will, never for bytes
-// that were only declared.
+// Memory is allocated only for bytes that have arrived or certainly will, never for a declared size.
 type Splitter struct {
 	cfg   Config
 	max   int64 // Config.MaxFragmentSize
@@ -104,20 +93,20 @@ type Splitter struct {
 	in    *ebml.Reader
 	state state
 	doc   document
-	// chunks counts documents, from the start of the input, and clusters the clusters of
-	// plain ones, from Config.FirstCluster. recording reports whether a fragment number has come.
+	// chunks counts documents, from the start of the input, and clusters the clusters of plain ones, from
+	// Config.FirstCluster. recording reports whether the input has had a fragment number.
 	chunks, clusters int
 	recording        bool
-	// expect is the memory that the next fragment may take before its bytes have
-	// arrived: a little more than the last one had.
+	// expect is the memory that the next fragment may allocate before its bytes have arrived: slightly more
+	// than the size of the last one.
 	expect int
-	// spare holds the memory of a fragment that was given back.
+	// spare holds the memory of a recycled fragment.
 	spare chan []byte
-	// last is the latest element, hole what is being searched for an end.
+	// last is the latest element, hole the current damage.
 	last  lastElement
 	hole  *hole
 	aside []byte // see readAside
-	// reread is the number of bytes that may be read a second time (see goBack).
+	// reread is the number of bytes that may be read again (see goBack).
 	reread int64
 	warned map[string]bool
 	choice choice
@@ -127,13 +116,13 @@ type Splitter struct {
 	whole bool
 }
 
-// result is one answer of Next.
+// result is one result of Next.
 type result struct {
 	fragment *media.Fragment
 	err      error
 }
 
-// state is where in a document the next element stands.
+// state is the position in a document before the next element.
 type state int
 
 const (
@@ -150,25 +139,24 @@ type document struct {
 	segmentEnd, clusterEnd int64
 	segmentStart           int64 // the offset of its first child
 	head                   head
-	// part is the fragment that is being put together, nil between two. The first
-	// one begins with the header of the document as it stands.
+	// part is the fragment under construction, nil between two. The first one begins with the header of the
+	// document, unchanged.
 	part *part
-	// plain reports whether this is no payload of KVS; waiting is the fragment that the next
-	// cluster may join.
+	// plain reports whether this is not a payload of KVS; waiting is the fragment that the next cluster may join.
 	plain   bool
 	waiting *part
-	// tagged reports whether Tags have come; of a plain document they are those of the file.
+	// tagged reports whether Tags have arrived; in a plain document they are those of the file.
 	tagged bool
-	// tagsBehind reports whether the tags of a fragment stand behind its cluster.
+	// tagsBehind reports whether the tags of a fragment follow its cluster.
 	tagsBehind bool
-	// orphans are finished parts that wait for Tracks, in orphaned bytes.
+	// orphans are finished parts that wait for Tracks, orphaned is their size in bytes.
 	orphans  []*part
 	orphaned int64
-	// hurt reports whether bytes of the document are lost, counted whether a fragment of it was returned.
+	// hurt reports whether bytes of the document were lost, counted whether a fragment of it was returned.
 	hurt, counted bool
 }
 
-// meter counts the bytes read from the input and keeps the error that ended reading.
+// meter counts the bytes read from the input and keeps the error of the input.
 type meter struct {
 	in    io.Reader
 	bytes atomic.Int64
@@ -185,7 +173,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// NewSplitter returns a Splitter of the payload that r yields.
+// NewSplitter returns a Splitter of the payload in r.
 func NewSplitter(r io.Reader, cfg Config) *Splitter {
 	if cfg.MaxFragmentSize == 0 {
 		cfg.MaxFragmentSize = defaultFragmentSize
@@ -198,33 +186,29 @@ func NewSplitter(r io.Reader, cfg Config) *Splitter {
 	}
 }
 
-// BytesRead returns the number of bytes that were read from the payload. It may be
-// called while Next is at work.
+// BytesRead returns the number of bytes that were read from the payload. It may be called while Next is running.
 func (s *Splitter) BytesRead() int64 { return s.input.bytes.Load() }
 
-// Clusters returns the ordinal of the next Cluster of a plain MKV file (see Config.FirstCluster).
-// It must not be called while Next is at work.
+// Clusters returns the index of the next Cluster of a plain MKV file (see Config.FirstCluster). It must not be
+// called while Next is running.
 func (s *Splitter) Clusters() int { return s.clusters }
 
-// EndedWhole reports, once Next has returned io.EOF, whether the payload ended between two
-// elements. A last fragment that is Cut even so probably lacks nothing: its Cluster, of
-// unknown size, does not show where it ends.
+// EndedWhole reports, after Next has returned io.EOF, whether the payload ended between two elements. If the
+// last fragment is Cut even then, it is probably complete: the end of a Cluster of unknown size is not visible.
 func (s *Splitter) EndedWhole() bool { return s.whole }
 
 // Next returns the next fragment, and io.EOF after the last one.
 //
-// A payload that ends inside a fragment is normal: the fragment then has the blocks
-// that are whole, and Cut is set. When reading fails, Next first returns the fragment
-// that was being read, cut, and then the error.
+// It is normal for a payload to end inside a fragment: the fragment then has the whole blocks, and Cut is set.
+// When reading fails, Next first returns the current fragment, cut, and then the error.
 //
-// After damage, reading continues at the next element that makes sense. The damaged
-// fragment is returned as far as it could be read, with Cut set and the range of lost
-// bytes in its Damage, or as a *media.GapError if nothing of it can be used.
+// After damage, reading continues at the next valid element. The damaged fragment is returned up to the damage,
+// with Cut set and the range of lost bytes in its Damage, or as a *media.GapError if no part of it can be used.
 //
-// After two kinds of error Next may be called again: a *media.GapError for a fragment
-// that is lost, and an *ErrorTag. (The error tag with ID 4000 concerns only its fragment,
-// and is the cause of a *media.GapError.) All other errors are final, and Next repeats
-// them: errors of reading, and a *SplitError for a payload of which nothing makes sense.
+// After two kinds of error Next may be called again: a *media.GapError for a fragment that is lost, and an
+// *ErrorTag. (The error tag with ID 4000 concerns only its fragment, and is the cause of a *media.GapError.)
+// All other errors are final, and Next repeats them: errors of reading, and a *SplitError for a payload that
+// cannot be read at all.
 func (s *Splitter) Next() (*media.Fragment, error) {
 	for len(s.ready) == 0 {
 		if s.err != nil {
@@ -233,7 +217,7 @@ func (s *Splitter) Next() (*media.Fragment, error) {
 		s.step()
 	}
 	r := s.ready[0]
-	s.ready[0] = result{} // or the array would hold on to the fragment
+	s.ready[0] = result{} // the array must not keep the fragment alive
 	s.ready = s.ready[1:]
 	return r.fragment, r.err
 }
@@ -263,7 +247,7 @@ func (s *Splitter) step() {
 	}
 }
 
-// where returns the name of what is being read, for errors.
+// where describes the current position, for errors.
 func (s *Splitter) where() string {
 	name := fmt.Sprintf("chunk %d", s.chunks)
 	if s.cfg.Stream != "" {
@@ -275,7 +259,7 @@ func (s *Splitter) where() string {
 	return name
 }
 
-// number returns the number of the fragment that is being assembled, if known.
+// number returns the number of the current fragment, if known.
 func (s *Splitter) number() string {
 	if s.doc.part == nil {
 		return ""
@@ -283,7 +267,7 @@ func (s *Splitter) number() string {
 	return s.doc.part.name()
 }
 
-// warn logs something once for each subject.
+// warn logs a message once for each subject.
 func (s *Splitter) warn(subject, message string, args ...any) {
 	if !s.warned[subject] {
 		s.warned[subject] = true
@@ -296,7 +280,7 @@ func (s *Splitter) syntax(format string, args ...any) error {
 	return &SyntaxError{Offset: s.in.Offset(), Reason: fmt.Sprintf(format, args...)}
 }
 
-// peek returns the next header; one that makes no sense is a SyntaxError.
+// peek returns the next header, or a SyntaxError if it is not valid.
 func (s *Splitter) peek() (ebml.Header, error) {
 	h, err := s.in.Peek()
 	if errors.Is(err, ebml.ErrID) || errors.Is(err, ebml.ErrSize) {
@@ -305,8 +289,8 @@ func (s *Splitter) peek() (ebml.Header, error) {
 	return h, err
 }
 
-// keep reads an element whole into the fragment and returns its payload, which
-// is valid until the next call. It checks the size first.
+// keep reads a whole element into the fragment and returns its payload, which is valid until the next call.
+// It checks the size first.
 func (s *Splitter) keep(h ebml.Header) ([]byte, error) {
 	if h.Size == ebml.UnknownSize {
 		return nil, s.syntax("element %#x of unknown size", h.ID)
@@ -328,7 +312,7 @@ func (s *Splitter) keep(h ebml.Header) ([]byte, error) {
 	return p.mkv[at+h.Len:], nil
 }
 
-// fits returns an error when more bytes would make the fragment too big.
+// fits returns an error if more bytes would make the fragment too large.
 func (s *Splitter) fits(more int64) error {
 	if size := int64(len(s.doc.part.mkv)) + more; size > s.max {
 		return tooLarge("fragment size", size, s.max)
@@ -336,9 +320,9 @@ func (s *Splitter) fits(more int64) error {
 	return nil
 }
 
-// readAside reads an element whole that is no part of a fragment, and returns its
-// payload, which is valid until the next call. One that is above the cap and surely inside
-// the input is passed over without being held; its payload is nil.
+// readAside reads a whole element that is not part of a fragment, and returns its payload, which is valid until
+// the next call. It skips an element above the limit that is certainly inside the input; the payload is then
+// nil.
 func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
 	size := int64(h.Len) + h.Size
 	switch {
@@ -348,7 +332,7 @@ func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
 		s.last = lastElement{}
 		return nil, s.in.Skip(size)
 	case size > s.max:
-		// A live reader must not wait for the end of something that no producer sends.
+		// A live reader must not wait for the end of an element that no producer sends.
 		return nil, tooLarge("size of an element between fragments", size, s.max)
 	}
 	const usual = 64 << 10
@@ -365,8 +349,7 @@ func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
 	return s.aside[h.Len:], nil
 }
 
-// isSegmentChild reports whether an element belongs directly into a Segment, and so
-// ends a Cluster of unknown size.
+// isSegmentChild reports whether an element is a direct child of a Segment, and so ends a Cluster of unknown size.
 func isSegmentChild(id uint32) bool {
 	switch id {
 	case ebml.IDSeekHead, ebml.IDInfo, ebml.IDTracks, ebml.IDCluster, ebml.IDCues,
@@ -376,8 +359,7 @@ func isSegmentChild(id uint32) bool {
 	return false
 }
 
-// isClusterChild reports whether an element belongs directly into a Cluster, with a size
-// that it can have.
+// isClusterChild reports whether an element is a direct child of a Cluster, with a valid size.
 func isClusterChild(h ebml.Header) bool {
 	switch h.ID {
 	case ebml.IDSimpleBlock, ebml.IDBlockGroup, ebml.IDVoid, ebml.IDSilentTracks:

@@ -16,8 +16,8 @@ import (
 const (
 	// awsPrefix begins the names of the tags that KVS adds.
 	awsPrefix = "AWS_KINESISVIDEO_"
-	// maxTags, maxTagName and maxTagValue bound a fragment's own tags, in pieces and bytes:
-	// KVS takes no more of a producer (Developer Guide, Quotas).
+	// maxTags, maxTagName and maxTagValue bound a fragment's own tags, in number and bytes, like KVS
+	// (Developer Guide, Quotas).
 	maxTags     = 10
 	maxTagName  = 128
 	maxTagValue = 256
@@ -25,14 +25,14 @@ const (
 	maxAWSValue = 1 << 10
 )
 
-// muxerTags are what muxers write about the file as a whole, with a Targets
-// element as Matroska demands. The tags of KVS producers have no Targets.
+// muxerTags are the tags that muxers write about the whole file, with a Targets element as Matroska requires.
+// The tags of KVS producers have no Targets.
 var muxerTags = map[string]bool{
 	"MAJOR_BRAND": true, "MINOR_VERSION": true, "COMPATIBLE_BRANDS": true,
 	"ENCODER": true, "CREATION_TIME": true, "DURATION": true,
 }
 
-// chunkTags is what the tags of one chunk say.
+// chunkTags holds the content of the tags of one chunk.
 //
 // The names below mark the tags of KVS. A tag is the fragment's own,
 // a user tag, unless
@@ -42,26 +42,25 @@ var muxerTags = map[string]bool{
 //   - it has Targets and one of the names in muxerTags: those come with the
 //     producer's file header and are repeated with every fragment.
 //
-// Tags count for the fragment that they stand with (see Splitter), before Info and
-// after the cluster too. Other names with the prefix of AWS, such as AWS_KINESISVIDEO_IMAGE_PREFIX,
-// were set by the producer and stay user tags.
+// Tags belong to the fragment next to them (see Splitter), even before Info and after the cluster. Other names
+// with the prefix of AWS, such as AWS_KINESISVIDEO_IMAGE_PREFIX, were set by the producer and are user tags.
 type chunkTags struct {
 	number           string
 	producer, server time.Time
-	behind           int64 // ms, -1 = not given
+	behind           int64 // ms, -1 = unknown
 	token            string
 	user             []media.Tag
 	failure          *ErrorTag
-	// bad is the first thing that makes no sense in them.
+	// bad is the first error in the tags.
 	bad error
-	// cut is what was left out of them because it is above its bound, for a warning.
+	// cut describes what was left out because it exceeds a limit, for a warning.
 	cut string
 }
 
-// noTags is what is known before any tag.
+// noTags returns the state before any tag.
 func noTags() chunkTags { return chunkTags{behind: -1} }
 
-// opens reports whether there are tags with which a fragment begins.
+// opens reports whether there are tags that begin a fragment.
 func (t *chunkTags) opens() bool {
 	return t.number != "" || !t.producer.IsZero() || !t.server.IsZero()
 }
@@ -69,7 +68,7 @@ func (t *chunkTags) opens() bool {
 // kvs reports whether there are tags that KVS adds.
 func (t *chunkTags) kvs() bool { return t.opens() || t.token != "" || t.behind >= 0 }
 
-// merge adds what further tags of the same fragment say.
+// merge adds further tags of the same fragment.
 func (t *chunkTags) merge(more chunkTags) {
 	t.number, t.token = cmp.Or(more.number, t.number), cmp.Or(more.token, t.token)
 	t.producer, t.server = cmp.Or(more.producer, t.producer), cmp.Or(more.server, t.server)
@@ -89,7 +88,7 @@ func (t *chunkTags) merge(more chunkTags) {
 	}
 }
 
-// addUser adds a tag of the producer's, as far as KVS takes it.
+// addUser adds a tag of the producer, within the limits of KVS.
 func (t *chunkTags) addUser(tag media.Tag) {
 	if len(t.user) == maxTags {
 		t.cut = cmp.Or(t.cut, fmt.Sprintf("more than %d tags", maxTags))
@@ -102,7 +101,7 @@ func (t *chunkTags) addUser(tag media.Tag) {
 	t.user = append(t.user, media.Tag{Name: name, Value: value})
 }
 
-// atMost cuts a text to at most n bytes, between two characters.
+// atMost returns the longest prefix of text of whole characters and at most n bytes.
 func atMost(text string, n int) string {
 	if len(text) <= n {
 		return text
@@ -113,12 +112,12 @@ func atMost(text string, n int) string {
 	return text[:n]
 }
 
-// readTags reads a Tags element, which belongs to the fragment at work or begins the next one.
+// readTags reads a Tags element, which belongs to the current fragment or begins the next one.
 func (s *Splitter) readTags(h ebml.Header) error {
 	d := &s.doc
 	read := s.keep
 	if d.plain {
-		read = s.readAside // unless it shows that the document is not plain
+		read = s.readAside // unless its tags show that the document is not plain
 	} else if d.part == nil {
 		s.beginPart()
 	}
@@ -133,9 +132,9 @@ func (s *Splitter) readTags(h ebml.Header) error {
 			return err
 		}
 	}
-	s.last = lastElement{} // it holds together, so that its size is right
+	s.last = lastElement{} // it is valid, so its size is right
 	if t.cut != "" {
-		s.warn("tags", "tags are cut to what KVS takes: "+t.cut, "fragment", cmp.Or(t.number, s.number()))
+		s.warn("tags", "tags are cut to the limits of KVS: "+t.cut, "fragment", cmp.Or(t.number, s.number()))
 	}
 	s.recording = s.recording || t.number != ""
 	switch {
@@ -150,8 +149,7 @@ func (s *Splitter) readTags(h ebml.Header) error {
 	return nil
 }
 
-// takeTags gives tags to the fragment at work, whose last n bytes they are, or begins
-// the next fragment with them.
+// takeTags adds tags to the current fragment, whose last n bytes they are, or begins the next fragment with them.
 func (s *Splitter) takeTags(t chunkTags, n int) {
 	d := &s.doc
 	p := d.part
@@ -177,9 +175,9 @@ func (s *Splitter) takeTags(t chunkTags, n int) {
 	}
 }
 
-// turnRecording is called when the tags of KVS follow a Cluster that had none before it.
-// Either all tags of the document stand behind their Clusters, or those of its first
-// fragment are lost; then something is left of them.
+// turnRecording is called when the tags of KVS follow a Cluster without tags before it. Either all tags of the
+// document follow their Clusters, or those of its first fragment are lost; in the latter case a part of them
+// remains.
 func (s *Splitter) turnRecording(t chunkTags, raw []byte) {
 	d := &s.doc
 	p := d.waiting
@@ -228,8 +226,8 @@ func (t *chunkTags) add(payload []byte) error {
 	return nil
 }
 
-// addTag reads one Tag: its target, then its names and values. Nested
-// SimpleTags say more about the one around them and are left out.
+// addTag reads one Tag: its target, then its names and values. It ignores nested SimpleTags, which describe
+// the outer one.
 func (t *chunkTags) addTag(tag []byte) error {
 	targeted, elsewhere := false, false
 	for e, err := range ebml.Elements(tag) {
@@ -268,8 +266,7 @@ func (t *chunkTags) addTag(tag []byte) error {
 	return nil
 }
 
-// namesPart reports whether Targets name a part of the document by its UID; a UID
-// of 0 means all of them.
+// namesPart reports whether Targets name a part of the document by its UID; a UID of 0 means all parts.
 func namesPart(targets []byte) (bool, error) {
 	for e, err := range ebml.Elements(targets) {
 		if err != nil {
@@ -286,7 +283,7 @@ func namesPart(targets []byte) (bool, error) {
 	return false, nil
 }
 
-// simpleTag reads the name and the text of a SimpleTag.
+// simpleTag returns the name and the text of a SimpleTag.
 func simpleTag(data []byte) (name, value string, err error) {
 	for e, err := range ebml.Elements(data) {
 		if err != nil {
@@ -302,8 +299,8 @@ func simpleTag(data []byte) (name, value string, err error) {
 	return name, value, nil
 }
 
-// take sorts one tag to where it belongs. Both spellings of the AWS pages are
-// understood (API Reference, GetMedia and GetMediaForFragmentList).
+// take stores one tag. It accepts both spellings in the AWS documentation (API Reference, GetMedia and
+// GetMediaForFragmentList).
 func (t *chunkTags) take(name, value string, targeted bool) error {
 	var err error
 	short, known := strings.CutPrefix(name, awsPrefix)
@@ -340,8 +337,7 @@ func (t *chunkTags) take(name, value string, targeted bool) error {
 	return nil
 }
 
-// takeFailure notes one tag of an error chunk. Where no id is given, a code that
-// is a number is the id.
+// takeFailure stores one tag of an error chunk. If there is no ID, a numeric code is the ID.
 func (t *chunkTags) takeFailure(short, value string) {
 	if t.failure == nil {
 		t.failure = &ErrorTag{}
@@ -360,8 +356,8 @@ func (t *chunkTags) takeFailure(short, value string) {
 	}
 }
 
-// parseTimestamp reads "seconds.millis" since the Unix epoch without going
-// through a float, which would not hold every millisecond.
+// parseTimestamp reads "seconds.millis" since the Unix epoch. It avoids a float, which cannot represent every
+// millisecond.
 func parseTimestamp(text string) (time.Time, error) {
 	whole, fraction, dotted := strings.Cut(text, ".")
 	if !isDigits(whole) || len(whole) > 12 || dotted && (!isDigits(fraction) || len(fraction) > 9) {

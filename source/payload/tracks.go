@@ -14,12 +14,11 @@ import (
 )
 
 const (
-	// maxTracks and maxCodecPrivate bound what is believed of a header. KVS
-	// itself takes 3 tracks, the producer SDK 1 MiB of codec data.
+	// maxTracks and maxCodecPrivate limit what is accepted of a header. KVS accepts 3 tracks, the producer
+	// SDK 1 MiB of codec data.
 	maxTracks       = 100
 	maxCodecPrivate = 1 << 20
-	// maxCodecID is the longest codec id that is believed, in bytes. Those of Matroska have
-	// fewer than 32, the most that KVS takes.
+	// maxCodecID is the longest accepted codec ID, in bytes. Those of Matroska have fewer than 32, the limit of KVS.
 	maxCodecID = 64
 	// defaultScale is a timestamp unit of 1 ms (RFC 9559, TimestampScale).
 	defaultScale = 1_000_000
@@ -28,18 +27,17 @@ const (
 	maxTime  = math.MaxInt64 / 4
 )
 
-// track is a track whose codec data is given by its place in the Tracks payload,
-// because the memory around that payload still moves.
+// track is a track whose codec data is given by its place in the Tracks payload, because the memory of that
+// payload may still move.
 type track struct {
 	media.Track
 	privateAt, privateLen int
-	// encodings is the payload of ContentEncodings, vfw the codec id of a track that is described
-	// as AVI does it.
+	// encodings is the payload of ContentEncodings, vfw the codec ID of a track that is described as in AVI.
 	encodings []byte
 	vfw       string
 }
 
-// in returns the track with its codec data in mkv, whose Tracks payload begins at at.
+// in returns the track with its codec data as a part of mkv. at is the offset of the payload of Tracks.
 func (t track) in(mkv []byte, at int) media.Track {
 	if from := at + t.privateAt; t.privateLen > 0 {
 		t.CodecPrivate = mkv[from : from+t.privateLen : from+t.privateLen]
@@ -47,19 +45,17 @@ func (t track) in(mkv []byte, at int) media.Track {
 	return t.Track
 }
 
-// head is the header of a document: what each of its fragments begins with.
+// head is the header of a document, with which each of its fragments begins.
 type head struct {
-	// ebml, info and tracks are elements as they stand in the document, empty until they
-	// have come.
+	// ebml, info and tracks are elements as in the document, empty until they have arrived.
 	ebml, info, tracks []byte
-	// scale is the unit of timestamps in nanoseconds, date when timestamp zero was, the zero
-	// time when that is not given.
+	// scale is the unit of timestamps in nanoseconds, date the time of timestamp zero, or the zero time if unknown.
 	scale int64
 	date  time.Time
 	list  []track
-	// tracksPosition is where Tracks are, from the first byte in the Segment; 0 if it is not given.
+	// tracksPosition is the offset of Tracks in the Segment; 0 if it is not given.
 	tracksPosition int64
-	// bad is the first thing that makes no sense in Info or Tracks.
+	// bad is the first error in Info or Tracks.
 	bad error
 }
 
@@ -71,8 +67,8 @@ func (h *head) ebmlOrDefault() []byte {
 	return h.ebml
 }
 
-// setInfo takes an Info element. The first one counts, unless another one follows Clusters:
-// it is about those behind it.
+// setInfo stores an Info element. The first one counts, but another one after Clusters applies to the
+// Clusters after it.
 func (s *Splitter) setInfo(element, payload []byte) error {
 	d := &s.doc
 	if !s.renews(d.head.info, element) {
@@ -86,7 +82,7 @@ func (s *Splitter) setInfo(element, payload []byte) error {
 	return nil
 }
 
-// setTracks takes a Tracks element, whose header has n bytes, as setInfo does.
+// setTracks stores a Tracks element, whose header has n bytes, like setInfo.
 func (s *Splitter) setTracks(element []byte, n int) error {
 	d := &s.doc
 	if !s.renews(d.head.tracks, element) {
@@ -97,7 +93,7 @@ func (s *Splitter) setTracks(element []byte, n int) error {
 		list[i].privateAt += n
 		if name := list[i].CodecID; len(name) > maxCodecID {
 			list[i].CodecID = atMost(name, maxCodecID)
-			s.warn("codec id", "a track's codec id is cut to what Matroska writers use", "bytes", maxCodecID)
+			s.warn("codec id", "a track's codec ID is too long and was cut", "bytes", maxCodecID)
 		}
 	}
 	d.head.tracks, d.head.list = slices.Clone(element), list
@@ -108,8 +104,8 @@ func (s *Splitter) setTracks(element []byte, n int) error {
 	return nil
 }
 
-// renews reports whether an element of the header replaces what there is of its kind, and
-// hands on what began with that.
+// renews reports whether an element of the header replaces the current one, and finishes the fragments that
+// began with that.
 func (s *Splitter) renews(old, element []byte) bool {
 	d := &s.doc
 	between := d.part == nil || d.part.hasCluster
@@ -127,8 +123,8 @@ func (s *Splitter) renews(old, element []byte) bool {
 	return true
 }
 
-// lookUpTracks reads Tracks that stand behind the Clusters, where the document says, if the
-// input can be read there.
+// lookUpTracks reads Tracks that follow the Clusters, at the place that the document gives, if the input can
+// be read there.
 func (s *Splitter) lookUpTracks() {
 	d := &s.doc
 	in, ok := s.input.in.(io.ReaderAt)
@@ -138,7 +134,7 @@ func (s *Splitter) lookUpTracks() {
 	}
 	b := make([]byte, min(maxSegmentHeader, s.cfg.Size-at))
 	if _, err := in.ReadAt(b, at); err != nil {
-		return // the walk will come to them, or not
+		return // the walk may reach them later
 	}
 	h, err := ebml.ParseHeader(b)
 	size := int64(h.Len) + h.Size
@@ -156,7 +152,7 @@ func (s *Splitter) lookUpTracks() {
 	d.part.complete(&d.head)
 }
 
-// tracksPosition returns what a SeekHead says of where Tracks are, 0 if it says nothing.
+// tracksPosition returns the position of Tracks in a SeekHead, 0 if there is none.
 func tracksPosition(payload []byte) int64 {
 	for seek, err := range ebml.Elements(payload) {
 		if err != nil {
@@ -182,7 +178,7 @@ func tracksPosition(payload []byte) int64 {
 	return 0
 }
 
-// epochOfDates is when the dates of Matroska begin (RFC 8794, section 7.6).
+// epochOfDates is the epoch of the dates of Matroska (RFC 8794, section 7.6).
 var epochOfDates = time.Date(2001, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // parseInfo returns the timestamp unit in nanoseconds, and the date.
@@ -273,7 +269,7 @@ func parseTrack(entry ebml.Element) (track, error) {
 		}
 	}
 	if strings.HasPrefix(t.CodecID, "V_") {
-		t.Type = media.TrackVideo // whatever damage has made of it
+		t.Type = media.TrackVideo // the type may be damaged
 	}
 	if t.CodecID == codecVFW {
 		t.vfw, _ = unwrapVFW(private)

@@ -10,8 +10,7 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// maxEBMLHeader is the largest EBML header that is believed, in bytes. Real ones
-// have 35 or 36.
+// maxEBMLHeader is the largest accepted EBML header, in bytes. Real ones have 35 or 36.
 const maxEBMLHeader = 4 << 10
 
 // readDocument reads an EBML header and begins a document with it.
@@ -27,7 +26,7 @@ func (s *Splitter) readDocument() error {
 		s.beginDocument(s.doc.head.ebmlOrDefault())
 		return nil
 	case h.ID != ebml.IDEBML && s.chunks > 0 && isSegmentChild(h.ID):
-		// The Segment does not end where it says.
+		// The Segment does not end at its declared end.
 		s.doc.segmentEnd = ebml.UnknownSize
 		s.state = inSegment
 		return nil
@@ -38,7 +37,7 @@ func (s *Splitter) readDocument() error {
 	}
 	s.beginDocument(nil)
 	if _, err = s.keep(h); err != nil {
-		return err // what came of it may be what it has swallowed
+		return err // the header may have swallowed other elements
 	}
 	s.doc.head.ebml = slices.Clone(s.doc.part.mkv)
 	return nil
@@ -93,7 +92,7 @@ func (s *Splitter) readInSegment() error {
 		s.endSegment()
 		return nil
 	case offset > d.segmentEnd:
-		d.segmentEnd = ebml.UnknownSize // it is too small
+		d.segmentEnd = ebml.UnknownSize // the declared size is too small
 	}
 	h, err := s.peek()
 	switch {
@@ -119,8 +118,8 @@ func (s *Splitter) readInSegment() error {
 	return err
 }
 
-// endSegment leaves a Segment where its declared size ends. If it has not held
-// anything yet the size is wrong, as that of a file whose writer never came to fill it in.
+// endSegment leaves a Segment at its declared end. If the Segment has no content yet, the size is wrong, as in
+// a file whose writer never filled it in.
 func (s *Splitter) endSegment() {
 	d := &s.doc
 	if d.part != nil && d.part.whole == d.part.body && len(d.head.tracks) == 0 {
@@ -131,13 +130,12 @@ func (s *Splitter) endSegment() {
 	s.state = atDocument
 }
 
-// readHead reads an element of the header. What is wrong with its content costs the
-// fragments that begin with it.
+// readHead reads an element of the header. An error in its content makes the fragments that begin with it unusable.
 func (s *Splitter) readHead(h ebml.Header) error {
 	d := &s.doc
 	read, at := s.keep, 0
 	if d.part == nil || d.plain || d.part.hasCluster {
-		read = s.readAside // it is about what follows
+		read = s.readAside // it applies to what follows
 	} else {
 		at = len(d.part.mkv)
 	}
@@ -158,18 +156,17 @@ func (s *Splitter) readHead(h ebml.Header) error {
 		d.head.tracksPosition = tracksPosition(payload)
 	}
 	if err == nil {
-		s.last = lastElement{} // it holds together, so that its size is right
+		s.last = lastElement{} // it is valid, so its size is right
 		return nil
 	}
 	err = s.doubt(&d.head.bad, offset, err)
 	if err != nil && h.ID == ebml.IDTracks && len(d.head.list) == 0 {
-		d.restoreTracks(&before, at) // they may have swallowed what follows, and better ones may come
+		d.restoreTracks(&before, at) // they may have swallowed the next elements, and valid ones may follow
 	}
 	return err
 }
 
-// restoreTracks puts back the Tracks that the document had before it read those at at in
-// its part, of which nothing makes sense.
+// restoreTracks restores the Tracks that the document had before the invalid ones at offset at of its part.
 func (d *document) restoreTracks(before *head, at int) {
 	d.head.tracks, d.head.list = before.tracks, before.list
 	if p := d.part; p != nil && p.tracksAt == at {
@@ -177,9 +174,8 @@ func (d *document) restoreTracks(before *head, at int) {
 	}
 }
 
-// doubt notes in bad what is wrong with the content of the last element, which began at
-// offset, if the sizes hold: something that makes sense must follow it. Otherwise it returns
-// the error, which makes the element damage.
+// doubt sets bad to an error in the content of the last element, which began at offset, if the sizes are right:
+// a valid element must follow it. Otherwise it returns the error, and the element is damage.
 func (s *Splitter) doubt(bad *error, offset int64, err error) error {
 	h, peeked := s.in.Peek()
 	if peeked == nil && !isSegmentChild(h.ID) && h.ID != ebml.IDEBML && h.ID != ebml.IDSegment && h.ID != ebml.IDVoid ||
@@ -192,7 +188,7 @@ func (s *Splitter) doubt(bad *error, offset int64, err error) error {
 	return nil
 }
 
-// makesSense reports whether what follows may stand behind an element of a Cluster, so that its size is right.
+// makesSense reports whether the next element may follow an element of a Cluster, so that the size of that is right.
 func (s *Splitter) makesSense() bool {
 	h, err := s.in.Peek()
 	if err != nil {
@@ -226,7 +222,7 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	}
 	p := d.part
 	if h.Size > s.max {
-		// Its blocks show how large it is, up to the cap.
+		// The blocks of the Cluster show its size, up to the limit.
 		p.hurt(s.syntax("the Cluster's size (%d) is above that of a whole fragment, %d", h.Size, s.max))
 		h.Size = ebml.UnknownSize
 	}
@@ -249,7 +245,7 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	return nil
 }
 
-// beginPart begins the next fragment of a document that continues after one.
+// beginPart begins the next fragment of a document that has had one.
 func (s *Splitter) beginPart() {
 	s.doc.part = &part{tags: noTags(), next: true}
 	s.doc.part.begin(s.spared(), &s.doc.head)
@@ -298,8 +294,8 @@ func (s *Splitter) readInCluster() error {
 	return nil
 }
 
-// overrun decides about an element that runs past the end of its Cluster: one of the
-// two sizes is wrong. What stands where the Cluster should end tells which.
+// overrun handles an element that runs past the end of its Cluster: one of the two sizes is wrong. The bytes at
+// the declared end of the Cluster show which.
 func (s *Splitter) overrun(h ebml.Header) error {
 	d := &s.doc
 	if err := s.fits(int64(h.Len) + h.Size); err != nil {
@@ -318,7 +314,7 @@ func (s *Splitter) overrun(h ebml.Header) error {
 	if sound {
 		return s.syntax("element %#x size (%d) runs past the end of its Cluster, %d left", h.ID, h.Size, int64(len(inside)-h.Len))
 	}
-	d.part.hurt(s.syntax("the Cluster goes on behind its end"))
+	d.part.hurt(s.syntax("the Cluster continues after its end"))
 	d.clusterEnd = ebml.UnknownSize
 	return nil
 }
@@ -332,8 +328,8 @@ func (s *Splitter) endCluster() {
 	}
 }
 
-// addClusterElement takes a whole child of a Cluster, whose payload begins at at. Blocks
-// of other tracks than video may be as broken as they like.
+// addClusterElement adds a whole child of a Cluster, whose payload begins at at. It ignores errors in blocks
+// of other tracks than video.
 func (s *Splitter) addClusterElement(id uint32, payload []byte, at int) error {
 	p, h := s.doc.part, &s.doc.head
 	var head blockHead
@@ -363,10 +359,10 @@ func (s *Splitter) addClusterElement(id uint32, payload []byte, at int) error {
 		i := slices.IndexFunc(h.list, func(t track) bool { return t.Number == head.track })
 		switch {
 		case i < 0 && err == nil && s.makesSense():
-			p.hurt(s.syntax("block of track %d, which is not there", head.track))
+			p.hurt(s.syntax("block of track %d, which does not exist", head.track))
 			return nil
 		case i < 0 && err == nil:
-			return errors.New("block of a track that is not there")
+			return errors.New("block of a track that does not exist")
 		case i < 0:
 		case err != nil && h.list[i].Type != media.TrackVideo:
 			return nil
