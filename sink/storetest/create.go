@@ -243,10 +243,9 @@ func cancelledLargeOnTheWay(t *testing.T, h Harness) {
 	const n = 4
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	errs := make([]error, n)
-	atOnce(n, func(i int) {
-		errs[i] = writeObject(ctx, h, fmt.Sprintf("new/%d", i), pattern(i, manyParts/(i+1)), sink.PutOptions{})
-		cancel()
+	errs := atOnce(n, func(i int) error {
+		defer cancel()
+		return writeObject(ctx, h, fmt.Sprintf("new/%d", i), pattern(i, manyParts/(i+1)), sink.PutOptions{})
 	})
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -262,9 +261,8 @@ func cancelledLargeOnTheWay(t *testing.T, h Harness) {
 
 func sameLargeKeyAtOnce(t *testing.T, h Harness) {
 	const n = 4
-	errs := make([]error, n)
-	atOnce(n, func(i int) {
-		errs[i] = writeObject(t.Context(), h, "hot.tar", pattern(i, 9<<20+i), sink.PutOptions{})
+	errs := atOnce(n, func(i int) error {
+		return writeObject(t.Context(), h, "hot.tar", pattern(i, 9<<20+i), sink.PutOptions{})
 	})
 	got, err := h.Get(t.Context(), "hot.tar")
 	if err != nil {
@@ -284,9 +282,8 @@ func ifAbsentLargeRace(t *testing.T, h Harness) {
 	const n = 4
 	for round, size := range []int{10_000, 9 << 20} {
 		key := fmt.Sprintf("race/%d", round)
-		errs := make([]error, n)
-		atOnce(n, func(i int) {
-			errs[i] = writeObject(t.Context(), h, key, pattern(i, size+i), sink.PutOptions{IfAbsent: true})
+		errs := atOnce(n, func(i int) error {
+			return writeObject(t.Context(), h, key, pattern(i, size+i), sink.PutOptions{IfAbsent: true})
 		})
 		winner := onlyWinner(t, key, errs)
 		wantBody(t, h, key, pattern(winner, size+winner))

@@ -232,9 +232,8 @@ func ifAbsentRace(t *testing.T, h Harness) {
 	const rounds, racers = 10, 8
 	for round := range rounds {
 		key := fmt.Sprintf("race/%d", round)
-		errs := make([]error, racers)
-		atOnce(racers, func(i int) {
-			errs[i] = h.Store.Put(t.Context(), key, pattern(i, 10_000+i), sink.PutOptions{IfAbsent: true})
+		errs := atOnce(racers, func(i int) error {
+			return h.Store.Put(t.Context(), key, pattern(i, 10_000+i), sink.PutOptions{IfAbsent: true})
 		})
 		winner := onlyWinner(t, key, errs)
 		for i, err := range errs {
@@ -291,18 +290,20 @@ func holds(t *testing.T, h Harness) {
 	}
 }
 
-// atOnce calls f n times at once and waits for all of them.
-func atOnce(n int, f func(i int)) {
+// atOnce calls f n times at once, waits for all of them, and returns their errors.
+func atOnce(n int, f func(i int) error) []error {
+	errs := make([]error, n)
 	var wg sync.WaitGroup
 	start := make(chan struct{})
 	for i := range n {
 		wg.Go(func() {
 			<-start
-			f(i)
+			errs[i] = f(i)
 		})
 	}
 	close(start)
 	wg.Wait()
+	return errs
 }
 
 // putObject puts an object as writeObject writes one.
@@ -312,12 +313,11 @@ func putObject(ctx context.Context, h Harness, key string, body []byte, opts sin
 
 // differentKeysAtOnce has write write n objects of slightly more than size bytes.
 func differentKeysAtOnce(t *testing.T, h Harness, write func(context.Context, Harness, string, []byte, sink.PutOptions) error, n, size int) {
-	keys, errs := make([]string, n), make([]error, n)
-	atOnce(n, func(i int) {
+	keys := make([]string, n)
+	must(t, errors.Join(atOnce(n, func(i int) error {
 		keys[i] = fmt.Sprintf("s%d/f/%d.jpg", i%3, i)
-		errs[i] = write(t.Context(), h, keys[i], pattern(i, size+i), sink.PutOptions{})
-	})
-	must(t, errors.Join(errs...))
+		return write(t.Context(), h, keys[i], pattern(i, size+i), sink.PutOptions{})
+	})...))
 	for i, key := range keys {
 		wantBody(t, h, key, pattern(i, size+i))
 	}
@@ -328,20 +328,19 @@ func sameKeyAtOnce(t *testing.T, h Harness) {
 	const writers, rounds, readers = 6, 8, 2
 	size := func(seed int) int { return 100_000 + 1000*seed }
 	put(t, h, "hot", pattern(0, size(0)))
-	errs := make([]error, writers+readers)
-	atOnce(writers+readers, func(i int) {
+	must(t, errors.Join(atOnce(writers+readers, func(i int) (err error) {
 		for range rounds {
 			if i < writers {
-				errs[i] = h.Store.Put(t.Context(), "hot", pattern(i, size(i)), sink.PutOptions{})
+				err = h.Store.Put(t.Context(), "hot", pattern(i, size(i)), sink.PutOptions{})
 			} else {
-				errs[i] = checkOneOf(t.Context(), h, "hot", writers, size)
+				err = checkOneOf(t.Context(), h, "hot", writers, size)
 			}
-			if errs[i] != nil {
-				return
+			if err != nil {
+				return err
 			}
 		}
-	})
-	must(t, errors.Join(errs...))
+		return nil
+	})...))
 	must(t, checkOneOf(t.Context(), h, "hot", writers, size))
 	wantKeys(t, h, "hot")
 }
@@ -383,23 +382,22 @@ func cancelledOnTheWay(t *testing.T, h Harness) {
 	put(t, h, "old", pattern(100, size))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	errs := make([]error, n+1)
-	atOnce(n+1, func(i int) {
-		switch i {
-		case n/2 + 1:
-			errs[i] = h.Store.Put(ctx, "old", pattern(i, size), sink.PutOptions{})
+	keys := make([]string, n+1)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("new/%d", i)
+	}
+	keys[n/2+1] = "old"
+	errs := atOnce(n+1, func(i int) error {
+		err := h.Store.Put(ctx, keys[i], pattern(i, size), sink.PutOptions{})
+		if keys[i] == "old" {
 			cancel()
-		default:
-			errs[i] = h.Store.Put(ctx, fmt.Sprintf("new/%d", i), pattern(i, size), sink.PutOptions{})
 		}
+		return err
 	})
 	for i, err := range errs {
+		key := keys[i]
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("put %d gave %v, want nil or context.Canceled", i, err)
-		}
-		key := fmt.Sprintf("new/%d", i)
-		if i == n/2+1 {
-			key = "old"
 		}
 		got, getErr := h.Get(t.Context(), key)
 		switch {
