@@ -127,7 +127,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := x.plan.deadline(r.Context())
 	defer cancel()
 	x.r = r.WithContext(ctx)
-	x.w = newReply(ctx, w, s.opts.Link, x.plan.marks)
+	x.w = newReply(ctx, w, s.opts.Link, &x.plan)
 	err := sleep(ctx, x.plan.delay)
 	if err == nil {
 		err = op.serve(x)

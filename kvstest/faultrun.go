@@ -102,8 +102,9 @@ func (x *exchange) streamName() string {
 type plan struct {
 	// marks are the faults at offsets in the body.
 	marks []*mark
-	// delay is the time before the answer.
+	// delay is the time before the answer, rate the most that it sends in bytes a second; 0 means no limit.
 	delay time.Duration
+	rate  int64
 	// cut ends the answer at cutAt; nil when nothing does.
 	cut   *cutError
 	cutAt time.Time
@@ -263,8 +264,7 @@ func (p *plan) add(s *Server, x *exchange, a *armed, now time.Time) {
 	case FaultCorrupt:
 		p.marks = append(p.marks, m)
 	case FaultSlow:
-		m.at = math.MaxInt64
-		p.marks = append(p.marks, m)
+		p.rate = slower(p.rate, a.Rate)
 		p.delay += a.Delay
 		s.fireLocked(a, x)
 	}

@@ -167,11 +167,7 @@ func (t *intake) inside(h ebml.Header) bool {
 	if end := t.part.clusterEnd; end != ebml.UnknownSize {
 		return t.in.Offset() < end
 	}
-	switch h.ID {
-	case ebml.IDCluster, ebml.IDTags, ebml.IDCues, ebml.IDInfo, ebml.IDTracks, ebml.IDSeekHead, ebml.IDAttachments, ebml.IDChapters, ebml.IDEBML, ebml.IDSegment:
-		return false
-	}
-	return true
+	return !ebml.EndsCluster(h.ID)
 }
 
 // child reads the next child of the segment or of the cluster.

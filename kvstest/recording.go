@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/ebml"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -161,9 +162,6 @@ type documentReader struct{ buffer []byte }
 // firstWindow is the number of bytes that are first read for a document.
 const firstWindow = 1 << 20
 
-// maxElementHeader is the longest header of an element, in bytes (RFC 8794).
-const maxElementHeader = 12
-
 // at reads the document that begins with byte at. Its bytes are valid until the next call. A document that is
 // larger than any fragment is an error.
 func (d *documentReader) at(r *recording, at int64) (*document, error) {
@@ -174,7 +172,7 @@ func (d *documentReader) at(r *recording, at int64) (*document, error) {
 			return nil, err
 		}
 		doc, err := readDocument(b)
-		if err != nil || n == left || !doc.cut && len(b)-doc.size >= maxElementHeader {
+		if err != nil || n == left || !doc.cut && len(b)-doc.size >= ebml.MaxHeader {
 			return doc, err
 		}
 		if n >= maxPlainFragment {

@@ -21,8 +21,8 @@ import (
 // UnknownSize is the Size of an element that does not declare one.
 const UnknownSize int64 = -1
 
-// maxHeader is the length of the longest element header, in bytes.
-const maxHeader = 4 + 8
+// MaxHeader is the length of the longest element header, in bytes.
+const MaxHeader = 4 + 8
 
 // Errors for a header that is not valid EBML.
 var (

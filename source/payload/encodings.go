@@ -305,7 +305,7 @@ func (u *unwrapper) cluster(at, limit int) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("rewrite fragment: %w", err)
 		}
-		if isSegmentChild(h.ID) {
+		if ebml.IsSegmentChild(h.ID) {
 			break
 		}
 		end := at + h.Len + int(h.Size)

@@ -95,7 +95,7 @@ func (p *part) complete(h *head) {
 		return
 	}
 	old, from := p.mkv, p.body
-	p.begin(make([]byte, 0, len(old)+len(h.ebml)+len(h.info)+len(h.tracks)+maxSegmentHeader), h)
+	p.begin(make([]byte, 0, len(old)+len(h.ebml)+len(h.info)+len(h.tracks)+ebml.MaxHeader), h)
 	moved := p.body - from
 	p.mkv = append(p.mkv, old[from:]...)
 	p.whole = len(p.mkv)
@@ -103,9 +103,6 @@ func (p *part) complete(h *head) {
 		p.blocks[i].Offset += moved
 	}
 }
-
-// maxSegmentHeader is the longest header of a Segment, in bytes.
-const maxSegmentHeader = 12
 
 // setTimestamp sets the timestamp of the current cluster.
 func (p *part) setTimestamp(t time.Duration) {

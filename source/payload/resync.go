@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
 )
@@ -154,7 +153,7 @@ func nextSync(b []byte) int {
 			continue
 		}
 		id := uint32(b[i])<<24 | uint32(b[i+1])<<16 | uint32(b[i+2])<<8 | uint32(b[i+3])
-		if id == ebml.IDEBML || id == ebml.IDSegment || isSegmentChild(id) {
+		if ebml.EndsCluster(id) {
 			return i
 		}
 	}
@@ -173,7 +172,7 @@ func (s *Splitter) isSync() bool {
 		return h.Size > 0 && h.Size <= maxEBMLHeader && s.isEBMLHeader(h)
 	case ebml.IDSegment:
 		next, ok := s.headerAt(h.Len)
-		return ok && (isSegmentChild(next.ID) || isFiller(next))
+		return ok && (ebml.IsSegmentChild(next.ID) || isFiller(next))
 	case ebml.IDCluster:
 		if h.Size > s.max {
 			return false
@@ -206,17 +205,8 @@ func within(parent, child ebml.Header) bool {
 
 // headerAt returns the header n bytes ahead.
 func (s *Splitter) headerAt(n int) (ebml.Header, bool) {
-	for more := 1; more <= 12; more++ {
-		b, _ := s.in.Ahead(n + more) // the length of b is checked below
-		if len(b) < n+more {
-			return ebml.Header{}, false
-		}
-		h, err := ebml.ParseHeader(b[n:])
-		if !errors.Is(err, io.ErrUnexpectedEOF) {
-			return h, err == nil
-		}
-	}
-	return ebml.Header{}, false
+	h, err := s.in.PeekAt(n)
+	return h, err == nil
 }
 
 // isEBMLHeader reports whether an EBML header is complete and a Segment follows.

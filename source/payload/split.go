@@ -349,16 +349,6 @@ func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
 	return s.aside[h.Len:], nil
 }
 
-// isSegmentChild reports whether an element is a direct child of a Segment, and so ends a Cluster of unknown size.
-func isSegmentChild(id uint32) bool {
-	switch id {
-	case ebml.IDSeekHead, ebml.IDInfo, ebml.IDTracks, ebml.IDCluster, ebml.IDCues,
-		ebml.IDAttachments, ebml.IDChapters, ebml.IDTags:
-		return true
-	}
-	return false
-}
-
 // isClusterChild reports whether an element is a direct child of a Cluster, with a valid size.
 func isClusterChild(h ebml.Header) bool {
 	switch h.ID {

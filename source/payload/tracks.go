@@ -132,7 +132,7 @@ func (s *Splitter) lookUpTracks() {
 	if !ok || s.cfg.Size == 0 || d.head.tracksPosition <= 0 || at >= s.cfg.Size {
 		return
 	}
-	b := make([]byte, min(maxSegmentHeader, s.cfg.Size-at))
+	b := make([]byte, min(ebml.MaxHeader, s.cfg.Size-at))
 	if _, err := in.ReadAt(b, at); err != nil {
 		return // the walk may reach them later
 	}

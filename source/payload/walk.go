@@ -25,7 +25,7 @@ func (s *Splitter) readDocument() error {
 	case h.ID == ebml.IDSegment:
 		s.beginDocument(s.doc.head.ebmlOrDefault())
 		return nil
-	case h.ID != ebml.IDEBML && s.chunks > 0 && isSegmentChild(h.ID):
+	case h.ID != ebml.IDEBML && s.chunks > 0 && ebml.IsSegmentChild(h.ID):
 		// The Segment does not end at its declared end.
 		s.doc.segmentEnd = ebml.UnknownSize
 		s.state = inSegment
@@ -108,7 +108,7 @@ func (s *Splitter) readInSegment() error {
 		return s.readTags(h)
 	case h.ID == ebml.IDInfo || h.ID == ebml.IDTracks || h.ID == ebml.IDSeekHead:
 		return s.readHead(h)
-	case !isSegmentChild(h.ID) && h.ID != ebml.IDVoid && h.ID != ebml.IDCRC32:
+	case !ebml.IsSegmentChild(h.ID) && h.ID != ebml.IDVoid && h.ID != ebml.IDCRC32:
 		return s.syntax("element %#x inside a Segment", h.ID)
 	case d.plain || d.part == nil:
 		_, err := s.readAside(h)
@@ -178,7 +178,7 @@ func (d *document) restoreTracks(before *head, at int) {
 // a valid element must follow it. Otherwise it returns the error, and the element is damage.
 func (s *Splitter) doubt(bad *error, offset int64, err error) error {
 	h, peeked := s.in.Peek()
-	if peeked == nil && !isSegmentChild(h.ID) && h.ID != ebml.IDEBML && h.ID != ebml.IDSegment && h.ID != ebml.IDVoid ||
+	if peeked == nil && !ebml.EndsCluster(h.ID) && h.ID != ebml.IDVoid ||
 		errors.Is(peeked, ebml.ErrID) || errors.Is(peeked, ebml.ErrSize) {
 		s.last.broken = true
 		return &SyntaxError{Offset: offset, Reason: err.Error()}
@@ -194,7 +194,7 @@ func (s *Splitter) makesSense() bool {
 	if err != nil {
 		return !errors.Is(err, ebml.ErrID) && !errors.Is(err, ebml.ErrSize)
 	}
-	return isClusterChild(h) || isSegmentChild(h.ID) || h.ID == ebml.IDEBML || h.ID == ebml.IDSegment
+	return isClusterChild(h) || ebml.EndsCluster(h.ID)
 }
 
 // beginCluster reads the header of a Cluster.
@@ -263,7 +263,7 @@ func (s *Splitter) readInCluster() error {
 	switch {
 	case err != nil:
 		return err
-	case isSegmentChild(h.ID) || h.ID == ebml.IDEBML || h.ID == ebml.IDSegment:
+	case ebml.EndsCluster(h.ID):
 		if d.clusterEnd != ebml.UnknownSize {
 			d.part.hurt(s.syntax("the Cluster ends %d bytes early", d.clusterEnd-offset))
 		}
