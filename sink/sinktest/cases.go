@@ -101,7 +101,7 @@ func cancelled(t *testing.T, h Harness) {
 	if h.Trouble == nil {
 		t.Skip("the operations of the destination cannot be made to hang")
 	}
-	if _, err := runUntilItHangs(t, h, newStream("front-door"), 1, nil); !errors.Is(err, context.Canceled) {
+	if _, err := runUntilItHangs(t, h, newStream("front-door"), 1, false); !errors.Is(err, context.Canceled) {
 		t.Errorf("the run ended with %v, want context.Canceled", err)
 	}
 	h.Trouble.fail(0)
@@ -111,7 +111,8 @@ func cancelled(t *testing.T, h Harness) {
 }
 
 // runUntilItHangs runs a stream and cancels the run when the nth operation of the destination hangs.
-func runUntilItHangs(t *testing.T, h Harness, s *stream, n int, change func(*observed)) (*observed, error) {
+// killed reports whether the process is then killed.
+func runUntilItHangs(t *testing.T, h Harness, s *stream, n int, killed bool) (*observed, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	hanging := h.Trouble.hang(n)
@@ -125,10 +126,7 @@ func runUntilItHangs(t *testing.T, h Harness, s *stream, n int, change func(*obs
 	})
 	defer waiting.Wait()
 	defer cancel()
-	o := &observed{Sink: h.Open(s.name)}
-	if change != nil {
-		change(o)
-	}
+	o := &observed{Sink: h.Open(s.name), killed: killed}
 	return o, o.run(ctx, t, s)
 }
 
@@ -139,7 +137,7 @@ func killed(t *testing.T, h Harness) {
 	}
 	for n, met := 1, true; met; n++ {
 		s := newStream("front-door")
-		o, err := runUntilItHangs(t, h, s, n, func(o *observed) { o.killed = true })
+		o, err := runUntilItHangs(t, h, s, n, true)
 		met = h.Trouble.met()
 		h.Trouble.fail(0)
 		if met && !errors.Is(err, context.Canceled) || !met && (err != nil || n == 1) {

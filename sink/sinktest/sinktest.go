@@ -211,8 +211,8 @@ func wantImages(t *testing.T, h Harness, streams ...*stream) {
 	got := images(t, h)
 	want := map[string][]byte{}
 	for _, s := range streams {
-		for _, f := range s.numbers() {
-			maps.Copy(want, s.imagesOf(f))
+		for i := range s.fragments {
+			maps.Copy(want, s.imagesOf(number(i)))
 		}
 	}
 	wantWhole(t, got, streams...)
