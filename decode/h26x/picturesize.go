@@ -39,22 +39,22 @@ func sequences(codecID string, nals [][]byte) (all []sequence) {
 		case codecID == AVC && kind == AVCTypeSPS:
 			_, h, _ := ParseAVCSPS(nal)
 			s = sequence{size: h.size, pictures: int64(h.References), level: levelName(h.level, 10)}
-			if s.size.sane() {
-				s.allowed = avcPictures(h)
+			if !s.size.sane() {
+				continue
 			}
+			s.allowed = avcPictures(h)
 		case codecID == HEVC && kind == HEVCTypeSPS:
 			_, h, _ := ParseHEVCSPS(nal)
 			// The picture that is decoded is counted too.
 			s = sequence{size: h.size, pictures: int64(h.pictures) - 1, level: levelName(h.level, 30)}
-			if s.size.sane() {
-				s.allowed = hevcPicturesOf(h) - 1
+			if !s.size.sane() {
+				continue
 			}
+			s.allowed = hevcPicturesOf(h) - 1
 		default:
 			continue
 		}
-		if s.size.sane() {
-			all = append(all, s)
-		}
+		all = append(all, s)
 	}
 	return all
 }
