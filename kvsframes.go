@@ -33,6 +33,10 @@ type RunOptions struct {
 	// Drain, when closed, asks the run to stop: it reads nothing more, and finishes the work in progress
 	// within the service.shutdown_timeout of the settings. A nil channel never asks.
 	Drain <-chan struct{}
+	// Restart makes streams with a checkpoint begin again, and forgets their checkpoints.
+	Restart bool
+	// IgnoreCheckpoint neither reads nor writes checkpoints.
+	IgnoreCheckpoint bool
 	// Version is the program's version, for the summary.
 	Version string
 }

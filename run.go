@@ -114,7 +114,11 @@ func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.St
 	case parent.Err() != nil:
 		return pipeline.StatusInterrupted, context.Cause(parent)
 	case errors.Is(context.Cause(ctx), errShutdown):
-		return pipeline.StatusFailed, fmt.Errorf("finish the work in progress: %w (%s)", errShutdown, r.pipeline.Config.Service.ShutdownTimeout)
+		err := fmt.Errorf("finish the work in progress: %w (%s)", errShutdown, r.pipeline.Config.Service.ShutdownTimeout)
+		if r.continues() { // which loses nothing
+			return pipeline.StatusInterrupted, err
+		}
+		return pipeline.StatusFailed, err
 	}
 	return verdict(results, interrupted(draining))
 }
@@ -123,7 +127,7 @@ func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.St
 func (r *Run) stream(ctx, draining context.Context, st *stages, in source.Input) result {
 	account := r.journal.open(in.Stream)
 	log := r.options.Log
-	summary, err := st.run(ctx, draining, in, st.bounds(pipeline.Options{Log: log, Meter: &r.meter, Account: account}))
+	summary, err := st.run(ctx, draining, in, r.options, st.bounds(pipeline.Options{Log: log, Meter: &r.meter, Account: account}))
 	log = log.With("stream", in.Stream)
 	status := pipeline.StatusComplete
 	switch {
@@ -137,7 +141,7 @@ func (r *Run) stream(ctx, draining context.Context, st *stages, in source.Input)
 	case ctx.Err() != nil:
 		log.Warn("stream given up", "error", err)
 		status, err = pipeline.StatusInterrupted, context.Cause(ctx)
-		if errors.Is(err, errShutdown) {
+		if errors.Is(err, errShutdown) && !r.continues() {
 			status = pipeline.StatusFailed
 		}
 	default:
@@ -147,6 +151,9 @@ func (r *Run) stream(ctx, draining context.Context, st *stages, in source.Input)
 	account.End(status, err)
 	return result{stream: in.Stream, summary: summary, err: err}
 }
+
+// continues reports whether a later run continues this one, so that it reads again what this one has not delivered.
+func (r *Run) continues() bool { return r.pipeline.keepsPosition(r.options) }
 
 // limitDrain aborts the work in progress when draining takes longer than the settings allow.
 func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abort context.CancelCauseFunc) {

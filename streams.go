@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
@@ -30,13 +33,17 @@ type stages struct {
 	pool    *decode.Pool
 	outputs []decode.Output
 	sinks   []*sink.Sink
-	closers []func() error
-	outages *outages
+	stores  []sink.Store // by sink
+	runID   string
+	// pipeline is the one that is run.
+	pipeline *Pipeline
+	closers  []func() error
+	outages  *outages
 }
 
 // open opens what the streams share. ctx bounds only the opening.
 func (p *Pipeline) open(ctx context.Context, log *slog.Logger) (*stages, error) {
-	st := &stages{source: p.Config.Source}
+	st := &stages{source: p.Config.Source, pipeline: p, runID: runID(time.Now())}
 	p.fill()
 	err := p.checkCredentials(ctx)
 	if err == nil {
@@ -86,7 +93,15 @@ func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger)
 func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.Input {
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
 	k.Fragments = p.options.Fragments
-	return source.Input{Stream: k.As, Open: func(ctx context.Context) (source.Source, error) { return kvs.Open(ctx, k) }}
+	from := func(ctx context.Context, from media.Progress) (source.Source, error) {
+		k := k
+		k.From = from
+		return kvs.Open(ctx, k)
+	}
+	return source.Input{
+		Stream: k.As, Continue: from,
+		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}) },
+	}
 }
 
 // list lists the streams that match the patterns now.
@@ -109,7 +124,6 @@ func (p *Pipeline) list(ctx context.Context, cfg aws.Config, patterns []source.P
 }
 
 func (p *Pipeline) openSinks(ctx context.Context, st *stages, log *slog.Logger) error {
-	run := runID(time.Now())
 	for _, s := range p.Config.Sinks {
 		store, err := s.Destination.Location.Open(ctx)
 		if err != nil {
@@ -119,12 +133,13 @@ func (p *Pipeline) openSinks(ctx context.Context, st *stages, log *slog.Logger) 
 			st.closers = append(st.closers, c.Close)
 		}
 		out, err := sink.New(s.SinkConfig(), store, sink.Options{
-			RunID: run, Config: p.Config.Pictures(s), Endless: p.Config.Source.Origin.Endless(), Log: log,
+			RunID: st.runID, Config: p.Config.Pictures(s), Endless: p.Config.Source.Origin.Endless(), Log: log,
 		})
 		if err != nil {
 			return err
 		}
 		st.sinks = append(st.sinks, out)
+		st.stores = append(st.stores, store)
 		st.outputs = append(st.outputs, s.Output())
 	}
 	return nil
@@ -154,29 +169,65 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 	return o
 }
 
-// run passes one stream through the stages. It reads nothing more once draining is done.
-func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline.Options) (pipeline.Summary, error) {
+// run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done.
+func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOptions, o pipeline.Options) (sum pipeline.Summary, err error) {
+	at, err := st.openPosition(in.Stream, ro)
+	if err != nil {
+		return sum, err
+	}
+	if at == nil {
+		return st.carry(ctx, draining, in, nil, o)
+	}
+	if at.now.Done {
+		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)
+		return sum, at.file.Close()
+	}
+	keeping, stop := context.WithCancel(ctx)
+	var keeper sync.WaitGroup
+	keeper.Go(func() { at.keep(keeping) })
+	sum, err = st.carry(ctx, draining, in, at, o)
+	stop()
+	keeper.Wait()
+	if late := at.close(err == nil && ctx.Err() == nil && !interrupted(draining)); err == nil {
+		err = late
+	}
+	return sum, err
+}
+
+// carry passes one stream through the stages. at is its checkpoint, nil for none.
+func (st *stages) carry(ctx, draining context.Context, in source.Input, at *position, o pipeline.Options) (pipeline.Summary, error) {
 	nothing := pipeline.Summary{}
 	planner, err := st.pool.Stream(st.outputs)
 	if err != nil {
 		return nothing, err
 	}
-	src, err := in.Open(draining)
+	src, err := st.openSource(draining, in, at, planner)
 	if err != nil {
+		planner.Interrupt()
 		if ctx.Err() == nil && interrupted(draining) {
 			return nothing, nil
 		}
 		return nothing, err
 	}
-	if _, isFile := st.source.Files(); isFile { // the sources of streams apply the end themselves
-		src = source.WithTags(source.Once(src), st.source.FragmentTags)
-		src = source.WithEnd(src, st.source.End, st.source.EndClock())
-	}
 	src = source.WithVideo(src, st.source.Track)
 	defer st.outages.watch(in.Stream, src)()
 	sinks := make([]pipeline.Sink, len(st.sinks))
 	for i, s := range st.sinks {
-		sinks[i] = s.NewWriter()
+		if at != nil {
+			sinks[i] = s.Continue(at.now.RunID)
+		} else {
+			sinks[i] = s.NewWriter()
+		}
+	}
+	if at != nil {
+		o.Planned = at.track(planner)
+		o.Interrupted = func(err error) bool {
+			later := !errors.Is(err, io.EOF) || interrupted(draining)
+			if later {
+				planner.Interrupt()
+			}
+			return later
+		}
 	}
 	sum, err := pipeline.Run(ctx, pipeline.Stream{
 		Name:    in.Stream,
@@ -188,6 +239,31 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, o pipeline
 		o.Log.Info("skipped fragments with other tags", "stream", in.Stream, "fragments", n)
 	}
 	return sum, err
+}
+
+// openSource opens a stream where its checkpoint is, and makes the planner continue there.
+func (st *stages) openSource(ctx context.Context, in source.Input, at *position, planner *decode.Stream) (source.Source, error) {
+	if at != nil {
+		if states, begun := at.states(); begun {
+			if err := planner.Resume(states); err != nil {
+				return nil, err
+			}
+			src, err := in.Continue(ctx, plan.Earliest(states).Progress)
+			if err != nil {
+				return nil, err
+			}
+			return source.Continued(src, in.Stream, lowest(states)), nil
+		}
+	}
+	src, err := in.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, isFile := st.source.Files(); isFile { // the sources of streams apply the end themselves
+		src = source.WithTags(source.Once(src), st.source.FragmentTags)
+		src = source.WithEnd(src, st.source.End, st.source.EndClock())
+	}
+	return src, nil
 }
 
 // close releases what open opened, in reverse order.

@@ -24,6 +24,7 @@ package config
 
 import (
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
@@ -112,25 +113,55 @@ func (s Sink) SinkConfig() sink.Config {
 // CheckpointType states where the position of a stream is kept.
 type CheckpointType string
 
-// The types of checkpoint. This version keeps no checkpoint, so auto means none: a run starts at
-// source.start_selector.
+// The types of checkpoint. In this version auto means none: a run starts at source.start_selector.
 const (
 	CheckpointAuto CheckpointType = "auto"
 	CheckpointNone CheckpointType = "none"
+	CheckpointFile CheckpointType = "file"
 )
 
 // Values returns the types of checkpoint.
-func (CheckpointType) Values() []string { return setting.Texts(CheckpointAuto, CheckpointNone) }
+func (CheckpointType) Values() []string {
+	return setting.Texts(CheckpointAuto, CheckpointNone, CheckpointFile)
+}
 
 // Later returns the types that are reserved for a later version.
-func (CheckpointType) Later() []string { return []string{"file", "s3"} }
+func (CheckpointType) Later() []string { return []string{"s3"} }
 
 // Checkpoint is the `checkpoint` part of pipeline.yaml.
 type Checkpoint struct {
 	Type CheckpointType `key:"type"`
-	Path string         `key:"path"`
-	_    struct{}       `later:"every bucket prefix region endpoint_url force_path_style"`
-	_    struct{}       `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
+	// Path is the template of the file of a stream's checkpoint, with {stream} and {pipeline}.
+	Path string   `key:"path"`
+	_    struct{} `later:"every bucket prefix region endpoint_url force_path_style"`
+	_    struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
+}
+
+func defaultCheckpoint() Checkpoint {
+	return Checkpoint{Type: CheckpointAuto, Path: ".kvsframes/{pipeline}/{stream}.json"}
+}
+
+// Validate returns all problems of c, joined; each is a *setting.Error whose path starts below `checkpoint`.
+func (c Checkpoint) Validate() error {
+	var p setting.Problems
+	p.Check("", c, defaultCheckpoint())
+	switch rest := strings.NewReplacer("{stream}", "", "{pipeline}", "").Replace(c.Path); {
+	case c.Type != CheckpointFile:
+	case !strings.Contains(c.Path, "{stream}"):
+		p.Add("path", "needs {stream}: each stream has its own checkpoint")
+	case strings.ContainsAny(rest, "{}"):
+		p.Add("path", "has a token other than {stream} and {pipeline}")
+	}
+	return p.Err()
+}
+
+// File returns the path of the checkpoint of a stream. settings is the path of the settings file, of which {pipeline} is the
+// start of a hash.
+func (c Checkpoint) File(settings, stream string) string {
+	if absolute, err := filepath.Abs(settings); err == nil {
+		settings = absolute
+	}
+	return strings.NewReplacer("{stream}", stream, "{pipeline}", digest(settings)).Replace(c.Path)
 }
 
 // Choice is a setting that may be on, off, or chosen by the program.
@@ -186,7 +217,7 @@ func Default() Config {
 		Version:    Version,
 		Source:     source.DefaultConfig(),
 		Decode:     decode.DefaultConfig(),
-		Checkpoint: Checkpoint{Type: CheckpointAuto, Path: ".kvsframes/{stream}.json"},
+		Checkpoint: defaultCheckpoint(),
 		Service: Service{
 			Log:             Log{Level: "info", Format: LogAuto},
 			Progress:        Auto,

@@ -26,11 +26,22 @@ var withoutPictures = []string{
 // defaults and have a meaning. So they do not change when a default is written out, or a version adds keys.
 func (c *Config) Pictures(s Sink) string {
 	lines := []string{fmt.Sprintf("form: %d", digestForm)}
-	lines = append(lines, c.keys().file.digestLines(*c, "decode.")...)
-	lines = append(lines, c.keys().sink.digestLines(s, "")...)
+	lines = append(lines, c.keys().file.digestLines(*c, "decode.", withoutPictures)...)
+	lines = append(lines, c.keys().sink.digestLines(s, "", withoutPictures)...)
 	if strings.Contains(s.Path, "{sink}") {
 		lines = append(lines, "name: "+yamlText(s.Name))
 	}
+	slices.Sort(lines)
+	return digest(strings.Join(lines, "\n"))
+}
+
+// elsewhere holds the keys of `source` that change neither which fragments a stream has nor their order.
+var elsewhere = []string{"source.streams", "source.region", "source.endpoint_url", "source.max_fragment_size", "source.end."}
+
+// Fragments returns 8 hex digits that stand for the settings that determine which fragments are read of a stream, but for the
+// stream itself and for its end.
+func (c *Config) Fragments() string {
+	lines := c.keys().file.digestLines(*c, "source.", elsewhere)
 	slices.Sort(lines)
 	return digest(strings.Join(lines, "\n"))
 }
@@ -52,7 +63,7 @@ func digest(text string) string {
 }
 
 // digestLines returns a line for each key below prefix that changes pictures.
-func (p *part) digestLines(of any, prefix string) []string {
+func (p *part) digestLines(of any, prefix string, without []string) []string {
 	values := p.flatten(of)
 	defaults := p.standing(values)
 	delete(defaults, "type") // is always listed
@@ -62,7 +73,7 @@ func (p *part) digestLines(of any, prefix string) []string {
 		switch {
 		case !there || !strings.HasPrefix(k.Path, prefix) || reflect.DeepEqual(value, defaults[k.Path]):
 		case !k.means(values, defaults):
-		case slices.ContainsFunc(withoutPictures, func(p string) bool { return k.Path == p || strings.HasSuffix(p, ".") && strings.HasPrefix(k.Path, p) }):
+		case slices.ContainsFunc(without, func(p string) bool { return k.Path == p || strings.HasSuffix(p, ".") && strings.HasPrefix(k.Path, p) }):
 		default:
 			lines = append(lines, k.Path+": "+(&printer{}).value(k.Path, value))
 		}

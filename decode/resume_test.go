@@ -105,16 +105,13 @@ func continueAt(t *testing.T, rng *rand.Rand, what string, p *Pool, outputs []Ou
 			places[o] = -1
 			continue
 		}
-		state, ok := marks[places[o]].State(o)
-		saved, err := json.Marshal(state)
-		if err = errors.Join(err, json.Unmarshal(saved, &states[o])); err != nil || !ok {
-			t.Fatal(ok, err)
+		saved, err := json.Marshal(marks[places[o]].State(o))
+		if err = errors.Join(err, json.Unmarshal(saved, &states[o])); err != nil {
+			t.Fatal(err)
 		}
 	}
-	first := 0
-	if lead, ok := plan.Earliest(states); ok {
-		first = 1 + slices.IndexFunc(frags, func(f *media.Fragment) bool { return f.Number == lead.After.Number })
-	}
+	lead := plan.Earliest(states)
+	first := 1 + slices.IndexFunc(frags, func(f *media.Fragment) bool { return f.Number == lead.After.Number })
 	s := stream(t, p, outputs...)
 	if err := s.Resume(states); err != nil {
 		t.Fatal(err)

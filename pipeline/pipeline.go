@@ -44,9 +44,10 @@ type Options struct {
 	// reported the fragment: in stream order, on any goroutine, and without blocking. With it a program knows where
 	// a later run continues.
 	Planned func() (durable func(sink string))
-	// Interrupted, if it is not nil, is called at the end of the source. If it returns true, the stream goes on, for a
-	// later run: it has ended the planner in its own way, and Run does not call the planner's End.
-	Interrupted func() bool
+	// Interrupted, if it is not nil, is called with the error that ends the source, which may be io.EOF. It returns true
+	// if a later run continues the stream. It has then ended the planner in its own way: Run does not call the
+	// planner's End.
+	Interrupted func(err error) bool
 	// BacklogBytes bounds the total size of the images that wait for their sinks or are being written. Less
 	// than 1 means 16 MiB. One image may exceed it.
 	BacklogBytes int64
@@ -184,12 +185,14 @@ func (r *run) carry(parent context.Context) error {
 	err := cmp.Or(group.Wait(), readErr)
 	failed := r.Account.Failures().err()
 	switch {
+	case failed == nil:
+		return err
 	case err == nil, errors.As(err, new(*SinkError)):
 		return failed
-	case failed != nil && parent.Err() == nil:
-		return fmt.Errorf("%w; %w", err, failed)
+	case parent.Err() != nil:
+		return err
 	}
-	return err
+	return fmt.Errorf("%w; %w", err, failed)
 }
 
 // read takes fragments from the source, plans them in order and starts decoding them. Its error is the source's.
@@ -211,7 +214,7 @@ func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if endErr := r.end(ctx, number); endErr != nil {
+			if endErr := r.end(ctx, number, err); endErr != nil {
 				return endErr
 			}
 			if errors.Is(err, io.EOF) {
@@ -238,8 +241,8 @@ func (r *run) queue(ctx context.Context, it *item) error {
 }
 
 // end calls the planner's End, however the source ended, and queues the gaps that it returns.
-func (r *run) end(ctx context.Context, number uint64) error {
-	if r.Interrupted != nil && r.Interrupted() {
+func (r *run) end(ctx context.Context, number uint64, why error) error {
+	if r.Interrupted != nil && r.Interrupted(why) {
 		return nil
 	}
 	gaps := r.Planner.End()

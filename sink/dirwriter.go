@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path"
+
+	"github.com/kvsframes/kvsframes/internal/lock"
 )
 
 // errEnded is returned by calls of an ObjectWriter that committed or abandoned its object.
@@ -43,7 +45,7 @@ func (d *Dir) begin(ctx context.Context, key string, opts PutOptions) (*dirWrite
 		return nil, fmt.Errorf("create %s: %w", key, err)
 	}
 	// On a file system without locks, only the file's age protects it from other programs' sweeps.
-	_, _ = lock(w.file)
+	_, _ = lock.Try(w.file)
 	d.sweep(ctx, path.Dir(key), w.file)
 	return w, nil
 }

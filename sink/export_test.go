@@ -1,7 +1,17 @@
 package sink
 
-// What the tests of one image and of one manifest part call.
-var (
-	WriteImage = (*Sink).write
-	WritePart  = (*Sink).writePart
+import (
+	"context"
+
+	"github.com/kvsframes/kvsframes/media"
 )
+
+// WriteImage writes one image with a writer of its own.
+func WriteImage(s *Sink, ctx context.Context, img media.Image) (media.Record, error) {
+	return s.NewWriter().write(ctx, img)
+}
+
+// WritePart writes one manifest part with a writer of its own.
+func WritePart(s *Sink, ctx context.Context, f *media.Fragment, records []media.Record) error {
+	return s.NewWriter().writePart(ctx, f, records)
+}

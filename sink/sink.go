@@ -90,10 +90,11 @@ func (s *Sink) Written() (objects, bytes int64) { return s.objects.Load(), s.byt
 
 // put puts an object and counts it. It retries after temporary failures. A put that failed may have written its
 // object all the same; if the next put finds this object, that is not an error.
-func (s *Sink) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
+func (w *Writer) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
+	s := w.sink
 	err := s.persist(ctx, func(again bool) error {
 		err := s.store.Put(ctx, key, body, opts)
-		if !again || !errors.Is(err, ErrExist) {
+		if !again && !w.continued || !errors.Is(err, ErrExist) {
 			return err
 		}
 		same, lookErr := s.store.Holds(ctx, key, body)
@@ -115,7 +116,8 @@ func (s *Sink) put(ctx context.Context, key string, body []byte, opts PutOptions
 // write stores an image when fewer than MaxInFlight writes are in progress, and returns its record. If
 // if_exists is skip and an object exists already, the record is marked as Skipped, and as Differs unless the
 // object equals the image.
-func (s *Sink) write(ctx context.Context, img media.Image) (media.Record, error) {
+func (w *Writer) write(ctx context.Context, img media.Image) (media.Record, error) {
+	s := w.sink
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -127,7 +129,7 @@ func (s *Sink) write(ctx context.Context, img media.Image) (media.Record, error)
 	record := media.Record{
 		FrameInfo: img.FrameInfo,
 		Sink:      s.config.Name,
-		Key:       s.path.Image(img, s.runID),
+		Key:       s.path.Image(img, w.runID),
 		Format:    img.Format,
 		Width:     img.Width,
 		Height:    img.Height,
@@ -138,7 +140,7 @@ func (s *Sink) write(ctx context.Context, img media.Image) (media.Record, error)
 		Label:     img.Label,
 		Tags:      img.Tags,
 	}
-	err := s.place(ctx, &record, img)
+	err := w.place(ctx, &record, img)
 	if err != nil {
 		return media.Record{}, fmt.Errorf("write image: %w", err)
 	}
@@ -150,17 +152,18 @@ func (s *Sink) write(ctx context.Context, img media.Image) (media.Record, error)
 const maxVanished = 3
 
 // place puts an image, or marks its record if an object exists already.
-func (s *Sink) place(ctx context.Context, record *media.Record, img media.Image) error {
+func (w *Writer) place(ctx context.Context, record *media.Record, img media.Image) error {
+	s := w.sink
 	opts := PutOptions{
 		ContentType: img.ContentType,
 		IfAbsent:    s.config.Destination.IfExists != IfExistsOverwrite,
 	}
 	if d, ok := s.config.Destination.Location.(Describer); ok {
-		opts.Metadata = d.Metadata(img, s.runID)
+		opts.Metadata = d.Metadata(img, w.runID)
 	}
 	var err error
 	for range maxVanished {
-		err = s.put(ctx, record.Key, img.Data, opts)
+		err = w.put(ctx, record.Key, img.Data, opts)
 		if s.config.Destination.IfExists != IfExistsSkip || !errors.Is(err, ErrExist) {
 			return err
 		}
@@ -182,7 +185,8 @@ func (s *Sink) place(ctx context.Context, record *media.Record, img media.Image)
 // manifest. It replaces an existing part, because the new one describes what this run requested. But if an
 // object differs, the part may describe that object, and stays. With if_exists: fail, an existing part is an
 // error that is ErrExist.
-func (s *Sink) writePart(ctx context.Context, f *media.Fragment, records []media.Record) error {
+func (w *Writer) writePart(ctx context.Context, f *media.Fragment, records []media.Record) error {
+	s := w.sink
 	whole := slices.DeleteFunc(slices.Clone(records), func(r media.Record) bool { return r.Differs })
 	if s.manifest == nil || len(whole) == 0 {
 		return nil
@@ -191,9 +195,9 @@ func (s *Sink) writePart(ctx context.Context, f *media.Fragment, records []media
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	key := s.manifest.Part(f, s.config.Name, s.runID)
+	key := s.manifest.Part(f, s.config.Name, w.runID)
 	partial := len(whole) < len(records)
-	err = s.put(ctx, key, part, PutOptions{
+	err = w.put(ctx, key, part, PutOptions{
 		ContentType: partContentType,
 		IfAbsent:    partial || s.config.Destination.IfExists == IfExistsFail,
 	})

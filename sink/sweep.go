@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"sync"
 	"time"
+
+	"github.com/kvsframes/kvsframes/internal/lock"
 )
 
 const (
@@ -83,7 +85,7 @@ func (d *Dir) removeLeftover(name string) {
 		return
 	}
 	defer file.Close() // only read
-	if taken, _ := lock(file); !taken {
+	if taken, _ := lock.Try(file); !taken {
 		_ = d.root.Remove(name)
 	}
 }

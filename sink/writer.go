@@ -11,13 +11,26 @@ import (
 // pipeline.Sink, whose contract states the order of calls. All writers of a sink may be used at once.
 type Writer struct {
 	sink *Sink
+	// runID is the value of {run_id}, continued whether another run has begun to write the stream.
+	runID     string
+	continued bool
 
 	mu      sync.Mutex
 	records map[string][]media.Record // by the number of the fragment, until that ends
 }
 
 // NewWriter returns a writer for one stream.
-func (s *Sink) NewWriter() *Writer { return &Writer{sink: s, records: map[string][]media.Record{}} }
+func (s *Sink) NewWriter() *Writer {
+	return &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}}
+}
+
+// Continue returns a writer for one stream of which another run, with this ID, has written a part. Objects that are there
+// already, byte for byte, may be its own: they are no error, whatever if_exists is.
+func (s *Sink) Continue(runID string) *Writer {
+	w := s.NewWriter()
+	w.runID, w.continued = runID, true
+	return w
+}
 
 // Name returns the sink's name.
 func (w *Writer) Name() string { return w.sink.Name() }
@@ -30,7 +43,7 @@ func (w *Writer) MaxInFlight() int { return w.sink.MaxInFlight() }
 // keeps it. Write neither keeps nor changes img.Data. An error means that the image has no record, not that
 // it has no object.
 func (w *Writer) Write(ctx context.Context, img media.Image) error {
-	record, err := w.sink.write(ctx, img)
+	record, err := w.write(ctx, img)
 	if err != nil {
 		return err
 	}
@@ -46,7 +59,7 @@ func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable fun
 	records := w.records[f.Number]
 	delete(w.records, f.Number)
 	w.mu.Unlock()
-	if err := w.sink.writePart(ctx, f, records); err != nil {
+	if err := w.writePart(ctx, f, records); err != nil {
 		return err
 	}
 	var receipt media.Receipt

@@ -29,6 +29,8 @@ type Input struct {
 	Stream string
 	// Open opens the stream. The caller closes the Source.
 	Open func(ctx context.Context) (Source, error)
+	// Continue opens the stream where another run was. It is nil if the stream is always read from its beginning.
+	Continue func(ctx context.Context, from media.Progress) (Source, error)
 }
 
 // OpenFiles returns the streams of the paths of a file source: recordings of GetMedia payloads and plain MKV files,

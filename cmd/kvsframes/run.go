@@ -26,6 +26,8 @@ type runOptions struct {
 	summary   string
 	// gapsCode is the exit code of a finished run with gaps.
 	gapsCode int
+	// restart begins streams again that have a checkpoint, ignore does without checkpoints.
+	restart, ignore bool
 }
 
 func (p *program) newRunCommand() *cobra.Command {
@@ -37,6 +39,9 @@ func (p *program) newRunCommand() *cobra.Command {
 every stream has ended. The first interrupt stops reading and finishes the work
 in progress; another one, a second later or more, ends at once. Progress and a
 summary go to standard error.
+
+With a checkpoint (see checkpoint in the settings) a run continues where the one
+before it was, however that ended.
 
 With --fragment it reads only the fragments of these numbers, such as a
 notification names them, from the archive of the one stream; start_selector, end
@@ -53,6 +58,8 @@ and mode have no effect then.`,
 	addSet(cmd, &o.set)
 	cmd.Flags().StringSliceVar(&o.fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (may be repeated, or a list with commas)")
 	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it only at the end")
+	cmd.Flags().BoolVar(&o.restart, "restart", false, "begin at start_selector again, and forget the checkpoints")
+	cmd.Flags().BoolVar(&o.ignore, "ignore-checkpoint", false, "neither read nor write checkpoints")
 	cmd.Flags().IntVar(&o.gapsCode, "gaps-exit-code", exitGaps, "the exit code `N` of a finished run with gaps")
 	return cmd
 }
@@ -62,6 +69,9 @@ func (o runOptions) check() error {
 		if !payload.IsFragmentNumber(n) {
 			return fmt.Errorf("--fragment %q is not a fragment number", n)
 		}
+	}
+	if o.restart && o.ignore {
+		return errors.New("--restart and --ignore-checkpoint exclude each other")
 	}
 	if o.gapsCode < 0 || o.gapsCode > 255 {
 		return fmt.Errorf("--gaps-exit-code %d is not within 0..255", o.gapsCode)
@@ -78,7 +88,9 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	}
 	screen := p.newScreen()
 	log := newLogger(screen, pipe.Config.Service.Log, p.terminal)
-	run, err := pipe.NewRun(kvsframes.RunOptions{Log: log, Drain: draining.Done(), Version: programVersion()})
+	run, err := pipe.NewRun(kvsframes.RunOptions{
+		Log: log, Drain: draining.Done(), Restart: o.restart, IgnoreCheckpoint: o.ignore, Version: programVersion(),
+	})
 	if err != nil {
 		return err
 	}

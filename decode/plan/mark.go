@@ -136,7 +136,7 @@ func (p *Planner) Resume(states []State) error {
 			return fmt.Errorf("the sampler of sink %s cannot continue where another run was", p.outputs[o].Sink)
 		}
 	}
-	lead, _ := Earliest(states)
+	lead := Earliest(states)
 	p.lead, p.candidate, p.wanted, p.behind = lead, lead, lead.Wanted, lead.Behind
 	p.last, p.first, p.begun = lead.After, lead.First, lead.Begun
 	if lead.Codec != "" {
@@ -148,18 +148,22 @@ func (p *Planner) Resume(states []State) error {
 	return nil
 }
 
-// Earliest returns where a reader begins that serves outputs at all of these places, and false if that is the beginning of
-// the stream, because one of them has no place yet.
-func Earliest(states []State) (lead LeadStart, ok bool) {
-	for i, s := range states {
-		if s.Place.Number == "" {
-			return LeadStart{}, false
-		}
-		if i == 0 || s.Lead.Wanted < lead.Wanted {
+// Earliest returns where a reader begins that serves outputs at all of these places.
+func Earliest(states []State) LeadStart {
+	var lead LeadStart
+	begun := true // all outputs have
+	for _, s := range states {
+		switch {
+		case s.Place.Number == "":
+			begun = false
+		case lead.First.Number == "" || s.Lead.Wanted < lead.Wanted:
 			lead = s.Lead
 		}
 	}
-	return lead, len(states) > 0
+	if !begun {
+		return LeadStart{Progress: media.Progress{First: lead.First}}
+	}
+	return lead
 }
 
 // Mark is where a planner is after a fragment.
@@ -189,12 +193,12 @@ func (p *Planner) Mark() *Mark {
 	return m
 }
 
-// State returns the state of an output, which must not be pending at the mark's fragment. It reports false if the fragment lies
-// before the output's own place, so that the output is further on already. It may be called at any time, on any goroutine.
-func (m *Mark) State(output int) (State, bool) {
-	if m.muted != nil && m.muted[output] {
-		return State{}, false
-	}
+// IsFor reports whether the mark's fragment is one for an output. It is not if the output continued after a later one.
+func (m *Mark) IsFor(output int) bool { return m.muted == nil || !m.muted[output] }
+
+// State returns the state of an output after the mark's fragment, which must be decided by then (see Plan.Pending). It may be
+// called at any time, on any goroutine.
+func (m *Mark) State(output int) State {
 	s := State{Place: m.place, Sampler: m.samplers[output], Lead: m.lead}
 	m.planner.answers.Lock()
 	defer m.planner.answers.Unlock()
@@ -203,7 +207,7 @@ func (m *Mark) State(output int) (State, bool) {
 			s.Sampler.Answered = stamps.answeredBy(m.fragment)
 		}
 	}
-	return s, true
+	return s
 }
 
 // marker is the part of a planner that marks need.

@@ -20,13 +20,16 @@ var mayImport = map[string][]string{
 	// What a nil logger means, and how to wait before trying again: in one place for all.
 	"internal/logging": {},
 	"internal/wait":    {},
+	"internal/lock":    {},
 	"internal/lint":    {},
 
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/logging", "internal/wait"},
 	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
-	"sink":     {"media", "setting", "internal/logging", "internal/wait"},
+	"sink":     {"media", "setting", "internal/lock", "internal/logging", "internal/wait", "golang.org/x/sys"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
+
+	"checkpoint": {"internal/lock"},
 
 	"decode/h26x": {},
 	"decode/plan": {"media", "setting", "decode/h26x"},
@@ -56,7 +59,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	".": {
-		"media", "setting", "config", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
+		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
 	},
 	// What a program of somebody else would import.
 	"examples/channel":      {"media", "source", "decode", "pipeline"},
