@@ -22,58 +22,27 @@ func (e *apiError) Error() string {
 	return fmt.Sprintf("%s (HTTP %d): %s", e.code, e.status, e.message)
 }
 
-func errMissingAuth(message string) *apiError {
-	return &apiError{status: http.StatusForbidden, code: "MissingAuthenticationTokenException", message: message}
-}
-
 const codeSignature = "InvalidSignatureException"
 
-func errSignature(message string) *apiError {
-	return &apiError{status: http.StatusForbidden, code: codeSignature, message: message}
-}
+// The refusals of a status and a code, by their message.
+var (
+	errMissingAuth         = refusing(http.StatusForbidden, "MissingAuthenticationTokenException")
+	errSignature           = refusing(http.StatusForbidden, codeSignature)
+	errUnrecognizedClient  = refusing(http.StatusForbidden, "UnrecognizedClientException")
+	errIncompleteSignature = refusing(http.StatusBadRequest, "IncompleteSignatureException")
+	errSerialization       = refusing(http.StatusBadRequest, "SerializationException")
+	errTooLarge            = refusing(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException")
+	errInvalidArgument     = refusing(http.StatusBadRequest, "InvalidArgumentException")
+	errNotFound            = refusing(http.StatusNotFound, "ResourceNotFoundException")
+	errConnectionLimit     = refusing(http.StatusBadRequest, "ConnectionLimitExceededException")
+	errClientLimit         = refusing(http.StatusBadRequest, "ClientLimitExceededException")
+	errNoRetention         = refusing(http.StatusBadRequest, "NoDataRetentionException")
+	errInUse               = refusing(http.StatusBadRequest, "ResourceInUseException")
+	errInvalidEndpoint     = refusing(http.StatusBadRequest, "InvalidEndpointException")
+)
 
-func errUnrecognizedClient(message string) *apiError {
-	return &apiError{status: http.StatusForbidden, code: "UnrecognizedClientException", message: message}
-}
-
-func errIncompleteSignature(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, code: "IncompleteSignatureException", message: message}
-}
-
-func errSerialization(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, code: "SerializationException", message: message}
-}
-
-func errTooLarge(message string) *apiError {
-	return &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLargeException", message: message}
-}
-
-func errInvalidArgument(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, code: "InvalidArgumentException", message: message}
-}
-
-func errNotFound(message string) *apiError {
-	return &apiError{status: http.StatusNotFound, code: "ResourceNotFoundException", message: message}
-}
-
-func errConnectionLimit(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, code: "ConnectionLimitExceededException", message: message}
-}
-
-func errClientLimit(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, code: "ClientLimitExceededException", message: message}
-}
-
-func errNoRetention(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, code: "NoDataRetentionException", message: message}
-}
-
-func errInUse(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, code: "ResourceInUseException", message: message}
-}
-
-func errInvalidEndpoint(message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, code: "InvalidEndpointException", message: message}
+func refusing(status int, code string) func(message string) *apiError {
+	return func(message string) *apiError { return &apiError{status: status, code: code, message: message} }
 }
 
 // errUnknownOperation returns the answer of an AWS host to a path that it does not serve (Kinesis Video Streams
@@ -84,34 +53,23 @@ func errUnknownOperation(path string) *apiError {
 
 // write sends the refusal in the form of AWS's rest-json services: the code in a header, the message in a JSON body.
 func (e *apiError) write(w http.ResponseWriter) {
-	contentType, body := "application/json", e.json()
+	answer := struct {
+		XMLName xml.Name `json:"-"`
+		Message string
+	}{xml.Name{Local: e.code}, e.message}
+	contentType, end, marshal := "application/json", "", json.Marshal
 	if e.xml {
-		contentType, body = "application/xml", e.markup()
+		contentType, end, marshal = "application/xml", "\n", xml.Marshal
 	} else {
 		w.Header().Set("x-amzn-ErrorType", e.code)
 	}
+	body, err := marshal(answer)
+	if err != nil {
+		panic(err) // a name and a string always marshal
+	}
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(e.status)
-	_, _ = w.Write(body)
-}
-
-func (e *apiError) json() []byte {
-	body, err := json.Marshal(struct{ Message string }{e.message})
-	if err != nil {
-		panic(err) // a struct of one string always marshals
-	}
-	return body
-}
-
-func (e *apiError) markup() []byte {
-	body, err := xml.Marshal(struct {
-		XMLName xml.Name
-		Message string
-	}{xml.Name{Local: e.code}, e.message})
-	if err != nil {
-		panic(err) // the codes are fixed names
-	}
-	return append(body, '\n')
+	_, _ = w.Write(append(body, end...))
 }
 
 // newRequestID returns a random UUID (RFC 9562, version 4).

@@ -21,9 +21,6 @@ type callLog struct {
 func (l *callLog) add(op, stream string, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.calls == nil {
-		l.calls = map[callKey][]time.Time{}
-	}
 	key := callKey{op, stream}
 	times := append(l.calls[key], now)
 	if len(times) > maxCallLog {

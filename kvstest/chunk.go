@@ -1,7 +1,6 @@
 package kvstest
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -65,7 +64,7 @@ type Block struct {
 // AppendChunk appends a chunk to dst in the layout of KVS: EBML header, Segment of unknown
 // size, Info, Tracks, AWS's tags, one Cluster of SimpleBlocks, closing tags.
 func AppendChunk(dst []byte, c Chunk) []byte {
-	dst = appendHead(dst)
+	dst = ebml.AppendDocumentHead(dst, 2)
 	dst = appendTracks(dst, c)
 	dst = appendTags(dst, c.Tags)
 	dst = appendTags(dst, c.openingTags())
@@ -77,24 +76,6 @@ func AppendChunk(dst []byte, c Chunk) []byte {
 		dst = appendClosingTags(dst, c.MillisBehindNow, c.ContinuationToken)
 	}
 	return dst
-}
-
-func appendHead(dst []byte) []byte {
-	var header []byte
-	header = ebml.AppendUint(header, ebml.IDEBMLVersion, 1)
-	header = ebml.AppendUint(header, ebml.IDEBMLReadVersion, 1)
-	header = ebml.AppendUint(header, ebml.IDEBMLMaxIDLength, 4)
-	header = ebml.AppendUint(header, ebml.IDEBMLMaxSizeLength, 8)
-	header = ebml.AppendString(header, ebml.IDDocType, "matroska")
-	header = ebml.AppendUint(header, ebml.IDDocTypeVersion, 2)
-	header = ebml.AppendUint(header, ebml.IDDocTypeReadVersion, 2)
-	dst = ebml.AppendElement(dst, ebml.IDEBML, header)
-	dst = ebml.AppendHeader(dst, ebml.IDSegment, ebml.UnknownSize)
-
-	info := ebml.AppendUint(nil, ebml.IDTimestampScale, uint64(time.Millisecond))
-	info = ebml.AppendString(info, ebml.IDMuxingApp, "kvsframes")
-	info = ebml.AppendString(info, ebml.IDWritingApp, "kvsframes")
-	return ebml.AppendElement(dst, ebml.IDInfo, info)
 }
 
 func appendTracks(dst []byte, c Chunk) []byte {
@@ -168,16 +149,11 @@ func appendTags(dst []byte, tags []media.Tag) []byte {
 func appendCluster(dst []byte, c Chunk) []byte {
 	cluster := ebml.AppendUint(nil, ebml.IDTimestamp, uint64(c.Timecode.Milliseconds()))
 	for _, b := range c.Blocks {
-		head := ebml.AppendSize(nil, int64(b.Track))
-		head = binary.BigEndian.AppendUint16(head, uint16(int16(b.Time.Milliseconds())))
 		flags := b.Lacing &^ keyFlag
 		if b.Key {
 			flags |= keyFlag
 		}
-		head = append(head, flags)
-		cluster = ebml.AppendHeader(cluster, ebml.IDSimpleBlock, int64(len(head)+len(b.Data)))
-		cluster = append(cluster, head...)
-		cluster = append(cluster, b.Data...)
+		cluster = ebml.AppendSimpleBlock(cluster, b.Track, int16(b.Time.Milliseconds()), flags, b.Data)
 	}
 	if c.UnknownClusterSize {
 		dst = append(ebml.AppendID(dst, ebml.IDCluster), 0xFF) // the one-byte form of PIC producers

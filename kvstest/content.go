@@ -47,15 +47,6 @@ type storedFile struct {
 // errChanged is the error for a recording whose file has changed.
 var errChanged = errors.New("the file has changed since the stream was added")
 
-// storeFile returns f with its present state.
-func storeFile(f *os.File) (*storedFile, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return &storedFile{File: f, size: info.Size(), modified: info.ModTime()}, nil
-}
-
 // copyTo writes n bytes of the file from offset on. It returns an error if the file has changed, before or
 // afterwards: then the bytes may be wrong.
 func (f *storedFile) copyTo(w io.Writer, offset, n int64) error {

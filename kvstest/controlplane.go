@@ -45,32 +45,30 @@ func (s *Server) describeStream(x *exchange) error {
 // listStreams answers with the streams, by name.
 func (s *Server) listStreams(x *exchange) error {
 	var in struct {
-		MaxResults          *int
-		NextToken           *string
-		StreamNameCondition *struct{ ComparisonOperator, ComparisonValue *string }
+		MaxResults          int
+		NextToken           string
+		StreamNameCondition struct {
+			ComparisonOperator string
+			ComparisonValue    *string
+		}
 	}
+	condition := &in.StreamNameCondition
+	in.MaxResults, condition.ComparisonOperator = maxStreamResults, "BEGINS_WITH"
 	if refusal := x.decode(&in); refusal != nil {
 		return refusal
 	}
-	limit := maxStreamResults
-	if in.MaxResults != nil {
-		limit = *in.MaxResults
-	}
-	if limit < 1 || limit > maxStreamResults {
-		return errInvalidArgument(fmt.Sprintf("MaxResults (%d) is not between 1 and %d", limit, maxStreamResults))
-	}
 	var prefix, after string
-	if c := in.StreamNameCondition; c != nil {
-		if c.ComparisonOperator != nil && *c.ComparisonOperator != "BEGINS_WITH" {
-			return errInvalidArgument("ComparisonOperator must be BEGINS_WITH")
-		}
-		if c.ComparisonValue != nil {
-			if prefix = *c.ComparisonValue; !streamNameForm.valid(prefix) {
-				return errInvalidArgument("ComparisonValue must be " + streamNameForm.text)
-			}
-		}
+	if condition.ComparisonValue != nil {
+		prefix = *condition.ComparisonValue
 	}
-	if in.NextToken != nil && *in.NextToken != "" && !decodeToken(*in.NextToken, maxStreamTokenLength, &after) {
+	switch limit := in.MaxResults; {
+	case limit < 1 || limit > maxStreamResults:
+		return errInvalidArgument(fmt.Sprintf("MaxResults (%d) is not between 1 and %d", limit, maxStreamResults))
+	case condition.ComparisonOperator != "BEGINS_WITH":
+		return errInvalidArgument("ComparisonOperator must be BEGINS_WITH")
+	case condition.ComparisonValue != nil && !streamNameForm.valid(prefix):
+		return errInvalidArgument("ComparisonValue must be " + streamNameForm.text)
+	case in.NextToken != "" && !decodeToken(in.NextToken, maxStreamTokenLength, &after):
 		return errInvalidArgument("NextToken is not from ListStreams")
 	}
 	var out struct {
@@ -79,8 +77,8 @@ func (s *Server) listStreams(x *exchange) error {
 	}
 	out.StreamInfoList = []streamInfo{}
 	for _, st := range s.streamsAfter(prefix, after) {
-		if len(out.StreamInfoList) == limit {
-			out.NextToken = encodeToken(out.StreamInfoList[limit-1].StreamName)
+		if n := len(out.StreamInfoList); n == in.MaxResults {
+			out.NextToken = encodeToken(out.StreamInfoList[n-1].StreamName)
 			break
 		}
 		out.StreamInfoList = append(out.StreamInfoList, st.info())

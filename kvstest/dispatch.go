@@ -77,11 +77,11 @@ func (x *exchange) decode(in any) *apiError {
 // answer sends the answer's JSON.
 func (x *exchange) answer(out any) error {
 	body, err := json.Marshal(out)
-	if err != nil {
-		return fmt.Errorf("write answer: %w", err)
+	if err == nil {
+		x.w.Header().Set("Content-Type", "application/json")
+		_, err = x.w.Write(body)
 	}
-	x.w.Header().Set("Content-Type", "application/json")
-	if _, err := x.w.Write(body); err != nil {
+	if err != nil {
 		return fmt.Errorf("write answer: %w", err)
 	}
 	return nil
@@ -109,11 +109,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	now := time.Now()
-	if x.st != nil {
-		s.calls.add(op.name, x.st.name, now)
-	} else {
-		s.calls.add(op.name, "", now)
-	}
+	s.calls.add(op.name, x.streamName(), now)
 	if err := sleep(r.Context(), s.opts.Link.Latency); err != nil {
 		return err
 	}
@@ -131,7 +127,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := x.plan.deadline(r.Context())
 	defer cancel()
 	x.r = r.WithContext(ctx)
-	x.w = newReply(ctx, w, s.opts.Link, x.plan.marks)
+	x.w = newReply(ctx, w, s.opts.Link, &x.plan)
 	err := sleep(ctx, x.plan.delay)
 	if err == nil {
 		err = op.serve(x)
@@ -145,28 +141,22 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) error {
 
 // admit reads and verifies a request and finds its stream.
 func (s *Server) admit(x *exchange) error {
+	var refusal *apiError
 	if x.op.streamed {
-		if refusal := s.verifyStreamed(x.r); refusal != nil {
-			return refusal
-		}
+		refusal = s.verifyStreamed(x.r)
 	} else {
-		body, err := readBody(x)
-		if err != nil {
+		var err error
+		if x.body, err = readBody(x); err != nil {
 			return err
 		}
-		x.body = body
-		if refusal := s.verifier.verify(x.r, hashHex(body)); refusal != nil {
-			return refusal
-		}
+		refusal = s.verifier.verify(x.r, hashHex(x.body))
 	}
-	if x.op.stream == nil {
-		return nil
+	if refusal == nil && x.op.stream != nil {
+		x.st, refusal = x.op.stream(x)
 	}
-	st, refusal := x.op.stream(x)
 	if refusal != nil {
 		return refusal
 	}
-	x.st = st
 	return nil
 }
 

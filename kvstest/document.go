@@ -113,7 +113,7 @@ func (d *document) element(id uint32, raw, data []byte) error {
 	case ebml.IDTimestamp:
 		return d.clusterTime(data)
 	case ebml.IDSimpleBlock:
-		return d.block(data, len(data) > 3 && blockFlags(data)&keyFlag != 0)
+		return d.block(data)
 	case ebml.IDBlockGroup:
 		return d.blockGroup(data)
 	}
@@ -136,12 +136,9 @@ func (d *document) clusterTime(data []byte) error {
 }
 
 func (d *document) info(data []byte) error {
-	for el, err := range ebml.Elements(data) {
+	for el, err := range ebml.Find(data, ebml.IDTimestampScale) {
 		if err != nil {
 			return err
-		}
-		if el.ID != ebml.IDTimestampScale {
-			continue
 		}
 		v, err := ebml.Uint(el.Data)
 		if err != nil || v == 0 || v > uint64(time.Second) {
@@ -153,23 +150,12 @@ func (d *document) info(data []byte) error {
 }
 
 func (d *document) readTags(data []byte) error {
-	for tag, err := range ebml.Elements(data) {
+	for simple, err := range ebml.Find(data, ebml.IDTag, ebml.IDSimpleTag) {
+		if err == nil {
+			err = d.simpleTag(simple.Data)
+		}
 		if err != nil {
 			return err
-		}
-		if tag.ID != ebml.IDTag {
-			continue
-		}
-		for simple, err := range ebml.Elements(tag.Data) {
-			if err != nil {
-				return err
-			}
-			if simple.ID != ebml.IDSimpleTag {
-				continue
-			}
-			if err := d.simpleTag(simple.Data); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -210,11 +196,15 @@ func (d *document) blockGroup(data []byte) error {
 	if block == nil {
 		return nil
 	}
-	return d.block(block, key)
+	if err := d.block(block); err != nil {
+		return err
+	}
+	d.blocks[len(d.blocks)-1].Key = key
+	return nil
 }
 
 // block adds the payload of a SimpleBlock or Block (RFC 9559, section 10).
-func (d *document) block(data []byte, key bool) error {
+func (d *document) block(data []byte) error {
 	track, n, err := ebml.ParseSize(data)
 	if err != nil || track == ebml.UnknownSize || len(data) < n+3 {
 		return errors.New("malformed block header")
@@ -223,20 +213,11 @@ func (d *document) block(data []byte, key bool) error {
 	d.blocks = append(d.blocks, Block{
 		Track:  uint64(track),
 		Time:   d.clusterTimecode + time.Duration(relative)*d.scale - d.timecode,
-		Key:    key,
+		Key:    data[n+2]&keyFlag != 0,
 		Lacing: data[n+2] &^ keyFlag,
 		Data:   data[n+3:],
 	})
 	return nil
-}
-
-// blockFlags returns the flags of a block, 0 when it is too short to have any.
-func blockFlags(data []byte) byte {
-	_, n, err := ebml.ParseSize(data)
-	if err != nil || len(data) < n+3 {
-		return 0
-	}
-	return data[n+2]
 }
 
 // tag returns the value of the first tag of that name, or "".

@@ -1,11 +1,14 @@
 package kvstest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // FaultKind is the kind of a fault.
@@ -107,19 +110,12 @@ type Fault struct {
 }
 
 // label returns the name of the fault.
-func (f Fault) label() string {
-	if f.Label != "" {
-		return f.Label
-	}
-	return string(f.Kind)
-}
+func (f Fault) label() string { return cmp.Or(f.Label, string(f.Kind)) }
 
 // normal sets unset fields to the defaults of the kind.
 func (f Fault) normal() Fault {
-	if f.Kind == FaultEndpoint || f.Kind == FaultToken {
-		if f.Nth == 0 && f.Every == 0 && f.P == 0 && f.Count == 0 {
-			f.Nth = 1
-		}
+	if (f.Kind == FaultEndpoint || f.Kind == FaultToken) && f.Nth == 0 && f.Every == 0 && f.P == 0 && f.Count == 0 {
+		f.Nth = 1
 	}
 	return f
 }
@@ -142,12 +138,12 @@ func (f Fault) covers(op, stream string) bool {
 func (f Fault) Validate() error {
 	form, ok := faultForms[f.Kind]
 	if !ok {
-		return fmt.Errorf("there is no fault %q%s: the kinds are %s", f.Kind, didYouMean(string(f.Kind), kindNames()), strings.Join(kindNames(), ", "))
+		return fmt.Errorf("there is no fault %q%s: the kinds are %s", f.Kind, setting.DidYouMean(string(f.Kind), kindNames()), strings.Join(kindNames(), ", "))
 	}
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if f.Op != "" && f.Op != "*" && !slices.Contains(form.possible(), f.Op) {
-		wrong("op %s is not one that %s can affect%s: these are %s", f.Op, f.Kind, didYouMean(f.Op, form.possible()), strings.Join(form.possible(), ", "))
+		wrong("op %s is not one that %s can affect%s: these are %s", f.Op, f.Kind, setting.DidYouMean(f.Op, form.possible()), strings.Join(form.possible(), ", "))
 	}
 	if f.Stream != "" && f.Stream != "*" && !streamNameForm.valid(f.Stream) {
 		wrong("stream %q is neither * nor the name of a stream", f.Stream)
@@ -158,7 +154,7 @@ func (f Fault) Validate() error {
 			wrong("%s takes no %s", f.Kind, key.name)
 		}
 	}
-	if set := countTrue(f.Nth != 0, f.Every != 0, f.P != 0); set > 1 && f.Kind != FaultMissing {
+	if (f.Nth != 0 && f.Every != 0 || (f.Nth != 0 || f.Every != 0) && f.P != 0) && f.Kind != FaultMissing {
 		wrong("only one of nth, every and p can be set")
 	}
 	if f.P < 0 || f.P > 1 || f.P != f.P {
@@ -172,22 +168,7 @@ func (f Fault) Validate() error {
 			wrong("%s (%s) is negative", key.name, key.get(f))
 		}
 	}
-	if form.check != nil {
-		if err := form.check(f); err != nil {
-			problems = append(problems, err)
-		}
-	}
-	return errors.Join(problems...)
-}
-
-func countTrue(all ...bool) int {
-	n := 0
-	for _, is := range all {
-		if is {
-			n++
-		}
-	}
-	return n
+	return errors.Join(append(problems, f.checkKind())...)
 }
 
 // tagCodes are the names of the errors in tags. AWS documents only the numbers (API Reference, GetMedia); the

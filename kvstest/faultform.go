@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // faultForm describes a kind of fault.
@@ -18,7 +21,6 @@ type faultForm struct {
 	keys      []string
 	// untriggered reports whether the kind accepts no trigger keys.
 	untriggered bool
-	check       func(Fault) error
 }
 
 var (
@@ -44,15 +46,15 @@ func (f faultForm) allKeys() []string {
 var faultForms = map[FaultKind]faultForm{
 	FaultCut: {
 		help: "break the connection; clean ends the answer instead",
-		ops:  payloadOps, more: otherOps, keys: []string{"bytes", "after", "clean"}, check: needsPlace,
+		ops:  payloadOps, more: otherOps, keys: []string{"bytes", "after", "clean"},
 	},
 	FaultStall: {
 		help: "stop sending and keep the connection open",
-		ops:  payloadOps, more: otherOps, keys: []string{"bytes", "after", "for"}, check: needsPlace,
+		ops:  payloadOps, more: otherOps, keys: []string{"bytes", "after", "for"},
 	},
 	FaultSlow: {
 		help: "send slowly, and late",
-		ops:  payloadOps, more: otherOps, keys: []string{"rate", "delay"}, check: needsRate,
+		ops:  payloadOps, more: otherOps, keys: []string{"rate", "delay"},
 	},
 	FaultCorrupt: {
 		help: "invert bytes of the answer",
@@ -64,12 +66,12 @@ var faultForms = map[FaultKind]faultForm{
 	},
 	FaultTag: {
 		help: "send an error chunk for a fragment and end the session; skip continues",
-		ops:  []string{opGetMedia}, keys: []string{"id", "code", "fragments", "skip"}, check: needsID,
+		ops:  []string{opGetMedia}, keys: []string{"id", "code", "fragments", "skip"},
 	},
 	FaultMissing: {
 		help: "hide fragments, from the first requests for them or from all",
 		ops:  []string{opGetMediaForFragmentList}, more: []string{opListFragments, opGetMedia},
-		keys: []string{"fragment", "tries", "code"}, untriggered: true, check: checkMissing,
+		keys: []string{"fragment", "tries", "code"}, untriggered: true,
 	},
 	FaultThrottle:    {help: "refuse with ClientLimitExceededException", ops: allOps},
 	FaultConnections: {help: "refuse with ConnectionLimitExceededException", ops: payloadOps, more: []string{opPutMedia}},
@@ -77,64 +79,35 @@ var faultForms = map[FaultKind]faultForm{
 	FaultMove:        {help: "move the data endpoint to another path; the old one refuses", ops: []string{opGetDataEndpoint}, more: dataOps},
 	FaultToken: {
 		help: "expire the credentials: refuse until others are used",
-		ops:  allOps, keys: []string{"code"}, check: checkToken,
+		ops:  allOps, keys: []string{"code"},
 	},
-	FaultHTTP: {help: "answer with an HTTP error", ops: allOps, keys: []string{"status", "code"}, check: checkStatus},
+	FaultHTTP: {help: "answer with an HTTP error", ops: allOps, keys: []string{"status", "code"}},
 	FaultXML:  {help: "answer with the XML of a wrong host", ops: allOps},
 }
 
-func kindNames() []string {
-	names := make([]string, 0, len(faultForms))
-	for kind := range faultForms {
-		names = append(names, string(kind))
-	}
-	slices.Sort(names)
-	return names
-}
+func kindNames() []string { return setting.Texts(slices.Sorted(maps.Keys(faultForms))...) }
 
-func needsPlace(f Fault) error {
-	if f.After != 0 && (f.Bytes != 0 || f.BytesMax != 0) {
+// checkKind returns what is wrong with the keys of the fault's kind.
+func (f Fault) checkKind() error {
+	place := f.Kind == FaultCut || f.Kind == FaultStall
+	missing := f.Kind == FaultMissing
+	elsewhere := missing && f.Op != "" && f.Op != opGetMediaForFragmentList
+	switch {
+	case place && f.After != 0 && (f.Bytes != 0 || f.BytesMax != 0):
 		return errors.New("only one of bytes and after can be set")
-	}
-	return nil
-}
-
-func needsRate(f Fault) error {
-	if f.Rate == 0 && f.Delay == 0 {
+	case f.Kind == FaultSlow && f.Rate == 0 && f.Delay == 0:
 		return errors.New("slow needs rate or delay")
-	}
-	return nil
-}
-
-func needsID(f Fault) error {
-	if f.ID == 0 {
+	case f.Kind == FaultTag && f.ID == 0:
 		return errors.New("tag needs id, such as 3002")
-	}
-	return nil
-}
-
-func checkMissing(f Fault) error {
-	if f.Fragment != "" && f.Fragment != "*" && !fragmentNumberForm.valid(f.Fragment) {
+	case missing && f.Fragment != "" && f.Fragment != "*" && !fragmentNumberForm.valid(f.Fragment):
 		return fmt.Errorf("fragment %q is neither * nor a fragment number", f.Fragment)
-	}
-	if f.Tries != 0 && f.Op != "" && f.Op != opGetMediaForFragmentList {
+	case elsewhere && f.Tries != 0:
 		return fmt.Errorf("tries has no meaning with op=%s", f.Op)
-	}
-	if f.Code != "" && f.Op != "" && f.Op != opGetMediaForFragmentList {
+	case elsewhere && f.Code != "":
 		return fmt.Errorf("code has no meaning with op=%s", f.Op)
-	}
-	return nil
-}
-
-func checkToken(f Fault) error {
-	if f.Code != "" && f.Code != codeNotAuthorized && f.Code != codeExpiredToken {
+	case f.Kind == FaultToken && f.Code != "" && f.Code != codeNotAuthorized && f.Code != codeExpiredToken:
 		return fmt.Errorf("code %s is neither %s nor %s", f.Code, codeNotAuthorized, codeExpiredToken)
-	}
-	return nil
-}
-
-func checkStatus(f Fault) error {
-	if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
+	case f.Kind == FaultHTTP && f.Status != 0 && (f.Status < 400 || f.Status > 599):
 		return fmt.Errorf("status (%d) is not between 400 and 599", f.Status)
 	}
 	return nil
@@ -143,101 +116,92 @@ func checkStatus(f Fault) error {
 // faultKey is one key of a fault's text.
 type faultKey struct {
 	name, help string
-	set        func(f *Fault, value string) error
-	// get returns the value, or "" if it is not set.
-	get func(f Fault) string
+	// field returns the address of the value, or a byteRange.
+	field func(f *Fault) any
 }
 
 var faultKeys = []faultKey{
-	textKey("stream", "NAME: the stream; * is all, and the default", func(f *Fault) *string { return &f.Stream }),
-	textKey("op", "OPERATION: the operation; * is all that the kind can affect", func(f *Fault) *string { return &f.Op }),
-	textKey("label", "WORD: its name in the log", func(f *Fault) *string { return &f.Label }),
-	numberKey("nth", "N: only the Nth call in scope, counted from 1 for each stream", func(f *Fault) *int { return &f.Nth }),
-	numberKey("every", "N: each Nth call in scope", func(f *Fault) *int { return &f.Every }),
-	numberKey("count", "N: at most N calls of a stream", func(f *Fault) *int { return &f.Count }),
-	{
-		"p", "P: each call, or each missing fragment, with this probability, 0 to 1",
-		func(f *Fault, v string) (err error) { f.P, err = strconv.ParseFloat(v, 64); return err },
-		func(f Fault) string { return unless(f.P == 0, strconv.FormatFloat(f.P, 'g', -1, 64)) },
-	},
-	{
-		"seed", "N: the seed of the random choices",
-		func(f *Fault, v string) (err error) { f.Seed, err = strconv.ParseUint(v, 10, 64); return err },
-		func(f Fault) string { return unless(f.Seed == 0, strconv.FormatUint(f.Seed, 10)) },
-	},
-	{"bytes", "N or N-M: offset in the answer's body; from a range, random for each call", setBytes, getBytes},
-	durationKey("after", "TIME since the call, such as 500ms", func(f *Fault) *time.Duration { return &f.After }),
-	durationKey("for", "TIME that it lasts", func(f *Fault) *time.Duration { return &f.For }),
-	durationKey("delay", "TIME before the answer", func(f *Fault) *time.Duration { return &f.Delay }),
-	switchKey("clean", "end the answer as if it were whole", func(f *Fault) *bool { return &f.Clean }),
-	numberKey("length", "N bytes", func(f *Fault) *int { return &f.Length }),
-	{
-		"rate", "N bytes a second",
-		func(f *Fault, v string) (err error) { f.Rate, err = strconv.ParseInt(v, 10, 64); return err },
-		func(f Fault) string { return unless(f.Rate == 0, strconv.FormatInt(f.Rate, 10)) },
-	},
-	numberKey("fragments", "N fragments come first", func(f *Fault) *int { return &f.Fragments }),
-	numberKey("id", "N: number of the error tag", func(f *Fault) *int { return &f.ID }),
-	textKey("code", "CODE of the error", func(f *Fault) *string { return &f.Code }),
-	switchKey("skip", "continue with the fragment after it", func(f *Fault) *bool { return &f.Skip }),
-	textKey("fragment", "NUMBER of the fragment; * is all, and the default", func(f *Fault) *string { return &f.Fragment }),
-	numberKey("tries", "N: only the first N requests for a fragment", func(f *Fault) *int { return &f.Tries }),
-	numberKey("status", "N: HTTP status, 500 by default", func(f *Fault) *int { return &f.Status }),
+	{"stream", "NAME: the stream; * is all, and the default", func(f *Fault) any { return &f.Stream }},
+	{"op", "OPERATION: the operation; * is all that the kind can affect", func(f *Fault) any { return &f.Op }},
+	{"label", "WORD: its name in the log", func(f *Fault) any { return &f.Label }},
+	{"nth", "N: only the Nth call in scope, counted from 1 for each stream", func(f *Fault) any { return &f.Nth }},
+	{"every", "N: each Nth call in scope", func(f *Fault) any { return &f.Every }},
+	{"count", "N: at most N calls of a stream", func(f *Fault) any { return &f.Count }},
+	{"p", "P: each call, or each missing fragment, with this probability, 0 to 1", func(f *Fault) any { return &f.P }},
+	{"seed", "N: the seed of the random choices", func(f *Fault) any { return &f.Seed }},
+	{"bytes", "N or N-M: offset in the answer's body; from a range, random for each call", func(f *Fault) any { return byteRange{&f.Bytes, &f.BytesMax} }},
+	{"after", "TIME since the call, such as 500ms", func(f *Fault) any { return &f.After }},
+	{"for", "TIME that it lasts", func(f *Fault) any { return &f.For }},
+	{"delay", "TIME before the answer", func(f *Fault) any { return &f.Delay }},
+	{"clean", "end the answer as if it were whole", func(f *Fault) any { return &f.Clean }},
+	{"length", "N bytes", func(f *Fault) any { return &f.Length }},
+	{"rate", "N bytes a second", func(f *Fault) any { return &f.Rate }},
+	{"fragments", "N fragments come first", func(f *Fault) any { return &f.Fragments }},
+	{"id", "N: number of the error tag", func(f *Fault) any { return &f.ID }},
+	{"code", "CODE of the error", func(f *Fault) any { return &f.Code }},
+	{"skip", "continue with the fragment after it", func(f *Fault) any { return &f.Skip }},
+	{"fragment", "NUMBER of the fragment; * is all, and the default", func(f *Fault) any { return &f.Fragment }},
+	{"tries", "N: only the first N requests for a fragment", func(f *Fault) any { return &f.Tries }},
+	{"status", "N: HTTP status, 500 by default", func(f *Fault) any { return &f.Status }},
 }
 
-func unless(unset bool, text string) string {
-	if unset {
-		return ""
+// set reads the value of the key.
+func (k faultKey) set(f *Fault, text string) (err error) {
+	switch field := k.field(f).(type) {
+	case *string:
+		*field = text
+	case *bool:
+		*field, err = strconv.ParseBool(text)
+	case *int:
+		*field, err = strconv.Atoi(text)
+	case *int64:
+		*field, err = strconv.ParseInt(text, 10, 64)
+	case *uint64:
+		*field, err = strconv.ParseUint(text, 10, 64)
+	case *float64:
+		*field, err = strconv.ParseFloat(text, 64)
+	case *time.Duration:
+		*field, err = time.ParseDuration(text)
+	case byteRange:
+		err = field.set(text)
 	}
-	return text
-}
-
-func textKey(name, help string, at func(*Fault) *string) faultKey {
-	return faultKey{
-		name, help,
-		func(f *Fault, v string) error { *at(f) = v; return nil },
-		func(f Fault) string { return *at(&f) },
-	}
-}
-
-func numberKey(name, help string, at func(*Fault) *int) faultKey {
-	return faultKey{
-		name, help,
-		func(f *Fault, v string) (err error) { *at(f), err = strconv.Atoi(v); return err },
-		func(f Fault) string { return unless(*at(&f) == 0, strconv.Itoa(*at(&f))) },
-	}
-}
-
-func durationKey(name, help string, at func(*Fault) *time.Duration) faultKey {
-	return faultKey{
-		name, help,
-		func(f *Fault, v string) (err error) { *at(f), err = time.ParseDuration(v); return err },
-		func(f Fault) string { return unless(*at(&f) == 0, at(&f).String()) },
-	}
-}
-
-func switchKey(name, help string, at func(*Fault) *bool) faultKey {
-	return faultKey{
-		name, help,
-		func(f *Fault, v string) (err error) { *at(f), err = strconv.ParseBool(v); return err },
-		func(f Fault) string { return unless(!*at(&f), "true") },
-	}
-}
-
-func setBytes(f *Fault, v string) (err error) {
-	low, high, ranged := strings.Cut(v, "-")
-	if f.Bytes, err = strconv.ParseInt(low, 10, 64); err != nil || !ranged {
-		return err
-	}
-	f.BytesMax, err = strconv.ParseInt(high, 10, 64)
 	return err
 }
 
-func getBytes(f Fault) string {
-	if f.BytesMax != 0 {
-		return fmt.Sprintf("%d-%d", f.Bytes, f.BytesMax)
+// get returns the value as text, or "" if it is not set.
+func (k faultKey) get(f Fault) string {
+	field := k.field(&f)
+	if places, ok := field.(byteRange); ok {
+		return places.String()
 	}
-	return unless(f.Bytes == 0, strconv.FormatInt(f.Bytes, 10))
+	value := reflect.ValueOf(field).Elem()
+	if value.IsZero() {
+		return ""
+	}
+	return fmt.Sprint(value.Interface())
+}
+
+// byteRange is the value of an offset: one number, or a range.
+type byteRange struct{ low, high *int64 }
+
+func (r byteRange) set(text string) (err error) {
+	low, high, ranged := strings.Cut(text, "-")
+	if *r.low, err = strconv.ParseInt(low, 10, 64); err != nil || !ranged {
+		return err
+	}
+	*r.high, err = strconv.ParseInt(high, 10, 64)
+	return err
+}
+
+// String returns the text that set reads, or "" if nothing is set.
+func (r byteRange) String() string {
+	switch {
+	case *r.high != 0:
+		return fmt.Sprintf("%d-%d", *r.low, *r.high)
+	case *r.low != 0:
+		return strconv.FormatInt(*r.low, 10)
+	}
+	return ""
 }
 
 // ParseFault reads a fault from text: the kind, a colon, and its keys, separated by commas.
@@ -273,7 +237,7 @@ func parseFault(text string) (Fault, error) {
 		name, value, given := strings.Cut(part, "=")
 		if !slices.Contains(form.allKeys(), name) {
 			keys := slices.Sorted(slices.Values(form.allKeys()))
-			return f, fmt.Errorf("%s takes no %q%s: its keys are %s", kind, name, didYouMean(name, keys), strings.Join(keys, ", "))
+			return f, fmt.Errorf("%s takes no %q%s: its keys are %s", kind, name, setting.DidYouMean(name, keys), strings.Join(keys, ", "))
 		}
 		if seen[name] {
 			return f, fmt.Errorf("%s is given twice", name)
@@ -320,42 +284,4 @@ func FaultHelp() string {
 		fmt.Fprintf(&b, "  %-12s %s\n", key.name, key.help)
 	}
 	return b.String()
-}
-
-// didYouMean returns " (did you mean X?)" for the candidate that word was most likely meant to be, or "" when
-// none is near.
-func didYouMean(word string, candidates []string) string {
-	best, least := "", max(1, len(word)/3)+1
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < least {
-			best, least = c, d
-		}
-	}
-	if best == "" || len(word) > 64 {
-		return ""
-	}
-	return " (did you mean " + best + "?)"
-}
-
-// distance returns the number of characters to insert, delete or replace between a and b.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -85,9 +86,6 @@ func (s *Server) fire(f *armed, x *exchange) {
 }
 
 func (s *Server) fireLocked(f *armed, x *exchange) {
-	if s.faults.fired == nil {
-		s.faults.fired = map[string]int{}
-	}
 	s.faults.fired[f.label()]++
 	s.opts.Log.Info("fault fired", "fault", f.label(), "stream", x.streamName(), "operation", x.op.name)
 }
@@ -104,8 +102,9 @@ func (x *exchange) streamName() string {
 type plan struct {
 	// marks are the faults at offsets in the body.
 	marks []*mark
-	// delay is the time before the answer.
+	// delay is the time before the answer, rate the most that it sends in bytes a second; 0 means no limit.
 	delay time.Duration
+	rate  int64
 	// cut ends the answer at cutAt; nil when nothing does.
 	cut   *cutError
 	cutAt time.Time
@@ -134,34 +133,20 @@ func (f *faults) meet(s *Server, x *exchange) *apiError {
 		if !a.covers(x.op.name, x.streamName()) {
 			continue
 		}
-		if a.Kind == FaultMissing {
+		var refusal *apiError
+		switch {
+		case a.Kind == FaultMissing:
 			x.plan.missing = append(x.plan.missing, a)
-			continue
-		}
-		if a.Kind == FaultToken {
-			if refusal := a.checkToken(x); refusal != nil {
-				s.fireLocked(a, x)
-				return refusal
+		case a.Kind == FaultToken:
+			refusal = a.checkToken(x)
+		case a.hits(x.streamName()):
+			if refusal = a.refusal(); refusal == nil {
+				x.plan.add(s, x, a, now)
 			}
-			continue
 		}
-		if !a.hits(x.streamName()) {
-			continue
-		}
-		if refusal := a.refusal(); refusal != nil {
+		if refusal != nil {
 			s.fireLocked(a, x)
 			return refusal
-		}
-		switch a.Kind {
-		case FaultEndpoint:
-			s.fireLocked(a, x)
-			x.st.refuseEndpoint()
-		case FaultMove:
-			s.fireLocked(a, x)
-			f.moves++
-			x.st.moveEndpoint(movedPrefix + strconv.Itoa(f.moves))
-		default:
-			x.plan.add(s, x, a, now)
 		}
 	}
 	return nil
@@ -250,32 +235,37 @@ func (a *armed) refusal() *apiError {
 	return nil
 }
 
-// add adds a fault to the plan of the answer to x.
+// add applies a fault at once, or adds it to the plan of the answer to x.
 func (p *plan) add(s *Server, x *exchange, a *armed, now time.Time) {
+	m := &mark{fault: a, at: a.offset(x.streamName()), fire: func() { s.fire(a, x) }}
 	switch a.Kind {
+	case FaultEndpoint:
+		s.fireLocked(a, x)
+		x.st.refuseEndpoint()
+	case FaultMove:
+		s.fireLocked(a, x)
+		s.faults.moves++
+		x.st.moveEndpoint(movedPrefix + strconv.Itoa(s.faults.moves))
 	case FaultIdle:
 		p.idle = append(p.idle, a)
 	case FaultTag:
 		p.tag = append(p.tag, a)
 	case FaultCut:
-		if a.After > 0 {
-			if at := now.Add(a.After); p.cut == nil || at.Before(p.cutAt) {
-				p.cut, p.cutAt = &cutError{a}, at
-			}
-			return
+		if a.After == 0 {
+			p.marks = append(p.marks, m)
+		} else if at := now.Add(a.After); p.cut == nil || at.Before(p.cutAt) {
+			p.cut, p.cutAt = &cutError{a}, at
 		}
-		p.marks = append(p.marks, &mark{fault: a, at: a.offset(x.streamName())})
 	case FaultStall:
-		m := &mark{fault: a, at: a.offset(x.streamName()), fire: func() { s.fire(a, x) }}
 		if a.After > 0 {
 			m.at, m.from = math.MaxInt64, now.Add(a.After)
 		}
 		p.marks = append(p.marks, m)
 	case FaultCorrupt:
-		p.marks = append(p.marks, &mark{fault: a, at: a.offset(x.streamName()), fire: func() { s.fire(a, x) }})
+		p.marks = append(p.marks, m)
 	case FaultSlow:
+		p.rate = slower(p.rate, a.Rate)
 		p.delay += a.Delay
-		p.marks = append(p.marks, &mark{fault: a, at: math.MaxInt64})
 		s.fireLocked(a, x)
 	}
 }
@@ -290,9 +280,6 @@ func (p *plan) deadline(ctx context.Context) (context.Context, context.CancelFun
 
 // lacks reports whether a fault hides the fragment from the answer to x.
 func (s *Server) lacks(x *exchange, number string) bool {
-	if len(x.plan.missing) == 0 {
-		return false
-	}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	for _, a := range x.plan.missing {
@@ -309,17 +296,15 @@ func (s *Server) refusesList(x *exchange, numbers []string) *apiError {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	for _, a := range x.plan.missing {
-		for _, number := range numbers {
-			if a.Code == "" || !a.takes(x, number) {
-				continue
-			}
-			s.fireLocked(a, x)
-			status := http.StatusBadRequest
-			if a.Code == "ResourceNotFoundException" {
-				status = http.StatusNotFound
-			}
-			return &apiError{status: status, code: a.Code, message: "the fault " + a.label()}
+		if a.Code == "" || !slices.ContainsFunc(numbers, func(number string) bool { return a.takes(x, number) }) {
+			continue
 		}
+		s.fireLocked(a, x)
+		status := http.StatusBadRequest
+		if a.Code == "ResourceNotFoundException" {
+			status = http.StatusNotFound
+		}
+		return &apiError{status: status, code: a.Code, message: "the fault " + a.label()}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package kvstest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -24,10 +25,8 @@ func (s *Server) getMediaForFragmentList(x *exchange) error {
 	if n := len(in.Fragments); n < 1 || n > maxFragmentList {
 		return errInvalidArgument(fmt.Sprintf("Fragments (%d) is not a list of 1 to %d fragment numbers", n, maxFragmentList))
 	}
-	for _, number := range in.Fragments {
-		if !fragmentNumberForm.valid(number) {
-			return errInvalidArgument("Fragments must be " + fragmentNumberForm.text)
-		}
+	if slices.ContainsFunc(in.Fragments, func(number string) bool { return !fragmentNumberForm.valid(number) }) {
+		return errInvalidArgument("Fragments must be " + fragmentNumberForm.text)
 	}
 	if refusal := x.archive(); refusal != nil {
 		return refusal
@@ -51,10 +50,11 @@ func (s *Server) getMediaForFragmentList(x *exchange) error {
 	x.w.WriteHeader(http.StatusOK)
 	flush := http.NewResponseController(x.w).Flush
 	for i, number := range in.Fragments {
-		if err := s.sendArchived(x, number, found[i]); err != nil {
-			return fmt.Errorf("send fragment %d of stream %s: %w", i, x.st.name, err)
+		err := s.sendArchived(x, number, found[i])
+		if err == nil {
+			err = flush()
 		}
-		if err := flush(); err != nil {
+		if err != nil {
 			return fmt.Errorf("send fragment %d of stream %s: %w", i, x.st.name, err)
 		}
 	}
@@ -82,47 +82,34 @@ func (st *stream) find(numbers []string, now, kept time.Time) []*chunk {
 
 // foreign reports whether a number that own lacks belongs to another stream.
 func (s *Server) foreign(own *stream, numbers []string, found []*chunk) bool {
-	var unknown []string
-	for i, c := range found {
-		if c == nil {
-			unknown = append(unknown, numbers[i])
-		}
-	}
-	if len(unknown) == 0 {
+	if !slices.Contains(found, nil) {
 		return false
 	}
-	s.mu.Lock()
-	others := make([]*stream, 0, len(s.streams))
-	for _, st := range s.streams {
-		if st != own {
-			others = append(others, st)
+	var unknown []string
+	mine := own.numbers()
+	for i, c := range found {
+		if number := payload.PlainNumber(numbers[i]); c == nil && !mine[number] {
+			unknown = append(unknown, number)
 		}
 	}
-	s.mu.Unlock()
-	mine := own.has(unknown)
-	for _, st := range others {
-		for i, theirs := range st.has(unknown) {
-			if theirs && !mine[i] {
-				return true
-			}
+	for _, st := range s.streamsAfter("", "") {
+		theirs := st.numbers()
+		if st != own && slices.ContainsFunc(unknown, func(number string) bool { return theirs[number] }) {
+			return true
 		}
 	}
 	return false
 }
 
-// has reports for each number whether a chunk of the stream has it: stored or not, expired or in the future.
-func (st *stream) has(numbers []string) []bool {
+// numbers returns the number of each chunk of the stream: stored or not, expired or in the future.
+func (st *stream) numbers() map[string]bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	known := make(map[string]bool, len(st.chunks))
+	numbers := make(map[string]bool, len(st.chunks))
 	for _, c := range st.chunks {
-		known[payload.PlainNumber(c.number)] = true
+		numbers[payload.PlainNumber(c.number)] = true
 	}
-	has := make([]bool, len(numbers))
-	for i, number := range numbers {
-		has[i] = known[payload.PlainNumber(number)]
-	}
-	return has
+	return numbers
 }
 
 func (s *Server) sendArchived(x *exchange, number string, c *chunk) error {

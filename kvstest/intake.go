@@ -167,11 +167,7 @@ func (t *intake) inside(h ebml.Header) bool {
 	if end := t.part.clusterEnd; end != ebml.UnknownSize {
 		return t.in.Offset() < end
 	}
-	switch h.ID {
-	case ebml.IDCluster, ebml.IDTags, ebml.IDCues, ebml.IDInfo, ebml.IDTracks, ebml.IDSeekHead, ebml.IDAttachments, ebml.IDChapters, ebml.IDEBML, ebml.IDSegment:
-		return false
-	}
-	return true
+	return !ebml.EndsCluster(h.ID)
 }
 
 // child reads the next child of the segment or of the cluster.
@@ -228,26 +224,15 @@ func (t *intake) headChild(h ebml.Header) error {
 // trackNumbers returns the numbers of the tracks in the payload of a Tracks element.
 func trackNumbers(data []byte) ([]uint64, error) {
 	var numbers []uint64
-	for entry, err := range ebml.Elements(data) {
+	for el, err := range ebml.Find(data, ebml.IDTrackEntry, ebml.IDTrackNumber) {
 		if err != nil {
 			return nil, err
 		}
-		if entry.ID != ebml.IDTrackEntry {
-			continue
+		n, err := ebml.Uint(el.Data)
+		if err != nil {
+			return nil, err
 		}
-		for el, err := range ebml.Elements(entry.Data) {
-			if err != nil {
-				return nil, err
-			}
-			if el.ID != ebml.IDTrackNumber {
-				continue
-			}
-			n, err := ebml.Uint(el.Data)
-			if err != nil {
-				return nil, err
-			}
-			numbers = append(numbers, n)
-		}
+		numbers = append(numbers, n)
 	}
 	return numbers, nil
 }

@@ -8,80 +8,68 @@ import (
 
 // limiter enforces the quotas of one stream.
 type limiter struct {
-	quotas Quotas
-
-	mu      sync.Mutex
-	calls   map[string]*window
-	open    map[string]int
-	budgets map[string]*budget
+	mu  sync.Mutex
+	ops map[string]*usage
 }
 
-func newLimiter(quotas Quotas) *limiter {
-	return &limiter{quotas: quotas, calls: map[string]*window{}, open: map[string]int{}, budgets: map[string]*budget{}}
+// usage holds the limits of one operation, 0 or less for none, and what is used of them.
+type usage struct {
+	callLimit, connectionLimit, pointLimit int
+
+	calls  window
+	open   int // connections
+	budget budget
+}
+
+func newLimiter(q Quotas) *limiter {
+	return &limiter{ops: map[string]*usage{
+		opGetDataEndpoint:         {callLimit: q.EndpointCalls},
+		opDescribeStream:          {callLimit: q.DescribeCalls},
+		opGetMedia:                {callLimit: q.GetMediaCalls, connectionLimit: q.GetMediaConnections},
+		opPutMedia:                {callLimit: q.PutMediaCalls, connectionLimit: q.PutMediaConnections},
+		opListFragments:           {pointLimit: q.MetadataPoints},
+		opGetMediaForFragmentList: {connectionLimit: q.FragmentListConnections, pointLimit: q.FragmentPoints},
+	}}
 }
 
 // call counts a call and refuses it above the limit of calls a second.
 func (l *limiter) call(op string, now time.Time) *apiError {
-	limit := map[string]int{
-		opGetMedia: l.quotas.GetMediaCalls, opPutMedia: l.quotas.PutMediaCalls,
-		opGetDataEndpoint: l.quotas.EndpointCalls, opDescribeStream: l.quotas.DescribeCalls,
-	}[op]
-	if limit <= 0 {
-		return nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w := l.calls[op]
-	if w == nil {
-		w = &window{}
-		l.calls[op] = w
-	}
-	if !w.take(limit, now) {
-		return errClientLimit(fmt.Sprintf("%s was called %d times within a second, which is the limit of a stream", op, limit))
+	u := l.ops[op]
+	if u.callLimit > 0 && !u.calls.take(u.callLimit, now) {
+		return errClientLimit(fmt.Sprintf("%s was called %d times within a second, which is the limit of a stream", op, u.callLimit))
 	}
 	return nil
 }
 
 // connect counts a connection and refuses it above the limit. If it returns no refusal, the caller must call release.
 func (l *limiter) connect(op string) (release func(), refusal *apiError) {
-	limit := map[string]int{
-		opGetMedia: l.quotas.GetMediaConnections, opPutMedia: l.quotas.PutMediaConnections,
-		opGetMediaForFragmentList: l.quotas.FragmentListConnections,
-	}[op]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if limit > 0 && l.open[op] >= limit {
-		message := fmt.Sprintf("the stream has %d open %s connections, which is the limit", limit, op)
+	u := l.ops[op]
+	if u.connectionLimit > 0 && u.open >= u.connectionLimit {
+		message := fmt.Sprintf("the stream has %d open %s connections, which is the limit", u.connectionLimit, op)
 		if op == opGetMediaForFragmentList { // the operation has no other exception for it
 			return nil, errClientLimit(message)
 		}
 		return nil, errConnectionLimit(message)
 	}
-	l.open[op]++
+	u.open++
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.open[op]--
+		u.open--
 	}, nil
 }
 
 // pay takes points from an operation's budget, and refuses the call without them.
 func (l *limiter) pay(op string, points int, now time.Time) *apiError {
-	rate := map[string]int{
-		opListFragments: l.quotas.MetadataPoints, opGetMediaForFragmentList: l.quotas.FragmentPoints,
-	}[op]
-	if rate <= 0 {
-		return nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.budgets[op]
-	if b == nil {
-		b = &budget{level: float64(rate), at: now}
-		l.budgets[op] = b
-	}
-	if !b.take(points, rate, now) {
-		return errClientLimit(fmt.Sprintf("%s has spent the stream's %d points a second", op, rate))
+	u := l.ops[op]
+	if u.pointLimit > 0 && !u.budget.take(points, u.pointLimit, now) {
+		return errClientLimit(fmt.Sprintf("%s has spent the stream's %d points a second", op, u.pointLimit))
 	}
 	return nil
 }
@@ -109,7 +97,7 @@ func (w *window) wait(limit int, now time.Time) time.Duration {
 	return time.Second - now.Sub(w.times[len(w.times)-limit])
 }
 
-// budget is a number of points that grows at a steady rate.
+// budget is a number of points that grows at a steady rate, up to that of a second. The zero value is full.
 type budget struct {
 	level float64
 	at    time.Time

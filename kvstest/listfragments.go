@@ -1,6 +1,7 @@
 package kvstest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -38,16 +39,14 @@ const (
 func (s *Server) listFragments(x *exchange) error {
 	var in struct {
 		FragmentSelector *fragmentSelector
-		MaxResults       *int64
+		MaxResults       int64
 		NextToken        *string
 	}
+	in.MaxResults = usualFragmentResults
 	if refusal := x.decode(&in); refusal != nil {
 		return refusal
 	}
-	limit := int64(usualFragmentResults)
-	if in.MaxResults != nil {
-		limit = *in.MaxResults
-	}
+	limit := in.MaxResults
 	if limit < 1 || limit > maxFragmentResults {
 		return errInvalidArgument(fmt.Sprintf("MaxResults (%d) is not between 1 and %d", limit, maxFragmentResults))
 	}
@@ -124,13 +123,7 @@ type listed struct {
 }
 
 func (l listed) compare(m listed) int {
-	if l.key != m.key {
-		if l.key < m.key {
-			return -1
-		}
-		return 1
-	}
-	return payload.CompareNumbers(l.chunk.number, m.chunk.number)
+	return cmp.Or(cmp.Compare(l.key, m.key), payload.CompareNumbers(l.chunk.number, m.chunk.number))
 }
 
 // list returns the fragments of a page, and whether there are more after them. now is the current time, kept

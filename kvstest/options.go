@@ -1,6 +1,7 @@
 package kvstest
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 
@@ -65,20 +66,11 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.AccessKey == "" {
-		o.AccessKey = DefaultKey
-	}
-	if o.SecretKey == "" {
-		o.SecretKey = DefaultKey
-	}
-	if o.IdleEnd == 0 {
-		o.IdleEnd = defaultIdleEnd
-	}
+	o.AccessKey, o.SecretKey = cmp.Or(o.AccessKey, DefaultKey), cmp.Or(o.SecretKey, DefaultKey)
+	o.IdleEnd = cmp.Or(o.IdleEnd, defaultIdleEnd)
+	o.MaxRecording = cmp.Or(o.MaxRecording, defaultMaxRecording)
 	if o.Epoch.IsZero() {
 		o.Epoch = DefaultEpoch
-	}
-	if o.MaxRecording == 0 {
-		o.MaxRecording = defaultMaxRecording
 	}
 	o.Log = logging.OrSilent(o.Log)
 	if o.Now == nil {
@@ -119,14 +111,10 @@ func ServiceQuotas() Quotas {
 }
 
 func (q Quotas) withDefaults() Quotas {
-	for field, value := range map[*int]int{
-		&q.GetMediaCalls: 5, &q.PutMediaCalls: 5,
-		&q.GetMediaConnections: maxSessions, &q.FragmentListConnections: 5, &q.PutMediaConnections: 1,
-	} {
-		if *field == 0 {
-			*field = value
-		}
-	}
+	q.GetMediaCalls, q.PutMediaCalls = cmp.Or(q.GetMediaCalls, 5), cmp.Or(q.PutMediaCalls, 5)
+	q.GetMediaConnections = cmp.Or(q.GetMediaConnections, maxSessions)
+	q.FragmentListConnections = cmp.Or(q.FragmentListConnections, 5)
+	q.PutMediaConnections = cmp.Or(q.PutMediaConnections, 1)
 	return q
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -181,9 +182,7 @@ func (p *producer) end(f *putFragment) {
 		closing:  true,
 	}
 	aws := Chunk{FragmentNumber: c.number, ProducerTime: c.producer, ServerTime: c.server}
-	data := append(append([]byte(nil), f.head...), f.leading...)
-	data = appendTags(data, aws.openingTags())
-	data = append(append(data, f.cluster...), f.trailing...)
+	data := slices.Concat(f.head, f.leading, appendTags(nil, aws.openingTags()), f.cluster, f.trailing)
 	c.data, c.tail = content{bytes: data}, span{len(data), len(data)}
 	p.x.st.append(c, p.s.opts.Now(), p.s.opts.MaxRecording)
 	p.acknowledge(acknowledgement{EventType: "RECEIVED"})

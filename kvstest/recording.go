@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/ebml"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -36,10 +37,7 @@ func (s *Server) addFile(name, path string) error {
 	case !info.Mode().IsRegular(): // it can be read only once
 		return errors.Join(s.addStream(name, f), f.Close())
 	}
-	file, err := storeFile(f)
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
+	file := &storedFile{File: f, size: info.Size(), modified: info.ModTime()}
 	rest := &onDisk{}
 	switch err := s.addRecording(name, &recording{in: f, size: file.size, file: file, rest: rest}); {
 	case err != nil:
@@ -99,7 +97,8 @@ func (s *Server) addRecording(name string, r *recording) error {
 	if r.size == 0 {
 		return err
 	}
-	if err != nil || merged(chunks) { // damaged, or under one header
+	merged := slices.ContainsFunc(chunks, func(c *chunk) bool { return c.merged })
+	if err != nil || merged { // damaged, or under one header
 		split, splitErr := splitChunks(r)
 		if splitErr != nil {
 			return errors.Join(err, splitErr)
@@ -163,9 +162,6 @@ type documentReader struct{ buffer []byte }
 // firstWindow is the number of bytes that are first read for a document.
 const firstWindow = 1 << 20
 
-// maxElementHeader is the longest header of an element, in bytes (RFC 8794).
-const maxElementHeader = 12
-
 // at reads the document that begins with byte at. Its bytes are valid until the next call. A document that is
 // larger than any fragment is an error.
 func (d *documentReader) at(r *recording, at int64) (*document, error) {
@@ -176,7 +172,7 @@ func (d *documentReader) at(r *recording, at int64) (*document, error) {
 			return nil, err
 		}
 		doc, err := readDocument(b)
-		if err != nil || n == left || !doc.cut && len(b)-doc.size >= maxElementHeader {
+		if err != nil || n == left || !doc.cut && len(b)-doc.size >= ebml.MaxHeader {
 			return doc, err
 		}
 		if n >= maxPlainFragment {
@@ -196,11 +192,6 @@ func (d *documentReader) read(r *recording, at int64, n int) ([]byte, error) {
 	b := d.buffer[:n]
 	_, err := io.ReadFull(io.NewSectionReader(r.in, at, int64(n)), b)
 	return b, err
-}
-
-// merged reports whether a chunk has several fragments.
-func merged(chunks []*chunk) bool {
-	return slices.ContainsFunc(chunks, func(c *chunk) bool { return c.merged })
 }
 
 // split returns a splitter of the recording.

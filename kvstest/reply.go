@@ -10,7 +10,7 @@ import (
 // mark is a fault at an offset in an answer's body.
 type mark struct {
 	fault *armed
-	// at is the offset, or math.MaxInt64 if the fault has a time or affects the whole body.
+	// at is the offset, or math.MaxInt64 if the fault has a time.
 	at int64
 	// from is the time after which a stall begins; zero for an offset in the body.
 	from time.Time
@@ -27,18 +27,16 @@ type reply struct {
 	sent  int64
 }
 
-func newReply(ctx context.Context, w http.ResponseWriter, link Link, marks []*mark) *reply {
-	p := &reply{ResponseWriter: w, ctx: ctx, pace: pacer{rate: link.BytesPerSecond}}
-	for _, m := range marks {
-		if m.fault.Kind == FaultSlow {
-			if rate := m.fault.Rate; rate > 0 && (p.pace.rate == 0 || rate < p.pace.rate) {
-				p.pace.rate = rate
-			}
-			continue
-		}
-		p.marks = append(p.marks, m)
+func newReply(ctx context.Context, w http.ResponseWriter, link Link, p *plan) *reply {
+	return &reply{ResponseWriter: w, ctx: ctx, marks: p.marks, pace: pacer{rate: slower(link.BytesPerSecond, p.rate)}}
+}
+
+// slower returns the lower of two rates, of which 0 means no limit.
+func slower(a, b int64) int64 {
+	if a == 0 || b > 0 && b < a {
+		return b
 	}
-	return p
+	return a
 }
 
 // Unwrap returns the underlying writer, for http.ResponseController.

@@ -3,6 +3,7 @@ package kvstest
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -60,6 +61,12 @@ const (
 func (c *chunk) producerTime() time.Time { return c.producer }
 func (c *chunk) serverTime() time.Time   { return c.server }
 
+// selectorFields are the fields that the types of selectors require.
+var selectorFields = map[string]string{
+	"NOW": "", "EARLIEST": "", "FRAGMENT_NUMBER": "AfterFragmentNumber", "CONTINUATION_TOKEN": "ContinuationToken",
+	clockProducer: "StartTimestamp", clockServer: "StartTimestamp",
+}
+
 // validate checks the format of each field, and that the field that the type requires is set.
 func (sel *startSelector) validate() *apiError {
 	if n := sel.AfterFragmentNumber; n != nil && !fragmentNumberForm.valid(*n) {
@@ -73,26 +80,15 @@ func (sel *startSelector) validate() *apiError {
 			return errInvalidArgument("StartTimestamp must be a number of seconds since 1970")
 		}
 	}
-	missing := ""
-	switch sel.StartSelectorType {
-	case "NOW", "EARLIEST":
-	case "FRAGMENT_NUMBER":
-		if sel.AfterFragmentNumber == nil {
-			missing = "AfterFragmentNumber"
-		}
-	case "CONTINUATION_TOKEN":
-		if sel.ContinuationToken == nil {
-			missing = "ContinuationToken"
-		}
-	case clockProducer, clockServer:
-		if sel.StartTimestamp == nil {
-			missing = "StartTimestamp"
-		}
-	default:
-		return errInvalidArgument("StartSelectorType must be one of NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP, CONTINUATION_TOKEN")
+	given := map[string]bool{
+		"": true, "AfterFragmentNumber": sel.AfterFragmentNumber != nil,
+		"ContinuationToken": sel.ContinuationToken != nil, "StartTimestamp": sel.StartTimestamp != nil,
 	}
-	if missing != "" {
-		return errInvalidArgument(missing + " must be given with the start selector type " + sel.StartSelectorType)
+	switch field, known := selectorFields[sel.StartSelectorType]; {
+	case !known:
+		return errInvalidArgument("StartSelectorType must be one of NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP, CONTINUATION_TOKEN")
+	case !given[field]:
+		return errInvalidArgument(field + " must be given with the start selector type " + sel.StartSelectorType)
 	}
 	return nil
 }
@@ -128,10 +124,8 @@ func after(chunks []*chunk, number string) int {
 // afterToken returns the index after the chunk with the token. AWS does not say what happens with a token that
 // no chunk has: here a number is taken as a fragment number, and any other token is refused.
 func afterToken(chunks []*chunk, token string) (int, *apiError) {
-	for i, c := range chunks {
-		if c.token == token {
-			return i + 1, nil
-		}
+	if i := slices.IndexFunc(chunks, func(c *chunk) bool { return c.token == token }); i >= 0 {
+		return i + 1, nil
 	}
 	if !fragmentNumberForm.valid(token) {
 		return 0, errInvalidArgument("ContinuationToken is not known")

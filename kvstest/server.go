@@ -54,6 +54,7 @@ func NewServer(opts Options) *Server {
 	s := &Server{
 		opts:    opts,
 		streams: map[string]*stream{},
+		calls:   callLog{calls: map[callKey][]time.Time{}},
 		verifier: verifier{
 			accessKey:    opts.AccessKey,
 			secretKey:    opts.SecretKey,

@@ -253,21 +253,7 @@ func canonicalHeader(r *http.Request, name string) string {
 }
 
 // uriEncode encodes every byte except the unreserved characters of RFC 3986.
-func uriEncode(s string) string {
-	const hexDigits = "0123456789ABCDEF"
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		switch {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
-			b.WriteByte(c)
-		default:
-			b.WriteByte('%')
-			b.WriteByte(hexDigits[c>>4])
-			b.WriteByte(hexDigits[c&15])
-		}
-	}
-	return b.String()
-}
+func uriEncode(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func hmacSHA256(key []byte, message string) []byte {
 	h := hmac.New(sha256.New, key)

@@ -61,16 +61,16 @@ func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags
 	reports := map[string][]*kvsframes.Report{}
 	var failed []error
 	for _, i := range wanted {
-		r, err := p.inspect(ctx, draining, i)
+		kind, inspect := "files", p.inspectFile
+		if i.stream {
+			kind, inspect = "streams", p.inspectStream
+		}
+		r, err := inspect(ctx, draining, i)
 		if err != nil && !(interrupted(draining) && errors.Is(err, context.Canceled)) {
 			failed = append(failed, err)
 		}
 		if r == nil {
 			continue
-		}
-		kind := "files"
-		if i.stream {
-			kind = "streams"
 		}
 		if reports[kind] = append(reports[kind], r); asJSON {
 			continue
@@ -127,14 +127,7 @@ func inspections(args []string, live *liveFlags) ([]inspection, error) {
 	return all, nil
 }
 
-// inspect reports on a recording or a stream up to the first error. It returns no report if that cannot be opened.
-func (p *program) inspect(ctx, draining context.Context, i inspection) (*kvsframes.Report, error) {
-	if i.stream {
-		return p.inspectStream(ctx, draining, i)
-	}
-	return p.inspectFile(draining, i.name, payload.Config{MaxFragmentSize: i.source.MaxFragmentSize})
-}
-
+// inspectStream reports on a stream up to the first error. It returns no report if the stream cannot be opened.
 func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*kvsframes.Report, error) {
 	src, err := openLive(draining, i.source, p.toolLogger(slog.LevelWarn))
 	if err != nil {
@@ -152,10 +145,9 @@ func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*k
 	return r, nil
 }
 
-// inspectFile reports on the part of a recording that is read before draining is done.
-func (p *program) inspectFile(draining context.Context, path string, cfg payload.Config) (*kvsframes.Report, error) {
-	cfg.Stream = parseRecording(path).stream
-	in := p.stdin
+// inspectFile does the same for the part of a recording that is read before draining is done.
+func (p *program) inspectFile(_, draining context.Context, i inspection) (*kvsframes.Report, error) {
+	path, in := i.name, p.stdin
 	if path != source.StandardInput {
 		f, err := within(draining, func() (*os.File, error) { return os.Open(path) })
 		if err != nil {
@@ -165,7 +157,7 @@ func (p *program) inspectFile(draining context.Context, path string, cfg payload
 		in = f
 	}
 	r := kvsframes.NewReport(path, "")
-	s := payload.NewSplitter(in, cfg)
+	s := payload.NewSplitter(in, payload.Config{Stream: parseRecording(path).stream, MaxFragmentSize: i.source.MaxFragmentSize})
 	err := r.Read(func() (*media.Fragment, error) {
 		return within(draining, func() (*media.Fragment, error) { return past(s.Next()) })
 	})

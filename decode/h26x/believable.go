@@ -103,10 +103,7 @@ func believableAVCSet(nal []byte) bool {
 	}
 	const mostPPS, mostSPS, mostActive = 256, 32, 32
 	id, p, _ := parseAVCPPS(nal)
-	if runsOfZeros(nal) {
-		return false
-	}
-	return id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.trailing
+	return !runsOfZeros(nal) && id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.trailing
 }
 
 func believableHEVCSet(nal []byte) bool {
@@ -123,10 +120,7 @@ func believableHEVCSet(nal []byte) bool {
 	}
 	const mostPPS, mostSPS, mostActive = 64, 16, 16
 	id, p, _ := parseHEVCPPS(nal)
-	if runsOfZeros(nal) {
-		return false
-	}
-	return id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.trailing
+	return !runsOfZeros(nal) && id < mostPPS && p.sps < mostSPS && max(p.active[0], p.active[1]) <= mostActive && !p.trailing
 }
 
 // mostCountBits is the largest size in bits of frame numbers and order counts in slice headers.

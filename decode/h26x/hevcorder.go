@@ -40,28 +40,10 @@ func WithoutReordering(nal []byte) []byte {
 		return nal
 	}
 	b := BitReader{data: Unescape(nal[HEVCHeaderSize:], longest)}
-	subLayers := b.hevcLevels()
-	b.UE()           // sps_seq_parameter_set_id
-	if b.UE() == 3 { // chroma_format_idc
-		b.Bit() // separate_colour_plane_flag
-	}
-	b.UE() // pic_width_in_luma_samples
-	b.UE() // pic_height_in_luma_samples
-	if b.Bit() == 1 {
-		for range 4 {
-			b.UE() // conformance window
-		}
-	}
-	b.UE() // bit_depth_luma_minus8
-	b.UE() // bit_depth_chroma_minus8
-	b.UE() // log2_max_pic_order_cnt_lsb_minus4
-	first := subLayers
-	if b.Bit() == 1 { // sps_sub_layer_ordering_info_present_flag
-		first = 0
-	}
+	_, layers := b.hevcPicture(&HEVCSPS{})
 	w := BitWriter{}
 	w.Copy(b.data, 0, b.at)
-	for range subLayers - first + 1 {
+	for range layers {
 		from := b.at
 		b.UE() // sps_max_dec_pic_buffering_minus1
 		w.Copy(b.data, from, b.at)

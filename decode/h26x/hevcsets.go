@@ -76,26 +76,7 @@ func ParseHEVCSPS(nal []byte) (id uint32, s HEVCSPS, ok bool) {
 		return 0, s, false
 	}
 	b := BitReader{data: Unescape(nal[HEVCHeaderSize:], len(nal))}
-	subLayers := b.hevcLevels()
-	if b.short {
-		return 0, s, false
-	}
-	s.level = uint32(b.data[hevcLevelAt])
-	id = b.UE()
-	s.size.chroma = b.UE()
-	s.planes = s.size.chroma == 3 && b.Bit() == 1
-	s.size.width, s.size.height = b.UE(), b.UE()
-	if b.Bit() == 1 { // conformance_window_flag
-		for range 4 {
-			b.UE()
-		}
-	}
-	s.size.depth = max(b.UE(), b.UE()) + 8
-	s.OrderBits = int(b.UE()) + 4
-	layers := 1
-	if b.Bit() == 1 { // sps_sub_layer_ordering_info_present_flag
-		layers += subLayers
-	}
+	id, layers := b.hevcPicture(&s)
 	for range layers {
 		s.pictures = b.UE() + 1
 		b.UE() // sps_max_num_reorder_pics
@@ -123,6 +104,31 @@ func ParseHEVCSPS(nal []byte) (id uint32, s HEVCSPS, ok bool) {
 	ok = b.hevcSets(&s)
 	s.motion = b.Bit() == 1
 	return id, s, ok && !b.short && !s.planes && s.size.chroma <= 3 && s.CTBBits <= hevcMaxCTBBits && s.size.sane()
+}
+
+// hevcPicture reads the beginning of a sequence parameter set, up to the sizes of the decoded picture buffer. layers is the number
+// of sub-layers that have such sizes.
+func (b *BitReader) hevcPicture(s *HEVCSPS) (id uint32, layers int) {
+	subLayers := b.hevcLevels()
+	if b.short {
+		return 0, 0
+	}
+	s.level = uint32(b.data[hevcLevelAt])
+	id = b.UE()
+	s.size.chroma = b.UE()
+	s.planes = s.size.chroma == 3 && b.Bit() == 1
+	s.size.width, s.size.height = b.UE(), b.UE()
+	if b.Bit() == 1 { // conformance_window_flag
+		for range 4 {
+			b.UE()
+		}
+	}
+	s.size.depth = max(b.UE(), b.UE()) + 8
+	s.OrderBits = int(b.UE()) + 4
+	if b.Bit() == 0 { // sps_sub_layer_ordering_info_present_flag
+		return id, 1
+	}
+	return id, 1 + subLayers
 }
 
 // blocksFit reports whether the sizes of blocks are valid, and that of the picture is a multiple of the smallest (ITU-T H.265,

@@ -121,11 +121,8 @@ func (h *HEVCSliceHeader) references(b *BitReader) (ok bool) {
 			return false
 		}
 	} else {
-		i := 0
-		if n := len(s.shortTerm); n > 1 {
-			i = int(b.Bits(bits.Len(uint(n - 1))))
-		}
-		if i >= len(s.shortTerm) {
+		i, ok := b.index(len(s.shortTerm))
+		if !ok {
 			return false
 		}
 		h.Set = s.shortTerm[i]
@@ -137,6 +134,12 @@ func (h *HEVCSliceHeader) references(b *BitReader) (ok bool) {
 		b.Bit() // slice_temporal_mvp_enabled_flag
 	}
 	return !b.short
+}
+
+// index reads an index of a list of n entries, and reports whether there is such an entry.
+func (b *BitReader) index(n int) (i int, ok bool) {
+	i = int(b.Bits(bits.Len(uint(max(0, n-1)))))
+	return i, i < n
 }
 
 // longTermRefs reads the long-term part of the reference picture set. Whole order counts are coded relative to
@@ -155,11 +158,8 @@ func (h *HEVCSliceHeader) longTermRefs(b *BitReader) bool {
 	for i := range named + explicit {
 		var r HEVCLongRef
 		if i < named {
-			at := 0
-			if n := len(s.longTerm); n > 1 {
-				at = int(b.Bits(bits.Len(uint(n - 1))))
-			}
-			if at >= len(s.longTerm) {
+			at, ok := b.index(len(s.longTerm))
+			if !ok {
 				return false
 			}
 			r = s.longTerm[at]

@@ -1,6 +1,7 @@
 package h26x
 
 import (
+	"cmp"
 	"strconv"
 )
 
@@ -38,22 +39,22 @@ func sequences(codecID string, nals [][]byte) (all []sequence) {
 		case codecID == AVC && kind == AVCTypeSPS:
 			_, h, _ := ParseAVCSPS(nal)
 			s = sequence{size: h.size, pictures: int64(h.References), level: levelName(h.level, 10)}
-			if s.size.sane() {
-				s.allowed = avcPictures(h)
+			if !s.size.sane() {
+				continue
 			}
+			s.allowed = avcPictures(h)
 		case codecID == HEVC && kind == HEVCTypeSPS:
 			_, h, _ := ParseHEVCSPS(nal)
 			// The picture that is decoded is counted too.
 			s = sequence{size: h.size, pictures: int64(h.pictures) - 1, level: levelName(h.level, 30)}
-			if s.size.sane() {
-				s.allowed = hevcPicturesOf(h) - 1
+			if !s.size.sane() {
+				continue
 			}
+			s.allowed = hevcPicturesOf(h) - 1
 		default:
 			continue
 		}
-		if s.size.sane() {
-			all = append(all, s)
-		}
+		all = append(all, s)
 	}
 	return all
 }
@@ -71,57 +72,48 @@ const maxPictures = 16
 // avcPictures returns the most reference pictures that the level of a sequence allows (ITU-T H.264, A.3.1 and table A-1): at least
 // one, since cameras declare levels that are too low for their pictures.
 func avcPictures(h AVCSPS) int64 {
-	blocks := int64(696320) // level 6.2, also for levels that are not known
-	switch level := h.level; {
-	case level == 9, level == 10, level == 11 && h.lowLevel:
-		blocks = 396
-	case level == 11:
-		blocks = 900
-	case level == 12, level == 13, level == 20:
-		blocks = 2376
-	case level == 21:
-		blocks = 4752
-	case level == 22, level == 30:
-		blocks = 8100
-	case level == 31:
-		blocks = 18000
-	case level == 32:
-		blocks = 20480
-	case level == 40, level == 41:
-		blocks = 32768
-	case level == 42:
-		blocks = 34816
-	case level == 50:
-		blocks = 110400
-	case level == 51, level == 52:
-		blocks = 184320
+	level := h.level
+	if level == 11 && h.lowLevel {
+		level = avcLevel1b
 	}
+	blocks := cmp.Or(avcBlocks[level], 696320) // level 6.2, also for levels that are not known
 	return min(max(blocks*avcBlock*avcBlock/h.size.luma(), 1), maxPictures)
+}
+
+// avcLevel1b is the level_idc of level 1b in the profiles that do not mark it by a flag.
+const avcLevel1b = 9
+
+// avcBlocks are the most macroblocks that reference pictures may have together, by level_idc (MaxDpbMbs).
+var avcBlocks = map[uint32]int64{
+	avcLevel1b: 396, 10: 396, 11: 900, 12: 2376, 13: 2376, 20: 2376, 21: 4752, 22: 8100, 30: 8100, 31: 18000, 32: 20480,
+	40: 32768, 41: 32768, 42: 34816, 50: 110400, 51: 184320, 52: 184320,
+}
+
+// hevcSamples are the most luma samples of a picture, by ranges of general_level_idc (MaxLumaPs).
+var hevcSamples = []struct {
+	from, to uint32
+	most     int64
+}{
+	{30, 30, 36864},
+	{60, 60, 122880},
+	{63, 63, 245760},
+	{90, 90, 552960},
+	{93, 93, 983040},
+	{120, 120, 2228224},
+	{123, 123, 2228224},
+	{150, 156, 8912896},
+	{180, 186, 35651584},
+	{189, 189, 80216064},
 }
 
 // hevcPicturesOf returns the most pictures that the level of a sequence allows in the decoded picture buffer (ITU-T H.265, A.4.2
 // and table A.8).
 func hevcPicturesOf(h HEVCSPS) int64 {
 	most := int64(142606336) // of luma samples: level 7.2, also for levels that are not known
-	switch level := h.level; {
-	case level == 30:
-		most = 36864
-	case level == 60:
-		most = 122880
-	case level == 63:
-		most = 245760
-	case level == 90:
-		most = 552960
-	case level == 93:
-		most = 983040
-	case level == 120, level == 123:
-		most = 2228224
-	case level >= 150 && level <= 156:
-		most = 8912896
-	case level >= 180 && level <= 186:
-		most = 35651584
-	case level == 189:
-		most = 80216064
+	for _, levels := range hevcSamples {
+		if levels.from <= h.level && h.level <= levels.to {
+			most = levels.most
+		}
 	}
 	switch size := h.size.luma(); {
 	case size <= most/4:

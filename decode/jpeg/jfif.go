@@ -69,24 +69,11 @@ func countAll(dc *[16]uint32, ac *[256]uint32) {
 }
 
 // zigzagOrder is the natural index of each coefficient, in the order of a JPEG (ITU-T T.81, figure A.6).
-var zigzagOrder = zigzag()
-
-func zigzag() (order [64]uint8) {
-	row, col := 0, 0
-	for i := range order {
-		order[i] = uint8(8*row + col)
-		switch up := (row+col)%2 == 0; {
-		case up && col == 7, !up && row < 7 && col == 0:
-			row++
-		case !up && row == 7, up && row == 0:
-			col++
-		case up:
-			row, col = row-1, col+1
-		default:
-			row, col = row+1, col-1
-		}
-	}
-	return order
+var zigzagOrder = [64]uint8{
+	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
+	12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+	58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 }
 
 // header returns everything before the entropy-coded bytes of a baseline JPEG

@@ -84,7 +84,7 @@ const everySecond = `select=not(mod(n\,30))`
 // program returns a run of kvsframes over a clip, with one sink.
 func program(sampling, sink string) func(b *bench, clip, out string) command {
 	return func(b *bench, clip, out string) command {
-		return command{args: []string{b.program, "run", b.settings(clip, out, sampling, sink)}}
+		return command{args: []string{b.program, "run", b.settings(fileSource(clip), out, sampling, sink)}}
 	}
 }
 

@@ -2,11 +2,10 @@ package main
 
 import (
 	"crypto/md5" // ffmpeg writes MD5; forgery is no concern here
-	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -37,21 +36,13 @@ func (b *bench) sameFrames(clip string) error {
 
 // sameSampled compares the frames that a sampler picks, in full size, with those of a filter of ffmpeg.
 func (b *bench) sameSampled(clip, sampling string, input []string, filter string) error {
-	out, err := b.emptyFolder("frames")
+	var ours []string
+	err := b.eachPicture(program(sampling, "type: raw, pixel_format: yuv420p"), clip, func(_ string, data []byte) error {
+		ours = append(ours, fmt.Sprintf("%x", md5.Sum(data)))
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	defer os.RemoveAll(out)
-	if _, err := output(program(sampling, "type: raw, pixel_format: yuv420p")(b, clip, out)); err != nil {
-		return err
-	}
-	var ours []string
-	for _, path := range pictures(out) {
-		sum, err := fileSum(path)
-		if err != nil {
-			return err
-		}
-		ours = append(ours, sum)
 	}
 	theirs, err := b.ffmpegFrames(clip, input, filter)
 	if err != nil {
@@ -94,17 +85,26 @@ func same(ours, theirs []string) error {
 	return fmt.Errorf("%w: %d of %d frames, the first is %d", errDiffers, n, len(ours), first)
 }
 
-func fileSum(path string) (string, error) {
-	f, err := os.Open(path)
+// eachPicture runs a command that is not measured, and calls use with the name and content of each of its pictures.
+func (b *bench) eachPicture(run func(b *bench, clip, out string) command, clip string, use func(name string, data []byte) error) error {
+	out, err := b.emptyFolder("pictures")
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer f.Close()
-	h := md5.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	defer os.RemoveAll(out)
+	if _, err := output(run(b, clip, out)); err != nil {
+		return err
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	for _, path := range pictures(out) {
+		data, err := os.ReadFile(path)
+		if err == nil {
+			err = use(filepath.Base(path), data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // output runs a command that is not measured and returns its output.

@@ -1,17 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/jpeg"
 	"math"
-	"os"
-	"path/filepath"
-	"strings"
 )
 
 // every is the distance between the frames whose JPEGs are compared.
 const every = 30
+
+// sampled is the sampling of these frames.
+var sampled = fmt.Sprintf("type: stride, n: %d", every)
 
 // equalQuality finds our lowest quality whose pictures are at least as good as ffmpeg's at -q:v 3, and our size
 // at exactly the same PSNR. It compares each picture with the decoded frame as a JPEG should have it: of full
@@ -21,11 +22,17 @@ func (b *bench) equalQuality(clip string) error {
 	if err != nil {
 		return err
 	}
-	want, err := b.rateFFmpeg(clip, frames)
+	theirs := func(more ...string) (rated, error) {
+		return b.rate(ffmpeg(-1, nil, jpegs(fmt.Sprintf(`select=not(mod(n\,%d))`, every), more...)).run, clip, frames, fullRange)
+	}
+	ours := func(quality int) (rated, error) {
+		return b.rate(program(sampled, fmt.Sprintf("quality: %d", quality)), clip, frames, jfif)
+	}
+	want, err := theirs()
 	if err != nil {
 		return err
 	}
-	plain, err := b.rateFFmpeg(clip, frames, "-huffman", "default")
+	plain, err := theirs("-huffman", "default")
 	if err != nil {
 		return err
 	}
@@ -33,7 +40,7 @@ func (b *bench) equalQuality(clip string) error {
 	low, high := 50, 99 // high is good enough
 	for low < high {
 		q := (low + high) / 2
-		if tried[q], err = b.rateOurs(clip, frames, q); err != nil {
+		if tried[q], err = ours(q); err != nil {
 			return err
 		}
 		if tried[q].psnr >= want.psnr {
@@ -44,104 +51,65 @@ func (b *bench) equalQuality(clip string) error {
 	}
 	for _, q := range []int{high - 1, high} {
 		if tried[q].bytes == 0 {
-			if tried[q], err = b.rateOurs(clip, frames, q); err != nil {
+			if tried[q], err = ours(q); err != nil {
 				return err
 			}
 		}
 	}
 	above, below := tried[high], tried[high-1]
 	part := min(1, max(0, (want.psnr-below.psnr)/(above.psnr-below.psnr)))
-	bytes := below.bytes + part*(above.bytes-below.bytes)
+	size := below.bytes + part*(above.bytes-below.bytes)
 	b.table.quality = high
 	b.note("d: ffmpeg's -q:v 3 gives %.2f dB and %.0f bytes a picture, %.0f with -huffman default; ours at quality %d gives %.2f dB and %.0f bytes, at %d %.2f dB and %.0f bytes. "+
 		"Interpolated to the same PSNR ours takes %+.1f %% bytes (goal: at most +5 %%), %+.1f %% against -huffman default.",
-		want.psnr, want.bytes, plain.bytes, high, above.psnr, above.bytes, high-1, below.psnr, below.bytes, (bytes/want.bytes-1)*100, (bytes/plain.bytes-1)*100)
+		want.psnr, want.bytes, plain.bytes, high, above.psnr, above.bytes, high-1, below.psnr, below.bytes, (size/want.bytes-1)*100, (size/plain.bytes-1)*100)
 	return nil
 }
 
 // rawFrames returns every 30th frame of a clip.
-func (b *bench) rawFrames(clip string) ([]*image.YCbCr, error) {
-	out, err := b.emptyFolder("frames")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(out)
-	sampling := fmt.Sprintf("type: stride, n: %d", every)
-	if _, err := output(program(sampling, "type: raw, pixel_format: yuv420p")(b, clip, out)); err != nil {
-		return nil, err
-	}
-	var frames []*image.YCbCr
-	for _, path := range pictures(out) {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
+func (b *bench) rawFrames(clip string) (frames []*image.YCbCr, err error) {
+	err = b.eachPicture(program(sampled, "type: raw, pixel_format: yuv420p"), clip, func(name string, data []byte) error {
 		m := image.NewYCbCr(image.Rect(0, 0, 1920, 1080), image.YCbCrSubsampleRatio420)
 		if len(data) != len(m.Y)+len(m.Cb)+len(m.Cr) {
-			return nil, fmt.Errorf("%s has %d bytes", filepath.Base(path), len(data))
+			return fmt.Errorf("%s has %d bytes", name, len(data))
 		}
 		copy(m.Y, data)
 		copy(m.Cb, data[len(m.Y):])
 		copy(m.Cr, data[len(m.Y)+len(m.Cb):])
 		frames = append(frames, m)
-	}
-	return frames, nil
+		return nil
+	})
+	return frames, err
 }
 
 // rated is the quality of pictures (PSNR in dB, over all samples of all of them) and their mean size in bytes.
 type rated struct{ psnr, bytes float64 }
 
-func (b *bench) rateFFmpeg(clip string, frames []*image.YCbCr, more ...string) (rated, error) {
-	out, err := b.emptyFolder("theirs")
-	if err != nil {
-		return rated{}, err
-	}
-	defer os.RemoveAll(out)
-	pick := fmt.Sprintf(`select=not(mod(n\,%d))`, every)
-	if _, err := output(ffmpeg(-1, nil, jpegs(pick, more...)).run(b, clip, out)); err != nil {
-		return rated{}, err
-	}
-	return rate(frames, out, fullRange)
-}
-
-func (b *bench) rateOurs(clip string, frames []*image.YCbCr, quality int) (rated, error) {
-	out, err := b.emptyFolder("ours")
-	if err != nil {
-		return rated{}, err
-	}
-	defer os.RemoveAll(out)
-	sampling := fmt.Sprintf("type: stride, n: %d", every)
-	if _, err := output(program(sampling, fmt.Sprintf("quality: %d", quality))(b, clip, out)); err != nil {
-		return rated{}, err
-	}
-	return rate(frames, out, jfif)
-}
-
-// rate compares the JPEGs in a folder with frames.
-func rate(frames []*image.YCbCr, folder string, ideal func(y, cb, cr float64) (float64, float64, float64)) (rated, error) {
-	paths := pictures(folder)
-	if len(paths) != len(frames) {
-		return rated{}, fmt.Errorf("%d pictures for %d frames", len(paths), len(frames))
-	}
-	var squares, samples, bytes float64
-	for i, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return rated{}, err
+// rate compares the JPEGs that a command makes of a clip with frames.
+func (b *bench) rate(run func(b *bench, clip, out string) command, clip string, frames []*image.YCbCr, ideal func(y, cb, cr float64) (float64, float64, float64)) (rated, error) {
+	var squares, samples, size float64
+	n := 0
+	err := b.eachPicture(run, clip, func(name string, data []byte) error {
+		if n++; n > len(frames) {
+			return nil // they are counted
 		}
-		bytes += float64(len(data))
-		decoded, err := jpeg.Decode(strings.NewReader(string(data)))
+		size += float64(len(data))
+		decoded, err := jpeg.Decode(bytes.NewReader(data))
 		if err != nil {
-			return rated{}, fmt.Errorf("%s: %w", filepath.Base(path), err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		got, ok := decoded.(*image.YCbCr)
-		if !ok || got.Bounds() != frames[i].Bounds() || got.SubsampleRatio != image.YCbCrSubsampleRatio420 {
-			return rated{}, fmt.Errorf("%s is not like the frame", filepath.Base(path))
+		if !ok || got.Bounds() != frames[n-1].Bounds() || got.SubsampleRatio != image.YCbCrSubsampleRatio420 {
+			return fmt.Errorf("%s is not like the frame", name)
 		}
-		s, n := distance(frames[i], got, ideal)
-		squares, samples = squares+s, samples+n
+		more, counted := distance(frames[n-1], got, ideal)
+		squares, samples = squares+more, samples+counted
+		return nil
+	})
+	if err == nil && n != len(frames) {
+		err = fmt.Errorf("%d pictures for %d frames", n, len(frames))
 	}
-	return rated{psnr: 10 * math.Log10(255*255*samples/squares), bytes: bytes / float64(len(paths))}, nil
+	return rated{psnr: 10 * math.Log10(255*255*samples/squares), bytes: size / float64(n)}, err
 }
 
 // distance sums the squared differences of all samples.

@@ -18,14 +18,11 @@ import (
 )
 
 func main() {
+	do := run
 	if len(os.Args) > 2 && os.Args[1] == measuredArg {
-		if err := measured(os.Args[2:], os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
-		}
-		return
+		do = func() error { return measured(os.Args[2:], os.Stdout) }
 	}
-	if err := run(); err != nil {
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

@@ -129,7 +129,7 @@ func (b *bench) manyFragments() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(b.program, "run", b.settings("-", out, "type: keyframes", "resize: {width: 320}"))
+	cmd := exec.Command(b.program, "run", b.settings(fileSource("-"), out, "type: keyframes", "resize: {width: 320}"))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdin, err := cmd.StdinPipe()
@@ -246,18 +246,9 @@ func (b *bench) live(streams int, clip, sampling string) (sample, int, error) {
 		return sample{}, 0, fmt.Errorf("start emulator: %w", err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, first) }()
-	settings := filepath.Join(b.scratch, "live.yaml")
 	fragments := map[string]int{gop2s: 30, short: 10}[clip]
-	text := fmt.Sprintf(`
-version: 1
-source: {streams: ['cam-*'], endpoint_url: %q, start_selector: {type: EARLIEST}, end: {fragments: %d}}
-sinks: [{name: bench, sample: {%s}, resize: {width: 320}, path: "{stream}_{producer_time}_{fragment_number}_{frame_index}.{ext}", destination: {directory: %q}}]
-service: {log: {level: warn}, progress: "off"}
-`, strings.TrimSpace(url), fragments, sampling, out)
-	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-		return sample{}, 0, err
-	}
-	s := measure(command{args: []string{b.program, "run", settings}, env: emulated})
+	from := fmt.Sprintf("streams: ['cam-*'], endpoint_url: %q, start_selector: {type: EARLIEST}, end: {fragments: %d}", strings.TrimSpace(url), fragments)
+	s := measure(command{args: []string{b.program, "run", b.settings(from, out, sampling, "resize: {width: 320}")}, env: emulated})
 	if s.Error != "" {
 		return s, 0, errors.New(s.Error)
 	}

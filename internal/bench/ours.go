@@ -7,16 +7,19 @@ import (
 	"strings"
 )
 
-// settings writes the settings of a run over a file, with one sink, and returns their path. All other keys
-// have their defaults.
-func (b *bench) settings(clip, out, sampling, sink string) string {
+// fileSource returns the settings of a source that is one file.
+func fileSource(path string) string { return fmt.Sprintf("type: file, paths: [%q]", path) }
+
+// settings writes the settings of a run with one sink, and returns their path. All other keys have their
+// defaults.
+func (b *bench) settings(source, out, sampling, sink string) string {
 	text := fmt.Sprintf(`
 version: 1
-source: {type: file, paths: [%q]}
+source: {%s}
 sinks:
-  - {name: bench, sample: {%s}, %s, path: "{producer_time}_{fragment_number}_{frame_index}.{ext}", destination: {directory: %q}}
+  - {name: bench, sample: {%s}, %s, path: "{stream}_{producer_time}_{fragment_number}_{frame_index}.{ext}", destination: {directory: %q}}
 service: {log: {level: warn}, progress: "off"}
-`, clip, sampling, sink, out)
+`, source, sampling, sink, out)
 	path := filepath.Join(b.scratch, "pipeline.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		panic(err) // unlikely: this program created the scratch folder

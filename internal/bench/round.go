@@ -43,13 +43,11 @@ const near = 1.1
 // one runs one case on one clip and adds its lines to the table.
 func (b *bench) one(c testCase, name, clip string) error {
 	fmt.Fprintf(os.Stderr, "bench: %s: %s\n", c.name, name)
-	if c.same != nil {
-		if err := c.same(b, clip); err != nil {
-			return fmt.Errorf("%s: %s: %w", c.name, name, err)
+	for _, prepare := range []func(*bench, string) error{c.same, c.before} {
+		if prepare == nil {
+			continue
 		}
-	}
-	if c.before != nil {
-		if err := c.before(b, clip); err != nil {
+		if err := prepare(b, clip); err != nil {
 			return fmt.Errorf("%s: %s: %w", c.name, name, err)
 		}
 	}

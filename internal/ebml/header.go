@@ -9,7 +9,7 @@
 // size whose value bits are all ones is unknown: the element ends where its parent ends, or before an element
 // that it cannot contain. The caller, who knows the schema, decides that.
 //
-// The package names the IDs of Matroska, but does not know their meaning.
+// Of Matroska the package names the IDs and writes two structures. It does not know what they mean.
 package ebml
 
 import (
@@ -21,8 +21,8 @@ import (
 // UnknownSize is the Size of an element that does not declare one.
 const UnknownSize int64 = -1
 
-// maxHeader is the length of the longest element header, in bytes.
-const maxHeader = 4 + 8
+// MaxHeader is the length of the longest element header, in bytes.
+const MaxHeader = 4 + 8
 
 // Errors for a header that is not valid EBML.
 var (
@@ -56,48 +56,39 @@ func ParseHeader(b []byte) (Header, error) {
 
 // parseID reads an element ID and returns its length.
 func parseID(b []byte) (uint32, int, error) {
-	if len(b) == 0 {
-		return 0, 0, io.ErrUnexpectedEOF
-	}
-	n := bits.LeadingZeros8(b[0]) + 1
-	if n > 4 {
-		return 0, 0, ErrID
-	}
-	if len(b) < n {
-		return 0, 0, io.ErrUnexpectedEOF
-	}
-	var id uint32
-	for _, c := range b[:n] {
-		id = id<<8 | uint32(c)
-	}
+	id, mask, n, err := parseNumber(b, 4, ErrID)
 	// Value bits that are all zeros or all ones are reserved.
-	mask := uint32(1)<<(7*n) - 1
-	if v := id & mask; v == 0 || v == mask {
-		return 0, 0, ErrID
+	if v := id & mask; err == nil && (v == 0 || v == mask) {
+		err = ErrID
 	}
-	return id, n, nil
+	return uint32(id), n, err
 }
 
 // ParseSize reads a number of variable length, an element size or the track number in a block, and returns its
 // length in bytes. It returns UnknownSize when all value bits are set.
 func ParseSize(b []byte) (int64, int, error) {
-	if len(b) == 0 {
-		return 0, 0, io.ErrUnexpectedEOF
+	v, mask, n, err := parseNumber(b, 8, ErrSize)
+	if err == nil && v&mask == mask {
+		return UnknownSize, n, nil
 	}
-	n := bits.LeadingZeros8(b[0]) + 1
-	if n > 8 {
-		return 0, 0, ErrSize
+	return int64(v & mask), n, err
+}
+
+// parseNumber reads a number of variable length with its length marker, and returns the mask of its value bits and its length.
+// One of more than most bytes is the error tooLong.
+func parseNumber(b []byte, most int, tooLong error) (v, mask uint64, n int, err error) {
+	if len(b) == 0 {
+		return 0, 0, 0, io.ErrUnexpectedEOF
+	}
+	n = bits.LeadingZeros8(b[0]) + 1
+	if n > most {
+		return 0, 0, 0, tooLong
 	}
 	if len(b) < n {
-		return 0, 0, io.ErrUnexpectedEOF
+		return 0, 0, 0, io.ErrUnexpectedEOF
 	}
-	var v uint64
 	for _, c := range b[:n] {
 		v = v<<8 | uint64(c)
 	}
-	mask := uint64(1)<<(7*n) - 1
-	if v &= mask; v == mask {
-		return UnknownSize, n, nil
-	}
-	return int64(v), n, nil
+	return v, 1<<(7*n) - 1, n, nil
 }

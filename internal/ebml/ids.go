@@ -49,7 +49,6 @@ const (
 	IDVideo            uint32 = 0xE0
 	IDPixelWidth       uint32 = 0xB0
 	IDPixelHeight      uint32 = 0xBA
-	IDAudio            uint32 = 0xE1
 )
 
 // IDs inside ContentEncodings (RFC 9559, section 5.1.4.1.31).
@@ -87,7 +86,6 @@ const (
 const (
 	IDTag              uint32 = 0x7373
 	IDTargets          uint32 = 0x63C0
-	IDTargetTypeValue  uint32 = 0x68CA
 	IDTagTrackUID      uint32 = 0x63C5
 	IDTagEditionUID    uint32 = 0x63C9
 	IDTagChapterUID    uint32 = 0x63C4
@@ -96,3 +94,15 @@ const (
 	IDTagName          uint32 = 0x45A3
 	IDTagString        uint32 = 0x4487
 )
+
+// IsSegmentChild reports whether an element is a direct child of a Segment.
+func IsSegmentChild(id uint32) bool {
+	switch id {
+	case IDSeekHead, IDInfo, IDTracks, IDCluster, IDCues, IDAttachments, IDChapters, IDTags:
+		return true
+	}
+	return false
+}
+
+// EndsCluster reports whether an element ends a Cluster of unknown size.
+func EndsCluster(id uint32) bool { return IsSegmentChild(id) || id == IDEBML || id == IDSegment }

@@ -46,6 +46,29 @@ func Elements(b []byte) iter.Seq2[Element, error] {
 	}
 }
 
+// Find returns the elements of Elements that lie at a path: those with its last ID, inside of those with the one before it, and
+// so on. Their Offset is that in their parent.
+func Find(b []byte, path ...uint32) iter.Seq2[Element, error] {
+	return func(yield func(Element, error) bool) { find(b, path, yield) }
+}
+
+func find(b []byte, path []uint32, yield func(Element, error) bool) (more bool) {
+	for e, err := range Elements(b) {
+		switch {
+		case err != nil || e.ID == path[0] && len(path) == 1:
+			more = yield(e, err)
+		case e.ID == path[0]:
+			more = find(e.Data, path[1:], yield)
+		default:
+			continue
+		}
+		if !more {
+			return false
+		}
+	}
+	return true
+}
+
 // Uint decodes an unsigned integer payload of up to 8 bytes, big endian. Without bytes it is 0 (RFC 8794,
 // section 7.2).
 func Uint(data []byte) (uint64, error) {

@@ -40,16 +40,19 @@ func (r *Reader) Offset() int64 { return r.offset }
 // Peek returns the header of the next element without consuming it. It waits for no byte after that header. It
 // returns io.EOF at the end of the input, io.ErrUnexpectedEOF when the input ends inside the header, ErrID or
 // ErrSize when the header is not valid, and otherwise the input's error.
-func (r *Reader) Peek() (Header, error) {
-	for n := 1; n <= maxHeader; {
+func (r *Reader) Peek() (Header, error) { return r.PeekAt(0) }
+
+// PeekAt does the same for a header that begins at bytes further on, at most 32 KiB less its length.
+func (r *Reader) PeekAt(at int) (Header, error) {
+	for n := at + 1; n <= at+MaxHeader; {
 		b, err := r.Ahead(n)
 		if len(b) < n {
-			if errors.Is(err, io.EOF) && len(b) > 0 {
+			if errors.Is(err, io.EOF) && len(b) > at {
 				err = io.ErrUnexpectedEOF
 			}
 			return Header{}, err
 		}
-		h, err := ParseHeader(b)
+		h, err := ParseHeader(b[at:])
 		if !errors.Is(err, io.ErrUnexpectedEOF) {
 			return h, err
 		}

@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 
 	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
-	"kvstest":         {"media", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
+	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
 
 	// What makes the demo's recording, and its page of thumbnails.

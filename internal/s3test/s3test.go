@@ -7,7 +7,6 @@ package s3test
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -186,25 +185,20 @@ func freeAddress() (string, error) {
 
 // waitReady polls the server's health until it is good or the server has exited.
 func waitReady(url string, exited chan error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
+	late := time.After(startLimit)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: startLimit, Transport: &http.Transport{DisableKeepAlives: true}}
 	for {
 		select {
 		case err := <-exited:
 			exited <- err
 			return fmt.Errorf("server exited before it was ready: %v", err)
-		case <-ctx.Done():
+		case <-late:
 			return fmt.Errorf("server is not ready after %s", startLimit)
 		case <-tick.C:
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		resp, err := client.Do(req)
+		resp, err := client.Get(url)
 		if err != nil {
 			continue
 		}

@@ -188,18 +188,19 @@ func mustRun(t *testing.T, h Harness, s *stream) {
 
 func objects(t *testing.T, h Harness) map[string][]byte {
 	t.Helper()
-	all, err := h.Objects(context.WithoutCancel(t.Context()))
-	if err != nil {
-		t.Fatalf("read objects: %v", err)
-	}
-	return all
+	return readBack(t, "objects", h.Objects)
 }
 
 func images(t *testing.T, h Harness) map[string][]byte {
 	t.Helper()
-	all, err := h.Images(context.WithoutCancel(t.Context()))
+	return readBack(t, "images", h.Images)
+}
+
+func readBack(t *testing.T, what string, read func(context.Context) (map[string][]byte, error)) map[string][]byte {
+	t.Helper()
+	all, err := read(context.WithoutCancel(t.Context()))
 	if err != nil {
-		t.Fatalf("read images: %v", err)
+		t.Fatalf("read %s: %v", what, err)
 	}
 	return all
 }
@@ -210,8 +211,8 @@ func wantImages(t *testing.T, h Harness, streams ...*stream) {
 	got := images(t, h)
 	want := map[string][]byte{}
 	for _, s := range streams {
-		for _, f := range s.numbers() {
-			maps.Copy(want, s.imagesOf(f))
+		for i := range s.fragments {
+			maps.Copy(want, s.imagesOf(number(i)))
 		}
 	}
 	wantWhole(t, got, streams...)

@@ -39,14 +39,6 @@ func (s *stream) Next(ctx context.Context) (*media.Fragment, error) {
 // number returns the number of the ith fragment.
 func number(i int) string { return fmt.Sprintf("%06d", i) }
 
-// numbers returns the numbers of all fragments.
-func (s *stream) numbers() (all []string) {
-	for i := range s.fragments {
-		all = append(all, number(i))
-	}
-	return all
-}
-
 // at returns the start of the ith fragment.
 func at(i int) time.Time {
 	return time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC).Add(time.Duration(i) * 2 * time.Second)

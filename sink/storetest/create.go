@@ -29,7 +29,7 @@ var createTests = []suiteTest{
 	{"a writer neither changes nor keeps its input", piecesAreTheCallers},
 	{"a cancelled context ends the calls of a writer", cancelledWriter},
 	{"a large object that is cancelled midway leaves nothing", cancelledLargeOnTheWay},
-	{"large objects of different keys at once do not mix", differentLargeKeysAtOnce},
+	{"large objects of different keys at once do not mix", func(t *testing.T, h Harness) { differentKeysAtOnce(t, h, writeObject, 4, 9<<20) }},
 	{"large objects of one key at once never mix", sameLargeKeyAtOnce},
 	{"leftovers of a killed writer are never visible, and removed", killedWriter},
 }
@@ -81,9 +81,7 @@ func invisibleUntilCommitted(t *testing.T, h Harness) {
 		body := pattern(size, size)
 		for _, key := range []string{fmt.Sprintf("groups/%d.tar", size), "old.tar"} {
 			w := create(t, h, key, sink.PutOptions{ContentType: "application/x-tar"})
-			if err := writePieces(t.Context(), w, body, 700_001); err != nil {
-				t.Fatal(err)
-			}
+			must(t, writePieces(t.Context(), w, body, 700_001))
 			if key == "old.tar" {
 				wantBody(t, h, key, older)
 				older = body
@@ -108,13 +106,9 @@ func emptyLargeObject(t *testing.T, h Harness) {
 	for key, pieces := range map[string]int{"no piece": 0, "an empty piece": 1} {
 		w := create(t, h, key, sink.PutOptions{})
 		for range pieces {
-			if err := w.Write(t.Context(), nil); err != nil {
-				t.Fatal(err)
-			}
+			must(t, w.Write(t.Context(), nil))
 		}
-		if err := w.Commit(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		must(t, w.Commit(t.Context()))
 		wantBody(t, h, key, nil)
 	}
 	wantKeys(t, h, "no piece", "an empty piece")
@@ -143,9 +137,7 @@ func abandonLeavesNothing(t *testing.T, h Harness) {
 	for _, size := range []int{0, 100, manyParts} {
 		for _, key := range []string{"old", "new", "folder/new"} {
 			w := create(t, h, key, sink.PutOptions{})
-			if err := writePieces(t.Context(), w, pattern(2, size), 1<<20); err != nil {
-				t.Fatal(err)
-			}
+			must(t, writePieces(t.Context(), w, pattern(2, size), 1<<20))
 			mustAbandon(t, w)
 			mustAbandon(t, w)
 			wantNothingUnfinished(t, h)
@@ -158,13 +150,9 @@ func abandonLeavesNothing(t *testing.T, h Harness) {
 func endedWriter(t *testing.T, h Harness) {
 	for _, commit := range []bool{true, false} {
 		w := create(t, h, "a", sink.PutOptions{})
-		if err := w.Write(t.Context(), pattern(1, 100)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, w.Write(t.Context(), pattern(1, 100)))
 		if commit {
-			if err := w.Commit(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			must(t, w.Commit(t.Context()))
 		} else {
 			mustAbandon(t, w)
 		}
@@ -193,9 +181,7 @@ func ifAbsentLarge(t *testing.T, h Harness) {
 	opts := sink.PutOptions{IfAbsent: true}
 	for _, size := range []int{100, manyParts} {
 		key := fmt.Sprintf("d/%d", size)
-		if err := writeObject(t.Context(), h, key, pattern(1, size), opts); err != nil {
-			t.Fatal(err)
-		}
+		must(t, writeObject(t.Context(), h, key, pattern(1, size), opts))
 		for _, other := range []int{100, manyParts} {
 			if err := writeObject(t.Context(), h, key, pattern(2, other), opts); !errors.Is(err, sink.ErrExist) {
 				t.Fatalf("the second object gave %v, want sink.ErrExist", err)
@@ -206,9 +192,7 @@ func ifAbsentLarge(t *testing.T, h Harness) {
 	}
 	// An object that appears during the write is not replaced either.
 	w := create(t, h, "late", opts)
-	if err := w.Write(t.Context(), pattern(1, 100)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, w.Write(t.Context(), pattern(1, 100)))
 	put(t, h, "late", pattern(3, 50))
 	if err := w.Commit(t.Context()); !errors.Is(err, sink.ErrExist) {
 		t.Errorf("commit gave %v, want sink.ErrExist", err)
@@ -221,17 +205,13 @@ func piecesAreTheCallers(t *testing.T, h Harness) {
 	w := create(t, h, "a", sink.PutOptions{})
 	for seed := range 3 {
 		piece := pattern(seed, 5<<20)
-		if err := w.Write(t.Context(), piece); err != nil {
-			t.Fatal(err)
-		}
+		must(t, w.Write(t.Context(), piece))
 		if !bytes.Equal(piece, pattern(seed, 5<<20)) {
 			t.Fatal("the writer changed a piece")
 		}
 		clear(piece)
 	}
-	if err := w.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, w.Commit(t.Context()))
 	wantBody(t, h, "a", slices.Concat(pattern(0, 5<<20), pattern(1, 5<<20), pattern(2, 5<<20)))
 }
 
@@ -244,9 +224,7 @@ func cancelledWriter(t *testing.T, h Harness) {
 	}
 	for _, size := range []int{100, manyParts} {
 		w := create(t, h, "old", sink.PutOptions{})
-		if err := writePieces(t.Context(), w, pattern(2, size), 1<<20); err != nil {
-			t.Fatal(err)
-		}
+		must(t, writePieces(t.Context(), w, pattern(2, size), 1<<20))
 		if err := w.Write(ended, pattern(2, 100)); !errors.Is(err, context.Canceled) {
 			t.Errorf("write gave %v, want context.Canceled", err)
 		}
@@ -265,10 +243,9 @@ func cancelledLargeOnTheWay(t *testing.T, h Harness) {
 	const n = 4
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	errs := make([]error, n)
-	atOnce(n, func(i int) {
-		errs[i] = writeObject(ctx, h, fmt.Sprintf("new/%d", i), pattern(i, manyParts/(i+1)), sink.PutOptions{})
-		cancel()
+	errs := atOnce(n, func(i int) error {
+		defer cancel()
+		return writeObject(ctx, h, fmt.Sprintf("new/%d", i), pattern(i, manyParts/(i+1)), sink.PutOptions{})
 	})
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -282,27 +259,10 @@ func cancelledLargeOnTheWay(t *testing.T, h Harness) {
 	}
 }
 
-func differentLargeKeysAtOnce(t *testing.T, h Harness) {
-	const n = 4
-	keys, errs := make([]string, n), make([]error, n)
-	atOnce(n, func(i int) {
-		keys[i] = fmt.Sprintf("s%d/%d.tar", i%2, i)
-		errs[i] = writeObject(t.Context(), h, keys[i], pattern(i, 9<<20+i), sink.PutOptions{})
-	})
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-	for i, key := range keys {
-		wantBody(t, h, key, pattern(i, 9<<20+i))
-	}
-	wantKeys(t, h, keys...)
-}
-
 func sameLargeKeyAtOnce(t *testing.T, h Harness) {
 	const n = 4
-	errs := make([]error, n)
-	atOnce(n, func(i int) {
-		errs[i] = writeObject(t.Context(), h, "hot.tar", pattern(i, 9<<20+i), sink.PutOptions{})
+	errs := atOnce(n, func(i int) error {
+		return writeObject(t.Context(), h, "hot.tar", pattern(i, 9<<20+i), sink.PutOptions{})
 	})
 	got, err := h.Get(t.Context(), "hot.tar")
 	if err != nil {
@@ -322,22 +282,10 @@ func ifAbsentLargeRace(t *testing.T, h Harness) {
 	const n = 4
 	for round, size := range []int{10_000, 9 << 20} {
 		key := fmt.Sprintf("race/%d", round)
-		errs := make([]error, n)
-		atOnce(n, func(i int) {
-			errs[i] = writeObject(t.Context(), h, key, pattern(i, size+i), sink.PutOptions{IfAbsent: true})
+		errs := atOnce(n, func(i int) error {
+			return writeObject(t.Context(), h, key, pattern(i, size+i), sink.PutOptions{IfAbsent: true})
 		})
-		winner := -1
-		for i, err := range errs {
-			if err == nil && winner >= 0 {
-				t.Fatalf("%s: writers %d and %d both won", key, winner, i)
-			}
-			if err == nil {
-				winner = i
-			}
-		}
-		if winner < 0 {
-			t.Fatalf("%s: no writer won: %v", key, errs)
-		}
+		winner := onlyWinner(t, key, errs)
 		wantBody(t, h, key, pattern(winner, size+winner))
 	}
 }
@@ -351,9 +299,7 @@ func killedWriter(t *testing.T, h Harness) {
 	if left, err := h.Unfinished(t.Context()); err != nil || len(left) != 1 {
 		t.Fatalf("the killed writer left %q (%v), want one thing", left, err)
 	}
-	if err := writeObject(t.Context(), h, "groups/a.tar", pattern(2, manyParts), sink.PutOptions{IfAbsent: true}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, writeObject(t.Context(), h, "groups/a.tar", pattern(2, manyParts), sink.PutOptions{IfAbsent: true}))
 	wantBody(t, h, "groups/a.tar", pattern(2, manyParts))
 	wantKeys(t, h, "groups/a.tar")
 }

@@ -75,10 +75,18 @@ var putTests = []suiteTest{
 	{"if absent refuses to replace", ifAbsent},
 	{"holds compares an object with a body", holds},
 	{"a race of if absent has one winner", ifAbsentRace},
-	{"puts of different keys at once do not mix", differentKeysAtOnce},
+	{"puts of different keys at once do not mix", func(t *testing.T, h Harness) { differentKeysAtOnce(t, h, putObject, 32, 30_000) }},
 	{"puts of one key at once never mix bodies", sameKeyAtOnce},
 	{"a put with a cancelled context leaves nothing", cancelledBefore},
 	{"a put that is cancelled midway leaves all or nothing", cancelledOnTheWay},
+}
+
+// must ends the test at an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func put(t *testing.T, h Harness, key string, body []byte) {
@@ -224,26 +232,30 @@ func ifAbsentRace(t *testing.T, h Harness) {
 	const rounds, racers = 10, 8
 	for round := range rounds {
 		key := fmt.Sprintf("race/%d", round)
-		errs := make([]error, racers)
-		atOnce(racers, func(i int) {
-			errs[i] = h.Store.Put(t.Context(), key, pattern(i, 10_000+i), sink.PutOptions{IfAbsent: true})
+		errs := atOnce(racers, func(i int) error {
+			return h.Store.Put(t.Context(), key, pattern(i, 10_000+i), sink.PutOptions{IfAbsent: true})
 		})
-		winner := -1
+		winner := onlyWinner(t, key, errs)
 		for i, err := range errs {
-			switch {
-			case err == nil && winner < 0:
-				winner = i
-			case err == nil:
-				t.Fatalf("round %d: racers %d and %d both won", round, winner, i)
-			case !errors.Is(err, sink.ErrExist):
-				t.Fatalf("round %d: racer %d: %v, want sink.ErrExist", round, i, err)
+			if err != nil && !errors.Is(err, sink.ErrExist) {
+				t.Fatalf("%s: racer %d: %v, want sink.ErrExist", key, i, err)
 			}
-		}
-		if winner < 0 {
-			t.Fatalf("round %d: no racer won", round)
 		}
 		wantBody(t, h, key, pattern(winner, 10_000+winner))
 	}
+}
+
+// onlyWinner returns which of the writers of a key had no error: exactly one must have none.
+func onlyWinner(t *testing.T, key string, errs []error) int {
+	t.Helper()
+	winner := slices.Index(errs, nil)
+	if winner < 0 {
+		t.Fatalf("%s: nobody won: %v", key, errs)
+	}
+	if i := slices.Index(errs[winner+1:], nil); i >= 0 {
+		t.Fatalf("%s: writers %d and %d both won", key, winner, winner+1+i)
+	}
+	return winner
 }
 
 func holds(t *testing.T, h Harness) {
@@ -278,32 +290,36 @@ func holds(t *testing.T, h Harness) {
 	}
 }
 
-// atOnce calls f n times at once and waits for all of them.
-func atOnce(n int, f func(i int)) {
+// atOnce calls f n times at once, waits for all of them, and returns their errors.
+func atOnce(n int, f func(i int) error) []error {
+	errs := make([]error, n)
 	var wg sync.WaitGroup
 	start := make(chan struct{})
 	for i := range n {
 		wg.Go(func() {
 			<-start
-			f(i)
+			errs[i] = f(i)
 		})
 	}
 	close(start)
 	wg.Wait()
+	return errs
 }
 
-func differentKeysAtOnce(t *testing.T, h Harness) {
-	const n = 32
-	keys, errs := make([]string, n), make([]error, n)
-	atOnce(n, func(i int) {
+// putObject puts an object as writeObject writes one.
+func putObject(ctx context.Context, h Harness, key string, body []byte, opts sink.PutOptions) error {
+	return h.Store.Put(ctx, key, body, opts)
+}
+
+// differentKeysAtOnce has write write n objects of slightly more than size bytes.
+func differentKeysAtOnce(t *testing.T, h Harness, write func(context.Context, Harness, string, []byte, sink.PutOptions) error, n, size int) {
+	keys := make([]string, n)
+	must(t, errors.Join(atOnce(n, func(i int) error {
 		keys[i] = fmt.Sprintf("s%d/f/%d.jpg", i%3, i)
-		errs[i] = h.Store.Put(t.Context(), keys[i], pattern(i, 30_000+i), sink.PutOptions{})
-	})
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
+		return write(t.Context(), h, keys[i], pattern(i, size+i), sink.PutOptions{})
+	})...))
 	for i, key := range keys {
-		wantBody(t, h, key, pattern(i, 30_000+i))
+		wantBody(t, h, key, pattern(i, size+i))
 	}
 	wantKeys(t, h, keys...)
 }
@@ -312,25 +328,20 @@ func sameKeyAtOnce(t *testing.T, h Harness) {
 	const writers, rounds, readers = 6, 8, 2
 	size := func(seed int) int { return 100_000 + 1000*seed }
 	put(t, h, "hot", pattern(0, size(0)))
-	errs := make([]error, writers+readers)
-	atOnce(writers+readers, func(i int) {
+	must(t, errors.Join(atOnce(writers+readers, func(i int) (err error) {
 		for range rounds {
 			if i < writers {
-				errs[i] = h.Store.Put(t.Context(), "hot", pattern(i, size(i)), sink.PutOptions{})
+				err = h.Store.Put(t.Context(), "hot", pattern(i, size(i)), sink.PutOptions{})
 			} else {
-				errs[i] = checkOneOf(t.Context(), h, "hot", writers, size)
+				err = checkOneOf(t.Context(), h, "hot", writers, size)
 			}
-			if errs[i] != nil {
-				return
+			if err != nil {
+				return err
 			}
 		}
-	})
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-	if err := checkOneOf(t.Context(), h, "hot", writers, size); err != nil {
-		t.Fatal(err)
-	}
+		return nil
+	})...))
+	must(t, checkOneOf(t.Context(), h, "hot", writers, size))
 	wantKeys(t, h, "hot")
 }
 
@@ -371,23 +382,22 @@ func cancelledOnTheWay(t *testing.T, h Harness) {
 	put(t, h, "old", pattern(100, size))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	errs := make([]error, n+1)
-	atOnce(n+1, func(i int) {
-		switch i {
-		case n/2 + 1:
-			errs[i] = h.Store.Put(ctx, "old", pattern(i, size), sink.PutOptions{})
+	keys := make([]string, n+1)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("new/%d", i)
+	}
+	keys[n/2+1] = "old"
+	errs := atOnce(n+1, func(i int) error {
+		err := h.Store.Put(ctx, keys[i], pattern(i, size), sink.PutOptions{})
+		if keys[i] == "old" {
 			cancel()
-		default:
-			errs[i] = h.Store.Put(ctx, fmt.Sprintf("new/%d", i), pattern(i, size), sink.PutOptions{})
 		}
+		return err
 	})
 	for i, err := range errs {
+		key := keys[i]
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("put %d gave %v, want nil or context.Canceled", i, err)
-		}
-		key := fmt.Sprintf("new/%d", i)
-		if i == n/2+1 {
-			key = "old"
 		}
 		got, getErr := h.Get(t.Context(), key)
 		switch {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // maxBlocks bounds the blocks of one fragment: with lacing one byte of input can make a block, which takes 48
@@ -32,6 +33,15 @@ const (
 	flagKey    = 0x80
 	flagLacing = 0x06
 )
+
+// appendBlock appends a frame as a SimpleBlock; time is relative to the Cluster, in timestamp units.
+func appendBlock(dst []byte, b media.Block, time int16, data []byte) []byte {
+	flags := byte(0)
+	if b.Key {
+		flags = flagKey
+	}
+	return ebml.AppendSimpleBlock(dst, b.Track, time, flags, data)
+}
 
 // parseBlock reads a block and returns the places of its frames in data.
 func parseBlock(data []byte) (blockHead, []span, error) {

@@ -27,8 +27,7 @@ type choice struct {
 // returns one that cannot, so that this can be reported.
 func (c *choice) of(tracks []track, blocks []media.Block) uint64 {
 	if c.wanted != 0 {
-		i := slices.IndexFunc(tracks, func(t track) bool { return t.Number == c.wanted && t.Type == media.TrackVideo })
-		if i < 0 {
+		if !slices.ContainsFunc(tracks, func(t track) bool { return t.Number == c.wanted && t.Type == media.TrackVideo }) {
 			return 0
 		}
 		return c.wanted
@@ -43,8 +42,7 @@ func (c *choice) of(tracks []track, blocks []media.Block) uint64 {
 	best := -1
 	for _, t := range tracks {
 		c.tracks = append(c.tracks, t.Track)
-		rank := c.rank(t, blocks)
-		if rank > best {
+		if rank := c.rank(t, blocks); rank > best {
 			best, c.number = rank, t.Number
 		}
 	}
@@ -70,20 +68,16 @@ func (c *choice) rank(t track, blocks []media.Block) int {
 		return -1
 	}
 	rank := 0
-	if t.Number == c.number {
-		rank |= wasChosen
-	}
-	if !t.Disabled {
-		rank |= isEnabled
-	}
-	if !t.Encrypted {
-		rank |= isPlain
-	}
-	if slices.ContainsFunc(blocks, func(b media.Block) bool { return b.Track == t.Number && b.Size > 0 }) {
-		rank |= hasBlocks
-	}
-	if Decodable(t.Track) || t.vfw != "" {
-		rank |= isDecodable
+	for reason, holds := range map[int]bool{
+		wasChosen:   t.Number == c.number,
+		isEnabled:   !t.Disabled,
+		isPlain:     !t.Encrypted,
+		hasBlocks:   slices.ContainsFunc(blocks, func(b media.Block) bool { return b.Track == t.Number && b.Size > 0 }),
+		isDecodable: Decodable(t.Track) || t.vfw != "",
+	} {
+		if holds {
+			rank |= reason
+		}
 	}
 	return rank
 }

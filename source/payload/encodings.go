@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"compress/zlib"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -61,12 +60,9 @@ var algorithms = map[uint64]string{1: "bzlib", 2: "lzo1x"}
 // parseEncodings reads the payload of ContentEncodings, in the order in which they are undone.
 func parseEncodings(payload []byte) ([]encoding, error) {
 	var all []encoding
-	for e, err := range ebml.Elements(payload) {
+	for e, err := range ebml.Find(payload, ebml.IDContentEncoding) {
 		if err != nil {
 			return nil, fmt.Errorf("content encodings: %w", err)
-		}
-		if e.ID != ebml.IDContentEncoding {
-			continue
 		}
 		enc := encoding{scope: scopeBlocks}
 		if err := enc.parse(e.Data); err != nil {
@@ -207,11 +203,7 @@ func (u *unwrapper) write() error {
 		return err
 	}
 	for i, t := range list {
-		if t.privateLen > 0 {
-			at := p.tracksAt + headerLen(tracks) + t.privateAt
-			t.CodecPrivate = u.out[at : at+t.privateLen : at+t.privateLen]
-		}
-		u.f.Tracks[i] = t.Track
+		u.f.Tracks[i] = t.in(u.out, p.tracksAt+headerLen(tracks))
 	}
 	u.f.MKV, u.f.Blocks = u.out, u.blocks
 	return nil
@@ -313,7 +305,7 @@ func (u *unwrapper) cluster(at, limit int) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("rewrite fragment: %w", err)
 		}
-		if isSegmentChild(h.ID) {
+		if ebml.IsSegmentChild(h.ID) {
 			break
 		}
 		end := at + h.Len + int(h.Size)
@@ -358,16 +350,8 @@ func (u *unwrapper) unwrap(blocks []media.Block, clock time.Duration) error {
 		}
 		scale := time.Duration(u.h.scale)
 		relative := min((b.Time+u.f.Timecode-clock)/scale, math.MaxInt16)
-		head := ebml.AppendSize(nil, int64(b.Track))
-		head = binary.BigEndian.AppendUint16(head, uint16(int16(relative)))
-		head = append(head, 0)
-		if b.Key {
-			head[len(head)-1] = flagKey
-		}
-		u.out = ebml.AppendHeader(u.out, ebml.IDSimpleBlock, int64(len(head)+len(data)))
-		u.out = append(u.out, head...)
-		b.Time, b.Offset, b.Size = clock+relative*scale-u.f.Timecode, len(u.out), len(data)
-		u.out = append(u.out, data...)
+		u.out = appendBlock(u.out, b, int16(relative), data)
+		b.Time, b.Offset, b.Size = clock+relative*scale-u.f.Timecode, len(u.out)-len(data), len(data)
 		u.blocks = append(u.blocks, b)
 	}
 	return nil

@@ -83,7 +83,7 @@ func (s *Splitter) emitChunk(p *part) {
 	if p.bad == nil {
 		p.bad = s.doc.head.bad
 	}
-	if s.strict && p.hasCluster && (p.tags.producer.IsZero() || p.tags.server.IsZero()) {
+	if s.cfg.Chunks && p.hasCluster && (p.tags.producer.IsZero() || p.tags.server.IsZero()) {
 		spoil(&p.bad, s.in.Offset(), errNoTime)
 	}
 	switch number := p.name(); {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/kvsframes/kvsframes/internal/ebml"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -62,7 +63,7 @@ func checkError(t *testing.T, err error) {
 func checkFragment(t *testing.T, f *media.Fragment, payload []byte, limit int64) {
 	// A plain file's Segment header may become longer than it was, and a lost EBML header
 	// is made anew.
-	made := maxSegmentHeader + len(defaultHeader())
+	made := ebml.MaxHeader + len(defaultHeader())
 	if size := len(f.MKV); int64(size) > limit || size > len(payload)+made {
 		t.Fatalf("MKV of %d bytes from %d, the cap is %d", size, len(payload), limit)
 	}

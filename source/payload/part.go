@@ -78,11 +78,7 @@ func (p *part) hurt(cause error) {
 
 // begin puts a document's header into an empty part.
 func (p *part) begin(room []byte, h *head) {
-	header := h.ebml
-	if header == nil {
-		header = defaultHeader()
-	}
-	p.mkv = append(room, header...)
+	p.mkv = append(room, h.ebmlOrDefault()...)
 	p.mkv = ebml.AppendHeader(p.mkv, ebml.IDSegment, ebml.UnknownSize)
 	p.mkv = append(p.mkv, h.info...)
 	if len(h.tracks) > 0 {
@@ -99,7 +95,7 @@ func (p *part) complete(h *head) {
 		return
 	}
 	old, from := p.mkv, p.body
-	p.begin(make([]byte, 0, len(old)+len(h.ebml)+len(h.info)+len(h.tracks)+maxSegmentHeader), h)
+	p.begin(make([]byte, 0, len(old)+len(h.ebml)+len(h.info)+len(h.tracks)+ebml.MaxHeader), h)
 	moved := p.body - from
 	p.mkv = append(p.mkv, old[from:]...)
 	p.whole = len(p.mkv)
@@ -107,9 +103,6 @@ func (p *part) complete(h *head) {
 		p.blocks[i].Offset += moved
 	}
 }
-
-// maxSegmentHeader is the longest header of a Segment, in bytes.
-const maxSegmentHeader = 12
 
 // setTimestamp sets the timestamp of the current cluster.
 func (p *part) setTimestamp(t time.Duration) {
@@ -214,11 +207,7 @@ func (p *part) fragment(stream string, h *head) *media.Fragment {
 	}
 	f.Tracks = make([]media.Track, len(h.list))
 	for i, t := range h.list {
-		if t.privateLen > 0 {
-			at := p.tracksAt + t.privateAt
-			t.CodecPrivate = f.MKV[at : at+t.privateLen : at+t.privateLen]
-		}
-		f.Tracks[i] = t.Track
+		f.Tracks[i] = t.in(f.MKV, p.tracksAt)
 	}
 	return f
 }
@@ -248,7 +237,7 @@ func (s *Splitter) emit(p *part) {
 		return
 	}
 	s.expect = len(p.mkv) + len(p.mkv)/4
-	f := p.fragment(s.stream, h)
+	f := p.fragment(s.cfg.Stream, h)
 	f.VideoTrackNumber = video
 	f, err := s.normalise(f, h)
 	if size := int64(len(p.mkv)); err == nil && size > s.max {
@@ -264,5 +253,5 @@ func (s *Splitter) emit(p *part) {
 
 // gap returns the error for a fragment that is lost.
 func (s *Splitter) gap(number string, err error, lost int) error {
-	return NewGap(s.stream, number, err, lost)
+	return NewGap(s.cfg.Stream, number, err, lost)
 }

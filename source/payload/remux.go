@@ -2,9 +2,9 @@ package payload
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
@@ -43,7 +43,7 @@ func (r *Remuxer) Append(dst []byte, f *media.Fragment) ([]byte, error) {
 		if err != nil {
 			return dst, fmt.Errorf("remux fragment %s: %w", f.Number, err)
 		}
-		dst = ebml.AppendElement(appendDocument(dst), ebml.IDTracks, tracks)
+		dst = ebml.AppendElement(ebml.AppendDocumentHead(dst, 4), ebml.IDTracks, tracks)
 		r.tracks, r.start = copyTracks(f.Tracks), f.ProducerTime.Add(first)
 	case !sameTracks(r.tracks, f.Tracks):
 		return dst, fmt.Errorf("remux fragment %s: %w", f.Number, errTracksChange)
@@ -82,16 +82,10 @@ func copyTracks(tracks []media.Track) []media.Track {
 
 // sameTracks reports whether blocks of both can follow each other.
 func sameTracks(a, b []media.Track) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].Number != b[i].Number || a[i].Type != b[i].Type || a[i].CodecID != b[i].CodecID ||
-			a[i].Width != b[i].Width || a[i].Height != b[i].Height || !bytes.Equal(a[i].CodecPrivate, b[i].CodecPrivate) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a, b, func(a, b media.Track) bool {
+		return a.Number == b.Number && a.Type == b.Type && a.CodecID == b.CodecID &&
+			a.Width == b.Width && a.Height == b.Height && bytes.Equal(a.CodecPrivate, b.CodecPrivate)
+	})
 }
 
 // rawTracks returns the payload of a document's Tracks element, which may have elements that this package
@@ -119,24 +113,6 @@ func rawTracks(mkv []byte) ([]byte, error) {
 	return nil, errors.New("the fragment does not describe its tracks")
 }
 
-// appendDocument appends the head of a document up to its tracks. The Segment has an unknown size, so that
-// the document may grow.
-func appendDocument(dst []byte) []byte {
-	head := ebml.AppendUint(nil, ebml.IDEBMLVersion, 1)
-	head = ebml.AppendUint(head, ebml.IDEBMLReadVersion, 1)
-	head = ebml.AppendUint(head, ebml.IDEBMLMaxIDLength, 4)
-	head = ebml.AppendUint(head, ebml.IDEBMLMaxSizeLength, 8)
-	head = ebml.AppendString(head, ebml.IDDocType, "matroska")
-	head = ebml.AppendUint(head, ebml.IDDocTypeVersion, 4)
-	head = ebml.AppendUint(head, ebml.IDDocTypeReadVersion, 2)
-	dst = ebml.AppendElement(dst, ebml.IDEBML, head)
-	dst = ebml.AppendHeader(dst, ebml.IDSegment, ebml.UnknownSize)
-	info := ebml.AppendUint(nil, ebml.IDTimestampScale, uint64(time.Millisecond))
-	info = ebml.AppendString(info, ebml.IDMuxingApp, "kvsframes")
-	info = ebml.AppendString(info, ebml.IDWritingApp, "kvsframes")
-	return ebml.AppendElement(dst, ebml.IDInfo, info)
-}
-
 // appendClusters appends the blocks of a fragment; timecode is the fragment's start in the document.
 func appendClusters(dst []byte, f *media.Fragment, timecode time.Duration) []byte {
 	var cluster []byte
@@ -150,15 +126,7 @@ func appendClusters(dst []byte, f *media.Fragment, timecode time.Duration) []byt
 			base = at.Truncate(time.Millisecond)
 			cluster = ebml.AppendUint(cluster[:0], ebml.IDTimestamp, uint64(base.Milliseconds()))
 		}
-		head := ebml.AppendSize(nil, int64(b.Track))
-		head = binary.BigEndian.AppendUint16(head, uint16((at - base).Round(time.Millisecond).Milliseconds()))
-		flags := byte(0)
-		if b.Key {
-			flags = flagKey
-		}
-		head = append(head, flags)
-		cluster = ebml.AppendHeader(cluster, ebml.IDSimpleBlock, int64(len(head)+b.Size))
-		cluster = append(append(cluster, head...), f.MKV[b.Offset:b.Offset+b.Size]...)
+		cluster = appendBlock(cluster, b, int16((at - base).Round(time.Millisecond).Milliseconds()), f.MKV[b.Offset:b.Offset+b.Size])
 	}
 	return ebml.AppendElement(dst, ebml.IDCluster, cluster)
 }

@@ -34,7 +34,7 @@ func remuxable(n int, at, timecode time.Duration, width int) *media.Fragment {
 	f := &media.Fragment{
 		Number: fmt.Sprint(n), ProducerTime: recordedAt.Add(at), Timecode: timecode,
 		Tracks: []media.Track{{Number: 1, Type: media.TrackVideo, CodecID: "V_TEST", Width: width, Height: 16}, {Number: 2, Type: media.TrackAudio, CodecID: "A_TEST"}},
-		MKV:    ebml.AppendElement(appendDocument(nil), ebml.IDTracks, append(entry(1, 1, "V_TEST"), entry(2, 2, "A_TEST")...)),
+		MKV:    ebml.AppendElement(ebml.AppendDocumentHead(nil, 4), ebml.IDTracks, append(entry(1, 1, "V_TEST"), entry(2, 2, "A_TEST")...)),
 	}
 	for i, b := range []media.Block{{Track: 1, Key: true}, {Track: 2, Key: true, Time: 10 * time.Millisecond}, {Track: 1, Time: 500 * time.Millisecond}} {
 		b.Offset, b.Size = len(f.MKV), 3

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
 )
@@ -24,9 +23,6 @@ const maxHeadElement = 4 << 20
 // rereads limits the bytes that are read again, as a multiple of the input's size. Without a limit, an input
 // that consists of damage would take forever.
 const rereads = 4
-
-// errEnd is the error for the end of the input between two elements.
-var errEnd = io.EOF
 
 // lastElement is the last element that was read, as long as its size may be wrong.
 type lastElement struct {
@@ -69,7 +65,7 @@ func (s *Splitter) damaged(cause error) {
 		if name != "" {
 			cause = s.syntax("this is %s, not Matroska: convert it with ffmpeg -i FILE -c copy FILE.mkv", name)
 		}
-		if name != "" || s.strict { // which is asked for again
+		if name != "" || s.cfg.Chunks { // which is asked for again
 			s.err = &SplitError{Where: s.where(), Err: cause}
 			return
 		}
@@ -157,7 +153,7 @@ func nextSync(b []byte) int {
 			continue
 		}
 		id := uint32(b[i])<<24 | uint32(b[i+1])<<16 | uint32(b[i+2])<<8 | uint32(b[i+3])
-		if id == ebml.IDEBML || id == ebml.IDSegment || isSegmentChild(id) {
+		if ebml.EndsCluster(id) {
 			return i
 		}
 	}
@@ -171,34 +167,30 @@ func (s *Splitter) isSync() bool {
 	if err != nil {
 		return false
 	}
-	var first uint32 // a child that must come first, but for fillers
 	switch h.ID {
 	case ebml.IDEBML:
 		return h.Size > 0 && h.Size <= maxEBMLHeader && s.isEBMLHeader(h)
 	case ebml.IDSegment:
 		next, ok := s.headerAt(h.Len)
-		return ok && (isSegmentChild(next.ID) || isFiller(next))
+		return ok && (ebml.IsSegmentChild(next.ID) || isFiller(next))
 	case ebml.IDCluster:
 		if h.Size > s.max {
 			return false
 		}
 		next, ok := s.headerAt(h.Len)
 		return ok && isClusterChild(next) && next.ID != ebml.IDSimpleBlock && next.ID != ebml.IDBlockGroup && within(h, next)
-	case ebml.IDTracks:
-		first = ebml.IDTrackEntry
-	case ebml.IDTags:
-		first = ebml.IDTag
-	case ebml.IDSeekHead:
-		first = ebml.IDSeek
-	case ebml.IDInfo:
-	default:
-		return false
 	}
-	if h.Size <= 0 || h.Size > maxHeadElement {
+	first, known := firstChildren[h.ID]
+	if !known || h.Size <= 0 || h.Size > maxHeadElement {
 		return false
 	}
 	next, ok := s.headerAt(h.Len)
 	return ok && within(h, next) && (first == 0 && next.ID > 0x1000 || next.ID == first || isFiller(next))
+}
+
+// firstChildren are the first children, apart from fillers, that elements of a Segment's header must have; 0 is any child.
+var firstChildren = map[uint32]uint32{
+	ebml.IDTracks: ebml.IDTrackEntry, ebml.IDTags: ebml.IDTag, ebml.IDSeekHead: ebml.IDSeek, ebml.IDInfo: 0,
 }
 
 // isFiller reports whether an element is allowed anywhere and has no content.
@@ -213,17 +205,8 @@ func within(parent, child ebml.Header) bool {
 
 // headerAt returns the header n bytes ahead.
 func (s *Splitter) headerAt(n int) (ebml.Header, bool) {
-	for more := 1; more <= 12; more++ {
-		b, _ := s.in.Ahead(n + more) // the length of b is checked below
-		if len(b) < n+more {
-			return ebml.Header{}, false
-		}
-		h, err := ebml.ParseHeader(b[n:])
-		if !errors.Is(err, io.ErrUnexpectedEOF) {
-			return h, err == nil
-		}
-	}
-	return ebml.Header{}, false
+	h, err := s.in.PeekAt(n)
+	return h, err == nil
 }
 
 // isEBMLHeader reports whether an EBML header is complete and a Segment follows.

@@ -16,7 +16,7 @@ func (s *Splitter) foresee(p *part, cluster ebml.Header) {
 	}
 	size := int64(cluster.Len) + cluster.Size
 	p.likely = len(p.mkv) + int(size) + tailRoom
-	if p.certain = s.in.Offset()+size <= s.size; p.certain {
+	if p.certain = s.in.Offset()+size <= s.cfg.Size; p.certain {
 		p.likely += p.likely / 8 // the next fragment in this memory may be a little larger
 	}
 }
@@ -49,7 +49,7 @@ func (s *Splitter) spared() []byte {
 
 // recycle sets f.Recycle, which returns the fragment's memory to the splitter.
 func (s *Splitter) recycle(f *media.Fragment) {
-	if s.size == 0 {
+	if s.cfg.Size == 0 {
 		return
 	}
 	mkv := f.MKV

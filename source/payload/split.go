@@ -87,15 +87,12 @@ type Config struct {
 //
 // Memory is allocated only for bytes that have arrived or certainly will, never for a declared size.
 type Splitter struct {
-	stream string
-	max    int64
-	strict bool // Config.Chunks
-	cfg    Config
-	log    *slog.Logger
-	input  *meter
-	in     *ebml.Reader
-	state  state
-	doc    document
+	cfg   Config
+	max   int64 // Config.MaxFragmentSize
+	input *meter
+	in    *ebml.Reader
+	state state
+	doc   document
 	// chunks counts documents, from the start of the input, and clusters the clusters of plain ones, from
 	// Config.FirstCluster. recording reports whether the input has had a fragment number.
 	chunks, clusters int
@@ -103,8 +100,7 @@ type Splitter struct {
 	// expect is the memory that the next fragment may allocate before its bytes have arrived: slightly more
 	// than the size of the last one.
 	expect int
-	// size is Config.Size; spare holds the memory of a recycled fragment.
-	size  int64
+	// spare holds the memory of a recycled fragment.
 	spare chan []byte
 	// last is the latest element, hole the current damage.
 	last  lastElement
@@ -185,8 +181,7 @@ func NewSplitter(r io.Reader, cfg Config) *Splitter {
 	cfg.Log = logging.OrSilent(cfg.Log)
 	input := &meter{in: r}
 	return &Splitter{
-		stream: cfg.Stream, max: int64(cfg.MaxFragmentSize), strict: cfg.Chunks, cfg: cfg, log: cfg.Log,
-		input: input, in: ebml.NewReader(input), size: cfg.Size, spare: make(chan []byte, 1),
+		cfg: cfg, max: int64(cfg.MaxFragmentSize), input: input, in: ebml.NewReader(input), spare: make(chan []byte, 1),
 		warned: map[string]bool{}, choice: choice{wanted: cfg.Track}, clusters: cfg.FirstCluster,
 	}
 }
@@ -255,8 +250,8 @@ func (s *Splitter) step() {
 // where describes the current position, for errors.
 func (s *Splitter) where() string {
 	name := fmt.Sprintf("chunk %d", s.chunks)
-	if s.stream != "" {
-		name = "stream " + s.stream + " " + name
+	if s.cfg.Stream != "" {
+		name = "stream " + s.cfg.Stream + " " + name
 	}
 	if number := s.number(); number != "" {
 		name += " fragment " + number
@@ -276,7 +271,7 @@ func (s *Splitter) number() string {
 func (s *Splitter) warn(subject, message string, args ...any) {
 	if !s.warned[subject] {
 		s.warned[subject] = true
-		s.log.Warn(message, append([]any{"stream", s.stream}, args...)...)
+		s.cfg.Log.Warn(message, append([]any{"stream", s.cfg.Stream}, args...)...)
 	}
 }
 
@@ -333,7 +328,7 @@ func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
 	switch {
 	case h.Size == ebml.UnknownSize:
 		return nil, s.syntax("element %#x of unknown size", h.ID)
-	case size > s.max && s.in.Offset()+size <= s.size:
+	case size > s.max && s.in.Offset()+size <= s.cfg.Size:
 		s.last = lastElement{}
 		return nil, s.in.Skip(size)
 	case size > s.max:
@@ -352,16 +347,6 @@ func (s *Splitter) readAside(h ebml.Header) ([]byte, error) {
 		return nil, err
 	}
 	return s.aside[h.Len:], nil
-}
-
-// isSegmentChild reports whether an element is a direct child of a Segment, and so ends a Cluster of unknown size.
-func isSegmentChild(id uint32) bool {
-	switch id {
-	case ebml.IDSeekHead, ebml.IDInfo, ebml.IDTracks, ebml.IDCluster, ebml.IDCues,
-		ebml.IDAttachments, ebml.IDChapters, ebml.IDTags:
-		return true
-	}
-	return false
 }
 
 // isClusterChild reports whether an element is a direct child of a Cluster, with a valid size.

@@ -71,12 +71,7 @@ func (t *chunkTags) kvs() bool { return t.opens() || t.token != "" || t.behind >
 // merge adds further tags of the same fragment.
 func (t *chunkTags) merge(more chunkTags) {
 	t.number, t.token = cmp.Or(more.number, t.number), cmp.Or(more.token, t.token)
-	if !more.producer.IsZero() {
-		t.producer = more.producer
-	}
-	if !more.server.IsZero() {
-		t.server = more.server
-	}
+	t.producer, t.server = cmp.Or(more.producer, t.producer), cmp.Or(more.server, t.server)
 	if more.behind >= 0 {
 		t.behind = more.behind
 	}
@@ -368,13 +363,7 @@ func parseTimestamp(text string) (time.Time, error) {
 	if !isDigits(whole) || len(whole) > 12 || dotted && (!isDigits(fraction) || len(fraction) > 9) {
 		return time.Time{}, fmt.Errorf("%.40q is not a time in seconds", text)
 	}
-	seconds, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil {
-		return time.Time{}, err
-	}
-	nanos, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
-	if err != nil {
-		return time.Time{}, err
-	}
+	seconds, _ := strconv.ParseInt(whole, 10, 64) // 12 digits fit
+	nanos, _ := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
 	return time.Unix(seconds, nanos).UTC(), nil
 }

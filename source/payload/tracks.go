@@ -37,6 +37,14 @@ type track struct {
 	vfw       string
 }
 
+// in returns the track with its codec data as a part of mkv. at is the offset of the payload of Tracks.
+func (t track) in(mkv []byte, at int) media.Track {
+	if from := at + t.privateAt; t.privateLen > 0 {
+		t.CodecPrivate = mkv[from : from+t.privateLen : from+t.privateLen]
+	}
+	return t.Track
+}
+
 // head is the header of a document, with which each of its fragments begins.
 type head struct {
 	// ebml, info and tracks are elements as in the document, empty until they have arrived.
@@ -49,6 +57,14 @@ type head struct {
 	tracksPosition int64
 	// bad is the first error in Info or Tracks.
 	bad error
+}
+
+// ebmlOrDefault returns the EBML header, or one for a document that has lost it.
+func (h *head) ebmlOrDefault() []byte {
+	if h.ebml == nil {
+		return defaultHeader()
+	}
+	return h.ebml
 }
 
 // setInfo stores an Info element. The first one counts, but another one after Clusters applies to the
@@ -113,16 +129,16 @@ func (s *Splitter) lookUpTracks() {
 	d := &s.doc
 	in, ok := s.input.in.(io.ReaderAt)
 	at := d.segmentStart + d.head.tracksPosition
-	if !ok || s.size == 0 || d.head.tracksPosition <= 0 || at >= s.size {
+	if !ok || s.cfg.Size == 0 || d.head.tracksPosition <= 0 || at >= s.cfg.Size {
 		return
 	}
-	b := make([]byte, min(maxSegmentHeader, s.size-at))
+	b := make([]byte, min(ebml.MaxHeader, s.cfg.Size-at))
 	if _, err := in.ReadAt(b, at); err != nil {
 		return // the walk may reach them later
 	}
 	h, err := ebml.ParseHeader(b)
 	size := int64(h.Len) + h.Size
-	if err != nil || h.ID != ebml.IDTracks || h.Size <= 0 || size > min(maxHeadElement, s.size-at) {
+	if err != nil || h.ID != ebml.IDTracks || h.Size <= 0 || size > min(maxHeadElement, s.cfg.Size-at) {
 		return
 	}
 	b = make([]byte, size)

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -22,13 +23,9 @@ func (s *Splitter) readDocument() error {
 		_, err := s.readAside(h)
 		return err
 	case h.ID == ebml.IDSegment:
-		header := s.doc.head.ebml
-		if header == nil {
-			header = defaultHeader()
-		}
-		s.beginDocument(header)
+		s.beginDocument(s.doc.head.ebmlOrDefault())
 		return nil
-	case h.ID != ebml.IDEBML && s.chunks > 0 && isSegmentChild(h.ID):
+	case h.ID != ebml.IDEBML && s.chunks > 0 && ebml.IsSegmentChild(h.ID):
 		// The Segment does not end at its declared end.
 		s.doc.segmentEnd = ebml.UnknownSize
 		s.state = inSegment
@@ -111,7 +108,7 @@ func (s *Splitter) readInSegment() error {
 		return s.readTags(h)
 	case h.ID == ebml.IDInfo || h.ID == ebml.IDTracks || h.ID == ebml.IDSeekHead:
 		return s.readHead(h)
-	case !isSegmentChild(h.ID) && h.ID != ebml.IDVoid && h.ID != ebml.IDCRC32:
+	case !ebml.IsSegmentChild(h.ID) && h.ID != ebml.IDVoid && h.ID != ebml.IDCRC32:
 		return s.syntax("element %#x inside a Segment", h.ID)
 	case d.plain || d.part == nil:
 		_, err := s.readAside(h)
@@ -151,7 +148,9 @@ func (s *Splitter) readHead(h ebml.Header) error {
 	case ebml.IDInfo:
 		err = s.setInfo(s.last.data, payload)
 	case ebml.IDTracks:
-		d.partTracks(at)
+		if at > 0 && d.part.tracksAt == 0 {
+			d.part.tracksAt = at
+		}
 		err = s.setTracks(s.last.data, h.Len)
 	default:
 		d.head.tracksPosition = tracksPosition(payload)
@@ -175,18 +174,11 @@ func (d *document) restoreTracks(before *head, at int) {
 	}
 }
 
-// partTracks records the offset of Tracks in the part that contains the document's header.
-func (d *document) partTracks(at int) {
-	if p := d.part; p != nil && at > 0 && p.tracksAt == 0 {
-		p.tracksAt = at
-	}
-}
-
 // doubt sets bad to an error in the content of the last element, which began at offset, if the sizes are right:
 // a valid element must follow it. Otherwise it returns the error, and the element is damage.
 func (s *Splitter) doubt(bad *error, offset int64, err error) error {
 	h, peeked := s.in.Peek()
-	if peeked == nil && !isSegmentChild(h.ID) && h.ID != ebml.IDEBML && h.ID != ebml.IDSegment && h.ID != ebml.IDVoid ||
+	if peeked == nil && !ebml.EndsCluster(h.ID) && h.ID != ebml.IDVoid ||
 		errors.Is(peeked, ebml.ErrID) || errors.Is(peeked, ebml.ErrSize) {
 		s.last.broken = true
 		return &SyntaxError{Offset: offset, Reason: err.Error()}
@@ -202,7 +194,7 @@ func (s *Splitter) makesSense() bool {
 	if err != nil {
 		return !errors.Is(err, ebml.ErrID) && !errors.Is(err, ebml.ErrSize)
 	}
-	return isClusterChild(h) || isSegmentChild(h.ID) || h.ID == ebml.IDEBML || h.ID == ebml.IDSegment
+	return isClusterChild(h) || ebml.EndsCluster(h.ID)
 }
 
 // beginCluster reads the header of a Cluster.
@@ -217,7 +209,7 @@ func (s *Splitter) beginCluster(h ebml.Header) error {
 	switch {
 	case d.plain:
 	case d.part.hasCluster || d.part.tags.number != "" || d.tagsBehind:
-	case s.strict || s.recording || d.part.tags.kvs():
+	case s.cfg.Chunks || s.recording || d.part.tags.kvs():
 		spoil(&d.part.bad, s.in.Offset(), errNoNumber)
 	default:
 		d.plain = true
@@ -271,7 +263,7 @@ func (s *Splitter) readInCluster() error {
 	switch {
 	case err != nil:
 		return err
-	case isSegmentChild(h.ID) || h.ID == ebml.IDEBML || h.ID == ebml.IDSegment:
+	case ebml.EndsCluster(h.ID):
 		if d.clusterEnd != ebml.UnknownSize {
 			d.part.hurt(s.syntax("the Cluster ends %d bytes early", d.clusterEnd-offset))
 		}
@@ -317,7 +309,7 @@ func (s *Splitter) overrun(h ebml.Header) error {
 		return err
 	}
 	_, err = s.in.Ahead(1)
-	sound := errors.Is(err, errEnd) || s.isSync()
+	sound := errors.Is(err, io.EOF) || s.isSync()
 	s.in.Unread(inside)
 	if sound {
 		return s.syntax("element %#x size (%d) runs past the end of its Cluster, %d left", h.ID, h.Size, int64(len(inside)-h.Len))
