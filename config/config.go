@@ -78,7 +78,7 @@ type Sink struct {
 	Path        string           `key:"path"`
 	Destination sink.Destination `key:"destination"`
 	Manifest    sink.Manifest    `key:"manifest"`
-	_           struct{}         `later:"ledger.path"`
+	Ledger      sink.Ledger      `key:"ledger"`
 
 	// TimesFolder is the folder for a relative file of times: that of the settings file when the path comes from
 	// that file, else "", the working directory.
@@ -106,7 +106,7 @@ func (s Sink) Output() decode.Output {
 // SinkConfig returns the settings for naming, writing and recording the sink's images.
 func (s Sink) SinkConfig() sink.Config {
 	return sink.Config{
-		Name: s.Name, Path: s.Path, Destination: s.Destination, Manifest: s.Manifest,
+		Name: s.Name, Path: s.Path, Destination: s.Destination, Manifest: s.Manifest, Ledger: s.Ledger,
 		OverwriteExplicit: s.OverwriteExplicit, Ext: s.Form.Ext(),
 	}
 }
@@ -247,6 +247,6 @@ func defaultSink() Sink {
 	c := sink.DefaultConfig()
 	return Sink{
 		Sample: plan.DefaultSample(), Resize: decode.DefaultResize(), Form: decode.DefaultImageForm(),
-		Path: c.Path, Destination: c.Destination, Manifest: c.Manifest,
+		Path: c.Path, Destination: c.Destination, Manifest: c.Manifest, Ledger: c.Ledger,
 	}
 }

@@ -138,12 +138,16 @@ func (o *outlet) fail(ctx context.Context, op string, err error) error {
 // first fragment on that was undecided when the stream was interrupted, it delivers nothing: a later run does.
 func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	interrupted := false
+	var last media.Place
 	for it := range r.order {
 		if err := r.deliverImages(ctx, group, it, interrupted); err != nil {
 			return err
 		}
 		if interrupted = interrupted || it.lane.undecided; interrupted {
 			continue
+		}
+		if it.after = last; it.fragment != nil {
+			last = it.fragment.Place()
 		}
 		if err := r.endItem(ctx, it); err != nil {
 			return err
@@ -180,15 +184,13 @@ func (r *run) endItem(ctx context.Context, it *item) error {
 	it.pending = p
 	r.logGaps(p)
 	r.unsettled.push(p, r.outlets)
-	if it.fragment != nil {
-		for _, out := range r.outlets {
-			if out.serial() && !out.enter() { // its place passes on to EndFragment
-				continue
-			}
-			select {
-			case <-out.ctx.Done():
-			case out.ended <- it:
-			}
+	for _, out := range r.outlets {
+		if out.serial() && !out.enter() { // its place passes on to EndFragment
+			continue
+		}
+		select {
+		case <-out.ctx.Done():
+		case out.ended <- it:
 		}
 	}
 	r.unsettled.done(p)
@@ -219,7 +221,7 @@ func (r *run) endFragments(ctx context.Context, o *outlet) error {
 		select {
 		case <-o.ctx.Done():
 		case it, more := <-o.ended:
-			if more {
+			if more && it.fragment != nil {
 				it.writes[o.index].Wait()
 			}
 			if o.ctx.Err() == nil {
@@ -243,8 +245,19 @@ func (r *run) endFragment(ctx context.Context, o *outlet, it *item) error {
 	if it == nil {
 		return r.finish(ctx, o)
 	}
-	if err := o.sink.EndFragment(o.ctx, it.fragment, r.report(o, it.pending)); err != nil {
-		return o.fail(ctx, fmt.Sprintf("commit fragment %s to sink %s", it.fragment.Number, o.sink.Name()), err)
+	name := o.sink.Name()
+	if s, ok := o.sink.(GapSink); ok {
+		gaps := slices.DeleteFunc(slices.Clone(it.pending.gaps), func(g media.Gap) bool { return g.Sink != "" && g.Sink != name })
+		if len(gaps) > 0 {
+			if err := s.Gaps(o.ctx, it.after, gaps); err != nil {
+				return o.fail(ctx, "record gaps of sink "+name, err)
+			}
+		}
+	}
+	if it.fragment != nil {
+		if err := o.sink.EndFragment(o.ctx, it.fragment, r.report(o, it.pending)); err != nil {
+			return o.fail(ctx, fmt.Sprintf("commit fragment %s to sink %s", it.fragment.Number, name), err)
+		}
 	}
 	if o.serial() {
 		o.leave()

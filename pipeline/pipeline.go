@@ -117,6 +117,7 @@ type run struct {
 type item struct {
 	fragment *media.Fragment
 	gaps     []media.Gap
+	after    media.Place // the last fragment before
 	lane     lane
 	durable  func(sink string) // see Options.Planned; may be nil
 	writes   []sync.WaitGroup  // Writes in progress, by sink

@@ -49,6 +49,15 @@ type Sink interface {
 	Abandon() error
 }
 
+// GapSink is a Sink that also records what it does not get.
+type GapSink interface {
+	Sink
+	// Gaps records gaps of one place in the stream, in stream order: those of a fragment right before its EndFragment. after is
+	// the last fragment before the place, without a number for none; gaps have the fragment's number, or none if they lie
+	// outside of any. When it returns nil, the record is durable. It counts as a call of EndFragment.
+	Gaps(ctx context.Context, after media.Place, gaps []media.Gap) error
+}
+
 // NewFuncSink returns a sink that passes each image to write, which returns when the image is stored. Up to
 // maxInFlight calls run at once; with 1 or less, calls do not overlap and images arrive in stream order. A
 // fragment counts as delivered when write has returned nil for all of its images. The sink serves one run of

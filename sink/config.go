@@ -79,6 +79,12 @@ type Manifest struct {
 	Path string `key:"path"`
 }
 
+// Ledger is the `ledger` part of a sink: the record of what it did not get.
+type Ledger struct {
+	// Path is the template of a part's key, one part for each fragment with a gap; "" writes none.
+	Path string `key:"path,optional"`
+}
+
 // Config holds the settings for naming, writing and recording images.
 type Config struct {
 	// Name is the sink's name in keys, records and messages.
@@ -87,6 +93,7 @@ type Config struct {
 	Path        string      `key:"path"`
 	Destination Destination `key:"destination"`
 	Manifest    Manifest    `key:"manifest"`
+	Ledger      Ledger      `key:"ledger"`
 
 	// OverwriteExplicit reports whether the settings contain `if_exists: overwrite`, rather than leaving it to
 	// the default. Only then may frames share the key of Path: each image replaces the previous one.
@@ -109,5 +116,6 @@ func DefaultConfig() Config {
 			Format: ManifestJSONL,
 			Path:   "{stream}/manifest/{sink}/{fragment_number}.jsonl",
 		},
+		Ledger: Ledger{Path: "{stream}/gaps/{sink}/{fragment_number}.jsonl"},
 	}
 }

@@ -61,11 +61,13 @@ func (c Config) writers(index int) []writer {
 			pattern: c.pattern(folders, t),
 		})
 	}
-	if t, err := ParseManifestPath(c.Manifest.Path); err == nil && c.Manifest.Format != ManifestNone {
-		out = append(out, writer{
-			field: fmt.Sprintf("[%d].manifest.path", index), sink: c.Name, what: "manifest.path", place: place,
-			pattern: c.pattern(folders, t),
-		})
+	for name, path := range c.parts() {
+		if t, err := ParseManifestPath(path); err == nil {
+			out = append(out, writer{
+				field: fmt.Sprintf("[%d].%s", index, name), sink: c.Name, what: name, place: place,
+				pattern: c.pattern(folders, t),
+			})
+		}
 	}
 	return out
 }
@@ -90,7 +92,7 @@ const (
 
 // tokenBytes holds the bytes that the value of a token consists of. Tokens that it lacks can have any value.
 var tokenBytes = map[token]string{
-	tokenFragment:     digits + unknown,
+	tokenFragment:     digits + unknown + "-" + afterPart + endPart,
 	tokenFrame:        digits,
 	tokenProducerTime: digits + "TZ_-" + unknown,
 	tokenServerTime:   digits + "TZ_-" + unknown,

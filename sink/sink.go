@@ -41,6 +41,7 @@ type Sink struct {
 	trouble  trouble
 	path     *Template
 	manifest *Template // nil: no manifest
+	ledger   *Template // nil: no ledger
 	slots    chan struct{}
 
 	objects, bytes atomic.Int64
@@ -64,7 +65,12 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 			return nil, fmt.Errorf("set up sink %q: manifest.path: %w", config.Name, err)
 		}
 	}
-	if s.runID == "" && (s.path.Distinguishes().Runs || s.manifest != nil && s.manifest.Distinguishes().Runs) {
+	if config.Ledger.Path != "" {
+		if s.ledger, err = ParseManifestPath(config.Ledger.Path); err != nil {
+			return nil, fmt.Errorf("set up sink %q: ledger.path: %w", config.Name, err)
+		}
+	}
+	if s.runID == "" && (s.path.Distinguishes().Runs || s.manifest != nil && s.manifest.Distinguishes().Runs || s.ledger != nil && s.ledger.Distinguishes().Runs) {
 		return nil, fmt.Errorf("set up sink %q: a path has {run_id}, and the run has no id", config.Name)
 	}
 	s.slots = make(chan struct{}, s.MaxInFlight())

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"iter"
 	"regexp"
 	"strings"
 
@@ -32,13 +33,24 @@ func (c Config) CheckStreams() error {
 	if t, err := ParsePath(c.Path); err == nil && !t.Distinguishes().Streams && !overwrite {
 		p.Add("path", problem)
 	}
-	if c.Manifest.Format == ManifestNone {
-		return p.Err()
-	}
-	if t, err := ParseManifestPath(c.Manifest.Path); err == nil && !t.Distinguishes().Streams {
-		p.Add("manifest.path", problem)
+	for name, path := range c.parts() {
+		if t, err := ParseManifestPath(path); err == nil && !t.Distinguishes().Streams {
+			p.Add(name, problem)
+		}
 	}
 	return p.Err()
+}
+
+// parts returns the templates of the parts that the sink writes, by key.
+func (c Config) parts() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		if c.Manifest.Format != ManifestNone && !yield("manifest.path", c.Manifest.Path) {
+			return
+		}
+		if c.Ledger.Path != "" {
+			yield("ledger.path", c.Ledger.Path)
+		}
+	}
 }
 
 func (c Config) checkPath(p *setting.Problems) {
@@ -66,12 +78,27 @@ func (m Manifest) Validate() error {
 	}
 	var p setting.Problems
 	p.Check("", m, DefaultConfig().Manifest)
-	t, err := ParseManifestPath(m.Path)
+	checkPart(&p, m.Path)
+	return p.Err()
+}
+
+// Validate returns all problems of l, joined; each is a *setting.Error whose path starts
+// below `ledger`.
+func (l Ledger) Validate() error {
+	var p setting.Problems
+	if l.Path != "" {
+		checkPart(&p, l.Path)
+	}
+	return p.Err()
+}
+
+// checkPart notes what is wrong with the template of a part's key.
+func checkPart(p *setting.Problems, path string) {
+	t, err := ParseManifestPath(path)
 	switch {
 	case err != nil:
 		p.Add("path", "%v", err)
 	case !t.Distinguishes().Fragments:
 		p.Add("path", "does not distinguish fragments: use {fragment_number}")
 	}
-	return p.Err()
 }

@@ -14,6 +14,7 @@ type Writer struct {
 	// runID is the value of {run_id}, continued whether another run has begun to write the stream.
 	runID     string
 	continued bool
+	ledger    ledgerPart
 
 	mu      sync.Mutex
 	records map[string][]media.Record // by the number of the fragment, until that ends

@@ -1,0 +1,79 @@
+package sink_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+func TestTheLedgerNamesWhatTheSinkDidNotGet(t *testing.T) {
+	store := sink.NewMem()
+	s := newSink(t, store, nil)
+	w := s.NewWriter()
+	after := fragment().Place()
+	at := time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
+	lost := media.Gap{Stream: "front-door", FragmentNumber: "12", FrameIndex: media.WholeFragment, ProducerTime: at, Reason: media.GapMissing, Detail: "it has expired"}
+	cut := media.Gap{Stream: "front-door", FragmentNumber: "13", FrameIndex: 3, FramesLost: 2, Reason: media.GapCut, Detail: "cut"}
+	hole := media.Gap{Stream: "front-door", FrameIndex: media.WholeFragment, Reason: media.GapOutage, Detail: "a hole"}
+	miss := media.Gap{Stream: "front-door", FrameIndex: media.WholeFragment, Sink: "thumbs", AskedFor: []time.Time{at}, Reason: media.GapNoFrame, Detail: "none"}
+	for _, gaps := range [][]media.Gap{{lost}, {cut, cut}, {hole}, {hole}, {miss}, nil} {
+		if err := w.Gaps(t.Context(), after, gaps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const line = `{"stream":"front-door","sink":"thumbs","fragment_number":`
+	cutLine := line + `"13","from_frame":3,"frames_lost":2,"producer_timestamp":"","asked_for":[],"reason":"cut","detail":"cut"}` + "\n"
+	holeLine := line + `"","from_frame":-1,"frames_lost":0,"producer_timestamp":"","asked_for":[],"reason":"outage","detail":"a hole"}` + "\n"
+	want := map[string]string{
+		"front-door/gaps/thumbs/12.jsonl":                           line + `"12","from_frame":-1,"frames_lost":0,"producer_timestamp":"2026-03-04T05:06:07.089Z","asked_for":[],"reason":"missing","detail":"it has expired"}` + "\n",
+		"front-door/gaps/thumbs/13.jsonl":                           cutLine + cutLine,
+		"front-door/gaps/thumbs/" + fragmentNumber + "-after.jsonl": holeLine + holeLine,
+		"front-door/gaps/thumbs/" + fragmentNumber + "-end.jsonl":   line + `"","from_frame":-1,"frames_lost":0,"producer_timestamp":"","asked_for":["2026-03-04T05:06:07.089Z"],"reason":"no_frame","detail":"none"}` + "\n",
+	}
+	for key, text := range want {
+		wantObject(t, store, key, text)
+	}
+	if keys := store.Keys(); len(keys) != len(want) {
+		t.Errorf("keys %q", keys)
+	}
+}
+
+func TestThereMayBeNoLedger(t *testing.T) {
+	store := sink.NewMem()
+	s := newSink(t, store, func(c *sink.Config) { c.Ledger.Path = "" })
+	gap := media.Gap{Stream: "front-door", FragmentNumber: "12", Reason: media.GapMissing}
+	if err := s.NewWriter().Gaps(t.Context(), media.Place{}, []media.Gap{gap}); err != nil || len(store.Keys()) > 0 {
+		t.Errorf("keys %q, %v", store.Keys(), err)
+	}
+}
+
+func TestALedgerThatCannotBeWrittenIsAnError(t *testing.T) {
+	broken := errors.New("broken")
+	store := &flaky{Mem: sink.NewMem(), until: time.Now().Add(time.Hour), err: broken}
+	gap := media.Gap{Stream: "front-door", FragmentNumber: "12", Reason: media.GapMissing}
+	err := newSink(t, store, nil).NewWriter().Gaps(t.Context(), media.Place{}, []media.Gap{gap})
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "write ledger") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestPathsOfLedgersAreChecked(t *testing.T) {
+	c := named("a")
+	for path, want := range map[string][]string{
+		"gaps.jsonl":                     {"ledger.path: does not distinguish fragments: use {fragment_number}"},
+		"{frame_index}.jsonl":            {"ledger.path: {frame_index} names a frame, and a manifest has one part for each fragment"},
+		"{fragment_number}.jsonl":        nil,
+		"":                               nil,
+		"{stream}/{fragment_number}.txt": nil,
+	} {
+		c.Ledger.Path = path
+		if got := problems(t, c.Validate()); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
