@@ -66,13 +66,9 @@ func (m *session) run(ctx context.Context) error {
 	lastSent := time.Now()
 	for {
 		now := time.Now()
-		c, at, wait, known, grown := m.st.chunkAt(m.next, now)
+		c, at, wait, grown := m.st.chunkAt(m.next, now, m.idleEnd()-now.Sub(lastSent))
 		m.next = at
 		if c == nil {
-			idle := m.idleEnd() - now.Sub(lastSent)
-			if !known || wait > idle {
-				wait = idle
-			}
 			if wait <= 0 {
 				return nil
 			}
