@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +62,45 @@ type position struct {
 	now   saved
 	marks []*plan.Mark // the latest that is durable, by output; nil for none in this run
 	moved bool
+	// saved is when the checkpoint was last written, or opened.
+	saved time.Time
+}
+
+// positions are the checkpoints in use, by stream. It is used by several goroutines.
+type positions struct {
+	mu  sync.Mutex
+	all map[string]*position
+}
+
+// add adds one until done is called.
+func (ps *positions) add(stream string, p *position) (done func()) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if ps.all == nil {
+		ps.all = map[string]*position{}
+	}
+	ps.all[stream] = p
+	return func() {
+		ps.mu.Lock()
+		defer ps.mu.Unlock()
+		delete(ps.all, stream)
+	}
+}
+
+// ages calls f with the time since which each has not been written although it has moved, 0 if it is up to date.
+func (ps *positions) ages(now time.Time, f func(stream string, age time.Duration)) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, stream := range slices.Sorted(maps.Keys(ps.all)) {
+		p := ps.all[stream]
+		p.mu.Lock()
+		age := time.Duration(0)
+		if p.moved {
+			age = max(0, now.Sub(p.saved))
+		}
+		p.mu.Unlock()
+		f(stream, age)
+	}
 }
 
 // syncer is a store whose objects may be lost in a power cut until they are synced.
@@ -82,7 +122,7 @@ func (st *stages) openPosition(stream string, o RunOptions) (*position, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (checkpoint.path sets another place, checkpoint.type: none does without)", err)
 	}
-	p := &position{file: file, log: o.Log.With("stream", stream), marks: make([]*plan.Mark, len(c.Sinks))}
+	p := &position{file: file, log: o.Log.With("stream", stream), marks: make([]*plan.Mark, len(c.Sinks)), saved: time.Now()}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
@@ -222,10 +262,12 @@ func (p *position) write(done bool) error {
 		return nil
 	}
 	err := p.save(marks, done)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
 		p.moved = true
+	} else {
+		p.saved = time.Now()
 	}
 	return err
 }

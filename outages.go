@@ -58,6 +58,25 @@ func (o *outages) text(now time.Time) string {
 	return strings.Join(parts, ", ")
 }
 
+// each calls stream and sink with how long each has been in trouble, 0 for none.
+func (o *outages) each(now time.Time, stream, sink func(name string, d time.Duration)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	lasts := func(since time.Time, err error) time.Duration {
+		if err == nil {
+			return 0
+		}
+		return max(0, now.Sub(since))
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.sources)) {
+		reach := o.sources[name].Stats().Reach
+		stream(name, lasts(reach.Since, reach.Err))
+	}
+	for _, s := range o.sinks {
+		sink(s.Name(), lasts(s.Trouble()))
+	}
+}
+
 // streams describes the outages of streams. The caller holds the lock.
 func (o *outages) streams(now time.Time) string {
 	first, count := "", 0

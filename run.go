@@ -22,6 +22,8 @@ type Run struct {
 	journal  *journal
 	meter    pipeline.Meter
 	outages  outages
+	// positions are the checkpoints in use.
+	positions positions
 }
 
 // NewRun returns a run of the pipeline. It starts nothing. For a pipeline that Load rejected, the run only
@@ -65,6 +67,13 @@ func ExitCode(status pipeline.Status) int {
 // ErrInterrupted when the run was drained before it began, and the context's cause when the context was
 // cancelled. A stream that fails does not affect the others.
 func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
+	if address := r.pipeline.Config.Service.HTTP; address != "" {
+		stop, err := r.serve(address, r.options.Log)
+		if err != nil {
+			return pipeline.StatusFailed, err
+		}
+		defer stop()
+	}
 	draining, stop := drained(ctx, r.options.Drain)
 	defer stop()
 	st, err := r.pipeline.open(draining, r.options.Log)
@@ -76,7 +85,7 @@ func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 	case err != nil:
 		return pipeline.StatusFailed, err
 	}
-	st.outages = &r.outages
+	st.outages, st.positions = &r.outages, &r.positions
 	r.outages.watchSinks(st.sinks)
 	r.journal.count(st.sinks)
 	status, err := r.streams(ctx, draining, st)

@@ -39,6 +39,8 @@ type stages struct {
 	pipeline *Pipeline
 	closers  []func() error
 	outages  *outages
+	// positions are the checkpoints of the run.
+	positions *positions
 }
 
 // open opens what the streams share. ctx bounds only the opening.
@@ -182,6 +184,7 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOpti
 		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)
 		return sum, at.file.Close()
 	}
+	defer st.positions.add(in.Stream, at)()
 	keeping, stop := context.WithCancel(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() { at.keep(keeping, st.pipeline.Config.Checkpoint.Every) })

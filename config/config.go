@@ -23,6 +23,7 @@
 package config
 
 import (
+	"net"
 	"path/filepath"
 	"strings"
 	"time"
@@ -206,11 +207,24 @@ type Log struct {
 
 // Service is the `service` part of pipeline.yaml.
 type Service struct {
-	_        struct{} `later:"http"`
-	Log      Log      `key:"log"`
-	Progress Choice   `key:"progress"`
+	// HTTP is the address of metrics, health and readiness, such as 127.0.0.1:9090; "" serves nothing.
+	HTTP     string `key:"http,optional"`
+	Log      Log    `key:"log"`
+	Progress Choice `key:"progress"`
 	// ShutdownTimeout is how long a drain may take after the first signal.
 	ShutdownTimeout time.Duration `key:"shutdown_timeout"`
+}
+
+// Validate returns all problems of s, joined; each is a *setting.Error whose path starts below `service`.
+func (s Service) Validate() error {
+	var p setting.Problems
+	p.Check("", s, Default().Service)
+	if s.HTTP != "" {
+		if _, port, err := net.SplitHostPort(s.HTTP); err != nil || port == "" {
+			p.Add("http", "%q is not an address: write HOST:PORT, such as 127.0.0.1:9090", setting.Short(s.HTTP))
+		}
+	}
+	return p.Err()
 }
 
 // Default returns the settings of an empty file. They have no sinks, and are therefore not valid.

@@ -1,0 +1,190 @@
+package kvsframes
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/kvsframes/kvsframes/kvstest"
+	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/source"
+)
+
+// get returns the status and the text of a page.
+func get(t *testing.T, h http.Handler, path string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Code, w.Body.String()
+}
+
+// metricsOf reads metrics as Prometheus does.
+func metricsOf(t *testing.T, text string) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	return families
+}
+
+// value returns the value of the sample with these labels.
+func value(t *testing.T, families map[string]*dto.MetricFamily, name string, labels ...string) float64 {
+	t.Helper()
+	for _, m := range families[name].GetMetric() {
+		var have []string
+		for _, l := range m.GetLabel() {
+			have = append(have, l.GetName(), l.GetValue())
+		}
+		if strings.Join(have, "|") == strings.Join(labels, "|") {
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	t.Errorf("there is no %s with %q", name, labels)
+	return -1
+}
+
+// TestARunServesMetricsHealthAndReadiness runs the demo's stream, and asks over HTTP while it waits for more.
+func TestARunServesMetricsHealthAndReadiness(t *testing.T) {
+	server := kvstest.New(t, kvstest.Options{})
+	if err := server.AddFile("cam", "testdata/demo.mkv"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	t.Setenv("AWS_REGION", "us-east-1")
+	free := httptest.NewServer(nil)
+	address := free.Listener.Addr().String()
+	free.Close()
+	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
+	text := "source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: " + server.URL() + "}\nservice: {http: " + address + "}\n" +
+		"checkpoint: {type: file, path: '" + t.TempDir() + "/{stream}.json'}\n" +
+		"sinks: [{name: thumbs, sample: {type: keyframes}, destination: {directory: " + t.TempDir() + "}}]\n"
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Load(t.Context(), LoadOptions{Path: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	drain := make(chan struct{})
+	run, err := p.NewRun(RunOptions{Drain: drain, Version: "v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, why := get(t, run.Handler(), "/readyz"); code != http.StatusServiceUnavailable || why != "no stream is open yet\n" {
+		t.Errorf("before the start: %d %q", code, why)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := run.Do(t.Context())
+		ended <- err
+	}()
+	for run.Meter().Fragments.Load() < 7 {
+		time.Sleep(time.Millisecond) // until all of it is delivered
+	}
+	page := func(path string) (int, string) {
+		resp, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if code, said := page(path); code != http.StatusOK || said != "ok\n" {
+			t.Errorf("%s: %d %q", path, code, said)
+		}
+	}
+	if code, _ := page("/secret"); code != http.StatusNotFound {
+		t.Errorf("another path gives %d", code)
+	}
+	code, body := page("/metrics")
+	m := metricsOf(t, body)
+	for name, want := range map[string]float64{
+		"kvsframes_source_fragments_total": 7, "kvsframes_decode_frames_total": 7, "kvsframes_gaps_total": 0, "kvsframes_source_outage_seconds": 0,
+	} {
+		if got := value(t, m, name, "stream", "cam"); got != want || code != http.StatusOK {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	if got := value(t, m, "kvsframes_sink_images_total", "stream", "cam", "sink", "thumbs", "result", "written"); got != 7 {
+		t.Errorf("%v images", got)
+	}
+	if age := value(t, m, "kvsframes_checkpoint_age_seconds", "stream", "cam"); age < 0 || age > 60 {
+		t.Errorf("the checkpoint is %v s old", age)
+	}
+	if value(t, m, "kvsframes_sink_objects_total", "sink", "thumbs") != 14 || value(t, m, "kvsframes_build_info", "version", "v1") != 1 || value(t, m, "kvsframes_source_bytes_total", "stream", "cam") < 1000 {
+		t.Errorf("metrics:\n%s", body)
+	}
+	close(drain)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := http.Get("http://" + address + "/healthz"); err == nil {
+		t.Error("it is served after the end")
+	}
+}
+
+func TestARunInTroubleIsNotReady(t *testing.T) {
+	run := &Run{journal: &journal{end: Summary{Status: pipeline.StatusRunning}, streams: map[string]*pipeline.Account{"a\"b\\\n\xff": pipeline.NewAccount("thumbs")}}}
+	if code, why := get(t, run.Handler(), "/readyz"); code != http.StatusOK {
+		t.Errorf("%d %q", code, why)
+	}
+	since := time.Now().Add(-time.Minute)
+	done := run.outages.watch("a\"b\\\n\xff", &unreachable{reach: source.Reach{Since: since, Err: errors.New("no route")}})
+	if code, why := get(t, run.Handler(), "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(why, "out of reach for 1m0s: no route") {
+		t.Errorf("%d %q", code, why)
+	}
+	_, text := get(t, run.Handler(), "/metrics")
+	if got := value(t, metricsOf(t, text), "kvsframes_source_outage_seconds", "stream", "a\"b\\\n?"); got < 60 || got > 120 {
+		t.Errorf("the outage lasts for %v s", got)
+	}
+	done()
+	run.journal.streams["a\"b\\\n\xff"].End(pipeline.StatusFailed, errors.New("broken"))
+	if code, why := get(t, run.Handler(), "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(why, "failed: broken") {
+		t.Errorf("%d %q", code, why)
+	}
+}
+
+func TestAnAddressThatIsTakenEndsTheRun(t *testing.T) {
+	taken := httptest.NewServer(nil)
+	defer taken.Close()
+	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
+	text := "source: {type: file, paths: [" + filepath.Join(workingDirectory(t), "testdata/demo.mkv") + "]}\nservice: {http: " + taken.Listener.Addr().String() + "}\n" +
+		"sinks: [{name: a, destination: {directory: " + t.TempDir() + "}}]\n"
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Load(t.Context(), LoadOptions{Path: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := p.Run(t.Context(), RunOptions{}); err == nil || !strings.HasPrefix(err.Error(), "service.http: listen tcp") || s.ExitCode != 1 {
+		t.Errorf("error %v, summary %+v", err, s)
+	}
+}
+
+func workingDirectory(t *testing.T) string {
+	t.Helper()
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
