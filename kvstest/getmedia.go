@@ -29,10 +29,7 @@ func (s *Server) getMedia(x *exchange) error {
 		x.w.Header().Set("Connection", "close")
 	}
 	x.w.WriteHeader(http.StatusOK)
-	m := session{
-		s: s, x: x, st: x.st, next: begin,
-		flush: http.NewResponseController(x.w).Flush,
-	}
+	m := session{s: s, x: x, next: begin, flush: http.NewResponseController(x.w).Flush}
 	return m.run(x.r.Context())
 }
 
@@ -48,9 +45,8 @@ func (st *stream) endsCut() bool {
 
 // session is one answer of GetMedia.
 type session struct {
-	s  *Server
-	x  *exchange
-	st *stream
+	s *Server
+	x *exchange
 	// next is the index of the chunk to send, fragments the number of chunks sent.
 	next, fragments int
 	sent            window
@@ -61,32 +57,28 @@ type session struct {
 // client has disconnected.
 func (m *session) run(ctx context.Context) error {
 	if err := m.flush(); err != nil { // the status line must not wait for a fragment
-		return fmt.Errorf("send status of stream %s: %w", m.st.name, err)
+		return fmt.Errorf("send status of stream %s: %w", m.x.st.name, err)
 	}
 	lastSent := time.Now()
 	for {
 		now := time.Now()
-		c, at, wait, known, grown := m.st.chunkAt(m.next, now)
+		c, at, wait, grown := m.x.st.chunkAt(m.next, now, m.idleEnd()-now.Sub(lastSent))
 		m.next = at
 		if c == nil {
-			idle := m.idleEnd() - now.Sub(lastSent)
-			if !known || wait > idle {
-				wait = idle
-			}
 			if wait <= 0 {
 				return nil
 			}
 			if err := waitGrown(ctx, wait, grown); err != nil {
-				return fmt.Errorf("wait for chunk %d of stream %s: %w", m.next, m.st.name, err)
+				return fmt.Errorf("wait for chunk %d of stream %s: %w", m.next, m.x.st.name, err)
 			}
 			continue
 		}
 		if err := m.pace(ctx); err != nil {
-			return fmt.Errorf("wait to send chunk %d of stream %s: %w", m.next, m.st.name, err)
+			return fmt.Errorf("wait to send chunk %d of stream %s: %w", m.next, m.x.st.name, err)
 		}
 		end, err := m.send(ctx, c)
 		if err != nil {
-			return fmt.Errorf("send chunk %d of stream %s: %w", m.next, m.st.name, err)
+			return fmt.Errorf("send chunk %d of stream %s: %w", m.next, m.x.st.name, err)
 		}
 		if end {
 			return nil
@@ -97,7 +89,7 @@ func (m *session) run(ctx context.Context) error {
 
 // idleEnd returns how long a session waits for a chunk. It is 0 where no chunk can appear.
 func (m *session) idleEnd() time.Duration {
-	if m.s.opts.Pace == PaceMax && !m.st.open() {
+	if m.s.opts.Pace == PaceMax && !m.x.st.open() {
 		return 0
 	}
 	return m.s.opts.IdleEnd
@@ -140,6 +132,6 @@ func (m *session) write(c *chunk) error {
 	if !c.closing {
 		return nil
 	}
-	_, err := m.x.w.Write(appendClosingTags(nil, m.st.millisBehind(c, time.Now()), c.token))
+	_, err := m.x.w.Write(appendClosingTags(nil, m.x.st.millisBehind(c, time.Now()), c.token))
 	return err
 }

@@ -214,10 +214,11 @@ func (p *producer) acknowledge(a acknowledgement) {
 // idle sends an acknowledgement whenever nothing has arrived for the idle time. The returned function ends
 // that and waits for it.
 func (p *producer) idle(body *watched) (stop func()) {
-	quit, done := make(chan struct{}), make(chan struct{})
+	quit := make(chan struct{})
 	ticker := time.NewTicker(max(p.s.opts.IdleEnd, time.Millisecond))
-	go func() {
-		defer close(done)
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer ticker.Stop()
 		for {
 			select {
 			case <-quit:
@@ -228,11 +229,10 @@ func (p *producer) idle(body *watched) (stop func()) {
 				p.acknowledge(acknowledgement{EventType: "IDLE"})
 			}
 		}
-	}()
+	})
 	return func() {
-		ticker.Stop()
 		close(quit)
-		<-done
+		running.Wait()
 	}
 }
 

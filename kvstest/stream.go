@@ -261,20 +261,19 @@ func (st *stream) append(c *chunk, now time.Time, limit int64) {
 }
 
 // chunkAt returns chunk i, or the oldest one if i was dropped, if it exists at the time now. Otherwise wait is
-// the time until it appears; come reports whether that is known, and grown is closed when PutMedia adds a
-// chunk.
-func (st *stream) chunkAt(i int, now time.Time) (c *chunk, at int, wait time.Duration, come bool, grown <-chan struct{}) {
+// the time until it appears, most if that is unknown or longer, and grown is closed when PutMedia adds a chunk.
+func (st *stream) chunkAt(i int, now time.Time, most time.Duration) (c *chunk, at int, wait time.Duration, grown <-chan struct{}) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	i = max(i, st.first)
 	if i-st.first >= len(st.chunks) {
-		return nil, i, 0, false, st.grown
+		return nil, i, most, st.grown
 	}
 	c = st.chunks[i-st.first]
 	if wait := c.at.Sub(now); wait > 0 {
-		return nil, i, wait, true, st.grown
+		return nil, i, min(wait, most), st.grown
 	}
-	return c, i, 0, true, nil
+	return c, i, 0, nil
 }
 
 // open reports whether a chunk may still arrive by PutMedia.

@@ -36,19 +36,16 @@ const shortHead = "| Task | Clip | kvsframes, s | ffmpeg's best exact setting, s
 func (t *table) add(c testCase, clip string, ours *contender, peers []*contender) {
 	reference := best(peers)
 	slices.SortStableFunc(peers, func(a, b *contender) int { return rank(a, reference) - rank(b, reference) })
-	size := func(c *contender) string {
-		if c.bytes == 0 {
-			return ""
-		}
-		return fmt.Sprintf("%.1f", float64(c.bytes)/1e6)
-	}
 	line := func(p *contender, ratio, goal, met string) {
-		cpus := ""
+		size, cpus := "", ""
+		if p.bytes > 0 {
+			size = fmt.Sprintf("%.1f", float64(p.bytes)/1e6)
+		}
 		if p != ours {
 			cpus = fmt.Sprintf("%.2f", paired(ours.samples, p.samples, cpu))
 		}
 		t.lines = append(t.lines, fmt.Sprintf("| %s | %s | %s | %d | %.2f | %.2f | %.0f | %s | %s | %s | %s | %s |", c.title, clip, p.name, len(p.samples),
-			median(of(p.samples, wall)), median(of(p.samples, cpu)), median(of(p.samples, memory)), size(p), ratio, cpus, goal, met))
+			median(of(p.samples, wall)), median(of(p.samples, cpu)), median(of(p.samples, memory)), size, ratio, cpus, goal, met))
 	}
 	line(ours, "", "", "")
 	for _, p := range peers {

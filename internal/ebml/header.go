@@ -56,39 +56,48 @@ func ParseHeader(b []byte) (Header, error) {
 
 // parseID reads an element ID and returns its length.
 func parseID(b []byte) (uint32, int, error) {
-	id, mask, n, err := parseNumber(b, 4, ErrID)
-	// Value bits that are all zeros or all ones are reserved.
-	if v := id & mask; err == nil && (v == 0 || v == mask) {
-		err = ErrID
+	if len(b) == 0 {
+		return 0, 0, io.ErrUnexpectedEOF
 	}
-	return uint32(id), n, err
+	n := bits.LeadingZeros8(b[0]) + 1
+	if n > 4 {
+		return 0, 0, ErrID
+	}
+	if len(b) < n {
+		return 0, 0, io.ErrUnexpectedEOF
+	}
+	var id uint32
+	for _, c := range b[:n] {
+		id = id<<8 | uint32(c)
+	}
+	// Value bits that are all zeros or all ones are reserved.
+	mask := uint32(1)<<(7*n) - 1
+	if v := id & mask; v == 0 || v == mask {
+		return 0, 0, ErrID
+	}
+	return id, n, nil
 }
 
 // ParseSize reads a number of variable length, an element size or the track number in a block, and returns its
 // length in bytes. It returns UnknownSize when all value bits are set.
 func ParseSize(b []byte) (int64, int, error) {
-	v, mask, n, err := parseNumber(b, 8, ErrSize)
-	if err == nil && v&mask == mask {
-		return UnknownSize, n, nil
-	}
-	return int64(v & mask), n, err
-}
-
-// parseNumber reads a number of variable length with its length marker, and returns the mask of its value bits and its length.
-// One of more than most bytes is the error tooLong.
-func parseNumber(b []byte, most int, tooLong error) (v, mask uint64, n int, err error) {
 	if len(b) == 0 {
-		return 0, 0, 0, io.ErrUnexpectedEOF
+		return 0, 0, io.ErrUnexpectedEOF
 	}
-	n = bits.LeadingZeros8(b[0]) + 1
-	if n > most {
-		return 0, 0, 0, tooLong
+	n := bits.LeadingZeros8(b[0]) + 1
+	if n > 8 {
+		return 0, 0, ErrSize
 	}
 	if len(b) < n {
-		return 0, 0, 0, io.ErrUnexpectedEOF
+		return 0, 0, io.ErrUnexpectedEOF
 	}
+	var v uint64
 	for _, c := range b[:n] {
 		v = v<<8 | uint64(c)
 	}
-	return v, 1<<(7*n) - 1, n, nil
+	mask := uint64(1)<<(7*n) - 1
+	if v &= mask; v == mask {
+		return UnknownSize, n, nil
+	}
+	return int64(v), n, nil
 }
