@@ -22,6 +22,7 @@ func Conflicts(sinks []Config) []error {
 	for i, c := range sinks {
 		if named[c.Name] {
 			p.Add(fmt.Sprintf("[%d].name", i), "another sink is also called %q", c.Name)
+			continue // its keys are compared when it has a name of its own
 		}
 		named[c.Name] = true
 		for _, w := range c.writers(i) {

@@ -137,7 +137,7 @@ func TestTheSummaryTellsHowARunEnded(t *testing.T) {
 			written := 0
 			for name, want := range test.perStream {
 				stream := s.Streams[name]
-				written += stream.FramesWritten["thumbs"] + stream.Fragments // each fragment has a part
+				written += stream.FramesWritten["thumbs"] + stream.Fragments + stream.Gaps // each fragment has a part, each gap one of the ledger
 				if stream.Status != want || (*stream.Error != "") != (want == "failed") || stream.Undelivered.Fragments != 0 {
 					t.Errorf("%s: %+v, error %q", name, stream, *stream.Error)
 				}
