@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -154,21 +155,10 @@ func runID(now time.Time) string {
 	return now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(chance[:])
 }
 
-// Limits of a stream that shares the program with others: one fragment is decoded while one waits, and
-// there are enough images to keep the sinks busy.
-const (
-	sharedFragments = 2
-	sharedBacklog   = 4 << 20
-)
-
-// bounds sets the limits of one stream. A stream that has the program to itself may keep all workers busy.
+// bounds sets the limits of one stream.
 func (st *stages) bounds(o pipeline.Options) pipeline.Options {
-	if st.many {
-		o.FragmentsInFlight, o.BacklogBytes = sharedFragments, sharedBacklog
-	} else {
-		o.FragmentsInFlight = st.pool.Workers() + 1
-	}
-	return o
+	ordered := slices.ContainsFunc(st.sinks, func(s *sink.Sink) bool { return s.MaxInFlight() == 1 })
+	return budgetsOf(st.pool.Workers(), st.many, ordered).limit(o)
 }
 
 // run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done.
@@ -255,7 +245,9 @@ func (st *stages) openSource(ctx context.Context, in source.Input, at *position,
 			if err != nil {
 				return nil, err
 			}
-			return source.Continued(src, in.Stream, lowest(states)), nil
+			last := lowest(states)
+			at.log.Info("continuing where the last run was", "after", last.Number)
+			return source.Continued(src, in.Stream, last), nil
 		}
 	}
 	src, err := in.Open(ctx)

@@ -34,10 +34,10 @@ type outlet struct {
 	writing sync.WaitGroup // Writes in progress; none begins after a failure
 }
 
-func newOutlet(index int, sink Sink) *outlet {
+func newOutlet(index int, sink Sink, undelivered int) *outlet {
 	return &outlet{
 		sink: sink, index: index,
-		places: make(chan struct{}, max(1, sink.MaxInFlight())), ended: make(chan *item, maxUndelivered),
+		places: make(chan struct{}, max(1, sink.MaxInFlight())), ended: make(chan *item, undelivered),
 	}
 }
 

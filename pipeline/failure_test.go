@@ -111,7 +111,7 @@ func TestNothingIsKeptForASinkThatFailed(t *testing.T) {
 	if err := r.carry(t.Context()); err == nil {
 		t.Error("no error")
 	}
-	if len(r.unsettled.all) > 0 || most > 5*maxUndelivered || len(r.Account.reading) > 0 {
+	if len(r.unsettled.all) > 0 || most > 5*leastUndelivered || len(r.Account.reading) > 0 {
 		t.Errorf("%d fragments were kept at most, %d and %d at the end", most, len(r.unsettled.all), len(r.Account.reading))
 	}
 }

@@ -139,7 +139,7 @@ func TestAnObjectMayHoldManyFragments(t *testing.T) {
 		"a few":                             {fragments: 7},
 		"reported aside":                    {fragments: 7, aside: true},
 		"one":                               {fragments: 1},
-		"as many as a run has on their way": {fragments: maxUndelivered},
+		"as many as a run has on their way": {fragments: leastUndelivered},
 		"all of the stream":                 {fragments: 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -334,7 +334,7 @@ func TestStagesThatDoNotGoTogetherAreFoundBeforeReading(t *testing.T) {
 
 type farsighted struct{ *fan }
 
-func (farsighted) MaxLookahead() int { return maxUndelivered }
+func (farsighted) MaxLookahead() int { return leastUndelivered }
 
 func TestAFuncSinkCountsWhatItsFunctionTook(t *testing.T) {
 	gone(t)

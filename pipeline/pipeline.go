@@ -71,10 +71,14 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// maxUndelivered is the number of fragments that may be on their way to the sinks at once: enough to hide the
-// latency of an object store. It also bounds the fragments behind the oldest one that is still being decoded,
-// and how far a planner may look ahead (see Planner.MaxLookahead).
-const maxUndelivered = 64
+// leastUndelivered is the number of fragments that may be on their way to the sinks at once, at least: enough to hide
+// the latency of an object store. As many may be behind the oldest that still decodes, and a planner may look as
+// far ahead (see Planner.MaxLookahead).
+const leastUndelivered = 64
+
+// undelivered returns the number of fragments that may be on their way to the sinks at once. It grows with those that are
+// decoded, none of which may wait for a place.
+func undelivered(inFlight int) int { return max(leastUndelivered, 2*inFlight) }
 
 // Run reads the stream to its end. Fragments are decoded in parallel; their images go to the sinks, and a
 // fragment counts when every sink has reported it as durable. Run closes the source, lets each sink finish or
@@ -131,11 +135,11 @@ func newRun(s Stream, o Options) *run {
 		backlog:   newBacklog(o.BacklogBytes),
 		fragments: make(chan struct{}, o.FragmentsInFlight),
 		bytes:     &byteGate{limit: o.FragmentBytes, change: make(chan struct{}, 1)},
-		order:     make(chan *item, maxUndelivered),
+		order:     make(chan *item, undelivered(o.FragmentsInFlight)),
 	}
 	r.unsettled.settle, r.unsettled.sinks = r.settle, len(s.Sinks)
 	for i, sink := range s.Sinks {
-		r.outlets = append(r.outlets, newOutlet(i, sink))
+		r.outlets = append(r.outlets, newOutlet(i, sink, cap(r.order)))
 		r.Account.images(sink.Name(), 0, 0)
 	}
 	return r
@@ -143,8 +147,8 @@ func newRun(s Stream, o Options) *run {
 
 // check returns an error if the stages do not match.
 func (r *run) check() error {
-	if ahead := r.Planner.MaxLookahead(); ahead >= maxUndelivered {
-		return fmt.Errorf("set up stream %s: the planner looks %d fragments ahead, maximum is %d", r.Name, ahead, maxUndelivered-1)
+	if ahead := r.Planner.MaxLookahead(); ahead >= leastUndelivered {
+		return fmt.Errorf("set up stream %s: the planner looks %d fragments ahead, maximum is %d", r.Name, ahead, leastUndelivered-1)
 	}
 	planned := r.Planner.Sinks()
 	named := map[string]bool{}
