@@ -24,7 +24,7 @@ recipe=1
 configure_flags=(
 	--enable-static --disable-shared --enable-pic --disable-autodetect --enable-pthreads --enable-zlib
 	--disable-everything --disable-network --disable-doc --disable-debug --disable-postproc --disable-programs
-	--enable-demuxer=matroska --enable-protocol=file,pipe --enable-parser=h264,hevc --enable-decoder=h264,hevc
+	--enable-demuxer=matroska --enable-parser=h264,hevc --enable-decoder=h264,hevc
 	--enable-encoder=mjpeg,png --enable-bsf=h264_mp4toannexb,hevc_mp4toannexb,extract_extradata
 	--enable-filter=null,scale,format
 )
@@ -39,7 +39,7 @@ ffmpeg)
 	# What the libraries have, and what it takes to ask the same of the command line and to look at the outcome.
 	# shellcheck disable=SC2054 # the commas are FFmpeg's
 	configure_flags+=(
-		--enable-ffmpeg
+		--enable-ffmpeg --enable-protocol=file,pipe
 		--enable-decoder=mjpeg,rawvideo --enable-encoder=rawvideo,wrapped_avframe --enable-parser=mjpeg
 		--enable-demuxer=rawvideo,image2 --enable-muxer=image2,image2pipe,rawvideo,framemd5,null
 		--enable-filter=select,fps,setpts
