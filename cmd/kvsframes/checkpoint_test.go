@@ -136,3 +136,36 @@ func TestANewSinkBeginsWhereTheOthersAre(t *testing.T) {
 		t.Errorf("the other sink has %d images, %v", len(strided), err)
 	}
 }
+
+// TestASinkThatFailedCatchesUpAlone has a sink that cannot write at first, because a file stands where its folder goes.
+func TestASinkThatFailedCatchesUpAlone(t *testing.T) {
+	k := newKept(t)
+	bad := t.TempDir()
+	block := filepath.Join(bad, "cam")
+	if err := os.WriteFile(block, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := k.settings(t, "checkpoint:", "  - {name: b, sample: {type: interval, fps: 5}, destination: {directory: '"+bad+"'}}\ncheckpoint:")
+	if code, said := k.run(t, file); code != exitFailed || !strings.Contains(said, "write to sink b: ") {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	good := filepath.Join(k.out, "cam")
+	first := digests(t, k.out)
+	before, err := os.Stat(good)
+	if err != nil || len(first) != 39+7 {
+		t.Fatalf("the other sink has %d objects, %v", len(first), err)
+	}
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := k.run(t, file); code != exitDone {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	if got := digests(t, bad); len(got) != 70+7 { // 5 frames of each of 14 s, and the records
+		t.Errorf("the sink that failed has %d objects", len(got))
+	}
+	after, err := os.Stat(good)
+	if err != nil || !after.ModTime().Equal(before.ModTime()) || !maps.Equal(digests(t, k.out), first) {
+		t.Errorf("the other sink has written again: %v", err)
+	}
+}
