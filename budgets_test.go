@@ -30,7 +30,7 @@ func TestTheTableOfBudgetsHasTheirSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []string{"| 128 MiB, or W × 8 MiB; W + 1 fragments (2 where", "| 16 MiB, or W × 4 MiB; W × 16 MiB if a sink takes one image at a time; 4 MiB where"} {
+	for _, size := range []string{"| 128 MiB or W × 8 MiB, whichever is more; and W + 1 fragments (2 if", "| 16 MiB or W × 4 MiB, whichever is more; W × 16 MiB if a sink takes one image at a time; 4 MiB if"} {
 		if !strings.Contains(string(page), size) {
 			t.Errorf("ARCHITECTURE.md lacks %q", size)
 		}
