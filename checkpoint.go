@@ -38,8 +38,9 @@ type saved struct {
 	RunID string `json:"run_id"`
 	// Fragments stands for the settings that determine which fragments are read.
 	Fragments string `json:"fragments"`
-	// Done reports whether the stream was read to its end.
-	Done bool `json:"done"`
+	// Done reports whether the stream was read to its end, for which End stands.
+	Done bool   `json:"done"`
+	End  string `json:"end"`
 	// Sinks are the places of the sinks, by name. A sink that the settings do not name any more keeps its own.
 	Sinks map[string]savedSink `json:"sinks"`
 }
@@ -130,11 +131,11 @@ func (st *stages) openPosition(stream string, o RunOptions) (*position, error) {
 			p.stores = append(p.stores, s)
 		}
 	}
-	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), Sinks: map[string]savedSink{}}
+	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
-	if err := p.read(path, o.Restart); err != nil {
+	if err := p.read(path, o); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return p, nil
@@ -154,10 +155,10 @@ func (p *Pipeline) settingsOf(i int, s config.Sink) string {
 // restartHint ends errors of checkpoints that do not fit.
 const restartHint = "--restart reads from source.start_selector again, --ignore-checkpoint leaves the checkpoint as it is"
 
-// read reads the checkpoint and checks that it fits the settings. restart forgets it.
-func (p *position) read(path string, restart bool) error {
+// read reads the checkpoint and checks that it fits the settings.
+func (p *position) read(path string, o RunOptions) error {
 	data, err := p.file.Read()
-	if err != nil || data == nil || restart {
+	if err != nil || data == nil || o.Restart {
 		return err
 	}
 	var old saved
@@ -165,28 +166,40 @@ func (p *position) read(path string, restart bool) error {
 	if err := d.Decode(&old); err != nil {
 		return fmt.Errorf("checkpoint %s cannot be read: %w (%s)", path, err, restartHint)
 	}
-	var differ []string
 	switch {
 	case old.Version != checkpointVersion:
 		return fmt.Errorf("checkpoint %s has version %d, and this program reads version %d (%s)", path, old.Version, checkpointVersion, restartHint)
 	case old.Stream != p.now.Stream:
 		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", path, old.Stream, p.now.Stream, restartHint)
-	case old.Fragments != p.now.Fragments:
-		differ = append(differ, "source")
 	}
-	for i, name := range p.names {
-		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
-			differ = append(differ, "sink "+name)
-		}
+	if differ := p.accept(&old); len(differ) > 0 && !o.AcceptChanges {
+		return fmt.Errorf("checkpoint %s was written with other settings of %s (--accept-changes continues with the new ones, %s)", path, strings.Join(differ, " and "), restartHint)
 	}
-	if len(differ) > 0 {
-		return fmt.Errorf("checkpoint %s was written with other settings of %s (%s)", path, strings.Join(differ, " and "), restartHint)
+	if old.End != p.now.End {
+		old.End, old.Done = p.now.End, false
 	}
 	if old.Sinks == nil {
 		old.Sinks = map[string]savedSink{}
 	}
 	p.now = old
 	return nil
+}
+
+// accept makes a checkpoint one of the present settings, and returns what they have changed. A sink that has changed continues at its
+// place, and its sampler remembers nothing.
+func (p *position) accept(old *saved) (changed []string) {
+	if old.Fragments != p.now.Fragments {
+		changed = append(changed, "source")
+		old.Fragments, old.Done = p.now.Fragments, false
+	}
+	for i, name := range p.names {
+		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
+			changed = append(changed, "sink "+name)
+			s.Settings, s.State.Sampler = p.settings[i], plan.SamplerState{}
+			old.Sinks[name] = s
+		}
+	}
+	return changed
 }
 
 // states returns where the outputs continue, in order, and whether one has a place at all. A sink that is new begins where

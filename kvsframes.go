@@ -35,6 +35,8 @@ type RunOptions struct {
 	Drain <-chan struct{}
 	// Restart makes streams with a checkpoint begin again, and forgets their checkpoints.
 	Restart bool
+	// AcceptChanges continues from a checkpoint that was written with other settings, with the present ones.
+	AcceptChanges bool
 	// IgnoreCheckpoint neither reads nor writes checkpoints.
 	IgnoreCheckpoint bool
 	// Version is the program's version, for the summary.

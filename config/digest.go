@@ -40,8 +40,14 @@ var elsewhere = []string{"source.streams", "source.region", "source.endpoint_url
 
 // Fragments returns 8 hex digits that stand for the settings that determine which fragments are read of a stream, but for the
 // stream itself and for its end.
-func (c *Config) Fragments() string {
-	lines := c.keys().file.digestLines(*c, "source.", elsewhere)
+func (c *Config) Fragments() string { return c.digestOf("source.", elsewhere) }
+
+// End returns 8 hex digits that stand for the end of what is read.
+func (c *Config) End() string { return c.digestOf("source.end.", nil) }
+
+// digestOf returns 8 hex digits that stand for the keys of the file below prefix, without some.
+func (c *Config) digestOf(prefix string, without []string) string {
+	lines := c.keys().file.digestLines(*c, prefix, without)
 	slices.Sort(lines)
 	return digest(strings.Join(lines, "\n"))
 }

@@ -102,6 +102,57 @@ func TestACheckpointThatDoesNotFitIsAnError(t *testing.T) {
 	}
 }
 
+// TestALaterEndLosesNothing ends a run inside a fragment, and then continues it.
+func TestALaterEndLosesNothing(t *testing.T) {
+	k := newKept(t)
+	end := func(at string) string {
+		return k.settings(t, "{type: EARLIEST}, endpoint", "{type: EARLIEST}, end: {timestamp: 2026-01-01T12:00:"+at+"Z}, endpoint")
+	}
+	for at, want := range map[string]int{"05": 14 + 3, "11": 31 + 6} { // of 25 frames a second, each ninth; fragments of 2 s
+		if code, said := k.run(t, end(at), "--restart"); code != exitDone || len(digests(t, k.out)) < want {
+			t.Fatalf("code %d:\n%s", code, said)
+		}
+		if code, said := k.run(t, end(at)); code != exitDone || !strings.Contains(said, "nothing left to read") {
+			t.Errorf("code %d:\n%s", code, said)
+		}
+		if code, said := k.run(t, k.settings(t)); code != exitDone || strings.Contains(said, "nothing left to read") {
+			t.Errorf("code %d:\n%s", code, said)
+		}
+		if got := len(digests(t, k.out)); got != 39+7 {
+			t.Errorf("ended at %s and continued: %d objects, want 46", at, got)
+		}
+		if err := os.RemoveAll(filepath.Join(k.out, "cam")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestChangedSettingsMayBeAccepted changes the sampler of a run whose end was after four of seven fragments.
+func TestChangedSettingsMayBeAccepted(t *testing.T) {
+	k := newKept(t)
+	short := []string{"{type: EARLIEST}, endpoint", "{type: EARLIEST}, end: {fragments: 4}, endpoint"}
+	if code, said := k.run(t, k.settings(t, short...)); code != exitDone {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	first := len(digests(t, k.out)) // 23 of 200 frames, and 4 parts
+	changed := k.settings(t, "n: 9", "n: 10")
+	if code, said := k.run(t, changed); code != exitFailed || !strings.Contains(said, "--accept-changes") {
+		t.Errorf("code %d:\n%s", code, said)
+	}
+	if code, said := k.run(t, changed, "--accept-changes"); code != exitDone || !strings.Contains(said, "continuing where the last run was") {
+		t.Errorf("code %d:\n%s", code, said)
+	}
+	if got := len(digests(t, k.out)); first != 23+4 || got != first+15+3 { // 15 of 150 frames
+		t.Errorf("%d objects, and then %d", first, got)
+	}
+	if code, _ := k.run(t, changed); code != exitDone {
+		t.Errorf("the checkpoint does not have the new settings: code %d", code)
+	}
+	if code, _ := k.run(t, changed, "--accept-changes", "--restart"); code != exitUsage {
+		t.Errorf("two flags that exclude each other: code %d", code)
+	}
+}
+
 func TestTwoRunsDoNotShareACheckpoint(t *testing.T) {
 	k := newKept(t)
 	other, err := checkpoint.Open(filepath.Join(k.state, "cam.json"))
@@ -114,17 +165,12 @@ func TestTwoRunsDoNotShareACheckpoint(t *testing.T) {
 	}
 }
 
-// TestANewSinkBeginsWhereTheOthersAre adds a sink to a run that was interrupted after a part of the stream.
+// TestANewSinkBeginsWhereTheOthersAre adds a sink to a run whose end was earlier.
 func TestANewSinkBeginsWhereTheOthersAre(t *testing.T) {
 	k := newKept(t)
 	short := []string{"{type: EARLIEST}, endpoint", "{type: EARLIEST}, end: {fragments: 4}, endpoint"}
 	if code, said := k.run(t, k.settings(t, short...)); code != exitDone {
 		t.Fatalf("code %d:\n%s", code, said)
-	}
-	path := filepath.Join(k.state, "cam.json")
-	open := strings.Replace(string(read(t, path)), `"done":true`, `"done":false`, 1) // the end was another
-	if err := os.WriteFile(path, []byte(open), 0o600); err != nil {
-		t.Fatal(err)
 	}
 	b := "  - {name: b, sample: {type: all}, path: \"b/{fragment_number}_{frame_index}.{ext}\", destination: {directory: '" + k.out + "'}}\n"
 	code, said := k.run(t, k.settings(t, "checkpoint:", b+"checkpoint:"))
@@ -134,5 +180,38 @@ func TestANewSinkBeginsWhereTheOthersAre(t *testing.T) {
 	}
 	if strided, err := filepath.Glob(filepath.Join(k.out, "cam", "*.jpg")); err != nil || len(strided) != 39 { // of 350
 		t.Errorf("the other sink has %d images, %v", len(strided), err)
+	}
+}
+
+// TestASinkThatFailedCatchesUpAlone has a sink that cannot write at first, because a file stands where its folder goes.
+func TestASinkThatFailedCatchesUpAlone(t *testing.T) {
+	k := newKept(t)
+	bad := t.TempDir()
+	block := filepath.Join(bad, "cam")
+	if err := os.WriteFile(block, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := k.settings(t, "checkpoint:", "  - {name: b, sample: {type: interval, fps: 5}, destination: {directory: '"+bad+"'}}\ncheckpoint:")
+	if code, said := k.run(t, file); code != exitFailed || !strings.Contains(said, "write to sink b: ") {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	good := filepath.Join(k.out, "cam")
+	first := digests(t, k.out)
+	before, err := os.Stat(good)
+	if err != nil || len(first) != 39+7 {
+		t.Fatalf("the other sink has %d objects, %v", len(first), err)
+	}
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := k.run(t, file); code != exitDone {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	if got := digests(t, bad); len(got) != 70+7 { // 5 frames of each of 14 s, and the records
+		t.Errorf("the sink that failed has %d objects", len(got))
+	}
+	after, err := os.Stat(good)
+	if err != nil || !after.ModTime().Equal(before.ModTime()) || !maps.Equal(digests(t, k.out), first) {
+		t.Errorf("the other sink has written again: %v", err)
 	}
 }

@@ -28,6 +28,8 @@ type runOptions struct {
 	gapsCode int
 	// restart begins streams again that have a checkpoint, ignore does without checkpoints.
 	restart, ignore bool
+	// accept continues with settings that have changed.
+	accept bool
 }
 
 func (p *program) newRunCommand() *cobra.Command {
@@ -59,6 +61,7 @@ and mode have no effect then.`,
 	cmd.Flags().StringSliceVar(&o.fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (may be repeated, or a list with commas)")
 	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it only at the end")
 	cmd.Flags().BoolVar(&o.restart, "restart", false, "begin at start_selector again, and forget the checkpoints")
+	cmd.Flags().BoolVar(&o.accept, "accept-changes", false, "continue from a checkpoint that was written with other settings")
 	cmd.Flags().BoolVar(&o.ignore, "ignore-checkpoint", false, "neither read nor write checkpoints")
 	cmd.Flags().IntVar(&o.gapsCode, "gaps-exit-code", exitGaps, "the exit code `N` of a finished run with gaps")
 	return cmd
@@ -70,8 +73,8 @@ func (o runOptions) check() error {
 			return fmt.Errorf("--fragment %q is not a fragment number", n)
 		}
 	}
-	if o.restart && o.ignore {
-		return errors.New("--restart and --ignore-checkpoint exclude each other")
+	if o.restart && o.ignore || o.restart && o.accept || o.ignore && o.accept {
+		return errors.New("--restart, --accept-changes and --ignore-checkpoint exclude each other")
 	}
 	if o.gapsCode < 0 || o.gapsCode > 255 {
 		return fmt.Errorf("--gaps-exit-code %d is not within 0..255", o.gapsCode)
@@ -89,7 +92,7 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	screen := p.newScreen()
 	log := newLogger(screen, pipe.Config.Service.Log, p.terminal)
 	run, err := pipe.NewRun(kvsframes.RunOptions{
-		Log: log, Drain: draining.Done(), Restart: o.restart, IgnoreCheckpoint: o.ignore, Version: programVersion(),
+		Log: log, Drain: draining.Done(), Restart: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore, Version: programVersion(),
 	})
 	if err != nil {
 		return err

@@ -76,7 +76,7 @@ func TestAnInterruptEndsAnInspectionOfStandardInput(t *testing.T) {
 }
 
 // stuckRun starts a run whose drain never ends by itself, and waits until it writes.
-func stuckRun(t *testing.T, timeout string, errors *os.File) (cmd *exec.Cmd, stderr *bytes.Buffer) {
+func stuckRun(t *testing.T, timeout string, errors *os.File, more ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	t.Helper()
 	url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": read(t, demo)})
 	store, puts := stuck(t)
@@ -84,7 +84,7 @@ func stuckRun(t *testing.T, timeout string, errors *os.File) (cmd *exec.Cmd, std
 source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: "`+url+`"}
 sinks: [{name: thumbs, destination: {type: s3, bucket: b, endpoint_url: "`+store+`", force_path_style: true}}]
 service: {shutdown_timeout: `+timeout+`}
-`)
+`+strings.Join(more, "\n"))
 	cmd, _, stderr = startProgram(t, nil, errors, "run", file)
 	<-puts
 	return cmd, stderr
@@ -128,6 +128,20 @@ func TestAClosedTerminalDrains(t *testing.T) {
 	_ = cmd.Wait() // the code says it
 	if code := cmd.ProcessState.ExitCode(); code != exitFailed {
 		t.Errorf("code %d, want that of a drain that took too long", code)
+	}
+}
+
+// TestADrainThatTakesTooLongIsContinued has a checkpoint, so that nothing is lost when the time is over.
+func TestADrainThatTakesTooLongIsContinued(t *testing.T) {
+	for more, want := range map[string]int{"": exitFailed, "checkpoint: {type: file, path: '" + t.TempDir() + "/{stream}.json'}\n": exitInterrupted} {
+		cmd, stderr := stuckRun(t, "1ms", nil, more)
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // the code says it
+		if code := cmd.ProcessState.ExitCode(); code != want || !strings.Contains(stderr.String(), "service.shutdown_timeout is over (1ms)") || !strings.Contains(stderr.String(), "fragments were read and not delivered, from ") {
+			t.Errorf("%q: code %d, want %d:\n%s", more, code, want, stderr)
+		}
 	}
 }
 

@@ -174,11 +174,12 @@ type Mark struct {
 	lead     LeadStart
 	samplers []SamplerState // by output
 	muted    []bool         // by output: the fragment was none of its own
+	partial  bool           // the end of the run cut the fragment
 }
 
 // Mark returns where the planner is after the last Plan.
 func (p *Planner) Mark() *Mark {
-	m := &Mark{planner: p, place: p.last, fragment: p.fragments, lead: p.lead, samplers: make([]SamplerState, len(p.outputs)), muted: slices.Clone(p.mutedNow)}
+	m := &Mark{planner: p, place: p.last, fragment: p.fragments, lead: p.lead, samplers: make([]SamplerState, len(p.outputs)), muted: slices.Clone(p.mutedNow), partial: p.partial}
 	for o, s := range p.samplers {
 		if s, ok := s.(Stateful); ok {
 			m.samplers[o] = s.State()
@@ -193,8 +194,9 @@ func (p *Planner) Mark() *Mark {
 	return m
 }
 
-// IsFor reports whether the mark's fragment is one for an output. It is not if the output continued after a later one.
-func (m *Mark) IsFor(output int) bool { return m.muted == nil || !m.muted[output] }
+// IsFor reports whether an output may continue after the mark's fragment. It may not if it continued after a later one, and if the
+// run's end lies inside the fragment: a run with a later end reads the rest.
+func (m *Mark) IsFor(output int) bool { return !m.partial && (m.muted == nil || !m.muted[output]) }
 
 // State returns the state of an output after the mark's fragment, which must be decided by then (see Plan.Pending). It may be
 // called at any time, on any goroutine.
@@ -214,6 +216,8 @@ func (m *Mark) State(output int) State {
 type marker struct {
 	// last is the fragment planned last, first the first one and begun the first wanted one.
 	last, first, begun media.Place
+	// partial reports whether the last fragment has frames after the end of the run.
+	partial bool
 	// wanted is the number of wanted fragments so far.
 	wanted int
 	// lead is where a later reader begins, candidate where it may begin once another entry has followed.
@@ -246,6 +250,7 @@ func (p *Planner) start(f *media.Fragment) LeadStart {
 // note records a fragment that was just planned; before is the start before it.
 func (p *Planner) note(f *media.Fragment, pl *Plan, before LeadStart) {
 	p.last = f.Place()
+	p.partial = !f.Until.IsZero() && slices.ContainsFunc(pl.Frames, func(frame Frame) bool { return !frame.Info.At(f.Clock).Before(f.Until) })
 	if !f.Unwanted {
 		if p.wanted++; p.wanted == 1 {
 			p.begun = p.last
