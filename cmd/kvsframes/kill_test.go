@@ -88,7 +88,7 @@ func withoutRun(digests map[string][sha256.Size]byte) map[string][sha256.Size]by
 func TestRunsThatAreKilledLoseAndRepeatNothing(t *testing.T) {
 	kills, rounds := 5, 1 // kills of one case, at most
 	if soaking() {
-		kills, rounds = 80, 5
+		kills, rounds = 80, 14
 	}
 	server := s3test.Start(t)
 	server.Setenv(t)
