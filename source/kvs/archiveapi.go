@@ -3,7 +3,6 @@ package kvs
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -162,11 +161,7 @@ func (p *archiveAPI) stale(ctx context.Context, pl *plane, failed *url.URL, err 
 		return
 	}
 	pl.endpoint = nil
-	var refused *Error
-	denied := errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden)
-	if cache, ok := p.cfg.AWS.Credentials.(*aws.CredentialsCache); ok && denied {
-		cache.Invalidate()
-	}
+	p.cfg.dropRefused(err)
 }
 
 // at directs a call to an endpoint. It clears the FIPS and dual-stack switches, which the SDK rejects together
