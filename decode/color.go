@@ -19,23 +19,21 @@ const (
 	matrixYCgCo Matrix = "ycgco"
 )
 
-// luma returns the weights of red and blue in luma (ITU-R BT.601-7 2.5.1, BT.709-6
+// lumaWeights are the weights of red and blue in luma (ITU-R BT.601-7 2.5.1, BT.709-6
 // 3.2, BT.2020-2 table 4, ITU-T H.273 8.3).
+var lumaWeights = map[Matrix][2]float64{
+	MatrixBT601:  {0.299, 0.114},
+	MatrixBT709:  {0.2126, 0.0722},
+	MatrixBT2020: {0.2627, 0.0593},
+	matrix240M:   {0.212, 0.087},
+	matrixFCC:    {0.30, 0.11},
+	matrixYCgCo:  {0.25, 0.25},
+}
+
+// luma returns the weights of red and blue in luma.
 func (c colorimetry) luma() (kr, kb float64) {
-	switch c.matrix {
-	case MatrixBT709:
-		return 0.2126, 0.0722
-	case MatrixBT2020:
-		return 0.2627, 0.0593
-	case matrix240M:
-		return 0.212, 0.087
-	case matrixFCC:
-		return 0.30, 0.11
-	case matrixYCgCo:
-		return 0.25, 0.25
-	default:
-		return 0.299, 0.114
-	}
+	weights := lumaWeights[c.matrix]
+	return weights[0], weights[1]
 }
 
 // levels returns the value of black and the spans of luma and chroma, of 255.
@@ -70,6 +68,7 @@ func (c colorimetry) ycc(rgb RGB) [3]uint8 {
 //
 // in the fixed point of color.c: yGain has gainBits fraction bits, weights of chroma have
 // weightBits, and yBase, which is relative to level 128 and includes rounding, has levelBits.
+// The layout is that of kvsf_matrix.
 type yuvMatrix struct {
 	yGain                  uint16
 	yFromU, yFromV, yBase  int16

@@ -4,7 +4,6 @@ package decode
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"unsafe"
 
@@ -112,10 +111,7 @@ func (c codec) flush() { C.kvsf_flush(c.UnsafePointer()) }
 
 // askDelayed asks an H.264 decoder for a picture that it delays in order to reorder pictures.
 func (c codec) askDelayed() error {
-	if n := C.kvsf_ask_delayed(c.UnsafePointer()); n < 0 {
-		return fmt.Errorf("ask decoder: %w", astiav.Error(n))
-	}
-	return nil
+	return failure("ask decoder", C.kvsf_ask_delayed(c.UnsafePointer()))
 }
 
 // damage reports whether libav had to guess data of the picture itself, and of pictures that
@@ -128,18 +124,14 @@ func (f frame) damage() (own, referred bool) {
 // continuous is a decoder that continues from fragment to fragment. Its timestamps never
 // repeat, so that a late frame of one fragment is not taken for one of the next.
 type continuous struct {
-	codec
-	room *room
+	keptDecoder
 	base int64
 	// tainted reports whether a picture that the next fragment may refer to is damaged.
 	tainted bool
 }
 
 // Free frees the decoder and its room. It is called at the end of a chain.
-func (c *continuous) Free() {
-	c.codec.free()
-	c.room.free()
-}
+func (c *continuous) Free() { c.free() }
 
 // keptDecoder is a decoder and the room that it takes.
 type keptDecoder struct {

@@ -3,7 +3,6 @@
 package decode
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/asticode/go-astiav"
@@ -41,11 +40,11 @@ const (
 	bottomField
 )
 
-// Transfer functions of high dynamic range (ITU-T H.273, table 3).
-const (
-	transferPQ  = 16
-	transferHLG = 18
-)
+// highRange are the transfer functions of high dynamic range (ITU-T H.273, table 3).
+var highRange = map[int]string{
+	16: "PQ, SMPTE ST 2084",
+	18: "HLG, ARIB STD-B67",
+}
 
 // strangeMatrices are the matrices whose conversion is not one linear function for every picture.
 var strangeMatrices = map[astiav.ColorSpace]string{
@@ -65,13 +64,17 @@ const (
 	colorSpaceYCgCoRo astiav.ColorSpace = 17
 )
 
+// fullRangeFormats are the full-range variants of formats.
+var fullRangeFormats = map[astiav.PixelFormat]astiav.PixelFormat{
+	astiav.PixelFormatYuvj420P: astiav.PixelFormatYuv420P,
+	astiav.PixelFormatYuvj422P: astiav.PixelFormatYuv422P,
+	astiav.PixelFormatYuvj444P: astiav.PixelFormatYuv444P,
+}
+
 // refused returns an error for frames whose colours would be wrong, or nil.
 func refused(transfer int, space astiav.ColorSpace) error {
-	switch transfer {
-	case transferPQ:
-		return errors.New("frame is HDR (PQ, SMPTE ST 2084) and is not tone-mapped: an image has 8 bits of standard range")
-	case transferHLG:
-		return errors.New("frame is HDR (HLG, ARIB STD-B67) and is not tone-mapped: an image has 8 bits of standard range")
+	if name, ok := highRange[transfer]; ok {
+		return fmt.Errorf("frame is HDR (%s) and is not tone-mapped: an image has 8 bits of standard range", name)
 	}
 	if name, ok := strangeMatrices[space]; ok {
 		return fmt.Errorf("frame has the colour matrix %d (%s), which is not converted", space, name)
@@ -103,13 +106,8 @@ func (r *renderer) describe(f frame) (decoded, error) {
 			s.field = topField
 		}
 	}
-	switch s.format {
-	case astiav.PixelFormatYuvj420P:
-		s.format = astiav.PixelFormatYuv420P
-	case astiav.PixelFormatYuvj422P:
-		s.format = astiav.PixelFormatYuv422P
-	case astiav.PixelFormatYuvj444P:
-		s.format = astiav.PixelFormatYuv444P
+	if plain, ok := fullRangeFormats[s.format]; ok {
+		s.format = plain
 	}
 	if tags.planes == 0 {
 		if err := r.planar(&s, w, h); err != nil {
@@ -176,11 +174,8 @@ func (r *renderer) fullRange(f frame) bool {
 	case astiav.ColorRangeMpeg:
 		return false
 	}
-	switch f.PixelFormat() {
-	case astiav.PixelFormatYuvj420P, astiav.PixelFormatYuvj422P, astiav.PixelFormatYuvj444P:
-		return true
-	}
-	return r.config.Color.UntaggedRange == RangeFull
+	_, full := fullRangeFormats[f.PixelFormat()]
+	return full || r.config.Color.UntaggedRange == RangeFull
 }
 
 // matrix returns the matrix that a frame is tagged with, or that of the settings. It ignores reserved and

@@ -14,25 +14,33 @@ import (
 // worker.
 type encoder struct {
 	jpegs *jpeg.Encoder
-	pngs  *pngEncoder
+	// pngs holds an encoder for each size, packet what one returned.
+	pngs   lru[pngKey, codec]
+	packet packet
 	// converted holds a row of macroblocks for each width, in JFIF's colorimetry.
 	converted lru[int, frame]
 	scratch   scratch
 }
 
 func newEncoder() (*encoder, error) {
-	png, err := newPNGEncoder()
+	p, err := newPacket()
 	if err != nil {
 		return nil, err
 	}
 	openObjects.Add(1)
-	return &encoder{jpegs: jpeg.NewEncoder(), pngs: png, converted: lru[int, frame]{limit: keptPictures}}, nil
+	return &encoder{
+		jpegs:     jpeg.NewEncoder(),
+		pngs:      lru[pngKey, codec]{limit: keptPNGs},
+		packet:    p,
+		converted: lru[int, frame]{limit: keptPictures},
+	}, nil
 }
 
 func (e *encoder) free() {
 	e.jpegs.Close()
 	openObjects.Add(-1)
 	e.pngs.free()
+	e.packet.free()
 	e.converted.free()
 }
 
@@ -101,7 +109,7 @@ func (e *encoder) png(t target, o Output, f media.FrameInfo) ([]byte, error) {
 	if o.EXIF {
 		chunks = appendChunk(chunks, "eXIf", exifBody(f, t.w, t.h, false))
 	}
-	return e.pngs.encode(t.frame, chunks)
+	return e.encodePNG(t.frame, chunks)
 }
 
 // raw copies the pixels without padding: plane after plane, or packed.

@@ -100,14 +100,10 @@ func exifBody(f media.FrameInfo, w, h int, jpeg bool) []byte {
 		ascii(tagSubSecOriginal, producer.Format("." + second)[1:]),
 	}
 	if server := f.ServerTime.UTC(); !f.ServerTime.IsZero() {
-		exif = []exifEntry{
-			exif[0], exif[1],
+		exif = append(exif,
 			ascii(tagDateTimeDigitized, server.Format(date)),
-			exif[2],
 			ascii(tagOffsetTimeDigitized, "+00:00"),
-			exif[3],
-			ascii(tagSubSecDigitized, server.Format("." + second)[1:]),
-		}
+			ascii(tagSubSecDigitized, server.Format("." + second)[1:]))
 	}
 	const sRGB = 1
 	if jpeg {

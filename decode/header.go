@@ -5,6 +5,7 @@ package decode
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/asticode/go-astiav"
 
@@ -47,15 +48,9 @@ func openHeader(f *media.Fragment, track media.Track) *header {
 			place++
 		}
 	}
-	for _, s := range h.format.Streams() {
-		if s.CodecParameters().MediaType() != astiav.MediaTypeVideo {
-			continue
-		}
-		if place == 0 {
-			h.video = s
-			break
-		}
-		place--
+	other := func(s *astiav.Stream) bool { return s.CodecParameters().MediaType() != astiav.MediaTypeVideo }
+	if videos := slices.DeleteFunc(h.format.Streams(), other); place < len(videos) {
+		h.video = videos[place]
 	}
 	return h
 }
@@ -88,11 +83,7 @@ func (h *header) facts() facts {
 	if h.video == nil {
 		return facts{}
 	}
-	known, err := trackFacts(h.video)
-	if err != nil {
-		return facts{}
-	}
-	return known
+	return trackFacts(h.video)
 }
 
 func (h *header) free() {

@@ -28,6 +28,14 @@ var openObjects atomic.Int64
 // errNoMemory is the error if one of libav's allocators returns nil.
 var errNoMemory = errors.New("libav is out of memory")
 
+// failure returns the error of a call of libav that returned n, or nil. doing names the call.
+func failure(doing string, n C.int) error {
+	if n < 0 {
+		return fmt.Errorf("%s: %w", doing, astiav.Error(n))
+	}
+	return nil
+}
+
 // LibavVersions returns the versions of the linked libav libraries by name, and
 // the licence and the configuration they were built with.
 func LibavVersions() (versions map[string]string, licence, configuration string) {

@@ -92,19 +92,18 @@ func (f frame) facts() facts {
 
 // trackFacts returns what a track states: the shape of its pixels, its orientation and its
 // crop. The zero value states nothing.
-func trackFacts(s *astiav.Stream) (facts, error) {
-	var out facts
+func trackFacts(s *astiav.Stream) (out facts) {
 	c := astiav.AllocCodecContext(nil)
 	if c == nil {
-		return out, errNoMemory
+		return out
 	}
 	defer c.Free()
-	if err := s.CodecParameters().ToCodecContext(c); err != nil {
-		return out, fmt.Errorf("read track: %w", err)
+	if s.CodecParameters().ToCodecContext(c) != nil {
+		return out
 	}
 	C.kvsf_track_facts(c.UnsafePointer(), &out)
 	out.sar_num, out.sar_den = C.int(s.SampleAspectRatio().Num()), C.int(s.SampleAspectRatio().Den())
-	return out, nil
+	return out
 }
 
 // scaler owns one SwsContext and is freed once.
@@ -138,26 +137,17 @@ func (s scaler) free() {
 
 // plane scales one plane of bytes.
 func (s scaler) plane(dst, src plane) error {
-	if n := C.kvsf_scale_plane(s.c, &src, &dst); n < 0 {
-		return fmt.Errorf("scale plane: %w", astiav.Error(n))
-	}
-	return nil
+	return failure("scale plane", C.kvsf_scale_plane(s.c, &src, &dst))
 }
 
 // frame scales a whole frame.
 func (s scaler) frame(dst, src frame) error {
-	if n := C.kvsf_scale_frame(s.c, src.UnsafePointer(), dst.UnsafePointer()); n < 0 {
-		return fmt.Errorf("scale picture: %w", astiav.Error(n))
-	}
-	return nil
+	return failure("scale picture", C.kvsf_scale_frame(s.c, src.UnsafePointer(), dst.UnsafePointer()))
 }
 
 // fill paints the whole picture with one colour, given by component.
 func (f frame) fill(color [4]uint32) error {
-	if n := C.kvsf_fill(f.UnsafePointer(), (*C.uint32_t)(&color[0])); n < 0 {
-		return fmt.Errorf("fill picture: %w", astiav.Error(n))
-	}
-	return nil
+	return failure("fill picture", C.kvsf_fill(f.UnsafePointer(), (*C.uint32_t)(&color[0])))
 }
 
 // paste copies src into f at x, y, which are even. Both have the same format.
@@ -189,19 +179,9 @@ func (s *scratch) double(dst, src plane, left, vertical bool) {
 	C.kvsf_double(&dst, &src, cint(left), cint(vertical), (*C.uint16_t)(s.bytes(5*int(dst.w)+32)))
 }
 
-// c returns the matrix as C takes it.
-func (m yuvMatrix) c() C.kvsf_matrix {
-	return C.kvsf_matrix{
-		y_gain: C.uint16_t(m.yGain), y_from_u: C.int16_t(m.yFromU), y_from_v: C.int16_t(m.yFromV), y_base: C.int16_t(m.yBase),
-		u_from_u: C.int16_t(m.uFromU), u_from_v: C.int16_t(m.uFromV),
-		v_from_u: C.int16_t(m.vFromU), v_from_v: C.int16_t(m.vFromV),
-	}
-}
-
 // convert converts 4:2:0 planes to another colorimetry.
 func (s *scratch) convert(dst, src planes, m yuvMatrix) {
-	c := m.c()
-	C.kvsf_convert(&dst[0], &src[0], &c, (*C.int16_t)(s.bytes(2*int(src[0].w)+2)))
+	C.kvsf_convert(&dst[0], &src[0], (*C.kvsf_matrix)(unsafe.Pointer(&m)), (*C.int16_t)(s.bytes(2*int(src[0].w)+2)))
 }
 
 // toRGB converts 4:4:4 planes to packed pixels.

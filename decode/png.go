@@ -17,28 +17,9 @@ var pngOptions = map[string]string{"compression_level": "3", "pred": "paeth"}
 
 type pngKey struct{ w, h int }
 
-// pngEncoder writes pictures of rgb24 as PNGs.
-type pngEncoder struct {
-	codecs lru[pngKey, codec]
-	packet packet
-}
-
-func newPNGEncoder() (*pngEncoder, error) {
-	p, err := newPacket()
-	if err != nil {
-		return nil, err
-	}
-	return &pngEncoder{codecs: lru[pngKey, codec]{limit: keptPNGs}, packet: p}, nil
-}
-
-func (e *pngEncoder) free() {
-	e.codecs.free()
-	e.packet.free()
-}
-
-// encode returns the PNG of a frame of rgb24, with extra chunks after its header.
-func (e *pngEncoder) encode(f frame, chunks []byte) ([]byte, error) {
-	c, err := e.codecs.get(pngKey{f.Width(), f.Height()}, openPNG)
+// encodePNG returns the PNG of a frame of rgb24, with extra chunks after its header.
+func (e *encoder) encodePNG(f frame, chunks []byte) ([]byte, error) {
+	c, err := e.pngs.get(pngKey{f.Width(), f.Height()}, openPNG)
 	if err != nil {
 		return nil, err
 	}

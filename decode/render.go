@@ -200,10 +200,9 @@ func (r *renderer) pad(t target, g geometry, format astiav.PixelFormat, o Output
 
 // background returns a colour in libav's order of components.
 func background(rgb RGB, format astiav.PixelFormat, c colorimetry) [4]uint32 {
-	switch format {
-	case astiav.PixelFormatRgb24, astiav.PixelFormatBgr24:
-		return [4]uint32{uint32(rgb[0]), uint32(rgb[1]), uint32(rgb[2]), 255}
+	color := c.ycc(rgb)
+	if format == astiav.PixelFormatRgb24 || format == astiav.PixelFormatBgr24 {
+		color = rgb
 	}
-	ycc := c.ycc(rgb)
-	return [4]uint32{uint32(ycc[0]), uint32(ycc[1]), uint32(ycc[2]), 255}
+	return [4]uint32{uint32(color[0]), uint32(color[1]), uint32(color[2]), 255}
 }

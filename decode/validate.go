@@ -8,11 +8,8 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// Limits of what a configuration may ask for.
-const (
-	// maxSide is the largest side of an image in pixels (the limit of JPEG).
-	maxSide = 65535
-)
+// maxSide is the largest side of an image in pixels (the limit of JPEG).
+const maxSide = 65535
 
 // Validate returns all problems of c, joined; each is a *setting.Error whose path
 // starts below `decode`.

@@ -53,8 +53,7 @@ func (w *worker) free() {
 func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan.Plan, before *continuous, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
 	job := newJob(w, f, pl, outputs, emit)
 	if len(f.Tracks) == 0 && len(f.Blocks) > 0 {
-		g := media.Gap{Stream: f.Stream, FragmentNumber: f.Number, FrameIndex: media.WholeFragment, ProducerTime: f.ProducerTime, Reason: media.GapDamaged, Detail: errNoTracks.Error()}
-		return media.Outcome{Gaps: []media.Gap{g}}, nil
+		return media.Outcome{Gaps: []media.Gap{job.gap(nil, 0, errNoTracks, nil)}}, nil
 	}
 	if len(pl.Frames) == 0 { // cut fragments and streams without video have a gap already
 		return media.Outcome{}, nil
@@ -135,7 +134,7 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 		if err != nil {
 			return j.lose(j.plan.InOrder, err)
 		}
-		c = &continuous{codec: opened, room: w.room.pass()}
+		c = &continuous{keptDecoder: keptDecoder{opened, w.room.pass()}}
 		if chain.After != nil { // the decoder was lost on its way
 			j.missesPast()
 		}

@@ -88,27 +88,27 @@ func (p filePath) stream() string {
 // expand finds the files of the paths.
 func expand(paths []string) ([]filePath, error) {
 	var files []filePath
-	var problems []error
+	var problems setting.Problems
 	seen := map[string]string{}
 	for i, path := range paths {
 		key := fmt.Sprintf("paths[%d]", i)
 		matches, err := match(path)
 		if err != nil {
-			problems = append(problems, &setting.Error{Path: key, Problem: err.Error()})
+			problems.Add(key, "%v", err)
 		}
 		for _, m := range matches {
 			if first, twice := seen[m]; twice {
-				problems = append(problems, &setting.Error{Path: key, Problem: fmt.Sprintf("%s is already named by %s", m, first)})
+				problems.Add(key, "%s is already named by %s", m, first)
 				continue
 			}
 			seen[m] = key
 			if err := checkReadable(m); err != nil {
-				problems = append(problems, &setting.Error{Path: key, Problem: err.Error()})
+				problems.Add(key, "%v", err)
 			}
 			files = append(files, filePath{path: m, key: key})
 		}
 	}
-	return files, errors.Join(problems...)
+	return files, problems.Err()
 }
 
 // match returns the files of one path. A path that exists is not treated as a pattern.
@@ -168,20 +168,17 @@ func checkReadable(path string) error {
 
 // checkNames reports files that would give the same stream name, and so the same names of images.
 func checkNames(paths []filePath) error {
-	var problems []error
+	var problems setting.Problems
 	first := map[string]string{}
 	for _, p := range paths {
 		name := p.stream()
 		if other, taken := first[name]; taken {
-			problems = append(problems, &setting.Error{
-				Path:    p.key,
-				Problem: fmt.Sprintf("%s and %s would both be stream %s: rename one, or set stream to read them as one stream", other, p.path, name),
-			})
+			problems.Add(p.key, "%s and %s would both be stream %s: rename one, or set stream to read them as one stream", other, p.path, name)
 			continue
 		}
 		first[name] = p.path
 	}
-	return errors.Join(problems...)
+	return problems.Err()
 }
 
 // fileInput returns the stream of some files.

@@ -182,8 +182,5 @@ func StreamName(entry string) (string, bool) {
 
 // StreamTarget returns the name or the ARN of the stream in an entry of `streams`.
 func StreamTarget(entry string) string {
-	if _, nameOrARN, named := strings.Cut(entry, "="); named {
-		return nameOrARN
-	}
-	return entry
+	return entry[strings.Index(entry, "=")+1:]
 }

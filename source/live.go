@@ -226,12 +226,9 @@ func (l *Live) handle(f *media.Fragment, err error) {
 		l.remember(f)
 		l.hangUp()
 		l.scheduleRedial()
-	case err == nil && f.Damage != "":
-		l.release()
-		l.accept(f)
 	case err == nil:
 		l.release()
-		if f.Cut || f.ContinuationToken == "" {
+		if f.Damage == "" && (f.Cut || f.ContinuationToken == "") {
 			l.held = f
 			return
 		}

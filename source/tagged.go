@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -43,16 +44,8 @@ func (s *tagged) Next(ctx context.Context) (*media.Fragment, error) {
 }
 
 func (s *tagged) wants(f *media.Fragment) bool {
-	for _, want := range s.tags {
-		found := false
-		for _, tag := range f.Tags {
-			found = found || tag == want
-		}
-		if !found {
-			return false
-		}
-	}
-	return true
+	lacks := func(want media.Tag) bool { return !slices.Contains(f.Tags, want) }
+	return !slices.ContainsFunc(s.tags, lacks)
 }
 
 // Stats implements Source.

@@ -92,17 +92,6 @@ var verdicts = map[string]Verdict{
 	"5000": {Class: ClassRetry, Internal: true}, // internal error
 }
 
-// The handling of errors that are not in the table.
-var (
-	// verdictLost is for errors that are not answers of KVS: broken connections, names
-	// that do not resolve, credentials that cannot be loaded.
-	verdictLost = Verdict{Class: ClassRetry, Refresh: true}
-	// verdictServer is for statuses of 500 and above.
-	verdictServer = Verdict{Class: ClassRetry}
-	// verdictUnknown is for any other refusal.
-	verdictUnknown = Verdict{Class: ClassRetry, Tries: 3, Refresh: true}
-)
-
 // VerdictOf returns how to handle an error of a call or of a session. It recognizes *payload.ErrorTag, errors with an
 // ErrorCode method (as in the AWS SDK) and the errors of the Splitter. Any other error counts as a lost connection.
 func VerdictOf(err error) Verdict {
@@ -110,25 +99,25 @@ func VerdictOf(err error) Verdict {
 	if errors.As(err, &tag) {
 		return judgeTag(tag)
 	}
-	var split *payload.SplitError
 	switch {
 	case errors.Is(err, payload.ErrTooLarge):
 		return Verdict{Class: ClassGap, Hint: "raise max_fragment_size"}
-	case errors.As(err, &split):
+	case errors.As(err, new(*payload.SplitError)):
 		return Verdict{Class: ClassRetry}
 	}
 	var coded interface{ ErrorCode() string }
 	if !errors.As(err, &coded) {
-		return verdictLost
+		// It is not an answer of KVS: a broken connection, a name that does not resolve, credentials that cannot be loaded.
+		return Verdict{Class: ClassRetry, Refresh: true}
 	}
 	if v, ok := verdicts[coded.ErrorCode()]; ok {
 		return v
 	}
 	var status interface{ HTTPStatusCode() int }
 	if errors.As(err, &status) && status.HTTPStatusCode() >= 500 {
-		return verdictServer
+		return Verdict{Class: ClassRetry}
 	}
-	return verdictUnknown
+	return Verdict{Class: ClassRetry, Tries: 3, Refresh: true}
 }
 
 // Hint returns advice for the user about a refused call, or "" when the table has none.

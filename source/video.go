@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -87,10 +88,7 @@ func (s *watched) choose(f *media.Fragment) *media.Fragment {
 
 // continues reports whether a fragment has the track that was chosen last, and can be decoded with it.
 func (s *watched) continues(f *media.Fragment) bool {
-	for _, t := range f.Tracks {
-		if s.chosen != 0 && t.Number == s.chosen && t.Type == media.TrackVideo && payload.Decodable(t) {
-			return true
-		}
-	}
-	return false
+	return s.chosen != 0 && slices.ContainsFunc(f.Tracks, func(t media.Track) bool {
+		return t.Number == s.chosen && t.Type == media.TrackVideo && payload.Decodable(t)
+	})
 }

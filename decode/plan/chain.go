@@ -216,9 +216,7 @@ func (pl *Plan) keysAlone() bool {
 // begins records how a fragment starts. alone reports whether no frame that may be wanted refers to
 // another picture.
 func (h *past) begins(starts Entry, alone bool) {
-	if starts == EntryClosed {
-		h.closed++
-	} else {
+	if h.closed++; starts != EntryClosed {
 		h.closed = 0
 	}
 	switch {
@@ -301,12 +299,7 @@ func (pl *Plan) leadsBefore(open *openEntry) {
 
 // wholeFed reports whether all pictures that others may refer to are fed.
 func (pl *Plan) wholeFed() bool {
-	for _, f := range pl.Frames {
-		if !f.Feed && !f.Disposable {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(pl.Frames, func(f Frame) bool { return !f.Feed && !f.Disposable })
 }
 
 // markBroken marks the pictures that may refer to missing ones. broken reports whether the

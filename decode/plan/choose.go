@@ -33,16 +33,11 @@ func frameInfo(f *media.Fragment, u accessUnit) media.FrameInfo {
 }
 
 // candidates returns the frames that samplers may pick, in presentation order. skip_frame
-// excludes the others if it is nonref or nonkey.
+// excludes the others if it is nonref or nonkey. It reuses the memory of order.
 func (p *Planner) candidates(order []int, pl *Plan) []int {
-	var kept []int
-	for _, k := range order {
-		if p.skip == SkipNonRef && pl.Pictures[k].disposable || p.skip == SkipNonKey && !pl.Frames[k].Info.Key {
-			continue
-		}
-		kept = append(kept, k)
-	}
-	return kept
+	return slices.DeleteFunc(order, func(k int) bool {
+		return p.skip == SkipNonRef && pl.Pictures[k].disposable || p.skip == SkipNonKey && !pl.Frames[k].Info.Key
+	})
 }
 
 // sample asks every output which of the candidates it wants, and returns those within the
@@ -83,13 +78,9 @@ func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int)
 	return within
 }
 
-// collect records which of the frames are samples.
+// collect records which of the frames are samples. It takes over the memory of within.
 func (pl *Plan) collect(within []int) {
-	for _, k := range within {
-		if len(pl.Frames[k].Outputs) > 0 {
-			pl.InOrder = append(pl.InOrder, k)
-		}
-	}
+	pl.InOrder = slices.DeleteFunc(within, func(k int) bool { return len(pl.Frames[k].Outputs) == 0 })
 	pl.Samples = len(pl.InOrder)
 }
 

@@ -61,13 +61,7 @@ func (pl *Plan) feed(skip SkipFrame, whole bool, refs *references) (needsPast bo
 	for _, g := range gs {
 		for k := g.start; k <= g.last; k++ {
 			f := &pl.Frames[k]
-			switch {
-			case skip == SkipNone || len(f.Outputs) > 0:
-				f.Feed = true
-			case g.alone:
-			default:
-				f.Feed = !f.Disposable
-			}
+			f.Feed = skip == SkipNone || len(f.Outputs) > 0 || !g.alone && !f.Disposable
 		}
 		if skip != SkipNone && !g.alone && pl.feedsUnwanted(g) {
 			refs.dropData(pl.Frames, g)

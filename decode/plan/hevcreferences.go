@@ -119,15 +119,8 @@ func (d *hevcPictures) add(packet int, headers []h26x.HEVCSliceHeader) bool {
 func (d *hevcPictures) order(h *h26x.HEVCSliceHeader, first bool) int32 {
 	order := h.OrderLSB
 	if !first && !h.IDR() {
-		size := int32(1) << h.SPS.OrderBits
-		low := d.counted & (size - 1)
-		order += d.counted - low
-		switch {
-		case h.OrderLSB < low && low-h.OrderLSB >= size/2:
-			order += size
-		case h.OrderLSB > low && h.OrderLSB-low > size/2:
-			order -= size
-		}
+		low := d.counted & (1<<h.SPS.OrderBits - 1)
+		order += orderMSB(d.counted-low, low, h.OrderLSB, h.SPS.OrderBits)
 	}
 	if h.Counts() {
 		d.counted = order
@@ -167,18 +160,15 @@ func (d *hevcPictures) resolve(h *h26x.HEVCSliceHeader, order int32) (usable, ke
 
 // refer adds the entries of a slice's reference lists to refers (8.3.4).
 func (d *hevcPictures) refer(h *h26x.HEVCSliceHeader, usable []hevcKept) {
-	before := 0
-	for _, r := range h.Set.Before {
-		if r.Used {
-			before++
+	used := func(refs []h26x.HEVCRef) (n int) {
+		for _, r := range refs {
+			if r.Used {
+				n++
+			}
 		}
+		return n
 	}
-	after := 0
-	for _, r := range h.Set.After {
-		if r.Used {
-			after++
-		}
-	}
+	before, after := used(h.Set.Before), used(h.Set.After)
 	for l, list := range h.Lists {
 		candidates := usable
 		if l == 1 { // the pictures shown after it come first

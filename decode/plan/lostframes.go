@@ -93,19 +93,17 @@ func (r *references) firstSlice(packet []byte) (h h26x.AVCSliceHeader, ok bool) 
 // hevc processes the next picture of H.265, whose reference picture set names all pictures that it needs.
 func (l *lostFrames) hevc(pl *Plan, k int, refs *references) {
 	headers, _, ok := refs.hevcSlices(refs.packets[k])
-	if ok {
-		switch h := &headers[0]; {
-		case h.IRAP() && h.Unit != h26x.HEVCTypeCRA:
-			l.known, l.skips, l.pictures = true, true, hevcPictures{}
-		case h.Unit == h26x.HEVCTypeCRA && !l.known:
-			l.known, l.skips, l.pictures = true, true, hevcPictures{}
-		case h.Unit == h26x.HEVCTypeCRA:
-			l.skips = false
-		}
-		l.known = l.known && l.pictures.add(k, headers)
-	} else {
+	if !ok {
 		l.known = false
+		return
 	}
+	switch h := &headers[0]; {
+	case h.IRAP() && (h.Unit != h26x.HEVCTypeCRA || !l.known):
+		l.known, l.skips, l.pictures = true, true, hevcPictures{}
+	case h.Unit == h26x.HEVCTypeCRA:
+		l.skips = false
+	}
+	l.known = l.known && l.pictures.add(k, headers)
 	if l.known && l.pictures.missing && !(l.skips && headers[0].Skipped()) {
 		pl.Frames[k].Broken = true
 	}

@@ -15,17 +15,23 @@ type parameterSets struct {
 	begin [][]byte
 	// inBand are the others, which only packets contain, in order.
 	inBand [][]byte
-	// kinds counts the distinct ones of each NAL unit type.
+	// kinds counts the distinct ones of each NAL unit type, and most is the largest of these numbers.
 	kinds map[byte]int
+	most  int
 }
 
 func newParameterSets(codecID string, begin [][]byte) parameterSets {
 	s := parameterSets{seen: map[string]bool{}, begin: begin, kinds: map[byte]int{}}
 	for _, nal := range begin {
-		s.seen[string(nal)] = true
-		s.kinds[h26x.NALType(codecID, nal)]++
+		s.note(h26x.NALType(codecID, nal), nal)
 	}
 	return s
+}
+
+func (s *parameterSets) note(kind byte, nal []byte) {
+	s.seen[string(nal)] = true
+	s.kinds[kind]++
+	s.most = max(s.most, s.kinds[kind])
 }
 
 // add adds a set from a packet, and reports whether it is new.
@@ -33,8 +39,7 @@ func (s *parameterSets) add(kind byte, nal []byte) bool {
 	if s.seen[string(nal)] {
 		return false
 	}
-	s.seen[string(nal)] = true
-	s.kinds[kind]++
+	s.note(kind, nal)
 	s.inBand = append(s.inBand, nal)
 	return true
 }
@@ -57,14 +62,4 @@ func (s *parameterSets) digest() string {
 
 // replaced reports whether sets in packets may have replaced others. A decoder that has
 // read them begins the next fragment with different sets than this one.
-func (s *parameterSets) replaced() bool {
-	if len(s.inBand) == 0 {
-		return false
-	}
-	for _, n := range s.kinds {
-		if n > 1 {
-			return true
-		}
-	}
-	return false
-}
+func (s *parameterSets) replaced() bool { return len(s.inBand) > 0 && s.most > 1 }

@@ -73,7 +73,11 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 	pl.Track, pl.hasVideo = f.VideoTrack()
 	reader, packets := p.frames(pl, f)
 	if len(pl.Frames) == 0 { // it decides nothing, but counts towards MaxLookahead
-		p.planEmpty(f)
+		if f.Cut {
+			p.Lost()
+		} else {
+			p.release(false)
+		}
 		return pl
 	}
 	p.pictures += len(pl.Frames)
@@ -166,15 +170,6 @@ func cloneNALs(nals [][]byte) [][]byte {
 		out = append(out, bytes.Clone(nal))
 	}
 	return out
-}
-
-// planEmpty records a fragment without frames.
-func (p *Planner) planEmpty(f *media.Fragment) {
-	if f.Cut {
-		p.Lost()
-		return
-	}
-	p.release(false)
 }
 
 // mayChain reports whether pl may belong to a chain, where it must be decoded for the next fragment even if no frame is wanted.

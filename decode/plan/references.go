@@ -200,18 +200,24 @@ func (d *decodedPictures) order(h *h26x.AVCSliceHeader) int32 {
 	if h.IDR {
 		d.orderMSB, d.orderLSB = 0, 0
 	}
-	size := int32(1) << h.SPS.OrderBits
-	msb := d.orderMSB
-	switch {
-	case h.OrderLSB < d.orderLSB && d.orderLSB-h.OrderLSB >= size/2:
-		msb += size
-	case h.OrderLSB > d.orderLSB && h.OrderLSB-d.orderLSB > size/2:
-		msb -= size
-	}
+	msb := orderMSB(d.orderMSB, d.orderLSB, h.OrderLSB, h.SPS.OrderBits)
 	if h.Referred {
 		d.orderMSB, d.orderLSB = msb, h.OrderLSB
 	}
 	return msb + h.OrderLSB + min(0, h.OrderDelta)
+}
+
+// orderMSB returns the upper part of a picture order count, whose lower part of some bits is lsb, from the parts of an
+// earlier one that is near (ITU-T H.264, 8.2.1.1; ITU-T H.265, 8.3.1).
+func orderMSB(nearMSB, nearLSB, lsb int32, bits int) int32 {
+	size := int32(1) << bits
+	switch {
+	case lsb < nearLSB && nearLSB-lsb >= size/2:
+		return nearMSB + size
+	case lsb > nearLSB && lsb-nearLSB > size/2:
+		return nearMSB - size
+	}
+	return nearMSB
 }
 
 // refer adds the entries of a slice's reference lists to refers.
@@ -312,13 +318,9 @@ func (d *decodedPictures) mark(h *h26x.AVCSliceHeader, r refPicture) bool {
 			}
 		}
 	case len(d.marked) >= most:
-		oldest := 0
-		for i, r := range d.marked {
-			if h.Number(r.frameNum) < h.Number(d.marked[oldest].frameNum) {
-				oldest = i
-			}
-		}
-		d.marked = slices.Delete(d.marked, oldest, oldest+1)
+		oldest := slices.MinFunc(d.marked, func(a, b refPicture) int { return cmp.Compare(h.Number(a.frameNum), h.Number(b.frameNum)) })
+		at := slices.Index(d.marked, oldest)
+		d.marked = slices.Delete(d.marked, at, at+1)
 	}
 	d.marked = append(d.marked, r)
 	return len(d.marked) <= most

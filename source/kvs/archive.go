@@ -177,13 +177,9 @@ func (a *archive) Next(ctx context.Context) (*media.Fragment, error) {
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("read archive of stream %s: %w", a.id.name, ctx.Err())
 		}
-		var coming <-chan answer
-		if a.current != nil {
-			coming = a.current.out
-		}
-		order := a.order
-		if coming != nil {
-			order = nil
+		order, coming := a.order, (chan answer)(nil)
+		if a.current != nil { // its answers come first
+			order, coming = nil, a.current.out
 		}
 		select {
 		case <-ctx.Done():

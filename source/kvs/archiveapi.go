@@ -3,7 +3,6 @@ package kvs
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	controltypes "github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideoarchivedmedia"
@@ -80,14 +78,9 @@ func newArchiveAPI(id streamID, cfg Config) *archiveAPI {
 // keptConnections returns the configured client with a limit on the wait for the first byte of an answer, but
 // none on the whole answer. The client keeps connections from one batch to the next.
 func keptConnections(cfg Config) (_ aws.HTTPClient, idle func()) {
-	var base *awshttp.BuildableClient
-	switch c := cfg.AWS.HTTPClient.(type) {
-	case nil:
-		base = awshttp.NewBuildableClient()
-	case *awshttp.BuildableClient:
-		base = c
-	default:
-		return c, func() {} // a client of another type is used unchanged
+	base, ok := buildable(cfg.AWS.HTTPClient)
+	if !ok {
+		return cfg.AWS.HTTPClient, func() {} // a client of another type is used unchanged
 	}
 	transport := base.GetTransport()
 	transport.ResponseHeaderTimeout = cfg.HeaderTimeout
@@ -142,7 +135,12 @@ func (p *archiveAPI) endpoint(ctx context.Context, pl *plane) (*url.URL, error) 
 	if err := wait.Sleep(ctx, p.pause-time.Since(pl.fetched)); err != nil {
 		return nil, err
 	}
-	endpoint, err := p.getDataEndpoint(ctx, pl.operation)
+	endpoint, at, err := dataEndpoint(ctx, p.control, p.id, pl.operation)
+	if !at.IsZero() {
+		p.mu.Lock()
+		p.skew = time.Until(at)
+		p.mu.Unlock()
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -163,11 +161,7 @@ func (p *archiveAPI) stale(ctx context.Context, pl *plane, failed *url.URL, err 
 		return
 	}
 	pl.endpoint = nil
-	var refused *Error
-	denied := errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden)
-	if cache, ok := p.cfg.AWS.Credentials.(*aws.CredentialsCache); ok && denied {
-		cache.Invalidate()
-	}
+	p.cfg.dropRefused(err)
 }
 
 // at directs a call to an endpoint. It clears the FIPS and dual-stack switches, which the SDK rejects together
@@ -180,22 +174,10 @@ func at(endpoint *url.URL) func(*kinesisvideoarchivedmedia.Options) {
 	}
 }
 
-func (p *archiveAPI) getDataEndpoint(ctx context.Context, operation controltypes.APIName) (*url.URL, error) {
-	endpoint, at, err := dataEndpoint(ctx, p.control, p.id, operation)
-	if !at.IsZero() {
-		p.mu.Lock()
-		p.skew = time.Until(at)
-		p.mu.Unlock()
-	}
-	return endpoint, err
-}
-
-// clockParam returns the name of a clock in ListFragments.
-func clockParam(c media.Clock) types.FragmentSelectorType {
-	if c == media.ClockServer {
-		return types.FragmentSelectorTypeServerTimestamp
-	}
-	return types.FragmentSelectorTypeProducerTimestamp
+// clockParams are the names of the clocks in ListFragments.
+var clockParams = map[media.Clock]types.FragmentSelectorType{
+	media.ClockProducer: types.FragmentSelectorTypeProducerTimestamp,
+	media.ClockServer:   types.FragmentSelectorTypeServerTimestamp,
 }
 
 // page describes one call of ListFragments. from and to are inclusive; token is the end of the previous page.
@@ -219,7 +201,7 @@ func (p *archiveAPI) listFragments(ctx context.Context, in page) (*kinesisvideoa
 	}
 	if in.token == nil {
 		call.FragmentSelector = &types.FragmentSelector{
-			FragmentSelectorType: clockParam(in.clock),
+			FragmentSelectorType: clockParams[in.clock],
 			TimestampRange:       &types.TimestampRange{StartTimestamp: &in.from, EndTimestamp: &in.to},
 		}
 	}
@@ -237,7 +219,6 @@ func (p *archiveAPI) listFragments(ctx context.Context, in page) (*kinesisvideoa
 type download struct {
 	*payload.Splitter
 	body   io.Closer
-	timer  *time.Timer
 	cancel context.CancelCauseFunc
 	// name is the name of the stream with the request ID, for errors.
 	name string
@@ -264,18 +245,10 @@ func (p *archiveAPI) getMedia(ctx context.Context, numbers []string, count func(
 	if !ok || id == "" {
 		id = "none"
 	}
-	timer := time.AfterFunc(p.cfg.StallTimeout, func() {
-		cancel(fmt.Errorf("%w: no byte for %v", ErrStalled, p.cfg.StallTimeout))
-	})
-	timer.Stop()
-	body := &watchdog{
-		body: &countingReader{out.Payload, count}, timeout: p.cfg.StallTimeout, timer: timer,
-		cause: func() error { return context.Cause(call) },
-	}
+	body := newWatchdog(&countingReader{out.Payload, count}, p.cfg.StallTimeout, call, cancel)
 	return &download{
 		Splitter: payload.NewSplitter(body, payload.Config{Stream: p.id.name, MaxFragmentSize: p.cfg.MaxFragmentSize}),
 		body:     out.Payload,
-		timer:    timer,
 		cancel:   cancel,
 		name:     fmt.Sprintf("stream %s (request id %s)", p.id.name, id),
 	}, endpoint, nil
@@ -283,7 +256,6 @@ func (p *archiveAPI) getMedia(ctx context.Context, numbers []string, count func(
 
 // close ends the download. The connection is kept if the answer was read to its end.
 func (d *download) close() {
-	d.timer.Stop()
 	_ = d.body.Close() // the error does not matter: the answer is not used any more
 	d.cancel(errClosed)
 }

@@ -78,11 +78,12 @@ type batch struct {
 // overhead is the approximate memory of a fragment besides its bytes.
 const overhead = 4 << 10
 
-// newBatch returns the batch of a row of fragments.
-func (a *archive) newBatch(row []ArchivedFragment, straddles func(ArchivedFragment) bool) *batch {
+// newBatch returns the batch of a row of fragments. first is the number of the fragment that contains the start of the
+// range, or "" if any may.
+func (a *archive) newBatch(row []ArchivedFragment, first string) *batch {
 	b := &batch{a: a, index: make(map[string]int, len(row)), out: make(chan answer, len(row)+1)}
 	for i, f := range row {
-		b.items = append(b.items, wanted{number: f.Number, cost: cost(f), straddles: straddles(f)})
+		b.items = append(b.items, wanted{number: f.Number, cost: cost(f), straddles: first == "" || f.Number == first})
 		b.index[payload.PlainNumber(f.Number)] = i
 	}
 	return b
@@ -298,11 +299,8 @@ func (a *archive) work(ctx context.Context, b *batch) {
 	var tries tries
 	for {
 		numbers, pause := b.ask(time.Now())
-		if len(numbers) == 0 && pause == 0 {
-			return
-		}
 		if len(numbers) == 0 {
-			if wait.Sleep(ctx, pause) != nil {
+			if pause == 0 || wait.Sleep(ctx, pause) != nil {
 				return
 			}
 			continue
@@ -417,9 +415,6 @@ func (a *archive) read(ctx context.Context, b *batch, numbers []string) (refused
 			err = b.report(b.item(gap.Gap.FragmentNumber), gap)
 		case errors.As(err, &tag) && tag.FragmentNumber != "":
 			err = b.report(b.item(tag.FragmentNumber), tag)
-		case errors.As(err, &tag):
-			refused.err = fmt.Errorf("read %s: %w", d.name, err)
-			return refused, b.ended(numbers, refused.err, d)
 		default:
 			refused.err = err
 			if !errors.Is(err, io.EOF) {

@@ -64,7 +64,7 @@ type lister struct {
 	full time.Time
 	// headless reports whether the first fragment may be long after at.
 	headless bool
-	// listed holds what the search for the first fragment listed, if that is all.
+	// listed holds the only window if it is known: what the search for the first fragment listed, or the named fragments.
 	listed []ArchivedFragment
 	// keep reports whether a fragment of the windows is wanted.
 	keep func(ArchivedFragment) bool
@@ -73,43 +73,61 @@ type lister struct {
 	first string
 }
 
-// straddles reports whether a fragment may contain the start of the range.
-func (l *lister) straddles(f ArchivedFragment) bool { return l.first == "" || f.Number == l.first }
+// listing is one window of the range, or the error that ends the listing.
+type listing struct {
+	fragments []ArchivedFragment
+	// first is that of the lister.
+	first string
+	err   error
+}
 
-// listed lists the range, in order. The first error ends it.
-func (a *archive) listed(ctx context.Context) iter.Seq2[ArchivedFragment, error] {
-	return func(yield func(ArchivedFragment, error) bool) {
+// listings lists the range window by window, in order. The first error ends it.
+func (a *archive) listings(ctx context.Context) iter.Seq[listing] {
+	return func(yield func(listing) bool) {
 		l, err := a.list(ctx)
-		empty := true
-		for err == nil {
-			var window []ArchivedFragment
-			window, err = l.next(ctx)
-			for _, f := range window {
-				empty = false
-				if !yield(f, nil) {
-					return
-				}
+		for empty := true; ; empty = false {
+			next := listing{err: err}
+			if err == nil {
+				next.first = l.first
+				next.fragments, next.err = l.next(ctx)
 			}
-		}
-		if errors.Is(err, io.EOF) && empty {
-			a.reportNothing(ctx)
-		}
-		if !errors.Is(err, io.EOF) {
-			yield(ArchivedFragment{}, err)
+			if errors.Is(next.err, io.EOF) {
+				if empty {
+					a.reportNothing(ctx)
+				}
+				return
+			}
+			if !yield(next) || next.err != nil {
+				return
+			}
 		}
 	}
 }
 
-// windows is a row of windows. next returns io.EOF after the last one, and never an empty one.
-type windows interface {
-	next(ctx context.Context) ([]ArchivedFragment, error)
-	straddles(f ArchivedFragment) bool
+// listed lists the range, in order. The first error ends it.
+func (a *archive) listed(ctx context.Context) iter.Seq2[ArchivedFragment, error] {
+	return func(yield func(ArchivedFragment, error) bool) {
+		for window := range a.listings(ctx) {
+			for _, f := range window.fragments {
+				if !yield(f, nil) {
+					return
+				}
+			}
+			if window.err != nil {
+				yield(ArchivedFragment{}, window.err)
+			}
+		}
+	}
 }
 
 // list returns the windows of the range, or of the named fragments.
-func (a *archive) list(ctx context.Context) (windows, error) {
+func (a *archive) list(ctx context.Context) (*lister, error) {
 	if len(a.cfg.Fragments) > 0 {
-		return newNamed(a.cfg.Fragments), nil
+		l := &lister{end: time.Unix(0, 0), keep: func(ArchivedFragment) bool { return true }}
+		for _, number := range a.cfg.Fragments {
+			l.listed = append(l.listed, ArchivedFragment{Number: number})
+		}
+		return l, nil
 	}
 	now, err := a.serviceNow(ctx)
 	if err != nil {
@@ -208,7 +226,7 @@ func compareInOrder(clock media.Clock) func(f, g ArchivedFragment) int {
 	}
 }
 
-// next lists the next window that is not empty. Windows end with a period, so that the order does not depend on
+// next lists the next window that is not empty, and returns io.EOF after the last one. Windows end with a period, so that the order does not depend on
 // where they begin.
 func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
 	if l.headless {
@@ -335,27 +353,3 @@ func (l *lister) page(ctx context.Context, call page, found *[]ArchivedFragment)
 		}
 	}
 }
-
-// named holds the fragments that the settings name, as one window.
-type named struct{ fragments []ArchivedFragment }
-
-func newNamed(numbers []string) *named {
-	n := &named{}
-	for _, number := range numbers {
-		n.fragments = append(n.fragments, ArchivedFragment{Number: number})
-	}
-	byNumber := func(f, g ArchivedFragment) int { return payload.CompareNumbers(f.Number, g.Number) }
-	slices.SortFunc(n.fragments, byNumber)
-	n.fragments = slices.CompactFunc(n.fragments, func(f, g ArchivedFragment) bool { return byNumber(f, g) == 0 })
-	return n
-}
-
-func (n *named) next(context.Context) ([]ArchivedFragment, error) {
-	window := n.fragments
-	if n.fragments = nil; window == nil {
-		return nil, io.EOF
-	}
-	return window, nil
-}
-
-func (n *named) straddles(ArchivedFragment) bool { return false }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"time"
 
@@ -28,13 +27,6 @@ var hints = map[string]string{
 	codeInvalid:              "fragment numbers must be of this stream",
 }
 
-// listing is one window that is to be fetched.
-type listing struct {
-	fragments []ArchivedFragment
-	straddles func(ArchivedFragment) bool
-	err       error
-}
-
 // schedule lists the range and starts to fetch its batches, one after the other, as room becomes free.
 func (a *archive) schedule(ctx context.Context) {
 	defer close(a.order)
@@ -44,7 +36,7 @@ func (a *archive) schedule(ctx context.Context) {
 	a.workers.Go(func() { a.listAll(listing, windows) })
 	for w := range windows {
 		if w.err != nil {
-			failed := a.newBatch(nil, w.straddles)
+			failed := a.newBatch(nil, "")
 			failed.out <- answer{err: w.err, fatal: true}
 			close(failed.out)
 			a.push(ctx, failed)
@@ -60,7 +52,7 @@ func (a *archive) schedule(ctx context.Context) {
 				return
 			}
 			a.quota.ask(w.fragments[:n])
-			b := a.newBatch(w.fragments[:n], w.straddles)
+			b := a.newBatch(w.fragments[:n], w.first)
 			b.counted = true
 			w.fragments = w.fragments[n:]
 			if !a.push(ctx, b) {
@@ -98,25 +90,10 @@ func (a *archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 // listAll lists all windows. It is one window ahead of the one being fetched.
 func (a *archive) listAll(ctx context.Context, out chan<- listing) {
 	defer close(out)
-	l, err := a.list(ctx)
-	for empty := true; ; empty = false {
-		next := listing{err: err, straddles: func(ArchivedFragment) bool { return false }}
-		if err == nil {
-			next.straddles = l.straddles
-			next.fragments, next.err = l.next(ctx)
-		}
-		if errors.Is(next.err, io.EOF) && empty {
-			a.reportNothing(ctx)
-		}
-		if errors.Is(next.err, io.EOF) || ctx.Err() != nil {
-			return
-		}
+	for window := range a.listings(ctx) {
 		select {
-		case out <- next:
+		case out <- window:
 		case <-ctx.Done():
-			return
-		}
-		if next.err != nil {
 			return
 		}
 	}
@@ -138,7 +115,7 @@ func (a *archive) serviceNow(ctx context.Context) (time.Time, error) {
 
 // lookUp fetches a fragment and returns its clocks; they are zero if the archive no longer has it.
 func (a *archive) lookUp(ctx context.Context, number string) (source.Place, error) {
-	b := a.newBatch([]ArchivedFragment{{Number: number}}, func(ArchivedFragment) bool { return false })
+	b := a.newBatch([]ArchivedFragment{{Number: number}}, "")
 	b.items[0].cost = 0
 	a.work(ctx, b)
 	r, ok := <-b.out

@@ -2,8 +2,10 @@ package kvs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -148,6 +150,16 @@ func (c Config) complete(doing string) (Config, streamID, error) {
 		return c, id, fmt.Errorf("%s %s: no AWS credentials are set up", doing, id.name)
 	}
 	return c, id, nil
+}
+
+// dropRefused removes the credentials from their cache if err is the refusal of a call for its credentials. The next call
+// must not take them from there again.
+func (c Config) dropRefused(err error) {
+	var refused *Error
+	denied := errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden)
+	if cache, ok := c.AWS.Credentials.(*aws.CredentialsCache); ok && denied {
+		cache.Invalidate()
+	}
 }
 
 // withChain returns the settings with the configuration of the AWS chain, unless they have credentials.

@@ -2,11 +2,8 @@ package kvs
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
@@ -25,8 +22,6 @@ type dialer struct {
 	client *mediaClient
 	// fetched is when the endpoint was requested, zero when there is none.
 	fetched time.Time
-	// denied reports whether the last call was refused for its credentials.
-	denied bool
 }
 
 var _ source.Dialer = (*dialer)(nil)
@@ -44,20 +39,15 @@ func newDialer(cfg Config) (*dialer, error) {
 // there is none, if it is 45 min old, or if refresh is set. Refusals of KVS are returned as *Error.
 func (d *dialer) Dial(ctx context.Context, start source.StartSelector, refresh bool) (source.Source, error) {
 	session, err := d.call(ctx, start, refresh)
-	var refused *Error
-	d.denied = errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden)
 	if err != nil {
+		d.cfg.dropRefused(err)
 		return nil, err
 	}
 	return session, nil
 }
 
-// call makes the calls that open a session. Each call gets the credentials anew; refused ones must not be taken
-// from the cache again.
+// call makes the calls that open a session. Each call gets the credentials anew.
 func (d *dialer) call(ctx context.Context, start source.StartSelector, refresh bool) (*session, error) {
-	if cache, ok := d.cfg.AWS.Credentials.(*aws.CredentialsCache); ok && d.denied {
-		cache.Invalidate()
-	}
 	if refresh || time.Since(d.fetched) >= endpointAge {
 		d.fetched = time.Time{}
 		client := kinesisvideo.NewFromConfig(d.cfg.AWS, controlPlane(d.cfg.EndpointURL))

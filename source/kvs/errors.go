@@ -51,15 +51,6 @@ func (e *Error) ErrorCode() string { return e.Code }
 // HTTPStatusCode returns the HTTP status, 0 when unknown.
 func (e *Error) HTTPStatusCode() int { return e.Status }
 
-// isSignatureCode reports whether a wrong clock can cause errors with this code.
-func isSignatureCode(code string) bool {
-	switch code {
-	case "InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "AuthFailure":
-		return true
-	}
-	return false
-}
-
 // describe adds the call and the stream to an error, as an *Error if KVS refused the call.
 func describe(operation string, id streamID, err error) error {
 	var markup *smithy.DeserializationError

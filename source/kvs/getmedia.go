@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -96,17 +97,21 @@ func userAgentID(appID string) string {
 	return "kvsframes-" + appID
 }
 
+// buildable returns the configured client, and false if it is of a type whose transport cannot be set.
+func buildable(client aws.HTTPClient) (c *awshttp.BuildableClient, ok bool) {
+	if client == nil {
+		return awshttp.NewBuildableClient(), true
+	}
+	c, ok = client.(*awshttp.BuildableClient)
+	return c, ok
+}
+
 // streamingClient returns the configured client without a limit on the whole answer, which may take many
 // minutes, but with a limit on the wait for its first byte. Connections are not kept, since a session ends with
 // its connection.
 func streamingClient(client aws.HTTPClient, headerTimeout time.Duration) aws.HTTPClient {
-	var base *awshttp.BuildableClient
-	switch c := client.(type) {
-	case nil:
-		base = awshttp.NewBuildableClient()
-	case *awshttp.BuildableClient:
-		base = c
-	default:
+	base, ok := buildable(client)
+	if !ok {
 		return client // a client of another type is used unchanged
 	}
 	return base.WithTimeout(0).WithReadTimeout(0).WithTransportOptions(func(t *http.Transport) {
@@ -174,12 +179,17 @@ func (c *mediaClient) sign(ctx context.Context, req *http.Request, body []byte) 
 // signature, as in the SDK. KVS tolerates 5 min.
 const maxClockError = 4 * time.Minute
 
+// signatureCodes are the codes of errors that a wrong clock can cause.
+var signatureCodes = []string{
+	"InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "AuthFailure",
+}
+
 // learnClock records how far this machine's clock is off, by the Date of the answer, if that may be the cause
 // of err. The next call is signed with the service's time.
 func (c *mediaClient) learnClock(err error) {
 	var refusal *awshttp.ResponseError
 	var code interface{ ErrorCode() string }
-	if !errors.As(err, &refusal) || !errors.As(err, &code) || !isSignatureCode(code.ErrorCode()) {
+	if !errors.As(err, &refusal) || !errors.As(err, &code) || !slices.Contains(signatureCodes, code.ErrorCode()) {
 		return
 	}
 	date, err := http.ParseTime(refusal.Response.Header.Get("Date"))

@@ -30,9 +30,10 @@ func ListStreams(ctx context.Context, awsCfg aws.Config, endpointURL string, pat
 			ComparisonValue:    aws.String(prefix),
 		}
 	}
+	pages := kinesisvideo.NewListStreamsPaginator(client, in)
 	var names []string
-	for {
-		out, err := client.ListStreams(ctx, in)
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("list streams %s: %w", pattern, errors.Join(ctx.Err(), err))
 		}
@@ -45,9 +46,6 @@ func ListStreams(ctx context.Context, awsCfg aws.Config, endpointURL string, pat
 		if len(names) > maxMatching {
 			return nil, fmt.Errorf("list streams %s: more than %d match", pattern, maxMatching)
 		}
-		if aws.ToString(out.NextToken) == "" {
-			return names, nil
-		}
-		in.NextToken = out.NextToken
 	}
+	return names, nil
 }

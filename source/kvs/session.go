@@ -55,15 +55,7 @@ func newSession(ctx context.Context, client *mediaClient, id streamID, cfg Confi
 	request := cmp.Or(requestID(resp.Header), "none")
 	cfg.Log.Debug("KVS session opened", "stream", id.name, "start", start.Type, "request_id", request)
 
-	body := &watchdog{
-		body:    resp.Body,
-		timeout: cfg.StallTimeout,
-		cause:   func() error { return context.Cause(life) },
-		timer: time.AfterFunc(cfg.StallTimeout, func() {
-			cancel(fmt.Errorf("%w: no byte for %v", ErrStalled, cfg.StallTimeout))
-		}),
-	}
-	body.timer.Stop()
+	body := newWatchdog(resp.Body, cfg.StallTimeout, life, cancel)
 	opened, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
 		opened = time.Now()
@@ -132,6 +124,13 @@ type watchdog struct {
 	timer *time.Timer
 	// cause returns why the session was cancelled, nil when it was not.
 	cause func() error
+}
+
+// newWatchdog returns a reader of the body of a response that lasts until life ends, which cancel ends.
+func newWatchdog(body io.Reader, timeout time.Duration, life context.Context, cancel context.CancelCauseFunc) *watchdog {
+	timer := time.AfterFunc(timeout, func() { cancel(fmt.Errorf("%w: no byte for %v", ErrStalled, timeout)) })
+	timer.Stop()
+	return &watchdog{body: body, timeout: timeout, timer: timer, cause: func() error { return context.Cause(life) }}
 }
 
 // Read implements io.Reader.
