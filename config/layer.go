@@ -86,58 +86,25 @@ func (ls layers) text(path, fallback string) string {
 func (p *part) fill(ls layers, into any) error {
 	v := viper.New()
 	for _, l := range ls {
-		for path := range l {
+		for path, s := range l {
 			if p.byPath[path] == nil {
 				return fmt.Errorf("merge settings: no struct has the key %s", path)
 			}
+			v.Set(path, s.value) // replaces the value of a lower layer
 		}
 	}
-	for _, l := range ls[:layerFlags] {
-		if err := v.MergeConfigMap(nest(l)); err != nil {
-			return fmt.Errorf("merge settings: %w", err)
-		}
-	}
-	for path, s := range ls[layerFlags] {
-		v.Set(path, s.value)
-	}
-	values := map[string]any{}
-	for _, k := range p.keys {
-		if value := v.Get(k.Path); value != nil {
-			values[k.Path] = value
-		}
-	}
-	return p.variants.Fill(into, func(path string) string { return v.GetString(path) }, func(path string, field reflect.Value) error {
-		k := p.byPath[path]
-		_, excluded := values[k.Unless]
-		switch value, given := values[path]; {
-		case given:
+	return p.variants.Fill(into, v.GetString, func(path string, field reflect.Value) error {
+		unless := p.byPath[path].Unless
+		switch value := v.Get(path); {
+		case value != nil:
 			if err := assign(field, value); err != nil {
 				return fmt.Errorf("decode settings: %s: %w", path, err)
 			}
-		case excluded: // its default does not apply
+		case unless != "" && v.IsSet(unless): // its default does not apply
 			field.SetZero()
 		}
 		return nil
 	})
-}
-
-// nest turns key paths into nested maps.
-func nest(l layer) map[string]any {
-	root := map[string]any{}
-	for path, s := range l {
-		names := strings.Split(path, ".")
-		m := root
-		for _, name := range names[:len(names)-1] {
-			child, ok := m[name].(map[string]any)
-			if !ok {
-				child = map[string]any{}
-				m[name] = child
-			}
-			m = child
-		}
-		m[names[len(names)-1]] = s.value
-	}
-	return root
 }
 
 // assign sets a field to a value of a layer. It converts no types: an int64 would otherwise become that many
