@@ -120,21 +120,13 @@ func (l *loader) checkMeaning(prefix string, p *part, ls layers, of any) {
 
 // checkPart reports the problems that a package found in its own part of the settings.
 func (l *loader) checkPart(prefix string, err error) {
-	if err == nil {
-		return
-	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range several.Unwrap() {
-			l.checkPart(prefix, e)
+	var problems setting.Problems
+	problems.AddBelow(prefix, err)
+	for _, p := range problems {
+		if e, ok := errors.AsType[*setting.Error](p); ok { // each is one
+			l.report(e.Path, e.Problem)
 		}
-		return
 	}
-	var e *setting.Error
-	if errors.As(err, &e) {
-		l.report(setting.Join(prefix, e.Path), e.Problem)
-		return
-	}
-	l.report(prefix, err.Error())
 }
 
 // report adds a problem of a key, unless there is already one of that key, of a key around it, or of a key that
