@@ -21,17 +21,14 @@ type Problem struct {
 
 // String returns the problem as one line: `pipeline.yaml:3:5: source.type: ...`.
 func (p Problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.File)
+	place := p.File
 	if p.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
+		place += fmt.Sprintf(":%d:%d", p.Line, p.Column)
 	}
-	b.WriteString(": ")
 	if p.Key != "" {
-		b.WriteString(p.Key + ": ")
+		place += ": " + p.Key
 	}
-	b.WriteString(p.Message)
-	return strings.ReplaceAll(b.String(), "\n", `\n`)
+	return strings.ReplaceAll(place+": "+p.Message, "\n", `\n`)
 }
 
 // Problems holds all problems of the settings, as one error.

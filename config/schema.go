@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -53,14 +54,10 @@ func (s *schema) newPart(v setting.Variants, defaults any) *part {
 // children returns the names directly below path ("" is the root), in order.
 func (p *part) children(path string) []string {
 	var names []string
-	seen := map[string]bool{}
 	for _, k := range p.keys {
-		rest, ok := k.Path, true
-		if path != "" {
-			rest, ok = strings.CutPrefix(k.Path, path+".")
-		}
-		if name, _, _ := strings.Cut(rest, "."); ok && !seen[name] {
-			seen[name] = true
+		below := strings.TrimPrefix(strings.TrimPrefix(k.Path, path), ".")
+		name, _, _ := strings.Cut(below, ".")
+		if within(k.Path, path) && name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
