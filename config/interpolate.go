@@ -2,12 +2,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
-	"sync"
 )
 
-var reference = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])(.*))?$`) })
+var reference = lazily(`^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])(.*))?$`)
 
 // interpolate replaces ${VAR}, ${VAR:-default} and ${VAR:?message} in one scalar value. As in a shell, the forms with
 // a colon treat an empty variable like an undefined one. "$${" is a literal "${"; any other dollar sign is literal.

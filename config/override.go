@@ -3,11 +3,9 @@ package config
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/kvsframes/kvsframes/setting"
 )
@@ -20,9 +18,7 @@ var reserved = []string{"KVSFRAMES_CACHE", "KVSFRAMES_LIBAV", "KVSFRAMES_VERSITY
 
 // serviceLink matches the variables that Kubernetes sets in every container for a Service named kvsframes (Kubernetes
 // documentation, Service, environment variables). They are not settings, and no key has such a name.
-var serviceLink = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^KVSFRAMES_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$`)
-})
+var serviceLink = lazily(`^KVSFRAMES_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$`)
 
 // envName returns the name of the variable for a key path, without the prefix.
 func envName(path string) string {
@@ -39,12 +35,20 @@ type target struct {
 }
 
 func (l *loader) target(index int, path string, in int) target {
-	ls, s := l.file, scope{part: l.schema.file}
+	ls, s := l.file, l.scope(index)
 	if index >= 0 {
-		ls, s = l.sinks[index].layers, scope{part: l.schema.sink, prefix: sinkPath(index)}
+		ls = l.sinks[index].layers
 	}
 	s.to = ls[in]
 	return target{scope: s, path: path, lower: ls[:in+1]}
+}
+
+// scope returns the scope of the keys of a sink, or of the whole file for an index of -1.
+func (l *loader) scope(index int) scope {
+	if index < 0 {
+		return scope{part: l.schema.file}
+	}
+	return scope{part: l.schema.sink, prefix: sinkPath(index)}
 }
 
 // readEnvironment distributes the variables with the prefix to the layers.
@@ -70,7 +74,6 @@ func (l *loader) readEnvironment(environ []string) {
 // findEnv returns the target of a variable, or the problem with its name.
 func (l *loader) findEnv(name string) (target, string) {
 	index, rest := -1, name
-	p := l.schema.file
 	if after, ok := strings.CutPrefix(name, "SINKS_"); ok {
 		number, tail, _ := strings.Cut(after, "_")
 		i, err := strconv.Atoi(number)
@@ -80,9 +83,9 @@ func (l *loader) findEnv(name string) (target, string) {
 		if i >= len(l.sinks) {
 			return target{}, noSink(i, len(l.sinks))
 		}
-		index, rest, p = i, tail, l.schema.sink
+		index, rest = i, tail
 	}
-	byName := p.envNames()
+	byName := l.scope(index).part.envNames()
 	if path, ok := byName[rest]; ok {
 		return l.target(index, path, layerEnvironment), ""
 	}
@@ -131,41 +134,32 @@ func (l *loader) readFlags(flags []string) {
 func (l *loader) findFlag(path string) (target, string) {
 	rest, isSink := strings.CutPrefix(path, "sinks")
 	if !isSink || rest != "" && rest[0] != '.' && rest[0] != '[' {
-		return l.findKey(l.schema.file, -1, path)
+		return l.findKey(-1, path)
 	}
 	index, tail, problem := l.findSink(rest)
 	if problem != "" {
 		return target{}, problem
 	}
-	return l.findKey(l.schema.sink, index, tail)
+	return l.findKey(index, tail)
 }
 
-func (l *loader) findKey(p *part, index int, path string) (target, string) {
-	if p.byPath[path] != nil || p.mappings[path] {
+func (l *loader) findKey(index int, path string) (target, string) {
+	s := l.scope(index)
+	if s.part.byPath[path] != nil || s.part.mappings[path] {
 		return l.target(index, path, layerFlags), ""
 	}
 	var all []string
-	for _, k := range p.keys {
+	for _, k := range s.part.keys {
 		all = append(all, k.Path)
 	}
 	if c, ok := setting.Nearest(path, all); ok {
-		if index >= 0 {
-			c = sinkPath(index) + "." + c
-		}
-		return target{}, "unknown key (did you mean " + c + "?)"
+		return target{}, "unknown key (did you mean " + join(s.prefix, c) + "?)"
 	}
-	parent, name := "", path
-	if dot := strings.LastIndexByte(path, '.'); dot >= 0 {
-		parent, name = path[:dot], path[dot+1:]
-	}
-	s := scope{part: p}
-	if index >= 0 {
-		s.prefix = sinkPath(index)
-	}
+	name := path[strings.LastIndexByte(path, '.')+1:]
 	if places := placesOf(s, name); len(places) > 0 && !isCredential(name) {
 		return target{}, "does not belong here (did you mean " + strings.Join(places, " or ") + "?)"
 	}
-	return target{}, unknownKey(s, parent, name)
+	return target{}, unknownKey(s, strings.TrimSuffix(strings.TrimSuffix(path, name), "."), name)
 }
 
 // findSink reads the index or name in ".0.quality", ".thumbs.quality" or "[0].quality".

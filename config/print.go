@@ -5,18 +5,14 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/kvsframes/kvsframes/sink"
 )
 
 // bareText matches text that YAML reads as the same text without quotes: words, and numbers with a unit.
-var bareText = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^([A-Za-z/][A-Za-z0-9_./-]*|([0-9]+(ns|us|ms|s|m|h))+|[0-9]+([kMG]|[KMG]i)?B)$`)
-})
+var bareText = lazily(`^([A-Za-z/][A-Za-z0-9_./-]*|([0-9]+(ns|us|ms|s|m|h))+|[0-9]+([kMG]|[KMG]i)?B)$`)
 
 // Print writes the settings as YAML, in the order of the schema: every key that has a value and a meaning. Load reads
 // the same Config from it. A value that came from ${VAR} is printed as the reference.

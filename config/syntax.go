@@ -15,6 +15,7 @@ var (
 	keyWithValue = lazily(`^\s*(?:- +)?([A-Za-z_-]+)(?:\s+(\S.*))?$`)
 )
 
+// lazily compiles a pattern when it is first used: most commands use few of them.
 func lazily(pattern string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-var bareNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[+-]?[0-9]+([.][0-9]*)?$`) })
+var bareNumber = lazily(`^[+-]?[0-9]+([.][0-9]*)?$`)
 
 // read checks a scalar or list against the key and returns it in the representation of the layers: text, int64,
 // bool or a list of text. Values with a unit stay text until the merged layers are decoded.
