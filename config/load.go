@@ -277,8 +277,7 @@ func instead(k *key) string {
 
 // refuse reports a problem with the value n of a key, at the place of the entry if it concerns one entry of a list.
 func (l *loader) refuse(n *node, full string, err error) {
-	var e *entryError
-	if errors.As(err, &e) && e.index < len(n.items) {
+	if e, ok := errors.AsType[*entryError](err); ok && e.index < len(n.items) {
 		l.add(n.items[e.index].at, fmt.Sprintf("%s[%d]", full, e.index), "%v", e.err)
 		return
 	}
@@ -298,8 +297,7 @@ func (l *loader) value(k *key, n *node) (written, error) {
 	if n.shape == shapeText && k.isList() && l.interpolate {
 		one := &node{at: n.at, shape: shapeList, items: []*node{n}}
 		s, err := l.value(k, one)
-		var e *entryError
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*entryError](err); ok {
 			err = e.err
 		}
 		return s, err
@@ -363,8 +361,7 @@ func (l *loader) list(k *key, n *node) (written, error) {
 		copied.items[i] = &node{at: item.at, shape: item.shape, text: text}
 	}
 	value, err := k.read(&copied, false)
-	var e *entryError
-	if errors.As(err, &e) && shown[e.index] != "" {
+	if e, ok := errors.AsType[*entryError](err); ok && shown[e.index] != "" {
 		err = &entryError{e.index, unfit(shown[e.index], "text")}
 	}
 	s := newWritten(value, n)

@@ -105,8 +105,7 @@ func (r *reader) add(at position, key, format string, args ...any) {
 
 func (r *reader) syntax(err error) {
 	at, message := position{file: r.file}, err.Error()
-	var detail yaml.Error
-	if errors.As(err, &detail) {
+	if detail, ok := errors.AsType[yaml.Error](err); ok {
 		at, message = r.at(detail.GetToken()), detail.GetMessage()
 	}
 	if hint := syntaxHint(r.data, at.line, at.column, message); hint != "" {
