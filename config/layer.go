@@ -110,45 +110,40 @@ func (p *part) fill(ls layers, into any) error {
 // assign sets a field to a value of a layer. It converts no types: an int64 would otherwise become that many
 // nanoseconds.
 func assign(field reflect.Value, value any) error {
-	text, isText := value.(string)
-	into, reads := field.Addr().Interface().(encoding.TextUnmarshaler)
-	switch {
-	case isText && text == "":
-		field.SetZero()
-	case field.Type() == reflect.TypeFor[time.Duration]() && isText:
-		d, err := parseDuration(text)
-		field.SetInt(int64(d))
-		return err
-	case field.Type() == reflect.TypeFor[time.Time]() && isText:
-		t, err := parseTime(text)
-		field.Set(reflect.ValueOf(t))
-		return err
-	case field.Type() == reflect.TypeFor[time.Duration](), reads && !isText:
-		return fmt.Errorf("%v is not text", value)
-	case reads:
-		return into.UnmarshalText([]byte(text))
-	case field.Kind() == reflect.Slice:
-		return assignList(field, value)
-	case !reflect.TypeOf(value).ConvertibleTo(field.Type()) || isText != (field.Kind() == reflect.String):
+	if reflect.TypeOf(value) != reflect.TypeOf(plain(field)) {
 		return fmt.Errorf("%v is not of type %s", value, field.Type())
+	}
+	switch value := value.(type) {
+	case string:
+		if value != "" {
+			return parse(field, value)
+		}
+		field.SetZero()
+	case []any:
+		texts := make([]string, len(value))
+		for i, item := range value {
+			texts[i] = fmt.Sprint(item)
+		}
+		field.Set(reflect.ValueOf(texts))
 	default:
 		field.Set(reflect.ValueOf(value).Convert(field.Type()))
 	}
 	return nil
 }
 
-// assignList sets a list of text.
-func assignList(field reflect.Value, value any) error {
-	items, ok := value.([]any)
-	if !ok {
-		return fmt.Errorf("%v is not a list", value)
+// parse sets a field whose value is text in the layers.
+func parse(field reflect.Value, text string) (err error) {
+	switch into := field.Addr().Interface().(type) {
+	case *time.Duration:
+		*into, err = parseDuration(text)
+	case *time.Time:
+		*into, err = parseTime(text)
+	case encoding.TextUnmarshaler:
+		err = into.UnmarshalText([]byte(text))
+	default:
+		field.SetString(text)
 	}
-	texts := make([]string, len(items))
-	for i, item := range items {
-		texts[i] = fmt.Sprint(item)
-	}
-	field.Set(reflect.ValueOf(texts))
-	return nil
+	return err
 }
 
 // plain returns a value in the representation of the layers.

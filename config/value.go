@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
@@ -30,13 +29,15 @@ func (k *key) read(n *node, loose bool) (any, error) {
 	if n.shape == shapeList || n.shape == shapeMapping {
 		return nil, fmt.Errorf("want %s, not %s", k.wants(), n.shape)
 	}
+	number, boolean := k.isNumber(), k.Type.Kind() == reflect.Bool
 	switch {
-	case k.isNumber():
-		return readInt(n, loose)
-	case k.Type.Kind() == reflect.Bool:
-		return readBool(n, loose)
-	}
-	if n.shape == shapeBool && !loose {
+	case !loose && (number && n.shape != shapeNumber || boolean && n.shape != shapeBool):
+		return nil, fmt.Errorf("want %s, not %s (%q)", k.wants(), n.shape, setting.Short(n.text))
+	case number:
+		return readInt(n.text)
+	case boolean:
+		return readBool(n.text)
+	case n.shape == shapeBool && !loose:
 		return nil, fmt.Errorf("want %s, not true or false (quote it if it is text)", k.wants())
 	}
 	return k.readText(n.text)
@@ -63,28 +64,22 @@ func (k *key) wants() string {
 	return "text"
 }
 
-func readInt(n *node, loose bool) (any, error) {
-	if n.shape != shapeNumber && !loose {
-		return nil, fmt.Errorf("want a whole number, not %s (%q)", n.shape, setting.Short(n.text))
-	}
-	v, err := strconv.ParseInt(n.text, 10, 64)
+func readInt(text string) (any, error) {
+	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a whole number", setting.Short(n.text))
+		return nil, fmt.Errorf("%q is not a whole number", setting.Short(text))
 	}
 	return v, nil
 }
 
-func readBool(n *node, loose bool) (any, error) {
-	if n.shape != shapeBool && !loose {
-		return nil, fmt.Errorf("want true or false, not %s (%q)", n.shape, setting.Short(n.text))
-	}
-	switch strings.ToLower(n.text) {
+func readBool(text string) (any, error) {
+	switch strings.ToLower(text) {
 	case "true":
 		return true, nil
 	case "false":
 		return false, nil
 	}
-	return nil, fmt.Errorf("%q is neither true nor false", setting.Short(n.text))
+	return nil, fmt.Errorf("%q is neither true nor false", setting.Short(text))
 }
 
 // readText checks the types whose values stay text. An optional key may be set to its zero value by empty text.
@@ -93,15 +88,10 @@ func (k *key) readText(text string) (any, error) {
 		return text, nil
 	}
 	var err error
-	switch into, ok := reflect.New(k.Type).Interface().(encoding.TextUnmarshaler); {
-	case len(k.Values) > 0:
+	if len(k.Values) > 0 {
 		err = k.checkValue(text)
-	case k.Type == reflect.TypeFor[time.Duration]():
-		_, err = parseDuration(text)
-	case k.Type == reflect.TypeFor[time.Time]():
-		_, err = parseTime(text)
-	case ok:
-		err = into.UnmarshalText([]byte(text))
+	} else {
+		err = parse(reflect.New(k.Type).Elem(), text)
 	}
 	if err != nil && k.Hint != "" {
 		err = fmt.Errorf("%w (%s)", err, k.Hint)
