@@ -169,15 +169,10 @@ func checkSignedHeaders(r *http.Request, signed []string) *apiError {
 
 // signature returns the signature that the client should have sent.
 func (v *verifier) signature(auth authorization, stamp, canonical string) []byte {
-	digest := sha256.Sum256([]byte(canonical))
-	toSign := strings.Join([]string{
-		sigAlgorithm,
-		stamp,
-		strings.Join([]string{auth.date, auth.region, auth.service, sigTerminator}, "/"),
-		hex.EncodeToString(digest[:]),
-	}, "\n")
+	scope := []string{auth.date, auth.region, auth.service, sigTerminator}
+	toSign := strings.Join([]string{sigAlgorithm, stamp, strings.Join(scope, "/"), hashHex([]byte(canonical))}, "\n")
 	key := []byte("AWS4" + v.secretKey)
-	for _, part := range []string{auth.date, auth.region, auth.service, sigTerminator} {
+	for _, part := range scope {
 		key = hmacSHA256(key, part)
 	}
 	return hmacSHA256(key, toSign)
@@ -185,15 +180,11 @@ func (v *verifier) signature(auth authorization, stamp, canonical string) []byte
 
 // canonicalRequest returns the request in the canonical form that is hashed and signed.
 func canonicalRequest(r *http.Request, signedHeaders []string, payloadHash string) string {
-	var b strings.Builder
-	b.WriteString(r.Method + "\n")
-	b.WriteString(canonicalPath(r.URL.EscapedPath()) + "\n")
-	b.WriteString(canonicalQuery(r.URL.RawQuery) + "\n")
+	lines := []string{r.Method, canonicalPath(r.URL.EscapedPath()), canonicalQuery(r.URL.RawQuery)}
 	for _, name := range signedHeaders {
-		b.WriteString(name + ":" + canonicalHeader(r, name) + "\n")
+		lines = append(lines, name+":"+canonicalHeader(r, name))
 	}
-	b.WriteString("\n" + strings.Join(signedHeaders, ";") + "\n" + payloadHash)
-	return b.String()
+	return strings.Join(append(lines, "", strings.Join(signedHeaders, ";"), payloadHash), "\n")
 }
 
 // canonicalPath encodes the path again: outside of S3 each segment is encoded twice.
