@@ -241,11 +241,12 @@ func (p *plan) add(s *Server, x *exchange, a *armed, now time.Time) {
 	switch a.Kind {
 	case FaultEndpoint:
 		s.fireLocked(a, x)
-		x.st.refuseEndpoint()
+		x.st.change(func() { x.st.refused = true })
 	case FaultMove:
 		s.fireLocked(a, x)
 		s.faults.moves++
-		x.st.moveEndpoint(movedPrefix + strconv.Itoa(s.faults.moves))
+		base := movedPrefix + strconv.Itoa(s.faults.moves)
+		x.st.change(func() { x.st.base = base })
 	case FaultIdle:
 		p.idle = append(p.idle, a)
 	case FaultTag:

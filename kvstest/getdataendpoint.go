@@ -39,20 +39,6 @@ func (st *stream) grantEndpoint() string {
 	return st.base
 }
 
-// moveEndpoint gives the data endpoint another path; the old one refuses.
-func (st *stream) moveEndpoint(base string) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.base = base
-}
-
-// refuseEndpoint makes the data endpoint refuse until it is requested again.
-func (st *stream) refuseEndpoint() {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.refused = true
-}
-
 // checkEndpoint refuses a request to the wrong data endpoint.
 func (st *stream) checkEndpoint(x *exchange, base string) *apiError {
 	st.mu.Lock()

@@ -50,7 +50,7 @@ func (s *Server) putMedia(x *exchange) error {
 		return refusal
 	}
 	defer release()
-	x.st.feed()
+	x.st.change(func() { x.st.fed = true }) // readers wait for more
 
 	rc := http.NewResponseController(x.w)
 	if err := rc.EnableFullDuplex(); err != nil {
@@ -72,13 +72,6 @@ func (s *Server) putMedia(x *exchange) error {
 	stop := p.idle(body)
 	defer stop()
 	return p.run(body)
-}
-
-// feed records that the stream has a producer, so that readers wait for more.
-func (st *stream) feed() {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.fed = true
 }
 
 // timecodeOrigin returns the producer time of timecode zero.
@@ -147,8 +140,7 @@ type acknowledgement struct {
 func (p *producer) run(body io.Reader) error {
 	in := &intake{in: ebml.NewReader(body), begin: p.begin, end: p.end}
 	err := in.run()
-	var bad *putError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*putError](err); ok {
 		p.s.opts.Log.Info("media refused", "stream", p.x.st.name, "error", bad)
 		p.acknowledge(acknowledgement{EventType: "ERROR", ErrorID: bad.id, ErrorCode: bad.code})
 		err = nil

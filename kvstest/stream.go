@@ -169,10 +169,15 @@ func (s *Server) SetRetention(name string, retention time.Duration) error {
 	if retention < 0 {
 		return fmt.Errorf("set retention of stream %s: %v is negative", name, retention)
 	}
+	st.change(func() { st.retention = retention })
+	return nil
+}
+
+// change calls f with the stream's lock.
+func (st *stream) change(f func()) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.retention = retention
-	return nil
+	f()
 }
 
 // StreamARN returns the ARN of a stream, "" if there is no such stream.
