@@ -2,6 +2,7 @@ package kvstest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,20 +110,18 @@ func appendTracks(dst []byte, c Chunk) []byte {
 
 // openingTags returns the tags that AWS puts before the cluster.
 func (c Chunk) openingTags() []media.Tag {
-	var tags []media.Tag
-	add := func(name, value string) {
-		if value != "" {
-			tags = append(tags, media.Tag{Name: name, Value: value})
-		}
-	}
-	add(tagFragmentNumber, c.FragmentNumber)
-	add(tagServerTime, formatStamp(c.ServerTime))
-	add(tagProducerTime, formatStamp(c.ProducerTime))
+	id := ""
 	if c.ErrorID != 0 {
-		add(tagErrorID, strconv.Itoa(c.ErrorID))
+		id = strconv.Itoa(c.ErrorID)
 	}
-	add(tagErrorCode, c.ErrorCode)
-	return tags
+	tags := []media.Tag{
+		{Name: tagFragmentNumber, Value: c.FragmentNumber},
+		{Name: tagServerTime, Value: formatStamp(c.ServerTime)},
+		{Name: tagProducerTime, Value: formatStamp(c.ProducerTime)},
+		{Name: tagErrorID, Value: id},
+		{Name: tagErrorCode, Value: c.ErrorCode},
+	}
+	return slices.DeleteFunc(tags, func(t media.Tag) bool { return t.Value == "" })
 }
 
 func appendClosingTags(dst []byte, millisBehind int64, token string) []byte {

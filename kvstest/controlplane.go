@@ -3,6 +3,7 @@ package kvstest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -90,14 +91,8 @@ func (s *Server) listStreams(x *exchange) error {
 func (s *Server) streamsAfter(prefix, after string) []*stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var streams []*stream
-	for name, st := range s.streams {
-		if strings.HasPrefix(name, prefix) && name > after {
-			streams = append(streams, st)
-		}
-	}
-	slices.SortFunc(streams, func(a, b *stream) int { return strings.Compare(a.name, b.name) })
-	return streams
+	streams := slices.SortedFunc(maps.Values(s.streams), func(a, b *stream) int { return strings.Compare(a.name, b.name) })
+	return slices.DeleteFunc(streams, func(st *stream) bool { return !strings.HasPrefix(st.name, prefix) || st.name <= after })
 }
 
 // serveCreateStream creates a stream for PutMedia.

@@ -132,8 +132,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = op.serve(x)
 	}
-	var cut *cutError
-	if errors.As(err, &cut) {
+	if cut, ok := errors.AsType[*cutError](err); ok {
 		s.fire(cut.fault, x)
 	}
 	return err

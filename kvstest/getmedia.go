@@ -101,12 +101,11 @@ func (m *session) pace(ctx context.Context) error {
 	if limit <= 0 {
 		return nil
 	}
-	for wait := m.sent.wait(limit, time.Now()); wait > 0; wait = m.sent.wait(limit, time.Now()) {
-		if err := sleep(ctx, wait); err != nil {
+	for !m.sent.take(limit, time.Now()) {
+		if err := sleep(ctx, m.sent.wait(limit, time.Now())); err != nil {
 			return err
 		}
 	}
-	m.sent.take(limit, time.Now())
 	return nil
 }
 

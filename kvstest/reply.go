@@ -1,7 +1,9 @@
 package kvstest
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -90,7 +92,7 @@ func (p *reply) act() error {
 			m.done = true
 			m.fire()
 			p.flush()
-			if err := p.stall(m.fault.For); err != nil {
+			if err := sleep(p.ctx, cmp.Or(m.fault.For, math.MaxInt64)); err != nil {
 				return err
 			}
 		case FaultCorrupt:
@@ -99,15 +101,6 @@ func (p *reply) act() error {
 		}
 	}
 	return nil
-}
-
-// stall waits for d; 0 is no limit.
-func (p *reply) stall(d time.Duration) error {
-	if d > 0 {
-		return sleep(p.ctx, d)
-	}
-	<-p.ctx.Done()
-	return context.Cause(p.ctx)
 }
 
 // next returns how many of n bytes to send at once: not beyond the next fault.
