@@ -146,11 +146,10 @@ func (p *program) execute(args []string) int {
 
 // exitCode returns the exit code of an error that ends the program.
 func exitCode(err error) int {
-	var exit *exitError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitDone
-	case errors.As(err, &exit):
+	}
+	if exit, ok := errors.AsType[*exitError](err); ok {
 		return exit.code
 	}
 	return exitFailed
@@ -158,8 +157,7 @@ func exitCode(err error) int {
 
 // said returns the error to report for an error that ends the program; nil when the exit code says everything.
 func said(err error) error {
-	var exit *exitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exitError](err); ok {
 		return exit.err
 	}
 	return err
@@ -180,8 +178,7 @@ func (p *program) report(cmd *cobra.Command, err error) int {
 
 // say writes an error: the places of wrong settings, or else one line for each of the joined errors.
 func (p *program) say(err error) {
-	var problems config.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
 		fmt.Fprintln(p.stderr, problems)
 		return
 	}

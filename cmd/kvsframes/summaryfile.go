@@ -124,8 +124,7 @@ func (f *summaryFile) replace(s kvsframes.Summary) error {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+"-*")
 	if err != nil {
-		var named *fs.PathError
-		if errors.As(err, &named) { // the path in it is a temporary file, unknown to the user
+		if named, ok := errors.AsType[*fs.PathError](err); ok { // the path in it is a temporary file, unknown to the user
 			err = named.Err
 		}
 		return fmt.Errorf("write summary: create a file in %s: %w", filepath.Dir(f.path), err)
