@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -84,9 +84,7 @@ func (p *program) runInspect(ctx context.Context, args []string, live *liveFlags
 		}
 	}
 	if asJSON {
-		e := json.NewEncoder(cleanWriter{p.stdout})
-		e.SetIndent("", "  ")
-		if err := e.Encode(reports); err != nil {
+		if err := p.printJSON(reports); err != nil {
 			return fmt.Errorf("print report: %w", err)
 		}
 	}
@@ -129,15 +127,13 @@ func inspections(args []string, live *liveFlags) ([]inspection, error) {
 
 // inspectStream reports on a stream up to the first error. It returns no report if the stream cannot be opened.
 func (p *program) inspectStream(ctx, draining context.Context, i inspection) (*kvsframes.Report, error) {
+	var r *kvsframes.Report
 	src, err := openLive(draining, i.source, p.toolLogger(slog.LevelWarn))
-	if err != nil {
-		return nil, fmt.Errorf("inspect stream %s (there is no file of that name): %w", i.name, err)
-	}
-	r := kvsframes.NewReport("", i.name)
-	err = r.Read(func() (*media.Fragment, error) { return src.Next(ctx) })
-	r.Totals.Bytes = src.Stats().BytesRead
-	if closeErr := src.Close(); err == nil {
-		err = closeErr
+	if err == nil {
+		r = kvsframes.NewReport("", i.name)
+		err = r.Read(func() (*media.Fragment, error) { return src.Next(ctx) })
+		r.Totals.Bytes = src.Stats().BytesRead
+		err = cmp.Or(err, src.Close())
 	}
 	if err != nil {
 		return r, fmt.Errorf("inspect stream %s (there is no file of that name): %w", i.name, err)
@@ -176,8 +172,7 @@ func (p *program) inspectFile(_, draining context.Context, i inspection) (*kvsfr
 
 // past turns an error tag within a recording into a gap, after which reading continues.
 func past(f *media.Fragment, err error) (*media.Fragment, error) {
-	var tag *payload.ErrorTag
-	if errors.As(err, &tag) {
+	if tag, ok := errors.AsType[*payload.ErrorTag](err); ok {
 		err = &media.GapError{Gap: media.Gap{FragmentNumber: tag.FragmentNumber, FrameIndex: media.WholeFragment, Reason: media.GapSource, Detail: tag.Error()}, Err: tag}
 	}
 	return f, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -93,9 +92,7 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 		return err
 	}
 	if flags.json {
-		e := json.NewEncoder(cleanWriter{p.stdout})
-		e.SetIndent("", "  ")
-		err = e.Encode(doc)
+		err = p.printJSON(doc)
 	} else {
 		err = printPlan(cleanWriter{p.stdout}, doc)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,10 +128,7 @@ func (t *tape) record(ctx, draining context.Context, c source.Config) error {
 		return fmt.Errorf("record: %w", err)
 	}
 	err = source.Each(func() (*media.Fragment, error) { return src.Next(ctx) }, t.write, func(g media.Gap) { t.lose(g.FragmentNumber, g.Detail) })
-	if closeErr := src.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	if err = cmp.Or(err, src.Close()); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
@@ -58,6 +59,13 @@ func (w cleanWriter) Write(text []byte) (int, error) {
 		return 0, err
 	}
 	return len(text), nil
+}
+
+// printJSON writes a document to standard output.
+func (p *program) printJSON(document any) error {
+	e := json.NewEncoder(cleanWriter{p.stdout})
+	e.SetIndent("", "  ")
+	return e.Encode(document)
 }
 
 // lockedWriter lets several loggers write to one writer.
