@@ -25,24 +25,6 @@ func envName(path string) string {
 	return strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }
 
-// target is what a name in the environment or a flag refers to.
-type target struct {
-	scope scope
-	// path is a key or a mapping of the scope's part.
-	path string
-	// lower are the layers whose values a mapping replaces.
-	lower []layer
-}
-
-func (l *loader) target(index int, path string, in int) target {
-	ls, s := l.file, l.scope(index)
-	if index >= 0 {
-		ls = l.sinks[index].layers
-	}
-	s.to = ls[in]
-	return target{scope: s, path: path, lower: ls[:in+1]}
-}
-
 // scope returns the scope of the keys of a sink, or of the whole file for an index of -1.
 func (l *loader) scope(index int) scope {
 	if index < 0 {
@@ -53,47 +35,43 @@ func (l *loader) scope(index int) scope {
 
 // readEnvironment distributes the variables with the prefix to the layers.
 func (l *loader) readEnvironment(environ []string) {
-	var names []string
-	for name := range environment(environ) {
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(reserved, name) && !serviceLink().MatchString(name) {
-			names = append(names, name)
+	for _, name := range slices.Sorted(maps.Keys(environment(environ))) { // a mapping before its keys
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(reserved, name) || serviceLink().MatchString(name) {
+			continue
 		}
-	}
-	slices.Sort(names) // a mapping before its keys
-	for _, name := range names {
 		at := position{file: "environment " + name}
-		t, problem := l.findEnv(strings.TrimPrefix(name, envPrefix))
+		index, path, problem := l.findEnv(strings.TrimPrefix(name, envPrefix))
 		if problem != "" {
 			l.add(at, "", "%s", problem)
 			continue
 		}
-		l.override(t, l.env[name], at)
+		l.override(index, path, layerEnvironment, l.env[name], at)
 	}
 }
 
-// findEnv returns the target of a variable, or the problem with its name.
-func (l *loader) findEnv(name string) (target, string) {
+// findEnv returns the key or mapping of a variable, with the index for scope, or the problem with its name.
+func (l *loader) findEnv(name string) (index int, path, problem string) {
 	index, rest := -1, name
 	if after, ok := strings.CutPrefix(name, "SINKS_"); ok {
 		number, tail, _ := strings.Cut(after, "_")
 		i, err := strconv.Atoi(number)
 		if err != nil || i < 0 {
-			return target{}, "a sink is addressed by its index, such as KVSFRAMES_SINKS_0_QUALITY"
+			return 0, "", "a sink is addressed by its index, such as KVSFRAMES_SINKS_0_QUALITY"
 		}
 		if i >= len(l.sinks) {
-			return target{}, noSink(i, len(l.sinks))
+			return 0, "", noSink(i, len(l.sinks))
 		}
 		index, rest = i, tail
 	}
 	byName := l.scope(index).part.envNames()
 	if path, ok := byName[rest]; ok {
-		return l.target(index, path, layerEnvironment), ""
+		return index, path, ""
 	}
 	prefix := envPrefix + strings.TrimSuffix(name, rest)
 	if c, ok := setting.Nearest(rest, slices.Sorted(maps.Keys(byName))); ok {
-		return target{}, fmt.Sprintf("no key has this variable (did you mean %s%s?)", prefix, c)
+		return 0, "", fmt.Sprintf("no key has this variable (did you mean %s%s?)", prefix, c)
 	}
-	return target{}, "no key has this variable"
+	return 0, "", "no key has this variable"
 }
 
 func noSink(i, have int) string {
@@ -115,51 +93,49 @@ func (p *part) envNames() map[string]string {
 // readFlags distributes the --set flags to the layers.
 func (l *loader) readFlags(flags []string) {
 	for _, flag := range flags {
-		path, value, ok := strings.Cut(flag, "=")
-		at := position{file: "--set " + path}
+		name, value, ok := strings.Cut(flag, "=")
+		at := position{file: "--set " + name}
 		if !ok {
 			l.add(at, "", "write KEY=VALUE, such as source.region=eu-west-1")
 			continue
 		}
-		t, problem := l.findFlag(path)
+		index, path, problem := l.findFlag(name)
 		if problem != "" {
 			l.add(at, "", "%s", l.hide("", problem))
 			continue
 		}
-		l.override(t, value, at)
+		l.override(index, path, layerFlags, value, at)
 	}
 }
 
-// findFlag returns the target of the key of a flag, or the problem with it.
-func (l *loader) findFlag(path string) (target, string) {
-	rest, isSink := strings.CutPrefix(path, "sinks")
-	if !isSink || rest != "" && rest[0] != '.' && rest[0] != '[' {
-		return l.findKey(-1, path)
+// findFlag returns the key or mapping that a flag names, with the index for scope, or the problem with the name.
+func (l *loader) findFlag(name string) (index int, path, problem string) {
+	index, path = -1, name
+	if rest, ok := strings.CutPrefix(name, "sinks"); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+		if index, path, problem = l.findSink(rest); problem != "" {
+			return 0, "", problem
+		}
 	}
-	index, tail, problem := l.findSink(rest)
-	if problem != "" {
-		return target{}, problem
-	}
-	return l.findKey(index, tail)
+	return index, path, l.checkKey(l.scope(index), path)
 }
 
-func (l *loader) findKey(index int, path string) (target, string) {
-	s := l.scope(index)
+// checkKey returns the problem of a flag's key, or "".
+func (l *loader) checkKey(s scope, path string) string {
 	if s.part.byPath[path] != nil || s.part.mappings[path] {
-		return l.target(index, path, layerFlags), ""
+		return ""
 	}
 	var all []string
 	for _, k := range s.part.keys {
 		all = append(all, k.Path)
 	}
 	if c, ok := setting.Nearest(path, all); ok {
-		return target{}, "unknown key (did you mean " + join(s.prefix, c) + "?)"
+		return "unknown key (did you mean " + join(s.prefix, c) + "?)"
 	}
 	name := path[strings.LastIndexByte(path, '.')+1:]
 	if places := placesOf(s, name); len(places) > 0 && !isCredential(name) {
-		return target{}, "does not belong here (did you mean " + strings.Join(places, " or ") + "?)"
+		return "does not belong here (did you mean " + strings.Join(places, " or ") + "?)"
 	}
-	return target{}, unknownKey(s, strings.TrimSuffix(strings.TrimSuffix(path, name), "."), name)
+	return unknownKey(s, strings.TrimSuffix(strings.TrimSuffix(path, name), "."), name)
 }
 
 // findSink reads the index or name in ".0.quality", ".thumbs.quality" or "[0].quality".
@@ -173,61 +149,59 @@ func (l *loader) findSink(rest string) (index int, tail, problem string) {
 	if !ok {
 		return 0, "", how
 	}
-	if i, err := strconv.Atoi(first); err == nil && i >= 0 {
-		if i < len(l.sinks) {
-			return i, tail, ""
-		}
-		if !l.hasSink(first) {
-			return 0, "", noSink(i, len(l.sinks))
-		}
-	}
 	var names []string
-	best := -1
-	for i, s := range l.sinks {
+	best := ""
+	for _, s := range l.sinks {
 		name := s.text("name", "")
 		names = append(names, name)
-		if name == "" || !strings.HasPrefix(rest, name+".") {
-			continue
-		}
-		if best < 0 || len(name) > len(names[best]) { // names may contain dots
-			best, tail = i, rest[len(name)+1:]
+		if len(name) > len(best) && strings.HasPrefix(rest, name+".") { // names may contain dots
+			best = name
 		}
 	}
-	if best < 0 {
+	i, err := strconv.Atoi(first)
+	switch number := err == nil && i >= 0; {
+	case number && i < len(l.sinks):
+		return i, tail, ""
+	case number && !slices.Contains(names, first):
+		return 0, "", noSink(i, len(l.sinks))
+	case best == "":
 		return 0, "", fmt.Sprintf("there is no sink %q%s", setting.Short(first), setting.DidYouMean(first, names))
 	}
-	return best, tail, ""
+	return slices.Index(names, best), rest[len(best)+1:], ""
 }
 
-func (l *loader) hasSink(name string) bool {
-	return slices.ContainsFunc(l.sinks, func(s sinkLayers) bool { return s.text("name", "") == name })
-}
-
-// override writes one value of the environment or of a flag to its layer.
-func (l *loader) override(t target, value string, at position) {
-	if k := t.scope.part.byPath[t.path]; k != nil {
-		l.overrideKey(t, k, value, at)
+// override writes one value of the environment or of a flag to its layer: the value of a key or mapping, with the
+// index for scope.
+func (l *loader) override(index int, path string, in int, value string, at position) {
+	ls, s := l.file, l.scope(index)
+	if index >= 0 {
+		ls = l.sinks[index].layers
+	}
+	s.to = ls[in]
+	if k := s.part.byPath[path]; k != nil {
+		l.overrideKey(s, k, value, at)
 		return
 	}
-	root, ok := l.literal(value, at, join(t.scope.prefix, t.path))
+	full := join(s.prefix, path)
+	root, ok := l.literal(value, at, full)
 	if !ok {
 		return
 	}
 	if root.shape != shapeMapping {
-		l.add(at, join(t.scope.prefix, t.path), "want a mapping such as {key: value}, not %s", root.shape)
+		l.add(at, full, "want a mapping such as {key: value}, not %s", root.shape)
 		return
 	}
-	for _, lower := range t.lower {
-		lower.drop(t.path)
+	for _, lower := range ls[:in+1] {
+		lower.drop(path)
 	}
-	l.mapping(t.scope, root, t.path)
+	l.mapping(s, root, path)
 }
 
-func (l *loader) overrideKey(t target, k *key, value string, at position) {
-	full := join(t.scope.prefix, k.Path)
+func (l *loader) overrideKey(s scope, k *key, value string, at position) {
+	full := join(s.prefix, k.Path)
 	n := &node{at: at, shape: shapeText, text: value}
 	if k.Reserved() {
-		l.leaf(t.scope, k, n)
+		l.leaf(s, k, n)
 		return
 	}
 	if k.isList() && strings.HasPrefix(strings.TrimSpace(value), "[") {
@@ -242,7 +216,7 @@ func (l *loader) overrideKey(t target, k *key, value string, at position) {
 		l.refuse(n, full, err)
 		return
 	}
-	t.scope.to[k.Path] = newWritten(v, n)
+	s.to[k.Path] = newWritten(v, n)
 }
 
 // literal reads the value of a variable or flag as YAML. Its place is the variable or flag, without a line.
