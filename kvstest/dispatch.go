@@ -161,11 +161,10 @@ func (s *Server) admit(x *exchange) error {
 
 func readBody(x *exchange) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxRequestBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, errTooLarge(fmt.Sprintf("the request body is too large, maximum is %d bytes", maxRequestBody))
-	case err != nil:
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read request body: %w", err)
 	}
 	return body, nil

@@ -26,7 +26,7 @@ func plainChunks(r *recording, epoch time.Time) ([]*chunk, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if gap := (*media.GapError)(nil); errors.As(err, &gap) {
+		if _, gap := errors.AsType[*media.GapError](err); gap {
 			continue // the rest of the file is usable
 		}
 		if err != nil {

@@ -76,15 +76,11 @@ func (s *Server) putMedia(x *exchange) error {
 
 // timecodeOrigin returns the producer time of timecode zero.
 func timecodeOrigin(h http.Header) (time.Time, *apiError) {
-	start := h.Get(headerStart)
-	var begin time.Time
-	if start != "" {
-		var ok bool
-		if begin, ok = parseSeconds(json.Number(start)); !ok {
-			return begin, errInvalidArgument(headerStart + " must be a number of seconds since 1970")
-		}
-	}
-	switch kind := h.Get(headerTimecodes); {
+	start, kind := h.Get(headerStart), h.Get(headerTimecodes)
+	begin, ok := parseSeconds(json.Number(start))
+	switch {
+	case start != "" && !ok:
+		return begin, errInvalidArgument(headerStart + " must be a number of seconds since 1970")
 	case kind == "ABSOLUTE":
 		return time.Unix(0, 0).UTC(), nil
 	case kind != "RELATIVE":

@@ -19,10 +19,7 @@ import (
 // GetMedia payload is read from the file when it is sent; sessions break if the file has changed by then. The
 // chunks made from any other recording are kept in a temporary file.
 func (s *Server) AddFile(name, path string) error {
-	if err := s.addFile(name, path); err != nil {
-		return fmt.Errorf("add stream %s: %w", name, err)
-	}
-	return nil
+	return adding(name, s.addFile(name, path))
 }
 
 func (s *Server) addFile(name, path string) error {
@@ -53,7 +50,12 @@ func (s *Server) addFile(name, path string) error {
 // chunk for each fragment of payload.Splitter, and so does the readable part of a recording that is damaged, or
 // merged under one header. The whole recording is kept in memory. It is an error if the name is taken.
 func (s *Server) AddRecording(name string, r io.Reader) error {
-	if err := s.addStream(name, r); err != nil {
+	return adding(name, s.addStream(name, r))
+}
+
+// adding adds the name of the stream to an error.
+func adding(name string, err error) error {
+	if err != nil {
 		return fmt.Errorf("add stream %s: %w", name, err)
 	}
 	return nil
@@ -206,12 +208,12 @@ func splitChunks(r *recording) ([]*chunk, error) {
 	var chunks []*chunk
 	for {
 		f, err := split.Next()
-		var gap *media.GapError
-		var tag *payload.ErrorTag
+		_, gap := errors.AsType[*media.GapError](err)
+		_, tag := errors.AsType[*payload.ErrorTag](err)
 		switch {
 		case errors.Is(err, io.EOF):
 			return chunks, nil
-		case errors.As(err, &gap), errors.As(err, &tag):
+		case gap, tag:
 			continue
 		case err != nil:
 			return nil, fmt.Errorf("read fragment %d: %w", len(chunks), err)

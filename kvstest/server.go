@@ -134,9 +134,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	log := s.opts.Log.With("operation", r.URL.Path, "request_id", id)
 
 	err := s.dispatch(w, r)
-	var refusal *apiError
-	switch {
-	case errors.As(err, &refusal):
+	switch refusal, refused := errors.AsType[*apiError](err); {
+	case refused:
 		refusal.write(w)
 		log.Info("request refused", "code", refusal.code, "status", refusal.status, "message", refusal.message)
 	case errors.Is(err, errCleanEnd):
