@@ -255,7 +255,11 @@ func (l *loader) leaf(s scope, k *key, n *node) {
 	}
 	if k.Reserved() {
 		if n.shape == shapeMapping && len(n.fields) > 0 || n.shape == shapeList || n.text != "" {
-			l.add(n.at, full, "is not available in this version%s", instead(k))
+			message := "is not available in this version"
+			if k.Instead != "" {
+				message += ": " + k.Instead
+			}
+			l.add(n.at, full, "%s", message)
 		}
 		return
 	}
@@ -265,14 +269,6 @@ func (l *loader) leaf(s scope, k *key, n *node) {
 		return
 	}
 	s.to[k.Path] = value
-}
-
-// instead returns the alternative to a reserved key, or "".
-func instead(k *key) string {
-	if k.Instead == "" {
-		return ""
-	}
-	return ": " + k.Instead
 }
 
 // refuse reports a problem with the value n of a key, at the place of the entry if it concerns one entry of a list.

@@ -70,15 +70,14 @@ func (p *printer) part(keys []*key, values, defaults map[string]any, indent stri
 func (p *printer) key(path string, value any, indent string) {
 	names := strings.Split(path, ".")
 	mappings, name := names[:len(names)-1], names[len(names)-1]
-	for i, m := range mappings {
-		if i < len(p.open) && p.open[i] == m {
-			continue
-		}
-		fmt.Fprintf(&p.out, "%s%s%s:\n", indent, strings.Repeat("  ", i), m)
-		p.open = p.open[:min(i, len(p.open))]
-		p.open = append(slices.Clone(p.open), m)
+	shared := 0
+	for shared < min(len(p.open), len(mappings)) && p.open[shared] == mappings[shared] {
+		shared++
 	}
-	p.open = slices.Clone(mappings)
+	for i, m := range mappings[shared:] {
+		fmt.Fprintf(&p.out, "%s%s%s:\n", indent, strings.Repeat("  ", shared+i), m)
+	}
+	p.open = mappings
 	fmt.Fprintf(&p.out, "%s%s%s: %s\n", indent, strings.Repeat("  ", len(mappings)), name, p.value(join(p.prefix, path), value))
 }
 
