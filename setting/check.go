@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// validator is a part of a Config that checks itself.
-type validator interface{ Validate() error }
-
 // Check returns the problems that Problems.Check finds in a Config, joined. It suffices as a Validate method
 // where the tags declare all rules.
 func Check(config, defaults any) error {
@@ -36,7 +33,7 @@ func (p *Problems) check(path string, config, defaults reflect.Value) {
 		if f.kind == later || f.kind == chooser {
 			continue
 		}
-		part, validates := f.value.Interface().(validator)
+		part, validates := f.value.Interface().(interface{ Validate() error })
 		switch {
 		case f.kind == block && !validates:
 			p.Add(f.path, "is missing")
