@@ -30,12 +30,9 @@ type streamInfo struct {
 func (st *stream) info() streamInfo {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	hours := (st.retention + time.Hour - 1) / time.Hour
-	return streamInfo{
-		StreamName: st.name, StreamARN: st.arn, Status: "ACTIVE", Version: hashHex([]byte(st.arn))[:20],
-		DeviceName: st.about.deviceName, MediaType: st.about.mediaType, KmsKeyID: st.about.kmsKeyID,
-		CreationTime: seconds(st.about.created), DataRetentionInHours: int(hours),
-	}
+	info := st.about
+	info.DataRetentionInHours = int((st.retention + time.Hour - 1) / time.Hour)
+	return info
 }
 
 // describeStream answers with the description of a stream.
@@ -115,7 +112,7 @@ func (s *Server) serveCreateStream(x *exchange) error {
 	case in.MediaType != "" && !mediaTypeForm.valid(in.MediaType):
 		return errInvalidArgument("MediaType must be " + mediaTypeForm.text)
 	}
-	about := streamAbout{mediaType: in.MediaType, deviceName: in.DeviceName, kmsKeyID: in.KmsKeyID}
+	about := streamInfo{MediaType: in.MediaType, DeviceName: in.DeviceName, KmsKeyID: in.KmsKeyID}
 	st, err := s.createStream(in.StreamName, time.Duration(in.DataRetentionInHours)*time.Hour, about)
 	if errors.Is(err, errTaken) {
 		return errInUse("stream " + in.StreamName + " exists already")

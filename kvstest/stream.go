@@ -78,7 +78,7 @@ func (c *chunk) stored() bool { return c.number != "" && !c.cut && !c.server.IsZ
 // stream is one stream and its chunks, oldest first.
 type stream struct {
 	name, arn string
-	about     streamAbout
+	about     streamInfo // without the retention
 	limits    *limiter
 
 	mu        sync.Mutex
@@ -99,20 +99,17 @@ type stream struct {
 	refused bool
 }
 
-// streamAbout holds the settings of CreateStream that DescribeStream returns.
-type streamAbout struct {
-	created                         time.Time
-	mediaType, deviceName, kmsKeyID string
-}
-
 // newStream returns a stream of a recording.
 func newStream(name, region string, chunks []*chunk) *stream {
 	ms, _ := strconv.ParseInt(creationTime, 10, 64) // a constant
-	return makeStream(name, region, streamAbout{created: time.UnixMilli(ms)}, chunks)
+	return makeStream(name, region, time.UnixMilli(ms), streamInfo{}, chunks)
 }
 
-func makeStream(name, region string, about streamAbout, chunks []*chunk) *stream {
-	arn := fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/%s/%d", cmp.Or(region, defaultRegion), accountID, name, about.created.UnixMilli())
+// makeStream returns a stream. about has the settings of CreateStream that DescribeStream returns.
+func makeStream(name, region string, created time.Time, about streamInfo, chunks []*chunk) *stream {
+	arn := fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/%s/%d", cmp.Or(region, defaultRegion), accountID, name, created.UnixMilli())
+	about.StreamName, about.StreamARN, about.CreationTime = name, arn, seconds(created)
+	about.Status, about.Version = "ACTIVE", hashHex([]byte(arn))[:20]
 	var size int64
 	for _, c := range chunks {
 		size += c.data.len()
@@ -146,15 +143,14 @@ func (s *Server) CreateStream(name string, retention time.Duration) error {
 	if retention < 0 || retention > RecordingRetention {
 		return fmt.Errorf("create stream %s: retention (%v) is not between 0 and %v", name, retention, RecordingRetention)
 	}
-	if _, err := s.createStream(name, retention, streamAbout{}); err != nil {
+	if _, err := s.createStream(name, retention, streamInfo{}); err != nil {
 		return fmt.Errorf("create stream %s: %w", name, err)
 	}
 	return nil
 }
 
-func (s *Server) createStream(name string, retention time.Duration, about streamAbout) (*stream, error) {
-	about.created = s.opts.Now()
-	st := makeStream(name, s.opts.Region, about, nil)
+func (s *Server) createStream(name string, retention time.Duration, about streamInfo) (*stream, error) {
+	st := makeStream(name, s.opts.Region, s.opts.Now(), about, nil)
 	st.retention, st.fed = retention, true
 	return st, s.register(st)
 }
