@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -104,26 +105,22 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 
 // printPlan writes the plan as a table.
 func printPlan(w io.Writer, d *kvsframes.Plan) error {
+	var out strings.Builder
 	for _, name := range d.Order {
-		if err := printStreamPlan(w, name, d.Streams[name], d.SinkOrder); err != nil {
-			return err
-		}
+		printStreamPlan(&out, name, d.Streams[name], d.SinkOrder)
 	}
 	if len(d.Order) != 1 {
-		if err := printStreamPlan(w, "total", d.Totals, d.SinkOrder); err != nil {
-			return err
-		}
+		printStreamPlan(&out, "total", d.Totals, d.SinkOrder)
 	}
 	for _, note := range d.Notes {
-		if _, err := fmt.Fprintf(w, "note: %s\n", note); err != nil {
-			return err
-		}
+		fmt.Fprintf(&out, "note: %s\n", note)
 	}
-	return nil
+	_, err := io.WriteString(w, out.String())
+	return err
 }
 
-func printStreamPlan(w io.Writer, name string, sp *kvsframes.StreamPlan, sinks []string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan, sinks []string) {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s\n", inLine(name))
 	fmt.Fprintf(t, "  fragments\t%d\n", sp.Fragments)
 	if sp.First != nil {
@@ -143,7 +140,7 @@ func printStreamPlan(w io.Writer, name string, sp *kvsframes.StreamPlan, sinks [
 		s := sp.Sinks[name]
 		fmt.Fprintf(t, "  sink %s\t%s images, %s objects\n", name, count(s.Images, s.Estimate), count(s.Objects, s.Estimate))
 	}
-	return t.Flush()
+	t.Flush() // a strings.Builder returns no error
 }
 
 // count formats a number that may be unknown or an estimate.

@@ -19,20 +19,17 @@ func printReport(w io.Writer, r *kvsframes.Report, width int) error {
 	if width > 0 && slices.ContainsFunc(table, func(line string) bool { return utf8.RuneCountInString(line) > width }) {
 		table = narrowTable(r)
 	}
-	fmt.Fprintf(w, "%s\n", inLine(cmp.Or(r.File, r.Stream)))
-	for _, line := range table {
-		if _, err := fmt.Fprintln(w, line); err != nil {
-			return err
-		}
-	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s\n%s\n", inLine(cmp.Or(r.File, r.Stream)), strings.Join(table, "\n"))
 	for _, g := range r.Gaps {
-		fmt.Fprintf(w, "gap after fragment %d: %s %s\n", g.After, inLine(g.FragmentNumber), inLine(oneLine(g.Reason)))
+		fmt.Fprintf(&out, "gap after fragment %d: %s %s\n", g.After, inLine(g.FragmentNumber), inLine(oneLine(g.Reason)))
 	}
 	if r.Stream != "" {
-		fmt.Fprintf(w, "lag: %s\n", lagOf(r))
+		fmt.Fprintf(&out, "lag: %s\n", lagOf(r))
 	}
-	_, err := fmt.Fprintf(w, "total: %d fragments, %d video frames, %d key frames, %s of video, %d bytes, %d gaps, %d cut\n",
+	fmt.Fprintf(&out, "total: %d fragments, %d video frames, %d key frames, %s of video, %d bytes, %d gaps, %d cut\n",
 		r.Totals.Fragments, r.Totals.VideoFrames, r.Totals.KeyFrames, time.Duration(r.Totals.DurationMS)*time.Millisecond, r.Totals.Bytes, r.Totals.Gaps, r.Totals.Cut)
+	_, err := io.WriteString(w, out.String())
 	return err
 }
 
