@@ -55,11 +55,11 @@ type program struct {
 	now     func() time.Time
 	// redact removes secret values from a message; nil before settings are read.
 	redact func(string) string
-	// width returns the number of columns of the terminal, outWidth that of standard output. They return 0 when
-	// the width is unknown or, for outWidth, when standard output is not a terminal.
-	width, outWidth func() int
 	// terminal reports whether standard error is a terminal.
 	terminal bool
+	// width returns the number of columns of that terminal, outWidth that of standard output. They return 0 when
+	// the width is unknown or, for outWidth, when standard output is not a terminal; a nil outWidth does the same.
+	width, outWidth func() int
 }
 
 // exitError ends the program with a code. Other errors end it with code 1.

@@ -101,7 +101,8 @@ func (p *program) progress(finished <-chan struct{}, c *config.Config, run *kvsf
 		case now := <-ticker.C:
 			fps := rate.at(now, meter.FramesDecoded.Load())
 			if p.terminal {
-				screen.draw(progressLine(c.Sinks, meter, fps, p.columns(), run.Outage(now)))
+				width := cmp.Or(p.width(), defaultColumns)
+				screen.draw(progressLine(c.Sinks, meter, fps, width, run.Outage(now)))
 			} else {
 				log.Info("progress", progressFields(c.Sinks, meter, fps, run.Outage(now))...)
 			}
@@ -111,16 +112,6 @@ func (p *program) progress(finished <-chan struct{}, c *config.Config, run *kvsf
 
 // defaultColumns is the width of a terminal whose own width is unknown.
 const defaultColumns = 80
-
-// columns returns the number of columns for a line.
-func (p *program) columns() int {
-	if p.width != nil {
-		if n := p.width(); n > 0 {
-			return n
-		}
-	}
-	return defaultColumns
-}
 
 // widthOf returns the number of columns of a terminal, 0 when unknown.
 func widthOf(f *os.File) int {
