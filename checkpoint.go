@@ -21,6 +21,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/setting"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // checkpointVersion is the version of the form of checkpoints.
@@ -38,7 +39,8 @@ type saved struct {
 	RunID string `json:"run_id"`
 	// Fragments stands for the settings that determine which fragments are read.
 	Fragments string `json:"fragments"`
-	// Done reports whether the stream was read to its end, for which End stands.
+	// Done reports whether the stream was read to an end that the settings name, and for which End stands: there will
+	// be no more.
 	Done bool   `json:"done"`
 	End  string `json:"end"`
 	// Sinks are the places of the sinks, by name. A sink that the settings do not name any more keeps its own.
@@ -63,6 +65,8 @@ type position struct {
 	now   saved
 	marks []*plan.Mark // the latest that is durable, by output; nil for none in this run
 	moved bool
+	// latest is that of the last fragment that was read, nil for none in this run.
+	latest *plan.Mark
 	// saved is when the checkpoint was last written, or opened.
 	saved time.Time
 }
@@ -232,6 +236,12 @@ func lowest(states []plan.State) media.Place {
 func (p *position) track(planner *decode.Stream) func() func(sink string) {
 	return func() func(string) {
 		mark := planner.Mark()
+		if !mark.IsNew() {
+			return nil
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.latest = mark
 		return func(sink string) { p.durable(slices.Index(p.names, sink), mark) }
 	}
 }
@@ -302,6 +312,21 @@ func (p *position) save(marks []*plan.Mark, done bool) error {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	return p.file.Write(append(data, '\n'))
+}
+
+// reached reports whether a stream that was read to its end has reached a limit of the settings. If not, there may be more
+// the next time.
+func (p *position) reached(end source.End, clock media.Clock) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := end.Timestamp; !t.IsZero() && t.Before(time.Now()) {
+		return true
+	}
+	if p.latest == nil {
+		return false
+	}
+	first, wanted := p.latest.Begun()
+	return end.Fragments > 0 && wanted >= end.Fragments || end.Duration > 0 && first.At(clock).Add(end.Duration).Before(time.Now())
 }
 
 // close writes the checkpoint for the last time and gives it back.

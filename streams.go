@@ -181,7 +181,8 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOpti
 	sum, err = st.carry(ctx, draining, in, at, o)
 	stop()
 	keeper.Wait()
-	if late := at.close(err == nil && ctx.Err() == nil && !interrupted(draining)); err == nil {
+	whole := err == nil && ctx.Err() == nil && !interrupted(draining)
+	if late := at.close(whole && at.reached(st.source.End, st.source.EndClock())); err == nil {
 		err = late
 	}
 	return sum, err

@@ -42,7 +42,7 @@ type Options struct {
 	FragmentBytes int64
 	// Planned, if it is not nil, is called after each Plan. What it returns is called for each sink when that has
 	// reported the fragment: in stream order, on any goroutine, and without blocking. With it a program knows where
-	// a later run continues.
+	// a later run continues. It returns nil for a fragment that an earlier run has delivered: such a fragment is not counted.
 	Planned func() (durable func(sink string))
 	// Interrupted, if it is not nil, is called with the error that ends the source, which may be io.EOF. It returns true
 	// if a later run continues the stream. It has then ended the planner in its own way: Run does not call the
@@ -124,6 +124,7 @@ type item struct {
 	after    media.Place // the last fragment before
 	lane     lane
 	durable  func(sink string) // see Options.Planned; may be nil
+	again    bool              // an earlier run has delivered the fragment
 	writes   []sync.WaitGroup  // Writes in progress, by sink
 	pending  *pending
 }
@@ -291,10 +292,13 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 		<-r.fragments
 		return
 	}
-	r.Account.begin(it.fragment)
 	work := r.Planner.Plan(it.fragment)
 	if r.Planned != nil {
 		it.durable = r.Planned()
+		it.again = it.durable == nil
+	}
+	if !it.again {
+		r.Account.begin(it.fragment)
 	}
 	it.writes = make([]sync.WaitGroup, len(r.outlets))
 	size := int64(len(it.fragment.MKV))

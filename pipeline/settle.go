@@ -19,6 +19,7 @@ type pending struct {
 	decoded, concealed int
 	gaps               []media.Gap
 	durable            func(sink string) // see Options.Planned; may be nil
+	again              bool              // an earlier run has delivered the fragment
 	// place is the position of the fragment in the stream, from 1.
 	place int64
 	// waits is the number of working sinks that have not reported the fragment, plus one until all of its images
@@ -101,7 +102,7 @@ func (t *tail) withdraw(o *outlet, note func(reported int)) (left int) {
 	reported := 0
 	for _, p := range t.all {
 		switch {
-		case !p.fragment:
+		case !p.fragment || p.again:
 		case p.place <= o.reports:
 			reported++
 		default:
@@ -140,6 +141,9 @@ func (r *run) report(o *outlet, p *pending) func(media.Receipt) {
 
 // settle counts an item that is durable at every sink that has not failed.
 func (r *run) settle(p *pending) {
+	if p.again {
+		return
+	}
 	r.Account.commit(p)
 	if p.fragment {
 		r.Meter.Fragments.Add(1)

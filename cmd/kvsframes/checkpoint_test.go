@@ -38,8 +38,15 @@ func (k kept) run(t *testing.T, args ...string) (int, string) {
 
 func TestACheckpointOfWhatWasReadWholeSaysSo(t *testing.T) {
 	k := newKept(t)
-	file := k.settings(t)
-	if code, said := k.run(t, file); code != exitDone || !strings.Contains(said, "7 fragments") {
+	// Without an end in the settings there may be more the next time.
+	if code, said := k.run(t, k.settings(t)); code != exitDone || !strings.Contains(said, "7 fragments") {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	if code, said := k.run(t, k.settings(t)); code != exitDone || strings.Contains(said, "nothing left") || !strings.Contains(said, "cam: 0 fragments") {
+		t.Errorf("code %d:\n%s", code, said)
+	}
+	file := k.settings(t, "{type: EARLIEST}, endpoint", "{type: EARLIEST}, end: {timestamp: 2026-01-02T00:00:00Z}, endpoint")
+	if code, said := k.run(t, file); code != exitDone || !strings.Contains(said, "cam: 0 fragments") {
 		t.Fatalf("code %d:\n%s", code, said)
 	}
 	path := filepath.Join(k.state, "cam.json")

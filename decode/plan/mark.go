@@ -175,11 +175,13 @@ type Mark struct {
 	samplers []SamplerState // by output
 	muted    []bool         // by output: the fragment was none of its own
 	partial  bool           // the end of the run cut the fragment
+	begun    media.Place
+	wanted   int
 }
 
 // Mark returns where the planner is after the last Plan.
 func (p *Planner) Mark() *Mark {
-	m := &Mark{planner: p, place: p.last, fragment: p.fragments, lead: p.lead, samplers: make([]SamplerState, len(p.outputs)), muted: slices.Clone(p.mutedNow), partial: p.partial}
+	m := &Mark{planner: p, place: p.last, fragment: p.fragments, lead: p.lead, samplers: make([]SamplerState, len(p.outputs)), muted: slices.Clone(p.mutedNow), partial: p.partial, begun: p.begun, wanted: p.wanted}
 	for o, s := range p.samplers {
 		if s, ok := s.(Stateful); ok {
 			m.samplers[o] = s.State()
@@ -197,6 +199,12 @@ func (p *Planner) Mark() *Mark {
 // IsFor reports whether an output may continue after the mark's fragment. It may not if it continued after a later one, and if the
 // run's end lies inside the fragment: a run with a later end reads the rest.
 func (m *Mark) IsFor(output int) bool { return !m.partial && (m.muted == nil || !m.muted[output]) }
+
+// Begun returns the first wanted fragment of the stream, and the number of wanted ones so far.
+func (m *Mark) Begun() (first media.Place, wanted int) { return m.begun, m.wanted }
+
+// IsNew reports whether the mark's fragment is one for any output: it is not if it is only read again.
+func (m *Mark) IsNew() bool { return m.muted == nil || slices.Contains(m.muted, false) }
 
 // State returns the state of an output after the mark's fragment, which must be decided by then (see Plan.Pending). It may be
 // called at any time, on any goroutine.
