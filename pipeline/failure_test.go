@@ -96,22 +96,35 @@ func TestAFailedSinkHidesNoOtherError(t *testing.T) {
 	}
 }
 
-// TestNothingIsKeptForASinkThatFailed looks at what a run keeps long after a sink has failed.
+// TestNothingIsKeptForASinkThatFailed looks at what a run keeps long after a sink has failed, also among fragments that an earlier
+// run has delivered.
 func TestNothingIsKeptForASinkThatFailed(t *testing.T) {
-	gone(t)
-	a, b := newLedger("a"), newLedger("b")
-	a.failAt = "000001/0"
-	r := newRun(Stream{Source: &script{n: 5000}, Planner: &fan{images: 1, size: 10, sinks: []string{"a", "b"}}, Sinks: []Sink{a, b}}, quiet().withDefaults())
-	most := 0
-	settle := r.unsettled.settle
-	r.unsettled.settle = func(p *pending) {
-		most = max(most, len(r.unsettled.all))
-		settle(p)
-	}
-	if err := r.carry(t.Context()); err == nil {
-		t.Error("no error")
-	}
-	if len(r.unsettled.all) > 0 || most > 5*leastUndelivered || len(r.Account.reading) > 0 {
-		t.Errorf("%d fragments were kept at most, %d and %d at the end", most, len(r.unsettled.all), len(r.Account.reading))
+	for _, again := range []int{0, 5, 5000} {
+		gone(t)
+		a, b := newLedger("a"), newLedger("b")
+		a.failAt = "000001/0"
+		o, planned := quiet().withDefaults(), 0
+		o.Planned = func() func(string) {
+			if planned++; planned <= again {
+				return nil
+			}
+			return func(string) {}
+		}
+		r := newRun(Stream{Source: &script{n: 5000}, Planner: &fan{images: 1, size: 10, sinks: []string{"a", "b"}}, Sinks: []Sink{a, b}}, o)
+		most := 0
+		settle := r.unsettled.settle
+		r.unsettled.settle = func(p *pending) {
+			most = max(most, len(r.unsettled.all))
+			settle(p)
+		}
+		if err := r.carry(t.Context()); err == nil {
+			t.Error("no error")
+		}
+		if len(r.unsettled.all) > 0 || most > 5*leastUndelivered || len(r.Account.reading) > 0 {
+			t.Errorf("%d fragments were kept at most, %d and %d at the end", most, len(r.unsettled.all), len(r.Account.reading))
+		}
+		if got := r.Account.Summary(); got.Fragments != 5000-again || got.Undelivered.Fragments > 5000-again {
+			t.Errorf("summary %+v", got)
+		}
 	}
 }

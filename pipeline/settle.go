@@ -102,12 +102,12 @@ func (t *tail) withdraw(o *outlet, note func(reported int)) (left int) {
 	reported := 0
 	for _, p := range t.all {
 		switch {
-		case !p.fragment || p.again:
-		case p.place <= o.reports:
-			reported++
-		default:
+		case !p.fragment:
+		case p.place > o.reports:
 			p.waits--
 			p.lacking = true
+		case !p.again: // the others are not counted as undelivered
+			reported++
 		}
 	}
 	note(reported)
