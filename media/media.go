@@ -362,6 +362,9 @@ type SourceStats struct {
 	Pauses int
 	// Unwanted is the number of fragments that were returned as Unwanted because of their tags.
 	Unwanted int
+	// AtEnd reports whether the source has ended because a limit of its settings was reached, so that nothing more
+	// will follow.
+	AtEnd bool
 	// Reach states whether the service answers.
 	Reach Reach
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -57,6 +58,15 @@ type ending struct {
 	first time.Time
 	// over is what Next returns from now on: io.EOF, or the error of closing.
 	over error
+	// limit reports whether a limit other than the idle timeout was reached.
+	limit atomic.Bool
+}
+
+// Stats implements Source.
+func (s *ending) Stats() Stats {
+	stats := s.Source.Stats()
+	stats.AtEnd = s.limit.Load()
+	return stats
 }
 
 // Next implements Source.
@@ -69,14 +79,16 @@ func (s *ending) Next(ctx context.Context) (*media.Fragment, error) {
 		return nil, err
 	}
 	if s.past(f) {
+		s.limit.Store(true)
 		s.finish()
 		return nil, s.over
 	}
 	if f.Unwanted {
 		return s.bounded(f), nil
 	}
-	if s.count++; s.count == s.end.Fragments {
+	if s.count++; s.end.Fragments > 0 && s.count >= s.end.Fragments {
 		// The connection is released at once: the next fragment is not wanted.
+		s.limit.Store(true)
 		s.finish()
 	}
 	return s.bounded(f), nil

@@ -143,3 +143,37 @@ func TestEndClockFollowsTheStartSelector(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEndCountsWhatAnotherRunHasRead continues after three fragments, from second 0 on.
+func TestAnEndCountsWhatAnotherRunHasRead(t *testing.T) {
+	begun := media.Place{Number: "1", ProducerTime: time.Unix(0, 0), ServerTime: time.Unix(60, 0)}
+	from := media.Progress{Wanted: 3, Begun: begun}
+	for _, c := range []struct {
+		name  string
+		end   End
+		in    []int
+		want  int
+		atEnd bool
+	}{
+		{"a count", End{Fragments: 5}, []int{6, 8, 10}, 2, true},
+		{"a count that was passed long ago", End{Fragments: 2}, []int{6, 8, 10}, 1, true},
+		{"a length", End{Duration: 9 * time.Second}, []int{6, 8, 10}, 2, true},
+		{"a time", End{Timestamp: time.Unix(7, 0)}, []int{6, 8, 10}, 1, true},
+		{"a count that is not reached", End{Fragments: 9}, []int{6, 8, 10}, 3, false},
+		{"a time that is not reached", End{Timestamp: time.Unix(70, 0)}, []int{6, 8, 10}, 3, false},
+	} {
+		s := WithEndFrom(atSeconds(c.in...), c.end, media.ClockProducer, from)
+		n := 0
+		for {
+			if _, err := s.Next(t.Context()); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		if n != c.want || s.Stats().AtEnd != c.atEnd {
+			t.Errorf("%s: %d fragments, at the end: %t", c.name, n, s.Stats().AtEnd)
+		}
+	}
+}
