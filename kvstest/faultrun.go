@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kvsframes/kvsframes/source/payload"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // faults holds the faults of a server and their state.
@@ -312,7 +312,7 @@ func (s *Server) refusesList(x *exchange, numbers []string) *apiError {
 
 // takes reports whether the fault hides a fragment this time.
 func (a *armed) takes(x *exchange, number string) bool {
-	if a.Fragment != "" && a.Fragment != "*" && payload.CompareNumbers(a.Fragment, number) != 0 {
+	if a.Fragment != "" && a.Fragment != "*" && media.CompareNumbers(a.Fragment, number) != 0 {
 		return false
 	}
 	if a.P != 0 && float64(hash64(strconv.FormatUint(a.Seed, 10), x.streamName(), number)) >= a.P*math.MaxUint64 {

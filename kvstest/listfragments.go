@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kvsframes/kvsframes/source/payload"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // fragmentSelector is a range on one of the clocks (API Reference, FragmentSelector).
@@ -123,7 +123,7 @@ type listed struct {
 }
 
 func (l listed) compare(m listed) int {
-	return cmp.Or(cmp.Compare(l.key, m.key), payload.CompareNumbers(l.chunk.number, m.chunk.number))
+	return cmp.Or(cmp.Compare(l.key, m.key), media.CompareNumbers(l.chunk.number, m.chunk.number))
 }
 
 // list returns the fragments of a page, and whether there are more after them. now is the current time, kept

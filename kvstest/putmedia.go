@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
-	"github.com/kvsframes/kvsframes/source/payload"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // The headers of PutMedia (API Reference, PutMedia).
@@ -233,12 +233,12 @@ func (st *stream) nextNumber(now time.Time) string {
 	last := st.lastNumber
 	if last == "" { // the numbers of a recording precede those of its producer
 		for _, c := range st.chunks {
-			if payload.CompareNumbers(c.number, last) > 0 {
+			if media.CompareNumbers(c.number, last) > 0 {
 				last = c.number
 			}
 		}
 	}
-	if payload.CompareNumbers(number, last) <= 0 {
+	if media.CompareNumbers(number, last) <= 0 {
 		n, _ := new(big.Int).SetString(last, 10) // validated: only digits
 		number = n.Add(n, big.NewInt(1)).String()
 	}

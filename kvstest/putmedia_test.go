@@ -18,7 +18,6 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/ebml"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // put is a PutMedia call whose body a test writes piece by piece.
@@ -176,7 +175,7 @@ func TestPutMediaFeedsTheReadersOfAStream(t *testing.T) {
 	p.want(t, "end")
 
 	stored := split(t, payloadOf(t, getMedia(`{"StartSelectorType":"FRAGMENT_NUMBER","AfterFragmentNumber":"`+f.Number+`"}`).sendTo(t, e, 2)))
-	if len(stored) != 1 || !stored[0].ProducerTime.Equal(epoch.Add(2*time.Second)) || payload.CompareNumbers(stored[0].Number, f.Number) <= 0 {
+	if len(stored) != 1 || !stored[0].ProducerTime.Equal(epoch.Add(2*time.Second)) || media.CompareNumbers(stored[0].Number, f.Number) <= 0 {
 		t.Errorf("after the first fragment come %+v", stored)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kvsframes/kvsframes/source/payload"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // startSelector states where a session starts (API Reference, StartSelector).
@@ -114,7 +114,7 @@ func (sel *startSelector) time() time.Time {
 // after returns the index of the first chunk with a greater number.
 func after(chunks []*chunk, number string) int {
 	for i, c := range chunks {
-		if c.number != "" && payload.CompareNumbers(c.number, number) > 0 {
+		if c.number != "" && media.CompareNumbers(c.number, number) > 0 {
 			return i
 		}
 	}

@@ -98,7 +98,7 @@ func TestFragmentNumbersAreComparedAsNumbers(t *testing.T) {
 		{"91343852333181432392682062607743920146264895001", "91343852333181432392682062607743920146264895000", 1},
 		{long + "9", "1" + long + "0", -1},
 	} {
-		if got := payload.CompareNumbers(c.a, c.b); got != c.want {
+		if got := media.CompareNumbers(c.a, c.b); got != c.want {
 			t.Errorf("%s and %s: %d, want %d", c.a, c.b, got, c.want)
 		}
 	}

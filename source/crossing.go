@@ -11,7 +11,6 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // Place is the position of a fragment in its stream.
@@ -165,7 +164,7 @@ func (c *Crossing) release(keep int) {
 // advance moves the last place forward to p, never back.
 func (c *Crossing) advance(p Place) {
 	c.brought = true
-	if c.last.Number == "" || payload.CompareNumbers(p.Number, c.last.Number) > 0 {
+	if c.last.Number == "" || media.CompareNumbers(p.Number, c.last.Number) > 0 {
 		c.last = p
 	}
 }

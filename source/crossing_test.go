@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
@@ -130,7 +131,7 @@ func TestCompareNumbers(t *testing.T) {
 		a, b string
 		want int
 	}{{"9", "10", -1}, {"10", "9", 1}, {"0009", "9", 0}, {num(1) + "0", num(2), 1}} {
-		if got := payload.CompareNumbers(c.a, c.b); got != c.want {
+		if got := media.CompareNumbers(c.a, c.b); got != c.want {
 			t.Errorf("%s against %s: %d", c.a, c.b, got)
 		}
 	}

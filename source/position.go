@@ -64,8 +64,8 @@ func (p *position) advance(number string) {
 
 // seen reports whether a fragment is not after the position.
 func (p *position) seen(number string) bool {
-	return p.last != "" && payload.CompareNumbers(number, p.last) <= 0 ||
-		p.first != "" && payload.CompareNumbers(number, p.first) < 0
+	return p.last != "" && media.CompareNumbers(number, p.last) <= 0 ||
+		p.first != "" && media.CompareNumbers(number, p.first) < 0
 }
 
 // selector returns where the next session starts.

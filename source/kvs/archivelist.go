@@ -168,7 +168,7 @@ func (a *archive) bounded(r extent) *lister {
 		case after.Number == "":
 			return true
 		case known.at(r.Clock).IsZero():
-			return payload.CompareNumbers(f.Number, after.Number) > 0
+			return media.CompareNumbers(f.Number, after.Number) > 0
 		}
 		return compareInOrder(r.Clock)(f, known) > 0
 	}
@@ -183,7 +183,7 @@ func (a *archive) onward(ctx context.Context, r extent, now time.Time) (*lister,
 	if r.After.Number != "" {
 		server.Start = time.Time{}
 		l := a.bounded(server)
-		l.keep = func(f ArchivedFragment) bool { return payload.CompareNumbers(f.Number, r.After.Number) > 0 }
+		l.keep = func(f ArchivedFragment) bool { return media.CompareNumbers(f.Number, r.After.Number) > 0 }
 		l.first = r.After.Number
 		return l, nil
 	}
@@ -199,7 +199,7 @@ func (a *archive) onward(ctx context.Context, r extent, now time.Time) (*lister,
 	server.Start = time.Time{}
 	l := a.bounded(server)
 	l.at, l.first, l.headless = first.ServerTime.Truncate(time.Second), first.Number, false
-	l.keep = func(f ArchivedFragment) bool { return payload.CompareNumbers(f.Number, first.Number) >= 0 }
+	l.keep = func(f ArchivedFragment) bool { return media.CompareNumbers(f.Number, first.Number) >= 0 }
 	return l, nil
 }
 
@@ -212,7 +212,7 @@ func firstOf(window []ArchivedFragment, start time.Time) ArchivedFragment {
 		return f.ProducerTime.Sub(start)
 	}
 	return slices.MinFunc(window, func(f, g ArchivedFragment) int {
-		return cmp.Or(cmp.Compare(distance(f), distance(g)), payload.CompareNumbers(f.Number, g.Number))
+		return cmp.Or(cmp.Compare(distance(f), distance(g)), media.CompareNumbers(f.Number, g.Number))
 	})
 }
 
@@ -221,7 +221,7 @@ func compareInOrder(clock media.Clock) func(f, g ArchivedFragment) int {
 	return func(f, g ArchivedFragment) int {
 		return cmp.Or(
 			f.at(clock).Truncate(period).Compare(g.at(clock).Truncate(period)),
-			payload.CompareNumbers(f.Number, g.Number),
+			media.CompareNumbers(f.Number, g.Number),
 		)
 	}
 }
@@ -256,7 +256,7 @@ func (l *lister) next(ctx context.Context) ([]ArchivedFragment, error) {
 			continue
 		}
 		slices.SortFunc(found, compareInOrder(l.clock))
-		same := func(f, g ArchivedFragment) bool { return payload.CompareNumbers(f.Number, g.Number) == 0 }
+		same := func(f, g ArchivedFragment) bool { return media.CompareNumbers(f.Number, g.Number) == 0 }
 		return slices.CompactFunc(found, same), nil
 	}
 	return nil, io.EOF
