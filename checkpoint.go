@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +20,6 @@ import (
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/setting"
-	"github.com/kvsframes/kvsframes/source"
 )
 
 // checkpointVersion is the version of the form of checkpoints.
@@ -58,6 +56,8 @@ type position struct {
 	file   *checkpoint.File
 	stores []syncer
 	log    *slog.Logger
+	// reached reports whether the run has read all that the settings ask for.
+	reached bool
 	// settings stand for those of each output, in order; names are its sink's.
 	names, settings []string
 
@@ -65,47 +65,18 @@ type position struct {
 	now   saved
 	marks []*plan.Mark // the latest that is durable, by output; nil for none in this run
 	moved bool
-	// latest is that of the last fragment that was read, nil for none in this run.
-	latest *plan.Mark
 	// saved is when the checkpoint was last written, or opened.
 	saved time.Time
 }
 
-// positions are the checkpoints in use, by stream. It is used by several goroutines.
-type positions struct {
-	mu  sync.Mutex
-	all map[string]*position
-}
-
-// add adds one until done is called.
-func (ps *positions) add(stream string, p *position) (done func()) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	if ps.all == nil {
-		ps.all = map[string]*position{}
+// age returns for how long the checkpoint has not been written although it has moved, 0 if it is up to date.
+func (p *position) age(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.moved {
+		return 0
 	}
-	ps.all[stream] = p
-	return func() {
-		ps.mu.Lock()
-		defer ps.mu.Unlock()
-		delete(ps.all, stream)
-	}
-}
-
-// ages calls f with the time since which each has not been written although it has moved, 0 if it is up to date.
-func (ps *positions) ages(now time.Time, f func(stream string, age time.Duration)) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	for _, stream := range slices.Sorted(maps.Keys(ps.all)) {
-		p := ps.all[stream]
-		p.mu.Lock()
-		age := time.Duration(0)
-		if p.moved {
-			age = max(0, now.Sub(p.saved))
-		}
-		p.mu.Unlock()
-		f(stream, age)
-	}
+	return max(0, now.Sub(p.saved))
 }
 
 // syncer is a store whose objects may be lost in a power cut until they are synced.
@@ -239,9 +210,6 @@ func (p *position) track(planner *decode.Stream) func() func(sink string) {
 		if !mark.IsNew() {
 			return nil
 		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.latest = mark
 		return func(sink string) { p.durable(slices.Index(p.names, sink), mark) }
 	}
 }
@@ -312,21 +280,6 @@ func (p *position) save(marks []*plan.Mark, done bool) error {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	return p.file.Write(append(data, '\n'))
-}
-
-// reached reports whether a stream that was read to its end has reached a limit of the settings. If not, there may be more
-// the next time.
-func (p *position) reached(end source.End, clock media.Clock) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t := end.Timestamp; !t.IsZero() && t.Before(time.Now()) {
-		return true
-	}
-	if p.latest == nil {
-		return false
-	}
-	first, wanted := p.latest.Begun()
-	return end.Fragments > 0 && wanted >= end.Fragments || end.Duration > 0 && first.At(clock).Add(end.Duration).Before(time.Now())
 }
 
 // close writes the checkpoint for the last time and gives it back.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // Handler returns a handler that shows the run to monitors:
@@ -66,90 +67,100 @@ func (r *Run) unready(now time.Time) string {
 	return ""
 }
 
-// family is a metric with all of its samples.
-type family struct {
-	name, kind, help string
-	samples          []string
+// page is a page of metrics in the text format.
+type page struct{ strings.Builder }
+
+// metric begins a metric, whose samples follow.
+func (p *page) metric(name, kind, help string) {
+	fmt.Fprintf(p, "# HELP kvsframes_%s %s\n# TYPE kvsframes_%s %s\n", name, help, name, kind)
 }
 
-// add appends a sample. labels are names and values in turn.
-func (f *family) add(value float64, labels ...string) {
-	var b strings.Builder
-	b.WriteString(f.name)
-	for i := 0; i < len(labels); i += 2 {
-		separator := ","
-		if i == 0 {
-			separator = "{"
-		}
-		value := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(labels[i+1], "?"))
-		fmt.Fprintf(&b, `%s%s="%s"`, separator, labels[i], value)
+var escaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+// sample adds a sample. labels are names and values in turn.
+func (p *page) sample(name string, value float64, labels ...string) {
+	pairs := make([]string, len(labels)/2)
+	for i := range pairs {
+		pairs[i] = fmt.Sprintf(`%s="%s"`, labels[2*i], escaper.Replace(strings.ToValidUTF8(labels[2*i+1], "?")))
 	}
-	if len(labels) > 0 {
-		b.WriteString("}")
+	if len(pairs) > 0 {
+		name += "{" + strings.Join(pairs, ",") + "}"
 	}
-	fmt.Fprintf(&b, " %v\n", value)
-	f.samples = append(f.samples, b.String())
+	fmt.Fprintf(p, "kvsframes_%s %v\n", name, value)
 }
+
+// streamMetrics are the metrics of a stream's summary, sinkMetrics those of a sink's.
+var (
+	streamMetrics = []struct {
+		name, kind, help string
+		value            func(pipeline.Summary) int64
+	}{
+		{"source_fragments_total", "counter", "Fragments that were read and delivered.", func(s pipeline.Summary) int64 { return int64(s.Fragments) }},
+		{"source_bytes_total", "counter", "Payload bytes that were read.", func(s pipeline.Summary) int64 { return s.BytesRead }},
+		{"source_reconnects_total", "counter", "Sessions that were opened after the first.", func(s pipeline.Summary) int64 { return int64(s.Reconnects) }},
+		{"decode_frames_total", "counter", "Frames that the decoders returned.", func(s pipeline.Summary) int64 { return int64(s.FramesDecoded) }},
+		{"gaps_total", "counter", "Fragments and frames that could not be delivered.", func(s pipeline.Summary) int64 { return int64(s.Gaps) }},
+		{"undelivered_fragments", "gauge", "Fragments that were read and of which some image is not stored yet.", func(s pipeline.Summary) int64 { return int64(s.Undelivered.Fragments) }},
+	}
+	sinkMetrics = []struct {
+		name, kind, help string
+		value            func(SinkSummary) int64
+	}{
+		{"sink_objects_total", "counter", "Objects that were written, manifest parts included.", func(s SinkSummary) int64 { return s.Objects }},
+		{"sink_bytes_total", "counter", "Bytes of these objects.", func(s SinkSummary) int64 { return s.Bytes }},
+		{"sink_failed", "gauge", "1 if a sink has failed for good.", func(s SinkSummary) int64 {
+			if s.Status == pipeline.StatusFailed {
+				return 1
+			}
+			return 0
+		}},
+	}
+)
 
 // metrics returns the counters of the run.
 func (r *Run) metrics(now time.Time) string {
 	s := r.Summary()
-	var all []*family
-	metric := func(name, kind, help string) *family {
-		f := &family{name: "kvsframes_" + name, kind: kind, help: help}
-		all = append(all, f)
-		return f
+	streams, sinks := slices.Sorted(maps.Keys(s.Streams)), slices.Sorted(maps.Keys(s.Sinks))
+	var p page
+	p.metric("build_info", "gauge", "1, with the version of the program.")
+	p.sample("build_info", 1, "version", s.Version)
+	for _, m := range streamMetrics {
+		p.metric(m.name, m.kind, m.help)
+		for _, name := range streams {
+			p.sample(m.name, float64(m.value(s.Streams[name])), "stream", name)
+		}
 	}
-	info := metric("build_info", "gauge", "1, with the version of the program.")
-	info.add(1, "version", s.Version)
-	fragments := metric("source_fragments_total", "counter", "Fragments that were read and delivered.")
-	bytes := metric("source_bytes_total", "counter", "Payload bytes that were read.")
-	reconnects := metric("source_reconnects_total", "counter", "Sessions that were opened after the first.")
-	down := metric("source_outage_seconds", "gauge", "How long the service of a stream has not answered, 0 while it does.")
-	frames := metric("decode_frames_total", "counter", "Frames that the decoders returned.")
-	gaps := metric("gaps_total", "counter", "Fragments and frames that could not be delivered.")
-	undelivered := metric("undelivered_fragments", "gauge", "Fragments that were read and of which some image is not stored yet.")
-	images := metric("sink_images_total", "counter", "Images by what became of them: written, or skipped because the object was there.")
-	for _, name := range slices.Sorted(maps.Keys(s.Streams)) {
+	for _, m := range sinkMetrics {
+		p.metric(m.name, m.kind, m.help)
+		for _, name := range sinks {
+			p.sample(m.name, float64(m.value(s.Sinks[name])), "sink", name)
+		}
+	}
+	p.metric("sink_images_total", "counter", "Images by what became of them: written, or skipped because the object was there.")
+	for _, name := range streams {
 		stream := s.Streams[name]
-		fragments.add(float64(stream.Fragments), "stream", name)
-		bytes.add(float64(stream.BytesRead), "stream", name)
-		reconnects.add(float64(stream.Reconnects), "stream", name)
-		frames.add(float64(stream.FramesDecoded), "stream", name)
-		gaps.add(float64(stream.Gaps), "stream", name)
-		undelivered.add(float64(stream.Undelivered.Fragments), "stream", name)
 		for _, sink := range slices.Sorted(maps.Keys(stream.FramesWritten)) {
-			images.add(float64(stream.FramesWritten[sink]), "stream", name, "sink", sink, "result", "written")
-			images.add(float64(stream.FramesSkipped[sink]), "stream", name, "sink", sink, "result", "skipped")
+			p.sample("sink_images_total", float64(stream.FramesWritten[sink]), "stream", name, "sink", sink, "result", "written")
+			p.sample("sink_images_total", float64(stream.FramesSkipped[sink]), "stream", name, "sink", sink, "result", "skipped")
 		}
 	}
-	lag := metric("source_lag_seconds", "gauge", "Distance of the last fragment that was read from the newest one of its stream.")
-	lag.add(float64(r.meter.MillisBehind.Load()) / 1000)
-	objects := metric("sink_objects_total", "counter", "Objects that were written, manifest parts included.")
-	stored := metric("sink_bytes_total", "counter", "Bytes of these objects.")
-	failed := metric("sink_failed", "gauge", "1 if a sink has failed for good.")
-	for _, name := range slices.Sorted(maps.Keys(s.Sinks)) {
-		sink := s.Sinks[name]
-		objects.add(float64(sink.Objects), "sink", name)
-		stored.add(float64(sink.Bytes), "sink", name)
-		value := 0.0
-		if sink.Status == pipeline.StatusFailed {
-			value = 1
+	p.metric("source_lag_seconds", "gauge", "Distance of the last fragment that was read from the newest one of its stream.")
+	p.sample("source_lag_seconds", float64(r.meter.MillisBehind.Load())/1000)
+	lasts := func(reach source.Reach) float64 {
+		if reach.Err == nil {
+			return 0
 		}
-		failed.add(value, "sink", name)
+		return max(0, now.Sub(reach.Since)).Seconds()
 	}
-	waiting := metric("sink_outage_seconds", "gauge", "How long a sink has waited for its destination, 0 while that works.")
-	r.outages.each(now, func(stream string, d time.Duration) { down.add(d.Seconds(), "stream", stream) },
-		func(sink string, d time.Duration) { waiting.add(d.Seconds(), "sink", sink) })
-	age := metric("checkpoint_age_seconds", "gauge", "How old the checkpoint of a stream is that has moved since it was written, else 0.")
-	r.positions.ages(now, func(stream string, d time.Duration) { age.add(d.Seconds(), "stream", stream) })
-	var text strings.Builder
-	for _, f := range all {
-		if len(f.samples) > 0 {
-			fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s %s\n%s", f.name, f.help, f.name, f.kind, strings.Join(f.samples, ""))
-		}
-	}
-	return text.String()
+	p.metric("source_outage_seconds", "gauge", "How long the service of a stream has not answered, 0 while it does.")
+	r.outages.eachStream(func(name string, reach source.Reach) { p.sample("source_outage_seconds", lasts(reach), "stream", name) })
+	p.metric("sink_outage_seconds", "gauge", "How long a sink has waited for its destination, 0 while that works.")
+	r.outages.eachSink(func(name string, reach source.Reach) { p.sample("sink_outage_seconds", lasts(reach), "sink", name) })
+	p.metric("checkpoint_age_seconds", "gauge", "How old the checkpoint of a stream is that has moved since it was written, else 0.")
+	r.positions.each(func(name string, at *position) {
+		p.sample("checkpoint_age_seconds", at.age(now).Seconds(), "stream", name)
+	})
+	return p.String()
 }
 
 // serve serves the handler at an address until stop is called.

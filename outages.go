@@ -2,10 +2,8 @@ package kvsframes
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvsframes/kvsframes/sink"
@@ -14,83 +12,61 @@ import (
 
 // outages holds the streams and the sinks in use, to find those out of reach. Several goroutines use it.
 type outages struct {
-	mu      sync.Mutex
-	sources map[string]source.Source
-	sinks   []*sink.Sink
+	sources registry[source.Source]
+	sinks   atomic.Pointer[[]*sink.Sink]
 }
 
 // watchSinks sets the sinks.
-func (o *outages) watchSinks(sinks []*sink.Sink) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.sinks = sinks
-}
+func (o *outages) watchSinks(sinks []*sink.Sink) { o.sinks.Store(&sinks) }
 
 // watch adds a stream until done is called.
 func (o *outages) watch(stream string, src source.Source) (done func()) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.sources == nil {
-		o.sources = map[string]source.Source{}
+	return o.sources.add(stream, src)
+}
+
+// eachSink calls f with the reach of each sink's destination.
+func (o *outages) eachSink(f func(name string, r source.Reach)) {
+	if sinks := o.sinks.Load(); sinks != nil {
+		for _, s := range *sinks {
+			f(s.Name(), s.Reach())
+		}
 	}
-	o.sources[stream] = src
-	return func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		delete(o.sources, stream)
-	}
+}
+
+// eachStream calls f with the reach of each stream's service.
+func (o *outages) eachStream(f func(name string, r source.Reach)) {
+	o.sources.each(func(stream string, src source.Source) { f(stream, src.Stats().Reach) })
 }
 
 // text describes the present outages in a few words, or returns "" when there are none.
 func (o *outages) text(now time.Time) string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	var parts []string
-	for _, s := range o.sinks {
-		since, err := s.Trouble()
-		if trouble := source.Trouble(source.Reach{Since: since, Err: err}, now); trouble != "" {
-			parts = append(parts, "sink "+s.Name()+" "+trouble)
+	o.eachSink(func(name string, r source.Reach) {
+		if trouble := source.Trouble(r, now); trouble != "" {
+			parts = append(parts, "sink "+name+" "+trouble)
 		}
-	}
+	})
 	if trouble := o.streams(now); trouble != "" {
 		parts = append(parts, trouble)
 	}
 	return strings.Join(parts, ", ")
 }
 
-// each calls stream and sink with how long each has been in trouble, 0 for none.
-func (o *outages) each(now time.Time, stream, sink func(name string, d time.Duration)) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	lasts := func(since time.Time, err error) time.Duration {
-		if err == nil {
-			return 0
-		}
-		return max(0, now.Sub(since))
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.sources)) {
-		reach := o.sources[name].Stats().Reach
-		stream(name, lasts(reach.Since, reach.Err))
-	}
-	for _, s := range o.sinks {
-		sink(s.Name(), lasts(s.Trouble()))
-	}
-}
-
-// streams describes the outages of streams. The caller holds the lock.
+// streams describes the outages of streams.
 func (o *outages) streams(now time.Time) string {
-	first, count := "", 0
-	for _, stream := range slices.Sorted(maps.Keys(o.sources)) {
-		trouble := source.Trouble(o.sources[stream].Stats().Reach, now)
+	name, first, count, all := "", "", 0, 0
+	o.eachStream(func(stream string, r source.Reach) {
+		all++
+		trouble := source.Trouble(r, now)
 		if trouble == "" {
-			continue
+			return
 		}
 		if count++; count == 1 {
-			first = trouble
-			if len(o.sources) > 1 {
-				first = stream + " " + trouble
-			}
+			name, first = stream, trouble
 		}
+	})
+	if count > 0 && all > 1 {
+		first = name + " " + first
 	}
 	if count > 1 {
 		return fmt.Sprintf("%d streams out of reach, %s", count, first)

@@ -23,7 +23,7 @@ type Run struct {
 	meter    pipeline.Meter
 	outages  outages
 	// positions are the checkpoints in use.
-	positions positions
+	positions registry[*position]
 }
 
 // NewRun returns a run of the pipeline. It starts nothing. For a pipeline that Load rejected, the run only

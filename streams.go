@@ -41,7 +41,7 @@ type stages struct {
 	closers  []func() error
 	outages  *outages
 	// positions are the checkpoints of the run.
-	positions *positions
+	positions *registry[*position]
 }
 
 // open opens what the streams share. ctx bounds only the opening.
@@ -182,7 +182,7 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOpti
 	stop()
 	keeper.Wait()
 	whole := err == nil && ctx.Err() == nil && !interrupted(draining)
-	if late := at.close(whole && at.reached(st.source.End, st.source.EndClock())); err == nil {
+	if late := at.close(whole && at.reached); err == nil {
 		err = late
 	}
 	return sum, err
@@ -205,15 +205,9 @@ func (st *stages) carry(ctx, draining context.Context, in source.Input, at *posi
 	}
 	src = source.WithVideo(src, st.source.Track)
 	defer st.outages.watch(in.Stream, src)()
-	sinks := make([]pipeline.Sink, len(st.sinks))
-	for i, s := range st.sinks {
-		if at != nil {
-			sinks[i] = s.Continue(at.now.RunID)
-		} else {
-			sinks[i] = s.NewWriter()
-		}
-	}
+	newWriter := (*sink.Sink).NewWriter
 	if at != nil {
+		newWriter = func(s *sink.Sink) *sink.Writer { return s.Continue(at.now.RunID) }
 		o.Planned = at.track(planner)
 		o.Interrupted = func(err error) bool {
 			later := !errors.Is(err, io.EOF) || interrupted(draining)
@@ -223,16 +217,32 @@ func (st *stages) carry(ctx, draining context.Context, in source.Input, at *posi
 			return later
 		}
 	}
+	sinks := make([]pipeline.Sink, len(st.sinks))
+	for i, s := range st.sinks {
+		sinks[i] = newWriter(s)
+	}
 	sum, err := pipeline.Run(ctx, pipeline.Stream{
 		Name:    in.Stream,
 		Source:  source.Until(draining, src),
 		Planner: planner,
 		Sinks:   sinks,
 	}, o)
-	if n := src.Stats().Unwanted; n > 0 {
-		o.Log.Info("skipped fragments with other tags", "stream", in.Stream, "fragments", n)
+	stats := src.Stats()
+	if stats.Unwanted > 0 {
+		o.Log.Info("skipped fragments with other tags", "stream", in.Stream, "fragments", stats.Unwanted)
+	}
+	if at != nil {
+		at.reached = stats.AtEnd || st.archiveIsOver()
 	}
 	return sum, err
+}
+
+// archiveIsOver reports whether the settings name a range of the archive that is past. Such an archive ends by itself, before
+// a fragment after the range.
+func (st *stages) archiveIsOver() bool {
+	from, _ := st.source.KVS()
+	end := st.source.End.Timestamp
+	return from.Mode == source.ModeArchive && !end.IsZero() && end.Before(time.Now())
 }
 
 // openSource opens a stream where its checkpoint is, and makes the planner continue there.

@@ -3,6 +3,7 @@
 package decode
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -13,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // resumable are outputs with every sampler.
@@ -75,10 +79,13 @@ func TestAStreamContinuesWhereAnotherRunWas(t *testing.T) {
 	}
 	for _, clip := range append(slices.Clone(cutClips), "refresh.mkv", "hevc-pyramid.mkv") {
 		whole := fragments(t, "testdata/"+clip)
-		for _, each := range []int{1, 3, 7, 11, 0} {
+		for _, each := range []int{1, 3, 7, 11, 0, -7} {
 			frags := whole
-			if each > 0 {
+			switch {
+			case each > 0:
 				frags = rechunkBlocks(t, whole, func(i int, _ media.Block) bool { return i%each == 0 })
+			case each < 0:
+				frags = setsOnce(t, whole, -each)
 			}
 			frags = frags[:min(len(frags), 60)]
 			outputs := resumable(rng, frags)
@@ -92,6 +99,31 @@ func TestAStreamContinuesWhereAnotherRunWas(t *testing.T) {
 			}
 		}
 	}
+}
+
+// setsOnce cuts a stream into fragments of so many packets, and puts its parameter sets before the first packet alone.
+func setsOnce(t *testing.T, whole []*media.Fragment, each int) []*media.Fragment {
+	t.Helper()
+	var saved []byte
+	n := 0
+	for _, f := range whole {
+		track, blocks := blocksIn(f, form{noSets, lengths, false})
+		if n == 0 {
+			own, _ := f.VideoTrack()
+			blocks[0].Data = append(lengths(h26x.CodecDataUnits(own.CodecID, own.CodecPrivate)), blocks[0].Data...)
+		}
+		for some := range slices.Chunk(blocks, each) {
+			n++
+			at := f.ProducerTime.Add(some[0].Time)
+			c := kvstest.Chunk{FragmentNumber: fmt.Sprintf("%047d", n), ContinuationToken: fmt.Sprintf("%047d", n), ProducerTime: at, ServerTime: at.Add(time.Second), Tracks: []media.Track{track}}
+			for _, b := range some {
+				b.Time += f.ProducerTime.Sub(at)
+				c.Blocks = append(c.Blocks, b)
+			}
+			saved = kvstest.AppendChunk(saved, c)
+		}
+	}
+	return split(t, bytes.NewReader(saved), payload.Config{Stream: "cam"})
 }
 
 // continueAt continues a stream at places near each other, or at none, and holds what comes against an undisturbed run.

@@ -1,9 +1,7 @@
 package sink
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -31,27 +29,25 @@ func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) 
 		return nil
 	}
 	f := &media.Fragment{Stream: gaps[0].Stream, Number: gaps[0].FragmentNumber, ProducerTime: gaps[0].ProducerTime}
-	switch {
-	case f.Number != "":
-	case gaps[0].Reason == media.GapNoFrame:
-		f.Number, f.ProducerTime, f.ServerTime = after.Number+"-"+endPart, after.ProducerTime, after.ServerTime
-	default:
-		f.Number, f.ProducerTime, f.ServerTime = after.Number+"-"+afterPart, after.ProducerTime, after.ServerTime
+	if f.Number == "" {
+		end := afterPart
+		if gaps[0].Reason == media.GapNoFrame {
+			end = endPart
+		}
+		f.Number, f.ProducerTime, f.ServerTime = after.Number+"-"+end, after.ProducerTime, after.ServerTime
+	}
+	lines, err := jsonLines(gaps, func(g media.Gap) any {
+		g.Sink = s.config.Name
+		return g
+	})
+	if err != nil {
+		return fmt.Errorf("write ledger: %w", err)
 	}
 	part := ledgerPart{key: s.ledger.Part(f, s.config.Name, w.runID)}
 	if part.key == w.ledger.key {
 		part = w.ledger
 	}
-	var lines bytes.Buffer
-	encoder := json.NewEncoder(&lines)
-	encoder.SetEscapeHTML(false)
-	for _, g := range gaps {
-		g.Sink = s.config.Name
-		if err := encoder.Encode(g); err != nil {
-			return fmt.Errorf("encode gap: %w", err)
-		}
-	}
-	part.lines = append(part.lines, lines.Bytes()...)
+	part.lines = append(part.lines, lines...)
 	w.ledger = part
 	if err := w.put(ctx, part.key, part.lines, PutOptions{ContentType: partContentType}); err != nil {
 		return fmt.Errorf("write ledger: %w", err)

@@ -56,12 +56,17 @@ type ManifestRecord struct {
 func encodePart(records []media.Record, config string) ([]byte, error) {
 	ordered := slices.Clone(records)
 	slices.SortStableFunc(ordered, func(a, b media.Record) int { return a.Index - b.Index })
+	return jsonLines(ordered, func(r media.Record) any { return manifestRecord(r, config) })
+}
+
+// jsonLines returns a line of JSON for each item, which record turns into what is written.
+func jsonLines[T any](items []T, record func(T) any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	for _, r := range ordered {
-		if err := encoder.Encode(manifestRecord(r, config)); err != nil {
-			return nil, fmt.Errorf("encode record of %s: %w", r.Key, err)
+	for _, item := range items {
+		if err := encoder.Encode(record(item)); err != nil {
+			return nil, fmt.Errorf("encode record: %w", err)
 		}
 	}
 	return b.Bytes(), nil

@@ -23,7 +23,7 @@ type Options struct {
 	// their names.
 	Config string
 	// Endless reports whether the streams are live. Then the sink retries after temporary failures of the
-	// store without limit, unless the settings have one (see RetryFor).
+	// store without limit, unless the settings have one (see Destination.RetryFor).
 	Endless bool
 	// Log receives failures of the store and, at level debug, messages about single objects. Nil is silent.
 	Log *slog.Logger
@@ -56,21 +56,18 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 	s := &Sink{config: config, store: store, runID: opts.RunID, digest: opts.Config, endless: opts.Endless, log: logging.OrSilent(opts.Log)}
 	s.log = s.log.With("sink", config.Name)
 	s.trouble.log = s.log
-	var err error
-	if s.path, err = ParsePath(config.Path); err != nil {
-		return nil, fmt.Errorf("set up sink %q: path: %w", config.Name, err)
-	}
-	if config.Manifest.Format != ManifestNone {
-		if s.manifest, err = ParseManifestPath(config.Manifest.Path); err != nil {
-			return nil, fmt.Errorf("set up sink %q: manifest.path: %w", config.Name, err)
+	// The settings are valid, and so are their templates.
+	s.path, _ = ParsePath(config.Path)
+	templates := []*Template{s.path}
+	for name, path := range config.parts() {
+		t, _ := ParseManifestPath(path)
+		if templates = append(templates, t); name == ledgerPath {
+			s.ledger = t
+		} else {
+			s.manifest = t
 		}
 	}
-	if config.Ledger.Path != "" {
-		if s.ledger, err = ParseManifestPath(config.Ledger.Path); err != nil {
-			return nil, fmt.Errorf("set up sink %q: ledger.path: %w", config.Name, err)
-		}
-	}
-	if s.runID == "" && (s.path.Distinguishes().Runs || s.manifest != nil && s.manifest.Distinguishes().Runs || s.ledger != nil && s.ledger.Distinguishes().Runs) {
+	if s.runID == "" && slices.ContainsFunc(templates, func(t *Template) bool { return t.Distinguishes().Runs }) {
 		return nil, fmt.Errorf("set up sink %q: a path has {run_id}, and the run has no id", config.Name)
 	}
 	s.slots = make(chan struct{}, s.MaxInFlight())

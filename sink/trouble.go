@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/wait"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // autoRetry is what retry_for: auto stands for where streams have an end. Live streams lose what is not read in time, so for
@@ -56,8 +57,7 @@ type trouble struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
-	err    error     // the last failure; nil while the store works
-	since  time.Time // of the first failure
+	reach  media.Reach // the last failure, and when the first one was; Err is nil while the store works
 	logged time.Time
 	over   chan struct{} // closed when a call succeeds
 }
@@ -68,14 +68,14 @@ func (t *trouble) failed(ctx context.Context, err error) <-chan struct{} {
 	defer t.mu.Unlock()
 	now := time.Now()
 	switch {
-	case t.err == nil:
-		t.since, t.logged, t.over = now, now, make(chan struct{})
+	case t.reach.Err == nil:
+		t.reach.Since, t.logged, t.over = now, now, make(chan struct{})
 		t.log.WarnContext(ctx, "the destination has a temporary failure: waiting for it", "error", err)
 	case now.Sub(t.logged) >= time.Minute:
 		t.logged = now
-		t.log.WarnContext(ctx, "still waiting for the destination", "for", now.Sub(t.since).Truncate(time.Second).String(), "error", err)
+		t.log.WarnContext(ctx, "still waiting for the destination", "for", now.Sub(t.reach.Since).Truncate(time.Second).String(), "error", err)
 	}
-	t.err = err
+	t.reach.Err = err
 	return t.over
 }
 
@@ -83,20 +83,19 @@ func (t *trouble) failed(ctx context.Context, err error) <-chan struct{} {
 func (t *trouble) passed(ctx context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.err == nil {
+	if t.reach.Err == nil {
 		return
 	}
-	t.err = nil
 	close(t.over)
-	t.log.InfoContext(ctx, "the destination works again", "after", time.Since(t.since).Truncate(time.Millisecond).String())
+	t.log.InfoContext(ctx, "the destination works again", "after", time.Since(t.reach.Since).Truncate(time.Millisecond).String())
+	t.reach = media.Reach{Since: time.Now()}
 }
 
-// Trouble returns the temporary failure that the sink is waiting for, and since when; nil when there is none.
-func (s *Sink) Trouble() (since time.Time, err error) {
-	t := &s.trouble
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.since, t.err
+// Reach states whether the store works. If not, Err is the temporary failure that the sink is waiting for.
+func (s *Sink) Reach() media.Reach {
+	s.trouble.mu.Lock()
+	defer s.trouble.mu.Unlock()
+	return s.trouble.reach
 }
 
 // persist makes a call of the store until it succeeds, fails permanently, or has failed temporarily for as long

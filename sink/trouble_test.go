@@ -148,7 +148,7 @@ func TestTroubleThatMayPassIsWaitedFor(t *testing.T) {
 				if strings.Count(text, "waiting for it") != 1 || strings.Count(text, "works again") != 1 {
 					t.Errorf("the log is %.3000s", text)
 				}
-				if _, err := s.Trouble(); err != nil {
+				if err := s.Reach().Err; err != nil {
 					t.Errorf("there is still trouble: %v", err)
 				}
 			})
@@ -169,8 +169,8 @@ func TestAWaitForADestinationEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		go func() {
 			time.Sleep(5 * time.Minute)
-			if since, err := s.Trouble(); err == nil || since.Sub(begin) > time.Second {
-				t.Errorf("trouble since %v: %v", since, err)
+			if r := s.Reach(); r.Err == nil || r.Since.Sub(begin) > time.Second {
+				t.Errorf("trouble since %v: %v", r.Since, r.Err)
 			}
 		}()
 		for _, err := range writeAll(ctx, s.NewWriter(), images(3)) {

@@ -41,14 +41,20 @@ func (c Config) CheckStreams() error {
 	return p.Err()
 }
 
+// The keys of the templates of parts.
+const (
+	manifestPath = "manifest.path"
+	ledgerPath   = "ledger.path"
+)
+
 // parts returns the templates of the parts that the sink writes, by key.
 func (c Config) parts() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		if c.Manifest.Format != ManifestNone && !yield("manifest.path", c.Manifest.Path) {
+		if c.Manifest.Format != ManifestNone && !yield(manifestPath, c.Manifest.Path) {
 			return
 		}
 		if c.Ledger.Path != "" {
-			yield("ledger.path", c.Ledger.Path)
+			yield(ledgerPath, c.Ledger.Path)
 		}
 	}
 }

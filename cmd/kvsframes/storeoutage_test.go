@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,7 +117,7 @@ func TestAnOutageOfTheStoreLosesNothing(t *testing.T) {
 
 // badNetwork forwards requests to a server, but for some that it spoils, and all that come before an instant.
 type badNetwork struct {
-	forward *httputil.ReverseProxy
+	forward http.Handler
 	seed    uint64
 	busy    time.Time
 	n       atomic.Uint64
@@ -179,16 +177,8 @@ func TestABadNetworkToTheStoreLosesNothing(t *testing.T) {
 		for _, ifExists := range []string{"overwrite", "fail", "skip"} {
 			t.Run(mode+" "+ifExists, func(t *testing.T) {
 				t.Parallel()
-				target, err := url.Parse(server.Endpoint)
-				if err != nil {
-					t.Fatal(err)
-				}
-				b := &badNetwork{seed: rand.Uint64(), busy: time.Now().Add(busy)}
+				b := &badNetwork{forward: server.Forward(t), seed: rand.Uint64(), busy: time.Now().Add(busy)}
 				t.Logf("seed %d", b.seed)
-				b.forward = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-					r.SetURL(target)
-					r.Out.Host = r.In.Host // which is signed
-				}}
 				front := httptest.NewServer(b)
 				defer front.Close()
 				bucket := server.Bucket(t)

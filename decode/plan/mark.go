@@ -25,8 +25,8 @@ type State struct {
 type LeadStart struct {
 	// Progress is where reading begins. A source begins there.
 	media.Progress
-	// Codec and CodecData are those of After, and Sets the parameter sets that came with its packets and are in force. They
-	// are empty when the codec data has all sets.
+	// Codec and CodecData are those in force there, and Sets the parameter sets, of which some came with packets. They are
+	// empty when the codec data has all sets.
 	Codec     string   `json:"codec,omitempty"`
 	CodecData []byte   `json:"codec_data,omitempty"`
 	Sets      [][]byte `json:"sets,omitempty"`
@@ -57,17 +57,14 @@ type Stateful interface {
 	Restore(SamplerState)
 }
 
-// State implements Stateful: the sampler remembers nothing.
-func (allSampler) State() SamplerState { return SamplerState{} }
+// stateless is the part of a sampler that remembers nothing.
+type stateless struct{}
+
+// State implements Stateful.
+func (stateless) State() SamplerState { return SamplerState{} }
 
 // Restore implements Stateful.
-func (allSampler) Restore(SamplerState) {}
-
-// State implements Stateful: the sampler remembers nothing.
-func (keySampler) State() SamplerState { return SamplerState{} }
-
-// Restore implements Stateful.
-func (keySampler) Restore(SamplerState) {}
+func (stateless) Restore(SamplerState) {}
 
 // State implements Stateful.
 func (s *strideSampler) State() SamplerState { return SamplerState{Skip: s.next} }
@@ -120,7 +117,6 @@ func (s *stampSampler) answeredBy(n int) (ranges [][2]int) {
 // states[i]. A state whose Place has no number is that of an output that begins with the first fragment. The planner must then
 // be given all fragments after the earliest LeadStart (see Earliest). It must be called before Plan.
 func (p *Planner) Resume(states []State) error {
-	p.muted = make([]string, len(p.outputs))
 	for o, s := range states {
 		p.muted[o] = s.Place.Number
 		if s.Place.Number == "" {
@@ -128,8 +124,7 @@ func (p *Planner) Resume(states []State) error {
 		}
 		switch sampler := p.samplers[o].(type) {
 		case nil:
-			i := slices.IndexFunc(p.stamps, func(s *stampSampler) bool { return s.output == o })
-			p.stamps[i].restore(s.Sampler)
+			p.stamp(o).restore(s.Sampler)
 		case Stateful:
 			sampler.Restore(s.Sampler)
 		default:
@@ -146,6 +141,15 @@ func (p *Planner) Resume(states []State) error {
 		}
 	}
 	return nil
+}
+
+// stamp returns the sampler of an output of type timestamps, nil for another.
+func (p *Planner) stamp(output int) *stampSampler {
+	i := slices.IndexFunc(p.stamps, func(s *stampSampler) bool { return s.output == output })
+	if i < 0 {
+		return nil
+	}
+	return p.stamps[i]
 }
 
 // Earliest returns where a reader begins that serves outputs at all of these places.
@@ -175,13 +179,11 @@ type Mark struct {
 	samplers []SamplerState // by output
 	muted    []bool         // by output: the fragment was none of its own
 	partial  bool           // the end of the run cut the fragment
-	begun    media.Place
-	wanted   int
 }
 
 // Mark returns where the planner is after the last Plan.
 func (p *Planner) Mark() *Mark {
-	m := &Mark{planner: p, place: p.last, fragment: p.fragments, lead: p.lead, samplers: make([]SamplerState, len(p.outputs)), muted: slices.Clone(p.mutedNow), partial: p.partial, begun: p.begun, wanted: p.wanted}
+	m := &Mark{planner: p, place: p.last, fragment: p.fragments, lead: p.lead, samplers: make([]SamplerState, len(p.outputs)), muted: p.mutedNow, partial: p.partial}
 	for o, s := range p.samplers {
 		if s, ok := s.(Stateful); ok {
 			m.samplers[o] = s.State()
@@ -198,13 +200,10 @@ func (p *Planner) Mark() *Mark {
 
 // IsFor reports whether an output may continue after the mark's fragment. It may not if it continued after a later one, and if the
 // run's end lies inside the fragment: a run with a later end reads the rest.
-func (m *Mark) IsFor(output int) bool { return !m.partial && (m.muted == nil || !m.muted[output]) }
-
-// Begun returns the first wanted fragment of the stream, and the number of wanted ones so far.
-func (m *Mark) Begun() (first media.Place, wanted int) { return m.begun, m.wanted }
+func (m *Mark) IsFor(output int) bool { return !m.partial && !m.muted[output] }
 
 // IsNew reports whether the mark's fragment is one for any output: it is not if it is only read again.
-func (m *Mark) IsNew() bool { return m.muted == nil || slices.Contains(m.muted, false) }
+func (m *Mark) IsNew() bool { return slices.Contains(m.muted, false) }
 
 // State returns the state of an output after the mark's fragment, which must be decided by then (see Plan.Pending). It may be
 // called at any time, on any goroutine.
@@ -212,10 +211,8 @@ func (m *Mark) State(output int) State {
 	s := State{Place: m.place, Sampler: m.samplers[output], Lead: m.lead}
 	m.planner.answers.Lock()
 	defer m.planner.answers.Unlock()
-	for _, stamps := range m.planner.stamps {
-		if stamps.output == output {
-			s.Sampler.Answered = stamps.answeredBy(m.fragment)
-		}
+	if stamps := m.planner.stamp(output); stamps != nil {
+		s.Sampler.Answered = stamps.answeredBy(m.fragment)
 	}
 	return s
 }
@@ -228,35 +225,30 @@ type marker struct {
 	partial bool
 	// wanted is the number of wanted fragments so far.
 	wanted int
-	// lead is where a later reader begins, candidate where it may begin once another entry has followed.
-	lead, candidate LeadStart
+	// before is the place before the last fragment. lead is where a later reader begins, candidate where it may begin once
+	// another entry has followed.
+	before, lead, candidate LeadStart
 	// age is the number of fragments since candidate.
 	age int
 	// muted are the fragments after which outputs begin, by output; "" is at once. mutedNow reports which of them the last
-	// fragment was not for.
+	// fragment was not for. Marks share it: each fragment has another.
 	muted    []string
 	mutedNow []bool
 	// answers guards the requests of stamps, which marks read.
 	answers sync.Mutex
 }
 
-// maxLead is the most fragments before a place that a later reader begins with.
-const maxLead = 2 * maxLeadFragments
-
-// start returns a LeadStart at the end of the last fragment.
-func (p *Planner) start(f *media.Fragment) LeadStart {
+// begin records that a fragment is about to be planned.
+func (p *Planner) begin(f *media.Fragment) {
 	if p.first == (media.Place{}) {
 		p.first = f.Place()
 	}
-	l := LeadStart{Progress: media.Progress{After: p.last, First: p.first, Wanted: p.wanted, Begun: p.begun}, Behind: p.behind}
-	if p.sets.inBand {
-		l.Codec, l.CodecData, l.Sets = p.sets.codecID, []byte(p.sets.codecData), p.sets.list()
-	}
-	return l
+	p.before = LeadStart{Progress: media.Progress{After: p.last, First: p.first, Wanted: p.wanted, Begun: p.begun}, Behind: p.behind}
+	p.unmute(f.Number)
 }
 
-// note records a fragment that was just planned; before is the start before it.
-func (p *Planner) note(f *media.Fragment, pl *Plan, before LeadStart) {
+// note records a fragment that was just planned.
+func (p *Planner) note(f *media.Fragment, pl *Plan) {
 	p.last = f.Place()
 	p.partial = !f.Until.IsZero() && slices.ContainsFunc(pl.Frames, func(frame Frame) bool { return !frame.Info.At(f.Clock).Before(f.Until) })
 	if !f.Unwanted {
@@ -268,17 +260,14 @@ func (p *Planner) note(f *media.Fragment, pl *Plan, before LeadStart) {
 	entry := slices.ContainsFunc(pl.Pictures, func(picture Picture) bool { return picture.Entry != EntryNone })
 	switch {
 	case p.lead.First.Number == "", len(pl.Pictures) > 0 && pl.Pictures[0].Entry == EntryClosed:
-		p.lead, p.candidate, p.age = before, before, 0
-	case entry, p.age >= maxLead/2:
-		p.lead, p.candidate, p.age = p.candidate, before, 0
+		p.lead, p.candidate, p.age = p.before, p.before, 0
+	case entry, p.age >= maxLeadFragments: // so that a reader begins twice as many before, at most
+		p.lead, p.candidate, p.age = p.candidate, p.before, 0
 	}
 }
 
 // unmute finds out which outputs a fragment is not for.
 func (p *Planner) unmute(number string) {
-	if p.muted == nil {
-		return
-	}
 	p.mutedNow = make([]bool, len(p.muted))
 	for o, after := range p.muted {
 		switch {
@@ -294,7 +283,7 @@ func (p *Planner) unmute(number string) {
 }
 
 // skips reports whether the fragment that is being planned is not for an output.
-func (p *Planner) skips(output int) bool { return p.mutedNow != nil && p.mutedNow[output] }
+func (p *Planner) skips(output int) bool { return p.mutedNow[output] }
 
 // Interrupt ends the planner in place of End, for a later one that continues: what the next fragment would decide stays undecided.
 // Wait returns media.ErrUndecided for such plans.

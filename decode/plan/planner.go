@@ -48,7 +48,7 @@ const MaxLookahead = 32
 // NewPlanner returns the planner of one stream. Plans name the outputs by their index in outputs. The samples must be valid
 // (see Sample.Validate).
 func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
-	p := &Planner{skip: skip, outputs: outputs, onlyKeys: skip != SkipNone}
+	p := &Planner{skip: skip, outputs: outputs, onlyKeys: skip != SkipNone, marker: marker{muted: make([]string, len(outputs))}}
 	for i, o := range outputs {
 		p.samplers = append(p.samplers, o.Sample.NewSampler())
 		_, keys := o.Sample.Rule.(Keyframes)
@@ -67,9 +67,8 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 	p.stream = f.Stream
 	p.fragments++
 	pl := &Plan{hold: newHold(f.Recycle)}
-	p.unmute(f.Number)
-	before := p.start(f)
-	defer func() { p.note(f, pl, before) }()
+	p.begin(f)
+	defer p.note(f, pl)
 	pl.Track, pl.hasVideo = f.VideoTrack()
 	reader, packets := p.frames(pl, f)
 	if len(pl.Frames) == 0 { // it decides nothing, but counts towards MaxLookahead
@@ -134,6 +133,9 @@ func (p *Planner) frames(pl *Plan, f *media.Fragment) (*nalReader, [][]byte) {
 	pl.Track.CodecPrivate = bytes.Clone(pl.Track.CodecPrivate)
 	p.sets.begin(pl.Track)
 	begin, changed := p.sets.list(), p.sets.inBand
+	if changed {
+		p.before.Codec, p.before.CodecData, p.before.Sets = p.sets.codecID, []byte(p.sets.codecData), begin
+	}
 	reader := newNALReader(pl.Track, begin, payloads)
 	units, behind := reader.assemble(pl.blocks, payloads, p.behind, &p.sets)
 	p.behind = cloneNALs(behind)

@@ -30,7 +30,7 @@ type Timing struct {
 	Nominal, Unit time.Duration
 }
 
-type allSampler struct{}
+type allSampler struct{ stateless }
 
 func (allSampler) Pick(frames []Candidate, _ Timing) []bool {
 	picked := make([]bool, len(frames))
@@ -40,7 +40,7 @@ func (allSampler) Pick(frames []Candidate, _ Timing) []bool {
 	return picked
 }
 
-type keySampler struct{}
+type keySampler struct{ stateless }
 
 func (keySampler) Pick(frames []Candidate, _ Timing) []bool {
 	picked := make([]bool, len(frames))

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strings"
@@ -32,6 +33,19 @@ func (s Server) Bucket(tb testing.TB) string {
 		tb.Fatalf("make bucket: %v", err)
 	}
 	return name
+}
+
+// Forward returns a handler that passes requests on to the server, for tests that put something between the two.
+func (s Server) Forward(tb testing.TB) http.Handler {
+	tb.Helper()
+	target, err := url.Parse(s.Endpoint)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // which the signature covers
+	}}
 }
 
 // Get returns an object, or an error that is fs.ErrNotExist.

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +19,7 @@ import (
 // proxy stands between the store and the server. Requests of objects take the
 // next fault, if there is one, and all others go through.
 type proxy struct {
-	forward *httputil.ReverseProxy
+	forward http.Handler
 
 	mu       sync.Mutex
 	faults   []fault
@@ -34,15 +32,7 @@ type fault func(p *proxy, w http.ResponseWriter, r *http.Request)
 // newProxy returns a proxy and its URL.
 func newProxy(t *testing.T, server s3test.Server) (*proxy, string) {
 	t.Helper()
-	target, err := url.Parse(server.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{forward: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target)
-		// The signature covers the host that the client spoke to.
-		r.Out.Host = r.In.Host
-	}}}
+	p := &proxy{forward: server.Forward(t)}
 	front := httptest.NewServer(p)
 	t.Cleanup(front.Close)
 	return p, front.URL
