@@ -1,6 +1,7 @@
 package kvsframes
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/kvsframes/kvsframes/checkpoint"
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
@@ -163,29 +165,34 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 
 // run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done.
 func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOptions, o pipeline.Options) (sum pipeline.Summary, err error) {
-	at, err := st.openPosition(in.Stream, ro)
-	if err != nil {
+	at, err := st.openPosition(draining, in.Stream, ro)
+	switch {
+	case err != nil && ctx.Err() == nil && interrupted(draining):
+		return sum, nil
+	case err != nil:
 		return sum, err
-	}
-	if at == nil {
+	case at == nil:
 		return st.carry(ctx, draining, in, nil, o)
-	}
-	if at.now.Done {
+	case at.now.Done:
 		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)
-		return sum, at.file.Close()
+		return sum, at.release(ctx)
 	}
 	defer st.positions.add(in.Stream, at)()
-	keeping, stop := context.WithCancel(ctx)
-	var keeper sync.WaitGroup
-	keeper.Go(func() { at.keep(keeping, st.pipeline.Config.Checkpoint.Every) })
-	sum, err = st.carry(ctx, draining, in, at, o)
+	owning, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	keeping, stop := context.WithCancel(owning)
+	var aside sync.WaitGroup
+	aside.Go(func() { at.keep(keeping, st.pipeline.Config.Checkpoint.Period()) })
+	aside.Go(func() { at.lost(keeping, giveUp) })
+	sum, err = st.carry(owning, draining, in, at, o)
 	stop()
-	keeper.Wait()
+	aside.Wait()
 	whole := err == nil && ctx.Err() == nil && !interrupted(draining)
-	if late := at.close(whole && at.reached); err == nil {
-		err = late
+	late := at.close(ctx, whole && at.reached)
+	if lost := at.held.Confirm(owning); errors.As(lost, new(*checkpoint.LostError)) {
+		return sum, fmt.Errorf("another run reads stream %s now: %w", in.Stream, lost)
 	}
-	return sum, err
+	return sum, cmp.Or(err, late)
 }
 
 // carry passes one stream through the stages. at is its checkpoint, nil for none.
@@ -207,7 +214,7 @@ func (st *stages) carry(ctx, draining context.Context, in source.Input, at *posi
 	defer st.outages.watch(in.Stream, src)()
 	newWriter := (*sink.Sink).NewWriter
 	if at != nil {
-		newWriter = func(s *sink.Sink) *sink.Writer { return s.Continue(at.now.RunID) }
+		newWriter = func(s *sink.Sink) *sink.Writer { return s.Continue(at.now.RunID, at.held.Confirm) }
 		o.Planned = at.track(planner)
 		o.Interrupted = func(err error) bool {
 			later := !errors.Is(err, io.EOF) || interrupted(draining)
