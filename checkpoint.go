@@ -32,11 +32,23 @@ type position struct {
 
 	mu    sync.Mutex
 	now   saved
-	marks []*plan.Mark // the latest that is durable, by output; nil for none in this run
+	steps []*step // the latest that is durable, by output; nil for none in this run
 	moved bool
 	// saved is when the checkpoint was last written, or opened.
 	saved time.Time
 }
+
+// step is a fragment that was planned by one of the readers of a stream.
+type step struct {
+	mark *plan.Mark
+	// outputs are the places of its planner's outputs in position.names.
+	outputs []int
+	// next is the number of the fragment that its reader planned after it; "" for none so far.
+	next string
+}
+
+// state returns the state of an output after the step.
+func (s *step) state(output int) plan.State { return s.mark.State(slices.Index(s.outputs, output)) }
 
 // age returns for how long the checkpoint has not been written although it has moved, 0 if it is up to date.
 func (p *position) age(now time.Time) time.Duration {
@@ -70,7 +82,7 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 	case err != nil:
 		return nil, fmt.Errorf("%w (%s; checkpoint.path sets another place, checkpoint.type: none does without)", err, restartHint)
 	}
-	p := &position{held: held, log: o.Log.With("stream", stream), marks: make([]*plan.Mark, len(c.Sinks)), saved: time.Now()}
+	p := &position{held: held, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), saved: time.Now()}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
@@ -88,23 +100,29 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 	return p, nil
 }
 
-// track makes the checkpoint follow a planner.
-func (p *position) track(planner *decode.Stream) func() func(sink string) {
+// track makes the checkpoint follow the planner of a reader, and tells the reader where that is.
+func (p *position) track(r *reader, planner *decode.Stream) func() func(sink string) {
+	last := &step{}
 	return func() func(string) {
-		mark := planner.Mark()
-		if !mark.IsNew() {
+		s := &step{mark: planner.Mark(), outputs: r.sinks}
+		r.pass(s.mark.Place())
+		p.mu.Lock()
+		last.next = s.mark.Place().Number
+		p.mu.Unlock()
+		last = s
+		if !s.mark.IsNew() {
 			return nil
 		}
-		return func(sink string) { p.durable(slices.Index(p.names, sink), mark) }
+		return func(sink string) { p.durable(slices.Index(p.names, sink), s) }
 	}
 }
 
-// durable notes that a sink has all images up to a mark.
-func (p *position) durable(output int, mark *plan.Mark) {
+// durable notes that a sink has all images up to a step.
+func (p *position) durable(output int, s *step) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if mark.IsFor(output) {
-		p.marks[output], p.moved = mark, true
+	if s.mark.IsFor(slices.Index(s.outputs, output)) {
+		p.steps[output], p.moved = s, true
 	}
 }
 
@@ -136,13 +154,13 @@ func (p *position) lost(ctx context.Context, giveUp context.CancelCauseFunc) {
 // write writes the checkpoint if it has moved, or is done, when all that it covers outlives a power cut.
 func (p *position) write(ctx context.Context, done bool) error {
 	p.mu.Lock()
-	marks, moved := slices.Clone(p.marks), p.moved || done != p.now.Done
+	steps, moved := slices.Clone(p.steps), p.moved || done != p.now.Done
 	p.moved = false
 	p.mu.Unlock()
 	if !moved {
 		return nil
 	}
-	err := p.save(ctx, marks, done)
+	err := p.save(ctx, steps, done)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
@@ -153,19 +171,21 @@ func (p *position) write(ctx context.Context, done bool) error {
 	return err
 }
 
-func (p *position) save(ctx context.Context, marks []*plan.Mark, done bool) error {
+func (p *position) save(ctx context.Context, steps []*step, done bool) error {
 	for _, s := range p.stores {
 		if err := s.Sync(); err != nil {
 			return fmt.Errorf("sync the images before the checkpoint: %w", err)
 		}
 	}
-	for i, mark := range marks {
-		if mark != nil {
-			p.now.Sinks[p.names[i]] = savedSink{Settings: p.settings[i], State: mark.State(i)}
+	p.mu.Lock()
+	for i, s := range steps {
+		if s != nil {
+			p.now.Sinks[p.names[i]] = savedSink{Settings: p.settings[i], State: s.state(i)}
 		}
 	}
 	p.now.Done, p.now.Written = done, media.Timestamp(time.Now())
 	data, err := json.Marshal(p.now)
+	p.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}

@@ -99,25 +99,38 @@ func (p *position) accept(old *saved) (changed []string) {
 	return changed
 }
 
-// states returns where the outputs continue, in order, and whether one has a place at all. A sink that is new begins where
-// the one that is furthest on is.
-func (p *position) states() ([]plan.State, bool) {
+// states returns where the outputs are, in order. A sink that is new begins where the one that is furthest on is.
+func (p *position) states() []plan.State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	states := make([]plan.State, len(p.names))
 	var furthest plan.State
 	for i, name := range p.names {
-		states[i] = p.now.Sinks[name].State
+		if states[i] = p.now.Sinks[name].State; p.steps[i] != nil {
+			states[i] = p.steps[i].state(i)
+		}
 		if media.CompareNumbers(states[i].Place.Number, furthest.Place.Number) > 0 {
 			furthest = states[i]
 		}
 	}
 	for i, name := range p.names {
 		if _, known := p.now.Sinks[name]; !known {
-			states[i] = plan.State{Place: furthest.Place, Lead: furthest.Lead}
+			states[i] = plan.State{Place: furthest.Place, Fragments: furthest.Fragments, Lead: furthest.Lead}
 			p.now.Sinks[name] = savedSink{Settings: p.settings[i], State: states[i]}
 			p.log.Info("a new sink begins where the others are", "sink", name, "after", furthest.Place.Number)
 		}
 	}
-	return states, furthest.Place.Number != ""
+	return states
+}
+
+// next returns the number of the fragment after an output's last one, or "" if it is not known.
+func (p *position) next(output int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.steps[output]; s != nil {
+		return s.next
+	}
+	return ""
 }
 
 // lowest returns the place of the output that is least far on, without a number if one is at the beginning.
