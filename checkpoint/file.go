@@ -44,14 +44,35 @@ func (f *File) Acquire(ctx context.Context, forget bool) (Checkpoint, error) {
 	return o, nil
 }
 
-// lock locks the checkpoint for this process.
-func (f *File) lock() (*os.File, error) {
-	folder := filepath.Dir(f.path)
+// CheckFolder returns an error unless files in a folder can be checkpoints. It makes the folder.
+func CheckFolder(folder string) error {
+	if err := makeFolder(folder); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(folder, ".writable-")
+	if err == nil {
+		err = errors.Join(file.Close(), os.Remove(file.Name()))
+	}
+	if err != nil {
+		return fmt.Errorf("open checkpoint: %w", err)
+	}
+	return nil
+}
+
+func makeFolder(folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, fmt.Errorf("open checkpoint: %w", err)
+		return fmt.Errorf("open checkpoint: %w", err)
 	}
 	if name := networkFileSystem(folder); name != "" {
-		return nil, fmt.Errorf("open checkpoint %s: it is on a network file system (%s), whose locks may not hold between machines: keep it on a local disk, or in S3", f.path, name)
+		return fmt.Errorf("open checkpoint in %s: it is on a network file system (%s), whose locks may not hold between machines: keep it on a local disk, or in S3", folder, name)
+	}
+	return nil
+}
+
+// lock locks the checkpoint for this process.
+func (f *File) lock() (*os.File, error) {
+	if err := makeFolder(filepath.Dir(f.path)); err != nil {
+		return nil, err
 	}
 	file, err := os.OpenFile(f.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -110,6 +131,9 @@ func (o *ownedFile) begin() error {
 	}
 	return o.write(o.record)
 }
+
+// Name implements Checkpoint.
+func (o *ownedFile) Name() string { return o.path }
 
 // State implements Checkpoint.
 func (o *ownedFile) State() []byte { return o.record.state() }

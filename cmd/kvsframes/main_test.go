@@ -44,9 +44,12 @@ func newProgram(stdin io.Reader, environ ...string) (p *program, stdout, stderr 
 	}, stdout, stderr
 }
 
-// settings writes a settings file and returns its path.
+// settings writes a settings file and returns its path. Runs of it have no checkpoint unless the text asks for one.
 func settings(t *testing.T, text string) string {
 	t.Helper()
+	if !strings.Contains(text, "checkpoint:") {
+		text += "\ncheckpoint: {type: none}\n"
+	}
 	path := filepath.Join(t.TempDir(), "pipeline.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

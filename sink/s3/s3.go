@@ -113,7 +113,7 @@ func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool,
 	}
 	if loaded.Region == "" {
 		if d.EndpointURL == "" {
-			return nil, false, errors.New("no region: set destination.region, AWS_REGION or a profile with one")
+			return nil, false, errors.New("no region: set region, AWS_REGION or a profile with one")
 		}
 		loaded.Region = defaultRegion
 	}
