@@ -2,6 +2,8 @@ package kvsframes
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +20,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // closeLimit bounds how long a checkpoint is written for the last time and released.
@@ -66,10 +69,22 @@ func (p *position) age(now time.Time) time.Duration {
 // syncer is a store whose objects may be lost in a power cut until they are synced.
 type syncer interface{ Sync() error }
 
-// keepsPosition reports whether runs of the pipeline have checkpoints.
+// keepsPosition reports whether runs of the pipeline have checkpoints. Those of single fragments have one if the settings say so.
 func (p *Pipeline) keepsPosition(o RunOptions) bool {
 	c := p.Config.CheckpointType()
-	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint && len(p.options.Fragments) == 0
+	if len(p.options.Fragments) > 0 {
+		c = p.Config.Checkpoint.Type
+	}
+	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint
+}
+
+// checkpointOf returns where the checkpoint of a stream is. Each list of single fragments has its own.
+func (p *Pipeline) checkpointOf(stream string) string {
+	if list := p.fragments(); len(list) > 0 {
+		sum := sha256.Sum256([]byte(strings.Join(list, " ")))
+		stream += "-fragments-" + hex.EncodeToString(sum[:4])
+	}
+	return p.Config.Checkpoint.PathOf(p.options.Path, stream)
 }
 
 // openCheckpoints finds out whether checkpoints can be kept where the settings say, before anything is read.
@@ -78,22 +93,21 @@ func (p *Pipeline) openCheckpoints(ctx context.Context, st *stages, o RunOptions
 		return nil
 	}
 	c := p.Config.Checkpoint
-	place := func(stream string) string { return c.PathOf(p.options.Path, stream) }
 	if p.Config.CheckpointType() == config.CheckpointS3 {
 		store, err := s3.Open(ctx, c.S3())
 		if err != nil {
 			return fmt.Errorf("checkpoint: %w", err)
 		}
 		st.checkpoint = func(stream string) checkpoint.Store {
-			return checkpoint.NewLease(store.Object(place(stream)), o.CheckpointTerm, o.Log)
+			return checkpoint.NewLease(store.Object(p.checkpointOf(stream)), o.CheckpointTerm, o.Log)
 		}
 		return nil
 	}
-	within, _, _ := strings.Cut(place("{stream}"), "{stream}")
+	within, _, _ := strings.Cut(p.checkpointOf("{stream}"), "{stream}")
 	if err := checkpoint.CheckFolder(filepath.Dir(within + "x")); err != nil {
 		return fmt.Errorf("%w (%s)", err, placeHint)
 	}
-	st.checkpoint = func(stream string) checkpoint.Store { return checkpoint.NewFile(place(stream)) }
+	st.checkpoint = func(stream string) checkpoint.Store { return checkpoint.NewFile(p.checkpointOf(stream)) }
 	return nil
 }
 
@@ -101,8 +115,8 @@ func (p *Pipeline) openCheckpoints(ctx context.Context, st *stages, o RunOptions
 const placeHint = "checkpoint.path sets another place, checkpoint.type: none does without"
 
 // openPosition takes over the checkpoint of a stream. It returns nil if the settings ask for none.
-func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions) (*position, error) {
-	c := st.pipeline.Config
+func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOptions) (*position, error) {
+	c, stream := st.pipeline.Config, in.Stream
 	if st.checkpoint == nil {
 		return nil, nil
 	}
@@ -121,7 +135,7 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 			p.stores = append(p.stores, s)
 		}
 	}
-	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
+	p.now = saved{Version: checkpointVersion, Stream: stream, Source: in.Identity, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}

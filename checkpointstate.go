@@ -21,6 +21,8 @@ type saved struct {
 	Version int    `json:"version"`
 	Stream  string `json:"stream"`
 	Written string `json:"written"`
+	// Source describes what is read (see source.Input).
+	Source string `json:"source"`
 	// RunID is that of the first run, whose keys the later ones continue.
 	RunID string `json:"run_id"`
 	// Fragments stands for the settings that determine which fragments are read.
@@ -70,7 +72,7 @@ func (p *position) read(o RunOptions) error {
 		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", p.held.Name(), old.Stream, p.now.Stream, restartHint)
 	}
 	if differ := p.accept(&old); len(differ) > 0 && !o.AcceptChanges {
-		return fmt.Errorf("checkpoint %s was written with other settings of %s (--accept-changes continues with the new ones, %s)", p.held.Name(), strings.Join(differ, " and "), restartHint)
+		return fmt.Errorf("checkpoint %s was written for other settings: %s has changed (--accept-changes continues with the new ones, %s)", p.held.Name(), strings.Join(differ, ", "), restartHint)
 	}
 	if old.End != p.now.End {
 		old.End, old.Done = p.now.End, false
@@ -88,6 +90,10 @@ func (p *position) accept(old *saved) (changed []string) {
 	if old.Fragments != p.now.Fragments {
 		changed = append(changed, "source")
 		old.Fragments, old.Done = p.now.Fragments, false
+	}
+	if old.Source != p.now.Source {
+		changed = append(changed, fmt.Sprintf("what is read, which was %q and is %q", old.Source, p.now.Source))
+		old.Source, old.Done = p.now.Source, false
 	}
 	for i, name := range p.names {
 		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
