@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -52,16 +53,16 @@ func (s Stored) AddFolder(folder string) error {
 	})
 }
 
-// Replaced returns the objects with other text in their keys and lines: what differs from run to run, such as a run's ID.
-func (s Stored) Replaced(old, text string) Stored {
+// Replaced returns the objects with text in place of what matches in their keys and lines: of what differs from run to run.
+func (s Stored) Replaced(pattern *regexp.Regexp, text string) Stored {
 	all := Stored{}
 	for key, o := range s {
 		lines := make([]string, len(o.Lines))
 		for i, line := range o.Lines {
-			lines[i] = strings.ReplaceAll(line, old, text)
+			lines[i] = pattern.ReplaceAllString(line, text)
 		}
 		o.Lines = lines
-		all[strings.ReplaceAll(key, old, text)] = o
+		all[pattern.ReplaceAllString(key, text)] = o
 	}
 	return all
 }

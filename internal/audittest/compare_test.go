@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -132,7 +133,7 @@ func TestTextIsReplacedInKeysAndLines(t *testing.T) {
 	for key, data := range small() {
 		other[strings.ReplaceAll(key, "cam", "door")] = strings.ReplaceAll(data, "cam", "door")
 	}
-	if found := Compare(stored(other).Replaced("door", "cam"), stored(small())); len(found) > 0 {
+	if found := Compare(stored(other).Replaced(regexp.MustCompile("do+r"), "cam"), stored(small())); len(found) > 0 {
 		t.Errorf("found %v", found)
 	}
 }
