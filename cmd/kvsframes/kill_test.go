@@ -181,7 +181,7 @@ func (c *struck) code() int {
 func (c *struck) run(t *testing.T, file, checkpoint string, strike bool) (code int, said string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "run", file)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Env = append(c.server.Environ(), asProgram+"=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
@@ -253,21 +253,22 @@ func storedIn(t *testing.T, folders ...string) audittest.Stored {
 }
 
 // undisturbed has a run store what others are compared with.
-func (s *killable) undisturbed(t *testing.T, url string) {
+func (s *killable) undisturbed(t *testing.T, url string, server s3test.Server) {
 	t.Helper()
 	folder := t.TempDir()
 	to := "{directory: '" + folder + "'}"
 	file := settings(t, sourceOf(s, "archive", url)+s.sinksInto(to, to)+"checkpoint: {type: none}\n")
 	began := time.Now()
-	cmd, _, stderr := startProgram(t, nil, nil, "run", file)
-	_ = cmd.Wait() // the code says it
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "run", file)
+	cmd.Env = append(server.Environ(), asProgram+"=1")
+	said, _ := cmd.CombinedOutput() // the code says it
 	s.takes = time.Since(began)
 	if code := cmd.ProcessState.ExitCode(); code != exitGaps && code != exitDone {
-		t.Fatalf("code %d:\n%s", code, stderr)
+		t.Fatalf("code %d:\n%s", code, said)
 	}
 	s.want = storedIn(t, folder).Replaced(runIDs, "RUN")
 	if len(s.want) < 100 {
-		t.Fatalf("an undisturbed run stores %d objects:\n%s", len(s.want), stderr)
+		t.Fatalf("an undisturbed run stores %d objects:\n%s", len(s.want), said)
 	}
 }
 
@@ -275,12 +276,11 @@ func (s *killable) undisturbed(t *testing.T, url string) {
 func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 	t.Helper()
 	server := s3test.Start(t)
-	server.Setenv(t)
 	rng := seeded(t)
 	url, streams := killables(t, rng, server)
 	var cases []*struck
 	for i, s := range streams {
-		s.undisturbed(t, url)
+		s.undisturbed(t, url, server)
 		for j, mode := range []string{"live", "archive", "auto"} {
 			for _, s3 := range []bool{false, true} {
 				cases = append(cases, &struck{
@@ -309,6 +309,7 @@ func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 // TestRunsThatAreKilledLoseAndRepeatNothing kills runs at random moments and starts them again until one ends: what is stored then equals
 // what an undisturbed run stores.
 func TestRunsThatAreKilledLoseAndRepeatNothing(t *testing.T) {
+	t.Parallel()
 	kills := 60
 	switch {
 	case soaking():
@@ -322,6 +323,7 @@ func TestRunsThatAreKilledLoseAndRepeatNothing(t *testing.T) {
 // TestRunsThatAreInterruptedAreContinued interrupts runs at random moments: each ends as an interrupted run does, within its
 // shutdown_timeout, and the next one continues it.
 func TestRunsThatAreInterruptedAreContinued(t *testing.T) {
+	t.Parallel()
 	interrupts := 6
 	if soaking() {
 		interrupts = 100

@@ -77,9 +77,9 @@ const soakSinks = `sinks:
 // bad network. One run goes on to the end, and must not grow; the others are killed and started again. What is stored in the end is
 // counted from the objects, against an undisturbed run.
 func TestASoakLosesAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
 	rng := seeded(t)
 	s := &soak{t: t, start: time.Now().UTC().Truncate(time.Second), length: soakLength(t), store: s3test.Start(t)}
-	s.store.Setenv(t)
 	s.environ = s.renewing()
 	s.times = s.asked()
 	streams, mutants := soakStreams(t, rng, 20, s.start, s.length)
@@ -120,7 +120,11 @@ func TestASoakLosesAndRepeatsNothing(t *testing.T) {
 		}
 	}
 	for _, f := range found[:min(len(found), 50)] {
-		t.Error(f)
+		if f.Kind == audittest.Guessed {
+			t.Log(f)
+		} else {
+			t.Error(f)
+		}
 	}
 	fired := 0
 	for _, n := range emulator.Fired() {
@@ -134,7 +138,7 @@ func TestASoakLosesAndRepeatsNothing(t *testing.T) {
 	table := soakTable{
 		length: s.length, streams: len(streams), kills: s.kills.Load(), interrupts: s.interrupts.Load(), service: fired, store: spoiled, mutants: mutants,
 		objects: objects, lost: audittest.Count(found, audittest.Lost), duplicated: audittest.Count(found, audittest.Duplicated),
-		changed: audittest.Count(found, audittest.Changed), peak: peak,
+		changed: audittest.Count(found, audittest.Changed), guessed: audittest.Count(found, audittest.Guessed), peak: peak,
 	}
 	fmt.Fprint(os.Stderr, table)
 	if s.kills.Load() == 0 || fired == 0 || spoiled == 0 || mutants == 0 {
@@ -152,11 +156,11 @@ func (s *soak) growth() float64 {
 
 // soakTable is the table of a soak.
 type soakTable struct {
-	length                             time.Duration
-	kills, interrupts, store           int64
-	streams, service, mutants          int
-	objects, lost, duplicated, changed int
-	peak                               float64
+	length                                      time.Duration
+	kills, interrupts, store                    int64
+	streams, service, mutants                   int
+	objects, lost, duplicated, changed, guessed int
+	peak                                        float64
 }
 
 // String returns the table as the README has it.
@@ -172,7 +176,8 @@ func (s soakTable) String() string {
 	row("objects", s.objects)
 	row("lost", s.lost)
 	row("duplicated", s.duplicated)
-	row("changed", s.changed)
+	row("other bytes", s.changed)
+	row("damaged pictures that libav guessed otherwise", s.guessed)
 	row("most memory of one run", fmt.Sprintf("%.0f MB", s.peak/1e6))
 	return b.String()
 }
@@ -235,9 +240,11 @@ func (s *soak) undisturbed(streams []soakStream) func([]soakStream) audittest.St
 	folder := s.t.TempDir()
 	to := "{directory: '" + folder + "'}"
 	file := settings(s.t, s.settings(streams, "archive", s.emulator(kvstest.PaceMax, streams).URL(), to, to))
-	p, _, stderr := newProgram(nil, os.Environ()...)
-	if code := p.execute([]string{"run", file}); code != exitGaps {
-		s.t.Fatalf("code %d:\n%s", code, stderr)
+	cmd := exec.CommandContext(s.t.Context(), os.Args[0], "run", file)
+	cmd.Env = s.environ
+	said, _ := cmd.CombinedOutput() // the code says it
+	if code := cmd.ProcessState.ExitCode(); code != exitGaps {
+		s.t.Fatalf("code %d:\n%s", code, said)
 	}
 	all := audittest.Stored{}
 	if err := all.AddFolder(folder); err != nil {
@@ -289,7 +296,7 @@ func (s *soak) renewing() []string {
 	if err := errors.Join(os.WriteFile(script, []byte(text), 0o700), os.WriteFile(config, []byte("[default]\ncredential_process = "+script+"\n"), 0o600)); err != nil {
 		s.t.Fatal(err)
 	}
-	return append(os.Environ(), asProgram+"=1", "AWS_CONFIG_FILE="+config, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_MAX_ATTEMPTS=2")
+	return append(s.store.Environ(), asProgram+"=1", "AWS_CONFIG_FILE="+config, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_MAX_ATTEMPTS=2")
 }
 
 // play starts the program until it has read its streams to their ends.

@@ -19,6 +19,8 @@ const (
 	Duplicated Kind = "duplicated"
 	// Changed is an object that has other bytes than expected.
 	Changed Kind = "changed"
+	// Guessed is an object that has other bytes than expected where both are said to be guessed in part.
+	Guessed Kind = "guessed"
 	// Unfinished is a file that no run completed or removed.
 	Unfinished Kind = "unfinished"
 )
@@ -45,29 +47,25 @@ func Count(all []Finding, k Kind) int {
 }
 
 // Compare returns all differences between what is stored and what an undisturbed run stores, and all between the stored objects and their
-// own manifests and ledgers, in order. Each thing that is wrong is one finding.
+// own manifests, in order. Each thing that is wrong is one finding.
 func Compare(got, want Stored) []Finding {
-	found := map[string]Finding{}
-	report := func(k Kind, key, what string) {
-		id := string(k) + " " + key
+	c := comparison{found: map[string]Finding{}, guessed: map[string]bool{}}
+	for key, o := range want {
 		if isPart(key) {
-			id += " " + what // a part has many things that may be wrong
-		}
-		if _, known := found[id]; !known {
-			found[id] = Finding{k, key, what}
+			c.lines(key, got[key].Lines, o.Lines)
 		}
 	}
 	names := map[string]string{}
 	for key, o := range want {
 		names[o.SHA256] = key
-		have, there := got[key]
-		switch {
+		switch have, there := got[key]; {
 		case isPart(key):
-			compareLines(have.Lines, o.Lines, func(k Kind, line string) { report(k, key, line) })
 		case !there:
-			report(Lost, key, "the object is not there")
+			c.report(Lost, key, "the object is not there")
+		case have.SHA256 != o.SHA256 && c.guessed[key]:
+			c.report(Guessed, key, "the object has other guesses")
 		case have.SHA256 != o.SHA256:
-			report(Changed, key, "the object has other bytes")
+			c.report(Changed, key, "the object has other bytes")
 		}
 	}
 	for key, o := range got {
@@ -75,35 +73,84 @@ func Compare(got, want Stored) []Finding {
 		switch name, known := names[o.SHA256]; {
 		case wanted:
 		case isPart(key):
-			compareLines(o.Lines, nil, func(k Kind, line string) { report(k, key, line) })
+			c.lines(key, o.Lines, nil)
 		case isUnfinished(key):
-			report(Unfinished, key, "the file is still there")
+			c.report(Unfinished, key, "the file is still there")
 		case known:
-			report(Duplicated, key, "the object is that of "+name)
+			c.report(Duplicated, key, "the object is that of "+name)
 		default:
-			report(Duplicated, key, "nothing asked for the object")
+			c.report(Duplicated, key, "nothing asked for the object")
 		}
 	}
-	got.check(report)
-	return slices.SortedFunc(maps.Values(found), func(a, b Finding) int { return strings.Compare(a.String(), b.String()) })
+	c.check(got)
+	return slices.SortedFunc(maps.Values(c.found), func(a, b Finding) int { return strings.Compare(a.String(), b.String()) })
 }
 
-// compareLines reports the lines of a part that are not there, or too often.
-func compareLines(got, want []string, report func(k Kind, line string)) {
-	count := map[string]int{}
+// comparison is the state of Compare.
+type comparison struct {
+	found map[string]Finding
+	// guessed are the keys of objects whose records differ in nothing but the bytes of a guess.
+	guessed map[string]bool
+}
+
+// report adds a finding, once.
+func (c *comparison) report(k Kind, key, what string) {
+	id := string(k) + " " + key
+	if isPart(key) {
+		id += " " + what // a part has many things that may be wrong
+	}
+	if _, known := c.found[id]; !known {
+		c.found[id] = Finding{k, key, what}
+	}
+}
+
+// lines reports the lines of a part that are not there, or too often.
+func (c *comparison) lines(part string, got, want []string) {
+	missing := map[string]int{}
 	for _, line := range want {
-		count[line]++
+		missing[line]++
 	}
+	var more []string
 	for _, line := range got {
-		if count[line]--; count[line] < 0 {
-			report(Duplicated, line)
+		if missing[line]--; missing[line] < 0 {
+			more = append(more, line)
 		}
 	}
-	for line, n := range count {
-		if n > 0 {
-			report(Lost, line)
+	guesses := map[string]string{}
+	for line, n := range missing {
+		if n <= 0 {
+			continue
+		}
+		if _, rest, guess := withoutGuess(line); guess {
+			guesses[rest] = line
+		} else {
+			c.report(Lost, part, line)
 		}
 	}
+	for _, line := range more {
+		key, rest, guess := withoutGuess(line)
+		if _, expected := guesses[rest]; guess && expected {
+			c.guessed[key] = true
+			delete(guesses, rest)
+		} else {
+			c.report(Duplicated, part, line)
+		}
+	}
+	for _, line := range guesses {
+		c.report(Lost, part, line)
+	}
+}
+
+// withoutGuess returns the key of a record whose image is guessed in part, and the record without what depends on the guess.
+func withoutGuess(text string) (key, rest string, guess bool) {
+	var record map[string]any
+	if json.Unmarshal([]byte(text), &record) != nil || record["concealed"] != true {
+		return "", "", false
+	}
+	key, _ = record["key"].(string)
+	delete(record, "bytes")
+	delete(record, "sha256")
+	return key, fmt.Sprint(record), true
 }
 
 // line is what a record of a manifest and one of a ledger have. The one has a key, the other a reason.
@@ -125,13 +172,13 @@ type frame struct {
 }
 
 // check compares the objects with their own manifests: each image has one record, which is true.
-func (s Stored) check(report func(k Kind, key, what string)) {
+func (c *comparison) check(s Stored) {
 	recorded := map[frame]bool{}
 	for _, part := range slices.Sorted(maps.Keys(s)) {
 		for _, text := range s[part].Lines {
 			var l line
 			if err := json.Unmarshal([]byte(text), &l); err != nil || (l.Key == "") == (l.Reason == "") {
-				report(Changed, part, text)
+				c.report(Changed, part, text)
 				continue
 			}
 			if l.Reason != "" {
@@ -139,14 +186,14 @@ func (s Stored) check(report func(k Kind, key, what string)) {
 			}
 			f := frame{l.Stream, l.Sink, l.Fragment, l.Index}
 			if recorded[f] {
-				report(Duplicated, part, text)
+				c.report(Duplicated, part, text)
 			}
 			recorded[f] = true
 			switch image, there := s[l.Key]; {
 			case !there:
-				report(Lost, l.Key, "the object is not there")
+				c.report(Lost, l.Key, "the object is not there")
 			case image.Size != l.Bytes || image.SHA256 != l.SHA256:
-				report(Changed, l.Key, "the object has other bytes")
+				c.report(Changed, l.Key, "the object has other bytes")
 			}
 		}
 	}

@@ -112,6 +112,33 @@ func TestEachDifferenceIsOneFinding(t *testing.T) {
 	}
 }
 
+// TestAGuessMayDiffer changes an image and its record alike, which is a difference unless both are said to be guessed.
+func TestAGuessMayDiffer(t *testing.T) {
+	objects := func(data, concealed string) Stored {
+		sum := sha256.Sum256([]byte(data))
+		record := fmt.Sprintf(`{"stream":"cam","fragment_number":"7","frame_index":1,"sink":"all","key":"a.jpg","concealed":%s,"bytes":%d,"sha256":%q}`+"\n", concealed, len(data), hex.EncodeToString(sum[:]))
+		return stored(map[string]string{"a.jpg": data, manifestPart: record})
+	}
+	for _, test := range []struct {
+		got, want Stored
+		found     []Kind
+	}{
+		{objects("other", "true"), objects("image", "true"), []Kind{Guessed}},
+		{objects("other", "false"), objects("image", "true"), []Kind{Changed, Duplicated, Lost}},
+		{objects("other", "true"), objects("image", "false"), []Kind{Changed, Duplicated, Lost}},
+		{objects("other", "false"), objects("image", "false"), []Kind{Changed, Duplicated, Lost}},
+		{stored(nil), objects("image", "true"), []Kind{Lost, Lost}},
+	} {
+		var kinds []Kind
+		for _, f := range Compare(test.got, test.want) {
+			kinds = append(kinds, f.Kind)
+		}
+		if !slices.Equal(kinds, test.found) {
+			t.Errorf("found %q, want %q", kinds, test.found)
+		}
+	}
+}
+
 // TestARecordThatIsNotTrueIsFoundWithoutTheOtherRun compares objects with themselves.
 func TestARecordThatIsNotTrueIsFoundWithoutTheOtherRun(t *testing.T) {
 	for name, change := range map[string]func(map[string]string){
