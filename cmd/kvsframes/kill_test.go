@@ -109,6 +109,7 @@ type struck struct {
 	mode, url    string
 	server       s3test.Server
 	s3           bool // whether the objects go to S3
+	remote       bool // whether the checkpoint does, so that another machine could continue
 	broken       bool // whether a sink fails until it is repaired
 	signal       syscall.Signal
 	rng          *rand.Rand
@@ -124,19 +125,49 @@ func (c *struck) strike(t *testing.T, hits int) {
 	}
 }
 
+// places are where the runs of a round store.
+type places struct {
+	folder, other, bucket string // of the images
+	state, states         string // a folder, or a bucket, of checkpoints
+	settings              string // a file
+}
+
+// prepare makes the places of a round, and its settings.
+func (c *struck) prepare(t *testing.T) places {
+	t.Helper()
+	p := places{folder: t.TempDir(), other: t.TempDir(), state: t.TempDir()}
+	to := "{directory: '" + p.folder + "'}"
+	keep := "{type: file, every: 1ms, path: '" + p.state + "/{stream}.json'}"
+	if c.s3 {
+		p.bucket = c.server.Bucket(t)
+		to = fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true}", p.bucket, c.server.Endpoint)
+	}
+	if c.remote {
+		p.states = c.server.Bucket(t)
+		keep = fmt.Sprintf("{type: s3, every: 1ms, path: '{stream}.json', bucket: %s, endpoint_url: %q, force_path_style: true}", p.states, c.server.Endpoint)
+	}
+	p.settings = settings(t, sourceOf(c.stream, c.mode, c.url)+c.stream.sinksInto(to, "{directory: '"+p.other+"'}")+"checkpoint: "+keep+"\n")
+	return p
+}
+
+// begun reports whether the next run has a place to continue from.
+func (c *struck) begun(t *testing.T, p places) bool {
+	t.Helper()
+	var data []byte
+	name := c.stream.name + ".json" // which may not be there yet
+	if c.remote {
+		data, _ = c.server.Get(t.Context(), p.states, name)
+	} else {
+		data, _ = os.ReadFile(filepath.Join(p.state, name))
+	}
+	return bytes.Contains(data, []byte(`"fragment_number":"0`))
+}
+
 // round has runs struck, at most so many, until one ends by itself.
 func (c *struck) round(t *testing.T, most int) {
 	t.Helper()
-	folder, other, state, bucket := t.TempDir(), t.TempDir(), t.TempDir(), ""
-	to := "{directory: '" + folder + "'}"
-	if c.s3 {
-		bucket = c.server.Bucket(t)
-		to = fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true}", bucket, c.server.Endpoint)
-	}
-	checkpoint := filepath.Join(state, c.stream.name+".json")
-	file := settings(t, sourceOf(c.stream, c.mode, c.url)+c.stream.sinksInto(to, "{directory: '"+other+"'}")+
-		"checkpoint: {type: file, every: 1ms, path: '"+state+"/{stream}.json'}\n")
-	obstacle := filepath.Join(other, "other") // a file where the sink's folder goes
+	p := c.prepare(t)
+	obstacle := filepath.Join(p.other, "other") // a file where the sink's folder goes
 	broken := c.broken
 	if broken {
 		if err := os.WriteFile(obstacle, nil, 0o600); err != nil {
@@ -150,22 +181,19 @@ func (c *struck) round(t *testing.T, most int) {
 				t.Fatal(err)
 			}
 		}
-		if err := os.Remove(checkpoint + ".lock"); err != nil && !os.IsNotExist(err) { // of the last run: the next one makes its own
-			t.Fatal(err)
-		}
-		code, said := c.run(t, file, checkpoint, n < most)
+		code, said := c.run(t, p, n < most)
 		switch {
 		case (code == exitDone || code == exitGaps) && !broken:
-			c.compare(t, bucket, folder, other)
+			c.compare(t, p)
 			return
 		case code == exitFailed && broken && strings.Contains(said, "write to sink other: "):
 			most = n // nothing else is left to read
 		case code == c.code() && !strings.Contains(said, "service.shutdown_timeout is over"):
-			data, _ := os.ReadFile(checkpoint) // there may be none yet
-			if n++; bytes.Contains(data, []byte(`"fragment_number":"0`)) {
+			n++
+			c.hits++
+			if c.begun(t, p) {
 				c.midway++
 			}
-			c.hits++
 		default:
 			t.Fatalf("code %d:\n%s", code, said)
 		}
@@ -181,10 +209,11 @@ func (c *struck) code() int {
 }
 
 // run runs the program, and may strike it.
-func (c *struck) run(t *testing.T, file, checkpoint string, strike bool) (code int, said string) {
+func (c *struck) run(t *testing.T, p places, strike bool) (code int, said string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "run", file)
-	cmd.Env = append(c.server.Environ(), asProgram+"=1")
+	summary := filepath.Join(t.TempDir(), "summary.json")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "run", p.settings, "--summary", summary)
+	cmd.Env = append(c.server.Environ(), asProgram+"=1", termOfProgram+"=3s")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
@@ -196,9 +225,9 @@ func (c *struck) run(t *testing.T, file, checkpoint string, strike bool) (code i
 		_ = cmd.Wait() // the code says it
 	}()
 	if strike {
-		// Before a run has its checkpoint it does little. And it may not handle signals yet.
+		// Before a run has a summary it does little. And it may not handle signals yet.
 		if c.signal != syscall.SIGKILL || c.rng.IntN(4) > 0 {
-			waitForFile(checkpoint+".lock", ended)
+			waitForFile(summary, ended)
 		}
 		select {
 		case <-time.After(time.Duration(c.rng.Int64N(int64(c.stream.takes)))): // the moment is what is tested
@@ -227,11 +256,11 @@ func waitForFile(path string, ended <-chan struct{}) {
 }
 
 // compare holds what is stored against the undisturbed run.
-func (c *struck) compare(t *testing.T, bucket string, folders ...string) {
+func (c *struck) compare(t *testing.T, p places) {
 	t.Helper()
-	got := storedIn(t, folders...)
-	if bucket != "" {
-		addBucket(t, got, c.server, bucket)
+	got := storedIn(t, p.folder, p.other)
+	if c.s3 {
+		addBucket(t, got, c.server, p.bucket)
 	}
 	for _, f := range audittest.Compare(got.Replaced(runIDs, "RUN"), c.stream.want) {
 		if f.Kind != audittest.Unfinished { // a run removes these an hour later
@@ -287,8 +316,9 @@ func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 		for j, mode := range []string{"live", "archive", "auto"} {
 			for _, s3 := range []bool{false, true} {
 				cases = append(cases, &struck{
-					stream: s, mode: mode, url: url, server: server, s3: s3, broken: mayBreak && (i+j)%2 == 0, signal: signal,
-					rng: rand.New(rand.NewPCG(rng.Uint64(), 3)),
+					stream: s, mode: mode, url: url, server: server, signal: signal, rng: rand.New(rand.NewPCG(rng.Uint64(), 3)),
+					s3: s3, broken: mayBreak && (i+j)%2 == 0,
+					remote: s3 && (signal == syscall.SIGTERM || mode == "auto"), // others wait until the lease of a run that was killed is over
 				})
 			}
 		}
@@ -296,7 +326,7 @@ func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 	var total, midway atomic.Int64
 	t.Run("cases", func(t *testing.T) {
 		for i, c := range cases {
-			t.Run(fmt.Sprintf("%s %s s3=%v broken=%v", c.stream.name, c.mode, c.s3, c.broken), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s %s s3=%v remote=%v broken=%v", c.stream.name, c.mode, c.s3, c.remote, c.broken), func(t *testing.T) {
 				t.Parallel()
 				c.strike(t, (i+1)*hits/len(cases)-i*hits/len(cases))
 				total.Add(int64(c.hits))

@@ -41,7 +41,9 @@ var promise = []clause{
 	{"full disks,", []string{"TestAFullDiskIsWaitedFor", "TestAProcessWithoutFreeFilesWaits"}},
 	{"absent servers,", []string{"TestAnOutageOfTheStoreLosesNothing", "TestABadNetworkToTheStoreLosesNothing", "TestAnOutageIsNoEndOfAStream"}},
 	{"damaged video,", []string{"TestRunsOverDamageAgreeAndTellOfIt", "TestRunsThatAreKilledLoseAndRepeatNothing", "TestASoakLosesAndRepeatsNothing"}},
-	{"and a restart on another machine.", []string{"TestALeaseConforms", "TestAnOwnerThatIsSilentForATermIsFollowed", "TestRunsThatAreKilledLoseAndRepeatNothing"}},
+	{"and a restart on another machine.", []string{
+		"TestALeaseConforms", "TestRunsThatAreKilledLoseAndRepeatNothing", "TestTwoRunsOfOneStreamDoNotMix", "TestARunThatWasPausedPastItsLeaseWritesNothingMore",
+	}},
 }
 
 var testName = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
