@@ -27,6 +27,7 @@ type Planner struct {
 	// fragments and pictures count those planned so far.
 	fragments, pictures int
 	marker
+	catchUp catchUp
 }
 
 // held lists plans that cannot be completed until the next frame (or End) shows which frame is nearest to a requested time.
@@ -65,6 +66,7 @@ func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
 // Release, and it must be decoded or given up (see GiveUp).
 func (p *Planner) Plan(f *media.Fragment) *Plan {
 	p.stream = f.Stream
+	p.catchUp.turned = false
 	p.fragments++
 	pl := &Plan{hold: newHold(f.Recycle)}
 	p.begin(f)
@@ -85,11 +87,15 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 		pl.Frames[k].Info.Index = index
 	}
 	within := p.sample(pl, f, p.candidates(order, pl))
+	pl.KeysOnly = p.keysOnly(f, pl)
 	if len(within) == 0 && p.mayChain(pl) { // its decoder may be needed, so it cannot be skipped
 		p.settle()
 	}
 	p.release(len(within) > 0 || !p.undecided())
 	finish := func() {
+		if pl.KeysOnly {
+			pl.leaveOut(f, within, p.outputs)
+		}
 		pl.collect(within)
 		p.link(pl, f, &references{track: pl.Track, reader: reader, packets: packets})
 	}
