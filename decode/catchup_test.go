@@ -43,15 +43,18 @@ func TestCatchingUpChangesNoOtherPicture(t *testing.T) {
 				first := begin + rng.IntN(len(frags)-begin)
 				last := first + rng.IntN(len(frags)-first)
 				s := stream(t, p, everyFrame())
-				s.ContinueCatchUp(plan.CaughtUp{Decided: frags[len(frags)-1].Number, KeysOnly: []plan.Span{{First: frags[first].Number, Last: frags[last].Number}}})
-				images, behind := decodeSideBySide(t, s, frags)
+				behind := plan.CaughtUp{Decided: frags[len(frags)-1].Number, KeysOnly: []plan.Span{{After: frags[first-1].Number, Last: frags[last].Number}}}
+				if err := s.Resume([]plan.State{{CaughtUp: behind}}); err != nil {
+					t.Fatal(err)
+				}
+				images, late := decodeSideBySide(t, s, frags)
 				got := shots(images, frags)["raw"]
 				// A planner ends it only where the pictures that the next ones refer to are kept.
 				kept := slices.ContainsFunc(frags[first:last+1], hasKey)
 				for i, f := range frags {
 					text := fmt.Sprintf("%s by %d, behind from %d to %d, fragment %d of %d", clip, each, first, last, i, len(frags))
-					left := lostFrames(behind[i].Gaps, media.GapLeftOut)
-					switch others := lostFrames(behind[i].Gaps, "") - left; {
+					left := lostFrames(late[i].Gaps, media.GapLeftOut)
+					switch others := lostFrames(late[i].Gaps, "") - left; {
 					case i < first || i > last && kept:
 						if compared++; left > 0 || !slices.Equal(got[f.Number], want[f.Number]) {
 							t.Errorf("%s: the pictures differ", text)

@@ -244,12 +244,6 @@ func (s *Stream) Resume(states []plan.State) error { return s.planner.Resume(sta
 // CatchUp makes the stream catch up when it is further behind than most (see plan.Planner.CatchUp). It must be called before Plan.
 func (s *Stream) CatchUp(most, patience time.Duration) { s.planner.CatchUp(most, patience) }
 
-// CaughtUp returns what catching up has decided about the fragments after a place. It may be called at any time, on any goroutine.
-func (s *Stream) CaughtUp(after media.Place) plan.CaughtUp { return s.planner.CaughtUp(after) }
-
-// ContinueCatchUp makes the stream continue to catch up where another one was. It must be called before Plan.
-func (s *Stream) ContinueCatchUp(from plan.CaughtUp) { s.planner.ContinueCatchUp(from) }
-
 // Turned reports whether catching up began or ended with the last Plan (see plan.Planner.Turned).
 func (s *Stream) Turned() bool { return s.planner.Turned() }
 

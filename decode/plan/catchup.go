@@ -14,34 +14,37 @@ type catchUp struct {
 	// on reports whether only key frames of the next fragments are decoded. turned reports whether that began or ended with the
 	// last fragment.
 	on, turned bool
-	// decided is the last fragment that was planned, in this run or the one that it continues.
+	// decided is the last fragment that this planner has decided about. spans are those of which only key frames are decoded; the
+	// last one goes on while on is set. The planner's answers guard both.
 	decided string
-	// spans are the fragments of which only key frames were decoded, in order. The planner's answers guard decided and spans.
-	spans []Span
+	spans   []Span
+	// before is what the planners before this one have decided, by output.
+	before []CaughtUp
 }
 
-// Span is consecutive fragments, by their numbers.
+// Span is consecutive fragments, by their numbers: those after one, up to another.
 type Span struct {
-	First string `json:"first"`
-	// Last is empty while the span goes on.
-	Last string `json:"last"`
+	After string `json:"after"`
+	Last  string `json:"last"`
 }
 
 // has reports whether the span contains a fragment.
 func (s Span) has(number string) bool {
-	return media.CompareNumbers(s.First, number) <= 0 && (s.Last == "" || media.CompareNumbers(number, s.Last) <= 0)
+	return media.CompareNumbers(s.After, number) < 0 && media.CompareNumbers(number, s.Last) <= 0
 }
 
 // maxSpans bounds the spans that are kept. The older ones lie far behind what may be read again.
 const maxSpans = 1000
 
-// CaughtUp states what a planner has decided about fragments that it has planned: a run that continues must decide the same about
-// those that it plans again, since their images and their gaps may be stored. Its JSON goes into checkpoints.
+// CaughtUp states what planners have decided about fragments to catch up, for one output. A later planner must decide the same about
+// those that it plans again, since their images and their gaps may be stored.
 type CaughtUp struct {
-	// Decided is the last of these fragments.
+	// Decided is the last fragment that is decided.
 	Decided string `json:"decided"`
-	// KeysOnly are the fragments of which only key frames were decoded.
+	// KeysOnly are the fragments of which only key frames are decoded.
 	KeysOnly []Span `json:"keys_only"`
+	// On reports whether this goes on after Decided.
+	On bool `json:"on"`
 }
 
 // CatchUp makes the planner catch up when the fragments lie further than most behind the newest one of the stream for the given
@@ -51,47 +54,110 @@ func (p *Planner) CatchUp(most, patience time.Duration) {
 	p.catchUp.watch = lag.Watch{Max: most, Patience: patience}
 }
 
-// CaughtUp returns what was decided up to now about the fragments after a place. It may be called at any time, on any goroutine.
-func (p *Planner) CaughtUp(after media.Place) CaughtUp {
-	p.answers.Lock()
-	defer p.answers.Unlock()
-	done := func(s Span) bool { return s.Last != "" && media.CompareNumbers(s.Last, after.Number) <= 0 }
-	return CaughtUp{Decided: p.catchUp.decided, KeysOnly: slices.DeleteFunc(slices.Clone(p.catchUp.spans), done)}
-}
-
-// ContinueCatchUp makes a new planner continue where another one was. It must be called before Plan.
-func (p *Planner) ContinueCatchUp(from CaughtUp) {
-	c := &p.catchUp
-	c.decided, c.spans = from.Decided, slices.Clone(from.KeysOnly)
-	c.on = len(c.spans) > 0 && c.spans[len(c.spans)-1].Last == ""
-}
-
-// Turned reports whether catching up began or ended with the last fragment. A program that keeps what CaughtUp returns stores it
-// before any image of that fragment, so that a later run decides the same.
+// Turned reports whether catching up began or ended with the last fragment. A program that keeps states stores them before any image of
+// that fragment (see Mark.CaughtUp), so that a later run decides the same.
 func (p *Planner) Turned() bool { return p.catchUp.turned }
 
-// keysOnly decides whether only key frames of a fragment are decoded.
-func (p *Planner) keysOnly(f *media.Fragment, pl *Plan) bool {
-	c := &p.catchUp
-	if c.decided != "" && media.CompareNumbers(f.Number, c.decided) <= 0 { // it is planned again
-		return slices.ContainsFunc(c.spans, func(s Span) bool { return s.has(f.Number) })
+// CaughtUp returns what was decided up to now about the fragments after a place, for an output. It may be called at any time, on any
+// goroutine.
+func (m *Mark) CaughtUp(output int, after media.Place) CaughtUp {
+	m.planner.answers.Lock()
+	defer m.planner.answers.Unlock()
+	return m.planner.catchUp.state(output, after.Number)
+}
+
+// state returns what was decided for an output about the fragments after one.
+func (c *catchUp) state(output int, after string) CaughtUp {
+	state := c.before[output]
+	known := state.Decided
+	state.KeysOnly = slices.Clone(state.KeysOnly)
+	if media.CompareNumbers(c.decided, known) > 0 {
+		state.Decided, state.On = c.decided, c.on
+		for i, s := range c.spans {
+			if i == len(c.spans)-1 && c.on {
+				s.Last = c.decided
+			}
+			if media.CompareNumbers(s.After, known) < 0 {
+				s.After = known
+			}
+			state.KeysOnly = append(state.KeysOnly, s)
+		}
 	}
+	state.KeysOnly = slices.DeleteFunc(state.KeysOnly, func(s Span) bool {
+		return media.CompareNumbers(s.Last, after) <= 0 || media.CompareNumbers(s.Last, s.After) <= 0
+	})
+	return state
+}
+
+// resume makes a new planner continue for an output.
+func (c *catchUp) resume(output int, from CaughtUp) {
+	c.before[output] = from
+	c.on = c.on || from.On
+}
+
+// unused reports whether the planner never has to catch up.
+func (c *catchUp) unused() bool {
+	return c.watch.Max <= 0 && !c.on && !slices.ContainsFunc(c.before, func(b CaughtUp) bool { return len(b.KeysOnly) > 0 })
+}
+
+// keysOnly decides, for each output, whether only key frames of a fragment are decoded. It returns nil if that is so for none.
+func (p *Planner) keysOnly(f *media.Fragment, pl *Plan) []bool {
+	c := &p.catchUp
+	if c.unused() {
+		return nil
+	}
+	keysOnly, undecided := make([]bool, len(p.outputs)), []int(nil)
+	for o, b := range c.before {
+		switch {
+		case p.skips(o):
+		case media.CompareNumbers(f.Number, b.Decided) > 0:
+			undecided = append(undecided, o)
+		default:
+			keysOnly[o] = slices.ContainsFunc(b.KeysOnly, func(s Span) bool { return s.has(f.Number) })
+		}
+	}
+	if len(undecided) > 0 {
+		p.turn(f, pl)
+	}
+	for _, o := range undecided {
+		keysOnly[o] = c.on
+	}
+	if !slices.Contains(keysOnly, true) {
+		return nil
+	}
+	return keysOnly
+}
+
+// allOf reports whether the fragment that is being planned has only key frames for all outputs that it is for.
+func (p *Planner) allOf(keysOnly []bool) bool {
+	for o, only := range keysOnly {
+		if !only && !p.skips(o) {
+			return false
+		}
+	}
+	return keysOnly != nil
+}
+
+// turn begins or ends catching up before a fragment, if it is time.
+func (p *Planner) turn(f *media.Fragment, pl *Plan) {
 	p.answers.Lock()
 	defer p.answers.Unlock()
-	defer func() { c.decided = f.Number }()
-	behind := time.Duration(f.MillisBehindNow) * time.Millisecond
-	known := behind >= 0
+	c := &p.catchUp
+	if c.on && c.decided == "" { // it began with the planner before
+		c.spans = append(c.spans, Span{After: p.last.Number})
+	}
+	known, behind := f.MillisBehindNow >= 0, time.Duration(f.MillisBehindNow)*time.Millisecond
 	caughtUp := known && behind <= c.watch.Max/2 || c.watch.Max <= 0
 	switch {
 	case c.on && caughtUp && p.past.mayEnd(pl):
 		c.on, c.turned = false, true
-		c.spans[len(c.spans)-1].Last = c.decided
+		c.spans[len(c.spans)-1].Last = p.last.Number
 		c.watch.Reset()
 	case !c.on && known && c.watch.Exceeded(behind):
 		c.on, c.turned = true, true
-		c.spans = append(c.spans[max(0, len(c.spans)+1-maxSpans):], Span{First: f.Number})
+		c.spans = append(c.spans[max(0, len(c.spans)+1-maxSpans):], Span{After: p.last.Number})
 	}
-	return c.on
+	c.decided = f.Number
 }
 
 // mayEnd reports whether a fragment loses nothing if catching up ends before it: the pictures that it refers to can still be decoded, or
@@ -100,20 +166,20 @@ func (h *past) mayEnd(pl *Plan) bool {
 	return pl.Pictures[0].Entry == EntryClosed || len(h.lead) > 0 || h.link != nil || !h.clean
 }
 
-// leaveOut drops the samples that are no key frames, and records them as gaps. within are the frames in presentation order.
-func (pl *Plan) leaveOut(f *media.Fragment, within []int, outputs []Output) {
+// leaveOut drops the samples that are no key frames, of some outputs, and records them as gaps. within are the frames in presentation
+// order.
+func (pl *Plan) leaveOut(f *media.Fragment, within []int, outputs []Output, from []bool) {
 	asked, left := make([]int, len(outputs)), make([][]media.Gap, len(outputs))
 	for _, k := range within {
 		frame := &pl.Frames[k]
-		for _, a := range frame.Outputs {
+		frame.Outputs = slices.DeleteFunc(frame.Outputs, func(a Asked) bool {
 			asked[a.Output]++
-			if !frame.Info.Key {
+			leaves := from[a.Output] && !frame.Info.Key
+			if leaves {
 				left[a.Output] = appendLeftOut(left[a.Output], frame.Info, outputs[a.Output].Sink, a)
 			}
-		}
-		if !frame.Info.Key {
-			frame.Outputs = nil
-		}
+			return leaves
+		})
 	}
 	for o, gaps := range left {
 		if len(gaps) == 1 && gaps[0].FramesLost == asked[o] {

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -131,7 +132,10 @@ func TestWhatIsLeftOutToCatchUpIsNamed(t *testing.T) {
 	}
 	for _, skip := range []SkipFrame{SkipAuto, SkipNone} {
 		p := NewPlanner(skip, outputs)
-		p.ContinueCatchUp(CaughtUp{Decided: "3", KeysOnly: []Span{{"1", "2"}}})
+		same := State{CaughtUp: CaughtUp{Decided: "3", KeysOnly: []Span{{"0", "2"}}}}
+		if err := p.Resume(slices.Repeat([]State{same}, len(outputs))); err != nil {
+			t.Fatal(err)
+		}
 		var plans []*Plan
 		for _, f := range lags(60, 60, 60) {
 			plans = append(plans, p.Plan(f))
@@ -176,7 +180,7 @@ func TestALaterRunLeavesOutTheSame(t *testing.T) {
 		got := keysOnly(t, first, lags(seconds...), func(i int, pl *Plan) {
 			pl.GiveUp()
 			var err error
-			if saved[i], err = json.Marshal(first.CaughtUp(media.Place{})); err != nil {
+			if saved[i], err = json.Marshal(first.Mark().CaughtUp(0, media.Place{})); err != nil {
 				t.Error(err)
 			}
 		})
@@ -190,7 +194,9 @@ func TestALaterRunLeavesOutTheSame(t *testing.T) {
 			}
 			later := NewPlanner(SkipAuto, outputs)
 			later.CatchUp(30*time.Second, 0)
-			later.ContinueCatchUp(from)
+			if err := later.Resume([]State{{CaughtUp: from}}); err != nil {
+				t.Fatal(err)
+			}
 			// Time has passed: what is read again is further behind, and a fresh minute begins after it.
 			again := lags(seconds...)
 			for _, f := range again {
@@ -241,14 +247,51 @@ func TestCatchingUpEndsWhereItsReferencesAre(t *testing.T) {
 func TestALimitThatIsGoneEndsCatchingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPlanner(SkipAuto, []Output{{Sink: "a"}})
-		p.ContinueCatchUp(CaughtUp{Decided: "2", KeysOnly: []Span{{First: "2"}}})
+		if err := p.Resume([]State{{CaughtUp: CaughtUp{Decided: "2", KeysOnly: []Span{{"1", "2"}}, On: true}}}); err != nil {
+			t.Fatal(err)
+		}
 		if got := keysOnly(t, p, lags(60, 60, 60, 60), releaseOnly); got != "wkw!w" {
 			t.Errorf("%s, want wkw!w", got)
 		}
-		want := CaughtUp{Decided: "4", KeysOnly: []Span{{"2", "2"}}}
-		for after, spans := range map[string]int{"": 1, "1": 1, "2": 0, "4": 0} {
-			if got := p.CaughtUp(media.Place{Number: after}); got.Decided != want.Decided || !slices.Equal(got.KeysOnly, want.KeysOnly[:spans]) {
-				t.Errorf("after %s: %+v", after, got)
+		for after, want := range map[string]CaughtUp{
+			"": {"4", []Span{{"1", "2"}}, false}, "1": {"4", []Span{{"1", "2"}}, false}, "2": {"4", []Span{}, false}, "4": {"4", []Span{}, false},
+		} {
+			if got := p.Mark().CaughtUp(0, media.Place{Number: after}); !reflect.DeepEqual(got, want) {
+				t.Errorf("after %s: %+v, want %+v", after, got, want)
+			}
+		}
+	})
+}
+
+// TestEachOutputKeepsToWhatWasDecidedForIt continues outputs of readers that had decided differently with one planner.
+func TestEachOutputKeepsToWhatWasDecidedForIt(t *testing.T) {
+	outputs := []Output{{Sink: "a"}, {Sink: "b"}, {Sink: "c"}}
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPlanner(SkipAuto, outputs)
+		p.CatchUp(30*time.Second, 0)
+		err := p.Resume([]State{
+			{CaughtUp: CaughtUp{Decided: "4", KeysOnly: []Span{{"1", "2"}}}},
+			{CaughtUp: CaughtUp{Decided: "2", KeysOnly: []Span{{"0", "2"}}, On: true}},
+			{},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		all := keysOnly(t, p, lags(60, 60, 60, 60, 60, 10), func(_ int, pl *Plan) {
+			_, _, left := described(pl, outputs)
+			got = append(got, left)
+			pl.GiveUp()
+		})
+		want := []string{"b:1+3 c:1+3", "a:1+3 b:1+3 c:1+3", "b:1+3 c:1+3", "b:1+3 c:1+3", "a:1+3 b:1+3 c:1+3", ""}
+		if !slices.Equal(got, want) || all != "wkwwkw!" {
+			t.Errorf("%s: %q, want %q", all, got, want)
+		}
+		for o, want := range []CaughtUp{
+			{"6", []Span{{"1", "2"}, {"4", "5"}}, false}, {"6", []Span{{"0", "2"}, {"2", "5"}}, false}, {"6", []Span{{"", "5"}}, false},
+		} {
+			if got := p.Mark().CaughtUp(o, media.Place{}); !reflect.DeepEqual(got, want) {
+				t.Errorf("output %d: %+v, want %+v", o, got, want)
 			}
 		}
 	})
@@ -256,15 +299,31 @@ func TestALimitThatIsGoneEndsCatchingUp(t *testing.T) {
 
 func TestTheSpansOfAStreamAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := NewPlanner(SkipAuto, nil)
+		p := NewPlanner(SkipAuto, []Output{{Sink: "a", Sample: Sample{Rule: Keyframes{}}}})
 		for n := 1; n <= 4*maxSpans; n++ {
 			p.CatchUp(time.Duration(n%2)*time.Millisecond, time.Nanosecond) // which every other fragment exceeds
 			p.catchUp.watch.Exceeded(time.Hour)
 			time.Sleep(time.Nanosecond)
-			p.Plan(late(n, time.Hour, false)).GiveUp()
+			pl := p.Plan(late(n, time.Hour, false))
+			pl.GiveUp()
+			pl.Release()
 		}
-		if spans := p.CaughtUp(media.Place{}).KeysOnly; len(spans) != maxSpans || spans[0].First != fmt.Sprint(2*maxSpans+1) {
-			t.Errorf("%d spans, from %s on", len(spans), spans[0].First)
+		if spans := p.Mark().CaughtUp(0, media.Place{}).KeysOnly; len(spans) != maxSpans || spans[0].Last != fmt.Sprint(2*maxSpans+1) {
+			t.Errorf("%d spans, the first is %v", len(spans), spans[0])
+		}
+	})
+}
+
+func TestTheMinuteBeginsAfterWhatIsOnlyReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPlanner(SkipAuto, []Output{{Sink: "a"}})
+		p.CatchUp(30*time.Second, 0)
+		if err := p.Resume([]State{{Place: media.Place{Number: "6"}}}); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.Repeat("w", 6+12) + "k!"
+		if got := keysOnly(t, p, lags(slices.Repeat([]int{31}, 19)...), releaseOnly); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	})
 }

@@ -41,7 +41,8 @@ type Plan struct {
 	Samples int
 	// InOrder holds the indexes in Frames of the wanted frames, in presentation order.
 	InOrder []int
-	// KeysOnly reports whether only key frames are decoded, to catch up. LeftOut are the samples that this leaves out.
+	// KeysOnly reports whether only key frames are decoded for all outputs, to catch up. LeftOut are the samples that catching up
+	// leaves out.
 	KeysOnly bool
 	LeftOut  []media.Gap
 	// Form is the form in which the decoder needs packets and codec data.

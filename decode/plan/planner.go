@@ -49,7 +49,10 @@ const MaxLookahead = 32
 // NewPlanner returns the planner of one stream. Plans name the outputs by their index in outputs. The samples must be valid
 // (see Sample.Validate).
 func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
-	p := &Planner{skip: skip, outputs: outputs, onlyKeys: skip != SkipNone, marker: marker{muted: make([]string, len(outputs))}}
+	p := &Planner{
+		skip: skip, outputs: outputs, onlyKeys: skip != SkipNone,
+		marker: marker{muted: make([]string, len(outputs))}, catchUp: catchUp{before: make([]CaughtUp, len(outputs))},
+	}
 	for i, o := range outputs {
 		p.samplers = append(p.samplers, o.Sample.NewSampler())
 		_, keys := o.Sample.Rule.(Keyframes)
@@ -87,14 +90,15 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 		pl.Frames[k].Info.Index = index
 	}
 	within := p.sample(pl, f, p.candidates(order, pl))
-	pl.KeysOnly = p.keysOnly(f, pl)
+	keysOnly := p.keysOnly(f, pl)
+	pl.KeysOnly = p.allOf(keysOnly)
 	if len(within) == 0 && p.mayChain(pl) { // its decoder may be needed, so it cannot be skipped
 		p.settle()
 	}
 	p.release(len(within) > 0 || !p.undecided())
 	finish := func() {
-		if pl.KeysOnly {
-			pl.leaveOut(f, within, p.outputs)
+		if keysOnly != nil {
+			pl.leaveOut(f, within, p.outputs, keysOnly)
 		}
 		pl.collect(within)
 		p.link(pl, f, &references{track: pl.Track, reader: reader, packets: packets})
