@@ -73,8 +73,8 @@ type Live struct {
 	calls  limiter
 
 	reconnects, pauses, lag atomic.Int64
-	reach              Reaching
-	sessions           *relay
+	reach                   Reaching
+	sessions                *relay
 
 	// Only the goroutine that calls Next uses the following fields.
 	ready []result
