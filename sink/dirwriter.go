@@ -19,7 +19,7 @@ type dirWriter struct {
 	dir       *Dir
 	key, temp string
 	file      *os.File
-	ifAbsent  bool
+	opts      PutOptions
 	ended     bool // the file is closed and its temporary name is gone
 }
 
@@ -36,10 +36,10 @@ func (d *Dir) begin(ctx context.Context, key string, opts PutOptions) (*dirWrite
 	if err := checkFileKey(key); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := opts.confirm(ctx); err != nil {
 		return nil, err
 	}
-	w := &dirWriter{dir: d, key: key, temp: path.Join(path.Dir(key), tempPrefix+rand.Text()), ifAbsent: opts.IfAbsent}
+	w := &dirWriter{dir: d, key: key, temp: path.Join(path.Dir(key), tempPrefix+rand.Text()), opts: opts}
 	var err error
 	if w.file, err = d.create(w.temp); err != nil {
 		return nil, fmt.Errorf("create %s: %w", key, err)
@@ -87,16 +87,16 @@ func (w *dirWriter) commit(ctx context.Context) error {
 	}
 	// Some file systems report a failed write only on Close.
 	if err = errors.Join(err, w.file.Close()); err == nil {
-		err = ctx.Err()
+		err = w.opts.confirm(ctx)
 	}
 	if err == nil {
-		err = w.dir.place(w.temp, w.key, w.ifAbsent)
+		err = w.dir.place(w.temp, w.key, w.opts.IfAbsent)
 	}
 	if err != nil {
 		return err
 	}
 	w.ended = true
-	if w.ifAbsent { // the link left the temporary name in place
+	if w.opts.IfAbsent { // the link left the temporary name in place
 		err = w.dir.root.Remove(w.temp)
 	}
 	if w.dir.fsync {

@@ -30,7 +30,8 @@ var mayImport = map[string][]string{
 	"sink":     {"media", "setting", "internal/lock", "internal/logging", "internal/wait", "golang.org/x/sys"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
-	"checkpoint": {"internal/lock"},
+	"checkpoint":                {"internal/lock", "internal/logging", "internal/wait"},
+	"checkpoint/checkpointtest": {"checkpoint"},
 
 	"decode/h26x": {},
 	"decode/plan": {"media", "setting", "decode/h26x", "internal/lag"},
@@ -85,9 +86,10 @@ var owners = map[string][]string{
 	awsFeatures + "s3/manager":         {"sink/s3"},
 	module + "/kvstest":                {"cmd/kvsframes", "internal/demo/recording", "internal/bench/payload"},
 	// Tests alone.
-	module + "/internal/s3test": {},
-	module + "/sink/storetest":  {"sink/sinktest"},
-	module + "/sink/sinktest":   {},
+	module + "/internal/s3test":           {},
+	module + "/sink/storetest":            {"sink/sinktest"},
+	module + "/sink/sinktest":             {},
+	module + "/checkpoint/checkpointtest": {},
 }
 
 const (
