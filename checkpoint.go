@@ -33,6 +33,10 @@ type position struct {
 	log    *slog.Logger
 	// reached reports whether the run has read all that the settings ask for.
 	reached bool
+	// anew reports whether a run without a state reads again what this one has read.
+	anew bool
+	// wake makes keep write at once.
+	wake chan struct{}
 	// settings stand for those of each output, in order; names are its sink's.
 	names, settings []string
 
@@ -127,7 +131,8 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	case err != nil:
 		return nil, fmt.Errorf("%w (%s; %s)", err, restartHint, placeHint)
 	}
-	p := &position{held: held, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), saved: time.Now()}
+	from, isKVS := c.Source.KVS()
+	p := &position{held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1), log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), saved: time.Now()}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
@@ -153,6 +158,10 @@ func (p *position) track(r *reader, planner *decode.Stream) func() (func(sink st
 		r.pass(s.mark.Place())
 		p.mu.Lock()
 		last.next = s.mark.Place().Number
+		if p.now.First.Number == "" {
+			p.now.First, p.moved = s.mark.Place(), true
+			p.wake <- struct{}{} // it has room: this happens once
+		}
 		p.mu.Unlock()
 		last = s
 		if !s.mark.IsNew() {
@@ -181,6 +190,7 @@ func (p *position) keep(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-p.wake:
 		}
 		if err := p.write(ctx, false); err != nil && ctx.Err() == nil {
 			p.log.WarnContext(ctx, "the checkpoint could not be written, which is tried again", "error", err)
@@ -212,9 +222,16 @@ func (p *position) write(ctx context.Context, done bool) error {
 	if err != nil {
 		p.moved = true
 	} else {
-		p.saved = time.Now()
+		p.saved, p.anew = time.Now(), true
 	}
 	return err
+}
+
+// covers reports whether a later run reads all that this one has read and not delivered.
+func (p *position) covers() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.anew
 }
 
 func (p *position) save(ctx context.Context, steps []*step, done bool) error {

@@ -27,6 +27,8 @@ type saved struct {
 	RunID string `json:"run_id"`
 	// Fragments stands for the settings that determine which fragments are read.
 	Fragments string `json:"fragments"`
+	// First is the first fragment that was read. A later run begins with it whose sinks have no place yet.
+	First media.Place `json:"first"`
 	// Done reports whether the stream was read to an end that the settings name, and for which End stands: there will
 	// be no more.
 	Done bool   `json:"done"`
@@ -80,7 +82,7 @@ func (p *position) read(o RunOptions) error {
 	if old.Sinks == nil {
 		old.Sinks = map[string]savedSink{}
 	}
-	p.now = old
+	p.now, p.anew = old, p.anew || old.First.Number != ""
 	return nil
 }
 
@@ -114,6 +116,9 @@ func (p *position) states() []plan.State {
 	for i, name := range p.names {
 		if states[i] = p.now.Sinks[name].State; p.steps[i] != nil {
 			states[i] = p.steps[i].state(i)
+		}
+		if states[i].Lead.First.Number == "" {
+			states[i].Lead.First = p.now.First
 		}
 		if media.CompareNumbers(states[i].Place.Number, furthest.Place.Number) > 0 {
 			furthest = states[i]

@@ -175,25 +175,26 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 	return budgetsOf(st.pool.Workers(), st.many, ordered).limit(o)
 }
 
-// run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done.
-func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOptions, o pipeline.Options) (sum pipeline.Summary, err error) {
+// run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done. covered
+// reports whether a later run reads what this one has read and not delivered.
+func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOptions, o pipeline.Options) (sum pipeline.Summary, covered bool, err error) {
 	at, err := st.openPosition(draining, in, ro)
 	switch {
 	case err != nil && ctx.Err() == nil && interrupted(draining):
-		return sum, nil
+		return sum, true, nil
 	case err != nil:
-		return sum, err
+		return sum, true, err
 	case at == nil:
 		rd := &reader{sinks: st.allSinks(), stop: draining, account: o.Account}
 		err := st.carry(ctx, rd, in, nil, o)
-		return o.Account.Summary(), err
+		return o.Account.Summary(), false, err
 	case at.now.Done:
 		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)
-		return sum, at.release(ctx)
+		return sum, true, at.release(ctx)
 	}
 	defer st.positions.add(in.Stream, at)()
 	err = st.follow(ctx, draining, in, at, o)
-	return o.Account.Summary(), err
+	return o.Account.Summary(), at.covers(), err
 }
 
 // follow runs the readers of a stream that has a checkpoint, until they end or another run owns it, and gives it back.
@@ -314,7 +315,11 @@ func (st *stages) openSource(ctx context.Context, in source.Input, at *position,
 		return src, nil
 	}
 	last := lowest(states)
-	at.log.Info("continuing after what is delivered", "after", last.Number)
+	if last.Number == "" {
+		at.log.Info("beginning again with the first fragment", "fragment", from.First.Number)
+	} else {
+		at.log.Info("continuing after what is delivered", "after", last.Number)
+	}
 	return source.Continued(src, in.Stream, last), nil
 }
 
