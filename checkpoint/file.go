@@ -11,6 +11,7 @@
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kvsframes/kvsframes/internal/lock"
+	"github.com/kvsframes/kvsframes/internal/disk"
 )
 
 // maxSize is the size of the largest checkpoint that is read, in bytes.
@@ -43,8 +44,10 @@ func (e *OwnedError) Error() string {
 
 // File is a checkpoint in a file. One goroutine at a time uses it.
 type File struct {
-	path string
-	lock *os.File
+	path   string
+	folder *disk.Folder
+	file   disk.File // the lock's
+	lock   io.Closer
 }
 
 // Open makes the calling process the owner of a checkpoint, until Close, and makes the folders that its file needs. The
@@ -53,40 +56,46 @@ type File struct {
 // The owner holds a lock on the file PATH.lock, which stays behind. Network file systems are refused: their locks may not
 // hold between machines.
 func Open(path string) (*File, error) {
-	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, fmt.Errorf("open checkpoint: %w", err)
-	}
-	if name := networkFileSystem(folder); name != "" {
-		return nil, fmt.Errorf("open checkpoint %s: it is on a network file system (%s), whose locks may not hold between machines", path, name)
-	}
-	owner, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	folder, err := disk.Open(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("open checkpoint: %w", err)
 	}
-	switch taken, err := lock.Try(owner); {
-	case taken:
-		said, _ := io.ReadAll(io.LimitReader(owner, 200))
-		_ = owner.Close()
-		return nil, &OwnedError{Path: path, Owner: strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")}
-	case err != nil:
-		return nil, errors.Join(fmt.Errorf("lock checkpoint %s: %w", path, err), owner.Close())
+	f := &File{path: path, folder: folder}
+	if err := f.own(); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	f := &File{path: path, lock: owner}
-	host, _ := os.Hostname()
-	err = owner.Truncate(0)
-	if err == nil {
-		_, err = fmt.Fprintf(owner, "process %d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock checkpoint %s: %w", path, err), f.Close())
-	}
+	folder.Sweep(context.Background(), ".")
 	return f, nil
+}
+
+// own takes the lock, and writes down whose it is.
+func (f *File) own() (err error) {
+	if name := f.folder.Network(); name != "" {
+		return fmt.Errorf("open checkpoint %s: it is on a network file system (%s), whose locks may not hold between machines", f.path, name)
+	}
+	if f.file, err = f.folder.OpenFile(filepath.Base(f.path)+".lock", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return fmt.Errorf("open checkpoint: %w", err)
+	}
+	if f.lock, err = f.file.Lock(); errors.Is(err, disk.ErrTaken) {
+		said, _ := io.ReadAll(io.LimitReader(f.file, 200))
+		return &OwnedError{Path: f.path, Owner: strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")}
+	}
+	if err == nil {
+		err = f.file.Truncate(0)
+	}
+	if err == nil {
+		host, _ := os.Hostname()
+		_, err = fmt.Fprintf(f.file, "process %d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+	}
+	if err != nil {
+		return fmt.Errorf("lock checkpoint %s: %w", f.path, err)
+	}
+	return nil
 }
 
 // Read returns what was written last, and nil if nothing was.
 func (f *File) Read() ([]byte, error) {
-	file, err := os.Open(f.path)
+	file, err := f.folder.OpenFile(filepath.Base(f.path), os.O_RDONLY, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
@@ -107,34 +116,20 @@ func (f *File) Read() ([]byte, error) {
 // Write replaces the checkpoint. When it returns nil, the new one has reached the disk. After an error, or when the process dies,
 // the file holds either the old or the new one, whole.
 func (f *File) Write(data []byte) error {
-	if err := f.write(data); err != nil {
+	err := f.folder.WriteFile(context.Background(), filepath.Base(f.path), data, disk.Options{Sync: true, Perm: 0o600})
+	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	return nil
 }
 
-func (f *File) write(data []byte) (err error) {
-	next := f.path + ".next" // of which there is one, since this process is the owner
-	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	if err := os.Rename(next, f.path); err != nil {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(f.path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
-}
-
 // Close ends the ownership.
-func (f *File) Close() error { return f.lock.Close() }
+func (f *File) Close() error {
+	var err error
+	for _, c := range []io.Closer{f.lock, f.file, f.folder} {
+		if c != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}
+	return err
+}

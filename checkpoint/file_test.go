@@ -8,9 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/kvsframes/kvsframes/checkpoint"
+	"github.com/kvsframes/kvsframes/internal/disk/disktest"
 )
 
 func open(t *testing.T, path string) *checkpoint.File {
@@ -97,16 +99,14 @@ func TestACheckpointHasOneOwner(t *testing.T) {
 
 func TestACheckpointThatCannotBeWrittenKeepsTheOldOne(t *testing.T) {
 	folder := t.TempDir()
+	disk := disktest.New(t, folder)
 	f := open(t, filepath.Join(folder, "cam.json"))
 	if err := f.Write([]byte("old")); err != nil {
 		t.Fatal(err)
 	}
-	// A folder stands where the next one is written.
-	if err := os.Mkdir(filepath.Join(folder, "cam.json.next"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Write([]byte("new")); err == nil {
-		t.Error("it was written")
+	disk.Before = func(op disktest.Op) error { return syscall.EIO }
+	if err := f.Write([]byte("new")); !errors.Is(err, syscall.EIO) {
+		t.Errorf("error %v", err)
 	}
 	if data, err := f.Read(); string(data) != "old" || err != nil {
 		t.Errorf("got %q, %v", data, err)
