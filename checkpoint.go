@@ -1,16 +1,12 @@
 package kvsframes
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,41 +15,14 @@ import (
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/setting"
 )
 
-// checkpointVersion is the version of the form of checkpoints.
-const checkpointVersion = 1
-
-// checkpointEvery is how often a checkpoint is written while it moves, unless the settings set it.
-const checkpointEvery = time.Second
-
-// saved is the JSON of a checkpoint.
-type saved struct {
-	Version int    `json:"version"`
-	Stream  string `json:"stream"`
-	Written string `json:"written"`
-	// RunID is that of the first run, whose keys the later ones continue.
-	RunID string `json:"run_id"`
-	// Fragments stands for the settings that determine which fragments are read.
-	Fragments string `json:"fragments"`
-	// Done reports whether the stream was read to an end that the settings name, and for which End stands: there will
-	// be no more.
-	Done bool   `json:"done"`
-	End  string `json:"end"`
-	// Sinks are the places of the sinks, by name. A sink that the settings do not name any more keeps its own.
-	Sinks map[string]savedSink `json:"sinks"`
-}
-
-type savedSink struct {
-	// Settings stands for the settings that the images, their names and their place depend on.
-	Settings string     `json:"settings"`
-	State    plan.State `json:"state"`
-}
+// closeLimit bounds how long a checkpoint is written for the last time and released.
+const closeLimit = 5 * time.Second
 
 // position is the checkpoint of one stream during a run.
 type position struct {
-	file   *checkpoint.File
+	held   checkpoint.Checkpoint
 	stores []syncer
 	log    *slog.Logger
 	// reached reports whether the run has read all that the settings ask for.
@@ -100,17 +69,20 @@ func (p *Pipeline) keepsPosition(o RunOptions) bool {
 }
 
 // openPosition takes over the checkpoint of a stream. It returns nil if the settings ask for none.
-func (st *stages) openPosition(stream string, o RunOptions) (*position, error) {
+func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions) (*position, error) {
 	c := st.pipeline.Config
 	if !st.pipeline.keepsPosition(o) {
 		return nil, nil
 	}
-	path := c.Checkpoint.File(st.pipeline.options.Path, stream)
-	file, err := checkpoint.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w (checkpoint.path sets another place, checkpoint.type: none does without)", err)
+	place := c.Checkpoint.File(st.pipeline.options.Path, stream)
+	held, err := checkpoint.NewFile(place).Acquire(ctx, o.Restart)
+	switch owned := (*checkpoint.OwnedError)(nil); {
+	case errors.As(err, &owned):
+		return nil, fmt.Errorf("another run reads stream %s: %w", stream, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w (%s; checkpoint.path sets another place, checkpoint.type: none does without)", err, restartHint)
 	}
-	p := &position{file: file, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), saved: time.Now()}
+	p := &position{held: held, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), saved: time.Now()}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
@@ -122,110 +94,10 @@ func (st *stages) openPosition(stream string, o RunOptions) (*position, error) {
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
-	if err := p.read(path, o); err != nil {
-		return nil, errors.Join(err, file.Close())
+	if err := p.read(place, o); err != nil {
+		return nil, errors.Join(err, p.release(ctx))
 	}
 	return p, nil
-}
-
-// settingsOf stands for all settings that the images of a sink, their names and their place depend on.
-func (p *Pipeline) settingsOf(i int, s config.Sink) string {
-	place, folders := s.Destination.Location.Place()
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%q\n", p.Config.Pictures(s), place, folders)
-	for _, r := range p.times[i] {
-		fmt.Fprintf(h, "%d %q\n", r.Time.UnixNano(), r.Label)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// restartHint ends errors of checkpoints that do not fit.
-const restartHint = "--restart reads from source.start_selector again, --ignore-checkpoint leaves the checkpoint as it is"
-
-// read reads the checkpoint and checks that it fits the settings.
-func (p *position) read(path string, o RunOptions) error {
-	data, err := p.file.Read()
-	if err != nil || data == nil || o.Restart {
-		return err
-	}
-	var old saved
-	d := json.NewDecoder(bytes.NewReader(data))
-	if err := d.Decode(&old); err != nil {
-		return fmt.Errorf("checkpoint %s cannot be read: %w (%s)", path, err, restartHint)
-	}
-	switch {
-	case old.Version != checkpointVersion:
-		return fmt.Errorf("checkpoint %s has version %d, and this program reads version %d (%s)", path, old.Version, checkpointVersion, restartHint)
-	case old.Stream != p.now.Stream:
-		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", path, old.Stream, p.now.Stream, restartHint)
-	}
-	if differ := p.accept(&old); len(differ) > 0 && !o.AcceptChanges {
-		return fmt.Errorf("checkpoint %s was written with other settings of %s (--accept-changes continues with the new ones, %s)", path, strings.Join(differ, " and "), restartHint)
-	}
-	if old.End != p.now.End {
-		old.End, old.Done = p.now.End, false
-	}
-	if old.Sinks == nil {
-		old.Sinks = map[string]savedSink{}
-	}
-	p.now = old
-	return nil
-}
-
-// accept makes a checkpoint one of the present settings, and returns what they have changed. A sink that has changed continues at its
-// place, and its sampler remembers nothing.
-func (p *position) accept(old *saved) (changed []string) {
-	if old.Fragments != p.now.Fragments {
-		changed = append(changed, "source")
-		old.Fragments, old.Done = p.now.Fragments, false
-	}
-	for i, name := range p.names {
-		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
-			changed = append(changed, "sink "+name)
-			s.Settings, s.State.Sampler = p.settings[i], plan.SamplerState{}
-			old.Sinks[name] = s
-		}
-	}
-	return changed
-}
-
-// states returns where the outputs are, in order. A sink that is new begins where the one that is furthest on is.
-func (p *position) states() []plan.State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	states := make([]plan.State, len(p.names))
-	var furthest plan.State
-	for i, name := range p.names {
-		if states[i] = p.now.Sinks[name].State; p.steps[i] != nil {
-			states[i] = p.steps[i].state(i)
-		}
-		if media.CompareNumbers(states[i].Place.Number, furthest.Place.Number) > 0 {
-			furthest = states[i]
-		}
-	}
-	for i, name := range p.names {
-		if _, known := p.now.Sinks[name]; !known {
-			states[i] = plan.State{Place: furthest.Place, Fragments: furthest.Fragments, Lead: furthest.Lead}
-			p.now.Sinks[name] = savedSink{Settings: p.settings[i], State: states[i]}
-			p.log.Info("a new sink begins where the others are", "sink", name, "after", furthest.Place.Number)
-		}
-	}
-	return states
-}
-
-// next returns the number of the fragment after an output's last one, or "" if it is not known.
-func (p *position) next(output int) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s := p.steps[output]; s != nil {
-		return s.next
-	}
-	return ""
-}
-
-// lowest returns the place of the output that is least far on, without a number if one is at the beginning.
-func lowest(states []plan.State) media.Place {
-	return slices.MinFunc(states, func(a, b plan.State) int { return media.CompareNumbers(a.Place.Number, b.Place.Number) }).Place
 }
 
 // track makes the checkpoint follow the planner of a reader, and tells the reader where that is.
@@ -255,12 +127,8 @@ func (p *position) durable(output int, s *step) {
 }
 
 // keep writes the checkpoint while it moves, until ctx ends.
-func (p *position) keep(ctx context.Context, every setting.AutoDuration) {
-	d, set := every.Get()
-	if !set {
-		d = checkpointEvery
-	}
-	ticker := time.NewTicker(max(time.Millisecond, d))
+func (p *position) keep(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(max(time.Millisecond, every))
 	defer ticker.Stop()
 	for {
 		select {
@@ -268,14 +136,23 @@ func (p *position) keep(ctx context.Context, every setting.AutoDuration) {
 			return
 		case <-ticker.C:
 		}
-		if err := p.write(false); err != nil {
+		if err := p.write(ctx, false); err != nil && ctx.Err() == nil {
 			p.log.WarnContext(ctx, "the checkpoint could not be written, which is tried again", "error", err)
 		}
 	}
 }
 
+// lost calls giveUp as soon as another run owns the checkpoint, until ctx ends.
+func (p *position) lost(ctx context.Context, giveUp context.CancelCauseFunc) {
+	select {
+	case <-ctx.Done():
+	case <-p.held.Lost():
+		giveUp(p.held.Confirm(ctx))
+	}
+}
+
 // write writes the checkpoint if it has moved, or is done, when all that it covers outlives a power cut.
-func (p *position) write(done bool) error {
+func (p *position) write(ctx context.Context, done bool) error {
 	p.mu.Lock()
 	steps, moved := slices.Clone(p.steps), p.moved || done != p.now.Done
 	p.moved = false
@@ -283,7 +160,7 @@ func (p *position) write(done bool) error {
 	if !moved {
 		return nil
 	}
-	err := p.save(steps, done)
+	err := p.save(ctx, steps, done)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
@@ -294,7 +171,7 @@ func (p *position) write(done bool) error {
 	return err
 }
 
-func (p *position) save(steps []*step, done bool) error {
+func (p *position) save(ctx context.Context, steps []*step, done bool) error {
 	for _, s := range p.stores {
 		if err := s.Sync(); err != nil {
 			return fmt.Errorf("sync the images before the checkpoint: %w", err)
@@ -312,10 +189,19 @@ func (p *position) save(steps []*step, done bool) error {
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
-	return p.file.Write(append(data, '\n'))
+	return p.held.Save(ctx, data)
 }
 
-// close writes the checkpoint for the last time and gives it back.
-func (p *position) close(done bool) error {
-	return errors.Join(p.write(done), p.file.Close())
+// close writes the checkpoint for the last time and gives it back, also when ctx has ended.
+func (p *position) close(ctx context.Context, done bool) error {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+	defer cancel()
+	return errors.Join(p.write(limited, done), p.held.Release(limited))
+}
+
+// release gives the checkpoint back as it is, also when ctx has ended.
+func (p *position) release(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+	defer cancel()
+	return p.held.Release(limited)
 }

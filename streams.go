@@ -1,6 +1,7 @@
 package kvsframes
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/kvsframes/kvsframes/checkpoint"
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
@@ -164,32 +166,43 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 
 // run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done.
 func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOptions, o pipeline.Options) (sum pipeline.Summary, err error) {
-	at, err := st.openPosition(in.Stream, ro)
-	if err != nil {
+	at, err := st.openPosition(draining, in.Stream, ro)
+	switch {
+	case err != nil && ctx.Err() == nil && interrupted(draining):
+		return sum, nil
+	case err != nil:
 		return sum, err
-	}
-	if at == nil {
+	case at == nil:
 		rd := &reader{sinks: st.allSinks(), stop: draining, account: o.Account}
 		err := st.carry(ctx, rd, in, nil, o)
 		return o.Account.Summary(), err
-	}
-	if at.now.Done {
+	case at.now.Done:
 		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)
-		return sum, at.file.Close()
+		return sum, at.release(ctx)
 	}
 	defer st.positions.add(in.Stream, at)()
-	keeping, stop := context.WithCancel(ctx)
-	var keeper sync.WaitGroup
-	keeper.Go(func() { at.keep(keeping, st.pipeline.Config.Checkpoint.Every) })
-	all := &readers{stages: st, in: in, at: at, options: o}
-	err = all.read(ctx, draining)
-	stop()
-	keeper.Wait()
-	whole := err == nil && ctx.Err() == nil && !interrupted(draining)
-	if late := at.close(whole && at.reached); err == nil {
-		err = late
-	}
+	err = st.follow(ctx, draining, in, at, o)
 	return o.Account.Summary(), err
+}
+
+// follow runs the readers of a stream that has a checkpoint, until they end or another run owns it, and gives it back.
+func (st *stages) follow(ctx, draining context.Context, in source.Input, at *position, o pipeline.Options) error {
+	owning, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	keeping, stop := context.WithCancel(owning)
+	var aside sync.WaitGroup
+	aside.Go(func() { at.keep(keeping, st.pipeline.Config.Checkpoint.Period()) })
+	aside.Go(func() { at.lost(keeping, giveUp) })
+	all := &readers{stages: st, in: in, at: at, options: o}
+	err := all.read(owning, draining)
+	stop()
+	aside.Wait()
+	whole := err == nil && ctx.Err() == nil && !interrupted(draining)
+	late := at.close(ctx, whole && at.reached)
+	if lost := at.held.Confirm(ctx); errors.As(lost, new(*checkpoint.LostError)) {
+		return fmt.Errorf("another run reads stream %s now: %w", in.Stream, lost)
+	}
+	return cmp.Or(err, late)
 }
 
 // allSinks returns the indices of all sinks.
@@ -207,7 +220,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	outputs, sinks := make([]decode.Output, len(rd.sinks)), make([]pipeline.Sink, len(rd.sinks))
 	for n, i := range rd.sinks {
 		if outputs[n], sinks[n] = st.outputs[i], st.sinks[i].NewWriter(); at != nil {
-			sinks[n] = st.sinks[i].Continue(at.now.RunID)
+			sinks[n] = st.sinks[i].Continue(at.now.RunID, at.held.Confirm)
 		}
 	}
 	planner, err := st.pool.Stream(outputs)

@@ -167,6 +167,14 @@ func (c Checkpoint) File(settings, stream string) string {
 	return strings.NewReplacer("{stream}", stream, "{pipeline}", digest(settings)).Replace(c.Path)
 }
 
+// Period returns how often a checkpoint is written while it moves.
+func (c Checkpoint) Period() time.Duration {
+	if every, set := c.Every.Get(); set {
+		return every
+	}
+	return time.Second
+}
+
 // Choice is a setting that may be on, off, or chosen by the program.
 type Choice string
 

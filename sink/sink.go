@@ -96,6 +96,9 @@ func (s *Sink) Written() (objects, bytes int64) { return s.objects.Load(), s.byt
 func (w *Writer) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
 	s := w.sink
 	err := s.persist(ctx, func(again bool) error {
+		if err := w.confirm(ctx); err != nil {
+			return err
+		}
 		err := s.store.Put(ctx, key, body, opts)
 		if !again && !w.continued || !errors.Is(err, ErrExist) {
 			return err

@@ -44,11 +44,8 @@ func (s *sweeper) claim(folder string) bool {
 	return true
 }
 
-// Sweep removes the unfinished files that killed processes left in a folder, unless that was done before. Create does so
-// for the folder of each file. A file that cannot be removed stays, and does no harm.
-func (f *Folder) Sweep(ctx context.Context, folder string) { f.sweep(ctx, folder, time.Now()) }
-
-// sweep removes unfinished files. now is the time of the file system, which may be another machine's.
+// sweep removes the unfinished files that killed processes left in a folder, on the first write to it. now is the time of
+// the file system, which may be another machine's. A file that cannot be removed stays, and does no harm.
 func (f *Folder) sweep(ctx context.Context, folder string, now time.Time) {
 	if !f.swept.claim(folder) {
 		return

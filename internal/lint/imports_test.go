@@ -32,7 +32,8 @@ var mayImport = map[string][]string{
 	"sink":     {"media", "setting", "internal/disk", "internal/logging", "internal/wait"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
-	"checkpoint": {"internal/disk"},
+	"checkpoint":                {"internal/disk", "internal/logging", "internal/wait"},
+	"checkpoint/checkpointtest": {"checkpoint"},
 
 	"decode/h26x": {},
 	"decode/plan": {"media", "setting", "decode/h26x"},
@@ -87,10 +88,11 @@ var owners = map[string][]string{
 	awsFeatures + "s3/manager":         {"sink/s3"},
 	module + "/kvstest":                {"cmd/kvsframes", "internal/demo/recording", "internal/bench/payload"},
 	// Tests alone.
-	module + "/internal/s3test":        {},
-	module + "/internal/disk/disktest": {},
-	module + "/sink/storetest":         {"sink/sinktest"},
-	module + "/sink/sinktest":          {},
+	module + "/internal/disk/disktest":    {},
+	module + "/internal/s3test":           {},
+	module + "/sink/storetest":            {"sink/sinktest"},
+	module + "/sink/sinktest":             {},
+	module + "/checkpoint/checkpointtest": {},
 }
 
 const (

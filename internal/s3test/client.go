@@ -54,6 +54,14 @@ func (s Server) Get(ctx context.Context, bucket, key string) ([]byte, error) {
 	return body, err
 }
 
+// Delete deletes an object.
+func (s Server) Delete(tb testing.TB, bucket, key string) {
+	tb.Helper()
+	if _, _, err := s.request(tb.Context(), http.MethodDelete, "/"+bucket+"/"+key, nil); err != nil {
+		tb.Errorf("delete object: %v", err)
+	}
+}
+
 // Head returns the header of an object with its checksum, or an error that is fs.ErrNotExist.
 func (s Server) Head(ctx context.Context, bucket, key string) (http.Header, error) {
 	header, _, err := s.request(ctx, http.MethodHead, "/"+bucket+"/"+key, nil)
@@ -156,7 +164,7 @@ func (s Server) request(ctx context.Context, method, path string, query url.Valu
 		return nil, nil, fmt.Errorf("%s %s: %w", method, path, err)
 	case resp.StatusCode == http.StatusNotFound:
 		return nil, nil, fmt.Errorf("%s %s: %w", method, path, fs.ErrNotExist)
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent:
 		return nil, nil, fmt.Errorf("%s %s: HTTP %d: %s", method, path, resp.StatusCode, body)
 	}
 	return resp.Header, body, nil
