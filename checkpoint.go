@@ -22,7 +22,7 @@ const closeLimit = 5 * time.Second
 
 // position is the checkpoint of one stream during a run.
 type position struct {
-	held   checkpoint.Checkpoint
+	held checkpoint.Checkpoint
 	// stores are those of the outputs, in order; nil where what is put has reached the disk. unsynced are their errors: a store
 	// that failed once may have lost images, so its output stays where it is.
 	stores   []syncer
@@ -105,9 +105,9 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 }
 
 // track makes the checkpoint follow the planner of a reader, and tells the reader where that is.
-func (p *position) track(r *reader, planner *decode.Stream) func() func(sink string) {
+func (p *position) track(r *reader, planner *decode.Stream) func() (func(sink string), bool) {
 	last := &step{}
-	return func() func(string) {
+	return func() (func(string), bool) {
 		s := &step{mark: planner.Mark(), outputs: r.sinks}
 		r.pass(s.mark.Place())
 		p.mu.Lock()
@@ -115,9 +115,10 @@ func (p *position) track(r *reader, planner *decode.Stream) func() func(sink str
 		p.mu.Unlock()
 		last = s
 		if !s.mark.IsNew() {
-			return nil
+			return nil, false
 		}
-		return func(sink string) { p.durable(slices.Index(p.names, sink), s) }
+		first := r.first && media.CompareNumbers(s.mark.Place().Number, r.counted) > 0
+		return func(sink string) { p.durable(slices.Index(p.names, sink), s) }, first
 	}
 }
 

@@ -161,7 +161,7 @@ func newDelivery(t *testing.T, to string) *delivery {
 		"decode: {workers: 2}\n" +
 		"sinks:\n" +
 		"  - {name: all, type: raw, sample: {type: stride, n: 2}, resize: {width: 8}, path: \"{sink}/{fragment_number}/{frame_index}.{ext}\", " + destination + "}\n" +
-		"  - {name: asked, sample: {type: timestamps, at: ['2026-01-01T12:00:00Z', '2026-01-01T12:00:08Z', '2026-01-01T13:00:00Z']}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" 
+		"  - {name: asked, sample: {type: timestamps, at: ['2026-01-01T12:00:00Z', '2026-01-01T12:00:08Z', '2026-01-01T13:00:00Z']}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
 	if err := os.WriteFile(d.settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

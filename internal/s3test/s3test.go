@@ -175,6 +175,14 @@ func (s Server) Restart(tb testing.TB) {
 	}
 }
 
+// Destroy removes a bucket with all of its objects while the server is stopped.
+func (s Server) Destroy(tb testing.TB, bucket string) {
+	tb.Helper()
+	if err := os.RemoveAll(filepath.Join(s.process.root, bucket)); err != nil {
+		tb.Error(err)
+	}
+}
+
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

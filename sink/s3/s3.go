@@ -35,8 +35,10 @@ const (
 	// S3 objects).
 	maxKeyBytes = 1024
 
-	maxAttempts = 5
-	// openAttempts is lower, because a user waits for the program to start.
+	// maxAttempts is low, because the sink repeats what fails for longer (see sink.Passing): it knows when another call of its own
+	// succeeds, and reports an outage. The second attempt hides what fails once.
+	maxAttempts = 2
+	// openAttempts is higher, because nothing else repeats these calls.
 	openAttempts = 3
 	maxBackoff   = 20 * time.Second
 	// defaultTimeout is how long an answer may take. One attempt may take attemptShares times as long: the
