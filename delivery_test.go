@@ -22,6 +22,7 @@ import (
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -149,7 +150,18 @@ type delivery struct {
 	tape     *tape
 	mount    string
 	settings string // the path of the YAML file
+	// store, if it is not nil, is where the images go in place of folders.
+	store sink.Store
 }
+
+// held is the location of a store.
+type held struct {
+	sink.Directory
+	store sink.Store
+}
+
+// Open implements sink.Location.
+func (h held) Open(context.Context) (sink.Store, error) { return h.store, nil }
 
 // newDelivery prepares runs; to are more keys of the destinations.
 func newDelivery(t *testing.T, to string) *delivery {
@@ -176,6 +188,11 @@ func (d *delivery) run(t *testing.T, fault func() error) (s Summary, err error) 
 		t.Fatal(err)
 	}
 	p.inputs = []source.Input{d.tape.input(fault)}
+	if d.store != nil {
+		for i := range p.Config.Sinks {
+			p.Config.Sinks[i].Destination.Location = held{sink.Directory{Path: d.mount}, d.store}
+		}
+	}
 	p.Config.Checkpoint.Type, p.Config.Checkpoint.Path = config.CheckpointFile, d.mount+"/state/{stream}.json"
 	if err := p.Config.Checkpoint.Every.UnmarshalText([]byte("250ms")); err != nil {
 		t.Fatal(err)

@@ -77,6 +77,7 @@ func (f *Folder) Create(ctx context.Context, name string, o Options) (*Writer, e
 // about to.
 func (w *Writer) open() (ours bool, err error) {
 	if w.file, err = w.folder.openNew(w.temp, w.options.Perm); err != nil {
+		_ = w.folder.Remove(w.temp) // which may be there all the same
 		return false, err
 	}
 	if w.lock, err = w.file.Lock(); err == nil {
