@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink/s3"
 )
 
 // closeLimit bounds how long a checkpoint is written for the last time and released.
@@ -68,22 +71,50 @@ type syncer interface{ Sync() error }
 
 // keepsPosition reports whether runs of the pipeline have checkpoints.
 func (p *Pipeline) keepsPosition(o RunOptions) bool {
-	return p.Config.Checkpoint.Type == config.CheckpointFile && !o.IgnoreCheckpoint && len(p.options.Fragments) == 0
+	c := p.Config.CheckpointType()
+	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint && len(p.options.Fragments) == 0
 }
+
+// openCheckpoints finds out whether checkpoints can be kept where the settings say, before anything is read.
+func (p *Pipeline) openCheckpoints(ctx context.Context, st *stages, o RunOptions) error {
+	if !p.keepsPosition(o) {
+		return nil
+	}
+	c := p.Config.Checkpoint
+	place := func(stream string) string { return c.PathOf(p.options.Path, stream) }
+	if p.Config.CheckpointType() == config.CheckpointS3 {
+		store, err := s3.Open(ctx, c.S3())
+		if err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+		st.checkpoint = func(stream string) checkpoint.Store {
+			return checkpoint.NewLease(store.Object(place(stream)), o.CheckpointTerm, o.Log)
+		}
+		return nil
+	}
+	within, _, _ := strings.Cut(place("{stream}"), "{stream}")
+	if err := checkpoint.CheckFolder(filepath.Dir(within + "x")); err != nil {
+		return fmt.Errorf("%w (%s)", err, placeHint)
+	}
+	st.checkpoint = func(stream string) checkpoint.Store { return checkpoint.NewFile(place(stream)) }
+	return nil
+}
+
+// placeHint ends errors of a place that does not keep checkpoints.
+const placeHint = "checkpoint.path sets another place, checkpoint.type: none does without"
 
 // openPosition takes over the checkpoint of a stream. It returns nil if the settings ask for none.
 func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions) (*position, error) {
 	c := st.pipeline.Config
-	if !st.pipeline.keepsPosition(o) {
+	if st.checkpoint == nil {
 		return nil, nil
 	}
-	place := c.Checkpoint.File(st.pipeline.options.Path, stream)
-	held, err := checkpoint.NewFile(place).Acquire(ctx, o.Restart)
+	held, err := st.checkpoint(stream).Acquire(ctx, o.Restart)
 	switch owned := (*checkpoint.OwnedError)(nil); {
 	case errors.As(err, &owned):
 		return nil, fmt.Errorf("another run reads stream %s: %w", stream, err)
 	case err != nil:
-		return nil, fmt.Errorf("%w (%s; checkpoint.path sets another place, checkpoint.type: none does without)", err, restartHint)
+		return nil, fmt.Errorf("%w (%s; %s)", err, restartHint, placeHint)
 	}
 	p := &position{
 		held: held, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)), saved: time.Now(),
@@ -98,7 +129,7 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
-	if err := p.read(place, o); err != nil {
+	if err := p.read(o); err != nil {
 		return nil, errors.Join(err, p.release(ctx))
 	}
 	return p, nil

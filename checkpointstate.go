@@ -53,24 +53,24 @@ func (p *Pipeline) settingsOf(i int, s config.Sink) string {
 // restartHint ends errors of checkpoints that do not fit.
 const restartHint = "--restart reads from source.start_selector again, --ignore-checkpoint leaves the checkpoint as it is"
 
-// read makes the state of the checkpoint that of the position, if it fits the settings. place is where it is, for messages.
-func (p *position) read(place string, o RunOptions) error {
+// read makes the state of the checkpoint that of the position, if it fits the settings.
+func (p *position) read(o RunOptions) error {
 	data := p.held.State()
 	if data == nil {
 		return nil
 	}
 	var old saved
 	if err := json.Unmarshal(data, &old); err != nil {
-		return fmt.Errorf("checkpoint %s cannot be read: %w (%s)", place, err, restartHint)
+		return fmt.Errorf("checkpoint %s cannot be read: %w (%s)", p.held.Name(), err, restartHint)
 	}
 	switch {
 	case old.Version != checkpointVersion:
-		return fmt.Errorf("checkpoint %s has version %d, and this program reads version %d (%s)", place, old.Version, checkpointVersion, restartHint)
+		return fmt.Errorf("checkpoint %s has version %d, and this program reads version %d (%s)", p.held.Name(), old.Version, checkpointVersion, restartHint)
 	case old.Stream != p.now.Stream:
-		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", place, old.Stream, p.now.Stream, restartHint)
+		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", p.held.Name(), old.Stream, p.now.Stream, restartHint)
 	}
 	if differ := p.accept(&old); len(differ) > 0 && !o.AcceptChanges {
-		return fmt.Errorf("checkpoint %s was written with other settings of %s (--accept-changes continues with the new ones, %s)", place, strings.Join(differ, " and "), restartHint)
+		return fmt.Errorf("checkpoint %s was written with other settings of %s (--accept-changes continues with the new ones, %s)", p.held.Name(), strings.Join(differ, " and "), restartHint)
 	}
 	if old.End != p.now.End {
 		old.End, old.Done = p.now.End, false
@@ -83,7 +83,7 @@ func (p *position) read(place string, o RunOptions) error {
 }
 
 // accept makes a checkpoint one of the present settings, and returns what they have changed. A sink that has changed continues at its
-// place, and its sampler remembers nothing.
+// p.held.Name(), and its sampler remembers nothing.
 func (p *position) accept(old *saved) (changed []string) {
 	if old.Fragments != p.now.Fragments {
 		changed = append(changed, "source")

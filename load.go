@@ -61,7 +61,7 @@ func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 	from := config.Options{Path: o.Path, Environ: o.Environ, Set: o.Set}
 	from.Check = func(c *config.Config) []config.PartError {
 		p.Config = c
-		return slices.Concat(p.findSource(ctx), p.findSinks(ctx))
+		return slices.Concat(p.findSource(ctx), p.findSinks(ctx), p.findCheckpoint(ctx))
 	}
 	c, err := config.Load(from)
 	if err == nil {
@@ -144,6 +144,17 @@ func (p *Pipeline) findSinks(ctx context.Context) []config.PartError {
 	return found
 }
 
+// findCheckpoint checks that a checkpoint in S3 has a region.
+func (p *Pipeline) findCheckpoint(ctx context.Context) []config.PartError {
+	if p.Config.CheckpointType() != config.CheckpointS3 {
+		return nil
+	}
+	if err := p.Config.Checkpoint.S3().Check(ctx); err != nil {
+		return []config.PartError{{Part: "checkpoint", Err: err}}
+	}
+	return nil
+}
+
 // chain returns the configuration of the AWS chain, in the given region if it is not empty.
 func (p *Pipeline) chain(ctx context.Context, region string) (aws.Config, error) {
 	if p.aws == nil && p.awsErr == nil {
@@ -174,7 +185,8 @@ func (p *Pipeline) fill() {
 // checkCredentials returns an error when the run lacks credentials that it needs.
 func (p *Pipeline) checkCredentials(ctx context.Context) error {
 	c := p.Config
-	toS3 := slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { _, ok := s.Destination.Location.(s3.Config); return ok })
+	toS3 := c.CheckpointType() == config.CheckpointS3 ||
+		slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { _, ok := s.Destination.Location.(s3.Config); return ok })
 	if _, isKVS := c.Source.KVS(); !isKVS && !toS3 {
 		return nil
 	}

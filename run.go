@@ -77,7 +77,7 @@ func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 	}
 	draining, stop := drained(ctx, r.options.Drain)
 	defer stop()
-	st, err := r.pipeline.open(draining, r.options.Log)
+	st, err := r.pipeline.open(draining, r.options)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return pipeline.StatusInterrupted, context.Cause(ctx)

@@ -45,10 +45,13 @@ type stages struct {
 	distances distances
 	// positions are the checkpoints of the run.
 	positions *registry[*position]
+	// checkpoint returns the checkpoint of a stream; nil for none.
+	checkpoint func(stream string) checkpoint.Store
 }
 
 // open opens what the streams share. ctx bounds only the opening.
-func (p *Pipeline) open(ctx context.Context, log *slog.Logger) (*stages, error) {
+func (p *Pipeline) open(ctx context.Context, o RunOptions) (*stages, error) {
+	log := o.Log
 	st := &stages{source: p.Config.Source, pipeline: p, runID: runID(time.Now())}
 	p.fill()
 	err := p.checkCredentials(ctx)
@@ -57,6 +60,9 @@ func (p *Pipeline) open(ctx context.Context, log *slog.Logger) (*stages, error) 
 	}
 	if err == nil {
 		err = p.openSinks(ctx, st, log)
+	}
+	if err == nil {
+		err = p.openCheckpoints(ctx, st, o)
 	}
 	if err == nil {
 		st.pool, err = decode.NewPool(p.Config.Decode, log)

@@ -40,6 +40,8 @@ type Store interface {
 // Each owner has a generation, which is one more than that of the owner before it. A checkpoint of another owner is never
 // replaced: once there is one, Save and Confirm return a *LostError.
 type Checkpoint interface {
+	// Name is where the checkpoint is, for messages.
+	Name() string
 	// State returns what was saved last, by this owner or an earlier one; nil for nothing.
 	State() []byte
 	// Save replaces the state by another JSON value. When it returns nil, the new state is durable. After another error,

@@ -28,9 +28,9 @@ func (f *File) Acquire(ctx context.Context, forget bool) (Checkpoint, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	folder, err := disk.Open(filepath.Dir(f.path))
+	folder, err := openFolder(filepath.Dir(f.path))
 	if err != nil {
-		return nil, fmt.Errorf("open checkpoint: %w", err)
+		return nil, err
 	}
 	o := &ownedFile{path: f.path, folder: folder, lost: make(chan struct{})}
 	err = o.own()
@@ -47,11 +47,37 @@ func (f *File) Acquire(ctx context.Context, forget bool) (Checkpoint, error) {
 	return o, nil
 }
 
+// CheckFolder returns an error unless files in a folder can be checkpoints. It makes the folder.
+func CheckFolder(at string) error {
+	ctx := context.Background()
+	folder, err := openFolder(at)
+	if err != nil {
+		return err
+	}
+	w, err := folder.Create(ctx, "writable", disk.Options{Perm: 0o600})
+	if err == nil {
+		err = w.Abandon()
+	}
+	if err = errors.Join(err, folder.Close()); err != nil {
+		return fmt.Errorf("open checkpoint: %w", err)
+	}
+	return nil
+}
+
+func openFolder(at string) (*disk.Folder, error) {
+	folder, err := disk.Open(at)
+	if err != nil {
+		return nil, fmt.Errorf("open checkpoint: %w", err)
+	}
+	if name := folder.Network(); name != "" {
+		err := fmt.Errorf("open checkpoint in %s: it is on a network file system (%s), whose locks may not hold between machines: keep it on a local disk, or in S3", at, name)
+		return nil, errors.Join(err, folder.Close())
+	}
+	return folder, nil
+}
+
 // own locks the checkpoint for this process.
 func (o *ownedFile) own() (err error) {
-	if name := o.folder.Network(); name != "" {
-		return fmt.Errorf("open checkpoint %s: it is on a network file system (%s), whose locks may not hold between machines: keep it on a local disk, or in S3", o.path, name)
-	}
 	if o.owner, err = o.folder.OpenFile(o.name()+".lock", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return fmt.Errorf("open checkpoint: %w", err)
 	}
@@ -112,6 +138,9 @@ func (o *ownedFile) begin(ctx context.Context) error {
 	}
 	return o.write(ctx, o.record)
 }
+
+// Name implements Checkpoint.
+func (o *ownedFile) Name() string { return o.path }
 
 // State implements Checkpoint.
 func (o *ownedFile) State() []byte { return o.record.state() }

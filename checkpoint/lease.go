@@ -117,6 +117,9 @@ type ownedLease struct {
 	failure   error // a *LostError, or errReleased
 }
 
+// Name implements Checkpoint.
+func (o *ownedLease) Name() string { return o.lease.register.Name() }
+
 // State implements Checkpoint.
 func (o *ownedLease) State() []byte { return o.record.state() }
 

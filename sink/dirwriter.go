@@ -15,10 +15,10 @@ var errEnded = errors.New("the object was committed or abandoned")
 
 // dirWriter writes one file of a Dir.
 type dirWriter struct {
-	dir      *Dir
-	key      string
-	file     *disk.Writer
-	ifAbsent bool
+	dir  *Dir
+	key  string
+	file *disk.Writer
+	opts PutOptions
 }
 
 // Create implements Store. IfAbsent requires a file system with hard links.
@@ -34,14 +34,17 @@ func (d *Dir) begin(ctx context.Context, key string, opts PutOptions) (*dirWrite
 	if err := checkFileKey(key); err != nil {
 		return nil, err
 	}
-	file, err := d.folder.Create(ctx, key, disk.Options{Sync: d.fsync, IfAbsent: opts.IfAbsent, Perm: 0o644})
+	if err := opts.confirm(ctx); err != nil {
+		return nil, err
+	}
+	file, err := d.folder.Create(ctx, key, disk.Options{Sync: d.fsync, IfAbsent: opts.IfAbsent, Perm: 0o644, Confirm: opts.confirm})
 	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrExist) { // a file stands where a folder must be
 		err = fmt.Errorf("%w: %w", ErrKeyConflict, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", key, err)
 	}
-	return &dirWriter{dir: d, key: key, file: file, ifAbsent: opts.IfAbsent}, nil
+	return &dirWriter{dir: d, key: key, file: file, opts: opts}, nil
 }
 
 // Write implements ObjectWriter.
@@ -68,7 +71,7 @@ func (w *dirWriter) commit(ctx context.Context) error {
 	if info, statErr := w.dir.folder.Lstat(w.key); statErr == nil && info.IsDir() {
 		return fmt.Errorf("%w: %w", ErrKeyConflict, err)
 	}
-	if w.ifAbsent && errors.Is(err, fs.ErrExist) {
+	if w.opts.IfAbsent && errors.Is(err, fs.ErrExist) {
 		return ErrExist
 	}
 	return err

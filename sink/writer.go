@@ -14,7 +14,7 @@ type Writer struct {
 	// runID is the value of {run_id}, continued whether another run has begun to write the stream.
 	runID     string
 	continued bool
-	// confirm returns nil while the run may write the stream; it is never nil.
+	// confirm returns nil while the run may write the stream; nil if it always may.
 	confirm func(context.Context) error
 	ledger  ledgerPart
 
@@ -24,12 +24,12 @@ type Writer struct {
 
 // NewWriter returns a writer for one stream.
 func (s *Sink) NewWriter() *Writer {
-	return &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, confirm: func(context.Context) error { return nil }}
+	return &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}}
 }
 
 // Continue returns a writer for one stream of which another run, with this ID, has written a part. Objects that are there
-// already, byte for byte, may be its own: they are no error, whatever if_exists is. Before each call of the store the writer
-// calls confirm, and fails with its error: it is one when another run has begun to write the stream.
+// already, byte for byte, may be its own: they are no error, whatever if_exists is. The store calls
+// confirm before it writes (see PutOptions): it returns an error when another run has begun to write the stream.
 func (s *Sink) Continue(runID string, confirm func(context.Context) error) *Writer {
 	w := s.NewWriter()
 	w.runID, w.continued, w.confirm = runID, true, confirm

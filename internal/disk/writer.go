@@ -25,6 +25,8 @@ type Options struct {
 	IfAbsent bool
 	// Perm is the mode of the file, before umask.
 	Perm fs.FileMode
+	// Confirm, if it is not nil, is called before the file gets its name. Its error ends Commit.
+	Confirm func(context.Context) error
 }
 
 // Writer writes one file under a temporary name in its folder, and renames it at the end. The file is locked for as
@@ -119,6 +121,9 @@ func (w *Writer) Commit(ctx context.Context) error {
 	// Some file systems report a failed write only on Close.
 	if err = errors.Join(err, w.file.Close()); err == nil {
 		err = ctx.Err()
+	}
+	if err == nil && w.options.Confirm != nil {
+		err = w.options.Confirm(ctx)
 	}
 	if err == nil {
 		err = w.place()

@@ -115,7 +115,7 @@ func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool,
 	}
 	if loaded.Region == "" {
 		if d.EndpointURL == "" {
-			return nil, false, errors.New("no region: set destination.region, AWS_REGION or a profile with one")
+			return nil, false, errors.New("no region: set region, AWS_REGION or a profile with one")
 		}
 		loaded.Region = defaultRegion
 	}
@@ -185,7 +185,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutO
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	tried := attempts{body: body}
+	tried := attempts{body: body, confirm: opts.Confirm}
 	_, err = s.client.PutObject(ctx, s.request(full, body, opts), s.tries(&tried))
 	if err == nil {
 		return nil
