@@ -7,8 +7,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/kvsframes/kvsframes/internal/lock"
 )
 
 // ErrTaken is the error of Lock when another opening of the file has the lock.
@@ -68,7 +66,7 @@ func (f lockable) Lock() (io.Closer, error) {
 		return nil, err
 	}
 	held := os.NewFile(uintptr(fd), f.Name())
-	taken, err := lock.Try(held)
+	taken, err := tryLock(held)
 	if taken {
 		err = ErrTaken
 	}

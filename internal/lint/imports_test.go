@@ -20,9 +20,8 @@ var mayImport = map[string][]string{
 	// What a nil logger means, and how to wait before trying again: in one place for all.
 	"internal/logging": {},
 	"internal/wait":    {},
-	"internal/lock":    {},
 	// Files that appear whole, and the file system behind them, which tests replace.
-	"internal/disk":          {"internal/lock", "golang.org/x/sys"},
+	"internal/disk":          {"golang.org/x/sys"},
 	"internal/disk/disktest": {"internal/disk"},
 	"internal/lint":          {},
 
