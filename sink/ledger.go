@@ -36,8 +36,8 @@ func (l ledgerParts) at(name, end string) *ledgerPart {
 }
 
 // Gaps writes a part of the ledger: a line for each gap, as media.Gap writes itself, with the sink's name. A part is named by the
-// fragment. Where gaps lie outside of any fragment, it is named by the fragment before them, with -after behind the number, or
-// -end if they are requests that no frame answers. Further parts of a place have -2, -3 and so on behind that.
+// fragment. Where gaps lie outside of any fragment, as holes do, it is named by the fragment before them, with -after behind the
+// number, or -end if they are requests that no frame answers. Further parts of a place have -2, -3 and so on behind that.
 func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) error {
 	s := w.sink
 	if s.ledger == nil || len(gaps) == 0 {
@@ -45,7 +45,7 @@ func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) 
 	}
 	f, end := &media.Fragment{Stream: gaps[0].Stream, Number: gaps[0].FragmentNumber, ProducerTime: gaps[0].ProducerTime}, ""
 	// The number of a conflict has a part already.
-	if f.Number == "" || gaps[0].Reason == media.GapConflict {
+	if f.Number == "" || gaps[0].Until.Number != "" || gaps[0].Reason == media.GapConflict {
 		end = afterPart
 		if gaps[0].Reason == media.GapNoFrame {
 			end = endPart
