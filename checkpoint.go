@@ -28,9 +28,12 @@ const closeLimit = 5 * time.Second
 
 // position is the checkpoint of one stream during a run.
 type position struct {
-	held   checkpoint.Checkpoint
-	stores []syncer
-	log    *slog.Logger
+	held checkpoint.Checkpoint
+	// stores are those of the outputs, in order; nil where what is put has reached the disk. unsynced are their errors: a store
+	// that failed once may have lost images, so its output stays where it is.
+	stores   []syncer
+	unsynced []error
+	log      *slog.Logger
 	// reached reports whether the run has read all that the settings ask for.
 	reached bool
 	// forgotten is the last fragment that was delivered before the checkpoint was forgotten.
@@ -138,13 +141,15 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 		return nil, fmt.Errorf("%w (%s; %s)", err, restartHint, placeHint)
 	}
 	from, isKVS := c.Source.KVS()
-	p := &position{held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1), log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), saved: time.Now()}
+	p := &position{
+		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
+		log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)), saved: time.Now(),
+	}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
-		if s, ok := st.stores[i].(syncer); ok {
-			p.stores = append(p.stores, s)
-		}
+		store, _ := st.stores[i].(syncer)
+		p.stores = append(p.stores, store)
 	}
 	p.now = saved{Version: checkpointVersion, Stream: stream, Source: in.Identity, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
 	for i, name := range p.names { // each begins at the beginning
@@ -240,10 +245,25 @@ func (p *position) covers() bool {
 	return p.anew
 }
 
+// sync makes the images of an output outlive a power cut.
+func (p *position) sync(ctx context.Context, output int) error {
+	store, failed := p.stores[output], p.unsynced[output]
+	if failed != nil || store == nil {
+		return failed
+	}
+	err := store.Sync()
+	if err != nil {
+		err = fmt.Errorf("sync the images of sink %s before the checkpoint: %w", p.names[output], err)
+		p.unsynced[output] = err
+		p.log.ErrorContext(ctx, "a sink may have lost images: the next run continues where the checkpoint is", "error", err)
+	}
+	return err
+}
+
 func (p *position) save(ctx context.Context, steps []*step, done bool) error {
-	for _, s := range p.stores {
-		if err := s.Sync(); err != nil {
-			return fmt.Errorf("sync the images before the checkpoint: %w", err)
+	for i := range p.stores {
+		if p.sync(ctx, i) != nil {
+			steps[i], done = nil, false
 		}
 	}
 	p.mu.Lock()
@@ -265,7 +285,8 @@ func (p *position) save(ctx context.Context, steps []*step, done bool) error {
 func (p *position) close(ctx context.Context, done bool) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 	defer cancel()
-	return errors.Join(p.write(limited, done), p.held.Release(limited))
+	err := p.write(limited, done)
+	return errors.Join(append(p.unsynced, err, p.held.Release(limited))...)
 }
 
 // release gives the checkpoint back as it is, also when ctx has ended.
