@@ -21,15 +21,15 @@ type ledgerPart struct {
 }
 
 // Gaps writes a part of the ledger: a line for each gap, as media.Gap writes itself, with the sink's name. A part is named by the
-// fragment. Where gaps lie outside of any fragment, it is named by the fragment before them, with -after behind the number, or
-// -end if they are requests that no frame answers.
+// fragment. Where gaps lie outside of any fragment, as holes do, it is named by the fragment before them, with -after behind the
+// number, or -end if they are requests that no frame answers.
 func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) error {
 	s := w.sink
 	if s.ledger == nil || len(gaps) == 0 {
 		return nil
 	}
 	f := &media.Fragment{Stream: gaps[0].Stream, Number: gaps[0].FragmentNumber, ProducerTime: gaps[0].ProducerTime}
-	if f.Number == "" {
+	if f.Number == "" || gaps[0].Until.Number != "" {
 		end := afterPart
 		if gaps[0].Reason == media.GapNoFrame {
 			end = endPart

@@ -21,19 +21,21 @@ func TestTheLedgerNamesWhatTheSinkDidNotGet(t *testing.T) {
 	cut := media.Gap{Stream: "front-door", FragmentNumber: "13", FrameIndex: 3, FramesLost: 2, Reason: media.GapCut, Detail: "cut"}
 	hole := media.Gap{Stream: "front-door", FrameIndex: media.WholeFragment, Reason: media.GapOutage, Detail: "a hole"}
 	miss := media.Gap{Stream: "front-door", FrameIndex: media.WholeFragment, Sink: "thumbs", AskedFor: []time.Time{at}, Reason: media.GapNoFrame, Detail: "none"}
-	for _, gaps := range [][]media.Gap{{lost}, {cut, cut}, {hole}, {hole}, {miss}, nil} {
+	skipped := media.Gap{Stream: "front-door", FragmentNumber: fragmentNumber, FrameIndex: media.WholeFragment, Until: media.Place{Number: "99", ProducerTime: at}, Reason: media.GapLeftOut, Detail: "skipped"}
+	for _, gaps := range [][]media.Gap{{lost}, {cut, cut}, {hole}, {hole}, {skipped}, {miss}, nil} {
 		if err := w.Gaps(t.Context(), after, gaps); err != nil {
 			t.Fatal(err)
 		}
 	}
 	const line = `{"stream":"front-door","sink":"thumbs","fragment_number":`
-	cutLine := line + `"13","from_frame":3,"frames_lost":2,"producer_timestamp":"","asked_for":[],"reason":"cut","detail":"cut"}` + "\n"
-	holeLine := line + `"","from_frame":-1,"frames_lost":0,"producer_timestamp":"","asked_for":[],"reason":"outage","detail":"a hole"}` + "\n"
+	cutLine := line + `"13","from_frame":3,"frames_lost":2,"producer_timestamp":"","until_fragment":"","until":"","asked_for":[],"reason":"cut","detail":"cut"}` + "\n"
+	holeLine := line + `"","from_frame":-1,"frames_lost":0,"producer_timestamp":"","until_fragment":"","until":"","asked_for":[],"reason":"outage","detail":"a hole"}` + "\n"
+	skippedLine := line + `"` + fragmentNumber + `","from_frame":-1,"frames_lost":0,"producer_timestamp":"","until_fragment":"99","until":"2026-03-04T05:06:07.089Z","asked_for":[],"reason":"left_out","detail":"skipped"}` + "\n"
 	want := map[string]string{
-		"front-door/gaps/thumbs/12.jsonl":                           line + `"12","from_frame":-1,"frames_lost":0,"producer_timestamp":"2026-03-04T05:06:07.089Z","asked_for":[],"reason":"missing","detail":"it has expired"}` + "\n",
+		"front-door/gaps/thumbs/12.jsonl":                           line + `"12","from_frame":-1,"frames_lost":0,"producer_timestamp":"2026-03-04T05:06:07.089Z","until_fragment":"","until":"","asked_for":[],"reason":"missing","detail":"it has expired"}` + "\n",
 		"front-door/gaps/thumbs/13.jsonl":                           cutLine + cutLine,
-		"front-door/gaps/thumbs/" + fragmentNumber + "-after.jsonl": holeLine + holeLine,
-		"front-door/gaps/thumbs/" + fragmentNumber + "-end.jsonl":   line + `"","from_frame":-1,"frames_lost":0,"producer_timestamp":"","asked_for":["2026-03-04T05:06:07.089Z"],"reason":"no_frame","detail":"none"}` + "\n",
+		"front-door/gaps/thumbs/" + fragmentNumber + "-after.jsonl": holeLine + holeLine + skippedLine,
+		"front-door/gaps/thumbs/" + fragmentNumber + "-end.jsonl":   line + `"","from_frame":-1,"frames_lost":0,"producer_timestamp":"","until_fragment":"","until":"","asked_for":["2026-03-04T05:06:07.089Z"],"reason":"no_frame","detail":"none"}` + "\n",
 	}
 	for key, text := range want {
 		wantObject(t, store, key, text)

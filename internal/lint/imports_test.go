@@ -21,10 +21,11 @@ var mayImport = map[string][]string{
 	"internal/logging": {},
 	"internal/wait":    {},
 	"internal/lock":    {},
+	"internal/lag":     {},
 	"internal/lint":    {},
 
 	"setting":  {},
-	"source":   {"media", "setting", "source/payload", "internal/logging", "internal/wait"},
+	"source":   {"media", "setting", "source/payload", "internal/lag", "internal/logging", "internal/wait"},
 	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
 	"sink":     {"media", "setting", "internal/lock", "internal/logging", "internal/wait", "golang.org/x/sys"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
@@ -33,7 +34,7 @@ var mayImport = map[string][]string{
 	"checkpoint/checkpointtest": {"checkpoint"},
 
 	"decode/h26x": {},
-	"decode/plan": {"media", "setting", "decode/h26x"},
+	"decode/plan": {"media", "setting", "decode/h26x", "internal/lag"},
 	"decode/jpeg": {"C"},
 
 	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},

@@ -42,7 +42,7 @@ var promise = []clause{
 	{"absent servers,", []string{"TestAnOutageOfTheStoreLosesNothing", "TestABadNetworkToTheStoreLosesNothing", "TestAnOutageIsNoEndOfAStream"}},
 	{"damaged video,", []string{"TestRunsOverDamageAgreeAndTellOfIt", "TestRunsThatAreKilledLoseAndRepeatNothing", "TestASoakLosesAndRepeatsNothing"}},
 	{"and a restart on another machine.", []string{
-		"TestRunsThatAreInterruptedAreContinued", "TestRunsThatAreKilledLoseAndRepeatNothing", "TestTwoRunsOfOneStreamDoNotMix", "TestARunThatWasPausedPastItsLeaseWritesNothingMore",
+		"TestALeaseConforms", "TestRunsThatAreKilledLoseAndRepeatNothing", "TestTwoRunsOfOneStreamDoNotMix", "TestARunThatWasPausedPastItsLeaseWritesNothingMore",
 	}},
 }
 

@@ -62,7 +62,9 @@ func open(cfg Config) (source.Source, error) {
 		return nil, err
 	}
 	live := func(start source.StartSelector) source.Source {
-		return source.NewLive(d, source.LiveConfig{Stream: d.id.name, Start: start, Log: cfg.Log})
+		return source.NewLive(d, source.LiveConfig{
+			Stream: d.id.name, Start: start, MaxLag: cfg.MaxLag, LagPatience: cfg.LagPatience, Log: cfg.Log,
+		})
 	}
 	if cfg.Mode == source.ModeLive {
 		return live(cfg.liveStart()), nil
