@@ -17,6 +17,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
 )
 
@@ -129,7 +130,13 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
-	if err := p.read(o); err != nil {
+	err = p.read(o)
+	if err == nil && held.State() == nil && slices.ContainsFunc(st.sinks, (*sink.Sink).NamesRuns) {
+		// The next run must write to the same keys, even if this one does not come to its first checkpoint.
+		p.moved = true
+		err = p.write(ctx, false)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.release(ctx))
 	}
 	return p, nil

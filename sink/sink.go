@@ -43,6 +43,8 @@ type Sink struct {
 	manifest *Template // nil: no manifest
 	ledger   *Template // nil: no ledger
 	slots    chan struct{}
+	// namesRuns: see NamesRuns.
+	namesRuns bool
 
 	objects, bytes atomic.Int64
 }
@@ -67,12 +69,16 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 			s.manifest = t
 		}
 	}
-	if s.runID == "" && slices.ContainsFunc(templates, func(t *Template) bool { return t.Distinguishes().Runs }) {
+	s.namesRuns = slices.ContainsFunc(templates, func(t *Template) bool { return t.Distinguishes().Runs })
+	if s.runID == "" && s.namesRuns {
 		return nil, fmt.Errorf("set up sink %q: a path has {run_id}, and the run has no id", config.Name)
 	}
 	s.slots = make(chan struct{}, s.MaxInFlight())
 	return s, nil
 }
+
+// NamesRuns reports whether a path has {run_id}, so that runs of different IDs write to different keys.
+func (s *Sink) NamesRuns() bool { return s.namesRuns }
 
 // Name returns the sink's name.
 func (s *Sink) Name() string { return s.config.Name }
