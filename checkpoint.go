@@ -2,6 +2,8 @@ package kvsframes
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +21,7 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // closeLimit bounds how long a checkpoint is written for the last time and released.
@@ -34,6 +37,10 @@ type position struct {
 	log      *slog.Logger
 	// reached reports whether the run has read all that the settings ask for.
 	reached bool
+	// anew reports whether a run without a state reads again what this one has read.
+	anew bool
+	// wake makes keep write at once.
+	wake chan struct{}
 	// settings stand for those of each output, in order; names are its sink's.
 	names, settings []string
 
@@ -70,10 +77,22 @@ func (p *position) age(now time.Time) time.Duration {
 // syncer is a store whose objects may be lost in a power cut until they are synced.
 type syncer interface{ Sync() error }
 
-// keepsPosition reports whether runs of the pipeline have checkpoints.
+// keepsPosition reports whether runs of the pipeline have checkpoints. Those of single fragments have one if the settings say so.
 func (p *Pipeline) keepsPosition(o RunOptions) bool {
 	c := p.Config.CheckpointType()
-	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint && len(p.options.Fragments) == 0
+	if len(p.options.Fragments) > 0 {
+		c = p.Config.Checkpoint.Type
+	}
+	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint
+}
+
+// checkpointOf returns where the checkpoint of a stream is. Each list of single fragments has its own.
+func (p *Pipeline) checkpointOf(stream string) string {
+	if list := p.fragments(); len(list) > 0 {
+		sum := sha256.Sum256([]byte(strings.Join(list, " ")))
+		stream += "-fragments-" + hex.EncodeToString(sum[:4])
+	}
+	return p.Config.Checkpoint.PathOf(p.options.Path, stream)
 }
 
 // openCheckpoints finds out whether checkpoints can be kept where the settings say, before anything is read.
@@ -82,22 +101,21 @@ func (p *Pipeline) openCheckpoints(ctx context.Context, st *stages, o RunOptions
 		return nil
 	}
 	c := p.Config.Checkpoint
-	place := func(stream string) string { return c.PathOf(p.options.Path, stream) }
 	if p.Config.CheckpointType() == config.CheckpointS3 {
 		store, err := s3.Open(ctx, c.S3())
 		if err != nil {
 			return fmt.Errorf("checkpoint: %w", err)
 		}
 		st.checkpoint = func(stream string) checkpoint.Store {
-			return checkpoint.NewLease(store.Object(place(stream)), o.CheckpointTerm, o.Log)
+			return checkpoint.NewLease(store.Object(p.checkpointOf(stream)), o.CheckpointTerm, o.Log)
 		}
 		return nil
 	}
-	within, _, _ := strings.Cut(place("{stream}"), "{stream}")
+	within, _, _ := strings.Cut(p.checkpointOf("{stream}"), "{stream}")
 	if err := checkpoint.CheckFolder(filepath.Dir(within + "x")); err != nil {
 		return fmt.Errorf("%w (%s)", err, placeHint)
 	}
-	st.checkpoint = func(stream string) checkpoint.Store { return checkpoint.NewFile(place(stream)) }
+	st.checkpoint = func(stream string) checkpoint.Store { return checkpoint.NewFile(p.checkpointOf(stream)) }
 	return nil
 }
 
@@ -105,8 +123,8 @@ func (p *Pipeline) openCheckpoints(ctx context.Context, st *stages, o RunOptions
 const placeHint = "checkpoint.path sets another place, checkpoint.type: none does without"
 
 // openPosition takes over the checkpoint of a stream. It returns nil if the settings ask for none.
-func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions) (*position, error) {
-	c := st.pipeline.Config
+func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOptions) (*position, error) {
+	c, stream := st.pipeline.Config, in.Stream
 	if st.checkpoint == nil {
 		return nil, nil
 	}
@@ -117,8 +135,10 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 	case err != nil:
 		return nil, fmt.Errorf("%w (%s; %s)", err, restartHint, placeHint)
 	}
+	from, isKVS := c.Source.KVS()
 	p := &position{
-		held: held, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)), saved: time.Now(),
+		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
+		log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)), saved: time.Now(),
 	}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
@@ -126,7 +146,7 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 		store, _ := st.stores[i].(syncer)
 		p.stores = append(p.stores, store)
 	}
-	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
+	p.now = saved{Version: checkpointVersion, Stream: stream, Source: in.Identity, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
@@ -150,6 +170,10 @@ func (p *position) track(r *reader, planner *decode.Stream) func() (func(sink st
 		r.pass(s.mark.Place())
 		p.mu.Lock()
 		last.next = s.mark.Place().Number
+		if p.now.First.Number == "" {
+			p.now.First, p.moved = s.mark.Place(), true
+			p.wake <- struct{}{} // it has room: this happens once
+		}
 		p.mu.Unlock()
 		last = s
 		if !s.mark.IsNew() {
@@ -178,6 +202,7 @@ func (p *position) keep(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-p.wake:
 		}
 		if err := p.write(ctx, false); err != nil && ctx.Err() == nil {
 			p.log.WarnContext(ctx, "the checkpoint could not be written, which is tried again", "error", err)
@@ -209,9 +234,16 @@ func (p *position) write(ctx context.Context, done bool) error {
 	if err != nil {
 		p.moved = true
 	} else {
-		p.saved = time.Now()
+		p.saved, p.anew = time.Now(), true
 	}
 	return err
+}
+
+// covers reports whether a later run reads all that this one has read and not delivered.
+func (p *position) covers() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.anew
 }
 
 // sync makes the images of an output outlive a power cut.
