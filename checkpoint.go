@@ -63,11 +63,23 @@ type position struct {
 
 	mu    sync.Mutex
 	now   saved
-	marks []*plan.Mark // the latest that is durable, by output; nil for none in this run
+	steps []*step // the latest that is durable, by output; nil for none in this run
 	moved bool
 	// saved is when the checkpoint was last written, or opened.
 	saved time.Time
 }
+
+// step is a fragment that was planned by one of the readers of a stream.
+type step struct {
+	mark *plan.Mark
+	// outputs are the places of its planner's outputs in position.names.
+	outputs []int
+	// next is the number of the fragment that its reader planned after it; "" for none so far.
+	next string
+}
+
+// state returns the state of an output after the step.
+func (s *step) state(output int) plan.State { return s.mark.State(slices.Index(s.outputs, output)) }
 
 // age returns for how long the checkpoint has not been written although it has moved, 0 if it is up to date.
 func (p *position) age(now time.Time) time.Duration {
@@ -98,7 +110,7 @@ func (st *stages) openPosition(stream string, o RunOptions) (*position, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (checkpoint.path sets another place, checkpoint.type: none does without)", err)
 	}
-	p := &position{file: file, log: o.Log.With("stream", stream), marks: make([]*plan.Mark, len(c.Sinks)), saved: time.Now()}
+	p := &position{file: file, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), saved: time.Now()}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
@@ -177,25 +189,38 @@ func (p *position) accept(old *saved) (changed []string) {
 	return changed
 }
 
-// states returns where the outputs continue, in order, and whether one has a place at all. A sink that is new begins where
-// the one that is furthest on is.
-func (p *position) states() ([]plan.State, bool) {
+// states returns where the outputs are, in order. A sink that is new begins where the one that is furthest on is.
+func (p *position) states() []plan.State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	states := make([]plan.State, len(p.names))
 	var furthest plan.State
 	for i, name := range p.names {
-		states[i] = p.now.Sinks[name].State
+		if states[i] = p.now.Sinks[name].State; p.steps[i] != nil {
+			states[i] = p.steps[i].state(i)
+		}
 		if media.CompareNumbers(states[i].Place.Number, furthest.Place.Number) > 0 {
 			furthest = states[i]
 		}
 	}
 	for i, name := range p.names {
 		if _, known := p.now.Sinks[name]; !known {
-			states[i] = plan.State{Place: furthest.Place, Lead: furthest.Lead}
+			states[i] = plan.State{Place: furthest.Place, Fragments: furthest.Fragments, Lead: furthest.Lead}
 			p.now.Sinks[name] = savedSink{Settings: p.settings[i], State: states[i]}
 			p.log.Info("a new sink begins where the others are", "sink", name, "after", furthest.Place.Number)
 		}
 	}
-	return states, furthest.Place.Number != ""
+	return states
+}
+
+// next returns the number of the fragment after an output's last one, or "" if it is not known.
+func (p *position) next(output int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.steps[output]; s != nil {
+		return s.next
+	}
+	return ""
 }
 
 // lowest returns the place of the output that is least far on, without a number if one is at the beginning.
@@ -203,23 +228,29 @@ func lowest(states []plan.State) media.Place {
 	return slices.MinFunc(states, func(a, b plan.State) int { return media.CompareNumbers(a.Place.Number, b.Place.Number) }).Place
 }
 
-// track makes the checkpoint follow a planner.
-func (p *position) track(planner *decode.Stream) func() func(sink string) {
+// track makes the checkpoint follow the planner of a reader, and tells the reader where that is.
+func (p *position) track(r *reader, planner *decode.Stream) func() func(sink string) {
+	last := &step{}
 	return func() func(string) {
-		mark := planner.Mark()
-		if !mark.IsNew() {
+		s := &step{mark: planner.Mark(), outputs: r.sinks}
+		r.pass(s.mark.Place())
+		p.mu.Lock()
+		last.next = s.mark.Place().Number
+		p.mu.Unlock()
+		last = s
+		if !s.mark.IsNew() {
 			return nil
 		}
-		return func(sink string) { p.durable(slices.Index(p.names, sink), mark) }
+		return func(sink string) { p.durable(slices.Index(p.names, sink), s) }
 	}
 }
 
-// durable notes that a sink has all images up to a mark.
-func (p *position) durable(output int, mark *plan.Mark) {
+// durable notes that a sink has all images up to a step.
+func (p *position) durable(output int, s *step) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if mark.IsFor(output) {
-		p.marks[output], p.moved = mark, true
+	if s.mark.IsFor(slices.Index(s.outputs, output)) {
+		p.steps[output], p.moved = s, true
 	}
 }
 
@@ -246,13 +277,13 @@ func (p *position) keep(ctx context.Context, every setting.AutoDuration) {
 // write writes the checkpoint if it has moved, or is done, when all that it covers outlives a power cut.
 func (p *position) write(done bool) error {
 	p.mu.Lock()
-	marks, moved := slices.Clone(p.marks), p.moved || done != p.now.Done
+	steps, moved := slices.Clone(p.steps), p.moved || done != p.now.Done
 	p.moved = false
 	p.mu.Unlock()
 	if !moved {
 		return nil
 	}
-	err := p.save(marks, done)
+	err := p.save(steps, done)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
@@ -263,19 +294,21 @@ func (p *position) write(done bool) error {
 	return err
 }
 
-func (p *position) save(marks []*plan.Mark, done bool) error {
+func (p *position) save(steps []*step, done bool) error {
 	for _, s := range p.stores {
 		if err := s.Sync(); err != nil {
 			return fmt.Errorf("sync the images before the checkpoint: %w", err)
 		}
 	}
-	for i, mark := range marks {
-		if mark != nil {
-			p.now.Sinks[p.names[i]] = savedSink{Settings: p.settings[i], State: mark.State(i)}
+	p.mu.Lock()
+	for i, s := range steps {
+		if s != nil {
+			p.now.Sinks[p.names[i]] = savedSink{Settings: p.settings[i], State: s.state(i)}
 		}
 	}
 	p.now.Done, p.now.Written = done, media.Timestamp(time.Now())
 	data, err := json.Marshal(p.now)
+	p.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}

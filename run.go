@@ -24,6 +24,7 @@ type Run struct {
 	outages  outages
 	// positions are the checkpoints in use.
 	positions registry[*position]
+	distances distances
 }
 
 // NewRun returns a run of the pipeline. It starts nothing. For a pipeline that Load rejected, the run only
@@ -31,7 +32,7 @@ type Run struct {
 func (p *Pipeline) NewRun(o RunOptions) (*Run, error) {
 	o.Log = logging.OrSilent(o.Log)
 	j, err := newJournal(p, o.Version)
-	return &Run{pipeline: p, options: o, journal: j}, err
+	return &Run{pipeline: p, options: o, journal: j, distances: usualDistances}, err
 }
 
 // Summary returns the summary of the run so far.
@@ -85,7 +86,7 @@ func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 	case err != nil:
 		return pipeline.StatusFailed, err
 	}
-	st.outages, st.positions = &r.outages, &r.positions
+	st.outages, st.positions, st.distances = &r.outages, &r.positions, r.distances
 	r.outages.watchSinks(st.sinks)
 	r.journal.count(st.sinks)
 	status, err := r.streams(ctx, draining, st)

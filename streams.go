@@ -37,9 +37,10 @@ type stages struct {
 	stores  []sink.Store // by sink
 	runID   string
 	// pipeline is the one that is run.
-	pipeline *Pipeline
-	closers  []func() error
-	outages  *outages
+	pipeline  *Pipeline
+	closers   []func() error
+	outages   *outages
+	distances distances
 	// positions are the checkpoints of the run.
 	positions *registry[*position]
 }
@@ -168,7 +169,9 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOpti
 		return sum, err
 	}
 	if at == nil {
-		return st.carry(ctx, draining, in, nil, o)
+		rd := &reader{sinks: st.allSinks(), stop: draining, account: o.Account}
+		err := st.carry(ctx, rd, in, nil, o)
+		return o.Account.Summary(), err
 	}
 	if at.now.Done {
 		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)
@@ -178,52 +181,63 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOpti
 	keeping, stop := context.WithCancel(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() { at.keep(keeping, st.pipeline.Config.Checkpoint.Every) })
-	sum, err = st.carry(ctx, draining, in, at, o)
+	all := &readers{stages: st, in: in, at: at, options: o}
+	err = all.read(ctx, draining)
 	stop()
 	keeper.Wait()
 	whole := err == nil && ctx.Err() == nil && !interrupted(draining)
 	if late := at.close(whole && at.reached); err == nil {
 		err = late
 	}
-	return sum, err
+	return o.Account.Summary(), err
 }
 
-// carry passes one stream through the stages. at is its checkpoint, nil for none.
-func (st *stages) carry(ctx, draining context.Context, in source.Input, at *position, o pipeline.Options) (pipeline.Summary, error) {
-	nothing := pipeline.Summary{}
-	planner, err := st.pool.Stream(st.outputs)
-	if err != nil {
-		return nothing, err
+// allSinks returns the indices of all sinks.
+func (st *stages) allSinks() []int {
+	all := make([]int, len(st.sinks))
+	for i := range all {
+		all[i] = i
 	}
-	src, err := st.openSource(draining, in, at, planner)
+	return all
+}
+
+// carry passes one stream through the stages for the sinks of a reader, and notes in it how that ended. at is the stream's
+// checkpoint, nil for none.
+func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *position, o pipeline.Options) error {
+	outputs, sinks := make([]decode.Output, len(rd.sinks)), make([]pipeline.Sink, len(rd.sinks))
+	for n, i := range rd.sinks {
+		if outputs[n], sinks[n] = st.outputs[i], st.sinks[i].NewWriter(); at != nil {
+			sinks[n] = st.sinks[i].Continue(at.now.RunID)
+		}
+	}
+	planner, err := st.pool.Stream(outputs)
+	if err != nil {
+		return err
+	}
+	src, err := st.openSource(rd.stop, in, at, rd, planner)
 	if err != nil {
 		planner.Interrupt()
-		if ctx.Err() == nil && interrupted(draining) {
-			return nothing, nil
+		if rd.continues = ctx.Err() == nil && rd.stop.Err() != nil; rd.continues {
+			return nil
 		}
-		return nothing, err
+		return err
 	}
 	src = source.WithVideo(src, st.source.Track)
-	defer st.outages.watch(in.Stream, src)()
-	newWriter := (*sink.Sink).NewWriter
-	if at != nil {
-		newWriter = func(s *sink.Sink) *sink.Writer { return s.Continue(at.now.RunID) }
-		o.Planned = at.track(planner)
+	if at == nil || rd.first {
+		defer st.outages.watch(in.Stream, src)()
+	}
+	if o.Account, o.Aside = rd.account, rd.aside; at != nil {
+		o.Planned = at.track(rd, planner)
 		o.Interrupted = func(err error) bool {
-			later := !errors.Is(err, io.EOF) || interrupted(draining)
-			if later {
+			if rd.continues = !errors.Is(err, io.EOF) || rd.stop.Err() != nil; rd.continues {
 				planner.Interrupt()
 			}
-			return later
+			return rd.continues
 		}
 	}
-	sinks := make([]pipeline.Sink, len(st.sinks))
-	for i, s := range st.sinks {
-		sinks[i] = newWriter(s)
-	}
-	sum, err := pipeline.Run(ctx, pipeline.Stream{
+	_, err = pipeline.Run(ctx, pipeline.Stream{
 		Name:    in.Stream,
-		Source:  source.Until(draining, src),
+		Source:  source.Until(rd.stop, src),
 		Planner: planner,
 		Sinks:   sinks,
 	}, o)
@@ -231,10 +245,8 @@ func (st *stages) carry(ctx, draining context.Context, in source.Input, at *posi
 	if stats.Unwanted > 0 {
 		o.Log.Info("skipped fragments with other tags", "stream", in.Stream, "fragments", stats.Unwanted)
 	}
-	if at != nil {
-		at.reached = stats.AtEnd || st.archiveIsOver()
-	}
-	return sum, err
+	rd.atEnd = stats.AtEnd || st.archiveIsOver()
+	return err
 }
 
 // archiveIsOver reports whether the settings name a range of the archive that is past. Such an archive ends by itself, before
@@ -246,18 +258,27 @@ func (st *stages) archiveIsOver() bool {
 }
 
 // openSource opens a stream where its checkpoint is, and makes the planner continue there.
-func (st *stages) openSource(ctx context.Context, in source.Input, at *position, planner *decode.Stream) (source.Source, error) {
+func (st *stages) openSource(ctx context.Context, in source.Input, at *position, rd *reader, planner *decode.Stream) (source.Source, error) {
 	if at != nil {
-		if states, begun := at.states(); begun {
+		all := at.states()
+		states := make([]plan.State, len(rd.sinks))
+		for n, i := range rd.sinks {
+			states[n] = all[i]
+		}
+		from := plan.Earliest(states).Progress
+		if from.First.Number == "" {
+			from.First = beginning(all)
+		}
+		if from.First.Number != "" {
 			if err := planner.Resume(states); err != nil {
 				return nil, err
 			}
-			src, err := in.Continue(ctx, plan.Earliest(states).Progress)
+			src, err := in.Continue(ctx, from)
 			if err != nil {
 				return nil, err
 			}
 			last := lowest(states)
-			at.log.Info("continuing where the last run was", "after", last.Number)
+			at.log.Info("continuing after what is delivered", "after", last.Number)
 			return source.Continued(src, in.Stream, last), nil
 		}
 	}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -186,7 +187,7 @@ func (r *run) endItem(ctx context.Context, it *item) error {
 		p.gaps = nil // which were reported then
 	}
 	r.logGaps(p)
-	r.unsettled.push(p, r.outlets)
+	r.unsettled.push(p)
 	for _, out := range r.outlets {
 		if out.serial() && !out.enter() { // its place passes on to EndFragment
 			continue
@@ -281,14 +282,23 @@ func (r *run) finish(ctx context.Context, o *outlet) error {
 	return nil
 }
 
-// withdraw abandons a failed sink, so that nothing waits for it. It returns the failure if no other sink remains.
+// withdraw abandons a sink that has failed or left, so that nothing waits for it. It returns the failure if no other sink
+// remains.
 func (r *run) withdraw(o *outlet) error {
 	o.writing.Wait()
 	o.abandon(r.Log)
 	failure := o.failure
-	left := r.unsettled.withdraw(o, func(reported int) { r.Account.fail(failure, reported) })
-	if left == 0 {
+	aside := errors.Is(failure, ErrAside)
+	left := r.unsettled.withdraw(o, aside, func(reported int) {
+		if !aside {
+			r.Account.fail(failure, reported)
+		}
+	})
+	switch {
+	case left == 0:
 		return failure
+	case aside:
+		return nil
 	}
 	r.Log.Error("sink failed; the others continue", "stream", r.Name, "sink", failure.Sink, "fragment", failure.Fragment, "error", failure)
 	return nil

@@ -289,7 +289,7 @@ func TestASinkThatReportsOutOfOrderPanics(t *testing.T) {
 		for i := range 2 {
 			p := &pending{fragment: true, number: fmt.Sprint(i)}
 			r.Account.begin(&media.Fragment{Number: p.number})
-			r.unsettled.push(p, r.outlets)
+			r.unsettled.push(p)
 			reports = append(reports, r.report(r.outlets[0], p))
 		}
 		said := func() (said any) {

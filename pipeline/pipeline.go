@@ -48,6 +48,9 @@ type Options struct {
 	// if a later run continues the stream. It has then ended the planner in its own way: Run does not call the
 	// planner's End.
 	Interrupted func(err error) bool
+	// Aside holds contexts by the names of sinks: when one ends, its sink leaves the run. The run then ends the sink's calls
+	// and abandons it, as if it had failed, but this is no failure: another run continues the stream for the sink.
+	Aside map[string]context.Context
 	// BacklogBytes bounds the total size of the images that wait for their sinks or are being written. Less
 	// than 1 means 16 MiB. One image may exceed it.
 	BacklogBytes int64
@@ -71,6 +74,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// ErrAside is the error of a run whose last sink has left it.
+var ErrAside = errors.New("the sink has left the run")
+
 // leastUndelivered is the number of fragments that may be on their way to the sinks at once, at least: enough to hide
 // the latency of an object store. As many may be behind the oldest that still decodes, and a planner may look as
 // far ahead (see Planner.MaxLookahead).
@@ -83,6 +89,8 @@ func undelivered(inFlight int) int { return max(leastUndelivered, 2*inFlight) }
 // Run reads the stream to its end. Fragments are decoded in parallel; their images go to the sinks, and a
 // fragment counts when every sink has reported it as durable. Run closes the source, lets each sink finish or
 // abandon its open objects, and returns when every goroutine that it started has ended.
+//
+// A sink that leaves (see Options.Aside) does not count as failed. If no other is left, the error is ErrAside.
 //
 // Run returns an error before it reads anything if the planner makes no images for a sink, or images for no sink, or
 // looks too far ahead. If the source fails, the run ends when all fragments that it returned are durable. If a sink
@@ -177,6 +185,9 @@ func (r *run) carry(parent context.Context) error {
 	for _, out := range r.outlets {
 		out.ctx, out.stop = context.WithCancel(ctx)
 		defer out.stop()
+		if leave := r.Aside[out.sink.Name()]; leave != nil {
+			defer context.AfterFunc(leave, func() { _ = out.fail(ctx, "leave the run", ErrAside) })()
+		}
 	}
 	var readErr error
 	group.Go(func() error {

@@ -25,7 +25,7 @@ type pending struct {
 	// waits is the number of working sinks that have not reported the fragment, plus one until all of its images
 	// have been passed to the sinks.
 	waits int
-	// lacking reports whether a sink failed before it reported the fragment.
+	// lacking reports whether a sink failed before it reported the fragment. It does not if the sink left.
 	lacking bool
 }
 
@@ -42,14 +42,15 @@ type tail struct {
 	mu        sync.Mutex
 	all       []*pending
 	fragments int64 // pushed so far
-	sinks     int   // that have not failed
-	over      bool  // all sinks have failed: nothing more is settled
+	sinks     int   // that have neither failed nor left
+	failed    bool  // a sink has failed
+	over      bool  // no sink remains: nothing more is settled
 	// settle is called for each item, in stream order, when it and all earlier ones wait for nothing more.
 	settle func(*pending)
 }
 
-// push appends p, which waits for the outlets whose sinks have not failed.
-func (t *tail) push(p *pending, outlets []*outlet) {
+// push appends p, which waits for the sinks that remain.
+func (t *tail) push(p *pending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p.waits = 1
@@ -57,7 +58,7 @@ func (t *tail) push(p *pending, outlets []*outlet) {
 		t.fragments++
 		p.place = t.fragments
 		p.waits += t.sinks
-		p.lacking = t.sinks < len(outlets)
+		p.lacking = t.failed
 	}
 	t.all = append(t.all, p)
 }
@@ -92,20 +93,21 @@ func (t *tail) report(o *outlet, p *pending) bool {
 	return true
 }
 
-// withdraw removes the failed sink of o, so that nothing waits for it. It calls note with the number of
+// withdraw removes the sink of o, which has failed or stands aside, so that nothing waits for it. It calls note with the number of
 // unsettled fragments that the sink has reported: the one after them is the first that the sink lacks. It
 // returns the number of remaining sinks.
-func (t *tail) withdraw(o *outlet, note func(reported int)) (left int) {
+func (t *tail) withdraw(o *outlet, aside bool, note func(reported int)) (left int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sinks--
+	t.failed = t.failed || !aside
 	reported := 0
 	for _, p := range t.all {
 		switch {
 		case !p.fragment:
 		case p.place > o.reports:
 			p.waits--
-			p.lacking = true
+			p.lacking = p.lacking || !aside
 		case !p.again: // the others are not counted as undelivered
 			reported++
 		}

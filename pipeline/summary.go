@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,6 +58,38 @@ type Summary struct {
 	Undelivered Undelivered `json:"undelivered"`
 }
 
+// list adds gaps to the list, which does not count them.
+func (s *Summary) list(gaps []media.Gap) {
+	s.GapList = append(s.GapList, gaps[:min(len(gaps), MaxListedGaps-len(s.GapList))]...)
+}
+
+// join adds the results of another run of the stream. first reports whether it is the first that read its fragments.
+func (s *Summary) join(of Summary, first bool) {
+	s.FramesDecoded += of.FramesDecoded
+	s.FramesConcealed += of.FramesConcealed
+	for name, n := range of.FramesWritten {
+		s.FramesWritten[name] += n
+		s.FramesSkipped[name] += of.FramesSkipped[name]
+	}
+	s.BytesRead += of.BytesRead
+	s.Reconnects += of.Reconnects
+	s.Gaps += of.Gaps
+	s.list(of.GapList)
+	if !first {
+		return
+	}
+	s.Undelivered.join(of.Undelivered)
+	s.Pauses += of.Pauses
+	if of.Fragments == 0 {
+		return
+	}
+	if s.Fragments == 0 {
+		s.FirstFragmentNumber, s.FirstProducerTimestamp = of.FirstFragmentNumber, of.FirstProducerTimestamp
+	}
+	s.Fragments += of.Fragments
+	s.LastFragmentNumber, s.LastProducerTimestamp = of.LastFragmentNumber, of.LastProducerTimestamp
+}
+
 // MaxListedGaps is the number of gaps that a Summary lists; the others are only counted.
 const MaxListedGaps = 1000
 
@@ -72,119 +102,26 @@ type Undelivered struct {
 	Fragments int    `json:"fragments"`
 }
 
+// join adds other fragments.
+func (u *Undelivered) join(of Undelivered) {
+	if of.Fragments == 0 {
+		return
+	}
+	if u.Fragments == 0 || media.CompareNumbers(of.From, u.From) < 0 {
+		u.From = of.From
+	}
+	if u.Fragments == 0 || media.CompareNumbers(of.To, u.To) > 0 {
+		u.To = of.To
+	}
+	u.Fragments += of.Fragments
+}
+
 // add appends a fragment.
 func (u *Undelivered) add(number string) {
 	if u.Fragments++; u.Fragments == 1 {
 		u.From = number
 	}
 	u.To = number
-}
-
-// Account collects the results of a run of one stream. Several goroutines may call its methods at any time.
-type Account struct {
-	mu       sync.Mutex
-	summary  Summary  // its Undelivered are the fragments that only failed sinks lack
-	reading  []string // the numbers of the fragments that other sinks also lack
-	failures SinkErrors
-}
-
-// NewAccount returns the account of a new run, with sinks of these names.
-func NewAccount(sinks ...string) *Account {
-	a := &Account{summary: Summary{
-		Status: StatusRunning, FramesWritten: map[string]int{}, FramesSkipped: map[string]int{}, GapList: []media.Gap{},
-	}}
-	for _, name := range sinks {
-		a.summary.FramesWritten[name], a.summary.FramesSkipped[name] = 0, 0
-	}
-	return a
-}
-
-// Summary returns a copy of the results so far.
-func (a *Account) Summary() Summary {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s := a.summary
-	s.FramesWritten, s.FramesSkipped = maps.Clone(s.FramesWritten), maps.Clone(s.FramesSkipped)
-	s.GapList = slices.Clone(s.GapList)
-	for _, number := range a.reading {
-		s.Undelivered.add(number)
-	}
-	return s
-}
-
-// End records how the run ended; err may be nil.
-func (a *Account) End(status Status, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.summary.Status = status
-	if err != nil {
-		a.summary.Error = err.Error()
-	}
-}
-
-// Failures returns the errors of the sinks that have failed so far, in the order of the failures.
-func (a *Account) Failures() SinkErrors {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.failures)
-}
-
-// fail records that a sink has failed after it reported the given number of the undelivered fragments. It sets
-// e.Fragment to the first fragment that the sink lacks.
-func (a *Account) fail(e *SinkError, reported int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if reported < len(a.reading) {
-		e.Fragment = a.reading[reported]
-	}
-	a.failures = append(a.failures, e)
-}
-
-// source records the counts of the source.
-func (a *Account) source(s Source) {
-	stats := s.Stats()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = stats.BytesRead, stats.Reconnects, stats.Pauses
-}
-
-// begin records that a fragment was read.
-func (a *Account) begin(f *media.Fragment) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.reading = append(a.reading, f.Number)
-}
-
-// images adds the images of a fragment that are durable at one sink.
-func (a *Account) images(sink string, written, skipped int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.summary.FramesWritten[sink] += written
-	a.summary.FramesSkipped[sink] += skipped
-}
-
-// commit adds one fragment that is durable at every sink, or gaps outside any fragment.
-func (a *Account) commit(p *pending) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s := &a.summary
-	s.Gaps += len(p.gaps)
-	s.GapList = append(s.GapList, p.gaps[:min(len(p.gaps), MaxListedGaps-len(s.GapList))]...)
-	if !p.fragment { // the source could not return it
-		return
-	}
-	a.reading = a.reading[1:]
-	if p.lacking {
-		s.Undelivered.add(p.number)
-	}
-	s.Fragments++
-	s.FramesDecoded += p.decoded
-	s.FramesConcealed += p.concealed
-	at := media.Timestamp(p.at)
-	if s.Fragments == 1 {
-		s.FirstFragmentNumber, s.FirstProducerTimestamp = p.number, at
-	}
-	s.LastFragmentNumber, s.LastProducerTimestamp = p.number, at
 }
 
 // Meter counts during a run. All fields may be read at any time; one meter may serve several streams.

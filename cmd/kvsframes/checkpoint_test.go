@@ -146,7 +146,7 @@ func TestChangedSettingsMayBeAccepted(t *testing.T) {
 	if code, said := k.run(t, changed); code != exitFailed || !strings.Contains(said, "--accept-changes") {
 		t.Errorf("code %d:\n%s", code, said)
 	}
-	if code, said := k.run(t, changed, "--accept-changes"); code != exitDone || !strings.Contains(said, "continuing where the last run was") {
+	if code, said := k.run(t, changed, "--accept-changes"); code != exitDone || !strings.Contains(said, "continuing after what is delivered") {
 		t.Errorf("code %d:\n%s", code, said)
 	}
 	if got := len(digests(t, k.out)); first != 23+4 || got != first+15+3 { // 15 of 150 frames

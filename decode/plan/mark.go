@@ -14,6 +14,8 @@ import (
 type State struct {
 	// Place is the fragment. Later fragments are for the next planner.
 	Place media.Place `json:"place"`
+	// Fragments is the number of wanted fragments from the first one up to Place.
+	Fragments int `json:"fragments"`
 	// Sampler is the state of the output's sampler after the fragment.
 	Sampler SamplerState `json:"sampler"`
 	// Lead is where reading begins again.
@@ -175,6 +177,7 @@ type Mark struct {
 	planner  *Planner
 	place    media.Place
 	fragment int // ordinal
+	wanted   int // fragments up to this one
 	lead     LeadStart
 	samplers []SamplerState // by output
 	muted    []bool         // by output: the fragment was none of its own
@@ -183,7 +186,7 @@ type Mark struct {
 
 // Mark returns where the planner is after the last Plan.
 func (p *Planner) Mark() *Mark {
-	m := &Mark{planner: p, place: p.last, fragment: p.fragments, lead: p.lead, samplers: make([]SamplerState, len(p.outputs)), muted: p.mutedNow, partial: p.partial}
+	m := &Mark{planner: p, place: p.last, fragment: p.fragments, wanted: p.wanted, lead: p.lead, samplers: make([]SamplerState, len(p.outputs)), muted: p.mutedNow, partial: p.partial}
 	for o, s := range p.samplers {
 		if s, ok := s.(Stateful); ok {
 			m.samplers[o] = s.State()
@@ -198,6 +201,9 @@ func (p *Planner) Mark() *Mark {
 	return m
 }
 
+// Place returns the mark's fragment.
+func (m *Mark) Place() media.Place { return m.place }
+
 // IsFor reports whether an output may continue after the mark's fragment. It may not if it continued after a later one, and if the
 // run's end lies inside the fragment: a run with a later end reads the rest.
 func (m *Mark) IsFor(output int) bool { return !m.partial && !m.muted[output] }
@@ -208,7 +214,7 @@ func (m *Mark) IsNew() bool { return slices.Contains(m.muted, false) }
 // State returns the state of an output after the mark's fragment, which must be decided by then (see Plan.Pending). It may be
 // called at any time, on any goroutine.
 func (m *Mark) State(output int) State {
-	s := State{Place: m.place, Sampler: m.samplers[output], Lead: m.lead}
+	s := State{Place: m.place, Fragments: m.wanted, Sampler: m.samplers[output], Lead: m.lead}
 	m.planner.answers.Lock()
 	defer m.planner.answers.Unlock()
 	if stamps := m.planner.stamp(output); stamps != nil {

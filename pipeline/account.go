@@ -1,0 +1,166 @@
+package pipeline
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// Account collects the results of a run of one stream. Several goroutines may call its methods at any time.
+type Account struct {
+	mu       sync.Mutex
+	summary  Summary  // its Undelivered are the fragments that only failed sinks lack
+	reading  []string // the numbers of the fragments that other sinks also lack
+	failures SinkErrors
+	parts    []part
+	behind   Undelivered // see SetBehind
+}
+
+// part is the account of a run that reads a part of the stream, or reads it for some of its sinks.
+type part struct {
+	*Account
+	// first reports whether the run is the first to read its fragments, which then counts them.
+	first bool
+}
+
+// NewAccount returns the account of a new run, with sinks of these names.
+func NewAccount(sinks ...string) *Account {
+	a := &Account{summary: Summary{
+		Status: StatusRunning, FramesWritten: map[string]int{}, FramesSkipped: map[string]int{}, GapList: []media.Gap{},
+	}}
+	for _, name := range sinks {
+		a.summary.FramesWritten[name], a.summary.FramesSkipped[name] = 0, 0
+	}
+	return a
+}
+
+// Summary returns a copy of the results so far.
+func (a *Account) Summary() Summary {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.summary
+	s.FramesWritten, s.FramesSkipped = maps.Clone(s.FramesWritten), maps.Clone(s.FramesSkipped)
+	s.GapList = slices.Clone(s.GapList)
+	for _, number := range a.reading {
+		s.Undelivered.add(number)
+	}
+	for _, p := range a.parts {
+		s.join(p.Summary(), p.first)
+	}
+	s.Undelivered.join(a.behind)
+	return s
+}
+
+// Begin returns the account of a run for some sinks of the stream. Its results are part of a's. first reports whether
+// the run is the first to read its fragments; another only delivers what some sinks lack of them, and does not
+// count them again. The caller calls Fold when the run has ended.
+func (a *Account) Begin(first bool) *Account {
+	p := part{NewAccount(), first}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.parts = append(a.parts, p)
+	return p.Account
+}
+
+// Fold adds the results of a run that Begin began to a's own. continues reports whether another run continues it: what it
+// has not delivered is then not undelivered.
+func (a *Account) Fold(of *Account, continues bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := slices.IndexFunc(a.parts, func(p part) bool { return p.Account == of })
+	s := of.Summary()
+	if continues {
+		s.Undelivered = Undelivered{}
+	}
+	a.summary.join(s, a.parts[i].first)
+	a.failures = append(a.failures, of.Failures()...)
+	a.parts = slices.Delete(a.parts, i, i+1)
+}
+
+// SetBehind sets the fragments that were read and delivered to some sinks, and that another run delivers to the rest.
+func (a *Account) SetBehind(u Undelivered) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.behind = u
+}
+
+// End records how the run ended; err may be nil.
+func (a *Account) End(status Status, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.summary.Status = status
+	if err != nil {
+		a.summary.Error = err.Error()
+	}
+}
+
+// Failures returns the errors of the sinks that have failed so far, in the order of the failures.
+func (a *Account) Failures() SinkErrors {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	failures := slices.Clone(a.failures)
+	for _, p := range a.parts {
+		failures = append(failures, p.Failures()...)
+	}
+	return failures
+}
+
+// fail records that a sink has failed after it reported the given number of the undelivered fragments. It sets
+// e.Fragment to the first fragment that the sink lacks.
+func (a *Account) fail(e *SinkError, reported int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if reported < len(a.reading) {
+		e.Fragment = a.reading[reported]
+	}
+	a.failures = append(a.failures, e)
+}
+
+// source records the counts of the source.
+func (a *Account) source(s Source) {
+	stats := s.Stats()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = stats.BytesRead, stats.Reconnects, stats.Pauses
+}
+
+// begin records that a fragment was read.
+func (a *Account) begin(f *media.Fragment) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reading = append(a.reading, f.Number)
+}
+
+// images adds the images of a fragment that are durable at one sink.
+func (a *Account) images(sink string, written, skipped int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.summary.FramesWritten[sink] += written
+	a.summary.FramesSkipped[sink] += skipped
+}
+
+// commit adds one fragment that is durable at every sink, or gaps outside any fragment.
+func (a *Account) commit(p *pending) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := &a.summary
+	s.Gaps += len(p.gaps)
+	s.list(p.gaps)
+	if !p.fragment { // the source could not return it
+		return
+	}
+	a.reading = a.reading[1:]
+	if p.lacking {
+		s.Undelivered.add(p.number)
+	}
+	s.Fragments++
+	s.FramesDecoded += p.decoded
+	s.FramesConcealed += p.concealed
+	at := media.Timestamp(p.at)
+	if s.Fragments == 1 {
+		s.FirstFragmentNumber, s.FirstProducerTimestamp = p.number, at
+	}
+	s.LastFragmentNumber, s.LastProducerTimestamp = p.number, at
+}
