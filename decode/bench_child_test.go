@@ -96,8 +96,8 @@ func discarding(pool *Pool) func(*media.Fragment) func() (string, error) {
 		return func() (string, error) {
 			w := <-pool.idle
 			defer func() { pool.idle <- w }()
-			j := newJob(w, f, pl, nil, nil)
-			err := w.decode(context.Background(), j, nil)
+			j := newJob(w, newWork(f, pl, nil), nil)
+			_, err := w.decode(context.Background(), j, nil)
 			if err == nil && j.decoded != len(pl.Frames) {
 				err = fmt.Errorf("fragment %s: %d of %d frames", f.Number, j.decoded, len(pl.Frames))
 			}

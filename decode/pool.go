@@ -4,7 +4,6 @@ package decode
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -135,8 +134,7 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		if next != nil {
 			defer next.GiveUp()
 		}
-		decoder, err := pl.Before(ctx)
-		before, _ := decoder.(*continuous)
+		before, err := pl.Before(ctx)
 		if err != nil {
 			return media.Outcome{}, err
 		}
@@ -152,12 +150,33 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 			return media.Outcome{}, err
 		}
 		defer s.pool.memory.leave()
-		defer room.free()
 		defer func() { s.pool.idle <- w }()
 		defer release()
-		w.room = room
-		return w.fragment(ctx, f, pl, before, s.outputs, emit)
+		return s.decode(ctx, w, f, pl, before, room, emit)
 	}
+}
+
+// decode decodes a fragment of which something is needed. It takes ownership of before and room.
+func (s *Stream) decode(ctx context.Context, w *worker, f *media.Fragment, pl *plan.Plan, before plan.Decoder, room *room, emit func(media.Image) error) (media.Outcome, error) {
+	a := newAccount(f, pl, s.outputs, s.pool.config.OnError, emit)
+	if len(f.Tracks) == 0 && len(f.Blocks) > 0 {
+		room.free()
+		return media.Outcome{Gaps: []media.Gap{a.gap(nil, 0, errNoTracks, nil)}}, nil
+	}
+	if len(pl.Frames) == 0 { // cut fragments and streams without video have a gap already
+		room.free()
+		return media.Outcome{}, nil
+	}
+	if err := s.pool.config.Refusal(pl); err != nil {
+		room.free()
+		if before != nil {
+			before.Free()
+		}
+		err = a.lose(err)
+		return a.outcome(), err
+	}
+	err := w.run(ctx, newWork(f, pl, s.outputs), before, room, a)
+	return a.outcome(), err
 }
 
 // worker waits for the fragment's turn, for room for its decoder, and for a free worker. The caller must give them back.
@@ -240,9 +259,6 @@ func (s *Stream) Resume(states []plan.State) error { return s.planner.Resume(sta
 
 // Mark returns where the stream is after the last Plan. Its State methods may be called later.
 func (s *Stream) Mark() *plan.Mark { return s.planner.Mark() }
-
-// errDamaged is the cause when on_error is fail and a fragment cannot be decoded.
-var errDamaged = errors.New("fragment is damaged and on_error is fail")
 
 // requested returns what the planner must know about outputs.
 func requested(outputs ...Output) []plan.Output {
