@@ -39,6 +39,10 @@ func newWorker(cfg Config) (*worker, error) {
 	return w, nil
 }
 
+func (w *worker) suits(*Stream) int { return 0 }
+
+func (w *worker) dropOldest() bool { return w.decoders.dropOldest() }
+
 func (w *worker) free() {
 	w.decoders.free()
 	w.renderer.free()
@@ -47,7 +51,7 @@ func (w *worker) free() {
 }
 
 // run implements executor.
-func (w *worker) run(ctx context.Context, what work, before plan.Decoder, room *room, a *account) error {
+func (w *worker) run(ctx context.Context, _ *Stream, what work, before plan.Decoder, room *room, a *account) error {
 	w.room = room
 	defer room.free()
 	c, _ := before.(*continuous)
@@ -130,17 +134,18 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 // after the lead-up, and returns the decoder if the next fragment may need it.
 func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous, open func() (codec, error)) (*continuous, error) {
 	chain := j.plan.Chain
+	var err error
 	if c == nil {
-		opened, err := open()
-		if err != nil {
-			return nil, j.lose(err)
+		opened, failed := open()
+		if failed != nil {
+			return nil, j.lose(failed)
 		}
 		c = &continuous{keptDecoder: keptDecoder{opened, w.room.pass()}}
-		if chain.After != nil { // the decoder was lost on its way
-			j.missesPast()
+		leads, whole := chain.LeadUp()
+		if err = w.leadUp(ctx, c, leads); !whole {
+			c.tainted = true
 		}
 	}
-	err := w.leadUp(ctx, c, chain.Lead)
 	if c.tainted {
 		j.missesPast()
 	}

@@ -23,11 +23,11 @@ var mayImport = map[string][]string{
 	"internal/lock":    {},
 	"internal/lint":    {},
 	// A child process that can only compute.
-	"internal/sandbox": {"C"},
+	"internal/sandbox": {"C", "golang.org/x/sys"},
 
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/logging", "internal/wait"},
-	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
+	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
 	"sink":     {"media", "setting", "internal/lock", "internal/logging", "internal/wait", "golang.org/x/sys"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 

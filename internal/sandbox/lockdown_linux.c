@@ -87,6 +87,13 @@ static int deny_rights(void)
 	return err == 0 ? (int)version : 0;
 }
 
+void kvsf_default_faults(void)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		signal(faults[i], SIG_DFL);
+}
+
 __attribute__((constructor)) static void lock_down(void)
 {
 	const char *env = getenv("KVSFRAMES_SANDBOX"); /* MARK:BYTES */

@@ -5,7 +5,7 @@ package sandbox
 import "testing"
 
 func TestAChildThatTakesTooMuchMemoryEnds(t *testing.T) {
-	if out, state := child(t, "memory", 1<<30, ""); state.Success() || out != "" {
-		t.Errorf("%v: %s allocations of 32 MiB", state, out)
+	if out, how := child(t, "memory", 1<<30, ""); how != "exit status 2" || out != "" {
+		t.Errorf("%s: %s allocations of 32 MiB", how, out)
 	}
 }

@@ -5,9 +5,31 @@ package sandbox
 import (
 	"errors"
 	"os"
+	"time"
 )
 
-// Mark returns "": there are no children on this system.
+// Child is a child as its parent sees it. There is none on this system.
+type Child struct {
+	Conn   *os.File
+	Shared []byte
+}
+
+// Kill does nothing.
+func (*Child) Kill() {}
+
+// PID returns 0.
+func (*Child) PID() int { return 0 }
+
+// Exited returns nil.
+func (*Child) Exited() <-chan struct{} { return nil }
+
+// Death returns nothing.
+func (*Child) Death() (how string, outside bool) { return "", false }
+
+// CPU returns errors.ErrUnsupported.
+func (*Child) CPU() (time.Duration, error) { return 0, errors.ErrUnsupported }
+
+// Mark returns "": no process on this system is a child.
 func Mark() string { return "" }
 
 // InForce returns nothing.
@@ -23,6 +45,19 @@ func NewLauncher() *Launcher { return &Launcher{} }
 func (*Launcher) Close() {}
 
 // Start returns errors.ErrUnsupported.
-func (*Launcher) Start(string, int64, ...*os.File) (*os.Process, error) {
-	return nil, errors.ErrUnsupported
-}
+func (*Launcher) Start(string, int64, int64) (*Child, error) { return nil, errors.ErrUnsupported }
+
+// DieOfFaults does nothing.
+func DieOfFaults() {}
+
+// Line is a child's end of the connection to its parent.
+type Line struct{ Shared []byte }
+
+// Inherited returns errors.ErrUnsupported.
+func Inherited(int) (*Line, error) { return nil, errors.ErrUnsupported }
+
+// Receive returns errors.ErrUnsupported.
+func (*Line) Receive([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+// Send returns errors.ErrUnsupported.
+func (*Line) Send([]byte) error { return errors.ErrUnsupported }

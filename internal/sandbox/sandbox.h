@@ -12,4 +12,7 @@ typedef struct {
 
 extern kvsf_sandbox_state kvsf_sandbox;
 
+/* Gives back to the system the signals of faults, which the Go runtime handles. */
+void kvsf_default_faults(void);
+
 #endif

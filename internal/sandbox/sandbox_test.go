@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,9 +72,7 @@ func init() {
 	case "":
 		return
 	case "attempts":
-		var parent int
-		_, _ = fmt.Fscan(pipe, &parent)
-		_, _ = io.WriteString(pipe, tried(parent))
+		_, _ = io.WriteString(pipe, tried(number(pipe)))
 	case "memory":
 		kept := make([][]byte, 0, 64)
 		for range cap(kept) {
@@ -84,8 +83,7 @@ func init() {
 		_ = call(syscall.SYS_SYNC)
 		_, _ = io.WriteString(pipe, "sync")
 	case "environment":
-		var fd uintptr
-		_, _ = fmt.Fscan(pipe, &fd)
+		fd := uintptr(number(pipe))
 		_, _ = fmt.Fprintf(pipe, "%d variables, secret %q, descriptor: %v",
 			len(os.Environ()), os.Getenv("AWS_SECRET_ACCESS_KEY"), call(syscall.SYS_FCNTL, fd, syscall.F_GETFD))
 	case "wait":
@@ -94,6 +92,14 @@ func init() {
 		select {}
 	}
 	os.Exit(0)
+}
+
+// number reads a number, which is one message.
+func number(r io.Reader) int {
+	b := make([]byte, 32)
+	n, _ := r.Read(b)
+	v, _ := strconv.Atoi(string(b[:n]))
+	return v
 }
 
 // tried returns what became of all attempts and of what a child may do, a line each.
@@ -122,42 +128,34 @@ func tried(parent int) string {
 	return out.String()
 }
 
-// child starts a child with a mark, writes to it, and returns what it writes and how it ends.
-func child(t *testing.T, mark string, memory int64, input string) (string, *os.ProcessState) {
+// child starts a child with a mark, sends it a message, and returns what it writes and how it ends.
+func child(t *testing.T, mark string, memory int64, input string) (out, how string) {
 	t.Helper()
 	l := NewLauncher()
 	defer l.Close()
-	ours, theirs := pair(t)
-	p, err := l.Start(mark, memory, theirs)
+	c, err := l.Start(mark, memory, 4096)
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs.Close()
-	_, _ = io.WriteString(ours, input)
-	out, _ := io.ReadAll(ours)
-	state, err := p.Wait()
-	if err != nil {
-		t.Fatal(err)
+	defer c.Kill()
+	_, _ = io.WriteString(c.Conn, input)
+	for b := make([]byte, 4096); ; {
+		n, err := c.Conn.Read(b)
+		out += string(b[:n])
+		if err != nil {
+			break
+		}
 	}
-	return string(out), state
-}
-
-func pair(t *testing.T) (ours, theirs *os.File) {
-	t.Helper()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours, theirs = os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
-	t.Cleanup(func() { ours.Close() })
-	return ours, theirs
+	<-c.Exited()
+	how, _ = c.Death()
+	return out, how
 }
 
 func TestAChildCanComputeAndNothingElse(t *testing.T) {
-	out, state := child(t, "attempts", 0, fmt.Sprintln(os.Getpid()))
+	out, how := child(t, "attempts", 0, strconv.Itoa(os.Getpid()))
 	t.Log(out)
-	if !state.Success() || !strings.HasSuffix(out, "done\n") || strings.Contains(out, "not refused") {
-		t.Errorf("%v: %s", state, out)
+	if how != "exit status 0" || !strings.HasSuffix(out, "done\n") || strings.Contains(out, "not refused") {
+		t.Errorf("%s: %s", how, out)
 	}
 	if !strings.Contains(out, "seccomp") || !strings.Contains(out, "landlock") {
 		t.Errorf("this system cannot show it: %s", out)
@@ -165,9 +163,8 @@ func TestAChildCanComputeAndNothingElse(t *testing.T) {
 }
 
 func TestAnyOtherCallEndsTheChild(t *testing.T) {
-	out, state := child(t, "unknown", 0, "")
-	if status := state.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGSYS || out != "" {
-		t.Errorf("%v: %s", state, out)
+	if out, how := child(t, "unknown", 0, ""); how != "signal: bad system call" || out != "" {
+		t.Errorf("%s: %s", how, out)
 	}
 }
 
@@ -185,30 +182,51 @@ func TestNothingIsPassedOnToAChild(t *testing.T) {
 		t.Fatal(errno)
 	}
 	defer syscall.Close(int(fd))
-	out, state := child(t, "environment", 0, fmt.Sprintln(fd))
-	if want := `1 variables, secret "", descriptor: bad file descriptor`; out != want || !state.Success() {
-		t.Errorf("%v: %s, want %s", state, out, want)
+	out, how := child(t, "environment", 0, strconv.Itoa(int(fd)))
+	if want := `1 variables, secret "", descriptor: bad file descriptor`; out != want || how != "exit status 0" {
+		t.Errorf("%s: %s, want %s", how, out, want)
 	}
 }
 
 // TestAChildEndsWithTheThreadThatStartedIt stands for the end of the parent, of which that thread is a part.
 func TestAChildEndsWithTheThreadThatStartedIt(t *testing.T) {
 	l := NewLauncher()
-	ours, theirs := pair(t)
-	p, err := l.Start("wait", 0, theirs)
+	c, err := l.Start("wait", 0, 4096)
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs.Close()
-	if _, err := io.ReadFull(ours, make([]byte, len("here"))); err != nil {
+	defer c.Kill()
+	if _, err := io.ReadFull(c.Conn, make([]byte, len("here"))); err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
-	state, err := p.Wait()
+	<-c.Exited()
+	if how, outside := c.Death(); !outside {
+		t.Error(how)
+	}
+}
+
+func TestTheSizeOfSharedMemoryCannotChange(t *testing.T) {
+	f, err := share(8192)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status := state.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGKILL {
-		t.Error(state)
+	defer f.Close()
+	for _, size := range []int64{0, 4096, 1 << 20} {
+		if err := f.Truncate(size); err == nil {
+			t.Errorf("it is cut to %d bytes", size)
+		}
+	}
+}
+
+func TestProcessorTimeIsReadWhateverTheNameIs(t *testing.T) {
+	for _, name := range []string{"x", "a b) 7 (c", ") 1 2 3 4 5 6 7 8 9 10 11 12 13 14"} {
+		stat := fmt.Sprintf("77 (%s) S 1 2 3 4 5 6 7 8 9 10 150 25 14 15 16", name)
+		if got, err := cpuOf([]byte(stat)); got != 1750*time.Millisecond || err != nil {
+			t.Errorf("%s: %v, %v", stat, got, err)
+		}
+	}
+	if _, err := cpuOf([]byte("77 (x) S 1 2")); err == nil {
+		t.Error("too few fields are enough")
 	}
 }
