@@ -1,7 +1,6 @@
 package kvsframes
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,45 +19,27 @@ import (
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/setting"
+	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/source"
 )
 
-// checkpointVersion is the version of the form of checkpoints.
-const checkpointVersion = 1
-
-// checkpointEvery is how often a checkpoint is written while it moves, unless the settings set it.
-const checkpointEvery = time.Second
-
-// saved is the JSON of a checkpoint.
-type saved struct {
-	Version int    `json:"version"`
-	Stream  string `json:"stream"`
-	Written string `json:"written"`
-	// RunID is that of the first run, whose keys the later ones continue.
-	RunID string `json:"run_id"`
-	// Fragments stands for the settings that determine which fragments are read.
-	Fragments string `json:"fragments"`
-	// Done reports whether the stream was read to an end that the settings name, and for which End stands: there will
-	// be no more.
-	Done bool   `json:"done"`
-	End  string `json:"end"`
-	// Sinks are the places of the sinks, by name. A sink that the settings do not name any more keeps its own.
-	Sinks map[string]savedSink `json:"sinks"`
-}
-
-type savedSink struct {
-	// Settings stands for the settings that the images, their names and their place depend on.
-	Settings string     `json:"settings"`
-	State    plan.State `json:"state"`
-}
+// closeLimit bounds how long a checkpoint is written for the last time and released.
+const closeLimit = 5 * time.Second
 
 // position is the checkpoint of one stream during a run.
 type position struct {
-	file   *checkpoint.File
-	stores []syncer
-	log    *slog.Logger
+	held checkpoint.Checkpoint
+	// stores are those of the outputs, in order; nil where what is put has reached the disk. unsynced are their errors: a store
+	// that failed once may have lost images, so its output stays where it is.
+	stores   []syncer
+	unsynced []error
+	log      *slog.Logger
 	// reached reports whether the run has read all that the settings ask for.
 	reached bool
+	// anew reports whether a run without a state reads again what this one has read.
+	anew bool
+	// wake makes keep write at once.
+	wake chan struct{}
 	// settings stand for those of each output, in order; names are its sink's.
 	names, settings []string
 
@@ -94,154 +76,104 @@ func (p *position) age(now time.Time) time.Duration {
 // syncer is a store whose objects may be lost in a power cut until they are synced.
 type syncer interface{ Sync() error }
 
-// keepsPosition reports whether runs of the pipeline have checkpoints.
+// keepsPosition reports whether runs of the pipeline have checkpoints. Those of single fragments have one if the settings say so.
 func (p *Pipeline) keepsPosition(o RunOptions) bool {
-	return p.Config.Checkpoint.Type == config.CheckpointFile && !o.IgnoreCheckpoint && len(p.options.Fragments) == 0
+	c := p.Config.CheckpointType()
+	if len(p.options.Fragments) > 0 {
+		c = p.Config.Checkpoint.Type
+	}
+	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint
 }
 
+// checkpointOf returns where the checkpoint of a stream is. Each list of single fragments has its own.
+func (p *Pipeline) checkpointOf(stream string) string {
+	if list := p.fragments(); len(list) > 0 {
+		sum := sha256.Sum256([]byte(strings.Join(list, " ")))
+		stream += "-fragments-" + hex.EncodeToString(sum[:4])
+	}
+	return p.Config.Checkpoint.PathOf(p.options.Path, stream)
+}
+
+// openCheckpoints finds out whether checkpoints can be kept where the settings say, before anything is read.
+func (p *Pipeline) openCheckpoints(ctx context.Context, st *stages, o RunOptions) error {
+	if !p.keepsPosition(o) {
+		return nil
+	}
+	c := p.Config.Checkpoint
+	if p.Config.CheckpointType() == config.CheckpointS3 {
+		store, err := s3.Open(ctx, c.S3())
+		if err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+		st.checkpoint = func(stream string) checkpoint.Store {
+			return checkpoint.NewLease(store.Object(p.checkpointOf(stream)), o.CheckpointTerm, o.Log)
+		}
+		return nil
+	}
+	within, _, _ := strings.Cut(p.checkpointOf("{stream}"), "{stream}")
+	if err := checkpoint.CheckFolder(filepath.Dir(within + "x")); err != nil {
+		return fmt.Errorf("%w (%s)", err, placeHint)
+	}
+	st.checkpoint = func(stream string) checkpoint.Store { return checkpoint.NewFile(p.checkpointOf(stream)) }
+	return nil
+}
+
+// placeHint ends errors of a place that does not keep checkpoints.
+const placeHint = "checkpoint.path sets another place, checkpoint.type: none does without"
+
 // openPosition takes over the checkpoint of a stream. It returns nil if the settings ask for none.
-func (st *stages) openPosition(stream string, o RunOptions) (*position, error) {
-	c := st.pipeline.Config
-	if !st.pipeline.keepsPosition(o) {
+func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOptions) (*position, error) {
+	c, stream := st.pipeline.Config, in.Stream
+	if st.checkpoint == nil {
 		return nil, nil
 	}
-	path := c.Checkpoint.File(st.pipeline.options.Path, stream)
-	file, err := checkpoint.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w (checkpoint.path sets another place, checkpoint.type: none does without)", err)
+	held, err := st.checkpoint(stream).Acquire(ctx, o.Restart)
+	switch owned := (*checkpoint.OwnedError)(nil); {
+	case errors.As(err, &owned):
+		return nil, fmt.Errorf("another run reads stream %s: %w", stream, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w (%s; %s)", err, restartHint, placeHint)
 	}
-	p := &position{file: file, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), saved: time.Now()}
+	from, isKVS := c.Source.KVS()
+	p := &position{
+		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
+		log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)), saved: time.Now(),
+	}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
-		if s, ok := st.stores[i].(syncer); ok {
-			p.stores = append(p.stores, s)
-		}
+		store, _ := st.stores[i].(syncer)
+		p.stores = append(p.stores, store)
 	}
-	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
+	p.now = saved{Version: checkpointVersion, Stream: stream, Source: in.Identity, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
-	if err := p.read(path, o); err != nil {
-		return nil, errors.Join(err, file.Close())
+	if err := p.read(o); err != nil {
+		return nil, errors.Join(err, p.release(ctx))
 	}
 	return p, nil
 }
 
-// settingsOf stands for all settings that the images of a sink, their names and their place depend on.
-func (p *Pipeline) settingsOf(i int, s config.Sink) string {
-	place, folders := s.Destination.Location.Place()
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%q\n", p.Config.Pictures(s), place, folders)
-	for _, r := range p.times[i] {
-		fmt.Fprintf(h, "%d %q\n", r.Time.UnixNano(), r.Label)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// restartHint ends errors of checkpoints that do not fit.
-const restartHint = "--restart reads from source.start_selector again, --ignore-checkpoint leaves the checkpoint as it is"
-
-// read reads the checkpoint and checks that it fits the settings.
-func (p *position) read(path string, o RunOptions) error {
-	data, err := p.file.Read()
-	if err != nil || data == nil || o.Restart {
-		return err
-	}
-	var old saved
-	d := json.NewDecoder(bytes.NewReader(data))
-	if err := d.Decode(&old); err != nil {
-		return fmt.Errorf("checkpoint %s cannot be read: %w (%s)", path, err, restartHint)
-	}
-	switch {
-	case old.Version != checkpointVersion:
-		return fmt.Errorf("checkpoint %s has version %d, and this program reads version %d (%s)", path, old.Version, checkpointVersion, restartHint)
-	case old.Stream != p.now.Stream:
-		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", path, old.Stream, p.now.Stream, restartHint)
-	}
-	if differ := p.accept(&old); len(differ) > 0 && !o.AcceptChanges {
-		return fmt.Errorf("checkpoint %s was written with other settings of %s (--accept-changes continues with the new ones, %s)", path, strings.Join(differ, " and "), restartHint)
-	}
-	if old.End != p.now.End {
-		old.End, old.Done = p.now.End, false
-	}
-	if old.Sinks == nil {
-		old.Sinks = map[string]savedSink{}
-	}
-	p.now = old
-	return nil
-}
-
-// accept makes a checkpoint one of the present settings, and returns what they have changed. A sink that has changed continues at its
-// place, and its sampler remembers nothing.
-func (p *position) accept(old *saved) (changed []string) {
-	if old.Fragments != p.now.Fragments {
-		changed = append(changed, "source")
-		old.Fragments, old.Done = p.now.Fragments, false
-	}
-	for i, name := range p.names {
-		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
-			changed = append(changed, "sink "+name)
-			s.Settings, s.State.Sampler = p.settings[i], plan.SamplerState{}
-			old.Sinks[name] = s
-		}
-	}
-	return changed
-}
-
-// states returns where the outputs are, in order. A sink that is new begins where the one that is furthest on is.
-func (p *position) states() []plan.State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	states := make([]plan.State, len(p.names))
-	var furthest plan.State
-	for i, name := range p.names {
-		if states[i] = p.now.Sinks[name].State; p.steps[i] != nil {
-			states[i] = p.steps[i].state(i)
-		}
-		if media.CompareNumbers(states[i].Place.Number, furthest.Place.Number) > 0 {
-			furthest = states[i]
-		}
-	}
-	for i, name := range p.names {
-		if _, known := p.now.Sinks[name]; !known {
-			states[i] = plan.State{Place: furthest.Place, Fragments: furthest.Fragments, Lead: furthest.Lead}
-			p.now.Sinks[name] = savedSink{Settings: p.settings[i], State: states[i]}
-			p.log.Info("a new sink begins where the others are", "sink", name, "after", furthest.Place.Number)
-		}
-	}
-	return states
-}
-
-// next returns the number of the fragment after an output's last one, or "" if it is not known.
-func (p *position) next(output int) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s := p.steps[output]; s != nil {
-		return s.next
-	}
-	return ""
-}
-
-// lowest returns the place of the output that is least far on, without a number if one is at the beginning.
-func lowest(states []plan.State) media.Place {
-	return slices.MinFunc(states, func(a, b plan.State) int { return media.CompareNumbers(a.Place.Number, b.Place.Number) }).Place
-}
-
 // track makes the checkpoint follow the planner of a reader, and tells the reader where that is.
-func (p *position) track(r *reader, planner *decode.Stream) func() func(sink string) {
+func (p *position) track(r *reader, planner *decode.Stream) func() (func(sink string), bool) {
 	last := &step{}
-	return func() func(string) {
+	return func() (func(string), bool) {
 		s := &step{mark: planner.Mark(), outputs: r.sinks}
 		r.pass(s.mark.Place())
 		p.mu.Lock()
 		last.next = s.mark.Place().Number
+		if p.now.First.Number == "" {
+			p.now.First, p.moved = s.mark.Place(), true
+			p.wake <- struct{}{} // it has room: this happens once
+		}
 		p.mu.Unlock()
 		last = s
 		if !s.mark.IsNew() {
-			return nil
+			return nil, false
 		}
-		return func(sink string) { p.durable(slices.Index(p.names, sink), s) }
+		first := r.first && media.CompareNumbers(s.mark.Place().Number, r.counted) > 0
+		return func(sink string) { p.durable(slices.Index(p.names, sink), s) }, first
 	}
 }
 
@@ -255,27 +187,33 @@ func (p *position) durable(output int, s *step) {
 }
 
 // keep writes the checkpoint while it moves, until ctx ends.
-func (p *position) keep(ctx context.Context, every setting.AutoDuration) {
-	d, set := every.Get()
-	if !set {
-		d = checkpointEvery
-	}
-	ticker := time.NewTicker(max(time.Millisecond, d))
+func (p *position) keep(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(max(time.Millisecond, every))
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-p.wake:
 		}
-		if err := p.write(false); err != nil {
+		if err := p.write(ctx, false); err != nil && ctx.Err() == nil {
 			p.log.WarnContext(ctx, "the checkpoint could not be written, which is tried again", "error", err)
 		}
 	}
 }
 
+// lost calls giveUp as soon as another run owns the checkpoint, until ctx ends.
+func (p *position) lost(ctx context.Context, giveUp context.CancelCauseFunc) {
+	select {
+	case <-ctx.Done():
+	case <-p.held.Lost():
+		giveUp(p.held.Confirm(ctx))
+	}
+}
+
 // write writes the checkpoint if it has moved, or is done, when all that it covers outlives a power cut.
-func (p *position) write(done bool) error {
+func (p *position) write(ctx context.Context, done bool) error {
 	p.mu.Lock()
 	steps, moved := slices.Clone(p.steps), p.moved || done != p.now.Done
 	p.moved = false
@@ -283,21 +221,43 @@ func (p *position) write(done bool) error {
 	if !moved {
 		return nil
 	}
-	err := p.save(steps, done)
+	err := p.save(ctx, steps, done)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
 		p.moved = true
 	} else {
-		p.saved = time.Now()
+		p.saved, p.anew = time.Now(), true
 	}
 	return err
 }
 
-func (p *position) save(steps []*step, done bool) error {
-	for _, s := range p.stores {
-		if err := s.Sync(); err != nil {
-			return fmt.Errorf("sync the images before the checkpoint: %w", err)
+// covers reports whether a later run reads all that this one has read and not delivered.
+func (p *position) covers() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.anew
+}
+
+// sync makes the images of an output outlive a power cut.
+func (p *position) sync(ctx context.Context, output int) error {
+	store, failed := p.stores[output], p.unsynced[output]
+	if failed != nil || store == nil {
+		return failed
+	}
+	err := store.Sync()
+	if err != nil {
+		err = fmt.Errorf("sync the images of sink %s before the checkpoint: %w", p.names[output], err)
+		p.unsynced[output] = err
+		p.log.ErrorContext(ctx, "a sink may have lost images: the next run continues where the checkpoint is", "error", err)
+	}
+	return err
+}
+
+func (p *position) save(ctx context.Context, steps []*step, done bool) error {
+	for i := range p.stores {
+		if p.sync(ctx, i) != nil {
+			steps[i], done = nil, false
 		}
 	}
 	p.mu.Lock()
@@ -312,10 +272,20 @@ func (p *position) save(steps []*step, done bool) error {
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
-	return p.file.Write(append(data, '\n'))
+	return p.held.Save(ctx, data)
 }
 
-// close writes the checkpoint for the last time and gives it back.
-func (p *position) close(done bool) error {
-	return errors.Join(p.write(done), p.file.Close())
+// close writes the checkpoint for the last time and gives it back, also when ctx has ended.
+func (p *position) close(ctx context.Context, done bool) error {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+	defer cancel()
+	err := p.write(limited, done)
+	return errors.Join(append(p.unsynced, err, p.held.Release(limited))...)
+}
+
+// release gives the checkpoint back as it is, also when ctx has ended.
+func (p *position) release(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+	defer cancel()
+	return p.held.Release(limited)
 }

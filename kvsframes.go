@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/kvsframes/kvsframes/pipeline"
 )
@@ -39,6 +40,9 @@ type RunOptions struct {
 	AcceptChanges bool
 	// IgnoreCheckpoint neither reads nor writes checkpoints.
 	IgnoreCheckpoint bool
+	// CheckpointTerm is how long the owner of a checkpoint in S3 may be silent before another run takes it over; 0 is
+	// checkpoint.DefaultTerm. All runs of a stream need the same.
+	CheckpointTerm time.Duration
 	// Version is the program's version, for the summary.
 	Version string
 }
@@ -85,5 +89,7 @@ func drained(ctx context.Context, drain <-chan struct{}) (draining context.Conte
 type result struct {
 	stream  string
 	summary pipeline.Summary
-	err     error
+	// lost reports whether the stream was given up, and fragments were read that no run delivers.
+	lost bool
+	err  error
 }

@@ -61,7 +61,7 @@ func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 	from := config.Options{Path: o.Path, Environ: o.Environ, Set: o.Set}
 	from.Check = func(c *config.Config) []config.PartError {
 		p.Config = c
-		return slices.Concat(p.findSource(ctx), p.findSinks(ctx))
+		return slices.Concat(p.findSource(ctx), p.findSinks(ctx), p.findCheckpoint(ctx))
 	}
 	c, err := config.Load(from)
 	if err == nil {
@@ -114,7 +114,12 @@ func (p *Pipeline) findFiles() []config.PartError {
 	if err != nil {
 		return append(found, config.PartError{Part: "source", Err: err})
 	}
-	if p.inputs = inputs; len(inputs) < 2 {
+	p.inputs = inputs
+	once := func(in source.Input) bool { return in.Continue == nil }
+	if c.CheckpointType() != config.CheckpointNone && slices.ContainsFunc(inputs, once) {
+		found = append(found, wrong("checkpoint", "type", "%s needs plain files: a pipe or standard input cannot be read again", c.Checkpoint.Type))
+	}
+	if len(inputs) < 2 {
 		return found
 	}
 	for i, s := range c.Sinks {
@@ -142,6 +147,17 @@ func (p *Pipeline) findSinks(ctx context.Context) []config.PartError {
 		}
 	}
 	return found
+}
+
+// findCheckpoint checks that a checkpoint in S3 has a region.
+func (p *Pipeline) findCheckpoint(ctx context.Context) []config.PartError {
+	if p.Config.CheckpointType() != config.CheckpointS3 {
+		return nil
+	}
+	if err := p.Config.Checkpoint.S3().Check(ctx); err != nil {
+		return []config.PartError{{Part: "checkpoint", Err: err}}
+	}
+	return nil
 }
 
 // chain returns the configuration of the AWS chain, in the given region if it is not empty.
@@ -174,7 +190,8 @@ func (p *Pipeline) fill() {
 // checkCredentials returns an error when the run lacks credentials that it needs.
 func (p *Pipeline) checkCredentials(ctx context.Context) error {
 	c := p.Config
-	toS3 := slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { _, ok := s.Destination.Location.(s3.Config); return ok })
+	toS3 := c.CheckpointType() == config.CheckpointS3 ||
+		slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { _, ok := s.Destination.Location.(s3.Config); return ok })
 	if _, isKVS := c.Source.KVS(); !isKVS && !toS3 {
 		return nil
 	}

@@ -9,10 +9,12 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -132,6 +134,10 @@ func (r *Run) metrics(now time.Time) string {
 	}{{"process", layers != nil && layers.Process}, {"landlock", layers != nil && layers.Landlock}, {"seccomp", layers != nil && layers.Seccomp}} {
 		p.sample("decode_isolation", one(layer.on), "layer", layer.name)
 	}
+	p.metric("goroutines", "gauge", "Goroutines of the process.")
+	p.sample("goroutines", float64(runtime.NumGoroutine()))
+	p.metric("decode_objects", "gauge", "Objects of libav that are not freed.")
+	p.sample("decode_objects", float64(decode.OpenObjects()))
 	for _, m := range streamMetrics {
 		p.metric(m.name, m.kind, m.help)
 		for _, name := range streams {

@@ -17,9 +17,10 @@ import (
 
 // distances decide which sinks share a reader.
 type distances struct {
-	// apart is how far behind a sink may be, in media, and for how long its destination may be in trouble, before the
-	// others continue without it.
+	// apart is how far behind a sink may be, in media, before the others continue without it.
 	apart time.Duration
+	// patience is how long its destination may be in trouble before they do.
+	patience time.Duration
 	// meet is the distance of two readers at which a single one replaces them.
 	meet time.Duration
 	// look is the time between two checks.
@@ -27,7 +28,7 @@ type distances struct {
 }
 
 // usualDistances are those of all runs except in tests.
-var usualDistances = distances{apart: time.Minute, meet: 15 * time.Second, look: time.Second}
+var usualDistances = distances{apart: time.Minute, patience: time.Minute, meet: 15 * time.Second, look: time.Second}
 
 // readers reads one stream that has a checkpoint. As a rule a single reader serves all sinks. Sinks that are far behind
 // the others, and those whose destination has been in trouble for a while, get a second reader, which continues where they are.
@@ -56,8 +57,10 @@ type reader struct {
 	// stop ends when the reader has to end although the stream continues: the run is drained, or leave was called.
 	stop  context.Context
 	leave context.CancelFunc
-	// first reports whether the reader is the first one of its fragments.
-	first bool
+	// first reports whether the reader is the one that is furthest on. It counts the fragments after the one with the number
+	// counted.
+	first   bool
+	counted string
 	// aside has a context for each sink, by name. leaves ends it, which makes the sink leave the reader.
 	aside  map[string]context.Context
 	leaves map[string]context.CancelFunc
@@ -94,11 +97,12 @@ func (r *readers) read(ctx, draining context.Context) error {
 
 // round runs one or two readers until they have ended.
 func (r *readers) round(ctx, draining context.Context) {
-	front, behind, first := r.split(time.Now())
+	front, behind := r.split(time.Now())
 	r.front, r.leaving = front, false
-	running := []*reader{r.open(draining, front, first)}
+	running := []*reader{r.open(draining, front)}
+	running[0].first, running[0].counted = true, furthestOf(r.at.states()).Place.Number
 	if len(behind) > 0 {
-		running = append(running, r.open(draining, behind, false))
+		running = append(running, r.open(draining, behind))
 		r.options.Log.Info("sinks are behind the others: a second reader serves them", "stream", r.in.Stream, "sinks", r.text(behind))
 	}
 	var all sync.WaitGroup
@@ -131,10 +135,10 @@ func (r *readers) round(ctx, draining context.Context) {
 }
 
 // split returns the sinks that one reader serves, and those of a second one, which are behind. Sinks whose destination is in
-// trouble share the second reader with no others. first reports whether the first reader begins where no other was.
-func (r *readers) split(now time.Time) (front, behind []int, first bool) {
+// trouble share the second reader with no others.
+func (r *readers) split(now time.Time) (front, behind []int) {
 	states := r.at.states()
-	begin, furthest := beginning(states), furthestOf(states)
+	begin := beginning(states)
 	var waiting []int
 	for i, over := range r.over {
 		switch {
@@ -159,15 +163,14 @@ func (r *readers) split(now time.Time) (front, behind []int, first bool) {
 	for _, i := range front {
 		if last.Sub(when(i)) > r.distances.apart {
 			behind = append(behind, i)
-			continue
+		} else {
+			near = append(near, i)
 		}
-		near = append(near, i)
-		first = first || states[i].Place.Number == furthest.Place.Number
 	}
 	if len(behind) == 0 {
 		behind = waiting
 	}
-	return near, behind, first
+	return near, behind
 }
 
 // arrival returns the time of a place, on the clock that does not jump if that is known.
@@ -196,13 +199,13 @@ func furthestOf(states []plan.State) plan.State {
 // inTrouble reports whether the destination of a sink has been in trouble for so long that other sinks do not wait for it.
 func (r *readers) inTrouble(sink int, now time.Time) bool {
 	reach := r.sinks[sink].Reach()
-	return reach.Err != nil && now.Sub(reach.Since) >= r.distances.apart
+	return reach.Err != nil && now.Sub(reach.Since) >= r.distances.patience
 }
 
 // open returns a reader for some sinks.
-func (r *readers) open(draining context.Context, sinks []int, first bool) *reader {
+func (r *readers) open(draining context.Context, sinks []int) *reader {
 	rd := &reader{
-		sinks: sinks, first: first, account: r.options.Account.Begin(first),
+		sinks: sinks, account: r.options.Account.Begin(),
 		aside: map[string]context.Context{}, leaves: map[string]context.CancelFunc{},
 	}
 	rd.stop, rd.leave = context.WithCancel(draining)
@@ -271,17 +274,19 @@ func (r *readers) leave(running []*reader) {
 // close notes what a reader has come to.
 func (r *readers) close(rd *reader, drained bool) {
 	rd.leave()
-	for _, leave := range rd.leaves {
-		leave()
+	left := make([]bool, len(rd.sinks)) // while the reader went on
+	for n, i := range rd.sinks {
+		left[n] = rd.aside[r.at.names[i]].Err() != nil
+		rd.leaves[r.at.names[i]]()
 	}
 	failed := rd.account.Failures()
 	aside := errors.Is(rd.err, pipeline.ErrAside)
 	_, ofSinks := rd.err.(pipeline.SinkErrors)
 	fatal := rd.err != nil && !aside && !ofSinks
 	ended := fatal || !rd.continues && !aside
-	for _, i := range rd.sinks {
+	for n, i := range rd.sinks {
 		lost := slices.ContainsFunc(failed, func(e *pipeline.SinkError) bool { return e.Sink == r.at.names[i] })
-		r.over[i] = ended || lost
+		r.over[i] = ended && !left[n] || fatal || lost
 	}
 	r.complete = r.complete && (rd.atEnd || !ended)
 	if rd.err != nil && !aside {

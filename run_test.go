@@ -56,7 +56,7 @@ func TestARunCanBeDrainedAndCancelled(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	t.Setenv("AWS_REGION", "us-east-1")
 	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
-	text := "version: 1\nsource: {type: kvs, streams: [cam], endpoint_url: " + server.URL() + "}\n" +
+	text := "version: 1\nsource: {type: kvs, streams: [cam], endpoint_url: " + server.URL() + "}\ncheckpoint: {type: none}\n" +
 		"sinks: [{name: a, type: image, sample: {type: all}, destination: {type: file, directory: " + t.TempDir() + "}}]\n"
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package kvsframes
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/kvsframes/kvsframes/checkpoint"
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
@@ -43,10 +45,13 @@ type stages struct {
 	distances distances
 	// positions are the checkpoints of the run.
 	positions *registry[*position]
+	// checkpoint returns the checkpoint of a stream; nil for none.
+	checkpoint func(stream string) checkpoint.Store
 }
 
 // open opens what the streams share. ctx bounds only the opening.
-func (p *Pipeline) open(ctx context.Context, log *slog.Logger) (*stages, error) {
+func (p *Pipeline) open(ctx context.Context, o RunOptions) (*stages, error) {
+	log := o.Log
 	st := &stages{source: p.Config.Source, pipeline: p, runID: runID(time.Now())}
 	p.fill()
 	err := p.checkCredentials(ctx)
@@ -55,6 +60,9 @@ func (p *Pipeline) open(ctx context.Context, log *slog.Logger) (*stages, error) 
 	}
 	if err == nil {
 		err = p.openSinks(ctx, st, log)
+	}
+	if err == nil {
+		err = p.openCheckpoints(ctx, st, o)
 	}
 	if err == nil {
 		st.pool, err = decode.NewPool(p.Config.Decode, log)
@@ -96,7 +104,7 @@ func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger)
 // named, it yields only these fragments of the archive.
 func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.Input {
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
-	k.Fragments = p.options.Fragments
+	k.Fragments = p.fragments()
 	from := func(ctx context.Context, from media.Progress) (source.Source, error) {
 		k := k
 		k.From = from
@@ -106,6 +114,11 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 		Stream: k.As, Continue: from,
 		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}) },
 	}
+}
+
+// fragments returns the numbers of the only fragments to read, in the order of the stream; none reads all.
+func (p *Pipeline) fragments() []string {
+	return slices.CompactFunc(slices.SortedFunc(slices.Values(p.options.Fragments), media.CompareNumbers), func(a, b string) bool { return a == b })
 }
 
 // list lists the streams that match the patterns now.
@@ -162,34 +175,46 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 	return budgetsOf(st.pool.Workers(), st.many, ordered).limit(o)
 }
 
-// run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done.
-func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOptions, o pipeline.Options) (sum pipeline.Summary, err error) {
-	at, err := st.openPosition(in.Stream, ro)
-	if err != nil {
-		return sum, err
-	}
-	if at == nil {
+// run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done. covered
+// reports whether a later run reads what this one has read and not delivered.
+func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOptions, o pipeline.Options) (sum pipeline.Summary, covered bool, err error) {
+	at, err := st.openPosition(draining, in, ro)
+	switch {
+	case err != nil && ctx.Err() == nil && interrupted(draining):
+		return sum, true, nil
+	case err != nil:
+		return sum, true, err
+	case at == nil:
 		rd := &reader{sinks: st.allSinks(), stop: draining, account: o.Account}
 		err := st.carry(ctx, rd, in, nil, o)
-		return o.Account.Summary(), err
-	}
-	if at.now.Done {
+		return o.Account.Summary(), false, err
+	case at.now.Done:
 		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)
-		return sum, at.file.Close()
+		return sum, true, at.release(ctx)
 	}
 	defer st.positions.add(in.Stream, at)()
-	keeping, stop := context.WithCancel(ctx)
-	var keeper sync.WaitGroup
-	keeper.Go(func() { at.keep(keeping, st.pipeline.Config.Checkpoint.Every) })
+	err = st.follow(ctx, draining, in, at, o)
+	return o.Account.Summary(), at.covers(), err
+}
+
+// follow runs the readers of a stream that has a checkpoint, until they end or another run owns it, and gives it back.
+func (st *stages) follow(ctx, draining context.Context, in source.Input, at *position, o pipeline.Options) error {
+	owning, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	keeping, stop := context.WithCancel(owning)
+	var aside sync.WaitGroup
+	aside.Go(func() { at.keep(keeping, st.pipeline.Config.Checkpoint.Period()) })
+	aside.Go(func() { at.lost(keeping, giveUp) })
 	all := &readers{stages: st, in: in, at: at, options: o}
-	err = all.read(ctx, draining)
+	err := all.read(owning, draining)
 	stop()
-	keeper.Wait()
+	aside.Wait()
 	whole := err == nil && ctx.Err() == nil && !interrupted(draining)
-	if late := at.close(whole && at.reached); err == nil {
-		err = late
+	late := at.close(ctx, whole && at.reached)
+	if lost := at.held.Confirm(ctx); errors.As(lost, new(*checkpoint.LostError)) {
+		return fmt.Errorf("another run reads stream %s now: %w", in.Stream, lost)
 	}
-	return o.Account.Summary(), err
+	return cmp.Or(err, late)
 }
 
 // allSinks returns the indices of all sinks.
@@ -207,7 +232,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	outputs, sinks := make([]decode.Output, len(rd.sinks)), make([]pipeline.Sink, len(rd.sinks))
 	for n, i := range rd.sinks {
 		if outputs[n], sinks[n] = st.outputs[i], st.sinks[i].NewWriter(); at != nil {
-			sinks[n] = st.sinks[i].Continue(at.now.RunID)
+			sinks[n] = st.sinks[i].Continue(at.now.RunID, at.held.Confirm)
 		}
 	}
 	planner, err := st.pool.Stream(outputs)
@@ -245,7 +270,8 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	if stats.Unwanted > 0 {
 		o.Log.Info("skipped fragments with other tags", "stream", in.Stream, "fragments", stats.Unwanted)
 	}
-	rd.atEnd = stats.AtEnd || st.archiveIsOver()
+	_, isFile := st.source.Files()
+	rd.atEnd = isFile || len(st.pipeline.options.Fragments) > 0 || stats.AtEnd || st.archiveIsOver()
 	return err
 }
 
@@ -259,38 +285,51 @@ func (st *stages) archiveIsOver() bool {
 
 // openSource opens a stream where its checkpoint is, and makes the planner continue there.
 func (st *stages) openSource(ctx context.Context, in source.Input, at *position, rd *reader, planner *decode.Stream) (source.Source, error) {
-	if at != nil {
-		all := at.states()
-		states := make([]plan.State, len(rd.sinks))
-		for n, i := range rd.sinks {
-			states[n] = all[i]
+	if at == nil {
+		src, err := in.Open(ctx)
+		if err != nil {
+			return nil, err
 		}
-		from := plan.Earliest(states).Progress
-		if from.First.Number == "" {
-			from.First = beginning(all)
-		}
-		if from.First.Number != "" {
-			if err := planner.Resume(states); err != nil {
-				return nil, err
-			}
-			src, err := in.Continue(ctx, from)
-			if err != nil {
-				return nil, err
-			}
-			last := lowest(states)
-			at.log.Info("continuing after what is delivered", "after", last.Number)
-			return source.Continued(src, in.Stream, last), nil
+		return st.within(src, media.Progress{}), nil
+	}
+	all := at.states()
+	states := make([]plan.State, len(rd.sinks))
+	for n, i := range rd.sinks {
+		states[n] = all[i]
+	}
+	from := plan.Earliest(states).Progress
+	if from.First.Number == "" {
+		from.First = beginning(all)
+	}
+	if from.First.Number != "" {
+		if err := planner.Resume(states); err != nil {
+			return nil, err
 		}
 	}
-	src, err := in.Open(ctx)
+	src, err := in.Continue(ctx, from)
 	if err != nil {
 		return nil, err
 	}
-	if _, isFile := st.source.Files(); isFile { // the sources of streams apply the end themselves
-		src = source.WithTags(source.Once(src), st.source.FragmentTags)
-		src = source.WithEnd(src, st.source.End, st.source.EndClock())
+	src = st.within(src, from)
+	if from.First.Number == "" {
+		return src, nil
 	}
-	return src, nil
+	last := lowest(states)
+	if last.Number == "" {
+		at.log.Info("beginning again with the first fragment", "fragment", from.First.Number)
+	} else {
+		at.log.Info("continuing after what is delivered", "after", last.Number)
+	}
+	return source.Continued(src, in.Stream, last), nil
+}
+
+// within applies the settings' tags and end to a source of files. The sources of streams apply them themselves.
+func (st *stages) within(src source.Source, from media.Progress) source.Source {
+	if _, isFile := st.source.Files(); !isFile {
+		return src
+	}
+	src = source.WithTags(source.Once(src), st.source.FragmentTags)
+	return source.WithEndFrom(src, st.source.End, st.source.EndClock(), from)
 }
 
 // close releases what open opened, in reverse order.

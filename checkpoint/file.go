@@ -1,16 +1,7 @@
-// Package checkpoint keeps where the reading of a stream is, so that a later run continues there.
-//
-// A [File] is one checkpoint, a file of bytes whose meaning is the caller's. It belongs to one process at a time:
-//
-//	f, err := checkpoint.Open("cam.json")
-//	...
-//	defer f.Close()
-//	saved, err := f.Read()
-//	...
-//	err = f.Write(next)
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,123 +9,206 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
+	"sync"
 
-	"github.com/kvsframes/kvsframes/internal/lock"
+	"github.com/kvsframes/kvsframes/internal/disk"
 )
 
-// maxSize is the size of the largest checkpoint that is read, in bytes.
-const maxSize = 64 << 20
+// File is a Store in a file. The owner holds a lock on the file PATH.lock, which stays behind. Network file systems are
+// refused: their locks may not hold between machines.
+type File struct{ path string }
 
-// OwnedError is the error of Open for a checkpoint that another process uses.
-type OwnedError struct {
-	// Path is the checkpoint's file, and Owner what its owner wrote about itself; "" when that is unknown.
-	Path, Owner string
-}
+var _ Store = (*File)(nil)
 
-// Error implements error.
-func (e *OwnedError) Error() string {
-	owner := e.Owner
-	if owner == "" {
-		owner = "another process"
+// NewFile returns the checkpoint in the file of this path. Acquire makes the folders that it needs.
+func NewFile(path string) *File { return &File{path: path} }
+
+// Acquire implements Store.
+func (f *File) Acquire(ctx context.Context, forget bool) (Checkpoint, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("checkpoint %s is owned by %s", e.Path, owner)
-}
-
-// File is a checkpoint in a file. One goroutine at a time uses it.
-type File struct {
-	path string
-	lock *os.File
-}
-
-// Open makes the calling process the owner of a checkpoint, until Close, and makes the folders that its file needs. The
-// file itself need not exist. The error is an *OwnedError if another process owns it.
-//
-// The owner holds a lock on the file PATH.lock, which stays behind. Network file systems are refused: their locks may not
-// hold between machines.
-func Open(path string) (*File, error) {
-	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, fmt.Errorf("open checkpoint: %w", err)
-	}
-	if name := networkFileSystem(folder); name != "" {
-		return nil, fmt.Errorf("open checkpoint %s: it is on a network file system (%s), whose locks may not hold between machines", path, name)
-	}
-	owner, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	folder, err := openFolder(filepath.Dir(f.path))
 	if err != nil {
-		return nil, fmt.Errorf("open checkpoint: %w", err)
+		return nil, err
 	}
-	switch taken, err := lock.Try(owner); {
-	case taken:
-		said, _ := io.ReadAll(io.LimitReader(owner, 200))
-		_ = owner.Close()
-		return nil, &OwnedError{Path: path, Owner: strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")}
-	case err != nil:
-		return nil, errors.Join(fmt.Errorf("lock checkpoint %s: %w", path, err), owner.Close())
-	}
-	f := &File{path: path, lock: owner}
-	host, _ := os.Hostname()
-	err = owner.Truncate(0)
+	o := &ownedFile{path: f.path, folder: folder, lost: make(chan struct{})}
+	err = o.own()
 	if err == nil {
-		_, err = fmt.Fprintf(owner, "process %d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+		var old record
+		if old, err = o.read(); err == nil || forget {
+			o.record = old.next(forget)
+			err = o.begin(ctx)
+		}
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock checkpoint %s: %w", path, err), f.Close())
+		return nil, errors.Join(err, o.Release(ctx))
 	}
-	return f, nil
+	return o, nil
 }
 
-// Read returns what was written last, and nil if nothing was.
-func (f *File) Read() ([]byte, error) {
-	file, err := os.Open(f.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("read checkpoint: %w", err)
+// CheckFolder returns an error unless files in a folder can be checkpoints. It makes the folder.
+func CheckFolder(at string) error {
+	ctx := context.Background()
+	folder, err := openFolder(at)
+	if err != nil {
+		return err
 	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read checkpoint: %w", err)
-	case len(data) > maxSize:
-		return nil, fmt.Errorf("read checkpoint %s: it is larger than %d bytes", f.path, maxSize)
+	w, err := folder.Create(ctx, "writable", disk.Options{Perm: 0o600})
+	if err == nil {
+		err = w.Abandon()
 	}
-	return data, nil
-}
-
-// Write replaces the checkpoint. When it returns nil, the new one has reached the disk. After an error, or when the process dies,
-// the file holds either the old or the new one, whole.
-func (f *File) Write(data []byte) error {
-	if err := f.write(data); err != nil {
-		return fmt.Errorf("write checkpoint: %w", err)
+	if err = errors.Join(err, folder.Close()); err != nil {
+		return fmt.Errorf("open checkpoint: %w", err)
 	}
 	return nil
 }
 
-func (f *File) write(data []byte) (err error) {
-	next := f.path + ".next" // of which there is one, since this process is the owner
-	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+func openFolder(at string) (*disk.Folder, error) {
+	folder, err := disk.Open(at)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("open checkpoint: %w", err)
 	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
+	if name := folder.Network(); name != "" {
+		err := fmt.Errorf("open checkpoint in %s: it is on a network file system (%s), whose locks may not hold between machines: keep it on a local disk, or in S3", at, name)
+		return nil, errors.Join(err, folder.Close())
 	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	if err := os.Rename(next, f.path); err != nil {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(f.path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return folder, nil
 }
 
-// Close ends the ownership.
-func (f *File) Close() error { return f.lock.Close() }
+// own locks the checkpoint for this process.
+func (o *ownedFile) own() (err error) {
+	if o.owner, err = o.folder.OpenFile(o.name()+".lock", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return fmt.Errorf("open checkpoint: %w", err)
+	}
+	switch o.lock, err = o.owner.Lock(); {
+	case errors.Is(err, disk.ErrTaken):
+		said, _ := io.ReadAll(io.LimitReader(o.owner, 200))
+		return &OwnedError{Place: o.path, Owner: strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")}
+	case err != nil:
+		return fmt.Errorf("lock checkpoint %s: %w", o.path, err)
+	}
+	return nil
+}
+
+// name returns the name of the checkpoint in its folder.
+func (o *ownedFile) name() string { return filepath.Base(o.path) }
+
+// read returns the stored checkpoint; its zero value if there is none.
+func (o *ownedFile) read() (record, error) {
+	file, err := o.folder.OpenFile(o.name(), os.O_RDONLY, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return record{}, nil
+	case err != nil:
+		return record{}, fmt.Errorf("read checkpoint: %w", err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
+	switch {
+	case err != nil:
+		return record{}, fmt.Errorf("read checkpoint: %w", err)
+	case len(data) > MaxSize:
+		return record{}, fmt.Errorf("checkpoint %s cannot be read: it is larger than %d bytes", o.path, MaxSize)
+	}
+	return decode(o.path, data)
+}
+
+// ownedFile is a File that the process owns.
+type ownedFile struct {
+	path   string
+	folder *disk.Folder
+	owner  disk.File // the file PATH.lock
+	lock   io.Closer
+	record record
+	lost   chan struct{}
+
+	mu      sync.Mutex
+	failure error // a *LostError, or errReleased
+}
+
+// begin writes down who the owner is, in the lock for others who start, and in the checkpoint.
+func (o *ownedFile) begin(ctx context.Context) error {
+	err := o.owner.Truncate(0)
+	if err == nil {
+		_, err = o.owner.Write([]byte(o.record.by() + "\n"))
+	}
+	if err != nil {
+		return fmt.Errorf("lock checkpoint %s: %w", o.path, err)
+	}
+	return o.write(ctx, o.record)
+}
+
+// Name implements Checkpoint.
+func (o *ownedFile) Name() string { return o.path }
+
+// State implements Checkpoint.
+func (o *ownedFile) State() []byte { return o.record.state() }
+
+// Save implements Checkpoint. The lock may not have kept others out, if it was removed: so the file is read first.
+func (o *ownedFile) Save(ctx context.Context, state []byte) error {
+	if err := errors.Join(ctx.Err(), o.Confirm(ctx)); err != nil {
+		return err
+	}
+	now, err := o.read()
+	if err != nil || !now.isOf(o.record) {
+		return o.lose(now)
+	}
+	next := o.record
+	next.Serial++
+	next.State = state
+	if err := o.write(ctx, next); err != nil {
+		return err
+	}
+	o.record = next
+	return nil
+}
+
+// lose records that there is another owner, and returns the error for it.
+func (o *ownedFile) lose(to record) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failure == nil {
+		o.failure = &LostError{Place: o.path, Owner: to.by()}
+		close(o.lost)
+	}
+	return o.failure
+}
+
+// Confirm implements Checkpoint. It does not wait: a lock stays until it is given back.
+func (o *ownedFile) Confirm(context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failure
+}
+
+// Lost implements Checkpoint.
+func (o *ownedFile) Lost() <-chan struct{} { return o.lost }
+
+// Release implements Checkpoint.
+func (o *ownedFile) Release(context.Context) error {
+	var err error
+	for _, c := range []io.Closer{o.lock, o.owner, o.folder} {
+		if c == nil {
+			continue
+		}
+		if closeErr := c.Close(); !errors.Is(closeErr, fs.ErrClosed) {
+			err = errors.Join(err, closeErr)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("release checkpoint %s: %w", o.path, err)
+	}
+	return nil
+}
+
+func (o *ownedFile) write(ctx context.Context, r record) error {
+	data, err := r.encode()
+	if err == nil {
+		err = o.folder.WriteFile(ctx, o.name(), data, disk.Options{Sync: true, Perm: 0o600})
+	}
+	if err != nil {
+		return fmt.Errorf("write checkpoint %s: %w", o.path, err)
+	}
+	return nil
+}

@@ -1,54 +1,72 @@
 package checkpoint_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/kvsframes/kvsframes/checkpoint"
+	"github.com/kvsframes/kvsframes/checkpoint/checkpointtest"
+	"github.com/kvsframes/kvsframes/internal/disk/disktest"
 )
 
-func open(t *testing.T, path string) *checkpoint.File {
+func TestAFileConforms(t *testing.T) {
+	checkpointtest.Run(t, func(tb testing.TB) checkpointtest.Harness {
+		path := filepath.Join(tb.TempDir(), "a", "b", "cam.json")
+		return checkpointtest.Harness{
+			Open: func() checkpoint.Store { return checkpoint.NewFile(path) },
+			Get: func(tb testing.TB) []byte {
+				data, err := os.ReadFile(path)
+				if err != nil && !errors.Is(err, fs.ErrNotExist) {
+					tb.Error(err)
+				}
+				return data
+			},
+			Put: func(tb testing.TB, data []byte) {
+				err := os.MkdirAll(filepath.Dir(path), 0o700)
+				if data == nil {
+					err = os.Remove(path)
+				} else if err == nil {
+					err = os.WriteFile(path, data, 0o600)
+				}
+				if err != nil {
+					tb.Error(err)
+				}
+			},
+		}
+	})
+}
+
+func acquire(t *testing.T, path string) checkpoint.Checkpoint {
 	t.Helper()
-	f, err := checkpoint.Open(path)
+	c, err := checkpoint.NewFile(path).Acquire(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = f.Close() })
-	return f
+	t.Cleanup(func() { _ = c.Release(t.Context()) })
+	return c
 }
 
-func TestACheckpointIsWhatWasWrittenLast(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a", "b", "cam.json")
-	f := open(t, path)
-	if data, err := f.Read(); data != nil || err != nil {
-		t.Errorf("at first it is %q, %v", data, err)
+func TestAFileIsPrivateAndLeavesItsLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cam.json")
+	c := acquire(t, path)
+	if err := c.Save(t.Context(), []byte("1")); err != nil {
+		t.Fatal(err)
 	}
-	for i := range 3 {
-		want := fmt.Appendf(nil, "checkpoint %d", i)
-		if err := f.Write(want); err != nil {
-			t.Fatal(err)
-		}
-		if data, err := f.Read(); !bytes.Equal(data, want) || err != nil {
-			t.Errorf("got %q, %v, want %q", data, err, want)
-		}
+	if err := c.Release(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("its mode is %v, %v", info.Mode(), err)
 	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if data, err := open(t, path).Read(); string(data) != "checkpoint 2" || err != nil {
-		t.Errorf("later it is %q, %v", data, err)
-	}
 	names, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
-	if err != nil || len(names) != 2 { // the lock stays
+	if err != nil || len(names) != 2 {
 		t.Errorf("files %q, %v", names, err)
 	}
 }
@@ -61,12 +79,12 @@ func TestOwnUntilTheInputEnds(t *testing.T) {
 	if path == "" {
 		return
 	}
-	open(t, path)
+	acquire(t, path)
 	fmt.Println("owned")
 	_, _ = os.Stdin.Read(make([]byte, 1))
 }
 
-func TestACheckpointHasOneOwner(t *testing.T) {
+func TestAFileBelongsToOneProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cam.json")
 	owner := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOwnUntilTheInputEnds$")
 	owner.Env = append(os.Environ(), ownerPath+"="+path)
@@ -84,32 +102,35 @@ func TestACheckpointHasOneOwner(t *testing.T) {
 	if n, err := out.Read(make([]byte, 5)); n != 5 || err != nil {
 		t.Fatal(n, err)
 	}
-	var owned *checkpoint.OwnedError
-	if _, err := checkpoint.Open(path); !errors.As(err, &owned) || !strings.HasPrefix(owned.Owner, fmt.Sprintf("process %d on ", owner.Process.Pid)) {
+	_, err = checkpoint.NewFile(path).Acquire(t.Context(), false)
+	if owned, ok := errors.AsType[*checkpoint.OwnedError](err); !ok || !strings.Contains(owned.Owner, fmt.Sprintf(":%d since ", owner.Process.Pid)) {
 		t.Errorf("error %v", err)
 	}
 	if err := errors.Join(owner.Process.Kill(), in.Close()); err != nil {
 		t.Fatal(err)
 	}
 	_ = owner.Wait() // it was killed
-	open(t, path)
+	acquire(t, path)
 }
 
 func TestACheckpointThatCannotBeWrittenKeepsTheOldOne(t *testing.T) {
 	folder := t.TempDir()
-	f := open(t, filepath.Join(folder, "cam.json"))
-	if err := f.Write([]byte("old")); err != nil {
+	disk := disktest.New(t, folder)
+	path := filepath.Join(folder, "cam.json")
+	c := acquire(t, path)
+	if err := c.Save(t.Context(), []byte(`"old"`)); err != nil {
 		t.Fatal(err)
 	}
-	// A folder stands where the next one is written.
-	if err := os.Mkdir(filepath.Join(folder, "cam.json.next"), 0o700); err != nil {
+	disk.Before = func(disktest.Op) error { return syscall.EIO }
+	if err := c.Save(t.Context(), []byte(`"new"`)); !errors.Is(err, syscall.EIO) {
+		t.Errorf("error %v", err)
+	}
+	disk.Before = nil
+	if err := c.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Write([]byte("new")); err == nil {
-		t.Error("it was written")
-	}
-	if data, err := f.Read(); string(data) != "old" || err != nil {
-		t.Errorf("got %q, %v", data, err)
+	if state := acquire(t, path).State(); string(state) != `"old"` {
+		t.Errorf("got %q", state)
 	}
 }
 
@@ -118,7 +139,7 @@ func TestAPlaceThatCannotBeWrittenIsFoundAtOnce(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := checkpoint.Open(filepath.Join(file, "cam.json")); err == nil || !strings.Contains(err.Error(), "open checkpoint") {
+	if _, err := checkpoint.NewFile(filepath.Join(file, "cam.json")).Acquire(t.Context(), false); err == nil || !strings.Contains(err.Error(), "open checkpoint") {
 		t.Errorf("error %v", err)
 	}
 }

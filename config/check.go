@@ -68,9 +68,6 @@ func (l *loader) check(c *Config) {
 	}
 	l.checkPart("", setting.Check(*c, Default()))
 	l.checkMeaning("", l.schema.file, l.file, *c)
-	if _, isKVS := c.Source.KVS(); !isKVS && c.Checkpoint.Type == CheckpointFile {
-		l.report("checkpoint.type", "file needs source.type kvs: files are read from their beginning")
-	}
 	if len(l.sinks) == 0 {
 		l.report("sinks", "is empty: write at least one sink")
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -114,34 +115,45 @@ func (s Sink) SinkConfig() sink.Config {
 // CheckpointType states where the position of a stream is kept.
 type CheckpointType string
 
-// The types of checkpoint. In this version auto means none: a run starts at source.start_selector.
+// The types of checkpoint. CheckpointAuto is a file for streams of KVS, and none for files, which are read from their beginning.
 const (
 	CheckpointAuto CheckpointType = "auto"
 	CheckpointNone CheckpointType = "none"
 	CheckpointFile CheckpointType = "file"
+	CheckpointS3   CheckpointType = "s3"
 )
 
 // Values returns the types of checkpoint.
 func (CheckpointType) Values() []string {
-	return setting.Texts(CheckpointAuto, CheckpointNone, CheckpointFile)
+	return setting.Texts(CheckpointAuto, CheckpointNone, CheckpointFile, CheckpointS3)
 }
-
-// Later returns the types that are reserved for a later version.
-func (CheckpointType) Later() []string { return []string{"s3"} }
 
 // Checkpoint is the `checkpoint` part of pipeline.yaml.
 type Checkpoint struct {
 	Type CheckpointType `key:"type"`
-	// Path is the template of the file of a stream's checkpoint, with {stream} and {pipeline}.
+	// Path is the template of the file or key of a stream's checkpoint, with {stream} and {pipeline}.
 	Path string `key:"path"`
-	// Every is how often the checkpoint is written while it moves; auto is a second.
+	// Every is how often the checkpoint is written while it moves; auto is a second, and in S3 10 seconds.
 	Every setting.AutoDuration `key:"every"`
-	_     struct{}             `later:"bucket prefix region endpoint_url force_path_style"`
-	_     struct{}             `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
+	// These locate a checkpoint in S3, as they do images (see s3.Config).
+	Bucket         string   `key:"bucket,optional" with:"type=s3"`
+	Prefix         string   `key:"prefix" with:"type=s3"`
+	_              struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
+	Region         string   `key:"region" with:"type=s3"`
+	EndpointURL    string   `key:"endpoint_url" with:"type=s3"`
+	ForcePathStyle bool     `key:"force_path_style" with:"type=s3"`
 }
 
 func defaultCheckpoint() Checkpoint {
 	return Checkpoint{Type: CheckpointAuto, Path: ".kvsframes/{pipeline}/{stream}.json"}
+}
+
+// S3 returns where checkpoints of type s3 are.
+func (c Checkpoint) S3() s3.Config {
+	at := s3.DefaultConfig()
+	at.Bucket, at.Prefix, at.Region, at.EndpointURL, at.ForcePathStyle = c.Bucket, c.Prefix, c.Region, c.EndpointURL, c.ForcePathStyle
+	at.Timeout = 10 * time.Second // an owner must write three times in 30 s
+	return at
 }
 
 // Validate returns all problems of c, joined; each is a *setting.Error whose path starts below `checkpoint`.
@@ -149,22 +161,51 @@ func (c Checkpoint) Validate() error {
 	var p setting.Problems
 	p.Check("", c, defaultCheckpoint())
 	switch rest := strings.NewReplacer("{stream}", "", "{pipeline}", "").Replace(c.Path); {
-	case c.Type != CheckpointFile:
+	case c.Type == CheckpointNone:
 	case !strings.Contains(c.Path, "{stream}"):
 		p.Add("path", "needs {stream}: each stream has its own checkpoint")
 	case strings.ContainsAny(rest, "{}"):
 		p.Add("path", "has a token other than {stream} and {pipeline}")
 	}
+	if c.Type == CheckpointS3 {
+		p.AddBelow("", c.S3().Validate())
+		if err := sink.CheckKey(c.Path); err != nil {
+			p.Add("path", "is no key of an object: it has an empty segment, or one that is . or ..")
+		}
+	}
 	return p.Err()
 }
 
-// File returns the path of the checkpoint of a stream. settings is the path of the settings file, of which {pipeline} is the
+// CheckpointType returns what type of checkpoint the settings ask for, which is not CheckpointAuto.
+func (c *Config) CheckpointType() CheckpointType {
+	if c.Checkpoint.Type != CheckpointAuto {
+		return c.Checkpoint.Type
+	}
+	if _, isKVS := c.Source.KVS(); isKVS {
+		return CheckpointFile
+	}
+	return CheckpointNone
+}
+
+// PathOf returns the path, or in S3 the key, of the checkpoint of a stream. settings is the path of the settings file, of which {pipeline} is the
 // start of a hash.
-func (c Checkpoint) File(settings, stream string) string {
+func (c Checkpoint) PathOf(settings, stream string) string {
 	if absolute, err := filepath.Abs(settings); err == nil {
 		settings = absolute
 	}
 	return strings.NewReplacer("{stream}", stream, "{pipeline}", digest(settings)).Replace(c.Path)
+}
+
+// Period returns how often a checkpoint is written while it moves.
+func (c Checkpoint) Period() time.Duration {
+	every, set := c.Every.Get()
+	switch {
+	case set:
+		return every
+	case c.Type == CheckpointS3:
+		return 10 * time.Second
+	}
+	return time.Second
 }
 
 // Choice is a setting that may be on, off, or chosen by the program.

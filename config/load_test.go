@@ -219,7 +219,7 @@ func TestProblemsOfOverridesNameTheirSource(t *testing.T) {
 		{"a flag without a value", "", "source.region", "--set source.region: write KEY=VALUE, such as source.region=eu-west-1"},
 		{"an unknown flag", "", "source.regoin=x", "--set source.regoin: unknown key (did you mean source.region?)"},
 		{"a flag of the wrong part", "", "source.shutdown_timeout=3s", "--set source.shutdown_timeout: unknown key (did you mean service.shutdown_timeout?)"},
-		{"a flag at the wrong place", "", "bucket=b", "--set bucket: does not belong here (did you mean sinks[].destination.bucket?)"},
+		{"a flag at the wrong place", "", "bucket=b", "--set bucket: does not belong here (did you mean checkpoint.bucket or sinks[].destination.bucket?)"},
 		{"an unknown key of a sink", "", "sinks.thumbs.qualty=3", "--set sinks.thumbs.qualty: unknown key (did you mean sinks[0].quality?)"},
 		{"an unknown sink", "", "sinks.thumb.quality=3", "--set sinks.thumb.quality: there is no sink \"thumb\" (did you mean thumbs?)"},
 		{"a flag of a sink that is not there", "", "sinks.3.quality=3", "--set sinks.3.quality: there is no sinks[3]: the file has 1"},

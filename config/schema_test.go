@@ -31,6 +31,7 @@ func TestConditionsNameKeysOfTheSamePart(t *testing.T) {
 var demo = []string{
 	"source.streams",
 	"source.start_selector.type",
+	"checkpoint.type",
 	"sinks[0].name",
 	"sinks[0].sample.interval",
 	"sinks[0].resize.width",

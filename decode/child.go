@@ -148,7 +148,7 @@ func (c *child) task(m message, b []byte, decode fragmentFunc) {
 	if err != nil && !errors.Is(err, errStopped) {
 		panic(err)
 	}
-	c.send(message{head: head{Kind: msgEnd, Flag: to.wrong, Goes: c.continues != nil, Frame: uint32(decoded)}})
+	c.send(message{head: head{Kind: msgEnd, Flag: to.wrong, Goes: c.continues != nil, Frame: uint32(decoded), Size: uint64(openObjects.Load())}})
 }
 
 // read reads a task. Nothing that was made of another stream is kept.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/logging"
@@ -145,7 +146,7 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		defer pl.ReleaseLeads()
 		if pl.Idle() {
 			release()
-			return media.Outcome{}, nil
+			return media.Outcome{Gaps: pl.LeftOut}, nil
 		}
 		next := pl.Next()
 		if next != nil {
@@ -175,7 +176,9 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		defer s.pool.memory.leave()
 		defer s.pool.idle.put(e)
 		defer release()
-		return s.decode(ctx, e, f, pl, before, room, emit)
+		outcome, err := s.decode(ctx, e, f, pl, before, room, emit)
+		outcome.Gaps = append(outcome.Gaps, pl.LeftOut...)
+		return outcome, err
 	}
 }
 
@@ -266,6 +269,12 @@ func (s *Stream) ended() {
 // Resume makes the stream continue where another one was: each output after the place of its state, in the order of the
 // outputs (see plan.Planner.Resume). It must be called before Plan.
 func (s *Stream) Resume(states []plan.State) error { return s.planner.Resume(states) }
+
+// CatchUp makes the stream catch up when it is further behind than most (see plan.Planner.CatchUp). It must be called before Plan.
+func (s *Stream) CatchUp(most, patience time.Duration) { s.planner.CatchUp(most, patience) }
+
+// Turned reports whether catching up began or ended with the last Plan (see plan.Planner.Turned).
+func (s *Stream) Turned() bool { return s.planner.Turned() }
 
 // Mark returns where the stream is after the last Plan. Its State methods may be called later.
 func (s *Stream) Mark() *plan.Mark { return s.planner.Mark() }

@@ -25,9 +25,14 @@ type process struct {
 	stream *Stream
 	tasks  int
 	room   *room
+	// objects is the number of libav's objects that the process holds, as it says.
+	objects int64
 	// inUsed and outUsed are how much of the shared memory holds data of the stream.
 	inUsed, outUsed int
 }
+
+// mostObjects is more than the objects that any decoder holds.
+const mostObjects = 1 << 16
 
 // mostTasks is how many fragments a process decodes before a new one replaces it.
 const mostTasks = 256
@@ -70,9 +75,16 @@ func startProcess(l *sandbox.Launcher, mark string, memory int64) (*process, err
 // kill ends the process, and returns how it ended.
 func (p *process) kill() string {
 	p.Kill()
+	p.holds(0)
 	p.room.free()
 	how, _ := p.Death()
 	return how
+}
+
+// holds records how many of libav's objects the process holds.
+func (p *process) holds(n int64) {
+	openObjects.Add(n - p.objects)
+	p.objects = n
 }
 
 // Free implements plan.Decoder.
@@ -200,10 +212,11 @@ func (p *process) decode(ctx context.Context, task []byte, h head, a *account, l
 		case msgPanic:
 			err = &death{how: "it panicked: " + printable(m.text)}
 		case msgEnd:
-			if !a.settled() || int(m.Frame) > len(a.plan.Frames) || m.Goes && a.plan.Next() == nil {
+			if !a.settled() || int(m.Frame) > len(a.plan.Frames) || m.Goes && a.plan.Next() == nil || m.Size > mostObjects {
 				return false, false, nonsense()
 			}
 			a.decoded = int(m.Frame)
+			p.holds(int64(m.Size))
 			return m.Goes, m.Flag, nil
 		default:
 			err = errNonsense

@@ -61,7 +61,7 @@ type head struct {
 	Reason byte
 	// Frame is the frame of an image, miss or fatal; for end the number of decoded frames, for hello the version of Landlock.
 	Frame, Output, Width, Height uint32
-	// Offset and Size locate a part, Total is the size of all parts.
+	// Offset and Size locate a part, Total is the size of all parts. For end, Size is the number of libav's objects.
 	Offset, Size, Total uint64
 }
 

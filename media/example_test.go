@@ -20,5 +20,5 @@ func ExampleGap() {
 		}
 		fmt.Println(string(line))
 	}
-	// Output: {"stream":"front-door","sink":"","fragment_number":"42","from_frame":-1,"frames_lost":0,"producer_timestamp":"","asked_for":[],"reason":"missing","detail":"the fragment has expired"}
+	// Output: {"stream":"front-door","sink":"","fragment_number":"42","from_frame":-1,"frames_lost":0,"producer_timestamp":"","until_fragment":"","until":"","asked_for":[],"reason":"missing","detail":"the fragment has expired"}
 }

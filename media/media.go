@@ -308,6 +308,9 @@ type Gap struct {
 	Sink string
 	// ProducerTime is the capture time of the first missing frame on the producer's clock; zero when unknown.
 	ProducerTime time.Time
+	// Until is the first fragment after a hole, whose FragmentNumber is that of the fragment before it. It has no number
+	// in other gaps.
+	Until Place
 	// AskedFor are the times that a sink requested and no frame answers.
 	AskedFor []time.Time
 	// Reason is the kind of the gap.
@@ -343,6 +346,8 @@ const (
 	GapConcealed GapReason = "concealed"
 	// GapNoFrame: no frame is near enough to a requested time.
 	GapNoFrame GapReason = "no_frame"
+	// GapLeftOut: the stream was read too far behind its newest fragment, and this was left out to catch up.
+	GapLeftOut GapReason = "left_out"
 )
 
 // String returns the gap as one line for a log.
@@ -362,6 +367,8 @@ type SourceStats struct {
 	Reconnects int
 	// Pauses is how often the producer paused.
 	Pauses int
+	// Lag is the distance of the last fragment from the newest one of a live stream; 0 for others.
+	Lag time.Duration
 	// Unwanted is the number of fragments that were returned as Unwanted because of their tags.
 	Unwanted int
 	// AtEnd reports whether the source has ended because a limit of its settings was reached, so that nothing more

@@ -41,6 +41,8 @@ type gapRecord struct {
 	FromFrame         int       `json:"from_frame"`
 	FramesLost        int       `json:"frames_lost"`
 	ProducerTimestamp string    `json:"producer_timestamp"`
+	UntilFragment     string    `json:"until_fragment"`
+	Until             string    `json:"until"`
 	AskedFor          []string  `json:"asked_for"`
 	Reason            GapReason `json:"reason"`
 	Detail            string    `json:"detail"`
@@ -56,6 +58,8 @@ func (g Gap) MarshalJSON() ([]byte, error) {
 		FromFrame:         g.FrameIndex,
 		FramesLost:        g.FramesLost,
 		ProducerTimestamp: Timestamp(g.ProducerTime),
+		UntilFragment:     g.Until.Number,
+		Until:             Timestamp(g.Until.ProducerTime),
 		AskedFor:          Timestamps(g.AskedFor),
 		Reason:            g.Reason,
 		Detail:            g.Detail,

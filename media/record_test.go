@@ -16,7 +16,7 @@ func TestAGapIsARecordOfTheLedger(t *testing.T) {
 	}{
 		{
 			media.Gap{FrameIndex: media.WholeFragment},
-			`{"stream":"","sink":"","fragment_number":"","from_frame":-1,"frames_lost":0,"producer_timestamp":"","asked_for":[],"reason":"","detail":""}`,
+			`{"stream":"","sink":"","fragment_number":"","from_frame":-1,"frames_lost":0,"producer_timestamp":"","until_fragment":"","until":"","asked_for":[],"reason":"","detail":""}`,
 		},
 		{
 			media.Gap{
@@ -24,7 +24,12 @@ func TestAGapIsARecordOfTheLedger(t *testing.T) {
 				AskedFor: []time.Time{at, at.Truncate(time.Second)}, Reason: media.GapNoFrame, Detail: "no frame is near",
 			},
 			`{"stream":"cam","sink":"thumbs","fragment_number":"913","from_frame":0,"frames_lost":2,"producer_timestamp":"2026-03-04T05:06:07.089Z",` +
-				`"asked_for":["2026-03-04T05:06:07.0895Z","2026-03-04T05:06:07.000Z"],"reason":"no_frame","detail":"no frame is near"}`,
+				`"until_fragment":"","until":"","asked_for":["2026-03-04T05:06:07.0895Z","2026-03-04T05:06:07.000Z"],"reason":"no_frame","detail":"no frame is near"}`,
+		},
+		{
+			media.Gap{Stream: "cam", FragmentNumber: "7", FrameIndex: media.WholeFragment, Until: media.Place{Number: "12", ProducerTime: at}, Reason: media.GapLeftOut},
+			`{"stream":"cam","sink":"","fragment_number":"7","from_frame":-1,"frames_lost":0,"producer_timestamp":"",` +
+				`"until_fragment":"12","until":"2026-03-04T05:06:07.089Z","asked_for":[],"reason":"left_out","detail":""}`,
 		},
 	} {
 		if got, err := json.Marshal(test.gap); err != nil || string(got) != test.want {

@@ -14,15 +14,8 @@ type Account struct {
 	summary  Summary  // its Undelivered are the fragments that only failed sinks lack
 	reading  []string // the numbers of the fragments that other sinks also lack
 	failures SinkErrors
-	parts    []part
+	parts    []*Account  // see Begin
 	behind   Undelivered // see SetBehind
-}
-
-// part is the account of a run that reads a part of the stream, or reads it for some of its sinks.
-type part struct {
-	*Account
-	// first reports whether the run is the first to read its fragments, which then counts them.
-	first bool
 }
 
 // NewAccount returns the account of a new run, with sinks of these names.
@@ -47,21 +40,20 @@ func (a *Account) Summary() Summary {
 		s.Undelivered.add(number)
 	}
 	for _, p := range a.parts {
-		s.join(p.Summary(), p.first)
+		s.join(p.Summary())
 	}
 	s.Undelivered.join(a.behind)
 	return s
 }
 
-// Begin returns the account of a run for some sinks of the stream. Its results are part of a's. first reports whether
-// the run is the first to read its fragments; another only delivers what some sinks lack of them, and does not
-// count them again. The caller calls Fold when the run has ended.
-func (a *Account) Begin(first bool) *Account {
-	p := part{NewAccount(), first}
+// Begin returns the account of a run that reads a part of the stream, or reads it for some of its sinks. Its results are
+// part of a's. The caller calls Fold when the run has ended.
+func (a *Account) Begin() *Account {
+	part := NewAccount()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.parts = append(a.parts, p)
-	return p.Account
+	a.parts = append(a.parts, part)
+	return part
 }
 
 // Fold adds the results of a run that Begin began to a's own. continues reports whether another run continues it: what it
@@ -69,12 +61,12 @@ func (a *Account) Begin(first bool) *Account {
 func (a *Account) Fold(of *Account, continues bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	i := slices.IndexFunc(a.parts, func(p part) bool { return p.Account == of })
+	i := slices.Index(a.parts, of)
 	s := of.Summary()
 	if continues {
 		s.Undelivered = Undelivered{}
 	}
-	a.summary.join(s, a.parts[i].first)
+	a.summary.join(s)
 	a.failures = append(a.failures, of.Failures()...)
 	a.parts = slices.Delete(a.parts, i, i+1)
 }
@@ -148,7 +140,7 @@ func (a *Account) commit(p *pending) {
 	s := &a.summary
 	s.Gaps += len(p.gaps)
 	s.list(p.gaps)
-	if !p.fragment { // the source could not return it
+	if !p.counts { // the source could not return it, or another run counts it
 		return
 	}
 	a.reading = a.reading[1:]

@@ -181,7 +181,7 @@ func (r *run) deliverImages(ctx context.Context, group *errgroup.Group, it *item
 func (r *run) endItem(ctx context.Context, it *item) error {
 	p, outcome := newPending(it.fragment), it.lane.outcome
 	p.gaps, p.decoded, p.concealed = append(it.gaps, outcome.Gaps...), outcome.FramesDecoded, outcome.FramesConcealed
-	p.durable, p.again = it.durable, it.again
+	p.durable, p.again, p.counts = it.durable, it.again, it.counts
 	it.pending = p
 	if p.again {
 		p.gaps = nil // which were reported then

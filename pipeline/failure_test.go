@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -104,11 +105,11 @@ func TestNothingIsKeptForASinkThatFailed(t *testing.T) {
 		a, b := newLedger("a"), newLedger("b")
 		a.failAt = "000001/0"
 		o, planned := quiet().withDefaults(), 0
-		o.Planned = func() func(string) {
+		o.Planned = func() (func(string), bool) {
 			if planned++; planned <= again {
-				return nil
+				return nil, false
 			}
-			return func(string) {}
+			return func(string) {}, true
 		}
 		r := newRun(Stream{Source: &script{n: 5000}, Planner: &fan{images: 1, size: 10, sinks: []string{"a", "b"}}, Sinks: []Sink{a, b}}, o)
 		most := 0
@@ -126,5 +127,44 @@ func TestNothingIsKeptForASinkThatFailed(t *testing.T) {
 		if got := r.Account.Summary(); got.Fragments != 5000-again || got.Undelivered.Fragments > 5000-again {
 			t.Errorf("summary %+v", got)
 		}
+	}
+}
+
+// TestASinkThatLeavesIsNoFailure makes one of two sinks leave in the middle, and then the other one.
+func TestASinkThatLeavesIsNoFailure(t *testing.T) {
+	gone(t)
+	a, b := newLedger("a"), newLedger("b")
+	o := quiet()
+	leave := map[string]context.CancelFunc{}
+	o.Aside = map[string]context.Context{}
+	for _, name := range []string{"a", "b"} {
+		o.Aside[name], leave[name] = context.WithCancel(t.Context())
+	}
+	o.Account = NewAccount()
+	part, planned := o.Account.Begin(), 0
+	o.Planned = func() (func(string), bool) {
+		switch planned++; planned {
+		case 100:
+			leave["a"]()
+		case 300:
+			leave["b"]()
+			leave["b"]()
+		}
+		return func(string) {}, planned > 50
+	}
+	whole := o.Account
+	o.Account = part
+	_, err := Run(t.Context(), Stream{Source: &script{n: 5000}, Planner: &fan{images: 1, size: 10, sinks: []string{"a", "b"}}, Sinks: []Sink{a, b}}, o)
+	if !errors.Is(err, ErrAside) || len(part.Failures()) > 0 || a.abandoned != 1 || b.abandoned != 1 || a.finished+b.finished > 0 || planned == 5000 {
+		t.Errorf("error %v, failures %v, abandoned %d and %d times, %d planned", err, part.Failures(), a.abandoned, b.abandoned, planned)
+	}
+	running := whole.Summary()
+	if n := running.FramesWritten["b"]; n < 100 || len(a.commits) > 165 || running.Fragments > n-50 || running.Undelivered.Fragments == 0 {
+		t.Errorf("summary %+v", running)
+	}
+	whole.Fold(part, true)
+	whole.SetBehind(Undelivered{From: "7", To: "9", Fragments: 3})
+	if got := whole.Summary(); got.Fragments != running.Fragments || got.Undelivered != (Undelivered{From: "7", To: "9", Fragments: 3}) || len(whole.Failures()) > 0 {
+		t.Errorf("summary %+v", got)
 	}
 }

@@ -40,10 +40,10 @@ type Options struct {
 	// FragmentBytes bounds the total size of these fragments: the source is not read while they exceed it.
 	// Less than 1 means 128 MiB. Two fragments may exceed it.
 	FragmentBytes int64
-	// Planned, if it is not nil, is called after each Plan. What it returns is called for each sink when that has
-	// reported the fragment: in stream order, on any goroutine, and without blocking. With it a program knows where
-	// a later run continues. It returns nil for a fragment that an earlier run has delivered: such a fragment is not counted.
-	Planned func() (durable func(sink string))
+	// Planned, if it is not nil, is called after each Plan. durable is called for each sink when that has reported the fragment:
+	// in stream order, on any goroutine, and without blocking. With it a program knows where a later run continues. It is
+	// nil for a fragment that other runs have delivered to all sinks. first reports whether no other run counts the fragment.
+	Planned func() (durable func(sink string), first bool)
 	// Interrupted, if it is not nil, is called with the error that ends the source, which may be io.EOF. It returns true
 	// if a later run continues the stream. It has then ended the planner in its own way: Run does not call the
 	// planner's End.
@@ -132,7 +132,8 @@ type item struct {
 	after    media.Place // the last fragment before
 	lane     lane
 	durable  func(sink string) // see Options.Planned; may be nil
-	again    bool              // an earlier run has delivered the fragment
+	again    bool              // other runs have delivered the fragment
+	counts   bool              // no other run counts the fragment
 	writes   []sync.WaitGroup  // Writes in progress, by sink
 	pending  *pending
 }
@@ -304,11 +305,11 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 		return
 	}
 	work := r.Planner.Plan(it.fragment)
-	if r.Planned != nil {
-		it.durable = r.Planned()
+	if it.counts = true; r.Planned != nil {
+		it.durable, it.counts = r.Planned()
 		it.again = it.durable == nil
 	}
-	if !it.again {
+	if it.counts {
 		r.Account.begin(it.fragment)
 	}
 	it.writes = make([]sync.WaitGroup, len(r.outlets))

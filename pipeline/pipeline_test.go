@@ -358,12 +358,12 @@ func TestAnAccountKnowsWhatIsOnItsWay(t *testing.T) {
 	for _, f := range fragments {
 		a.begin(f)
 	}
-	a.commit(&pending{fragment: true, number: "1", at: at})
+	a.commit(&pending{fragment: true, counts: true, number: "1", at: at})
 	early := a.Summary()
 	if want := (Undelivered{From: "2", To: "3", Fragments: 2}); early.Undelivered != want {
 		t.Errorf("undelivered are %+v, want %+v", early.Undelivered, want)
 	}
-	a.commit(&pending{fragment: true, number: "2", at: at.Add(time.Second)})
+	a.commit(&pending{fragment: true, counts: true, number: "2", at: at.Add(time.Second)})
 	a.End(StatusFailed, errors.New("no such bucket"))
 	s := a.Summary()
 	if s.FirstFragmentNumber != "1" || s.FirstProducerTimestamp != "2026-01-02T03:04:05.000Z" || s.LastFragmentNumber != "2" ||

@@ -19,7 +19,8 @@ type pending struct {
 	decoded, concealed int
 	gaps               []media.Gap
 	durable            func(sink string) // see Options.Planned; may be nil
-	again              bool              // an earlier run has delivered the fragment
+	again              bool              // other runs have delivered the fragment
+	counts             bool              // no other run counts the fragment
 	// place is the position of the fragment in the stream, from 1.
 	place int64
 	// waits is the number of working sinks that have not reported the fragment, plus one until all of its images
@@ -108,7 +109,7 @@ func (t *tail) withdraw(o *outlet, aside bool, note func(reported int)) (left in
 		case p.place > o.reports:
 			p.waits--
 			p.lacking = p.lacking || !aside
-		case !p.again: // the others are not counted as undelivered
+		case p.counts: // the others are not undelivered
 			reported++
 		}
 	}
@@ -147,7 +148,7 @@ func (r *run) settle(p *pending) {
 		return
 	}
 	r.Account.commit(p)
-	if p.fragment {
+	if p.counts {
 		r.Meter.Fragments.Add(1)
 	}
 }

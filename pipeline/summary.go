@@ -63,8 +63,8 @@ func (s *Summary) list(gaps []media.Gap) {
 	s.GapList = append(s.GapList, gaps[:min(len(gaps), MaxListedGaps-len(s.GapList))]...)
 }
 
-// join adds the results of another run of the stream. first reports whether it is the first that read its fragments.
-func (s *Summary) join(of Summary, first bool) {
+// join adds the results of another run of the stream.
+func (s *Summary) join(of Summary) {
 	s.FramesDecoded += of.FramesDecoded
 	s.FramesConcealed += of.FramesConcealed
 	for name, n := range of.FramesWritten {
@@ -75,9 +75,6 @@ func (s *Summary) join(of Summary, first bool) {
 	s.Reconnects += of.Reconnects
 	s.Gaps += of.Gaps
 	s.list(of.GapList)
-	if !first {
-		return
-	}
 	s.Undelivered.join(of.Undelivered)
 	s.Pauses += of.Pauses
 	if of.Fragments == 0 {

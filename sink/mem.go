@@ -34,7 +34,7 @@ func (m *Mem) Put(ctx context.Context, key string, body []byte, opts PutOptions)
 	if err := CheckKey(key); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := opts.confirm(ctx); err != nil {
 		return err
 	}
 	object := Object{Body: bytes.Clone(body), ContentType: opts.ContentType, Metadata: maps.Clone(opts.Metadata)}

@@ -95,6 +95,7 @@ func (s *Sink) Written() (objects, bytes int64) { return s.objects.Load(), s.byt
 // object all the same; if the next put finds this object, that is not an error.
 func (w *Writer) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
 	s := w.sink
+	opts.Confirm = w.confirm
 	err := s.persist(ctx, func(again bool) error {
 		err := s.store.Put(ctx, key, body, opts)
 		if !again && !w.continued || !errors.Is(err, ErrExist) {

@@ -30,6 +30,17 @@ type PutOptions struct {
 	Metadata map[string]string
 	// IfAbsent refuses to replace an object: Put and Commit then return ErrExist.
 	IfAbsent bool
+	// Confirm, if it is not nil, returns nil while the caller may write. A store calls it before each attempt to make an
+	// object visible, and fails with its error.
+	Confirm func(ctx context.Context) error
+}
+
+// confirm returns the error of Confirm, or that of a context that has ended.
+func (o PutOptions) confirm(ctx context.Context) error {
+	if err := ctx.Err(); err != nil || o.Confirm == nil {
+		return err
+	}
+	return o.Confirm(ctx)
 }
 
 // Store holds objects. Package sink/storetest tests an implementation. Several goroutines may call its

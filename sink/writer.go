@@ -14,7 +14,9 @@ type Writer struct {
 	// runID is the value of {run_id}, continued whether another run has begun to write the stream.
 	runID     string
 	continued bool
-	ledger    ledgerPart
+	// confirm returns nil while the run may write the stream; nil if it always may.
+	confirm func(context.Context) error
+	ledger  ledgerParts
 
 	mu      sync.Mutex
 	records map[string][]media.Record // by the number of the fragment, until that ends
@@ -22,14 +24,15 @@ type Writer struct {
 
 // NewWriter returns a writer for one stream.
 func (s *Sink) NewWriter() *Writer {
-	return &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}}
+	return &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
 }
 
 // Continue returns a writer for one stream of which another run, with this ID, has written a part. Objects that are there
-// already, byte for byte, may be its own: they are no error, whatever if_exists is.
-func (s *Sink) Continue(runID string) *Writer {
+// already, byte for byte, may be its own: they are no error, whatever if_exists is. The store calls
+// confirm before it writes (see PutOptions): it returns an error when another run has begun to write the stream.
+func (s *Sink) Continue(runID string, confirm func(context.Context) error) *Writer {
 	w := s.NewWriter()
-	w.runID, w.continued = runID, true
+	w.runID, w.continued, w.confirm = runID, true, confirm
 	return w
 }
 

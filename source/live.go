@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/lag"
 	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/internal/wait"
 	"github.com/kvsframes/kvsframes/media"
@@ -30,6 +31,10 @@ type LiveConfig struct {
 	Stream string
 	// Start is where the first session starts.
 	Start StartSelector
+	// MaxLag is how far fragments may be behind the newest one of the stream before reading continues there; 0 is no limit.
+	MaxLag time.Duration
+	// LagPatience is for how long they may be further behind; 0 is a minute.
+	LagPatience time.Duration
 	// Log receives messages about sessions; nil discards them.
 	Log *slog.Logger
 }
@@ -55,6 +60,11 @@ type LiveConfig struct {
 // session broke or could not be opened in between, media may have expired unread: that is a gap between the two
 // fragments. A jump back is not a loss: the producer was restarted or repeats fragments.
 //
+// When fragments are further than MaxLag behind the newest one for LagPatience, the next session starts at NOW. The gap that
+// this leaves is returned before the first fragment of that session.
+//
+// Fragments have a MillisBehindNow even if the payload lacks it: it is then measured on the service's clock.
+//
 // Stats and Close may be called while Next is waiting, which Close ends.
 type Live struct {
 	dialer Dialer
@@ -62,9 +72,9 @@ type Live struct {
 	log    *slog.Logger
 	calls  limiter
 
-	reconnects, pauses atomic.Int64
-	reach              Reaching
-	sessions           *relay
+	reconnects, pauses, lag atomic.Int64
+	reach                   Reaching
+	sessions                *relay
 
 	// Only the goroutine that calls Next uses the following fields.
 	ready []result
@@ -93,6 +103,11 @@ type Live struct {
 	refused bool
 	// fruitless is the number of consecutive sessions and calls that returned nothing.
 	fruitless int
+	// late observes the lag. skips reports whether the session has to be replaced by one at NOW.
+	late  lag.Watch
+	skips bool
+	// clockOffset is how far the service's clock is ahead of this machine's.
+	clockOffset time.Duration
 	// failing holds the kind of the last error, and how often it occurred in a row.
 	failing struct {
 		what  string
@@ -106,7 +121,7 @@ var _ Source = (*Live)(nil)
 func NewLive(d Dialer, cfg LiveConfig) *Live {
 	return &Live{
 		dialer: d, cfg: cfg, log: logging.OrSilent(cfg.Log).With("stream", cfg.Stream),
-		position: begin(cfg.Start), sessions: newRelay(),
+		position: begin(cfg.Start), sessions: newRelay(), late: lag.Watch{Max: cfg.MaxLag, Patience: cfg.LagPatience},
 	}
 }
 
@@ -129,6 +144,8 @@ func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 			return nil, l.over
 		case ctx.Err() != nil:
 			return nil, l.interrupted(ctx.Err())
+		case l.skips:
+			l.skipToNow()
 		}
 		session := l.sessions.source()
 		if session == nil {
@@ -151,6 +168,8 @@ func (l *Live) interrupted(cause error) error {
 	l.hangUp()
 	err := fmt.Errorf("read stream %s: %w", l.cfg.Stream, cause)
 	switch {
+	case l.toNow:
+		return &UnfinishedError{Gap: payload.NewGap(l.cfg.Stream, "", errLeftOut, 0), Err: err}
 	case l.begun != nil:
 		return &UnfinishedError{Fragment: l.begun, Err: err}
 	case inside:
@@ -188,6 +207,7 @@ func (l *Live) adopt(session Source, start StartSelector) {
 	}
 	l.refresh, l.flowed, l.delay = false, false, 0
 	l.taken = 0
+	l.noteStart(session)
 	if l.refused { // a failure inside a session counts until a session returns something
 		l.refused = false
 		l.reach.Back()
@@ -198,7 +218,18 @@ func (l *Live) adopt(session Source, start StartSelector) {
 		return
 	}
 	l.log.Info("stream opened", "start", start.Type)
-	l.noteOpened(session)
+	l.opened = true
+}
+
+// noteStart records when a session began.
+func (l *Live) noteStart(session Source) {
+	now := time.Now()
+	at := now
+	if s, ok := session.(interface{ OpenedAt() time.Time }); ok && !s.OpenedAt().IsZero() {
+		at = s.OpenedAt()
+		l.clockOffset = at.Sub(now)
+	}
+	l.position.noteStart(at)
 }
 
 // hangUp closes the session.
@@ -215,8 +246,11 @@ func (l *Live) handle(f *media.Fragment, err error) {
 	var gap *media.GapError
 	if err != nil {
 		l.taken = -1
-	} else if l.taken >= 0 {
-		l.taken += int64(len(f.MKV))
+	} else {
+		l.notePassed(f)
+		if l.taken >= 0 {
+			l.taken += int64(len(f.MKV))
+		}
 	}
 	switch {
 	case err == nil && f.Damage != "" && !l.seen(f.Number) && l.trouble.again(f.Number, anywhere):
@@ -266,6 +300,9 @@ func (l *Live) accept(f *media.Fragment) {
 	}
 	from, how := l.clock.follow(f)
 	switch {
+	case l.toNow && how == noJump && !from.IsZero(): // nothing was between the two
+	case l.toNow:
+		l.endSkip(f.Place(), from)
 	case how == jumpAhead && l.unsure:
 		l.reportGap("", fmt.Errorf("no media from %s to %s, before fragment %s: %w", stamp(from), stamp(f.ProducerTime), f.Number, errOutage))
 	case how == jumpAhead:
@@ -275,6 +312,7 @@ func (l *Live) accept(f *media.Fragment) {
 		l.log.Debug("the producer's clock went back", "from", stamp(from), "to", stamp(f.ProducerTime), "fragment", f.Number)
 	}
 	l.recent.note(f)
+	l.noteLag(f)
 	l.ready = append(l.ready, result{fragment: f})
 	l.advance(f.Number)
 	l.lastServer = f.ServerTime
@@ -358,6 +396,7 @@ func (l *Live) Stats() Stats {
 		BytesRead:  l.sessions.stats().BytesRead,
 		Reconnects: int(l.reconnects.Load()),
 		Pauses:     int(l.pauses.Load()),
+		Lag:        time.Duration(l.lag.Load()),
 		Reach:      l.reach.Reach(),
 	}
 }

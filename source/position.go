@@ -17,6 +17,8 @@ type position struct {
 	// lastServer its time on the server's clock; "" and zero before the first.
 	last       string
 	lastServer time.Time
+	// toNow reports whether reading skips from last to the newest fragment. Then lastServer is zero.
+	toNow bool
 	// anchor is the time of the first session that started at NOW. first is the number of the first fragment that
 	// arrived, until it can be returned.
 	anchor time.Time
@@ -41,24 +43,40 @@ func begin(start StartSelector) position {
 	return p
 }
 
-// noteOpened records that the first session is open, and when it began.
-func (p *position) noteOpened(session Source) {
-	p.opened, p.anchor = true, time.Now()
-	if s, ok := session.(interface{ OpenedAt() time.Time }); ok && !s.OpenedAt().IsZero() {
-		p.anchor = s.OpenedAt()
+// fromNow reports whether the next fragment is the first one of sessions from NOW on.
+func (p *position) fromNow() bool { return p.toNow || p.last == "" && p.start.Type == StartNow }
+
+// noteStart records when a session began. The first one counts.
+func (p *position) noteStart(at time.Time) {
+	if !p.opened || p.toNow && p.anchor.IsZero() {
+		p.anchor = at
+	}
+}
+
+// skipToNow makes the next session start at the newest fragment.
+func (p *position) skipToNow() {
+	p.toNow, p.anchor, p.first, p.lastServer = true, time.Time{}, "", time.Time{}
+	p.byTime, p.byEarliest, p.skip = false, false, 0
+}
+
+// notePassed records that a session has returned a fragment again. If reading skips to the newest fragment, that is not after the last
+// one: nothing is skipped.
+func (p *position) notePassed(f *media.Fragment) {
+	if p.toNow && media.CompareNumbers(f.Number, p.last) <= 0 {
+		p.toNow, p.lastServer = false, f.ServerTime
 	}
 }
 
 // remember records the first fragment when it cannot be returned yet, so that the next session starts with it.
 func (p *position) remember(f *media.Fragment) {
-	if p.last == "" && p.first == "" && p.start.Type == StartNow && !f.ServerTime.IsZero() {
+	if p.fromNow() && p.first == "" && !f.ServerTime.IsZero() {
 		p.first, p.anchor = f.Number, f.ServerTime
 	}
 }
 
 // advance makes a fragment the last one that was returned or given up.
 func (p *position) advance(number string) {
-	p.last, p.first = number, ""
+	p.last, p.first, p.toNow = number, "", false
 	p.byTime, p.byEarliest, p.skip = false, false, 0
 }
 
@@ -75,6 +93,10 @@ func (p *position) selector() StartSelector {
 		return StartSelector{Type: StartServerTimestamp, Timestamp: p.lastServer.Add(p.skip)}
 	case p.byEarliest:
 		return StartSelector{Type: StartEarliest}
+	case p.toNow && p.anchor.IsZero():
+		return StartSelector{Type: StartNow}
+	case p.toNow:
+		return StartSelector{Type: StartServerTimestamp, Timestamp: p.anchor}
 	case !p.opened, p.last == "" && p.start.Type != StartNow, p.last == "" && p.anchor.IsZero():
 		return p.start
 	case p.last == "":
@@ -90,7 +112,7 @@ func (p *position) refusesPosition(err error) bool {
 	if !p.opened || !errors.As(err, &coded) || coded.ErrorCode() != "InvalidArgumentException" {
 		return false
 	}
-	if p.last == "" && !p.anchor.IsZero() && p.start.Type == StartNow {
+	if p.fromNow() && !p.anchor.IsZero() {
 		p.anchor, p.first = time.Time{}, ""
 		return true
 	}

@@ -54,13 +54,22 @@ func (l *Live) handleGap(gap *media.GapError) {
 		l.hangUp()
 		l.scheduleRedial()
 	case number != "":
-		l.ready = append(l.ready, result{err: gap})
-		l.lost = number
-		l.advance(number)
+		l.lose(number, gap)
 	default:
 		// The next fragment of this session is the one after it.
 		l.reportUnnumberedGap(gap)
 	}
+}
+
+// lose gives up a fragment, which is a gap.
+func (l *Live) lose(number string, gap *media.GapError) {
+	if l.toNow {
+		l.endSkip(media.Place{Number: number}, l.clock.end)
+		l.clock = continuity{} // what was before the next fragment is in that gap
+	}
+	l.lost = number
+	l.ready = append(l.ready, result{err: gap})
+	l.advance(number)
 }
 
 // failed decides whether reading continues after a session or a call failed.
@@ -129,8 +138,7 @@ func (l *Live) unreadable(err error, v Verdict) bool {
 	case again && l.trouble.within(limit, number, anywhere):
 		l.log.Warn("fragment cannot be read, trying again", "fragment", number, "after", l.last, "error", err)
 	case number != "":
-		l.reportGap(number, err)
-		l.advance(number)
+		l.lose(number, payload.NewGap(l.cfg.Stream, number, err, 0))
 	default:
 		l.skipAhead(err)
 	}
@@ -159,6 +167,9 @@ func (l *Live) restartByTime(err error) {
 	switch {
 	case l.byEarliest:
 		// There is nothing else to try; the next session may return more.
+	case l.toNow:
+		l.anchor = time.Time{}
+		l.log.Warn("the service does not accept the time of the newest fragment, reading continues at the one that is newest now", "error", err)
 	case !l.byTime && !l.lastServer.IsZero():
 		l.byTime = true
 		l.log.Warn("the service does not find the last fragment, reading continues by time", "after", l.last, "error", err)

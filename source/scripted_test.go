@@ -243,6 +243,8 @@ func read(t *testing.T, s Source, d time.Duration) []string {
 			got = append(got, "CUT "+short47(f.Number))
 		case err == nil:
 			got = append(got, short47(f.Number))
+		case errors.As(err, &gap) && gap.Gap.Until.Number != "":
+			got = append(got, fmt.Sprintf("hole %s to %s", short47(gap.Gap.FragmentNumber), short47(gap.Gap.Until.Number)))
 		case errors.As(err, &gap):
 			got = append(got, strings.TrimSpace("gap "+short47(gap.Gap.FragmentNumber)))
 		case errors.Is(err, context.DeadlineExceeded):
@@ -261,10 +263,13 @@ func read(t *testing.T, s Source, d time.Duration) []string {
 func short47(number string) string { return strings.TrimLeft(number, "0") }
 
 // run plays the case.
-func (c live) run(t *testing.T) (*script, *Live, []string) {
+func (c live) run(t *testing.T) (*script, *Live, []string) { return c.runWithin(t, 0) }
+
+// runWithin plays the case with a lag after which the stream skips to its newest fragment.
+func (c live) runWithin(t *testing.T, maxLag time.Duration) (*script, *Live, []string) {
 	d := &script{t: t, answers: c.answers, then: c.then}
 	log, lines := newJournal()
-	l := NewLive(d, LiveConfig{Stream: "cam", Start: c.start, Log: log})
+	l := NewLive(d, LiveConfig{Stream: "cam", Start: c.start, MaxLag: maxLag, Log: log})
 	defer l.Close()
 	if got := strings.Join(read(t, l, 10*time.Minute), ", "); got != c.want {
 		t.Errorf("got  %s\nwant %s", got, c.want)

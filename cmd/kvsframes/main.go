@@ -60,6 +60,8 @@ type program struct {
 	// width returns the number of columns of that terminal, outWidth that of standard output. They return 0 when
 	// the width is unknown or, for outWidth, when standard output is not a terminal; a nil outWidth does the same.
 	width, outWidth func() int
+	// checkpointTerm is how long the owner of a checkpoint in S3 may be silent; 0 is the usual time.
+	checkpointTerm time.Duration
 }
 
 // exitError ends the program with a code. Other errors end it with code 1.
@@ -85,7 +87,10 @@ const (
 	ballastSize = 32 << 20
 )
 
-func main() {
+func main() { runMain(0) }
+
+// runMain is main, with the term of checkpoints in S3.
+func runMain(checkpointTerm time.Duration) {
 	var ballast []byte
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(-1) // so that allocating the ballast does not start a collection
@@ -98,7 +103,7 @@ func main() {
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		environ: os.Environ(), terminal: terminal, now: time.Now,
 		width: func() int { return widthOf(os.Stderr) }, outWidth: func() int { return widthOf(os.Stdout) },
-		signals: signals, release: func() { signal.Stop(signals) },
+		signals: signals, release: func() { signal.Stop(signals) }, checkpointTerm: checkpointTerm,
 	}
 	code := p.execute(os.Args[1:])
 	runtime.KeepAlive(ballast)

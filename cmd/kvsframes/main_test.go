@@ -15,9 +15,13 @@ import (
 // asProgram makes the test binary the program itself, for tests of real processes.
 const asProgram = "TEST_BINARY_IS_KVSFRAMES"
 
+// termOfProgram is the term of checkpoints in S3 of such a process.
+const termOfProgram = "TEST_BINARY_CHECKPOINT_TERM"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		term, _ := time.ParseDuration(os.Getenv(termOfProgram)) // 0 if there is none
+		runMain(term)
 	}
 	// The region is the first thing that a stream needs; there is no role to ask for.
 	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"} {
@@ -46,9 +50,12 @@ func newProgram(stdin io.Reader, environ ...string) (p *program, stdout, stderr 
 	}, stdout, stderr
 }
 
-// settings writes a settings file and returns its path.
+// settings writes a settings file and returns its path. Runs of it have no checkpoint unless the text asks for one.
 func settings(t *testing.T, text string) string {
 	t.Helper()
+	if !strings.Contains(text, "checkpoint:") {
+		text += "\ncheckpoint: {type: none}\n"
+	}
 	path := filepath.Join(t.TempDir(), "pipeline.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -92,7 +92,8 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	screen := p.newScreen()
 	log := newLogger(screen, pipe.Config.Service.Log, p.terminal)
 	run, err := pipe.NewRun(kvsframes.RunOptions{
-		Log: log, Drain: draining.Done(), Restart: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore, Version: programVersion(),
+		Log: log, Drain: draining.Done(), Restart: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore,
+		CheckpointTerm: p.checkpointTerm, Version: programVersion(),
 	})
 	if err != nil {
 		return err

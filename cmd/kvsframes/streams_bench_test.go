@@ -41,6 +41,7 @@ func BenchmarkManyStreams(b *testing.B) {
 		text := fmt.Sprintf(`
 source: {streams: ['cam-*'], endpoint_url: %q, start_selector: {type: EARLIEST}, end: {fragments: %d}}
 sinks: [{name: keys, sample: {type: keyframes}, resize: {width: 320}, destination: {directory: %q}}]
+checkpoint: {type: none}
 service: {log: {level: warn}, progress: "off"}
 `, strings.TrimSpace(url), fragments, folder)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -64,6 +64,8 @@ type streamSummary struct {
 		FromFrame         int      `json:"from_frame"`
 		FramesLost        int      `json:"frames_lost"`
 		ProducerTimestamp string   `json:"producer_timestamp"`
+		UntilFragment     string   `json:"until_fragment"`
+		Until             string   `json:"until"`
 		AskedFor          []string `json:"asked_for"`
 		Reason            string   `json:"reason"`
 		Detail            string   `json:"detail"`

@@ -143,7 +143,9 @@ type past struct {
 	closed int
 	// chained reports whether the stream has fragments without an entry.
 	chained bool
-	lost    lostFrames
+	// keysRefer reports whether the stream has key frames that refer to other pictures.
+	keysRefer bool
+	lost      lostFrames
 }
 
 // openEntry is an entry whose leading pictures may be in the next fragment.
@@ -180,16 +182,24 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	h := &p.past
 	if codecData := pl.Track.CodecID + "\x00" + string(pl.Track.CodecPrivate); codecData != h.codecData {
 		h.forget()
-		h.codecData, h.closed, h.chained = codecData, 0, false
+		h.codecData, h.closed, h.chained, h.keysRefer = codecData, 0, false, false
 	}
 	if len(pl.Pictures) == 0 {
 		h.forget()
 		return
 	}
 	pl.Refresh = pl.findRefresh()
-	alone := p.onlyKeys && pl.keysAlone()
-	h.begins(pl.Pictures[0].Entry, alone)
-	needsPast := pl.feed(p.skip, h.chained, refs)
+	keysAlone := pl.keysAlone()
+	h.keysRefer = h.keysRefer || !keysAlone
+	alone, skip, keys := p.onlyKeys && keysAlone, p.skip, pl.KeysOnly && !h.keysRefer
+	if keys { // a decoder that continues would need all other packets, too
+		h.chained = false
+		if skip == SkipNone {
+			skip = SkipAuto
+		}
+	}
+	h.begins(pl.Pictures[0].Entry, alone || keys)
+	needsPast := pl.feed(skip, h.chained, refs)
 	// The leading pictures of an open entry may be in the next fragment, so an existing decoder continues.
 	needsPast = needsPast || h.chained && h.link != nil && pl.Pictures[0].Entry == EntryOpen
 	pl.leadsBefore(h.open)

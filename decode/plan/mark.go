@@ -20,6 +20,8 @@ type State struct {
 	Sampler SamplerState `json:"sampler"`
 	// Lead is where reading begins again.
 	Lead LeadStart `json:"lead"`
+	// CaughtUp is what was decided about fragments after Place to catch up.
+	CaughtUp CaughtUp `json:"caught_up,omitzero"`
 }
 
 // LeadStart is where a reader must begin to decode the fragments that follow a place: what those refer to may be in
@@ -121,6 +123,7 @@ func (s *stampSampler) answeredBy(n int) (ranges [][2]int) {
 func (p *Planner) Resume(states []State) error {
 	for o, s := range states {
 		p.muted[o] = s.Place.Number
+		p.catchUp.resume(o, s.CaughtUp)
 		if s.Place.Number == "" {
 			continue
 		}
@@ -217,6 +220,7 @@ func (m *Mark) State(output int) State {
 	s := State{Place: m.place, Fragments: m.wanted, Sampler: m.samplers[output], Lead: m.lead}
 	m.planner.answers.Lock()
 	defer m.planner.answers.Unlock()
+	s.CaughtUp = m.planner.catchUp.state(output, m.place.Number)
 	if stamps := m.planner.stamp(output); stamps != nil {
 		s.Sampler.Answered = stamps.answeredBy(m.fragment)
 	}
@@ -240,7 +244,7 @@ type marker struct {
 	// fragment was not for. Marks share it: each fragment has another.
 	muted    []string
 	mutedNow []bool
-	// answers guards the requests of stamps, which marks read.
+	// answers guards the requests of stamps and the decisions to catch up, which marks read.
 	answers sync.Mutex
 }
 

@@ -41,6 +41,10 @@ type Plan struct {
 	Samples int
 	// InOrder holds the indexes in Frames of the wanted frames, in presentation order.
 	InOrder []int
+	// KeysOnly reports whether only key frames are decoded for all outputs, to catch up. LeftOut are the samples that catching up
+	// leaves out.
+	KeysOnly bool
+	LeftOut  []media.Gap
 	// Form is the form in which the decoder needs packets and codec data.
 	Form Form
 	// LengthSize is the size in bytes of the length prefixes of the packets' NAL units; 0 means start codes.

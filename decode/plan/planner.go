@@ -27,6 +27,7 @@ type Planner struct {
 	// fragments and pictures count those planned so far.
 	fragments, pictures int
 	marker
+	catchUp catchUp
 }
 
 // held lists plans that cannot be completed until the next frame (or End) shows which frame is nearest to a requested time.
@@ -48,7 +49,10 @@ const MaxLookahead = 32
 // NewPlanner returns the planner of one stream. Plans name the outputs by their index in outputs. The samples must be valid
 // (see Sample.Validate).
 func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
-	p := &Planner{skip: skip, outputs: outputs, onlyKeys: skip != SkipNone, marker: marker{muted: make([]string, len(outputs))}}
+	p := &Planner{
+		skip: skip, outputs: outputs, onlyKeys: skip != SkipNone,
+		marker: marker{muted: make([]string, len(outputs))}, catchUp: catchUp{before: make([]CaughtUp, len(outputs))},
+	}
 	for i, o := range outputs {
 		p.samplers = append(p.samplers, o.Sample.NewSampler())
 		_, keys := o.Sample.Rule.(Keyframes)
@@ -65,6 +69,7 @@ func NewPlanner(skip SkipFrame, outputs []Output) *Planner {
 // Release, and it must be decoded or given up (see GiveUp).
 func (p *Planner) Plan(f *media.Fragment) *Plan {
 	p.stream = f.Stream
+	p.catchUp.turned = false
 	p.fragments++
 	pl := &Plan{hold: newHold(f.Recycle)}
 	p.begin(f)
@@ -85,11 +90,16 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 		pl.Frames[k].Info.Index = index
 	}
 	within := p.sample(pl, f, p.candidates(order, pl))
+	keysOnly := p.keysOnly(f, pl)
+	pl.KeysOnly = p.allOf(keysOnly)
 	if len(within) == 0 && p.mayChain(pl) { // its decoder may be needed, so it cannot be skipped
 		p.settle()
 	}
 	p.release(len(within) > 0 || !p.undecided())
 	finish := func() {
+		if keysOnly != nil {
+			pl.leaveOut(f, within, p.outputs, keysOnly)
+		}
 		pl.collect(within)
 		p.link(pl, f, &references{track: pl.Track, reader: reader, packets: packets})
 	}

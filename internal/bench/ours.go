@@ -18,6 +18,7 @@ version: 1
 source: {%s}
 sinks:
   - {name: bench, sample: {%s}, %s, path: "{stream}_{producer_time}_{fragment_number}_{frame_index}.{ext}", destination: {directory: %q}}
+checkpoint: {type: none}
 service: {log: {level: warn}, progress: "off"}
 `, source, sampling, sink, out)
 	path := filepath.Join(b.scratch, "pipeline.yaml")

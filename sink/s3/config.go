@@ -110,7 +110,7 @@ func (c Config) Check(ctx context.Context) error {
 	case err != nil:
 		return &setting.Error{Path: "region", Problem: err.Error()}
 	case chain.Region == "":
-		return &setting.Error{Path: "region", Problem: "no AWS region is set: set destination.region, AWS_REGION, or the region of the profile"}
+		return &setting.Error{Path: "region", Problem: "no AWS region is set: set region, AWS_REGION, or the region of the profile"}
 	}
 	return nil
 }

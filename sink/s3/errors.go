@@ -19,7 +19,7 @@ import (
 
 // Error describes a request that S3 refused, or that did not reach it.
 type Error struct {
-	// Op is the operation: open, put, look at or abandon.
+	// Op is the operation: open, put, read, look at or abandon.
 	Op string
 	// Bucket and Key name the object. Key includes the prefix; it is empty for open.
 	Bucket, Key string

@@ -26,7 +26,7 @@ func TestOpenTellsAtOnceWhatIsWrong(t *testing.T) {
 		{"no region is known", func(t *testing.T, d *s3.Config) {
 			t.Setenv("AWS_REGION", "")
 			d.Region, d.EndpointURL = "", ""
-		}, "no region: set destination.region"},
+		}, "no region: set region"},
 		{"no credentials are known", func(t *testing.T, _ *s3.Config) {
 			t.Setenv("AWS_ACCESS_KEY_ID", "")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "")

@@ -24,7 +24,9 @@ var errReceipt = errors.New("the answer does not confirm the object")
 // attempts counts the attempts of one request; body is the body that it sends.
 type attempts struct {
 	body []byte
-	n    int
+	// confirm is called before each attempt; nil is none (see sink.PutOptions).
+	confirm func(context.Context) error
+	n       int
 }
 
 // tries returns an option that counts a request's attempts in a (see eachAttempt).
@@ -32,12 +34,17 @@ func (s *Store) tries(a *attempts) func(*s3.Options) {
 	return func(o *s3.Options) { o.APIOptions = append(o.APIOptions, s.eachAttempt(a)) }
 }
 
-// eachAttempt adds a step after the retrying one. For every attempt it increments tries, checks the receipt,
+// eachAttempt adds a step after the retrying one. For every attempt it asks whether the caller may write, counts it, checks the receipt,
 // and renews expired credentials for the next attempt.
 func (s *Store) eachAttempt(a *attempts) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("kvsframesEachAttempt",
 			func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+				if a.confirm != nil {
+					if err := a.confirm(ctx); err != nil {
+						return middleware.FinalizeOutput{}, middleware.Metadata{}, err
+					}
+				}
 				a.n++
 				out, metadata, err := next.HandleFinalize(ctx, in)
 				if err == nil {

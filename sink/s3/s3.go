@@ -35,8 +35,10 @@ const (
 	// S3 objects).
 	maxKeyBytes = 1024
 
-	maxAttempts = 5
-	// openAttempts is lower, because a user waits for the program to start.
+	// maxAttempts is low, because the sink repeats what fails for longer (see sink.Passing): it knows when another call of its own
+	// succeeds, and reports an outage. The second attempt hides what fails once.
+	maxAttempts = 2
+	// openAttempts is higher, because nothing else repeats these calls.
 	openAttempts = 3
 	maxBackoff   = 20 * time.Second
 	// defaultTimeout is how long an answer may take. One attempt may take attemptShares times as long: the
@@ -113,7 +115,7 @@ func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool,
 	}
 	if loaded.Region == "" {
 		if d.EndpointURL == "" {
-			return nil, false, errors.New("no region: set destination.region, AWS_REGION or a profile with one")
+			return nil, false, errors.New("no region: set region, AWS_REGION or a profile with one")
 		}
 		loaded.Region = defaultRegion
 	}
@@ -183,7 +185,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutO
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	tried := attempts{body: body}
+	tried := attempts{body: body, confirm: opts.Confirm}
 	_, err = s.client.PutObject(ctx, s.request(full, body, opts), s.tries(&tried))
 	if err == nil {
 		return nil

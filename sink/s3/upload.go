@@ -112,7 +112,7 @@ func (u *upload) send(ctx context.Context) error {
 	out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: put.Bucket, Key: put.Key, UploadId: &u.id, PartNumber: number,
 		Body: bytes.NewReader(u.part), ContentLength: aws.Int64(int64(len(u.part))), ChecksumAlgorithm: put.ChecksumAlgorithm,
-	}, u.store.tries(&attempts{body: u.part}))
+	}, u.store.tries(&attempts{body: u.part, confirm: u.opts.Confirm}))
 	if err != nil {
 		return u.store.explain(ctx, "put", *put.Key, err)
 	}
@@ -150,7 +150,7 @@ func (u *upload) begin(ctx context.Context) error {
 	asked, stop := context.WithCancel(context.WithoutCancel(ctx))
 	u.begun, u.stop = make(chan begun, 1), stop
 	go func() {
-		tried := attempts{}
+		tried := attempts{confirm: u.opts.Confirm}
 		out, err := u.store.client.CreateMultipartUpload(asked, in, u.store.tries(&tried))
 		if err != nil {
 			out = &s3.CreateMultipartUploadOutput{}
@@ -231,7 +231,7 @@ func (u *upload) complete(ctx context.Context) error {
 	if u.store.checksum {
 		in.ChecksumType, in.ChecksumCRC32 = types.ChecksumTypeFullObject, aws.String(base64CRC32(u.sum))
 	}
-	tried := attempts{}
+	tried := attempts{confirm: u.opts.Confirm}
 	_, err := u.store.client.CompleteMultipartUpload(ctx, in, u.store.tries(&tried))
 	if err == nil {
 		return nil

@@ -77,8 +77,29 @@ var putTests = []suiteTest{
 	{"a race of if absent has one winner", ifAbsentRace},
 	{"puts of different keys at once do not mix", func(t *testing.T, h Harness) { differentKeysAtOnce(t, h, putObject, 32, 30_000) }},
 	{"puts of one key at once never mix bodies", sameKeyAtOnce},
+	{"a put that may not write leaves nothing", unconfirmed},
 	{"a put with a cancelled context leaves nothing", cancelledBefore},
 	{"a put that is cancelled midway leaves all or nothing", cancelledOnTheWay},
+}
+
+// unconfirmed has a caller that may not write any more, at once or when the object is committed.
+func unconfirmed(t *testing.T, h Harness) {
+	lost := errors.New("lost")
+	var now error
+	opts := sink.PutOptions{Confirm: func(ctx context.Context) error { return errors.Join(ctx.Err(), now) }}
+	w, err := h.Store.Create(t.Context(), "b", opts)
+	must(t, err)
+	must(t, w.Write(t.Context(), []byte("body")))
+	must(t, h.Store.Put(t.Context(), "c", []byte("body"), opts))
+	now = lost
+	if err := w.Commit(t.Context()); !errors.Is(err, lost) {
+		t.Errorf("commit: %v", err)
+	}
+	must(t, w.Abandon())
+	if err := h.Store.Put(t.Context(), "a", []byte("body"), opts); !errors.Is(err, lost) {
+		t.Errorf("put: %v", err)
+	}
+	wantKeys(t, h, "c")
 }
 
 // must ends the test at an error.

@@ -42,10 +42,13 @@ type Config struct {
 	// From is where reading continues, if another reader has read a part of the stream before: Start applied to
 	// that one, and End to both.
 	From media.Progress
+	// MaxLag is how far a live stream may be behind its newest fragment before reading continues there; 0 is no limit.
+	// LagPatience is for how long it may be further behind; 0 is a minute. See source.Live.
+	MaxLag, LagPatience time.Duration
 	// Tags are the tags of wanted fragments, as NAME=VALUE (see source.WithTags).
 	Tags []string
-	// Fragments are the numbers of the only fragments to read, from the archive. Mode, Start and End are not
-	// used with them.
+	// Fragments are the numbers of the only fragments to read, from the archive, in this order; those up to
+	// From.After have been read. Mode, Start and End are not used with them.
 	Fragments []string
 
 	// MaxFragmentSize is the largest fragment that is read into memory, in bytes; 0 is 64 MiB.
@@ -119,6 +122,8 @@ func (c Config) Validate() error {
 	check(c.StallTimeout > 0, "stall_timeout", "must be above 0")
 	check(c.Connections > 0 && c.Connections <= maxConnections, "connections", fmt.Sprintf("must be 1 to %d", maxConnections))
 	check(c.BatchSize > 0 && c.BatchSize <= maxBatch, "batch_size", fmt.Sprintf("must be 1 to %d", maxBatch))
+	check(c.MaxLag >= 0, "max_lag", "must not be negative")
+	check(c.LagPatience >= 0, "lag_patience", "must not be negative")
 	check(c.MaxInFlight > 0, "max_in_flight", "must be above 0")
 	for i, n := range c.Fragments {
 		check(payload.IsFragmentNumber(n), fmt.Sprintf("fragments[%d]", i), "must be a fragment number, 1 to 128 digits")

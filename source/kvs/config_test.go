@@ -28,10 +28,10 @@ func TestSettingsThatCannotWorkAreReportedTogether(t *testing.T) {
 		{"all wrong", func(c *Config) {
 			*c = Config{
 				EndpointURL: "host:80", Mode: "later", MaxFragmentSize: -1, HeaderTimeout: -1, StallTimeout: -1, Connections: -1, BatchSize: -1,
-				MaxInFlight: -1, Fragments: []string{"x"}, Start: source.StartSelector{Type: "HERE"},
+				MaxInFlight: -1, MaxLag: -1, LagPatience: -1, Fragments: []string{"x"}, Start: source.StartSelector{Type: "HERE"},
 			}
 		}, []string{
-			"stream", "endpoint_url", "max_fragment_size", "header_timeout", "stall_timeout", "connections", "batch_size", "max_in_flight", "fragments[0]",
+			"stream", "endpoint_url", "max_fragment_size", "header_timeout", "stall_timeout", "connections", "batch_size", "max_lag", "lag_patience", "max_in_flight", "fragments[0]",
 			"mode", "start_selector.type",
 		}},
 		{"ARN", func(c *Config) { c.Stream = arn }, nil},

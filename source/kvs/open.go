@@ -23,6 +23,7 @@ package kvs
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -37,6 +38,7 @@ func Open(ctx context.Context, cfg Config) (source.Source, error) {
 	}
 	if len(cfg.Fragments) > 0 {
 		cfg.Mode, cfg.Start, cfg.End = source.ModeArchive, source.StartSelector{}, source.End{}
+		cfg.Fragments = cfg.Fragments[1+slices.Index(cfg.Fragments, cfg.From.After.Number):]
 	}
 	src, err := open(cfg.withDefaults())
 	if err != nil {
@@ -62,7 +64,9 @@ func open(cfg Config) (source.Source, error) {
 		return nil, err
 	}
 	live := func(start source.StartSelector) source.Source {
-		return source.NewLive(d, source.LiveConfig{Stream: d.id.name, Start: start, Log: cfg.Log})
+		return source.NewLive(d, source.LiveConfig{
+			Stream: d.id.name, Start: start, MaxLag: cfg.MaxLag, LagPatience: cfg.LagPatience, Log: cfg.Log,
+		})
 	}
 	if cfg.Mode == source.ModeLive {
 		return live(cfg.liveStart()), nil

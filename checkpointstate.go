@@ -1,0 +1,150 @@
+package kvsframes
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kvsframes/kvsframes/config"
+	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// checkpointVersion is the version of the form of checkpoints.
+const checkpointVersion = 1
+
+// saved is the JSON of a checkpoint.
+type saved struct {
+	Version int    `json:"version"`
+	Stream  string `json:"stream"`
+	Written string `json:"written"`
+	// Source describes what is read (see source.Input).
+	Source string `json:"source"`
+	// RunID is that of the first run, whose keys the later ones continue.
+	RunID string `json:"run_id"`
+	// Fragments stands for the settings that determine which fragments are read.
+	Fragments string `json:"fragments"`
+	// First is the first fragment that was read. A later run begins with it whose sinks have no place yet.
+	First media.Place `json:"first"`
+	// Done reports whether the stream was read to an end that the settings name, and for which End stands: there will
+	// be no more.
+	Done bool   `json:"done"`
+	End  string `json:"end"`
+	// Sinks are the places of the sinks, by name. A sink that the settings do not name any more keeps its own.
+	Sinks map[string]savedSink `json:"sinks"`
+}
+
+type savedSink struct {
+	// Settings stands for the settings that the images, their names and their place depend on.
+	Settings string     `json:"settings"`
+	State    plan.State `json:"state"`
+}
+
+// settingsOf stands for all settings that the images of a sink, their names and their place depend on.
+func (p *Pipeline) settingsOf(i int, s config.Sink) string {
+	place, folders := s.Destination.Location.Place()
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n%q\n", p.Config.Pictures(s), place, folders)
+	for _, r := range p.times[i] {
+		fmt.Fprintf(h, "%d %q\n", r.Time.UnixNano(), r.Label)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// restartHint ends errors of checkpoints that do not fit.
+const restartHint = "--restart reads from source.start_selector again, --ignore-checkpoint leaves the checkpoint as it is"
+
+// read makes the state of the checkpoint that of the position, if it fits the settings.
+func (p *position) read(o RunOptions) error {
+	data := p.held.State()
+	if data == nil {
+		return nil
+	}
+	var old saved
+	if err := json.Unmarshal(data, &old); err != nil {
+		return fmt.Errorf("checkpoint %s cannot be read: %w (%s)", p.held.Name(), err, restartHint)
+	}
+	switch {
+	case old.Version != checkpointVersion:
+		return fmt.Errorf("checkpoint %s has version %d, and this program reads version %d (%s)", p.held.Name(), old.Version, checkpointVersion, restartHint)
+	case old.Stream != p.now.Stream:
+		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", p.held.Name(), old.Stream, p.now.Stream, restartHint)
+	}
+	if differ := p.accept(&old); len(differ) > 0 && !o.AcceptChanges {
+		return fmt.Errorf("checkpoint %s was written for other settings: %s has changed (--accept-changes continues with the new ones, %s)", p.held.Name(), strings.Join(differ, ", "), restartHint)
+	}
+	if old.End != p.now.End {
+		old.End, old.Done = p.now.End, false
+	}
+	if old.Sinks == nil {
+		old.Sinks = map[string]savedSink{}
+	}
+	p.now, p.anew = old, p.anew || old.First.Number != ""
+	return nil
+}
+
+// accept makes a checkpoint one of the present settings, and returns what they have changed. A sink that has changed continues at its
+// p.held.Name(), and its sampler remembers nothing.
+func (p *position) accept(old *saved) (changed []string) {
+	if old.Fragments != p.now.Fragments {
+		changed = append(changed, "source")
+		old.Fragments, old.Done = p.now.Fragments, false
+	}
+	if old.Source != p.now.Source {
+		changed = append(changed, fmt.Sprintf("what is read, which was %q and is %q", old.Source, p.now.Source))
+		old.Source, old.Done = p.now.Source, false
+	}
+	for i, name := range p.names {
+		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
+			changed = append(changed, "sink "+name)
+			s.Settings, s.State.Sampler = p.settings[i], plan.SamplerState{}
+			old.Sinks[name] = s
+		}
+	}
+	return changed
+}
+
+// states returns where the outputs are, in order. A sink that is new begins where the one that is furthest on is.
+func (p *position) states() []plan.State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	states := make([]plan.State, len(p.names))
+	var furthest plan.State
+	for i, name := range p.names {
+		if states[i] = p.now.Sinks[name].State; p.steps[i] != nil {
+			states[i] = p.steps[i].state(i)
+		}
+		if states[i].Lead.First.Number == "" {
+			states[i].Lead.First = p.now.First
+		}
+		if media.CompareNumbers(states[i].Place.Number, furthest.Place.Number) > 0 {
+			furthest = states[i]
+		}
+	}
+	for i, name := range p.names {
+		if _, known := p.now.Sinks[name]; !known {
+			states[i] = plan.State{Place: furthest.Place, Fragments: furthest.Fragments, Lead: furthest.Lead}
+			p.now.Sinks[name] = savedSink{Settings: p.settings[i], State: states[i]}
+			p.log.Info("a new sink begins where the others are", "sink", name, "after", furthest.Place.Number)
+		}
+	}
+	return states
+}
+
+// next returns the number of the fragment after an output's last one, or "" if it is not known.
+func (p *position) next(output int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.steps[output]; s != nil {
+		return s.next
+	}
+	return ""
+}
+
+// lowest returns the place of the output that is least far on, without a number if one is at the beginning.
+func lowest(states []plan.State) media.Place {
+	return slices.MinFunc(states, func(a, b plan.State) int { return media.CompareNumbers(a.Place.Number, b.Place.Number) }).Place
+}

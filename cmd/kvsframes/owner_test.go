@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/kvstest"
+	"github.com/kvsframes/kvsframes/source/payload"
+)
+
+// gate stands before an S3 server. It lets some puts pass, and holds those that follow until it is open.
+type gate struct {
+	forward http.Handler
+	held    chan struct{} // has one for each put that is held
+	opened  chan struct{}
+
+	mu   sync.Mutex
+	left int
+	puts int
+}
+
+func newGate(t *testing.T, server s3test.Server, left int) (*gate, string) {
+	t.Helper()
+	g := &gate{forward: server.Forward(t), held: make(chan struct{}, 1000), opened: make(chan struct{}), left: left}
+	front := httptest.NewServer(g)
+	t.Cleanup(front.Close)
+	t.Cleanup(g.open)
+	return g, front.URL
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPut {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler) // the client is gone
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if g.holds() {
+			g.held <- struct{}{}
+			<-g.opened
+		}
+	}
+	g.forward.ServeHTTP(w, r)
+}
+
+// holds counts a put, and reports whether it is one to hold.
+func (g *gate) holds() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.puts++
+	g.left--
+	return g.left < 0
+}
+
+// open lets everything pass.
+func (g *gate) open() {
+	select {
+	case <-g.opened:
+	default:
+		close(g.opened)
+	}
+}
+
+// count returns the number of puts so far.
+func (g *gate) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.puts
+}
+
+// owned are settings of runs of one stream through a gate, whose images go to a bucket.
+type owned struct {
+	gate   *gate
+	server s3test.Server
+	bucket string
+	source string
+	state  string // the folder of a checkpoint in a file
+	file   string
+	want   map[string][sha256.Size]byte // what an undisturbed run stores
+}
+
+// inFlight is the number of puts at once.
+const inFlight = 4
+
+// newOwned returns settings with a checkpoint of a type.
+func newOwned(t *testing.T, checkpoint string) owned {
+	t.Helper()
+	awsEnvironment(t)
+	server := s3test.Start(t)
+	server.Setenv(t)
+	url := serve(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "cam", read(t, demo))
+	g, front := newGate(t, server, 60)
+	o := owned{gate: g, server: server, bucket: server.Bucket(t)}
+	o.source = "source: {streams: [cam], mode: archive, start_selector: {type: EARLIEST}, endpoint_url: '" + url + "'}\n"
+	sink := "sinks: [{name: a, type: raw, sample: {type: all}, resize: {width: 16}, destination: %s}]\n"
+	folder := t.TempDir()
+	p, _, stderr := newProgram(nil, os.Environ()...)
+	if code := p.execute([]string{"run", settings(t, o.source+fmt.Sprintf(sink, "{directory: '"+folder+"'}"))}); code != exitDone {
+		t.Fatalf("code %d:\n%s", code, stderr)
+	}
+	o.want = digests(t, folder)
+	o.state = t.TempDir()
+	if checkpoint == "s3" {
+		checkpoint = fmt.Sprintf("{type: s3, bucket: %s, path: 'state/{stream}.json', endpoint_url: %q, force_path_style: true}", server.Bucket(t), server.Endpoint)
+	} else {
+		checkpoint = "{type: file, path: '" + o.state + "/{stream}.json'}"
+	}
+	to := fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true, max_in_flight: %d}", o.bucket, front, inFlight)
+	o.file = settings(t, o.source+fmt.Sprintf(sink, to)+"checkpoint: "+checkpoint+"\n")
+	return o
+}
+
+// start starts a run whose checkpoint in S3 has a term.
+func (o owned) start(t *testing.T, term string, args ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
+	t.Helper()
+	t.Setenv(termOfProgram, term)
+	cmd, _, stderr = startProgram(t, nil, nil, append([]string{"run", o.file}, args...)...)
+	return cmd, stderr
+}
+
+// hold waits until all puts of a run are held.
+func (o owned) hold() {
+	for range inFlight {
+		<-o.gate.held
+	}
+}
+
+// wantStored checks what is in the bucket.
+func (o owned) wantStored(t *testing.T) {
+	t.Helper()
+	if got := stored(t, o.server, o.bucket); !maps.Equal(got, o.want) {
+		t.Errorf("%d objects that differ from the %d of an undisturbed run", len(got), len(o.want))
+	}
+}
+
+func TestTwoRunsOfOneStreamDoNotMix(t *testing.T) {
+	for _, kind := range []string{"file", "s3"} {
+		t.Run(kind, func(t *testing.T) {
+			o := newOwned(t, kind)
+			first, said := o.start(t, "6s")
+			o.hold()
+			before := o.gate.count()
+			second, saidSecond := o.start(t, "6s")
+			_ = second.Wait() // the code says it
+			owner := fmt.Sprintf(":%d since 20", first.Process.Pid)
+			if code := second.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(saidSecond.String(), "another run reads stream cam: checkpoint ") || !strings.Contains(saidSecond.String(), owner) {
+				t.Errorf("the second run: code %d:\n%s", code, saidSecond)
+			}
+			if after := o.gate.count(); after != before {
+				t.Errorf("the second run made %d puts", after-before)
+			}
+			o.gate.open()
+			if err := first.Wait(); err != nil {
+				t.Errorf("the first run: %v\n%s", err, said)
+			}
+			o.wantStored(t)
+		})
+	}
+}
+
+// TestARunThatWasPausedPastItsLeaseWritesNothingMore stops a run until another one has taken its stream over and read it to its end.
+func TestARunThatWasPausedPastItsLeaseWritesNothingMore(t *testing.T) {
+	o := newOwned(t, "s3")
+	paused, said := o.start(t, "2s")
+	o.hold()
+	if err := paused.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	o.gate.open()
+	next, saidNext := o.start(t, "2s")
+	if err := next.Wait(); err != nil || !strings.Contains(saidNext.String(), "continuing after what is delivered") && !strings.Contains(saidNext.String(), "7 fragments") {
+		t.Errorf("the run that took over: %v\n%s", err, saidNext)
+	}
+	o.wantStored(t)
+	before := o.gate.count()
+	if err := paused.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	_ = paused.Wait() // the code says it
+	if code := paused.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(said.String(), "another run reads stream cam now: checkpoint s3://") ||
+		!strings.Contains(said.String(), fmt.Sprintf(":%d since 20", next.Process.Pid)) {
+		t.Errorf("the run that was paused: code %d:\n%s", code, said)
+	}
+	if after := o.gate.count(); after != before {
+		t.Errorf("it made %d puts", after-before)
+	}
+	o.wantStored(t)
+}
+
+// TestAnInterruptReleasesTheCheckpoint would wait for an hour if it did not.
+func TestAnInterruptReleasesTheCheckpoint(t *testing.T) {
+	o := newOwned(t, "s3")
+	first, said := o.start(t, "1h")
+	o.hold()
+	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	o.gate.open()
+	_ = first.Wait() // the code says it
+	if code := first.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("code %d:\n%s", code, said)
+	}
+	next, said := o.start(t, "1h")
+	if err := next.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+	o.wantStored(t)
+}
+
+// TestAListOfFragmentsIsContinued kills a run of a list. Another list has a checkpoint of its own.
+func TestAListOfFragmentsIsContinued(t *testing.T) {
+	o := newOwned(t, "file")
+	o.gate.left = 200 // of 357
+	var numbers []string
+	for s := payload.NewSplitter(bytes.NewReader(read(t, demo)), payload.Config{}); ; {
+		f, err := s.Next()
+		if err != nil {
+			break
+		}
+		numbers = append(numbers, f.Number)
+	}
+	slices.Reverse(numbers) // in any order
+	list := []string{"--set", "checkpoint.every=1ms", "--fragment", strings.Join(numbers, ",")}
+	killed, _ := o.start(t, "", list...)
+	o.hold()
+	for state := ""; !placed.MatchString(state); {
+		found, err := filepath.Glob(filepath.Join(o.state, "cam-fragments-*.json"))
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		state = string(read(t, found[0]))
+	}
+	if err := killed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = killed.Wait() // it was killed
+	o.gate.open()
+	next, said := o.start(t, "", list...)
+	if err := next.Wait(); err != nil || !strings.Contains(said.String(), "continuing after what is delivered") || strings.Contains(said.String(), "cam: 7 fragments") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	o.wantStored(t)
+	for _, test := range []struct{ list, says string }{
+		{strings.Join(numbers, ","), "nothing left to read"},
+		{numbers[2], "cam: 1 fragments"},
+	} {
+		again, said := o.start(t, "", "--fragment", test.list)
+		if err := again.Wait(); err != nil || !strings.Contains(said.String(), test.says) {
+			t.Errorf("%s: %v\n%s", test.list, err, said)
+		}
+	}
+}

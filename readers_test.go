@@ -1,0 +1,284 @@
+package kvsframes
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/kvstest"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/source/payload"
+)
+
+// twoSinks is a stream of n fragments, one each step, with a sink in a folder and one in a bucket.
+type twoSinks struct {
+	server         s3test.Server
+	folder, bucket string
+	file           string
+	log            *lockedBuffer
+	kvs            *kvstest.Server
+}
+
+// lockedBuffer is a buffer that several goroutines may use.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// keyFrames returns a saved payload of n fragments, each of which is the demo's first key frame.
+func keyFrames(t *testing.T, n int, step time.Duration) []byte {
+	t.Helper()
+	f, err := os.Open("testdata/demo.mkv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	first, err := payload.NewSplitter(f, payload.Config{}).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	track, _ := first.VideoTrack()
+	block := first.Blocks[0]
+	start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	var saved []byte
+	for i := range n {
+		number, at := fmt.Sprintf("%047d", i+1), start.Add(time.Duration(i)*step)
+		saved = kvstest.AppendChunk(saved, kvstest.Chunk{
+			FragmentNumber: number, ProducerTime: at, ServerTime: at, Tracks: []media.Track{track}, ContinuationToken: number,
+			Blocks: []kvstest.Block{{Track: track.Number, Key: true, Data: first.MKV[block.Offset : block.Offset+block.Size]}},
+		})
+	}
+	return saved
+}
+
+func newTwoSinks(t *testing.T, o kvstest.Options, source string, n int, step time.Duration) *twoSinks {
+	t.Helper()
+	s := &twoSinks{server: s3test.Start(t), folder: t.TempDir(), log: &lockedBuffer{}}
+	s.server.Setenv(t)
+	s.bucket = s.server.Bucket(t)
+	o.AccessKey, o.SecretKey = s.server.AccessKey, s.server.SecretKey
+	s.kvs = kvstest.New(t, o)
+	if err := s.kvs.AddRecording("cam", bytes.NewReader(keyFrames(t, n, step))); err != nil {
+		t.Fatal(err)
+	}
+	s.file = filepath.Join(t.TempDir(), "pipeline.yaml")
+	text := "version: 1\nsource: {streams: [cam], " + source + ", endpoint_url: '" + s.kvs.URL() + "'}\nsinks:\n"
+	for name, to := range map[string]string{
+		"folder": "{directory: '" + s.folder + "'}",
+		"bucket": fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true, timeout: 1s}", s.bucket, s.server.Endpoint),
+	} {
+		text += "  - {name: " + name + ", sample: {type: all}, resize: {width: 64}, path: '{fragment_number}_{frame_index}.{ext}', manifest: {format: none}, destination: " + to + "}\n"
+	}
+	text += "checkpoint: {type: file, every: 50ms, path: '" + t.TempDir() + "/{stream}.json'}\nservice: {shutdown_timeout: 1s}\n"
+	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// start starts a run with short distances.
+func (s *twoSinks) start(t *testing.T, drain <-chan struct{}) (*Run, chan error) {
+	t.Helper()
+	p, err := Load(t.Context(), LoadOptions{Path: s.file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.NewRun(RunOptions{Drain: drain, Log: slog.New(slog.NewTextHandler(s.log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.distances = distances{apart: 10 * time.Second, patience: 300 * time.Millisecond, meet: 2 * time.Second, look: 20 * time.Millisecond}
+	ended := make(chan error, 1)
+	go func() {
+		status, err := r.Do(t.Context())
+		r.End(status, ExitCode(status), err)
+		ended <- err
+	}()
+	return r, ended
+}
+
+// inFolder returns the sizes of the files in the folder, by name.
+func (s *twoSinks) inFolder(t *testing.T) map[string]int {
+	t.Helper()
+	found := map[string]int{}
+	err := fs.WalkDir(os.DirFS(s.folder), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.Contains(path, ".kvsframes-tmp-") {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		found[path] = int(info.Size())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// inBucket returns the sizes of the objects in the bucket, by key.
+func (s *twoSinks) inBucket(t *testing.T) map[string]int {
+	t.Helper()
+	keys, err := s.server.Keys(t.Context(), s.bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	for _, key := range keys {
+		data, err := s.server.Get(t.Context(), s.bucket, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[key] = len(data)
+	}
+	return found
+}
+
+// until waits for a condition, which must come before the end of the run.
+func (s *twoSinks) until(t *testing.T, ended chan error, what string, holds func() bool) {
+	t.Helper()
+	for !holds() {
+		select {
+		case err := <-ended:
+			if ended <- err; holds() {
+				return
+			}
+			t.Fatalf("not before the end of the run (%v): %s:\n%s", err, what, s.log)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// TestOthersContinueWithoutASinkInTrouble stops the server of one of two sinks. More fragments follow than may be on their way.
+func TestOthersContinueWithoutASinkInTrouble(t *testing.T) {
+	const n = 300
+	s := newTwoSinks(t, kvstest.Options{}, "start_selector: {type: EARLIEST}, end: {fragments: 300}", n, time.Second)
+	run, ended := s.start(t, nil)
+	s.until(t, ended, "the bucket has some", func() bool { return run.Summary().Streams["cam"].FramesWritten["bucket"] > 0 })
+	s.server.Stop(t)
+	s.until(t, ended, "the folder has all", func() bool { return len(s.inFolder(t)) == n })
+	s.until(t, ended, "the bucket's fragments are undelivered", func() bool {
+		u := run.Summary().Streams["cam"].Undelivered
+		return u.Fragments > 0 && u.From != "" && u.To == fmt.Sprintf("%047d", n)
+	})
+	s.server.Restart(t)
+	if err := <-ended; err != nil {
+		t.Errorf("the run ended with %v:\n%s", err, s.log)
+	}
+	sum := run.Summary()
+	cam := sum.Streams["cam"]
+	if sum.ExitCode != 0 || cam.Fragments != n || cam.FramesWritten["folder"] != n || cam.FramesWritten["bucket"] != n || cam.Gaps != 0 || cam.Undelivered.Fragments != 0 {
+		t.Errorf("the summary is %+v", cam)
+	}
+	if a, b := s.inFolder(t), s.inBucket(t); len(b) != n || !maps.Equal(a, b) {
+		t.Errorf("%d files and %d objects:\n%s", len(a), len(b), s.log)
+	}
+	if sum.Sinks["folder"].Objects != n {
+		t.Errorf("files were written again: %+v", sum.Sinks)
+	}
+}
+
+// TestSinksThatWereApartMeet interrupts a run whose sinks are apart, and runs it again.
+func TestSinksThatWereApartMeet(t *testing.T) {
+	const n = 300
+	s := newTwoSinks(t, kvstest.Options{}, "start_selector: {type: EARLIEST}, end: {fragments: 300}", n, time.Second)
+	drain := make(chan struct{})
+	run, ended := s.start(t, drain)
+	s.until(t, ended, "the bucket has some", func() bool { return run.Summary().Streams["cam"].FramesWritten["bucket"] > 0 })
+	s.server.Stop(t)
+	s.until(t, ended, "the folder has all", func() bool { return len(s.inFolder(t)) == n })
+	close(drain)
+	err := <-ended
+	first := run.Summary()
+	u := first.Streams["cam"].Undelivered
+	if first.ExitCode != 130 || u.Fragments == 0 || u.From == "" || u.To != fmt.Sprintf("%047d", n) {
+		t.Errorf("the first run: %v, %+v", err, first)
+	}
+	s.server.Restart(t)
+	before := len(s.inBucket(t))
+	if before == n {
+		t.Fatal("the bucket has all: nothing is tested")
+	}
+	again, ended := s.start(t, nil)
+	if err := <-ended; err != nil {
+		t.Errorf("the second run ended with %v:\n%s", err, s.log)
+	}
+	second := again.Summary()
+	if second.ExitCode != 0 || second.Sinks["folder"].Objects != 0 || int(second.Sinks["bucket"].Objects) < n-before || second.Streams["cam"].Undelivered.Fragments != 0 {
+		t.Errorf("the second run: %+v", second)
+	}
+	if a, b := s.inFolder(t), s.inBucket(t); len(b) != n || !maps.Equal(a, b) {
+		t.Errorf("%d files and %d objects:\n%s", len(a), len(b), s.log)
+	}
+}
+
+// TestLiveSinksMeetAgain stops the server of one of two sinks of a live stream, several times.
+func TestLiveSinksMeetAgain(t *testing.T) {
+	n, outages := 100, 1
+	if os.Getenv("KVSTEST_SOAK") != "" {
+		n, outages = 400, 4
+	}
+	s := newTwoSinks(t, kvstest.Options{Pace: kvstest.PaceRealtime}, fmt.Sprintf("start_selector: {type: NOW}, end: {fragments: %d}", n-5), n, 100*time.Millisecond)
+	run, ended := s.start(t, nil)
+	for i := range outages {
+		there := len(s.inFolder(t))
+		s.until(t, ended, "more fragments", func() bool { return len(s.inFolder(t)) > there+3 })
+		s.server.Stop(t)
+		s.until(t, ended, "the sinks part", func() bool { return strings.Count(s.log.String(), "a second reader serves them") == i+1 })
+		s.server.Restart(t)
+		s.until(t, ended, "the sinks meet", func() bool { return strings.Count(s.log.String(), "have caught up") == i+1 })
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the run ended with %v:\n%s", err, s.log)
+	}
+	sum := run.Summary()
+	cam := sum.Streams["cam"]
+	if sum.ExitCode != 0 || cam.Fragments != n-5 || cam.FramesWritten["folder"] != n-5 || cam.FramesWritten["bucket"] != n-5 || cam.Gaps != 0 || cam.Undelivered.Fragments != 0 {
+		t.Errorf("the summary is %+v", cam)
+	}
+	if a, b := s.inFolder(t), s.inBucket(t); len(b) != n-5 || !maps.Equal(a, b) {
+		t.Errorf("%d files and %d objects:\n%s", len(a), len(b), s.log)
+	}
+}
+
+// TestASinkThatFailsWhileApartFailsAlone makes the bucket vanish while its sink is apart.
+func TestASinkThatFailsWhileApartFailsAlone(t *testing.T) {
+	const n = 300
+	s := newTwoSinks(t, kvstest.Options{}, "start_selector: {type: EARLIEST}, end: {fragments: 300}", n, time.Second)
+	run, ended := s.start(t, nil)
+	s.until(t, ended, "the bucket has some", func() bool { return run.Summary().Streams["cam"].FramesWritten["bucket"] > 0 })
+	s.server.Stop(t)
+	s.until(t, ended, "the folder has all", func() bool { return len(s.inFolder(t)) == n })
+	s.server.Destroy(t, s.bucket)
+	s.server.Restart(t)
+	err := <-ended
+	sum := run.Summary()
+	if err == nil || sum.ExitCode != 1 || sum.Sinks["bucket"].Status != pipeline.StatusFailed || sum.Sinks["folder"].Objects != n || sum.Streams["cam"].Undelivered.Fragments == 0 || sum.Streams["cam"].Fragments != n {
+		t.Errorf("%v, %+v", err, sum)
+	}
+}
