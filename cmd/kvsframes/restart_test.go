@@ -102,7 +102,9 @@ func withoutFirst(t *testing.T, n int) []byte {
 func TestWhatExpiredMeanwhileIsNamed(t *testing.T) {
 	for _, mode := range []string{"archive", "live"} {
 		k := newKept(t)
-		of := func(change ...string) string { return k.settings(t, append([]string{"mode: archive", "mode: " + mode}, change...)...) }
+		of := func(change ...string) string {
+			return k.settings(t, append([]string{"mode: archive", "mode: " + mode}, change...)...)
+		}
 		broken := filepath.Join(k.out, "cam")
 		if err := os.WriteFile(broken, nil, 0o600); err != nil { // a file where the sink's folder goes
 			t.Fatal(err)
