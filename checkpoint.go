@@ -160,7 +160,11 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
-	if err := p.read(o); err != nil {
+	err = p.read(o)
+	if err == nil && held.State() == nil { // names have the run's ID, which the next run continues, however soon this one ends
+		err = p.save(ctx, nil, false)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.release(ctx))
 	}
 	return p, nil

@@ -340,6 +340,8 @@ const (
 	GapUnsupported GapReason = "unsupported"
 	// GapNoVideo: the stream has no video track.
 	GapNoVideo GapReason = "no_video"
+	// GapDecoder: the decoder crashed on the fragment, or did not come to an end, twice.
+	GapDecoder GapReason = "decoder_died"
 	// GapConcealed: parts of the picture are guessed, and decode.concealed is drop.
 	GapConcealed GapReason = "concealed"
 	// GapNoFrame: no frame is near enough to a requested time.
