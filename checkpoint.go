@@ -36,9 +36,13 @@ type position struct {
 	mu    sync.Mutex
 	now   saved
 	steps []*step // the latest that is durable, by output; nil for none in this run
-	moved bool
+	// planned are the latest steps, durable or not, by output.
+	planned []*step
+	moved   bool
 	// saved is when the checkpoint was last written, or opened.
 	saved time.Time
+	// writing is held while the checkpoint is being written.
+	writing sync.Mutex
 }
 
 // step is a fragment that was planned by one of the readers of a stream.
@@ -52,6 +56,11 @@ type step struct {
 
 // state returns the state of an output after the step.
 func (s *step) state(output int) plan.State { return s.mark.State(slices.Index(s.outputs, output)) }
+
+// catchUp returns what was decided up to now about the fragments after a place.
+func (s *step) catchUp(output int, after media.Place) plan.CaughtUp {
+	return s.mark.CaughtUp(slices.Index(s.outputs, output), after)
+}
 
 // age returns for how long the checkpoint has not been written although it has moved, 0 if it is up to date.
 func (p *position) age(now time.Time) time.Duration {
@@ -113,7 +122,7 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 	case err != nil:
 		return nil, fmt.Errorf("%w (%s; %s)", err, restartHint, placeHint)
 	}
-	p := &position{held: held, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), saved: time.Now()}
+	p := &position{held: held, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), planned: make([]*step, len(c.Sinks)), saved: time.Now()}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
@@ -131,15 +140,25 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 	return p, nil
 }
 
-// track makes the checkpoint follow the planner of a reader, and tells the reader where that is.
-func (p *position) track(r *reader, planner *decode.Stream) func() (func(sink string), bool) {
+// track makes the checkpoint follow the planner of a reader, and tells the reader where that is. When catching up begins or ends with a
+// fragment, the checkpoint is written before any image of it: a later run leaves out the same frames.
+func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream) func() (func(sink string), bool) {
 	last := &step{}
 	return func() (func(string), bool) {
 		s := &step{mark: planner.Mark(), outputs: r.sinks}
 		r.pass(s.mark.Place())
 		p.mu.Lock()
 		last.next = s.mark.Place().Number
+		for _, i := range s.outputs {
+			p.planned[i] = s
+		}
+		began, ended := planner.Turned()
+		turned := began || ended
+		p.moved = p.moved || turned
 		p.mu.Unlock()
+		if turned {
+			p.tryWrite(ctx)
+		}
 		last = s
 		if !s.mark.IsNew() {
 			return nil, false
@@ -168,9 +187,14 @@ func (p *position) keep(ctx context.Context, every time.Duration) {
 			return
 		case <-ticker.C:
 		}
-		if err := p.write(ctx, false); err != nil && ctx.Err() == nil {
-			p.log.WarnContext(ctx, "the checkpoint could not be written, which is tried again", "error", err)
-		}
+		p.tryWrite(ctx)
+	}
+}
+
+// tryWrite writes the checkpoint if it has moved. An error is tried again later.
+func (p *position) tryWrite(ctx context.Context) {
+	if err := p.write(ctx, false); err != nil && ctx.Err() == nil {
+		p.log.WarnContext(ctx, "the checkpoint could not be written, which is tried again", "error", err)
 	}
 }
 
@@ -185,6 +209,8 @@ func (p *position) lost(ctx context.Context, giveUp context.CancelCauseFunc) {
 
 // write writes the checkpoint if it has moved, or is done, when all that it covers outlives a power cut.
 func (p *position) write(ctx context.Context, done bool) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	p.mu.Lock()
 	steps, moved := slices.Clone(p.steps), p.moved || done != p.now.Done
 	p.moved = false
@@ -210,9 +236,9 @@ func (p *position) save(ctx context.Context, steps []*step, done bool) error {
 		}
 	}
 	p.mu.Lock()
-	for i, s := range steps {
-		if s != nil {
-			p.now.Sinks[p.names[i]] = savedSink{Settings: p.settings[i], State: s.state(i)}
+	for i, name := range p.names {
+		if _, known := p.now.Sinks[name]; known {
+			p.now.Sinks[name] = savedSink{Settings: p.settings[i], State: p.state(i, steps[i])}
 		}
 	}
 	p.now.Done, p.now.Written = done, media.Timestamp(time.Now())

@@ -71,6 +71,9 @@ func (l *loader) check(c *Config) {
 	if _, isKVS := c.Source.KVS(); !isKVS && (c.Checkpoint.Type == CheckpointFile || c.Checkpoint.Type == CheckpointS3) {
 		l.report("checkpoint.type", string(c.Checkpoint.Type)+" needs source.type kvs: files are read from their beginning")
 	}
+	if c.Lag.Action != LagNone && !c.Source.Origin.Endless() {
+		l.report("lag.action", string(c.Lag.Action)+" needs a live stream: source.type kvs, with source.mode live or auto")
+	}
 	if len(l.sinks) == 0 {
 		l.report("sinks", "is empty: write at least one sink")
 	}
