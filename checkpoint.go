@@ -2,6 +2,8 @@ package kvsframes
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +20,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/source"
 )
 
 // closeLimit bounds how long a checkpoint is written for the last time and released.
@@ -25,11 +28,18 @@ const closeLimit = 5 * time.Second
 
 // position is the checkpoint of one stream during a run.
 type position struct {
-	held   checkpoint.Checkpoint
-	stores []syncer
-	log    *slog.Logger
+	held checkpoint.Checkpoint
+	// stores are those of the outputs, in order; nil where what is put has reached the disk. unsynced are their errors: a store
+	// that failed once may have lost images, so its output stays where it is.
+	stores   []syncer
+	unsynced []error
+	log      *slog.Logger
 	// reached reports whether the run has read all that the settings ask for.
 	reached bool
+	// anew reports whether a run without a state reads again what this one has read.
+	anew bool
+	// wake makes keep write at once.
+	wake chan struct{}
 	// settings stand for those of each output, in order; names are its sink's.
 	names, settings []string
 
@@ -75,10 +85,22 @@ func (p *position) age(now time.Time) time.Duration {
 // syncer is a store whose objects may be lost in a power cut until they are synced.
 type syncer interface{ Sync() error }
 
-// keepsPosition reports whether runs of the pipeline have checkpoints.
+// keepsPosition reports whether runs of the pipeline have checkpoints. Those of single fragments have one if the settings say so.
 func (p *Pipeline) keepsPosition(o RunOptions) bool {
 	c := p.Config.CheckpointType()
-	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint && len(p.options.Fragments) == 0
+	if len(p.options.Fragments) > 0 {
+		c = p.Config.Checkpoint.Type
+	}
+	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint
+}
+
+// checkpointOf returns where the checkpoint of a stream is. Each list of single fragments has its own.
+func (p *Pipeline) checkpointOf(stream string) string {
+	if list := p.fragments(); len(list) > 0 {
+		sum := sha256.Sum256([]byte(strings.Join(list, " ")))
+		stream += "-fragments-" + hex.EncodeToString(sum[:4])
+	}
+	return p.Config.Checkpoint.PathOf(p.options.Path, stream)
 }
 
 // openCheckpoints finds out whether checkpoints can be kept where the settings say, before anything is read.
@@ -87,22 +109,21 @@ func (p *Pipeline) openCheckpoints(ctx context.Context, st *stages, o RunOptions
 		return nil
 	}
 	c := p.Config.Checkpoint
-	place := func(stream string) string { return c.PathOf(p.options.Path, stream) }
 	if p.Config.CheckpointType() == config.CheckpointS3 {
 		store, err := s3.Open(ctx, c.S3())
 		if err != nil {
 			return fmt.Errorf("checkpoint: %w", err)
 		}
 		st.checkpoint = func(stream string) checkpoint.Store {
-			return checkpoint.NewLease(store.Object(place(stream)), o.CheckpointTerm, o.Log)
+			return checkpoint.NewLease(store.Object(p.checkpointOf(stream)), o.CheckpointTerm, o.Log)
 		}
 		return nil
 	}
-	within, _, _ := strings.Cut(place("{stream}"), "{stream}")
+	within, _, _ := strings.Cut(p.checkpointOf("{stream}"), "{stream}")
 	if err := checkpoint.CheckFolder(filepath.Dir(within + "x")); err != nil {
 		return fmt.Errorf("%w (%s)", err, placeHint)
 	}
-	st.checkpoint = func(stream string) checkpoint.Store { return checkpoint.NewFile(place(stream)) }
+	st.checkpoint = func(stream string) checkpoint.Store { return checkpoint.NewFile(p.checkpointOf(stream)) }
 	return nil
 }
 
@@ -110,8 +131,8 @@ func (p *Pipeline) openCheckpoints(ctx context.Context, st *stages, o RunOptions
 const placeHint = "checkpoint.path sets another place, checkpoint.type: none does without"
 
 // openPosition takes over the checkpoint of a stream. It returns nil if the settings ask for none.
-func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions) (*position, error) {
-	c := st.pipeline.Config
+func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOptions) (*position, error) {
+	c, stream := st.pipeline.Config, in.Stream
 	if st.checkpoint == nil {
 		return nil, nil
 	}
@@ -122,15 +143,19 @@ func (st *stages) openPosition(ctx context.Context, stream string, o RunOptions)
 	case err != nil:
 		return nil, fmt.Errorf("%w (%s; %s)", err, restartHint, placeHint)
 	}
-	p := &position{held: held, log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), planned: make([]*step, len(c.Sinks)), saved: time.Now()}
+	from, isKVS := c.Source.KVS()
+	p := &position{
+		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
+		log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), planned: make([]*step, len(c.Sinks)),
+		unsynced: make([]error, len(c.Sinks)), saved: time.Now(),
+	}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
-		if s, ok := st.stores[i].(syncer); ok {
-			p.stores = append(p.stores, s)
-		}
+		store, _ := st.stores[i].(syncer)
+		p.stores = append(p.stores, store)
 	}
-	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
+	p.now = saved{Version: checkpointVersion, Stream: stream, Source: in.Identity, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
@@ -155,6 +180,10 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 		began, ended := planner.Turned()
 		turned := began || ended
 		p.moved = p.moved || turned
+		if p.now.First.Number == "" {
+			p.now.First, p.moved = s.mark.Place(), true
+			p.wake <- struct{}{} // it has room: this happens once
+		}
 		p.mu.Unlock()
 		if turned {
 			p.tryWrite(ctx)
@@ -186,6 +215,7 @@ func (p *position) keep(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-p.wake:
 		}
 		p.tryWrite(ctx)
 	}
@@ -224,15 +254,37 @@ func (p *position) write(ctx context.Context, done bool) error {
 	if err != nil {
 		p.moved = true
 	} else {
-		p.saved = time.Now()
+		p.saved, p.anew = time.Now(), true
+	}
+	return err
+}
+
+// covers reports whether a later run reads all that this one has read and not delivered.
+func (p *position) covers() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.anew
+}
+
+// sync makes the images of an output outlive a power cut.
+func (p *position) sync(ctx context.Context, output int) error {
+	store, failed := p.stores[output], p.unsynced[output]
+	if failed != nil || store == nil {
+		return failed
+	}
+	err := store.Sync()
+	if err != nil {
+		err = fmt.Errorf("sync the images of sink %s before the checkpoint: %w", p.names[output], err)
+		p.unsynced[output] = err
+		p.log.ErrorContext(ctx, "a sink may have lost images: the next run continues where the checkpoint is", "error", err)
 	}
 	return err
 }
 
 func (p *position) save(ctx context.Context, steps []*step, done bool) error {
-	for _, s := range p.stores {
-		if err := s.Sync(); err != nil {
-			return fmt.Errorf("sync the images before the checkpoint: %w", err)
+	for i := range p.stores {
+		if p.sync(ctx, i) != nil {
+			steps[i], done = nil, false
 		}
 	}
 	p.mu.Lock()
@@ -254,7 +306,8 @@ func (p *position) save(ctx context.Context, steps []*step, done bool) error {
 func (p *position) close(ctx context.Context, done bool) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 	defer cancel()
-	return errors.Join(p.write(limited, done), p.held.Release(limited))
+	err := p.write(limited, done)
+	return errors.Join(append(p.unsynced, err, p.held.Release(limited))...)
 }
 
 // release gives the checkpoint back as it is, also when ctx has ended.

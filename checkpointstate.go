@@ -21,10 +21,14 @@ type saved struct {
 	Version int    `json:"version"`
 	Stream  string `json:"stream"`
 	Written string `json:"written"`
+	// Source describes what is read (see source.Input).
+	Source string `json:"source"`
 	// RunID is that of the first run, whose keys the later ones continue.
 	RunID string `json:"run_id"`
 	// Fragments stands for the settings that determine which fragments are read.
 	Fragments string `json:"fragments"`
+	// First is the first fragment that was read. A later run begins with it whose sinks have no place yet.
+	First media.Place `json:"first"`
 	// Done reports whether the stream was read to an end that the settings name, and for which End stands: there will
 	// be no more.
 	Done bool   `json:"done"`
@@ -70,7 +74,7 @@ func (p *position) read(o RunOptions) error {
 		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", p.held.Name(), old.Stream, p.now.Stream, restartHint)
 	}
 	if differ := p.accept(&old); len(differ) > 0 && !o.AcceptChanges {
-		return fmt.Errorf("checkpoint %s was written with other settings of %s (--accept-changes continues with the new ones, %s)", p.held.Name(), strings.Join(differ, " and "), restartHint)
+		return fmt.Errorf("checkpoint %s was written for other settings: %s has changed (--accept-changes continues with the new ones, %s)", p.held.Name(), strings.Join(differ, ", "), restartHint)
 	}
 	if old.End != p.now.End {
 		old.End, old.Done = p.now.End, false
@@ -78,7 +82,7 @@ func (p *position) read(o RunOptions) error {
 	if old.Sinks == nil {
 		old.Sinks = map[string]savedSink{}
 	}
-	p.now = old
+	p.now, p.anew = old, p.anew || old.First.Number != ""
 	return nil
 }
 
@@ -88,6 +92,10 @@ func (p *position) accept(old *saved) (changed []string) {
 	if old.Fragments != p.now.Fragments {
 		changed = append(changed, "source")
 		old.Fragments, old.Done = p.now.Fragments, false
+	}
+	if old.Source != p.now.Source {
+		changed = append(changed, fmt.Sprintf("what is read, which was %q and is %q", old.Source, p.now.Source))
+		old.Source, old.Done = p.now.Source, false
 	}
 	for i, name := range p.names {
 		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
@@ -107,6 +115,9 @@ func (p *position) states() []plan.State {
 	var furthest plan.State
 	for i := range p.names {
 		states[i] = p.state(i, p.steps[i])
+		if states[i].Lead.First.Number == "" {
+			states[i].Lead.First = p.now.First
+		}
 		if media.CompareNumbers(states[i].Place.Number, furthest.Place.Number) > 0 {
 			furthest = states[i]
 		}

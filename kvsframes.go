@@ -89,5 +89,7 @@ func drained(ctx context.Context, drain <-chan struct{}) (draining context.Conte
 type result struct {
 	stream  string
 	summary pipeline.Summary
-	err     error
+	// lost reports whether the stream was given up, and fragments were read that no run delivers.
+	lost bool
+	err  error
 }

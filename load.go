@@ -117,7 +117,12 @@ func (p *Pipeline) findFiles() []config.PartError {
 	if err != nil {
 		return append(found, config.PartError{Part: "source", Err: err})
 	}
-	if p.inputs = inputs; len(inputs) < 2 {
+	p.inputs = inputs
+	once := func(in source.Input) bool { return in.Continue == nil }
+	if c.CheckpointType() != config.CheckpointNone && slices.ContainsFunc(inputs, once) {
+		found = append(found, wrong("checkpoint", "type", "%s needs plain files: a pipe or standard input cannot be read again", c.Checkpoint.Type))
+	}
+	if len(inputs) < 2 {
 		return found
 	}
 	for i, s := range c.Sinks {

@@ -9,10 +9,12 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -124,6 +126,10 @@ func (r *Run) metrics(now time.Time) string {
 	var p page
 	p.metric("build_info", "gauge", "1, with the version of the program.")
 	p.sample("build_info", 1, "version", s.Version)
+	p.metric("goroutines", "gauge", "Goroutines of the process.")
+	p.sample("goroutines", float64(runtime.NumGoroutine()))
+	p.metric("decode_objects", "gauge", "Objects of libav that are not freed.")
+	p.sample("decode_objects", float64(decode.OpenObjects()))
 	for _, m := range streamMetrics {
 		p.metric(m.name, m.kind, m.help)
 		for _, name := range streams {

@@ -116,6 +116,12 @@ func TestARunServesMetricsHealthAndReadiness(t *testing.T) {
 	}
 	code, body := page("/metrics")
 	m := metricsOf(t, body)
+	if n := value(t, m, "kvsframes_goroutines"); n < 5 {
+		t.Errorf("%v goroutines", n)
+	}
+	if n := value(t, m, "kvsframes_decode_objects"); n < 0 {
+		t.Errorf("%v objects of libav", n)
+	}
 	for name, want := range map[string]float64{
 		"kvsframes_source_fragments_total": 7, "kvsframes_decode_frames_total": 7, "kvsframes_gaps_total": 0, "kvsframes_source_outage_seconds": 0, "kvsframes_source_lag_seconds": 0,
 	} {

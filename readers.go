@@ -274,17 +274,19 @@ func (r *readers) leave(running []*reader) {
 // close notes what a reader has come to.
 func (r *readers) close(rd *reader, drained bool) {
 	rd.leave()
-	for _, leave := range rd.leaves {
-		leave()
+	left := make([]bool, len(rd.sinks)) // while the reader went on
+	for n, i := range rd.sinks {
+		left[n] = rd.aside[r.at.names[i]].Err() != nil
+		rd.leaves[r.at.names[i]]()
 	}
 	failed := rd.account.Failures()
 	aside := errors.Is(rd.err, pipeline.ErrAside)
 	_, ofSinks := rd.err.(pipeline.SinkErrors)
 	fatal := rd.err != nil && !aside && !ofSinks
 	ended := fatal || !rd.continues && !aside
-	for _, i := range rd.sinks {
+	for n, i := range rd.sinks {
 		lost := slices.ContainsFunc(failed, func(e *pipeline.SinkError) bool { return e.Sink == r.at.names[i] })
-		r.over[i] = ended || lost
+		r.over[i] = ended && !left[n] || fatal || lost
 	}
 	r.complete = r.complete && (rd.atEnd || !ended)
 	if rd.err != nil && !aside {

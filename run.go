@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +67,8 @@ func ExitCode(status pipeline.Status) int {
 // Do runs the pipeline and returns how the run ended. It may be called once. The error is nil for
 // StatusComplete and StatusGaps, and for StatusInterrupted when the work in progress was finished. It is
 // ErrInterrupted when the run was drained before it began, and the context's cause when the context was
-// cancelled. A stream that fails does not affect the others.
+// cancelled. A run that was cancelled, or took too long to drain, has StatusFailed if it has read fragments that
+// neither it delivers nor, with a checkpoint, a later run. A stream that fails does not affect the others.
 func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 	if address := r.pipeline.Config.Service.HTTP; address != "" {
 		stop, err := r.serve(address, r.options.Log)
@@ -120,26 +122,26 @@ func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.St
 	results := f.runAll(draining, st.inputs)
 	close(finished)
 	aside.Wait()
-	switch {
-	case parent.Err() != nil:
-		return pipeline.StatusInterrupted, context.Cause(parent)
-	case errors.Is(context.Cause(ctx), errShutdown):
-		err := fmt.Errorf("finish the work in progress: %w (%s)", errShutdown, r.pipeline.Config.Service.ShutdownTimeout)
-		if r.continues() { // which loses nothing
-			return pipeline.StatusInterrupted, err
-		}
+	if ctx.Err() == nil {
+		return verdict(results, interrupted(draining))
+	}
+	err := context.Cause(ctx)
+	if errors.Is(err, errShutdown) {
+		err = fmt.Errorf("finish the work in progress: %w (%s)", errShutdown, r.pipeline.Config.Service.ShutdownTimeout)
+	}
+	if slices.ContainsFunc(results, func(r result) bool { return r.lost }) {
 		return pipeline.StatusFailed, err
 	}
-	return verdict(results, interrupted(draining))
+	return pipeline.StatusInterrupted, err
 }
 
 // stream runs one stream.
 func (r *Run) stream(ctx, draining context.Context, st *stages, in source.Input) result {
 	account := r.journal.open(in.Stream)
 	log := r.options.Log
-	summary, err := st.run(ctx, draining, in, r.options, st.bounds(pipeline.Options{Log: log, Meter: &r.meter, Account: account}))
+	summary, covered, err := st.run(ctx, draining, in, r.options, st.bounds(pipeline.Options{Log: log, Meter: &r.meter, Account: account}))
 	log = log.With("stream", in.Stream)
-	status := pipeline.StatusComplete
+	status, lost := pipeline.StatusComplete, false
 	switch {
 	case err == nil:
 		log.Info("stream ended", "fragments", summary.Fragments, "gaps", summary.Gaps)
@@ -151,7 +153,7 @@ func (r *Run) stream(ctx, draining context.Context, st *stages, in source.Input)
 	case ctx.Err() != nil:
 		log.Warn("stream given up", "error", err)
 		status, err = pipeline.StatusInterrupted, context.Cause(ctx)
-		if errors.Is(err, errShutdown) && !r.continues() {
+		if lost = summary.Undelivered.Fragments > 0 && !covered; lost {
 			status = pipeline.StatusFailed
 		}
 	default:
@@ -159,11 +161,8 @@ func (r *Run) stream(ctx, draining context.Context, st *stages, in source.Input)
 		status = pipeline.StatusFailed
 	}
 	account.End(status, err)
-	return result{stream: in.Stream, summary: summary, err: err}
+	return result{stream: in.Stream, summary: summary, lost: lost, err: err}
 }
-
-// continues reports whether a later run continues this one, so that it reads again what this one has not delivered.
-func (r *Run) continues() bool { return r.pipeline.keepsPosition(r.options) }
 
 // limitDrain aborts the work in progress when draining takes longer than the settings allow.
 func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abort context.CancelCauseFunc) {

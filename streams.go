@@ -105,7 +105,7 @@ func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger)
 // named, it yields only these fragments of the archive.
 func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.Input {
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
-	k.Fragments = p.options.Fragments
+	k.Fragments = p.fragments()
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
 	from := func(ctx context.Context, from media.Progress) (source.Source, error) {
 		k := k
@@ -116,6 +116,11 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 		Stream: k.As, Continue: from,
 		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}) },
 	}
+}
+
+// fragments returns the numbers of the only fragments to read, in the order of the stream; none reads all.
+func (p *Pipeline) fragments() []string {
+	return slices.CompactFunc(slices.SortedFunc(slices.Values(p.options.Fragments), media.CompareNumbers), func(a, b string) bool { return a == b })
 }
 
 // list lists the streams that match the patterns now.
@@ -172,25 +177,26 @@ func (st *stages) bounds(o pipeline.Options) pipeline.Options {
 	return budgetsOf(st.pool.Workers(), st.many, ordered).limit(o)
 }
 
-// run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done.
-func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOptions, o pipeline.Options) (sum pipeline.Summary, err error) {
-	at, err := st.openPosition(draining, in.Stream, ro)
+// run passes one stream through the stages, from where its checkpoint is. It reads nothing more once draining is done. covered
+// reports whether a later run reads what this one has read and not delivered.
+func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOptions, o pipeline.Options) (sum pipeline.Summary, covered bool, err error) {
+	at, err := st.openPosition(draining, in, ro)
 	switch {
 	case err != nil && ctx.Err() == nil && interrupted(draining):
-		return sum, nil
+		return sum, true, nil
 	case err != nil:
-		return sum, err
+		return sum, true, err
 	case at == nil:
 		rd := &reader{sinks: st.allSinks(), stop: draining, account: o.Account}
 		err := st.carry(ctx, rd, in, nil, o)
-		return o.Account.Summary(), err
+		return o.Account.Summary(), false, err
 	case at.now.Done:
 		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)
-		return sum, at.release(ctx)
+		return sum, true, at.release(ctx)
 	}
 	defer st.positions.add(in.Stream, at)()
 	err = st.follow(ctx, draining, in, at, o)
-	return o.Account.Summary(), err
+	return o.Account.Summary(), at.covers(), err
 }
 
 // follow runs the readers of a stream that has a checkpoint, until they end or another run owns it, and gives it back.
@@ -267,7 +273,8 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	if stats.Unwanted > 0 {
 		o.Log.Info("skipped fragments with other tags", "stream", in.Stream, "fragments", stats.Unwanted)
 	}
-	rd.atEnd = stats.AtEnd || st.archiveIsOver()
+	_, isFile := st.source.Files()
+	rd.atEnd = isFile || len(st.pipeline.options.Fragments) > 0 || stats.AtEnd || st.archiveIsOver()
 	return err
 }
 
@@ -281,38 +288,49 @@ func (st *stages) archiveIsOver() bool {
 
 // openSource opens a stream where its checkpoint is, and makes the planner continue there.
 func (st *stages) openSource(ctx context.Context, in source.Input, at *position, rd *reader, planner *decode.Stream) (source.Source, error) {
-	if at != nil {
-		all := at.states()
-		states := make([]plan.State, len(rd.sinks))
-		for n, i := range rd.sinks {
-			states[n] = all[i]
-		}
-		from := plan.Earliest(states).Progress
-		if from.First.Number == "" {
-			from.First = beginning(all)
-		}
-		if err := planner.Resume(states); err != nil {
+	if at == nil {
+		src, err := in.Open(ctx)
+		if err != nil {
 			return nil, err
 		}
-		if from.First.Number != "" {
-			src, err := in.Continue(ctx, from)
-			if err != nil {
-				return nil, err
-			}
-			last := lowest(states)
-			at.log.Info("continuing after what is delivered", "after", last.Number)
-			return source.Continued(src, in.Stream, last), nil
-		}
+		return st.within(src, media.Progress{}), nil
 	}
-	src, err := in.Open(ctx)
+	all := at.states()
+	states := make([]plan.State, len(rd.sinks))
+	for n, i := range rd.sinks {
+		states[n] = all[i]
+	}
+	from := plan.Earliest(states).Progress
+	if from.First.Number == "" {
+		from.First = beginning(all)
+	}
+	if err := planner.Resume(states); err != nil {
+		return nil, err
+	}
+	src, err := in.Continue(ctx, from)
 	if err != nil {
 		return nil, err
 	}
-	if _, isFile := st.source.Files(); isFile { // the sources of streams apply the end themselves
-		src = source.WithTags(source.Once(src), st.source.FragmentTags)
-		src = source.WithEnd(src, st.source.End, st.source.EndClock())
+	src = st.within(src, from)
+	if from.First.Number == "" {
+		return src, nil
 	}
-	return src, nil
+	last := lowest(states)
+	if last.Number == "" {
+		at.log.Info("beginning again with the first fragment", "fragment", from.First.Number)
+	} else {
+		at.log.Info("continuing after what is delivered", "after", last.Number)
+	}
+	return source.Continued(src, in.Stream, last), nil
+}
+
+// within applies the settings' tags and end to a source of files. The sources of streams apply them themselves.
+func (st *stages) within(src source.Source, from media.Progress) source.Source {
+	if _, isFile := st.source.Files(); !isFile {
+		return src
+	}
+	src = source.WithTags(source.Once(src), st.source.FragmentTags)
+	return source.WithEndFrom(src, st.source.End, st.source.EndClock(), from)
 }
 
 // close releases what open opened, in reverse order.

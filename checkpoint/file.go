@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/kvsframes/kvsframes/internal/lock"
+	"github.com/kvsframes/kvsframes/internal/disk"
 )
 
 // File is a Store in a file. The owner holds a lock on the file PATH.lock, which stays behind. Network file systems are
@@ -28,70 +28,75 @@ func (f *File) Acquire(ctx context.Context, forget bool) (Checkpoint, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	owner, err := f.lock()
+	folder, err := openFolder(filepath.Dir(f.path))
 	if err != nil {
 		return nil, err
 	}
-	o := &ownedFile{path: f.path, lock: owner, lost: make(chan struct{})}
-	old, err := f.read()
-	if err == nil || forget {
-		o.record = old.next(forget)
-		err = o.begin()
+	o := &ownedFile{path: f.path, folder: folder, lost: make(chan struct{})}
+	err = o.own()
+	if err == nil {
+		var old record
+		if old, err = o.read(); err == nil || forget {
+			o.record = old.next(forget)
+			err = o.begin(ctx)
+		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, owner.Close())
+		return nil, errors.Join(err, o.Release(ctx))
 	}
 	return o, nil
 }
 
 // CheckFolder returns an error unless files in a folder can be checkpoints. It makes the folder.
-func CheckFolder(folder string) error {
-	if err := makeFolder(folder); err != nil {
+func CheckFolder(at string) error {
+	ctx := context.Background()
+	folder, err := openFolder(at)
+	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(folder, ".writable-")
+	w, err := folder.Create(ctx, "writable", disk.Options{Perm: 0o600})
 	if err == nil {
-		err = errors.Join(file.Close(), os.Remove(file.Name()))
+		err = w.Abandon()
 	}
-	if err != nil {
+	if err = errors.Join(err, folder.Close()); err != nil {
 		return fmt.Errorf("open checkpoint: %w", err)
 	}
 	return nil
 }
 
-func makeFolder(folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("open checkpoint: %w", err)
-	}
-	if name := networkFileSystem(folder); name != "" {
-		return fmt.Errorf("open checkpoint in %s: it is on a network file system (%s), whose locks may not hold between machines: keep it on a local disk, or in S3", folder, name)
-	}
-	return nil
-}
-
-// lock locks the checkpoint for this process.
-func (f *File) lock() (*os.File, error) {
-	if err := makeFolder(filepath.Dir(f.path)); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(f.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+func openFolder(at string) (*disk.Folder, error) {
+	folder, err := disk.Open(at)
 	if err != nil {
 		return nil, fmt.Errorf("open checkpoint: %w", err)
 	}
-	switch taken, err := lock.Try(file); {
-	case taken:
-		said, _ := io.ReadAll(io.LimitReader(file, 200))
-		_ = file.Close()
-		return nil, &OwnedError{Place: f.path, Owner: strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")}
-	case err != nil:
-		return nil, errors.Join(fmt.Errorf("lock checkpoint %s: %w", f.path, err), file.Close())
+	if name := folder.Network(); name != "" {
+		err := fmt.Errorf("open checkpoint in %s: it is on a network file system (%s), whose locks may not hold between machines: keep it on a local disk, or in S3", at, name)
+		return nil, errors.Join(err, folder.Close())
 	}
-	return file, nil
+	return folder, nil
 }
 
+// own locks the checkpoint for this process.
+func (o *ownedFile) own() (err error) {
+	if o.owner, err = o.folder.OpenFile(o.name()+".lock", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return fmt.Errorf("open checkpoint: %w", err)
+	}
+	switch o.lock, err = o.owner.Lock(); {
+	case errors.Is(err, disk.ErrTaken):
+		said, _ := io.ReadAll(io.LimitReader(o.owner, 200))
+		return &OwnedError{Place: o.path, Owner: strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")}
+	case err != nil:
+		return fmt.Errorf("lock checkpoint %s: %w", o.path, err)
+	}
+	return nil
+}
+
+// name returns the name of the checkpoint in its folder.
+func (o *ownedFile) name() string { return filepath.Base(o.path) }
+
 // read returns the stored checkpoint; its zero value if there is none.
-func (f *File) read() (record, error) {
-	file, err := os.Open(f.path)
+func (o *ownedFile) read() (record, error) {
+	file, err := o.folder.OpenFile(o.name(), os.O_RDONLY, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return record{}, nil
@@ -104,15 +109,17 @@ func (f *File) read() (record, error) {
 	case err != nil:
 		return record{}, fmt.Errorf("read checkpoint: %w", err)
 	case len(data) > MaxSize:
-		return record{}, fmt.Errorf("checkpoint %s cannot be read: it is larger than %d bytes", f.path, MaxSize)
+		return record{}, fmt.Errorf("checkpoint %s cannot be read: it is larger than %d bytes", o.path, MaxSize)
 	}
-	return decode(f.path, data)
+	return decode(o.path, data)
 }
 
 // ownedFile is a File that the process owns.
 type ownedFile struct {
 	path   string
-	lock   *os.File
+	folder *disk.Folder
+	owner  disk.File // the file PATH.lock
+	lock   io.Closer
 	record record
 	lost   chan struct{}
 
@@ -121,15 +128,15 @@ type ownedFile struct {
 }
 
 // begin writes down who the owner is, in the lock for others who start, and in the checkpoint.
-func (o *ownedFile) begin() error {
-	err := o.lock.Truncate(0)
+func (o *ownedFile) begin(ctx context.Context) error {
+	err := o.owner.Truncate(0)
 	if err == nil {
-		_, err = o.lock.WriteAt([]byte(o.record.by()+"\n"), 0)
+		_, err = o.owner.Write([]byte(o.record.by() + "\n"))
 	}
 	if err != nil {
 		return fmt.Errorf("lock checkpoint %s: %w", o.path, err)
 	}
-	return o.write(o.record)
+	return o.write(ctx, o.record)
 }
 
 // Name implements Checkpoint.
@@ -143,14 +150,14 @@ func (o *ownedFile) Save(ctx context.Context, state []byte) error {
 	if err := errors.Join(ctx.Err(), o.Confirm(ctx)); err != nil {
 		return err
 	}
-	now, err := NewFile(o.path).read()
+	now, err := o.read()
 	if err != nil || !now.isOf(o.record) {
 		return o.lose(now)
 	}
 	next := o.record
 	next.Serial++
 	next.State = state
-	if err := o.write(next); err != nil {
+	if err := o.write(ctx, next); err != nil {
 		return err
 	}
 	o.record = next
@@ -180,48 +187,28 @@ func (o *ownedFile) Lost() <-chan struct{} { return o.lost }
 
 // Release implements Checkpoint.
 func (o *ownedFile) Release(context.Context) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.failure == nil {
-		o.failure = errReleased
+	var err error
+	for _, c := range []io.Closer{o.lock, o.owner, o.folder} {
+		if c == nil {
+			continue
+		}
+		if closeErr := c.Close(); !errors.Is(closeErr, fs.ErrClosed) {
+			err = errors.Join(err, closeErr)
+		}
 	}
-	if err := o.lock.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+	if err != nil {
 		return fmt.Errorf("release checkpoint %s: %w", o.path, err)
 	}
 	return nil
 }
 
-func (o *ownedFile) write(r record) error {
+func (o *ownedFile) write(ctx context.Context, r record) error {
 	data, err := r.encode()
 	if err == nil {
-		err = replace(o.path, data)
+		err = o.folder.WriteFile(ctx, o.name(), data, disk.Options{Sync: true, Perm: 0o600})
 	}
 	if err != nil {
 		return fmt.Errorf("write checkpoint %s: %w", o.path, err)
 	}
 	return nil
-}
-
-// replace replaces the content of a file. When it returns nil, the new content has reached the disk.
-func replace(path string, data []byte) error {
-	next := path + ".next" // of which there is one, since this process is the owner
-	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	if err := os.Rename(next, path); err != nil {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -8,10 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/kvsframes/kvsframes/checkpoint"
 	"github.com/kvsframes/kvsframes/checkpoint/checkpointtest"
+	"github.com/kvsframes/kvsframes/internal/disk/disktest"
 )
 
 func TestAFileConforms(t *testing.T) {
@@ -113,19 +115,18 @@ func TestAFileBelongsToOneProcess(t *testing.T) {
 
 func TestACheckpointThatCannotBeWrittenKeepsTheOldOne(t *testing.T) {
 	folder := t.TempDir()
+	disk := disktest.New(t, folder)
 	path := filepath.Join(folder, "cam.json")
 	c := acquire(t, path)
 	if err := c.Save(t.Context(), []byte(`"old"`)); err != nil {
 		t.Fatal(err)
 	}
-	// A folder stands where the next one is written.
-	if err := os.Mkdir(path+".next", 0o700); err != nil {
-		t.Fatal(err)
+	disk.Before = func(disktest.Op) error { return syscall.EIO }
+	if err := c.Save(t.Context(), []byte(`"new"`)); !errors.Is(err, syscall.EIO) {
+		t.Errorf("error %v", err)
 	}
-	if err := c.Save(t.Context(), []byte(`"new"`)); err == nil {
-		t.Error("it was written")
-	}
-	if err := errors.Join(c.Release(t.Context()), os.Remove(path+".next")); err != nil {
+	disk.Before = nil
+	if err := c.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if state := acquire(t, path).State(); string(state) != `"old"` {

@@ -68,9 +68,6 @@ func (l *loader) check(c *Config) {
 	}
 	l.checkPart("", setting.Check(*c, Default()))
 	l.checkMeaning("", l.schema.file, l.file, *c)
-	if _, isKVS := c.Source.KVS(); !isKVS && (c.Checkpoint.Type == CheckpointFile || c.Checkpoint.Type == CheckpointS3) {
-		l.report("checkpoint.type", string(c.Checkpoint.Type)+" needs source.type kvs: files are read from their beginning")
-	}
 	if c.Lag.Action != LagNone && !c.Source.Origin.Endless() {
 		l.report("lag.action", string(c.Lag.Action)+" needs a live stream: source.type kvs, with source.mode live or auto")
 	}

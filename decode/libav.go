@@ -25,6 +25,10 @@ import (
 // openObjects counts the libav objects that are not freed. Tests check that none are left.
 var openObjects atomic.Int64
 
+// OpenObjects returns the number of libav's objects that this process holds: decoders, pictures and what converts them. It grows with
+// the streams and the workers, and not with time.
+func OpenObjects() int64 { return openObjects.Load() }
+
 // errNoMemory is the error if one of libav's allocators returns nil.
 var errNoMemory = errors.New("libav is out of memory")
 

@@ -121,8 +121,8 @@ func (s *sleeping) Sinks() (names []string) {
 	return names
 }
 
-// counted is a sink that counts what it gets and what it does not get, by fragment.
-type counted struct {
+// tally is a sink that counts what it gets and what it does not get, by fragment.
+type tally struct {
 	Sink
 	mu     sync.Mutex
 	images map[string]int
@@ -131,8 +131,8 @@ type counted struct {
 	holes map[string]int
 }
 
-func newCounted(name string) *counted {
-	c := &counted{images: map[string]int{}, left: map[string]int{}, holes: map[string]int{}}
+func newTally(name string) *tally {
+	c := &tally{images: map[string]int{}, left: map[string]int{}, holes: map[string]int{}}
 	c.Sink = NewFuncSink(name, 4, func(_ context.Context, img media.Image) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -142,7 +142,7 @@ func newCounted(name string) *counted {
 	return c
 }
 
-func (c *counted) Gaps(_ context.Context, _ media.Place, gaps []media.Gap) error {
+func (c *tally) Gaps(_ context.Context, _ media.Place, gaps []media.Gap) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, g := range gaps {
@@ -192,14 +192,14 @@ func TestWorkersThatAreTooSlowCatchUp(t *testing.T) {
 				planner.CatchUp(test.planner, 0)
 				live := source.NewLive(&camera{began: time.Now(), n: n}, source.LiveConfig{Stream: "cam", Start: source.StartSelector{Type: source.StartEarliest}, MaxLag: test.source})
 				src := &watchedLag{Source: source.WithEnd(live, source.End{IdleTimeout: time.Minute}, media.ClockProducer)}
-				all, keys := newCounted("all"), newCounted("keys")
+				all, keys := newTally("all"), newTally("keys")
 				got, err := Run(t.Context(), Stream{Name: "cam", Source: src, Planner: planner, Sinks: []Sink{all, keys}}, Options{FragmentsInFlight: 2})
 				if err != nil {
 					t.Fatal(err)
 				}
 				for i := range n {
 					number := name(i)
-					for sink, want := range map[*counted]int{all: fragmentItems, keys: 1} {
+					for sink, want := range map[*tally]int{all: fragmentItems, keys: 1} {
 						if have, hole := sink.images[number]+sink.left[number], sink.holes[number]; have != want*(1-hole) {
 							t.Errorf("sink %s has %d images of fragment %s, and names %d, and %d holes", sink.Name(), sink.images[number], number, sink.left[number], hole)
 						}

@@ -2,25 +2,23 @@ package sink
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
-	"path"
+	"io/fs"
+	"syscall"
 
-	"github.com/kvsframes/kvsframes/internal/lock"
+	"github.com/kvsframes/kvsframes/internal/disk"
 )
 
 // errEnded is returned by calls of an ObjectWriter that committed or abandoned its object.
 var errEnded = errors.New("the object was committed or abandoned")
 
-// dirWriter writes a file under a temporary name in its final folder.
+// dirWriter writes one file of a Dir.
 type dirWriter struct {
-	dir       *Dir
-	key, temp string
-	file      *os.File
-	opts      PutOptions
-	ended     bool // the file is closed and its temporary name is gone
+	dir  *Dir
+	key  string
+	file *disk.Writer
+	opts PutOptions
 }
 
 // Create implements Store. IfAbsent requires a file system with hard links.
@@ -39,34 +37,22 @@ func (d *Dir) begin(ctx context.Context, key string, opts PutOptions) (*dirWrite
 	if err := opts.confirm(ctx); err != nil {
 		return nil, err
 	}
-	w := &dirWriter{dir: d, key: key, temp: path.Join(path.Dir(key), tempPrefix+rand.Text()), opts: opts}
-	var err error
-	if w.file, err = d.create(w.temp); err != nil {
+	file, err := d.folder.Create(ctx, key, disk.Options{Sync: d.fsync, IfAbsent: opts.IfAbsent, Perm: 0o644, Confirm: opts.confirm})
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrExist) { // a file stands where a folder must be
+		err = fmt.Errorf("%w: %w", ErrKeyConflict, err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", key, err)
 	}
-	// On a file system without locks, only the file's age protects it from other programs' sweeps.
-	_, _ = lock.Try(w.file)
-	d.sweep(ctx, path.Dir(key), w.file)
-	return w, nil
+	return &dirWriter{dir: d, key: key, file: file, opts: opts}, nil
 }
 
 // Write implements ObjectWriter.
 func (w *dirWriter) Write(ctx context.Context, p []byte) error {
-	if err := w.write(ctx, p); err != nil {
+	if err := w.file.Write(ctx, p); err != nil {
 		return fmt.Errorf("write %s: %w", w.key, err)
 	}
 	return nil
-}
-
-func (w *dirWriter) write(ctx context.Context, p []byte) error {
-	if w.ended {
-		return errEnded
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	_, err := w.file.Write(p)
-	return err
 }
 
 // Commit implements ObjectWriter.
@@ -78,42 +64,18 @@ func (w *dirWriter) Commit(ctx context.Context) error {
 }
 
 func (w *dirWriter) commit(ctx context.Context) error {
-	if w.ended {
-		return errEnded
-	}
-	var err error
-	if w.dir.fsync {
-		err = w.file.Sync()
-	}
-	// Some file systems report a failed write only on Close.
-	if err = errors.Join(err, w.file.Close()); err == nil {
-		err = w.opts.confirm(ctx)
-	}
+	err := w.file.Commit(ctx)
 	if err == nil {
-		err = w.dir.place(w.temp, w.key, w.opts.IfAbsent)
+		return nil
 	}
-	if err != nil {
-		return err
+	if info, statErr := w.dir.folder.Lstat(w.key); statErr == nil && info.IsDir() {
+		return fmt.Errorf("%w: %w", ErrKeyConflict, err)
 	}
-	w.ended = true
-	if w.opts.IfAbsent { // the link left the temporary name in place
-		err = w.dir.root.Remove(w.temp)
-	}
-	if w.dir.fsync {
-		err = errors.Join(err, w.dir.syncFolder(path.Dir(w.key)))
+	if w.opts.IfAbsent && errors.Is(err, fs.ErrExist) {
+		return ErrExist
 	}
 	return err
 }
 
 // Abandon implements ObjectWriter.
-func (w *dirWriter) Abandon() error {
-	if w.ended {
-		return nil
-	}
-	w.ended = true
-	err := w.file.Close()
-	if errors.Is(err, os.ErrClosed) { // closed by a failed Commit
-		err = nil
-	}
-	return errors.Join(err, w.dir.root.Remove(w.temp))
-}
+func (w *dirWriter) Abandon() error { return w.file.Abandon() }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/kvsframes/kvsframes/internal/disk"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -118,7 +119,7 @@ func fillSegment(pieces []piece, value func(tok token, limit int) string, limit 
 		}
 	}
 	// The pieces together must not form the name of an unfinished file.
-	if s := b.String(); strings.HasPrefix(s, tempPrefix) {
+	if s := b.String(); strings.HasPrefix(s, disk.TempPrefix) {
 		return "_" + s[1:]
 	}
 	return b.String()

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/kvsframes/kvsframes/internal/disk"
 	"github.com/kvsframes/kvsframes/setting"
 )
 
@@ -145,8 +146,8 @@ func parseSegment(text string, allowed []token, reason string) ([]piece, error) 
 		return nil, errors.New("has an empty segment (two slashes in a row, or one at the end)")
 	case text == "." || text == "..":
 		return nil, fmt.Errorf("has the segment %q: keys stay inside the destination", text)
-	case strings.HasPrefix(text, tempPrefix):
-		return nil, fmt.Errorf("has a segment that starts with %s, which is kept for unfinished files", tempPrefix)
+	case strings.HasPrefix(text, disk.TempPrefix):
+		return nil, fmt.Errorf("has a segment that starts with %s, which is kept for unfinished files", disk.TempPrefix)
 	}
 	var pieces []piece
 	for rest := text; rest != ""; {

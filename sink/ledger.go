@@ -14,43 +14,66 @@ const (
 	endPart   = "end"
 )
 
-// ledgerPart is the part of the ledger that was written last. More gaps of the same place are added to it.
+// fullPart is the size in bytes from which a part of the ledger gets no more lines. A part is written again for each line.
+const fullPart = 16 << 10
+
+// ledgerPart is a part of the ledger that may get more lines. The parts of one place are numbered.
 type ledgerPart struct {
-	key   string
-	lines []byte
+	name   string // the number of the fragment in the name of the first part
+	number int    // from 1
+	lines  []byte
+}
+
+// ledgerParts are the latest parts of each kind, by the ends of their names: the places of one kind follow each other.
+type ledgerParts map[string]*ledgerPart
+
+// at returns the part of a place, which is new unless the last one of its kind had the same place.
+func (l ledgerParts) at(name, end string) *ledgerPart {
+	if l[end] == nil || l[end].name != name {
+		l[end] = &ledgerPart{name: name, number: 1}
+	}
+	return l[end]
 }
 
 // Gaps writes a part of the ledger: a line for each gap, as media.Gap writes itself, with the sink's name. A part is named by the
 // fragment. Where gaps lie outside of any fragment, as holes do, it is named by the fragment before them, with -after behind the
-// number, or -end if they are requests that no frame answers.
+// number, or -end if they are requests that no frame answers. Further parts of a place have -2, -3 and so on behind that.
 func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) error {
 	s := w.sink
 	if s.ledger == nil || len(gaps) == 0 {
 		return nil
 	}
-	f := &media.Fragment{Stream: gaps[0].Stream, Number: gaps[0].FragmentNumber, ProducerTime: gaps[0].ProducerTime}
-	if f.Number == "" || gaps[0].Until.Number != "" {
-		end := afterPart
+	f, end := &media.Fragment{Stream: gaps[0].Stream, Number: gaps[0].FragmentNumber, ProducerTime: gaps[0].ProducerTime}, ""
+	// The number of a conflict has a part already.
+	if f.Number == "" || gaps[0].Until.Number != "" || gaps[0].Reason == media.GapConflict {
+		end = afterPart
 		if gaps[0].Reason == media.GapNoFrame {
 			end = endPart
 		}
 		f.Number, f.ProducerTime, f.ServerTime = after.Number+"-"+end, after.ProducerTime, after.ServerTime
 	}
-	lines, err := jsonLines(gaps, func(g media.Gap) any {
-		g.Sink = s.config.Name
-		return g
-	})
-	if err != nil {
-		return fmt.Errorf("write ledger: %w", err)
-	}
-	part := ledgerPart{key: s.ledger.Part(f, s.config.Name, w.runID)}
-	if part.key == w.ledger.key {
-		part = w.ledger
-	}
-	part.lines = append(part.lines, lines...)
-	w.ledger = part
-	if err := w.put(ctx, part.key, part.lines, PutOptions{ContentType: partContentType}); err != nil {
-		return fmt.Errorf("write ledger: %w", err)
+	part := w.ledger.at(f.Number, end)
+	for len(gaps) > 0 {
+		if len(part.lines) >= fullPart {
+			part.number++
+			part.lines = part.lines[:0]
+		}
+		for len(gaps) > 0 && len(part.lines) < fullPart {
+			line, err := jsonLines(gaps[:1], func(g media.Gap) any {
+				g.Sink = s.config.Name
+				return g
+			})
+			if err != nil {
+				return fmt.Errorf("write ledger: %w", err)
+			}
+			part.lines, gaps = append(part.lines, line...), gaps[1:]
+		}
+		if f.Number = part.name; part.number > 1 {
+			f.Number += fmt.Sprintf("-%d", part.number)
+		}
+		if err := w.put(ctx, s.ledger.Part(f, s.config.Name, w.runID), part.lines, PutOptions{ContentType: partContentType}); err != nil {
+			return fmt.Errorf("write ledger: %w", err)
+		}
 	}
 	return nil
 }

@@ -1,8 +1,13 @@
 package sink_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +83,102 @@ func TestPathsOfLedgersAreChecked(t *testing.T) {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}
+}
+
+func TestGapsOfOnePlaceStayTogetherWhateverComesBetween(t *testing.T) {
+	store := sink.NewMem()
+	w := newSink(t, store, nil).NewWriter()
+	after := fragment().Place()
+	gap := func(number string, reason media.GapReason, detail string) {
+		t.Helper()
+		g := media.Gap{Stream: "front-door", FragmentNumber: number, FrameIndex: media.WholeFragment, Reason: reason, Detail: detail}
+		if err := w.Gaps(t.Context(), after, []media.Gap{g}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gap("12", media.GapMissing, "1")
+	gap("", media.GapOutage, "2")
+	gap("13", media.GapMissing, "3")
+	gap("", media.GapOutage, "4")
+	gap("12", media.GapConflict, "5")
+	gap("", media.GapNoFrame, "6")
+	for name, want := range map[string]string{"12": "1", "13": "3", fragmentNumber + "-after": "2 4 5", fragmentNumber + "-end": "6"} {
+		if got := details(t, store, "front-door/gaps/thumbs/"+name+".jsonl"); strings.Join(got, " ") != want {
+			t.Errorf("part %s has gaps %q, want %q", name, got, want)
+		}
+	}
+	if keys := store.Keys(); len(keys) != 4 {
+		t.Errorf("keys %q", keys)
+	}
+}
+
+// details returns the details of the gaps in a part.
+func details(t *testing.T, store *sink.Mem, key string) (all []string) {
+	t.Helper()
+	object, err := store.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(object.Body) {
+		var g struct{ Detail string }
+		if err := json.Unmarshal(line, &g); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, g.Detail)
+	}
+	return all
+}
+
+// TestEachOfManyGapsOfOnePlaceIsInOnePart has many gaps between two fragments, one by one and at once.
+func TestEachOfManyGapsOfOnePlaceIsInOnePart(t *testing.T) {
+	const many = 3000
+	gaps := make([]media.Gap, many)
+	for i := range gaps {
+		gaps[i] = media.Gap{Stream: "front-door", FrameIndex: media.WholeFragment, Reason: media.GapOutage, Detail: strconv.Itoa(i)}
+	}
+	var keys []string
+	for _, each := range []int{1, 7, many} {
+		store := &weighed{Mem: sink.NewMem()}
+		w := newSink(t, store, nil).NewWriter()
+		for some := range slices.Chunk(gaps, each) {
+			if err := w.Gaps(t.Context(), fragment().Place(), some); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if limit := many/each*20_000 + 1_000_000; store.bytes > limit {
+			t.Errorf("%d at once: %d bytes were written, limit is %d", each, store.bytes, limit)
+		}
+		var got []string
+		first := "front-door/gaps/thumbs/" + fragmentNumber + "-after"
+		for n := 1; n <= len(store.Keys()); n++ {
+			key := first + ".jsonl"
+			if n > 1 {
+				key = fmt.Sprintf("%s-%d.jsonl", first, n)
+			}
+			got = append(got, details(t, store.Mem, key)...)
+		}
+		for i, detail := range got {
+			if len(got) != many || detail != strconv.Itoa(i) {
+				t.Fatalf("%d at once: gap %d of %d is %s", each, i, len(got), detail)
+			}
+		}
+		// The parts do not depend on how the gaps came, so that a later run replaces them.
+		if keys == nil {
+			keys = store.Keys()
+		}
+		if !slices.Equal(store.Keys(), keys) || len(keys) < 2 {
+			t.Errorf("%d at once: keys %q, were %q", each, store.Keys(), keys)
+		}
+	}
+}
+
+// weighed is a store that counts the bytes that are put.
+type weighed struct {
+	*sink.Mem
+	bytes int
+}
+
+func (s *weighed) Put(ctx context.Context, key string, body []byte, o sink.PutOptions) error {
+	s.bytes += len(body)
+	return s.Mem.Put(ctx, key, body, o)
 }

@@ -16,7 +16,7 @@ type Writer struct {
 	continued bool
 	// confirm returns nil while the run may write the stream; nil if it always may.
 	confirm func(context.Context) error
-	ledger  ledgerPart
+	ledger  ledgerParts
 
 	mu      sync.Mutex
 	records map[string][]media.Record // by the number of the fragment, until that ends
@@ -24,7 +24,7 @@ type Writer struct {
 
 // NewWriter returns a writer for one stream.
 func (s *Sink) NewWriter() *Writer {
-	return &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}}
+	return &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
 }
 
 // Continue returns a writer for one stream of which another run, with this ID, has written a part. Objects that are there

@@ -29,8 +29,10 @@ type Input struct {
 	Stream string
 	// Open opens the stream. The caller closes the Source.
 	Open func(ctx context.Context) (Source, error)
-	// Continue opens the stream where another run was. It is nil if the stream is always read from its beginning.
+	// Continue opens the stream where another run was. It is nil if the stream cannot be read again.
 	Continue func(ctx context.Context, from media.Progress) (Source, error)
+	// Identity describes what is read, for messages: it is another one when that has changed, and "" if it cannot change.
+	Identity string
 }
 
 // OpenFiles returns the streams of the paths of a file source: recordings of GetMedia payloads and plain MKV files,
@@ -181,14 +183,26 @@ func checkNames(paths []filePath) error {
 	return problems.Err()
 }
 
-// fileInput returns the stream of some files.
+// fileInput returns the stream of some files. Plain files are continued by reading them from their beginning: finding the fragments
+// takes little time beside decoding them.
 func fileInput(paths []filePath, stdin io.Reader, cfg payload.Config) Input {
-	return Input{Stream: cfg.Stream, Open: func(ctx context.Context) (Source, error) {
+	open := func(ctx context.Context) (Source, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		return &fileSource{paths: paths, stdin: stdin, cfg: cfg}, nil
-	}}
+	}
+	in := Input{Stream: cfg.Stream, Open: open, Identity: identityOf(paths)}
+	if in.Identity != "" {
+		in.Continue = func(ctx context.Context, from media.Progress) (Source, error) {
+			src, err := open(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return after(Once(src), from.After.Number), nil
+		}
+	}
+	return in
 }
 
 // fileSource reads files one after the other.

@@ -105,9 +105,9 @@ func TestACheckpointThatDoesNotFitIsAnError(t *testing.T) {
 		content        string
 		says           string
 	}{
-		{"another sampler", k.settings(t, "n: 9", "n: 8"), good, "was written with other settings of sink a"},
-		{"another folder", k.settings(t, k.out, t.TempDir()), good, "was written with other settings of sink a"},
-		{"another start", k.settings(t, "{type: EARLIEST}", "{type: PRODUCER_TIMESTAMP, timestamp: 2026-01-01T12:00:05Z}"), good, "was written with other settings of source"},
+		{"another sampler", k.settings(t, "n: 9", "n: 8"), good, "was written for other settings: sink a has changed"},
+		{"another folder", k.settings(t, k.out, t.TempDir()), good, "was written for other settings: sink a has changed"},
+		{"another start", k.settings(t, "{type: EARLIEST}", "{type: PRODUCER_TIMESTAMP, timestamp: 2026-01-01T12:00:05Z}"), good, "was written for other settings: source has changed"},
 		{"another version", k.settings(t), strings.Replace(good, `"version":1`, `"version":2`, 1), "has version 2, and this program reads version 1"},
 		{"another stream", k.settings(t), strings.Replace(good, `"stream":"cam"`, `"stream":"door"`, 1), `is that of stream "door", not of "cam"`},
 		{"half of one", k.settings(t), good[:len(good)/2], "cannot be read: unexpected end of JSON input"},

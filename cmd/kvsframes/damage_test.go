@@ -31,6 +31,9 @@ func seeded(t *testing.T) *rand.Rand {
 func spoil(rng *rand.Rand, data []byte) []byte {
 	data = bytes.Clone(data)
 	for range 1 + rng.IntN(4) {
+		if len(data) == 0 {
+			break
+		}
 		at := rng.IntN(len(data))
 		n := min(1+rng.IntN(200), len(data)-at)
 		switch rng.IntN(3) {

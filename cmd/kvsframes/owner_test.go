@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/kvstest"
+	"github.com/kvsframes/kvsframes/source/payload"
 )
 
 // gate stands before an S3 server. It lets some puts pass, and holds those that follow until it is open.
@@ -85,6 +88,7 @@ type owned struct {
 	server s3test.Server
 	bucket string
 	source string
+	state  string // the folder of a checkpoint in a file
 	file   string
 	want   map[string][sha256.Size]byte // what an undisturbed run stores
 }
@@ -109,11 +113,11 @@ func newOwned(t *testing.T, checkpoint string) owned {
 		t.Fatalf("code %d:\n%s", code, stderr)
 	}
 	o.want = digests(t, folder)
-	state := t.TempDir()
+	o.state = t.TempDir()
 	if checkpoint == "s3" {
 		checkpoint = fmt.Sprintf("{type: s3, bucket: %s, path: 'state/{stream}.json', endpoint_url: %q, force_path_style: true}", server.Bucket(t), server.Endpoint)
 	} else {
-		checkpoint = "{type: file, path: '" + state + "/{stream}.json'}"
+		checkpoint = "{type: file, path: '" + o.state + "/{stream}.json'}"
 	}
 	to := fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true, max_in_flight: %d}", o.bucket, front, inFlight)
 	o.file = settings(t, o.source+fmt.Sprintf(sink, to)+"checkpoint: "+checkpoint+"\n")
@@ -121,10 +125,10 @@ func newOwned(t *testing.T, checkpoint string) owned {
 }
 
 // start starts a run whose checkpoint in S3 has a term.
-func (o owned) start(t *testing.T, term string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
+func (o owned) start(t *testing.T, term string, args ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	t.Helper()
 	t.Setenv(termOfProgram, term)
-	cmd, _, stderr = startProgram(t, nil, nil, "run", o.file)
+	cmd, _, stderr = startProgram(t, nil, nil, append([]string{"run", o.file}, args...)...)
 	return cmd, stderr
 }
 
@@ -215,4 +219,48 @@ func TestAnInterruptReleasesTheCheckpoint(t *testing.T) {
 		t.Errorf("%v\n%s", err, said)
 	}
 	o.wantStored(t)
+}
+
+// TestAListOfFragmentsIsContinued kills a run of a list. Another list has a checkpoint of its own.
+func TestAListOfFragmentsIsContinued(t *testing.T) {
+	o := newOwned(t, "file")
+	o.gate.left = 200 // of 357
+	var numbers []string
+	for s := payload.NewSplitter(bytes.NewReader(read(t, demo)), payload.Config{}); ; {
+		f, err := s.Next()
+		if err != nil {
+			break
+		}
+		numbers = append(numbers, f.Number)
+	}
+	slices.Reverse(numbers) // in any order
+	list := []string{"--set", "checkpoint.every=1ms", "--fragment", strings.Join(numbers, ",")}
+	killed, _ := o.start(t, "", list...)
+	o.hold()
+	for state := ""; !placed.MatchString(state); {
+		found, err := filepath.Glob(filepath.Join(o.state, "cam-fragments-*.json"))
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		state = string(read(t, found[0]))
+	}
+	if err := killed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = killed.Wait() // it was killed
+	o.gate.open()
+	next, said := o.start(t, "", list...)
+	if err := next.Wait(); err != nil || !strings.Contains(said.String(), "continuing after what is delivered") || strings.Contains(said.String(), "cam: 7 fragments") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	o.wantStored(t)
+	for _, test := range []struct{ list, says string }{
+		{strings.Join(numbers, ","), "nothing left to read"},
+		{numbers[2], "cam: 1 fragments"},
+	} {
+		again, said := o.start(t, "", "--fragment", test.list)
+		if err := again.Wait(); err != nil || !strings.Contains(said.String(), test.says) {
+			t.Errorf("%s: %v\n%s", test.list, err, said)
+		}
+	}
 }

@@ -196,7 +196,7 @@ func TestADrainThatHangsEnds(t *testing.T) {
 		code          int
 		want          string
 	}{
-		{"at the second interrupt", "1h", 2, exitInterrupted, "kvsframes: interrupted twice\n"},
+		{"at the second interrupt", "1h", 2, exitFailed, "kvsframes: interrupted twice\n"},
 		{"after the shutdown timeout", "1ms", 1, exitFailed, "kvsframes: finish the work in progress: service.shutdown_timeout is over (1ms)\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

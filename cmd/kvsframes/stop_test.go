@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/kvstest"
 )
 
@@ -90,28 +92,37 @@ service: {shutdown_timeout: `+timeout+`}
 	return cmd, stderr
 }
 
+// withCheckpoint are settings of a checkpoint in a new folder.
+func withCheckpoint(t *testing.T) string {
+	t.Helper()
+	return "checkpoint: {type: file, path: '" + t.TempDir() + "/{stream}.json'}\n"
+}
+
+// TestASecondInterruptLaterOnEndsAtOnce has images that are read and not delivered: with a checkpoint the next run delivers them.
 func TestASecondInterruptLaterOnEndsAtOnce(t *testing.T) {
-	cmd, stderr := stuckRun(t, "1h", nil)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // the code says it
-	}()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	sent := 0
-	for running := true; running; {
-		select {
-		case <-ended:
-			running = false
-		case <-again.C:
-			_ = cmd.Process.Signal(os.Interrupt) // it may be gone by now
-			sent++
+	for more, want := range map[string]int{"": exitFailed, withCheckpoint(t): exitInterrupted} {
+		cmd, stderr := stuckRun(t, "1h", nil, more)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = cmd.Wait() // the code says it
+		}()
+		again := time.NewTicker(50 * time.Millisecond)
+		defer again.Stop()
+		sent := 0
+		for running := true; running; {
+			select {
+			case <-ended:
+				running = false
+			case <-again.C:
+				_ = cmd.Process.Signal(os.Interrupt) // it may be gone by now
+				sent++
+			}
 		}
-	}
-	// The first one that counts after the first one comes a second later.
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.HasSuffix(stderr.String(), "kvsframes: interrupted twice\n") || sent < 3 {
-		t.Errorf("code %d after %d signals:\n%s", code, sent, stderr)
+		// The first one that counts after the first one comes a second later.
+		if code := cmd.ProcessState.ExitCode(); code != want || !strings.HasSuffix(stderr.String(), "kvsframes: interrupted twice\n") || sent < 3 {
+			t.Errorf("%q: code %d after %d signals, want %d:\n%s", more, code, sent, want, stderr)
+		}
 	}
 }
 
@@ -133,7 +144,7 @@ func TestAClosedTerminalDrains(t *testing.T) {
 
 // TestADrainThatTakesTooLongIsContinued has a checkpoint, so that nothing is lost when the time is over.
 func TestADrainThatTakesTooLongIsContinued(t *testing.T) {
-	for more, want := range map[string]int{"": exitFailed, "checkpoint: {type: file, path: '" + t.TempDir() + "/{stream}.json'}\n": exitInterrupted} {
+	for more, want := range map[string]int{"": exitFailed, withCheckpoint(t): exitInterrupted} {
 		cmd, stderr := stuckRun(t, "1ms", nil, more)
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
@@ -141,6 +152,55 @@ func TestADrainThatTakesTooLongIsContinued(t *testing.T) {
 		_ = cmd.Wait() // the code says it
 		if code := cmd.ProcessState.ExitCode(); code != want || !strings.Contains(stderr.String(), "service.shutdown_timeout is over (1ms)") || !strings.Contains(stderr.String(), "fragments were read and not delivered, from ") {
 			t.Errorf("%q: code %d, want %d:\n%s", more, code, want, stderr)
+		}
+	}
+}
+
+// TestARunFromNowCoversWhatItHasRead has a store that hangs from the start, so that no sink has a place. The checkpoint is in S3,
+// where it can or cannot be written: only then the next run knows what was read.
+func TestARunFromNowCoversWhatItHasRead(t *testing.T) {
+	server := s3test.Start(t)
+	awsEnvironment(t)
+	server.Setenv(t)
+	e := kvstest.New(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey, Pace: kvstest.PaceRealtime})
+	if err := e.AddRecording("cam", bytes.NewReader(read(t, demo))); err != nil {
+		t.Fatal(err)
+	}
+	for puts, want := range map[int]int{1: exitFailed, 100: exitInterrupted} {
+		state, front := newGate(t, server, puts)
+		images, imagesFront := newGate(t, server, 0)
+		bucket := server.Bucket(t)
+		to := func(url string) string {
+			return fmt.Sprintf("type: s3, bucket: %s, endpoint_url: %q, force_path_style: true", bucket, url)
+		}
+		text := "source: {streams: [cam], end: {fragments: 2}, endpoint_url: '" + e.URL() + "'}\n" +
+			"sinks: [{name: a, sample: {type: keyframes}, manifest: {format: none}, destination: {" + to(imagesFront) + "}}]\n" +
+			"checkpoint: {path: '{stream}.json', " + to(front) + "}\nservice: {shutdown_timeout: 10ms}\n"
+		cmd, _, stderr := startProgram(t, nil, nil, "run", settings(t, text))
+		<-images.held
+		if want == exitInterrupted {
+			for first := []byte(`"first":{"fragment_number":"9`); ; {
+				if data, err := server.Get(t.Context(), bucket, "cam.json"); err != nil || bytes.Contains(data, first) {
+					break
+				}
+			}
+		} else {
+			<-state.held
+		}
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // the code says it
+		if code := cmd.ProcessState.ExitCode(); code != want || !strings.Contains(stderr.String(), "fragments were read and not delivered, from ") {
+			t.Errorf("%d puts: code %d, want %d:\n%s", puts, code, want, stderr)
+		}
+		state.open()
+		images.open()
+		if want == exitInterrupted {
+			next, _, said := startProgram(t, nil, nil, "run", settings(t, text))
+			if err := next.Wait(); err != nil || !strings.Contains(said.String(), "beginning again with the first fragment") || !strings.Contains(said.String(), "cam: 2 fragments") {
+				t.Errorf("the next run: %v\n%s", err, said)
+			}
 		}
 	}
 }

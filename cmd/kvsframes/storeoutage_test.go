@@ -115,11 +115,11 @@ func TestAnOutageOfTheStoreLosesNothing(t *testing.T) {
 	}
 }
 
-// badNetwork forwards requests to a server, but for some that it spoils, and all that come before an instant.
+// badNetwork forwards requests to a server, but for some that it spoils, and all that come while the server is busy.
 type badNetwork struct {
 	forward http.Handler
 	seed    uint64
-	busy    time.Time
+	busy    func() bool
 	n       atomic.Uint64
 	spoiled [6]atomic.Int64
 }
@@ -135,7 +135,7 @@ func (b *badNetwork) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.forward.ServeHTTP(w, r)
 		return
 	}
-	if time.Now().Before(b.busy) {
+	if b.busy() {
 		b.spoiled[5].Add(1)
 		refuse(http.StatusServiceUnavailable, "SlowDown")
 		return
@@ -177,7 +177,8 @@ func TestABadNetworkToTheStoreLosesNothing(t *testing.T) {
 		for _, ifExists := range []string{"overwrite", "fail", "skip"} {
 			t.Run(mode+" "+ifExists, func(t *testing.T) {
 				t.Parallel()
-				b := &badNetwork{forward: server.Forward(t), seed: rand.Uint64(), busy: time.Now().Add(busy)}
+				until := time.Now().Add(busy)
+				b := &badNetwork{forward: server.Forward(t), seed: rand.Uint64(), busy: func() bool { return time.Now().Before(until) }}
 				t.Logf("seed %d", b.seed)
 				front := httptest.NewServer(b)
 				defer front.Close()

@@ -221,7 +221,22 @@ func waitReady(url string, exited chan error) error {
 // chain from using other ones.
 func (s Server) Setenv(tb testing.TB) {
 	tb.Helper()
-	for name, value := range map[string]string{
+	for name, value := range s.variables() {
+		tb.Setenv(name, value)
+	}
+}
+
+// Environ returns the environment of the process with what Setenv sets, for programs that tests start.
+func (s Server) Environ() []string {
+	environ := os.Environ()
+	for name, value := range s.variables() {
+		environ = append(environ, name+"="+value)
+	}
+	return environ
+}
+
+func (s Server) variables() map[string]string {
+	return map[string]string{
 		"AWS_ACCESS_KEY_ID":           s.AccessKey,
 		"AWS_SECRET_ACCESS_KEY":       s.SecretKey,
 		"AWS_SESSION_TOKEN":           "",
@@ -230,7 +245,5 @@ func (s Server) Setenv(tb testing.TB) {
 		"AWS_CONFIG_FILE":             os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 		"AWS_EC2_METADATA_DISABLED":   "true",
-	} {
-		tb.Setenv(name, value)
 	}
 }

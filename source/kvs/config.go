@@ -47,8 +47,8 @@ type Config struct {
 	MaxLag, LagPatience time.Duration
 	// Tags are the tags of wanted fragments, as NAME=VALUE (see source.WithTags).
 	Tags []string
-	// Fragments are the numbers of the only fragments to read, from the archive. Mode, Start and End are not
-	// used with them.
+	// Fragments are the numbers of the only fragments to read, from the archive, in this order; those up to
+	// From.After have been read. Mode, Start and End are not used with them.
 	Fragments []string
 
 	// MaxFragmentSize is the largest fragment that is read into memory, in bytes; 0 is 64 MiB.

@@ -23,6 +23,7 @@ package kvs
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -37,6 +38,7 @@ func Open(ctx context.Context, cfg Config) (source.Source, error) {
 	}
 	if len(cfg.Fragments) > 0 {
 		cfg.Mode, cfg.Start, cfg.End = source.ModeArchive, source.StartSelector{}, source.End{}
+		cfg.Fragments = cfg.Fragments[1+slices.Index(cfg.Fragments, cfg.From.After.Number):]
 	}
 	src, err := open(cfg.withDefaults())
 	if err != nil {

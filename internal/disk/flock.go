@@ -1,6 +1,6 @@
 //go:build unix && !solaris && !aix
 
-package lock
+package disk
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Try locks a file until it is closed. It reports whether another process holds the lock instead.
-func Try(file *os.File) (taken bool, err error) {
+// tryLock locks a file until it is closed. It reports whether another process holds the lock instead.
+func tryLock(file *os.File) (taken bool, err error) {
 	conn, err := file.SyscallConn()
 	if err != nil {
 		return false, err
