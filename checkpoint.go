@@ -19,7 +19,6 @@ import (
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
-	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -37,6 +36,8 @@ type position struct {
 	log      *slog.Logger
 	// reached reports whether the run has read all that the settings ask for.
 	reached bool
+	// forgotten is the last fragment that was delivered before the checkpoint was forgotten.
+	forgotten media.Place
 	// anew reports whether a run without a state reads again what this one has read.
 	anew bool
 	// wake makes keep write at once.
@@ -128,9 +129,13 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	if st.checkpoint == nil {
 		return nil, nil
 	}
-	held, err := st.checkpoint(stream).Acquire(ctx, o.Restart)
-	switch owned := (*checkpoint.OwnedError)(nil); {
-	case errors.As(err, &owned):
+	held, err := st.checkpoint(stream).Acquire(ctx, false)
+	owned := errors.As(err, new(*checkpoint.OwnedError))
+	if err != nil && !owned && o.Restart { // what cannot be read is forgotten, too
+		held, err = st.checkpoint(stream).Acquire(ctx, true)
+	}
+	switch {
+	case owned:
 		return nil, fmt.Errorf("another run reads stream %s: %w", stream, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w (%s; %s)", err, restartHint, placeHint)
@@ -151,10 +156,8 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
 	err = p.read(o)
-	if err == nil && held.State() == nil && slices.ContainsFunc(st.sinks, (*sink.Sink).NamesRuns) {
-		// The next run must write to the same keys, even if this one does not come to its first checkpoint.
-		p.moved = true
-		err = p.write(ctx, false)
+	if err == nil && held.State() == nil { // names have the run's ID, which the next run continues, however soon this one ends
+		err = p.save(ctx, nil, false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.release(ctx))

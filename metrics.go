@@ -126,6 +126,14 @@ func (r *Run) metrics(now time.Time) string {
 	var p page
 	p.metric("build_info", "gauge", "1, with the version of the program.")
 	p.sample("build_info", 1, "version", s.Version)
+	p.metric("decode_isolation", "gauge", "1 for each layer that separates decoders from the program, else 0.")
+	layers := r.isolation.Load()
+	for _, layer := range []struct {
+		name string
+		on   bool
+	}{{"process", layers != nil && layers.Process}, {"landlock", layers != nil && layers.Landlock}, {"seccomp", layers != nil && layers.Seccomp}} {
+		p.sample("decode_isolation", one(layer.on), "layer", layer.name)
+	}
 	p.metric("goroutines", "gauge", "Goroutines of the process.")
 	p.sample("goroutines", float64(runtime.NumGoroutine()))
 	p.metric("decode_objects", "gauge", "Objects of libav that are not freed.")
@@ -167,6 +175,13 @@ func (r *Run) metrics(now time.Time) string {
 		p.sample("checkpoint_age_seconds", at.age(now).Seconds(), "stream", name)
 	})
 	return p.String()
+}
+
+func one(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // serve serves the handler at an address until stop is called.

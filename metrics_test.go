@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,9 @@ func TestARunServesMetricsHealthAndReadiness(t *testing.T) {
 	}
 	if age := value(t, m, "kvsframes_checkpoint_age_seconds", "stream", "cam"); age < 0 || age > 60 {
 		t.Errorf("the checkpoint is %v s old", age)
+	}
+	if value(t, m, "kvsframes_decode_isolation", "layer", "process") != one(runtime.GOOS == "linux") {
+		t.Error("the decoders are not isolated")
 	}
 	if value(t, m, "kvsframes_sink_objects_total", "sink", "thumbs") != 14 || value(t, m, "kvsframes_build_info", "version", "v1") != 1 || value(t, m, "kvsframes_source_bytes_total", "stream", "cam") < 1000 {
 		t.Errorf("metrics:\n%s", body)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
@@ -26,6 +28,8 @@ type Run struct {
 	// positions are the checkpoints in use.
 	positions registry[*position]
 	distances distances
+	// isolation is what separates the decoders from the program; nil before they start.
+	isolation atomic.Pointer[decode.Layers]
 }
 
 // NewRun returns a run of the pipeline. It starts nothing. For a pipeline that Load rejected, the run only
@@ -89,6 +93,8 @@ func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 		return pipeline.StatusFailed, err
 	}
 	st.outages, st.positions, st.distances = &r.outages, &r.positions, r.distances
+	isolation := st.pool.Isolation()
+	r.isolation.Store(&isolation)
 	r.outages.watchSinks(st.sinks)
 	r.journal.count(st.sinks)
 	status, err := r.streams(ctx, draining, st)

@@ -33,7 +33,7 @@ func benchChild() error {
 	}
 	defer f.Close()
 	cfg := DefaultConfig()
-	cfg.SkipFrame = plan.SkipNone
+	cfg.SkipFrame, cfg.Isolation = plan.SkipNone, IsolationNone
 	if cfg.Workers, err = strconv.Atoi(os.Getenv("KVSFRAMES_BENCH_WORKERS")); err != nil {
 		return err
 	}
@@ -94,10 +94,14 @@ func discarding(pool *Pool) func(*media.Fragment) func() (string, error) {
 	return func(f *media.Fragment) func() (string, error) {
 		pl := planner.Plan(f)
 		return func() (string, error) {
-			w := <-pool.idle
-			defer func() { pool.idle <- w }()
-			j := newJob(w, f, pl, nil, nil)
-			err := w.decode(context.Background(), j, nil)
+			e, err := pool.idle.take(context.Background(), nil)
+			if err != nil {
+				return "", err
+			}
+			defer pool.idle.put(e)
+			w := e.(*worker)
+			j := newJob(w, newWork(f, pl, nil), nil)
+			_, err = w.decode(context.Background(), j, nil)
 			if err == nil && j.decoded != len(pl.Frames) {
 				err = fmt.Errorf("fragment %s: %d of %d frames", f.Number, j.decoded, len(pl.Frames))
 			}

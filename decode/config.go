@@ -101,11 +101,27 @@ const (
 // Values returns the values of deinterlace.
 func (Deinterlace) Values() []string { return setting.Texts(DeinterlaceAuto, DeinterlaceOff) }
 
+// Isolation selects where fragments are decoded.
+type Isolation string
+
+// The values of isolation. Process decodes in child processes that can do nothing else, None in the program itself. Auto
+// is process where that works.
+const (
+	IsolationAuto    Isolation = "auto"
+	IsolationProcess Isolation = "process"
+	IsolationNone    Isolation = "none"
+)
+
+// Values returns the values of isolation.
+func (Isolation) Values() []string {
+	return setting.Texts(IsolationAuto, IsolationProcess, IsolationNone)
+}
+
 // Config is the `decode` part of pipeline.yaml.
 type Config struct {
 	// Workers is the number of fragments decoded at once; 0 is one per CPU.
 	Workers   int            `key:"workers" range:"0..1024"`
-	_         struct{}       `later:"isolation"`
+	Isolation Isolation      `key:"isolation"`
 	SkipFrame plan.SkipFrame `key:"skip_frame"`
 	OnError   OnError        `key:"on_error"`
 	// MaxPixels is the largest width x height that is decoded.
@@ -120,6 +136,7 @@ type Config struct {
 // DefaultConfig returns the settings of an empty `decode` part.
 func DefaultConfig() Config {
 	return Config{
+		Isolation:   IsolationAuto,
 		SkipFrame:   plan.SkipAuto,
 		OnError:     OnErrorSkip,
 		MaxPixels:   33177600,

@@ -519,11 +519,11 @@ func TestDecodingEndsWithItsContextAndWithEmit(t *testing.T) {
 		t.Errorf("%d frames afterwards, want %d", len(images[0]), len(f.Blocks))
 	}
 	// All workers are busy: a wait for one ends with the context too.
-	busy := <-p.idle
+	busy, _ := p.idle.take(t.Context(), nil)
 	if _, err := s.Plan(f)(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("error while busy = %v", err)
 	}
-	p.idle <- busy
+	p.idle.put(busy)
 }
 
 func TestLibavIsTheOneThatIsMeant(t *testing.T) {

@@ -68,8 +68,10 @@ func openDecoder(codecID string, s *astiav.Stream, form plan.Form, maxPixels int
 	return opened, err
 }
 
-// By default, libav logs to standard error. Users see errors, gaps and marks instead.
-func init() { C.kvsf_listen() }
+func init() { listen() }
+
+// listen takes libav's log, which goes to standard error by default. Users see errors, gaps and marks instead.
+func listen() { C.kvsf_listen() }
 
 // asItIs is the form of packets that have the same form as the codec data. Others are converted to a byte stream: their
 // form is the size of their length prefixes, 3 or 4 bytes, or 0 for start codes.

@@ -46,17 +46,14 @@ func (e *encoder) free() {
 
 // encode returns the image of one sample, in newly allocated memory.
 func (e *encoder) encode(t target, o Output, f media.FrameInfo) (media.Image, error) {
-	img := media.Image{FrameInfo: f, Sink: o.Sink, Width: t.w, Height: t.h}
+	img := o.blank(f, t.w, t.h)
 	var err error
 	switch o.Format {
 	case FormatJPEG:
-		img.Format, img.Ext, img.ContentType = "jpeg", "jpg", "image/jpeg"
 		img.Data, err = e.jpeg(t, o, f)
 	case FormatPNG:
-		img.Format, img.Ext, img.ContentType = "png", "png", "image/png"
 		img.Data, err = e.png(t, o, f)
 	default:
-		img.Format, img.Ext, img.ContentType = string(o.PixelFormat), string(o.PixelFormat), "application/octet-stream"
 		img.Data, err = raw(t)
 	}
 	return img, err

@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"github.com/asticode/go-astiav"
-
-	"github.com/kvsframes/kvsframes/media"
 )
 
 // ioBufferSize is how much of a fragment libavformat reads at a time, in bytes.
@@ -24,12 +22,12 @@ type header struct {
 	video *astiav.Stream
 }
 
-// openHeader opens a fragment, which must not change until free. It does not call avformat_find_stream_info, which
-// decodes to find out what a Matroska header states: that costs more than many fragments.
-func openHeader(f *media.Fragment, track media.Track) *header {
+// openHeader opens a fragment's media, which must not change until free, for the video track with an index. It does not call
+// avformat_find_stream_info, which decodes to find out what a Matroska header states: that costs more than many fragments.
+func openHeader(mkv []byte, video int) *header {
 	h, pos := &header{}, 0
 	read := func(b []byte) (int, error) {
-		n := copy(b, f.MKV[pos:])
+		n := copy(b, mkv[pos:])
 		pos += n
 		if n == 0 {
 			return 0, io.EOF
@@ -39,18 +37,9 @@ func openHeader(f *media.Fragment, track media.Track) *header {
 	if h.open(read) != nil {
 		return h
 	}
-	place := 0 // index of the track among the video tracks
-	for _, t := range f.Tracks {
-		if t.Number == track.Number {
-			break
-		}
-		if t.Type == media.TrackVideo {
-			place++
-		}
-	}
 	other := func(s *astiav.Stream) bool { return s.CodecParameters().MediaType() != astiav.MediaTypeVideo }
-	if videos := slices.DeleteFunc(h.format.Streams(), other); place < len(videos) {
-		h.video = videos[place]
+	if videos := slices.DeleteFunc(h.format.Streams(), other); video < len(videos) {
+		h.video = videos[video]
 	}
 	return h
 }

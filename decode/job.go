@@ -11,14 +11,12 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// job is the decoding of one fragment by a worker: the frames that were decoded, the images
-// that are ready to be emitted, and the gaps.
+// job is the decoding of one fragment by a worker: the frames that were decoded, and the images
+// that are ready to be handed on.
 type job struct {
-	worker   *worker
-	fragment *media.Fragment
-	plan     *plan.Plan
-	outputs  []Output
-	emit     func(media.Image) error
+	worker *worker
+	work
+	to results
 
 	frames  []frameState // by packet
 	decoded int
@@ -31,9 +29,7 @@ type job struct {
 	passed int
 	taint  taint
 	// next is the index in plan.InOrder of the frame that is emitted next.
-	next      int
-	concealed int
-	gaps      []media.Gap
+	next int
 }
 
 // frameState is the state of one packet.
@@ -48,7 +44,13 @@ type frameState struct {
 	emitted bool
 	// err is the first reason why an image is missing.
 	err    error
-	images []media.Image
+	images []outputImage
+}
+
+// outputImage is an image for an output.
+type outputImage struct {
+	output int
+	media.Image
 }
 
 // taint records which of the pictures that the next one may refer to are damaged.
@@ -63,15 +65,14 @@ type taint struct {
 var (
 	errNoPicture = errors.New("the decoder returned no picture")
 	errConcealed = reason(media.GapConcealed, errors.New("data or a reference is missing, and concealed is drop"))
-	errNoTracks  = errors.New("there are blocks but no description of their tracks")
 	errTorn      = errors.New("the picture is damaged")
 
 	// errDoubtful stops a decoder that was used before, so that a new one decodes the fragment again.
 	errDoubtful = errors.New("the fragment is damaged, and the decoder is not new")
 )
 
-func newJob(w *worker, f *media.Fragment, pl *plan.Plan, outputs []Output, emit func(media.Image) error) *job {
-	j := &job{worker: w, fragment: f, plan: pl, outputs: outputs, emit: emit, frames: make([]frameState, len(pl.Frames))}
+func newJob(w *worker, what work, to results) *job {
+	j := &job{worker: w, work: what, to: to, frames: make([]frameState, len(what.plan.Frames))}
 	for k := range j.frames {
 		j.frames[k] = j.unsent(k)
 	}
@@ -129,7 +130,7 @@ func (j *job) fatal(k int, err error) error {
 	if j.worker.config.OnError != OnErrorFail {
 		return nil
 	}
-	return fmt.Errorf("decode %s: %w", j.gap(&j.plan.Frames[k].Info, 1, err, nil), errDamaged)
+	return j.to.fatal(k, err)
 }
 
 // got renders and encodes one decoded frame for each output that wants it.
@@ -162,7 +163,7 @@ func (j *job) got(k int, f frame) error {
 	if j.drops(s.damaged || planned.Broken) {
 		return nil
 	}
-	s.images = make([]media.Image, 0, len(planned.Outputs))
+	s.images = make([]outputImage, 0, len(planned.Outputs))
 	for _, a := range planned.Outputs {
 		o := j.outputs[a.Output]
 		img, err := j.image(f, o, planned.Info)
@@ -170,8 +171,7 @@ func (j *job) got(k int, f frame) error {
 			s.err = fmt.Errorf("for sink %s: %w", o.Sink, err)
 			continue
 		}
-		img.Answers, img.Label = a.Answer()
-		s.images = append(s.images, img)
+		s.images = append(s.images, outputImage{a.Output, img})
 	}
 	return nil
 }
@@ -186,9 +186,7 @@ func (j *job) image(f frame, o Output, info media.FrameInfo) (media.Image, error
 	if err != nil {
 		return media.Image{}, err
 	}
-	img, err := j.worker.encoder.encode(t, o, info)
-	img.Tags = j.fragment.Tags
-	return img, err
+	return j.worker.encoder.encode(t, o, info)
 }
 
 // sent records that a packet was sent, and emits the images whose turn has come.
@@ -209,6 +207,12 @@ func (j *job) suspect(k int, v verdict) {
 	s := &j.frames[k]
 	s.suspect = true
 	s.damaged = s.damaged || v.uncovered || j.plan.Track.CodecID == h26x.HEVC && !j.plan.Frames[k].Broken
+}
+
+// lose records that all wanted frames are lost for one reason.
+func (j *job) lose(err error) error {
+	j.next = len(j.plan.InOrder)
+	return j.to.lose(err)
 }
 
 // finish emits the remaining images, after the last frame.
@@ -291,19 +295,15 @@ func (j *job) emitFrame(k int) error {
 		s.err = nil // libav refused a part of the picture, and concealed it
 	}
 	if s.err != nil {
-		j.miss(k, s.err)
-		if err := j.fatal(k, s.err); err != nil {
+		if err := j.to.miss(k, s.err); err != nil {
 			return err
 		}
-	}
-	if concealed && len(s.images) > 0 {
-		j.concealed++
 	}
 	images := s.images
 	s.images, s.emitted = nil, true
 	for _, img := range images {
 		img.Concealed = concealed
-		if err := j.emit(img); err != nil {
+		if err := j.to.image(k, img.output, img.Image); err != nil {
 			return err
 		}
 	}

@@ -96,6 +96,18 @@ func (m *memory) leave() {
 	m.wakeFirst()
 }
 
+// spare returns room of size bytes without waiting, or nil if there is none. To the owner of own bytes there is always room if
+// nobody else has any.
+func (m *memory) spare(size, own int64) *room {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.used+size > m.limit && m.used > own {
+		return nil
+	}
+	m.used += size
+	return &room{memory: m, size: size}
+}
+
 func (m *memory) give(size int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

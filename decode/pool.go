@@ -4,7 +4,6 @@ package decode
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -22,8 +21,10 @@ import (
 type Pool struct {
 	config Config
 	log    *slog.Logger
-	idle   chan *worker
+	idle   *crew
 	memory memory
+	// processes are those that fragments are decoded in; nil if this one decodes them.
+	processes *processes
 
 	mu sync.Mutex
 	// streams are those that have not ended: they may hold a decoder.
@@ -31,7 +32,9 @@ type Pool struct {
 }
 
 // NewPool starts a pool. It must be closed. Zero values in cfg are defaults, and a nil log is silent.
-func NewPool(cfg Config, log *slog.Logger) (*Pool, error) {
+func NewPool(cfg Config, log *slog.Logger) (*Pool, error) { return newPool(cfg, log, childMark) }
+
+func newPool(cfg Config, log *slog.Logger, mark string) (*Pool, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure decode: %w", err)
@@ -39,15 +42,22 @@ func NewPool(cfg Config, log *slog.Logger) (*Pool, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{config: cfg, log: logging.OrSilent(log), idle: make(chan *worker, cfg.Workers), memory: memory{limit: int64(cfg.MaxMemory)}, streams: map[*Stream]struct{}{}}
-	for range cfg.Workers {
+	p := &Pool{config: cfg, log: logging.OrSilent(log), idle: newCrew(cfg.Workers), memory: memory{limit: int64(cfg.MaxMemory)}, streams: map[*Stream]struct{}{}}
+	if err := p.isolate(mark); err != nil {
+		return nil, fmt.Errorf("decode.isolation: %w", err)
+	}
+	for n := range cfg.Workers {
+		if p.processes != nil {
+			p.idle.put(&isolated{all: p.processes})
+			continue
+		}
 		w, err := newWorker(cfg)
 		if err != nil {
-			p.config.Workers = len(p.idle)
+			p.config.Workers = n
 			p.Close()
 			return nil, fmt.Errorf("start decoder: %w", err)
 		}
-		p.idle <- w
+		p.idle.put(w)
 	}
 	return p, nil
 }
@@ -59,12 +69,16 @@ func (p *Pool) Workers() int { return p.config.Workers }
 // pool must not be used after it.
 func (p *Pool) Close() {
 	for range p.config.Workers {
-		(<-p.idle).free()
+		e, _ := p.idle.take(context.Background(), nil)
+		e.free()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s := range p.streams {
 		s.planner.Close()
+	}
+	if p.processes != nil {
+		p.processes.close()
 	}
 }
 
@@ -74,6 +88,8 @@ type Stream struct {
 	outputs []Output
 	planner *plan.Planner
 	queue   queue
+	// settings are what a child process must know of the stream.
+	settings []byte
 }
 
 // Stream returns the decode stage of one stream. All outputs share one decode. Zero values in an output are defaults.
@@ -86,7 +102,7 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 		}
 		outputs[i] = o
 	}
-	s := &Stream{pool: p, outputs: outputs, planner: plan.NewPlanner(p.config.SkipFrame, requested(outputs...))}
+	s := &Stream{pool: p, outputs: outputs, planner: plan.NewPlanner(p.config.SkipFrame, requested(outputs...)), settings: settingsOf(p.config, outputs)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.streams[s] = struct{}{}
@@ -136,16 +152,21 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		if next != nil {
 			defer next.GiveUp()
 		}
-		decoder, err := pl.Before(ctx)
-		before, _ := decoder.(*continuous)
+		before, err := pl.Before(ctx)
 		if err != nil {
 			return media.Outcome{}, err
+		}
+		if h, ok := before.(*heldProcess); ok {
+			before = nil
+			if p := h.claim(); p != nil {
+				before = p
+			}
 		}
 		size := pl.Footprint
 		if before != nil {
 			size = 0 // the decoder has its room
 		}
-		w, room, err := s.worker(ctx, turn, size)
+		e, room, err := s.executor(ctx, turn, size)
 		if err != nil {
 			if before != nil {
 				before.Free()
@@ -153,18 +174,39 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 			return media.Outcome{}, err
 		}
 		defer s.pool.memory.leave()
-		defer room.free()
-		defer func() { s.pool.idle <- w }()
+		defer s.pool.idle.put(e)
 		defer release()
-		w.room = room
-		outcome, err := w.fragment(ctx, f, pl, before, s.outputs, emit)
+		outcome, err := s.decode(ctx, e, f, pl, before, room, emit)
 		outcome.Gaps = append(outcome.Gaps, pl.LeftOut...)
 		return outcome, err
 	}
 }
 
-// worker waits for the fragment's turn, for room for its decoder, and for a free worker. The caller must give them back.
-func (s *Stream) worker(ctx context.Context, turn *place, size int64) (*worker, *room, error) {
+// decode decodes a fragment of which something is needed. It takes ownership of before and room.
+func (s *Stream) decode(ctx context.Context, e executor, f *media.Fragment, pl *plan.Plan, before plan.Decoder, room *room, emit func(media.Image) error) (media.Outcome, error) {
+	a := newAccount(f, pl, s.outputs, s.pool.config.OnError, emit)
+	if len(f.Tracks) == 0 && len(f.Blocks) > 0 {
+		room.free()
+		return media.Outcome{Gaps: []media.Gap{a.gap(nil, 0, errNoTracks, nil)}}, nil
+	}
+	if len(pl.Frames) == 0 { // cut fragments and streams without video have a gap already
+		room.free()
+		return media.Outcome{}, nil
+	}
+	if err := s.pool.config.Refusal(pl); err != nil {
+		room.free()
+		if before != nil {
+			before.Free()
+		}
+		err = a.lose(err)
+		return a.outcome(), err
+	}
+	err := e.run(ctx, s, newWork(f, pl, s.outputs), before, room, a)
+	return a.outcome(), err
+}
+
+// executor waits for the fragment's turn, for room for its decoder, and for an idle executor. The caller must give them back.
+func (s *Stream) executor(ctx context.Context, turn *place, size int64) (executor, *room, error) {
 	if err := turn.wait(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -172,32 +214,19 @@ func (s *Stream) worker(ctx context.Context, turn *place, size int64) (*worker, 
 	if err != nil {
 		return nil, nil, err
 	}
-	select {
-	case <-ctx.Done():
+	e, err := s.pool.idle.take(ctx, s)
+	if err != nil {
 		room.free()
 		s.pool.memory.leave()
-		return nil, nil, ctx.Err()
-	case w := <-s.pool.idle:
-		s.queue.leave(turn)
-		return w, room, nil
+		return nil, nil, err
 	}
+	s.queue.leave(turn)
+	return e, room, nil
 }
 
-// dropKept frees a decoder that an idle worker keeps, and reports whether there was one.
+// dropKept frees a decoder that is kept for a later fragment, and reports whether there was one.
 func (p *Pool) dropKept() bool {
-	for range cap(p.idle) {
-		select {
-		case w := <-p.idle:
-			dropped := w.decoders.dropOldest()
-			p.idle <- w
-			if dropped {
-				return true
-			}
-		default:
-			return false
-		}
-	}
-	return false
+	return p.idle.dropKept() || p.processes != nil && p.processes.dropHeld()
 }
 
 // MaxLookahead returns how many later fragments a work function may wait for.
@@ -249,9 +278,6 @@ func (s *Stream) Turned() bool { return s.planner.Turned() }
 
 // Mark returns where the stream is after the last Plan. Its State methods may be called later.
 func (s *Stream) Mark() *plan.Mark { return s.planner.Mark() }
-
-// errDamaged is the cause when on_error is fail and a fragment cannot be decoded.
-var errDamaged = errors.New("fragment is damaged and on_error is fail")
 
 // requested returns what the planner must know about outputs.
 func requested(outputs ...Output) []plan.Output {

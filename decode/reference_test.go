@@ -3,6 +3,7 @@
 package decode
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -61,10 +62,15 @@ func everyFrame() Output {
 	}
 }
 
+// testIsolation returns where the tests decode: KVSTEST_ISOLATION says so.
+func testIsolation() Isolation {
+	return cmp.Or(Isolation(os.Getenv("KVSTEST_ISOLATION")), IsolationNone)
+}
+
 func newTestPool(t testing.TB, change func(*Config)) *Pool {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Workers = 1
+	cfg.Workers, cfg.Isolation = 1, testIsolation()
 	if change != nil {
 		change(&cfg)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/decode/plan"
-	"github.com/kvsframes/kvsframes/media"
 )
 
 // worker decodes one fragment at a time, from its bytes to its images. It keeps
@@ -40,6 +39,10 @@ func newWorker(cfg Config) (*worker, error) {
 	return w, nil
 }
 
+func (w *worker) suits(*Stream) int { return 0 }
+
+func (w *worker) dropOldest() bool { return w.decoders.dropOldest() }
+
 func (w *worker) free() {
 	w.decoders.free()
 	w.renderer.free()
@@ -47,38 +50,40 @@ func (w *worker) free() {
 	w.picture.free()
 }
 
-// fragment decodes, renders and encodes the frames of f that pl wants. before is the decoder
-// that continues with the fragment, or nil; the worker takes ownership of it. fragment is not
-// called if nothing of f is needed.
-func (w *worker) fragment(ctx context.Context, f *media.Fragment, pl *plan.Plan, before *continuous, outputs []Output, emit func(media.Image) error) (media.Outcome, error) {
-	job := newJob(w, f, pl, outputs, emit)
-	if len(f.Tracks) == 0 && len(f.Blocks) > 0 {
-		return media.Outcome{Gaps: []media.Gap{job.gap(nil, 0, errNoTracks, nil)}}, nil
-	}
-	if len(pl.Frames) == 0 { // cut fragments and streams without video have a gap already
-		return media.Outcome{}, nil
-	}
-	if err := w.decode(ctx, job, before); err != nil {
-		return job.outcome(), err
-	}
-	err := job.finish()
-	return job.outcome(), err
+// run implements executor.
+func (w *worker) run(ctx context.Context, _ *Stream, what work, before plan.Decoder, room *room, a *account) error {
+	w.room = room
+	defer room.free()
+	c, _ := before.(*continuous)
+	give := func(c *continuous) { what.plan.Chain.Next.Give(c) }
+	decoded, err := w.fragment(ctx, what, c, give, a)
+	a.decoded = decoded
+	return err
 }
 
-// decode decodes the fragment. It returns the error of the context or of emit, or the first error
-// in the data if that ends the run. The job records all other errors in the data.
-func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
-	track := j.plan.Track
-	if err := w.config.Refusal(j.plan); err != nil {
-		if before != nil {
-			before.Free()
-		}
-		return j.lose(j.plan.InOrder, err)
+// fragment decodes, renders and encodes the frames that the plan wants, and returns how many were decoded. before is the decoder
+// that continues with the fragment, or nil; the worker takes ownership of it. give takes the decoder if a
+// later fragment needs it.
+func (w *worker) fragment(ctx context.Context, what work, before *continuous, give func(*continuous), to results) (decoded int, err error) {
+	job := newJob(w, what, to)
+	next, err := w.decode(ctx, job, before)
+	if next != nil {
+		give(next)
 	}
-	d := openHeader(j.fragment, track)
+	if err == nil {
+		err = job.finish()
+	}
+	return job.decoded, err
+}
+
+// decode decodes the fragment. It returns the error of the context or of the results, or the first error
+// in the data if that ends the run. The job reports all other errors in the data.
+func (w *worker) decode(ctx context.Context, j *job, before *continuous) (next *continuous, err error) {
+	track := j.plan.Track
+	d := openHeader(j.mkv, j.video)
 	defer d.free()
 	w.renderer.track, w.renderer.fieldPictures = d.facts(), track.CodecID == h26x.HEVC
-	feed := feeder{worker: w, plan: j.plan, mkv: j.fragment.MKV, byStream: j.plan.Form.ByStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
+	feed := feeder{worker: w, plan: j.plan, mkv: j.mkv, byStream: j.plan.Form.ByStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -88,7 +93,7 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 	if j.plan.Chain != nil {
 		return w.decodeChained(ctx, j, &feed, before, open)
 	}
-	return w.decodeAlone(j, &feed, open)
+	return nil, w.decodeAlone(j, &feed, open)
 }
 
 // decodeAlone decodes a fragment that needs no other, with a decoder that is kept as long as nothing is wrong. If a decoder that
@@ -96,7 +101,7 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) error {
 // same.
 func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) error {
 	track, form := j.plan.Track, j.plan.Form
-	key := decoderKey{j.fragment.Stream, track.CodecID, form.CodecData, form.InBand, track.Width, track.Height, w.renderer.track}
+	key := decoderKey{j.stream, track.CodecID, form.CodecData, form.InBand, track.Width, track.Height, w.renderer.track}
 	for j.used = true; ; {
 		c, err := w.decoders.get(key, func(decoderKey) (keptDecoder, error) {
 			j.used = false
@@ -107,7 +112,7 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 			return keptDecoder{opened, w.room.pass()}, nil
 		})
 		if err != nil {
-			return j.lose(j.plan.InOrder, err)
+			return j.lose(err)
 		}
 		w.room.free() // a kept decoder has its own
 		feed.codec = c.codec
@@ -126,20 +131,21 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 }
 
 // decodeChained decodes a fragment with the decoder of the previous one, or with a new one
-// after the lead-up, and gives the decoder to the next fragment if that may need it.
-func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous, open func() (codec, error)) error {
+// after the lead-up, and returns the decoder if the next fragment may need it.
+func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous, open func() (codec, error)) (*continuous, error) {
 	chain := j.plan.Chain
+	var err error
 	if c == nil {
-		opened, err := open()
-		if err != nil {
-			return j.lose(j.plan.InOrder, err)
+		opened, failed := open()
+		if failed != nil {
+			return nil, j.lose(failed)
 		}
 		c = &continuous{keptDecoder: keptDecoder{opened, w.room.pass()}}
-		if chain.After != nil { // the decoder was lost on its way
-			j.missesPast()
+		leads, whole := chain.LeadUp()
+		if err = w.leadUp(ctx, c, leads); !whole {
+			c.tainted = true
 		}
 	}
-	err := w.leadUp(ctx, c, chain.Lead)
 	if c.tainted {
 		j.missesPast()
 	}
@@ -149,12 +155,11 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 	}
 	if err != nil || chain.Next == nil {
 		c.Free()
-		return err
+		return nil, err
 	}
 	c.base += int64(len(j.plan.Frames))
 	c.tainted = j.endTainted()
-	chain.Next.Give(c)
-	return nil
+	return c, nil
 }
 
 // leadUp decodes earlier fragments for the references in them. Their frames are dropped.

@@ -12,6 +12,7 @@ import (
 // withDefaults returns c with zero values replaced by defaults, so that a program sets only what it wants to change.
 func (c Config) withDefaults() Config {
 	d := DefaultConfig()
+	c.Isolation = cmp.Or(c.Isolation, d.Isolation)
 	c.SkipFrame, c.OnError = cmp.Or(c.SkipFrame, d.SkipFrame), cmp.Or(c.OnError, d.OnError)
 	c.MaxPixels, c.MaxMemory = cmp.Or(c.MaxPixels, d.MaxPixels), cmp.Or(c.MaxMemory, d.MaxMemory)
 	c.Concealed, c.Deinterlace = cmp.Or(c.Concealed, d.Concealed), cmp.Or(c.Deinterlace, d.Deinterlace)

@@ -340,11 +340,14 @@ const (
 	GapUnsupported GapReason = "unsupported"
 	// GapNoVideo: the stream has no video track.
 	GapNoVideo GapReason = "no_video"
+	// GapDecoder: the decoder crashed on the fragment, or did not come to an end, twice.
+	GapDecoder GapReason = "decoder_died"
 	// GapConcealed: parts of the picture are guessed, and decode.concealed is drop.
 	GapConcealed GapReason = "concealed"
 	// GapNoFrame: no frame is near enough to a requested time.
 	GapNoFrame GapReason = "no_frame"
-	// GapLeftOut: the stream was read too far behind its newest fragment, and this was left out to catch up.
+	// GapLeftOut: the stream was read too far behind its newest fragment, and this was left out to catch up; or a run that was
+	// told to begin anew began behind it.
 	GapLeftOut GapReason = "left_out"
 )
 

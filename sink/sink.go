@@ -43,8 +43,6 @@ type Sink struct {
 	manifest *Template // nil: no manifest
 	ledger   *Template // nil: no ledger
 	slots    chan struct{}
-	// namesRuns: see NamesRuns.
-	namesRuns bool
 
 	objects, bytes atomic.Int64
 }
@@ -69,16 +67,12 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 			s.manifest = t
 		}
 	}
-	s.namesRuns = slices.ContainsFunc(templates, func(t *Template) bool { return t.Distinguishes().Runs })
-	if s.runID == "" && s.namesRuns {
+	if s.runID == "" && slices.ContainsFunc(templates, func(t *Template) bool { return t.Distinguishes().Runs }) {
 		return nil, fmt.Errorf("set up sink %q: a path has {run_id}, and the run has no id", config.Name)
 	}
 	s.slots = make(chan struct{}, s.MaxInFlight())
 	return s, nil
 }
-
-// NamesRuns reports whether a path has {run_id}, so that runs of different IDs write to different keys.
-func (s *Sink) NamesRuns() bool { return s.namesRuns }
 
 // Name returns the sink's name.
 func (s *Sink) Name() string { return s.config.Name }

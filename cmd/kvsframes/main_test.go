@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +140,23 @@ func TestVersionNamesLibavAndItsLicence(t *testing.T) {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("%q lacks %q", stdout, want)
 		}
+	}
+}
+
+func TestVersionAsJSONTellsWhatIsolatesDecoders(t *testing.T) {
+	p, stdout, stderr := newProgram(nil)
+	if code := p.execute([]string{"version", "--json"}); code != exitDone {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	var got struct {
+		Libraries map[string]string `json:"libraries"`
+		Isolation isolation         `json:"isolation"`
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Libraries["libavcodec"] == "" || got.Isolation.Process != (runtime.GOOS == "linux") || got.Isolation.Process == (got.Isolation.Error != "") {
+		t.Errorf("%s", stdout)
 	}
 }
 

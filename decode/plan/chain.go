@@ -17,7 +17,8 @@ import (
 //
 // If the decoder of the previous fragment is not available, a new one first decodes again
 // everything since the last entry: the lead-up. Its fragments are kept for every stream,
-// since even after thousands of fragments that need no others, the next one may.
+// since even after thousands of fragments that need no others, the next one may, and in a
+// chain too, since a decoder may die.
 
 const (
 	// closedStarts is how many fragments in a row must start with an IDR picture before nothing is
@@ -37,8 +38,11 @@ const (
 type Chain struct {
 	// After gives the decoder of the previous fragment, which continues with this one; nil if a new decoder is needed.
 	After *Link
-	// Lead are the fragments that a new decoder must decode first, in order.
+	// Lead are the fragments that a new decoder must decode first, in order. Those behind After are for the case that its
+	// decoder is gone.
 	Lead []Lead
+	// broken reports whether fragments are missing before Lead.
+	broken bool
 	// Next takes the decoder when the fragment is decoded; nil if no fragment needs it.
 	Next *Link
 }
@@ -51,6 +55,21 @@ func (pl *Plan) Before(ctx context.Context) (Decoder, error) {
 	}
 	return pl.Chain.After.take(ctx)
 }
+
+// LeadUp returns the fragments that a new decoder must decode first, and whether they are all that the fragment needs. A fragment that
+// is known to kill decoders is not among them.
+func (c *Chain) LeadUp() (leads []Lead, whole bool) {
+	leads, whole = c.Lead, !c.broken && (c.After == nil || len(c.Lead) > 0)
+	for i := len(leads) - 1; i >= 0; i-- {
+		if l := leads[i]; l.plan.hold != nil && l.plan.hold.spoiled.Load() {
+			return leads[i+1:], false
+		}
+	}
+	return leads, whole
+}
+
+// Spoil keeps the fragment out of later lead-ups, because it kills decoders.
+func (pl *Plan) Spoil() { pl.hold.spoiled.Store(true) }
 
 // ReleaseLeads releases the media of the fragments in Chain.Lead, which must not be used afterwards.
 func (pl *Plan) ReleaseLeads() {
@@ -83,6 +102,9 @@ type Lead struct {
 	// plan has no Chain, so that it does not keep earlier fragments in memory.
 	plan *Plan
 }
+
+// Frames returns the number of the fragment's frames.
+func (l Lead) Frames() int { return len(l.plan.Frames) }
 
 // Whole returns a plan that feeds every picture that later fragments may refer to.
 func (l Lead) Whole() *Plan {
@@ -192,9 +214,8 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 		pl.Chain = &Chain{}
 		// The decoder continues with fragments whose codec data may lack parameter sets in force.
 		pl.Form.useByteStream(pl.begin)
-		if needsPast && h.link != nil {
+		if needsPast {
 			pl.Chain.After, h.link = h.link, nil
-		} else if needsPast {
 			pl.Chain.Lead = slices.Clone(h.lead)
 			for _, l := range pl.Chain.Lead {
 				l.plan.hold.take()
@@ -244,7 +265,7 @@ func (h *past) remember(pl *Plan, f *media.Fragment, alone bool) {
 	h.clean = h.clean || entry >= 0 || pl.Refresh.Done >= 0
 	from := 0
 	switch {
-	case h.link != nil || alone && h.closed >= closedStarts:
+	case alone && h.closed >= closedStarts:
 		h.dropLead()
 		return
 	case settled >= 0:

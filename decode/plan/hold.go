@@ -6,6 +6,8 @@ import "sync/atomic"
 type hold struct {
 	users   atomic.Int32
 	recycle func()
+	// spoiled reports whether the fragment kills decoders.
+	spoiled atomic.Bool
 }
 
 // newHold returns a hold with one user. recycle may be nil.

@@ -172,12 +172,12 @@ func (f *Frame) ask(output int, answers ...stampRequest) {
 // Packet returns the packet of frame k. mkv is the fragment's media, of which the packet may be a part.
 func (pl *Plan) Packet(mkv []byte, k int) []byte {
 	f := &pl.Frames[k]
-	switch b := pl.blocks[f.last]; {
+	switch {
 	case f.HeaderOnly != nil:
 		return f.HeaderOnly
 	case f.packet != nil:
 		return f.packet
-	default:
-		return mkv[b.Offset : b.Offset+b.Size]
 	}
+	b := pl.blocks[f.last]
+	return mkv[b.Offset : b.Offset+b.Size]
 }

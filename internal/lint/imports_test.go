@@ -25,10 +25,12 @@ var mayImport = map[string][]string{
 	"internal/disk":          {"golang.org/x/sys"},
 	"internal/disk/disktest": {"internal/disk"},
 	"internal/lint":          {},
+	// A child process that can only compute.
+	"internal/sandbox": {"C", "golang.org/x/sys"},
 
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/lag", "internal/logging", "internal/wait"},
-	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "C", "github.com/asticode/go-astiav"},
+	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
 	"sink":     {"media", "setting", "internal/disk", "internal/logging", "internal/wait"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
@@ -80,7 +82,7 @@ var mayImport = map[string][]string{
 
 // owners names, for what must stay in its room, the only packages that may import it.
 var owners = map[string][]string{
-	"C":                                {"decode", "decode/jpeg"},
+	"C":                                {"decode", "decode/jpeg", "internal/sandbox"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
 	"github.com/spf13/viper":           {"config"},
 	"github.com/spf13/cobra":           {"cmd/kvsframes"},

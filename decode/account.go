@@ -1,0 +1,214 @@
+//go:build cgo
+
+package decode
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// account hands on what comes of one fragment, and records what does not. A fragment may be decoded more than once: what one
+// try has handed on, the next does not hand on again.
+type account struct {
+	fragment *media.Fragment
+	plan     *plan.Plan
+	outputs  []Output
+	onError  OnError
+	emit     func(media.Image) error
+
+	// at is how far this try is, reached how far any try was.
+	at, reached progress
+	// lost reports whether all frames that are left have no image.
+	lost               bool
+	decoded, concealed int
+	gaps               []media.Gap
+}
+
+// progress is a place in the results of a fragment.
+type progress struct {
+	// frame is the index of the last frame in plan.InOrder, -1 before the first.
+	frame int
+	// missed reports whether images of it are missing, images is the number of its outputs that are done.
+	missed bool
+	images int
+}
+
+var (
+	errNoTracks = errors.New("there are blocks but no description of their tracks")
+	// errDamaged is the cause when on_error is fail and a fragment cannot be decoded.
+	errDamaged = errors.New("fragment is damaged and on_error is fail")
+	// errNonsense is the error for results that do not fit the plan.
+	errNonsense = errors.New("the decoder's answer makes no sense")
+)
+
+func newAccount(f *media.Fragment, pl *plan.Plan, outputs []Output, onError OnError, emit func(media.Image) error) *account {
+	a := &account{fragment: f, plan: pl, outputs: outputs, onError: onError, emit: emit, reached: progress{frame: -1}}
+	a.begin()
+	return a
+}
+
+// begin begins a try.
+func (a *account) begin() { a.at, a.lost, a.decoded = progress{frame: -1}, false, 0 }
+
+// step moves on to frame k: the one that this try is at, or the next.
+func (a *account) step(k int) error {
+	order := a.plan.InOrder
+	if a.at.frame >= 0 && order[a.at.frame] == k {
+		return nil
+	}
+	if next := a.at.frame + 1; a.lost || !a.complete() || next >= len(order) || order[next] != k {
+		return errNonsense
+	}
+	a.at = progress{frame: a.at.frame + 1}
+	return nil
+}
+
+// complete reports whether each image of the last frame is there, or known to be missing.
+func (a *account) complete() bool { return a.at.complete(a.plan) }
+
+func (p progress) complete(pl *plan.Plan) bool {
+	return p.frame < 0 || p.missed || p.images == len(pl.Frames[pl.InOrder[p.frame]].Outputs)
+}
+
+// settled reports whether this try has told what became of each frame.
+func (a *account) settled() bool {
+	return a.lost || a.complete() && a.at.frame == len(a.plan.InOrder)-1
+}
+
+// image implements results.
+func (a *account) image(k, output int, img media.Image) error {
+	if err := a.step(k); err != nil {
+		return err
+	}
+	asked := a.plan.Frames[k].Outputs
+	i := slices.IndexFunc(asked, func(o plan.Asked) bool { return o.Output == output })
+	if i < a.at.images {
+		return errNonsense
+	}
+	if i > a.at.images && !a.at.missed {
+		return errNonsense
+	}
+	a.at.images = i + 1
+	switch {
+	case a.at.frame < a.reached.frame || a.at.frame == a.reached.frame && a.at.images <= a.reached.images:
+		return nil // an earlier try has handed it on
+	case a.at.frame > a.reached.frame:
+		a.reached = progress{frame: a.at.frame}
+	}
+	if a.reached.missed = a.reached.missed || a.at.missed; img.Concealed && a.reached.images == 0 {
+		a.concealed++
+	}
+	a.reached.images = a.at.images
+	img.Tags = a.fragment.Tags
+	img.Answers, img.Label = asked[i].Answer()
+	return a.emit(img)
+}
+
+// miss implements results. The frame shares a gap with its neighbours that were lost for the same reason.
+func (a *account) miss(k int, err error) error {
+	if err := a.step(k); err != nil {
+		return err
+	}
+	if a.at.missed || a.at.images > 0 {
+		return errNonsense
+	}
+	a.at.missed = true
+	switch {
+	case a.at.frame < a.reached.frame || a.at.frame == a.reached.frame && a.reached.missed:
+		return nil
+	case a.at.frame > a.reached.frame:
+		a.reached = progress{frame: a.at.frame}
+	}
+	a.reached.missed = true
+	g := a.gap(&a.plan.Frames[k].Info, 1, err, a.unanswered(k))
+	if n := len(a.gaps) - 1; n >= 0 {
+		if last := &a.gaps[n]; last.FrameIndex+last.FramesLost == g.FrameIndex && last.Detail == g.Detail {
+			last.FramesLost++
+			return a.fatal(k, err)
+		}
+	}
+	a.gaps = append(a.gaps, g)
+	return a.fatal(k, err)
+}
+
+// lose implements results.
+func (a *account) lose(err error) error {
+	a.lost = true
+	left := a.plan.InOrder[a.reached.frame+1:]
+	if !a.reached.complete(a.plan) {
+		left = a.plan.InOrder[a.reached.frame:]
+	}
+	if len(left) == 0 { // no frame was wanted
+		return nil
+	}
+	a.reached = progress{frame: len(a.plan.InOrder) - 1, missed: true}
+	g := a.gap(nil, len(left), err, a.unanswered(left...))
+	a.gaps = append(a.gaps, g)
+	return a.failed(g)
+}
+
+// fatal implements results.
+func (a *account) fatal(k int, err error) error {
+	return a.failed(a.gap(&a.plan.Frames[k].Info, 1, err, nil))
+}
+
+// failed returns the error that a gap is if damage ends the run.
+func (a *account) failed(g media.Gap) error {
+	if a.onError != OnErrorFail {
+		return nil
+	}
+	return fmt.Errorf("decode %s: %w", g, errDamaged)
+}
+
+// gap returns a gap of the fragment: from the frame first on or, if first is nil, the whole fragment.
+func (a *account) gap(first *media.FrameInfo, lost int, err error, unanswered []time.Time) media.Gap {
+	g := media.Gap{
+		Stream: a.fragment.Stream, FragmentNumber: a.fragment.Number, ProducerTime: a.fragment.ProducerTime,
+		FrameIndex: media.WholeFragment, FramesLost: lost, AskedFor: unanswered, Reason: reasonOf(err), Detail: err.Error(),
+	}
+	if first != nil {
+		g.FrameIndex, g.ProducerTime = first.Index, first.ProducerTime
+	}
+	if len(unanswered) > 0 {
+		g.Detail += "; no frame for " + named(unanswered)
+	}
+	return g
+}
+
+// unanswered returns the times that lost frames would have answered.
+func (a *account) unanswered(packets ...int) (times []time.Time) {
+	for _, k := range packets {
+		for _, asked := range a.plan.Frames[k].Outputs {
+			at, _ := asked.Answer()
+			times = append(times, at...)
+		}
+	}
+	return times
+}
+
+// outcome returns the number of decoded frames, and the gaps.
+func (a *account) outcome() media.Outcome {
+	if len(a.gaps) == 1 && a.plan.Samples > 0 && a.gaps[0].FramesLost == a.plan.Samples {
+		a.gaps[0].FrameIndex = media.WholeFragment
+	}
+	return media.Outcome{FramesDecoded: a.decoded, FramesConcealed: a.concealed, Gaps: a.gaps}
+}
+
+// named lists times for a message, at most the first ten of them.
+func named(times []time.Time) string {
+	const most = 10
+	var text []string
+	for _, t := range times[:min(most, len(times))] {
+		text = append(text, t.UTC().Format(time.RFC3339Nano))
+	}
+	if n := len(times) - most; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(text, ", "), n)
+	}
+	return strings.Join(text, ", ")
+}
