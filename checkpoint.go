@@ -49,6 +49,10 @@ type position struct {
 	now   saved
 	steps []*step // the latest that is durable, by output; nil for none in this run
 	moved bool
+	// unsaved counts the fragments that each output has delivered since the checkpoint was last written, and written is closed
+	// when it is.
+	unsaved []int
+	written chan struct{}
 	// saved is when the checkpoint was last written, or opened.
 	saved time.Time
 }
@@ -143,7 +147,8 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	from, isKVS := c.Source.KVS()
 	p := &position{
 		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
-		log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)), saved: time.Now(),
+		log: o.Log.With("stream", stream), saved: time.Now(), written: make(chan struct{}),
+		steps: make([]*step, len(c.Sinks)), unsaved: make([]int, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)),
 	}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
@@ -165,8 +170,8 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	return p, nil
 }
 
-// track makes the checkpoint follow the planner of a reader, and tells the reader where that is.
-func (p *position) track(r *reader, planner *decode.Stream) func() (func(sink string), bool) {
+// track makes the checkpoint follow the planner of a reader, and tells the reader where that is. ctx ends its waits.
+func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream) func() (func(sink string), bool) {
 	last := &step{}
 	return func() (func(string), bool) {
 		s := &step{mark: planner.Mark(), outputs: r.sinks}
@@ -175,9 +180,10 @@ func (p *position) track(r *reader, planner *decode.Stream) func() (func(sink st
 		last.next = s.mark.Place().Number
 		if p.now.First.Number == "" {
 			p.now.First, p.moved = s.mark.Place(), true
-			p.wake <- struct{}{} // it has room: this happens once
+			p.hurry()
 		}
 		p.mu.Unlock()
+		p.limit(ctx, r.stop)
 		last = s
 		if !s.mark.IsNew() {
 			return nil, false
@@ -193,6 +199,39 @@ func (p *position) durable(output int, s *step) {
 	defer p.mu.Unlock()
 	if s.mark.IsFor(slices.Index(s.outputs, output)) {
 		p.steps[output], p.moved = s, true
+		p.unsaved[output]++
+	}
+}
+
+// hurry makes keep write at once.
+func (p *position) hurry() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// maxUnsaved is the number of fragments that a sink may have delivered beyond the checkpoint before no more are read. With those that are
+// on their way then, a run that is killed repeats 256 fragments, on a machine with up to 63 workers.
+const maxUnsaved = 128
+
+// limit waits until no sink is too far beyond the checkpoint, or one of the contexts ends.
+func (p *position) limit(ctx, stop context.Context) {
+	for {
+		p.mu.Lock()
+		far, written := slices.Max(p.unsaved) >= maxUnsaved, p.written
+		p.mu.Unlock()
+		if !far {
+			return
+		}
+		p.hurry()
+		select {
+		case <-ctx.Done():
+			return
+		case <-stop.Done():
+			return
+		case <-written:
+		}
 	}
 }
 
@@ -226,6 +265,7 @@ func (p *position) lost(ctx context.Context, giveUp context.CancelCauseFunc) {
 func (p *position) write(ctx context.Context, done bool) error {
 	p.mu.Lock()
 	steps, moved := slices.Clone(p.steps), p.moved || done != p.now.Done
+	covers := slices.Clone(p.unsaved)
 	p.moved = false
 	p.mu.Unlock()
 	if !moved {
@@ -238,6 +278,11 @@ func (p *position) write(ctx context.Context, done bool) error {
 		p.moved = true
 	} else {
 		p.saved, p.anew = time.Now(), true
+		for i, n := range covers {
+			p.unsaved[i] -= n
+		}
+		close(p.written)
+		p.written = make(chan struct{})
 	}
 	return err
 }
