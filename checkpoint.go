@@ -171,7 +171,7 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	}
 	err = p.read(o)
 	if err == nil && held.State() == nil { // names have the run's ID, which the next run continues, however soon this one ends
-		err = p.save(ctx, nil, false)
+		err = p.save(ctx, slices.Clone(p.steps), false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.release(ctx))
