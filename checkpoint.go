@@ -36,6 +36,8 @@ type position struct {
 	log      *slog.Logger
 	// reached reports whether the run has read all that the settings ask for.
 	reached bool
+	// forgotten is the last fragment that was delivered before the checkpoint was forgotten.
+	forgotten media.Place
 	// anew reports whether a run without a state reads again what this one has read.
 	anew bool
 	// wake makes keep write at once.
@@ -127,9 +129,13 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	if st.checkpoint == nil {
 		return nil, nil
 	}
-	held, err := st.checkpoint(stream).Acquire(ctx, o.Restart)
-	switch owned := (*checkpoint.OwnedError)(nil); {
-	case errors.As(err, &owned):
+	held, err := st.checkpoint(stream).Acquire(ctx, false)
+	owned := errors.As(err, new(*checkpoint.OwnedError))
+	if err != nil && !owned && o.Restart { // what cannot be read is forgotten, too
+		held, err = st.checkpoint(stream).Acquire(ctx, true)
+	}
+	switch {
+	case owned:
 		return nil, fmt.Errorf("another run reads stream %s: %w", stream, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w (%s; %s)", err, restartHint, placeHint)
@@ -149,7 +155,11 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
-	if err := p.read(o); err != nil {
+	err = p.read(o)
+	if err == nil && held.State() == nil { // names have the run's ID, which the next run continues, however soon this one ends
+		err = p.save(ctx, nil, false)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.release(ctx))
 	}
 	return p, nil

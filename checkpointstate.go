@@ -57,14 +57,23 @@ func (p *Pipeline) settingsOf(i int, s config.Sink) string {
 // restartHint ends errors of checkpoints that do not fit.
 const restartHint = "--restart reads from source.start_selector again, --ignore-checkpoint leaves the checkpoint as it is"
 
-// read makes the state of the checkpoint that of the position, if it fits the settings.
+// read makes the state of the checkpoint that of the position, if it fits the settings and is not to be forgotten.
 func (p *position) read(o RunOptions) error {
 	data := p.held.State()
 	if data == nil {
 		return nil
 	}
 	var old saved
-	if err := json.Unmarshal(data, &old); err != nil {
+	err := json.Unmarshal(data, &old)
+	if o.Restart {
+		for _, s := range old.Sinks {
+			if media.CompareNumbers(s.State.Place.Number, p.forgotten.Number) > 0 {
+				p.forgotten = s.State.Place
+			}
+		}
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("checkpoint %s cannot be read: %w (%s)", p.held.Name(), err, restartHint)
 	}
 	switch {
@@ -73,6 +82,7 @@ func (p *position) read(o RunOptions) error {
 	case old.Stream != p.now.Stream:
 		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", p.held.Name(), old.Stream, p.now.Stream, restartHint)
 	}
+	p.restart(&old, o.RestartSinks)
 	if differ := p.accept(&old); len(differ) > 0 && !o.AcceptChanges {
 		return fmt.Errorf("checkpoint %s was written for other settings: %s has changed (--accept-changes continues with the new ones, %s)", p.held.Name(), strings.Join(differ, ", "), restartHint)
 	}
@@ -84,6 +94,15 @@ func (p *position) read(o RunOptions) error {
 	}
 	p.now, p.anew = old, p.anew || old.First.Number != ""
 	return nil
+}
+
+// restart forgets the places of some sinks, which begin again with the first fragment.
+func (p *position) restart(old *saved, sinks []string) {
+	for _, name := range sinks {
+		if i := slices.Index(p.names, name); i >= 0 && old.Sinks != nil {
+			old.Sinks[name], old.Done = savedSink{Settings: p.settings[i]}, false
+		}
+	}
 }
 
 // accept makes a checkpoint one of the present settings, and returns what they have changed. A sink that has changed continues at its

@@ -34,8 +34,10 @@ type RunOptions struct {
 	// Drain, when closed, asks the run to stop: it reads nothing more, and finishes the work in progress
 	// within the service.shutdown_timeout of the settings. A nil channel never asks.
 	Drain <-chan struct{}
-	// Restart makes streams with a checkpoint begin again, and forgets their checkpoints.
-	Restart bool
+	// Restart makes streams with a checkpoint begin again, and forgets their checkpoints. RestartSinks does so for the
+	// sinks of these names alone.
+	Restart      bool
+	RestartSinks []string
 	// AcceptChanges continues from a checkpoint that was written with other settings, with the present ones.
 	AcceptChanges bool
 	// IgnoreCheckpoint neither reads nor writes checkpoints.

@@ -311,16 +311,17 @@ func (st *stages) openSource(ctx context.Context, in source.Input, at *position,
 		return nil, err
 	}
 	src = st.within(src, from)
-	if from.First.Number == "" {
-		return src, nil
-	}
-	last := lowest(states)
-	if last.Number == "" {
-		at.log.Info("beginning again with the first fragment", "fragment", from.First.Number)
-	} else {
+	switch last := lowest(states); {
+	case last.Number != "":
 		at.log.Info("continuing after what is delivered", "after", last.Number)
+		return source.Continued(src, in.Stream, last), nil
+	case from.First.Number != "":
+		at.log.Info("beginning again with the first fragment", "fragment", from.First.Number)
+		return source.From(src, in.Stream, from.First), nil
+	case at.forgotten.Number != "":
+		return source.Anew(src, in.Stream, at.forgotten), nil
 	}
-	return source.Continued(src, in.Stream, last), nil
+	return src, nil
 }
 
 // within applies the settings' tags and end to a source of files. The sources of streams apply them themselves.

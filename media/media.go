@@ -346,7 +346,8 @@ const (
 	GapConcealed GapReason = "concealed"
 	// GapNoFrame: no frame is near enough to a requested time.
 	GapNoFrame GapReason = "no_frame"
-	// GapLeftOut: the stream was read too far behind its newest fragment, and this was left out to catch up.
+	// GapLeftOut: the stream was read too far behind its newest fragment, and this was left out to catch up; or a run that was
+	// told to begin anew began behind it.
 	GapLeftOut GapReason = "left_out"
 )
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -71,7 +72,7 @@ func filesThat(root string, unfinished bool) ([]string, error) {
 }
 
 // Variables of a process that writes to a directory until it is killed.
-const killedRoot, killedKey = "KVSFRAMES_TEST_KILLED_ROOT", "KVSFRAMES_TEST_KILLED_KEY"
+const killedRoot, killedKey, killedLater = "KVSFRAMES_TEST_KILLED_ROOT", "KVSFRAMES_TEST_KILLED_KEY", "KVSFRAMES_TEST_KILLED_LATER"
 
 // killWriter has body written to key by a process that is killed before it commits.
 func killWriter(tb testing.TB, root, key string, body []byte) {
@@ -92,7 +93,8 @@ func killWriter(tb testing.TB, root, key string, body []byte) {
 	}
 }
 
-// TestWriteUntilKilled is the process that killWriter starts, and no test otherwise.
+// TestWriteUntilKilled is a process that writes a file and does not commit it, and no test otherwise. It kills itself, or
+// waits for that if its output is read.
 func TestWriteUntilKilled(t *testing.T) {
 	root := os.Getenv(killedRoot)
 	if root == "" {
@@ -109,6 +111,10 @@ func TestWriteUntilKilled(t *testing.T) {
 	if err := w.Write(t.Context(), body); err != nil {
 		t.Fatal(err)
 	}
+	if os.Getenv(killedLater) != "" {
+		fmt.Println("written")
+		<-t.Context().Done()
+	}
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +123,45 @@ func TestWriteUntilKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-t.Context().Done() // the signal is on its way
+}
+
+// TestAFileOfAnotherProcessIsSweptWhenThatIsDead has others write to the folder while a process writes there, and after it was killed.
+func TestAFileOfAnotherProcessIsSweptWhenThatIsDead(t *testing.T) {
+	root := t.TempDir()
+	writer := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWriteUntilKilled$")
+	writer.Env = append(os.Environ(), killedRoot+"="+root, killedKey+"=cam/1.tar", killedLater+"=1")
+	writer.Stdin = strings.NewReader("half of it")
+	out, err := writer.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("written"))); err != nil {
+		t.Fatal(err)
+	}
+	unfinished := func(key string) int {
+		t.Helper()
+		if err := openDir(t, root, false).Put(t.Context(), key, []byte("x"), sink.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		left, err := filesThat(root, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(left)
+	}
+	if n := unfinished("cam/2.jpg"); n != 1 {
+		t.Errorf("%d unfinished files while the writer writes, want its own", n)
+	}
+	if err := writer.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = writer.Wait() // it was killed
+	if n := unfinished("cam/3.jpg"); n != 0 {
+		t.Errorf("%d unfinished files when the writer is dead", n)
+	}
 }
 
 func TestDirConformsToTheContract(t *testing.T) { storetest.Run(t, dirHarness(false)) }

@@ -71,7 +71,7 @@ func TestRunsOverFilesThatAreKilledLoseAndRepeatNothing(t *testing.T) {
 			if code := p.execute([]string{"run", recorded(t, paths, quiet, t.TempDir(), times)}); code != exitDone && code != exitGaps {
 				t.Fatalf("code %d:\n%s", code, stderr)
 			}
-			want := storedIn(t, quiet).Replaced(runIDs, "RUN")
+			want := storedIn(t, quiet).Replaced(runID, "RUN")
 			file, path := recorded(t, paths, out, state, times), filepath.Join(state, "rec.json")
 			for killed := 0; ; killed++ {
 				cmd := exec.CommandContext(t.Context(), os.Args[0], "run", file)
@@ -104,7 +104,7 @@ func TestRunsOverFilesThatAreKilledLoseAndRepeatNothing(t *testing.T) {
 					t.Fatalf("code %d:\n%s", code, said.String())
 				}
 			}
-			for _, f := range audittest.Compare(storedIn(t, out).Replaced(runIDs, "RUN"), want) {
+			for _, f := range audittest.Compare(storedIn(t, out).Replaced(runID, "RUN"), want) {
 				if f.Kind != audittest.Unfinished { // a run removes these an hour later
 					t.Error(f)
 				}

@@ -96,6 +96,9 @@ func (s *killable) sinksInto(most, other string) string {
 
 // sourceOf are the settings of a stream in a mode.
 func sourceOf(s *killable, mode, url string) string {
+	if mode == "file" {
+		return fmt.Sprintf("source: {type: file, paths: ['%s'], stream: %s}\n", s.file, s.name)
+	}
 	end := ""
 	if mode != "archive" { // which has one
 		end = fmt.Sprintf("end: {fragments: %d}, ", s.fragments)
@@ -150,17 +153,16 @@ func (c *struck) prepare(t *testing.T) places {
 	return p
 }
 
-// begun reports whether the next run has a place to continue from.
-func (c *struck) begun(t *testing.T, p places) bool {
+// checkpoint returns the checkpoint, nil if there is none yet.
+func (c *struck) checkpoint(t *testing.T, p places) []byte {
 	t.Helper()
 	var data []byte
-	name := c.stream.name + ".json" // which may not be there yet
-	if c.remote {
+	if name := c.stream.name + ".json"; c.remote {
 		data, _ = c.server.Get(t.Context(), p.states, name)
 	} else {
 		data, _ = os.ReadFile(filepath.Join(p.state, name))
 	}
-	return bytes.Contains(data, []byte(`"fragment_number":"0`))
+	return data
 }
 
 // round has runs struck, at most so many, until one ends by itself.
@@ -191,7 +193,7 @@ func (c *struck) round(t *testing.T, most int) {
 		case code == c.code() && !strings.Contains(said, "service.shutdown_timeout is over"):
 			n++
 			c.hits++
-			if c.begun(t, p) {
+			if bytes.Contains(c.checkpoint(t, p), []byte(`"fragment_number":"0`)) {
 				c.midway++
 			}
 		default:
@@ -262,15 +264,17 @@ func (c *struck) compare(t *testing.T, p places) {
 	if c.s3 {
 		addBucket(t, got, c.server, p.bucket)
 	}
-	for _, f := range audittest.Compare(got.Replaced(runIDs, "RUN"), c.stream.want) {
-		if f.Kind != audittest.Unfinished { // a run removes these an hour later
-			t.Error(f)
-		}
+	run := runID.Find(c.checkpoint(t, p)) // all runs are one
+	if run == nil {
+		t.Fatal("the checkpoint has no run")
+	}
+	for _, f := range audittest.Compare(got.Replaced(regexp.MustCompile(string(run)), "RUN"), c.stream.want) {
+		t.Error(f)
 	}
 }
 
-// runIDs are the IDs of runs, of which only the keys of the first one that has written a checkpoint are continued.
-var runIDs = regexp.MustCompile(`\d{8}T\d{6}Z-[0-9a-f]{8}`)
+// runID is the ID of a run.
+var runID = regexp.MustCompile(`\d{8}T\d{6}Z-[0-9a-f]{8}`)
 
 // storedIn returns the objects in folders.
 func storedIn(t *testing.T, folders ...string) audittest.Stored {
@@ -298,7 +302,7 @@ func (s *killable) undisturbed(t *testing.T, url string, server s3test.Server) {
 	if code := cmd.ProcessState.ExitCode(); code != exitGaps && code != exitDone {
 		t.Fatalf("code %d:\n%s", code, said)
 	}
-	s.want = storedIn(t, folder).Replaced(runIDs, "RUN")
+	s.want = storedIn(t, folder).Replaced(runID, "RUN")
 	if len(s.want) < 100 {
 		t.Fatalf("an undisturbed run stores %d objects:\n%s", len(s.want), said)
 	}
@@ -313,7 +317,7 @@ func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 	var cases []*struck
 	for i, s := range streams {
 		s.undisturbed(t, url, server)
-		for j, mode := range []string{"live", "archive", "auto"} {
+		for j, mode := range []string{"live", "archive", "auto", "file"} {
 			for _, s3 := range []bool{false, true} {
 				cases = append(cases, &struck{
 					stream: s, mode: mode, url: url, server: server, signal: signal, rng: rand.New(rand.NewPCG(rng.Uint64(), 3)),

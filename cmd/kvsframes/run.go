@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,11 +27,16 @@ type runOptions struct {
 	summary   string
 	// gapsCode is the exit code of a finished run with gaps.
 	gapsCode int
-	// restart begins streams again that have a checkpoint, ignore does without checkpoints.
-	restart, ignore bool
+	// restart are the sinks that begin again although they have a place in a checkpoint, or everySink. ignore does without
+	// checkpoints.
+	restart []string
+	ignore  bool
 	// accept continues with settings that have changed.
 	accept bool
 }
+
+// everySink is the value of --restart without one.
+const everySink = "*"
 
 func (p *program) newRunCommand() *cobra.Command {
 	var o runOptions
@@ -60,7 +66,8 @@ and mode have no effect then.`,
 	addSet(cmd, &o.set)
 	cmd.Flags().StringSliceVar(&o.fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (may be repeated, or a list with commas)")
 	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it only at the end")
-	cmd.Flags().BoolVar(&o.restart, "restart", false, "begin at start_selector again, and forget the checkpoints")
+	cmd.Flags().StringSliceVar(&o.restart, "restart", nil, "forget the checkpoints and begin at start_selector again, or forget the place of one `SINK` (--restart=SINK) and begin with the first fragment for that")
+	cmd.Flags().Lookup("restart").NoOptDefVal = everySink
 	cmd.Flags().BoolVar(&o.accept, "accept-changes", false, "continue from a checkpoint that was written with other settings")
 	cmd.Flags().BoolVar(&o.ignore, "ignore-checkpoint", false, "neither read nor write checkpoints")
 	cmd.Flags().IntVar(&o.gapsCode, "gaps-exit-code", exitGaps, "the exit code `N` of a finished run with gaps")
@@ -73,7 +80,9 @@ func (o runOptions) check() error {
 			return fmt.Errorf("--fragment %q is not a fragment number", n)
 		}
 	}
-	if o.restart && o.ignore || o.restart && o.accept || o.ignore && o.accept {
+	if all := slices.Contains(o.restart, everySink); all && len(o.restart) > 1 {
+		return errors.New("--restart and --restart=SINK exclude each other")
+	} else if len(o.restart) > 0 && o.ignore || all && o.accept || o.ignore && o.accept {
 		return errors.New("--restart, --accept-changes and --ignore-checkpoint exclude each other")
 	}
 	if o.gapsCode < 0 || o.gapsCode > 255 {
@@ -89,10 +98,16 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	if err != nil {
 		return p.unstarted(draining, pipe, o, err)
 	}
+	all := slices.Contains(o.restart, everySink)
+	for _, name := range o.restart {
+		if !all && !slices.ContainsFunc(pipe.Config.Sinks, func(s config.Sink) bool { return s.Name == name }) {
+			return usage(fmt.Errorf("--restart=%s: the settings have no sink of this name", name))
+		}
+	}
 	screen := p.newScreen()
 	log := newLogger(screen, pipe.Config.Service.Log, p.terminal)
 	run, err := pipe.NewRun(kvsframes.RunOptions{
-		Log: log, Drain: draining.Done(), Restart: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore,
+		Log: log, Drain: draining.Done(), Restart: all, RestartSinks: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore,
 		CheckpointTerm: p.checkpointTerm, Version: programVersion(),
 	})
 	if err != nil {

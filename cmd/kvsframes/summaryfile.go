@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes"
+	"github.com/kvsframes/kvsframes/internal/disk"
 )
 
 // rewriteEvery is the interval at which the summary file is written during a run.
@@ -21,8 +22,9 @@ const rewriteEvery = 10 * time.Second
 // destination (a device, a pipe, standard output) gets the summary once, at the end: it cannot be replaced, and
 // its reader expects one document.
 type summaryFile struct {
-	path string         // of the plain file; "" for other destinations, and for none
-	once io.WriteCloser // nil for a plain file, and for none
+	path   string         // of the plain file; "" for other destinations, and for none
+	folder *disk.Folder   // the plain file's, once it was written
+	once   io.WriteCloser // nil for a plain file, and for none
 }
 
 // openSummary checks that the destination in --summary can be written. For a named pipe it waits for the reader
@@ -37,6 +39,9 @@ func openSummary(ctx context.Context, name string, stdout io.Writer) (*summaryFi
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Dir(name)); err != nil {
+			return nil, noSummary(name, err)
+		}
 		return &summaryFile{path: name}, nil // a dangling link is replaced, too
 	case err != nil:
 		return nil, fmt.Errorf("write summary: %w", err)
@@ -101,7 +106,12 @@ func (f *summaryFile) keep(finished <-chan struct{}, ticks <-chan time.Time, now
 // finish writes the summary of the whole run.
 func (f *summaryFile) finish(s kvsframes.Summary) error {
 	if f.path != "" {
-		return f.replace(s)
+		err := f.replace(s)
+		if f.folder != nil {
+			err = errors.Join(err, f.folder.Close())
+			f.folder = nil
+		}
+		return err
 	}
 	if f.once == nil {
 		return nil
@@ -116,26 +126,25 @@ func (f *summaryFile) finish(s kvsframes.Summary) error {
 	return nil
 }
 
-// replace writes a temporary file in the same folder, which is then renamed.
+// replace writes the file anew, as a whole.
 func (f *summaryFile) replace(s kvsframes.Summary) error {
 	data, err := summaryJSON(s)
-	if err != nil {
-		return fmt.Errorf("write summary: %w", err)
+	if err == nil && f.folder == nil {
+		f.folder, err = disk.Open(filepath.Dir(f.path))
 	}
-	temp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+"-*")
-	if err != nil {
-		if named, ok := errors.AsType[*fs.PathError](err); ok { // the path in it is a temporary file, unknown to the user
-			err = named.Err
-		}
-		return fmt.Errorf("write summary: create a file in %s: %w", filepath.Dir(f.path), err)
-	}
-	_, err = temp.Write(data)
-	err = errors.Join(err, temp.Chmod(0o644), temp.Close())
 	if err == nil {
-		err = os.Rename(temp.Name(), f.path)
+		err = f.folder.WriteFile(context.Background(), filepath.Base(f.path), data, disk.Options{Perm: 0o644})
 	}
 	if err != nil {
-		return fmt.Errorf("write summary: %w", errors.Join(err, os.Remove(temp.Name())))
+		return noSummary(f.path, err)
 	}
 	return nil
+}
+
+// noSummary returns the error of a summary that cannot be written to a path.
+func noSummary(path string, err error) error {
+	if named, ok := errors.AsType[*fs.PathError](err); ok { // its path is that of a temporary file, unknown to the user
+		err = fmt.Errorf("create a file in %s: %w", filepath.Dir(path), named.Err)
+	}
+	return fmt.Errorf("write summary: %w", err)
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/kvsframes/kvsframes/internal/disk"
 	"github.com/kvsframes/kvsframes/internal/disk/disktest"
@@ -238,4 +240,42 @@ func TestAnotherFileIsNotReplacedIfItMustBeAbsent(t *testing.T) {
 	if got, readErr := os.ReadFile(filepath.Join(at, "a")); errors.Join(err, readErr) != nil || len(entries) != 1 || string(got) != "one" {
 		t.Errorf("the file is %q, and there are %v", got, entries)
 	}
+}
+
+// far is a disk on a network file system.
+type far struct{ *disktest.Disk }
+
+func (f far) OpenRoot(at string) (disk.FS, error) {
+	below, err := f.Disk.OpenRoot(at)
+	return farFS{below}, err
+}
+
+type farFS struct{ disk.FS }
+
+func (farFS) Network() string { return "NFS" }
+
+// TestOnANetworkOnlyOldFilesAreSwept: locks of other machines may not be seen.
+func TestOnANetworkOnlyOldFilesAreSwept(t *testing.T) {
+	at := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		d := disktest.New(t, at)
+		disk.Mount(at, far{d})
+		if _, err := open(t, at).Create(t.Context(), "a", disk.Options{Perm: 0o600}); err != nil {
+			t.Fatal(err)
+		}
+		d.Unlock() // by a machine that does not see the lock
+		put := func(name string, want int) {
+			t.Helper()
+			if err := open(t, at).WriteFile(t.Context(), name, nil, disk.Options{Perm: 0o600}); err != nil {
+				t.Fatal(err)
+			}
+			if files := d.Files(); len(files) != want {
+				t.Errorf("%s: %q", name, files)
+			}
+		}
+		time.Sleep(50 * time.Minute)
+		put("b", 2)
+		time.Sleep(20 * time.Minute)
+		put("c", 2)
+	})
 }

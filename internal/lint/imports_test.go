@@ -75,7 +75,7 @@ var mayImport = map[string][]string{
 	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
-		".", "media", "source", "source/kvs", "source/payload", "decode", "decode/plan", "pipeline", "config", "kvstest",
+		".", "media", "source", "source/kvs", "source/payload", "decode", "decode/plan", "pipeline", "config", "kvstest", "internal/disk",
 		"github.com/spf13/cobra", "golang.org",
 	},
 }

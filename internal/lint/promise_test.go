@@ -37,9 +37,9 @@ var promise = []clause{
 		"TestASecondRunLeavesTheSameFiles", "TestARecordThatIsNotTrueIsFoundWithoutTheOtherRun", "TestRunsThatAreKilledLoseAndRepeatNothing",
 	}},
 	{"Through SIGKILL,", []string{"TestRunsThatAreKilledLoseAndRepeatNothing", "TestASoakLosesAndRepeatsNothing"}},
-	{"power cuts,", []string{"TestACheckpointThatCannotBeWrittenKeepsTheOldOne"}},
-	{"full disks,", []string{"TestAFullDiskIsWaitedFor", "TestAProcessWithoutFreeFilesWaits"}},
-	{"absent servers,", []string{"TestAnOutageOfTheStoreLosesNothing", "TestABadNetworkToTheStoreLosesNothing", "TestAnOutageIsNoEndOfAStream"}},
+	{"power cuts,", []string{"TestAPowerCutLosesNothing", "TestAFileThatIsSyncedIsOldOrNewAfterEveryPowerCut"}},
+	{"full disks,", []string{"TestAFullDiskIsWaitedFor", "TestAProcessWithoutFreeFilesWaits", "TestNoFaultOfADiskLosesAnything"}},
+	{"absent servers,", []string{"TestAnOutageOfTheStoreLosesNothing", "TestABadNetworkToTheStoreLosesNothing", "TestAnOutageIsNoEndOfAStream", "TestNoFaultOfAStoreLosesAnything", "TestNoFaultOfASourceLosesAnything"}},
 	{"damaged video,", []string{"TestRunsOverDamageAgreeAndTellOfIt", "TestRunsThatAreKilledLoseAndRepeatNothing", "TestASoakLosesAndRepeatsNothing"}},
 	{"and a restart on another machine.", []string{
 		"TestALeaseConforms", "TestRunsThatAreKilledLoseAndRepeatNothing", "TestTwoRunsOfOneStreamDoNotMix", "TestARunThatWasPausedPastItsLeaseWritesNothingMore",

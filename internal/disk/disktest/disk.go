@@ -146,6 +146,22 @@ func (d *Disk) Forget(at string, locked bool) {
 	}
 }
 
+// Unlock makes all locks end, as those of a process that died.
+func (d *Disk) Unlock() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var walk func(n *node)
+	walk = func(n *node) {
+		n.lock = nil
+		for name := range n.names {
+			if below := n.get(name); below != nil {
+				walk(below)
+			}
+		}
+	}
+	walk(d.top)
+}
+
 // CutAt makes the power fail before operation n: Before, which it sets.
 func (d *Disk) CutAt(n int) {
 	d.Before = func(op Op) error {
