@@ -92,7 +92,7 @@ func split(t *testing.T, recording []byte) (all []*media.Fragment) {
 
 // input returns the tape as a stream of a run. fault is asked before each call; nil is none.
 func (p *tape) input(fault func() error) source.Input {
-	open := func(_ context.Context, from media.Progress) (source.Source, error) {
+	open := func(_ context.Context, from media.Progress, _ bool) (source.Source, error) {
 		r := &tapeReader{tape: p, fault: fault}
 		for after := from.After.Number; r.next < len(p.fragments); r.next++ {
 			number := p.fragments[r.next].Number
@@ -104,7 +104,7 @@ func (p *tape) input(fault func() error) source.Input {
 	}
 	return source.Input{
 		Stream: "cam", Continue: open,
-		Open: func(ctx context.Context) (source.Source, error) { return open(ctx, media.Progress{}) },
+		Open: func(ctx context.Context) (source.Source, error) { return open(ctx, media.Progress{}, false) },
 	}
 }
 
@@ -170,7 +170,7 @@ func newDelivery(t *testing.T, to string) *delivery {
 	destination := fmt.Sprintf("destination: {directory: '%s/out'%s}", d.mount, to)
 	text := "version: 1\n" +
 		"source: {type: file, paths: [testdata/demo.mkv], stream: cam}\n" +
-		"decode: {workers: 2}\n" +
+		"decode: {workers: 2, isolation: none}\n" + // processes have no virtual clock
 		"sinks:\n" +
 		"  - {name: all, type: raw, sample: {type: stride, n: 2}, resize: {width: 8}, path: \"{sink}/{fragment_number}/{frame_index}.{ext}\", " + destination + "}\n" +
 		"  - {name: asked, sample: {type: timestamps, at: ['2026-01-01T12:00:00Z', '2026-01-01T12:00:08Z', '2026-01-01T13:00:00Z']}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
