@@ -51,6 +51,10 @@ type position struct {
 	// planned are the latest steps, durable or not, by output.
 	planned []*step
 	moved   bool
+	// unsaved counts the fragments that each output has delivered since the checkpoint was last written, and written is closed
+	// when it is.
+	unsaved []int
+	written chan struct{}
 	// saved is when the checkpoint was last written, or opened.
 	saved time.Time
 	// writing is held while the checkpoint is being written.
@@ -152,8 +156,8 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	from, isKVS := c.Source.KVS()
 	p := &position{
 		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
-		log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), planned: make([]*step, len(c.Sinks)),
-		unsynced: make([]error, len(c.Sinks)), saved: time.Now(),
+		log: o.Log.With("stream", stream), saved: time.Now(), written: make(chan struct{}), steps: make([]*step, len(c.Sinks)),
+		planned: make([]*step, len(c.Sinks)), unsaved: make([]int, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)),
 	}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
@@ -167,7 +171,7 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	}
 	err = p.read(o)
 	if err == nil && held.State() == nil { // names have the run's ID, which the next run continues, however soon this one ends
-		err = p.save(ctx, nil, false)
+		err = p.save(ctx, slices.Clone(p.steps), false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.release(ctx))
@@ -176,7 +180,7 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 }
 
 // track makes the checkpoint follow the planner of a reader, and tells the reader where that is. When catching up begins or ends with a
-// fragment, the checkpoint is written before any image of it: a later run leaves out the same frames.
+// fragment, the checkpoint is written before any image of it: a later run leaves out the same frames. ctx ends its waits.
 func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream) func() (func(sink string), bool) {
 	last := &step{}
 	return func() (func(string), bool) {
@@ -192,12 +196,13 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 		p.moved = p.moved || turned
 		if p.now.First.Number == "" {
 			p.now.First, p.moved = s.mark.Place(), true
-			p.wake <- struct{}{} // it has room: this happens once
+			p.hurry()
 		}
 		p.mu.Unlock()
 		if turned {
 			p.tryWrite(ctx)
 		}
+		p.limit(ctx, r.stop)
 		last = s
 		if !s.mark.IsNew() {
 			return nil, false
@@ -213,6 +218,39 @@ func (p *position) durable(output int, s *step) {
 	defer p.mu.Unlock()
 	if s.mark.IsFor(slices.Index(s.outputs, output)) {
 		p.steps[output], p.moved = s, true
+		p.unsaved[output]++
+	}
+}
+
+// hurry makes keep write at once.
+func (p *position) hurry() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// maxUnsaved is the number of fragments that a sink may have delivered beyond the checkpoint before no more are read. With those that are
+// on their way then, a run that is killed repeats 256 fragments, on a machine with up to 63 workers.
+const maxUnsaved = 128
+
+// limit waits until no sink is too far beyond the checkpoint, or one of the contexts ends.
+func (p *position) limit(ctx, stop context.Context) {
+	for {
+		p.mu.Lock()
+		far, written := slices.Max(p.unsaved) >= maxUnsaved, p.written
+		p.mu.Unlock()
+		if !far {
+			return
+		}
+		p.hurry()
+		select {
+		case <-ctx.Done():
+			return
+		case <-stop.Done():
+			return
+		case <-written:
+		}
 	}
 }
 
@@ -253,6 +291,7 @@ func (p *position) write(ctx context.Context, done bool) error {
 	defer p.writing.Unlock()
 	p.mu.Lock()
 	steps, moved := slices.Clone(p.steps), p.moved || done != p.now.Done
+	covers := slices.Clone(p.unsaved)
 	p.moved = false
 	p.mu.Unlock()
 	if !moved {
@@ -265,6 +304,11 @@ func (p *position) write(ctx context.Context, done bool) error {
 		p.moved = true
 	} else {
 		p.saved, p.anew = time.Now(), true
+		for i, n := range covers {
+			p.unsaved[i] -= n
+		}
+		close(p.written)
+		p.written = make(chan struct{})
 	}
 	return err
 }

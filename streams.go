@@ -109,12 +109,27 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
 	from := func(ctx context.Context, from media.Progress) (source.Source, error) {
 		k := k
-		k.From = from
+		if k.From = from; from.First.Number != "" && k.Mode != source.ModeArchive {
+			warnOfNoRetention(ctx, k)
+		}
 		return kvs.Open(ctx, k)
 	}
 	return source.Input{
 		Stream: k.As, Continue: from,
 		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}) },
+	}
+}
+
+// retentionLimit bounds the wait for how long a stream keeps its fragments.
+const retentionLimit = 5 * time.Second
+
+// warnOfNoRetention says so if a stream that is to be continued keeps nothing. If that is not known, nothing is said: the fragments
+// that are gone are named anyway.
+func warnOfNoRetention(ctx context.Context, k kvs.Config) {
+	limited, cancel := context.WithTimeout(ctx, retentionLimit)
+	defer cancel()
+	if kept, err := kvs.Retention(limited, k); err == nil && kept == 0 {
+		k.Log.WarnContext(ctx, "the stream has no data retention: what it has received since the last run may be lost", "stream", k.As)
 	}
 }
 
