@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -117,3 +118,48 @@ func TestAClientOfOnesOwnIsBoundedToo(t *testing.T) {
 type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
+
+// TestAnAnswerThatDoesNotEndIsAnError hangs at each place of an answer that is not media, on a virtual clock.
+func TestAnAnswerThatDoesNotEndIsAnError(t *testing.T) {
+	for name, hang := range map[string]func(w http.ResponseWriter){
+		"before it begins": func(http.ResponseWriter) {},
+		"inside it":        func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"StreamInfoList": [`) },
+		"inside a refusal": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, "{")
+		},
+		"behind its header": func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := serveMemory(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.EqualFold(r.URL.Path, "/getDataEndpoint") {
+						_, _ = io.WriteString(w, `{"DataEndpoint": "`+memoryURL+`"}`)
+						return
+					}
+					_, _ = io.Copy(io.Discard, r.Body)
+					hang(w)
+					if name != "before it begins" {
+						_ = http.NewResponseController(w).Flush()
+					}
+					<-r.Context().Done()
+				}))
+				begin := time.Now()
+				if _, err := ListStreams(t.Context(), net.aws(), memoryURL, "cam-*"); err == nil || time.Since(begin) > 10*answerTime {
+					t.Errorf("the list of streams: %v after %v", err, time.Since(begin))
+				}
+				if name == "inside it" {
+					return // media may pause
+				}
+				begin = time.Now()
+				d, err := newDialer(Config{AWS: net.aws(), Stream: "cam", EndpointURL: memoryURL, Start: earliest}.withDefaults())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := d.Dial(t.Context(), earliest, false); err == nil || time.Since(begin) > 2*answerTime {
+					t.Errorf("a refused call: %v after %v", err, time.Since(begin))
+				}
+			})
+		})
+	}
+}

@@ -157,6 +157,8 @@ func (c *mediaClient) send(ctx context.Context, in mediaRequest) (*http.Response
 	}
 	if resp.StatusCode/100 != 2 {
 		defer resp.Body.Close() // the answer is already an error
+		// The status suffices where the body does not end.
+		defer time.AfterFunc(answerTime, func() { _ = resp.Body.Close() }).Stop()
 		return nil, readError(resp)
 	}
 	return resp, nil
