@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/checkpoint"
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
@@ -105,6 +106,7 @@ func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger)
 func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.Input {
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
 	k.Fragments = p.fragments()
+	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
 	from := func(ctx context.Context, from media.Progress) (source.Source, error) {
 		k := k
 		if k.From = from; from.First.Number != "" && k.Mode != source.ModeArchive {
@@ -254,6 +256,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	if err != nil {
 		return err
 	}
+	planner.CatchUp(st.pipeline.Config.Lag.Limit(config.LagKeyframes), st.pipeline.lagPatience)
 	src, err := st.openSource(rd.stop, in, at, rd, planner)
 	if err != nil {
 		planner.Interrupt()
@@ -316,10 +319,8 @@ func (st *stages) openSource(ctx context.Context, in source.Input, at *position,
 	if from.First.Number == "" {
 		from.First = beginning(all)
 	}
-	if from.First.Number != "" {
-		if err := planner.Resume(states); err != nil {
-			return nil, err
-		}
+	if err := planner.Resume(states); err != nil {
+		return nil, err
 	}
 	src, err := in.Continue(ctx, from)
 	if err != nil {

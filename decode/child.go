@@ -70,6 +70,7 @@ type childOutput struct {
 
 // serve decodes until the parent closes the connection, and returns then. decode is worker.fragment, but for tests.
 func serve(decode fragmentFunc) {
+	sandbox.OutliveSignals()
 	sandbox.DieOfFaults()
 	runtime.GOMAXPROCS(1)
 	ballast := make([]byte, childBallast)

@@ -96,6 +96,20 @@ func TestKeptDecodersMakeRoomAndWaitsEndWithTheirContext(t *testing.T) {
 	})
 }
 
+func TestSpareRoomIsWhatNobodyElseHas(t *testing.T) {
+	m := memory{limit: 100, used: 80}
+	if r := m.spare(30, 70); r != nil || m.used != 80 {
+		t.Errorf("%+v, %d bytes used", r, m.used)
+	}
+	fits, alone := m.spare(20, 70), m.spare(30, 100)
+	if fits == nil || alone == nil || m.used != 130 {
+		t.Errorf("%+v, %+v, %d bytes used", fits, alone, m.used)
+	}
+	if fits.free(); m.used != 110 {
+		t.Errorf("%d bytes used", m.used)
+	}
+}
+
 // TestLargeDecodersShareTheirMemory decodes two streams with room for less than one decoder.
 func TestLargeDecodersShareTheirMemory(t *testing.T) {
 	frags := fragments(t, "testdata/bframes.mkv")

@@ -42,7 +42,7 @@ func init() {
 	served := 0
 	serve(func(w *worker, ctx context.Context, what work, before *continuous, give func(*continuous), to results) (int, error) {
 		served++
-		if !bytes.HasSuffix(what.mkv, trigger) || how == "used" && served == 1 {
+		if !bytes.HasSuffix(what.mkv, trigger) || (how == "used" || how == "asleep") && served == 1 {
 			return w.fragment(ctx, what, before, give, to)
 		}
 		return misbehaviours[how](w, what, to.(*reporter))
@@ -52,9 +52,10 @@ func init() {
 
 // misbehaviours are what a process does instead of decoding a fragment.
 var misbehaviours = map[string]func(w *worker, what work, to *reporter) (int, error){
-	"segv":  func(*worker, work, *reporter) (int, error) { return raise(syscall.SIGSEGV) },
-	"abort": func(*worker, work, *reporter) (int, error) { return raise(syscall.SIGABRT) },
-	"used":  func(*worker, work, *reporter) (int, error) { return raise(syscall.SIGSEGV) },
+	"segv":   func(*worker, work, *reporter) (int, error) { return raise(syscall.SIGSEGV) },
+	"abort":  func(*worker, work, *reporter) (int, error) { return raise(syscall.SIGABRT) },
+	"used":   func(*worker, work, *reporter) (int, error) { return raise(syscall.SIGSEGV) },
+	"asleep": func(*worker, work, *reporter) (int, error) { select {} },
 	"late": func(w *worker, what work, to *reporter) (int, error) {
 		half := &failing{results: to, left: len(what.plan.InOrder) / 2}
 		_, _ = w.fragment(context.Background(), what, nil, func(*continuous) {}, half)
@@ -204,24 +205,80 @@ func triggering(frags []*media.Fragment, which int) []*media.Fragment {
 	return out
 }
 
-// TestAProcessThatDiesCostsOneFragment has the first of several streams end its process in the middle, in every way.
-func TestAProcessThatDiesCostsOneFragment(t *testing.T) {
+// dies is what is left of a fragment that makes its process misbehave.
+type dies struct {
+	detail string // of the gap; none if it is empty
+	images int
+}
+
+// pictures is the number of those in a fragment of the clip.
+const pictures = 10
+
+// check decodes several streams at once. The first one has a fragment that makes its process misbehave.
+func (c dies) check(t *testing.T, how string) {
 	const bad = 1
 	clip := slices.Repeat(fragments(t, "testdata/small.mkv"), 3)
 	small := everyFrame()
 	small.PixelFormat = PixelGray
 	want, _ := decodeAll(t, stream(t, newTestPool(t, nil), small), clip)
-	for how, c := range map[string]struct {
-		detail string // of the gap; none if it is empty
-		images int    // of the bad fragment
-	}{
+	p, log := misbehaving(t, how, func(c *Config) { c.MaxPixels = 1 << 20 })
+	p.processes.patience = func(work) patience { return patience{cpu: time.Second / 2, wall: time.Hour} }
+	if how == "asleep" { // which is no fault of the fragment
+		p.processes.patience = func(work) patience { return patience{cpu: time.Hour, wall: time.Second / 2} }
+	}
+	if how == "gone" { // it never ends
+		p.processes.grace = 0
+	}
+	var running sync.WaitGroup
+	for n := range 5 {
+		frags := of(fmt.Sprint("stream ", n), clip)
+		if n == 0 {
+			frags = triggering(frags, bad)
+		}
+		s := stream(t, p, small)
+		running.Go(func() {
+			images, outcomes := decodeAll(t, s, frags)
+			for i := range frags {
+				if n == 0 && i == bad && c.detail != "" {
+					continue
+				}
+				if len(outcomes[i].Gaps) > 0 || !slices.EqualFunc(images[i], want[i], func(a, b media.Image) bool { return bytes.Equal(a.Data, b.Data) }) {
+					t.Errorf("stream %d, fragment %d: %d images, gaps %+v", n, i, len(images[i]), outcomes[i].Gaps)
+				}
+			}
+			if n == 0 && c.detail != "" {
+				gaps := outcomes[bad].Gaps
+				if len(gaps) != 1 || gaps[0].Reason != media.GapDecoder || !strings.Contains(gaps[0].Detail, c.detail) ||
+					gaps[0].FramesLost != len(want[bad])-c.images || len(images[bad]) != c.images {
+					t.Errorf("%d images, gaps %+v", len(images[bad]), gaps)
+				}
+			}
+			s.End()
+		})
+	}
+	running.Wait()
+	deaths := 2
+	switch {
+	case how == "asleep":
+		deaths = 0
+	case c.detail == "":
+		deaths = 1
+	}
+	if n := strings.Count(log.String(), "died of a fragment"); n != deaths {
+		t.Errorf("%d deaths, want %d:\n%s", n, deaths, log)
+	}
+}
+
+// TestAProcessThatDiesCostsOneFragment has processes end in the middle of a fragment, in every way.
+func TestAProcessThatDiesCostsOneFragment(t *testing.T) {
+	for how, c := range map[string]dies{
 		"segv":       {detail: "signal: segmentation fault"},
 		"abort":      {detail: "signal: aborted"},
 		"call":       {detail: "signal: bad system call"},
 		"panic":      {detail: "it panicked: ?[31mnot today"},
-		"late":       {detail: "signal: segmentation fault", images: len(want[bad]) / 2},
-		"used":       {images: len(want[bad])},
-		"memory":     {detail: "exit status 2"},
+		"late":       {detail: "signal: segmentation fault", images: pictures / 2},
+		"used":       {images: pictures},
+		"asleep":     {images: pictures},
 		"loop":       {detail: "processor time"},
 		"flood":      {detail: "processor time"},
 		"cut":        {detail: "signal: segmentation fault"},
@@ -237,48 +294,7 @@ func TestAProcessThatDiesCostsOneFragment(t *testing.T) {
 		"last first": {detail: "makes no sense"},
 		"header":     {detail: "makes no sense"},
 	} {
-		t.Run(how, func(t *testing.T) {
-			p, log := misbehaving(t, how, func(c *Config) { c.MaxPixels = 1 << 20 })
-			p.processes.patience = func(work) patience { return patience{cpu: time.Second / 2, wall: time.Hour} }
-			if how == "gone" { // it never ends
-				p.processes.grace = 0
-			}
-			var running sync.WaitGroup
-			for n := range 5 {
-				frags := of(fmt.Sprint("stream ", n), clip)
-				if n == 0 {
-					frags = triggering(frags, bad)
-				}
-				s := stream(t, p, small)
-				running.Go(func() {
-					images, outcomes := decodeAll(t, s, frags)
-					for i := range frags {
-						if n == 0 && i == bad && c.detail != "" {
-							continue
-						}
-						if len(outcomes[i].Gaps) > 0 || !slices.EqualFunc(images[i], want[i], func(a, b media.Image) bool { return bytes.Equal(a.Data, b.Data) }) {
-							t.Errorf("stream %d, fragment %d: %d images, gaps %+v", n, i, len(images[i]), outcomes[i].Gaps)
-						}
-					}
-					if n == 0 && c.detail != "" {
-						gaps := outcomes[bad].Gaps
-						if len(gaps) != 1 || gaps[0].Reason != media.GapDecoder || !strings.Contains(gaps[0].Detail, c.detail) ||
-							gaps[0].FramesLost != len(want[bad])-c.images || len(images[bad]) != c.images {
-							t.Errorf("%d images, gaps %+v", len(images[bad]), gaps)
-						}
-					}
-					s.End()
-				})
-			}
-			running.Wait()
-			deaths := 2
-			if c.detail == "" {
-				deaths = 1
-			}
-			if n := strings.Count(log.String(), "died of a fragment"); n != deaths {
-				t.Errorf("%d deaths, want %d:\n%s", n, deaths, log)
-			}
-		})
+		t.Run(how, func(t *testing.T) { c.check(t, how) })
 	}
 }
 

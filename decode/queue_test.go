@@ -91,7 +91,7 @@ func TestOnlyTheFragmentOfARequestWaits(t *testing.T) {
 			last := len(frags[0].Blocks) - 1
 			asked := []plan.Request{{Time: frags[0].ProducerTime.Add(frags[0].Blocks[last].Time + time.Millisecond)}}
 			o.Sample = plan.Sample{Rule: plan.Timestamps{Asked: asked, Tolerance: time.Minute}, Clock: media.ClockProducer}
-			s := stream(t, newTestPool(t, nil), o)
+			s := stream(t, newTestPool(t, func(c *Config) { c.Isolation = IsolationNone }), o)
 			first := s.Plan(frags[0])
 			images, ended := 0, make(chan error)
 			go func() {

@@ -6,11 +6,10 @@ package sandbox
 import "C"
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
+	"os/signal"
 	"syscall"
 	"time"
 
@@ -71,23 +70,12 @@ func (c *Child) Death() (how string, outside bool) {
 
 // CPU returns the processor time that the child has used.
 func (c *Child) CPU() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process.Pid))
-	if err != nil {
-		return 0, err
+	const process = 2 // the clock of a whole process (CPUCLOCK_SCHED), see clock_getcpuclockid
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^c.process.Pid)<<3|process, &ts); err != nil {
+		return 0, fmt.Errorf("read processor time: %w", err)
 	}
-	return cpuOf(text)
-}
-
-// cpuOf reads the 14th and 15th field of /proc/PID/stat. The second one is a name in parentheses, which may hold anything.
-func cpuOf(stat []byte) (time.Duration, error) {
-	const tick = time.Second / 100 // USER_HZ, the same on all of Linux
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 13 {
-		return 0, errors.New("/proc/PID/stat has too few fields")
-	}
-	user, err := strconv.ParseInt(string(fields[11]), 10, 64)
-	system, err2 := strconv.ParseInt(string(fields[12]), 10, 64)
-	return time.Duration(user+system) * tick, errors.Join(err, err2)
+	return time.Duration(ts.Nano()), nil
 }
 
 // Mark returns the text that the parent gave to this process, or "" if it is no child.
@@ -97,6 +85,9 @@ func Mark() string { return C.GoString(&C.kvsf_sandbox.mark[0]) }
 func InForce() Layers {
 	return Layers{Seccomp: C.kvsf_sandbox.seccomp != 0, Landlock: int(C.kvsf_sandbox.landlock)}
 }
+
+// OutliveSignals makes this process ignore the requests to stop that its group may get, as from a terminal: the parent ends it.
+func OutliveSignals() { signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP) }
 
 // DieOfFaults makes a fault end this process by its signal, which the parent sees. The Go runtime would print where it happened, which
 // nobody reads.

@@ -47,6 +47,9 @@ func (*Launcher) Close() {}
 // Start returns errors.ErrUnsupported.
 func (*Launcher) Start(string, int64, int64) (*Child, error) { return nil, errors.ErrUnsupported }
 
+// OutliveSignals does nothing.
+func OutliveSignals() {}
+
 // DieOfFaults does nothing.
 func DieOfFaults() {}
 

@@ -87,9 +87,13 @@ func init() {
 		_, _ = fmt.Fprintf(pipe, "%d variables, secret %q, descriptor: %v",
 			len(os.Environ()), os.Getenv("AWS_SECRET_ACCESS_KEY"), call(syscall.SYS_FCNTL, fd, syscall.F_GETFD))
 	case "wait":
+		OutliveSignals()
 		_, _ = io.WriteString(pipe, "here")
-		_, _ = io.Copy(io.Discard, pipe) // until the other end is closed, unless the parent ends before
+		_, _ = io.Copy(pipe, pipe)
 		select {}
+	case "busy":
+		for n := 0; n >= 0; n++ {
+		}
 	}
 	os.Exit(0)
 }
@@ -219,14 +223,49 @@ func TestTheSizeOfSharedMemoryCannotChange(t *testing.T) {
 	}
 }
 
-func TestProcessorTimeIsReadWhateverTheNameIs(t *testing.T) {
-	for _, name := range []string{"x", "a b) 7 (c", ") 1 2 3 4 5 6 7 8 9 10 11 12 13 14"} {
-		stat := fmt.Sprintf("77 (%s) S 1 2 3 4 5 6 7 8 9 10 150 25 14 15 16", name)
-		if got, err := cpuOf([]byte(stat)); got != 1750*time.Millisecond || err != nil {
-			t.Errorf("%s: %v, %v", stat, got, err)
+func TestProcessorTimeOfAChildIsKnown(t *testing.T) {
+	l := NewLauncher()
+	defer l.Close()
+	c, err := l.Start("busy", 0, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for last, steps := time.Duration(0), 0; steps < 3; {
+		used, err := c.CPU()
+		if err != nil || used < last {
+			t.Fatalf("%s after %s, error %v", used, last, err)
+		}
+		if used > last {
+			last, steps = used, steps+1
 		}
 	}
-	if _, err := cpuOf([]byte("77 (x) S 1 2")); err == nil {
-		t.Error("too few fields are enough")
+	c.Kill()
+	if _, err := c.CPU(); err == nil {
+		t.Error("a process that is gone has a clock")
+	}
+}
+
+func TestAChildOutlivesTheSignalsOfItsGroup(t *testing.T) {
+	l := NewLauncher()
+	defer l.Close()
+	c, err := l.Start("wait", 0, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Kill()
+	b := make([]byte, 16)
+	if _, err := c.Conn.Read(b); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if err := syscall.Kill(c.PID(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Conn.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Conn.Read(b); err != nil || string(b[:n]) != "x" {
+		t.Errorf("%q, %v", b[:n], err)
 	}
 }
