@@ -48,9 +48,17 @@ type position struct {
 	mu    sync.Mutex
 	now   saved
 	steps []*step // the latest that is durable, by output; nil for none in this run
-	moved bool
+	// planned are the latest steps, durable or not, by output.
+	planned []*step
+	moved   bool
+	// unsaved counts the fragments that each output has delivered since the checkpoint was last written, and written is closed
+	// when it is.
+	unsaved []int
+	written chan struct{}
 	// saved is when the checkpoint was last written, or opened.
 	saved time.Time
+	// writing is held while the checkpoint is being written.
+	writing sync.Mutex
 }
 
 // step is a fragment that was planned by one of the readers of a stream.
@@ -64,6 +72,11 @@ type step struct {
 
 // state returns the state of an output after the step.
 func (s *step) state(output int) plan.State { return s.mark.State(slices.Index(s.outputs, output)) }
+
+// catchUp returns what was decided up to now about the fragments after a place.
+func (s *step) catchUp(output int, after media.Place) plan.CaughtUp {
+	return s.mark.CaughtUp(slices.Index(s.outputs, output), after)
+}
 
 // age returns for how long the checkpoint has not been written although it has moved, 0 if it is up to date.
 func (p *position) age(now time.Time) time.Duration {
@@ -143,7 +156,8 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	from, isKVS := c.Source.KVS()
 	p := &position{
 		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
-		log: o.Log.With("stream", stream), steps: make([]*step, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)), saved: time.Now(),
+		log: o.Log.With("stream", stream), saved: time.Now(), written: make(chan struct{}), steps: make([]*step, len(c.Sinks)),
+		planned: make([]*step, len(c.Sinks)), unsaved: make([]int, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)),
 	}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
@@ -157,7 +171,7 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	}
 	err = p.read(o)
 	if err == nil && held.State() == nil { // names have the run's ID, which the next run continues, however soon this one ends
-		err = p.save(ctx, nil, false)
+		err = p.save(ctx, slices.Clone(p.steps), false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.release(ctx))
@@ -165,19 +179,30 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	return p, nil
 }
 
-// track makes the checkpoint follow the planner of a reader, and tells the reader where that is.
-func (p *position) track(r *reader, planner *decode.Stream) func() (func(sink string), bool) {
+// track makes the checkpoint follow the planner of a reader, and tells the reader where that is. When catching up begins or ends with a
+// fragment, the checkpoint is written before any image of it: a later run leaves out the same frames. ctx ends its waits.
+func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream) func() (func(sink string), bool) {
 	last := &step{}
 	return func() (func(string), bool) {
 		s := &step{mark: planner.Mark(), outputs: r.sinks}
 		r.pass(s.mark.Place())
 		p.mu.Lock()
 		last.next = s.mark.Place().Number
+		for _, i := range s.outputs {
+			p.planned[i] = s
+		}
+		began, ended := planner.Turned()
+		turned := began || ended
+		p.moved = p.moved || turned
 		if p.now.First.Number == "" {
 			p.now.First, p.moved = s.mark.Place(), true
-			p.wake <- struct{}{} // it has room: this happens once
+			p.hurry()
 		}
 		p.mu.Unlock()
+		if turned {
+			p.tryWrite(ctx)
+		}
+		p.limit(ctx, r.stop)
 		last = s
 		if !s.mark.IsNew() {
 			return nil, false
@@ -193,6 +218,39 @@ func (p *position) durable(output int, s *step) {
 	defer p.mu.Unlock()
 	if s.mark.IsFor(slices.Index(s.outputs, output)) {
 		p.steps[output], p.moved = s, true
+		p.unsaved[output]++
+	}
+}
+
+// hurry makes keep write at once.
+func (p *position) hurry() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// maxUnsaved is the number of fragments that a sink may have delivered beyond the checkpoint before no more are read. With those that are
+// on their way then, a run that is killed repeats 256 fragments, on a machine with up to 63 workers.
+const maxUnsaved = 128
+
+// limit waits until no sink is too far beyond the checkpoint, or one of the contexts ends.
+func (p *position) limit(ctx, stop context.Context) {
+	for {
+		p.mu.Lock()
+		far, written := slices.Max(p.unsaved) >= maxUnsaved, p.written
+		p.mu.Unlock()
+		if !far {
+			return
+		}
+		p.hurry()
+		select {
+		case <-ctx.Done():
+			return
+		case <-stop.Done():
+			return
+		case <-written:
+		}
 	}
 }
 
@@ -207,9 +265,14 @@ func (p *position) keep(ctx context.Context, every time.Duration) {
 		case <-ticker.C:
 		case <-p.wake:
 		}
-		if err := p.write(ctx, false); err != nil && ctx.Err() == nil {
-			p.log.WarnContext(ctx, "the checkpoint could not be written, which is tried again", "error", err)
-		}
+		p.tryWrite(ctx)
+	}
+}
+
+// tryWrite writes the checkpoint if it has moved. An error is tried again later.
+func (p *position) tryWrite(ctx context.Context) {
+	if err := p.write(ctx, false); err != nil && ctx.Err() == nil {
+		p.log.WarnContext(ctx, "the checkpoint could not be written, which is tried again", "error", err)
 	}
 }
 
@@ -224,8 +287,11 @@ func (p *position) lost(ctx context.Context, giveUp context.CancelCauseFunc) {
 
 // write writes the checkpoint if it has moved, or is done, when all that it covers outlives a power cut.
 func (p *position) write(ctx context.Context, done bool) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	p.mu.Lock()
 	steps, moved := slices.Clone(p.steps), p.moved || done != p.now.Done
+	covers := slices.Clone(p.unsaved)
 	p.moved = false
 	p.mu.Unlock()
 	if !moved {
@@ -238,6 +304,11 @@ func (p *position) write(ctx context.Context, done bool) error {
 		p.moved = true
 	} else {
 		p.saved, p.anew = time.Now(), true
+		for i, n := range covers {
+			p.unsaved[i] -= n
+		}
+		close(p.written)
+		p.written = make(chan struct{})
 	}
 	return err
 }
@@ -271,9 +342,9 @@ func (p *position) save(ctx context.Context, steps []*step, done bool) error {
 		}
 	}
 	p.mu.Lock()
-	for i, s := range steps {
-		if s != nil {
-			p.now.Sinks[p.names[i]] = savedSink{Settings: p.settings[i], State: s.state(i)}
+	for i, name := range p.names {
+		if _, known := p.now.Sinks[name]; known {
+			p.now.Sinks[name] = savedSink{Settings: p.settings[i], State: p.state(i, steps[i])}
 		}
 	}
 	p.now.Done, p.now.Written = done, media.Timestamp(time.Now())

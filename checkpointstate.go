@@ -132,10 +132,8 @@ func (p *position) states() []plan.State {
 	defer p.mu.Unlock()
 	states := make([]plan.State, len(p.names))
 	var furthest plan.State
-	for i, name := range p.names {
-		if states[i] = p.now.Sinks[name].State; p.steps[i] != nil {
-			states[i] = p.steps[i].state(i)
-		}
+	for i := range p.names {
+		states[i] = p.state(i, p.steps[i])
 		if states[i].Lead.First.Number == "" {
 			states[i].Lead.First = p.now.First
 		}
@@ -151,6 +149,18 @@ func (p *position) states() []plan.State {
 		}
 	}
 	return states
+}
+
+// state returns the state of an output whose latest step is durable, nil for none in this run. The caller holds the lock.
+func (p *position) state(output int, durable *step) plan.State {
+	state := p.now.Sinks[p.names[output]].State
+	if durable != nil {
+		state = durable.state(output)
+	}
+	if latest := p.planned[output]; latest != nil { // perhaps of another reader, which decides about what follows
+		state.CaughtUp = latest.catchUp(output, state.Place)
+	}
+	return state
 }
 
 // next returns the number of the fragment after an output's last one, or "" if it is not known.

@@ -170,7 +170,7 @@ func newDelivery(t *testing.T, to string) *delivery {
 	destination := fmt.Sprintf("destination: {directory: '%s/out'%s}", d.mount, to)
 	text := "version: 1\n" +
 		"source: {type: file, paths: [testdata/demo.mkv], stream: cam}\n" +
-		"decode: {workers: 2}\n" +
+		"decode: {workers: 2, isolation: none}\n" + // processes have no virtual clock
 		"sinks:\n" +
 		"  - {name: all, type: raw, sample: {type: stride, n: 2}, resize: {width: 8}, path: \"{sink}/{fragment_number}/{frame_index}.{ext}\", " + destination + "}\n" +
 		"  - {name: asked, sample: {type: timestamps, at: ['2026-01-01T12:00:00Z', '2026-01-01T12:00:08Z', '2026-01-01T13:00:00Z']}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"

@@ -232,3 +232,77 @@ func TestNoFaultOfASourceLosesAnything(t *testing.T) {
 		}
 	}
 }
+
+// refusing is a store that refuses the keys with some text.
+type refusing struct {
+	*sink.Mem
+	text string
+}
+
+func (s refusing) Put(ctx context.Context, key string, body []byte, o sink.PutOptions) error {
+	if s.text != "" && strings.Contains(key, s.text) {
+		return fmt.Errorf("put %s: %w", key, syscall.EIO)
+	}
+	return s.Mem.Put(ctx, key, body, o)
+}
+
+// TestAnObjectWithoutARecordDoesNotCount has the images of a fragment stored, but not its part of the manifest.
+func TestAnObjectWithoutARecordDoesNotCount(t *testing.T) {
+	d := newDelivery(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		disktest.New(t, d.mount)
+		second := d.tape.fragments[1].Number
+		store := &refusing{sink.NewMem(), "manifest/all/" + second}
+		d.store = store
+		images := func() (n int) {
+			for _, key := range store.Keys() {
+				if strings.HasPrefix(key, "all/"+second) {
+					n++
+				}
+			}
+			return n
+		}
+		const each = 4 // images of a fragment
+		s, err := d.run(t, nil)
+		if written := s.Streams["cam"].FramesWritten["all"]; err == nil || s.ExitCode != 1 || written != each || images() != each {
+			t.Errorf("%d images count, %d of the fragment are there, exit code %d: %v", written, images(), s.ExitCode, err)
+		}
+		store.text = ""
+		s, err = d.run(t, nil)
+		if written := s.Streams["cam"].FramesWritten["all"]; err != nil || written != 3*each || images() != each {
+			t.Errorf("then %d images count, %d of the fragment are there: %v", written, images(), err)
+		}
+	})
+}
+
+// TestASinkThatCouldNotSyncStaysWhereItIs fails to write back what a sink has put, each time in turn, and cuts the power after the run.
+func TestASinkThatCouldNotSyncStaysWhereItIs(t *testing.T) {
+	d := newDelivery(t, "")
+	want, _ := d.undisturbed(t)
+	rng := seeded(t)
+	for n, last := 1, false; !last; n++ {
+		synctest.Test(t, func(t *testing.T) {
+			on := disktest.New(t, d.mount)
+			syncs := 0
+			on.Before = func(op disktest.Op) error {
+				if op.Name != "syncfs" {
+					return nil
+				}
+				if syncs++; syncs == n {
+					return syscall.EIO
+				}
+				return nil
+			}
+			s, err := d.run(t, nil)
+			if last = syncs < n; last == (err != nil) {
+				t.Errorf("sync %d fails: exit code %d: %v", n, s.ExitCode, err)
+			}
+			on = on.Cut(t, rng)
+			s, err = d.run(t, nil)
+			got, unfinished := d.objects(on)
+			if wrong := differences(got, want); err != nil || len(wrong) > 0 || len(unfinished) > 0 {
+				t.Errorf("sync %d fails, the next run: %s, %v, unfinished %q:\n%s", n, s.Status, err, unfinished, strings.Join(wrong, "\n"))
+			}
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -46,6 +47,8 @@ type Pipeline struct {
 	options LoadOptions
 	// times are the requests of each sink that has a file of them, by the sink's index.
 	times map[int][]plan.Request
+	// lagPatience is how long a stream may be too far behind, if tests do not wait for the usual time.
+	lagPatience time.Duration
 	// inputs are the recordings of a file source.
 	inputs []source.Input
 	// aws is the AWS configuration, if anything needs it.

@@ -158,8 +158,10 @@ func (r *Run) metrics(now time.Time) string {
 			p.sample("sink_images_total", float64(stream.FramesSkipped[sink]), "stream", name, "sink", sink, "result", "skipped")
 		}
 	}
-	p.metric("source_lag_seconds", "gauge", "Distance of the last fragment that was read from the newest one of its stream.")
-	p.sample("source_lag_seconds", float64(r.meter.MillisBehind.Load())/1000)
+	p.metric("source_lag_seconds", "gauge", "Distance of the last fragment that was read from the newest one of a live stream.")
+	r.outages.sources.each(func(name string, src source.Source) {
+		p.sample("source_lag_seconds", src.Stats().Lag.Seconds(), "stream", name)
+	})
 	lasts := func(reach source.Reach) float64 {
 		if reach.Err == nil {
 			return 0

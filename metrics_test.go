@@ -124,7 +124,7 @@ func TestARunServesMetricsHealthAndReadiness(t *testing.T) {
 		t.Errorf("%v objects of libav", n)
 	}
 	for name, want := range map[string]float64{
-		"kvsframes_source_fragments_total": 7, "kvsframes_decode_frames_total": 7, "kvsframes_gaps_total": 0, "kvsframes_source_outage_seconds": 0,
+		"kvsframes_source_fragments_total": 7, "kvsframes_decode_frames_total": 7, "kvsframes_gaps_total": 0, "kvsframes_source_outage_seconds": 0, "kvsframes_source_lag_seconds": 0,
 	} {
 		if got := value(t, m, name, "stream", "cam"); got != want || code != http.StatusOK {
 			t.Errorf("%s is %v, want %v", name, got, want)

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kvsframes/kvsframes/checkpoint"
+	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
@@ -105,14 +106,30 @@ func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger)
 func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.Input {
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
 	k.Fragments = p.fragments()
+	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
 	from := func(ctx context.Context, from media.Progress) (source.Source, error) {
 		k := k
-		k.From = from
+		if k.From = from; from.First.Number != "" && k.Mode != source.ModeArchive {
+			warnOfNoRetention(ctx, k)
+		}
 		return kvs.Open(ctx, k)
 	}
 	return source.Input{
 		Stream: k.As, Continue: from,
 		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}) },
+	}
+}
+
+// retentionLimit bounds the wait for how long a stream keeps its fragments.
+const retentionLimit = 5 * time.Second
+
+// warnOfNoRetention says so if a stream that is to be continued keeps nothing. If that is not known, nothing is said: the fragments
+// that are gone are named anyway.
+func warnOfNoRetention(ctx context.Context, k kvs.Config) {
+	limited, cancel := context.WithTimeout(ctx, retentionLimit)
+	defer cancel()
+	if kept, err := kvs.Retention(limited, k); err == nil && kept == 0 {
+		k.Log.WarnContext(ctx, "the stream has no data retention: what it has received since the last run may be lost", "stream", k.As)
 	}
 }
 
@@ -239,6 +256,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	if err != nil {
 		return err
 	}
+	planner.CatchUp(st.pipeline.Config.Lag.Limit(config.LagKeyframes), st.pipeline.lagPatience)
 	src, err := st.openSource(rd.stop, in, at, rd, planner)
 	if err != nil {
 		planner.Interrupt()
@@ -252,7 +270,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 		defer st.outages.watch(in.Stream, src)()
 	}
 	if o.Account, o.Aside = rd.account, rd.aside; at != nil {
-		o.Planned = at.track(rd, planner)
+		o.Planned = at.track(ctx, rd, planner)
 		o.Interrupted = func(err error) bool {
 			if rd.continues = !errors.Is(err, io.EOF) || rd.stop.Err() != nil; rd.continues {
 				planner.Interrupt()
@@ -301,10 +319,8 @@ func (st *stages) openSource(ctx context.Context, in source.Input, at *position,
 	if from.First.Number == "" {
 		from.First = beginning(all)
 	}
-	if from.First.Number != "" {
-		if err := planner.Resume(states); err != nil {
-			return nil, err
-		}
+	if err := planner.Resume(states); err != nil {
+		return nil, err
 	}
 	src, err := in.Continue(ctx, from)
 	if err != nil {

@@ -68,6 +68,9 @@ func (l *loader) check(c *Config) {
 	}
 	l.checkPart("", setting.Check(*c, Default()))
 	l.checkMeaning("", l.schema.file, l.file, *c)
+	if c.Lag.Action != LagNone && !c.Source.Origin.Endless() {
+		l.report("lag.action", string(c.Lag.Action)+" needs a live stream: source.type kvs, with source.mode live or auto")
+	}
 	if len(l.sinks) == 0 {
 		l.report("sinks", "is empty: write at least one sink")
 	}

@@ -46,7 +46,7 @@ type Config struct {
 	Decode     decode.Config `key:"decode"`
 	Sinks      []Sink        // merged one by one, see load.go
 	Checkpoint Checkpoint    `key:"checkpoint"`
-	_          struct{}      `later:"lag.max lag.action"`
+	Lag        Lag           `key:"lag"`
 	Service    Service       `key:"service"`
 	_          struct{}      `later:"fleet"`
 
@@ -275,6 +275,7 @@ func Default() Config {
 		Source:     source.DefaultConfig(),
 		Decode:     decode.DefaultConfig(),
 		Checkpoint: defaultCheckpoint(),
+		Lag:        Lag{Action: LagNone},
 		Service: Service{
 			Log:             Log{Level: "info", Format: LogAuto},
 			Progress:        Auto,

@@ -120,6 +120,11 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 //   - What could not be decoded is in the outcome; it is an error only if on_error is fail.
 func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 	pl := s.planner.Plan(f)
+	if began, ended := s.planner.Turned(); began {
+		s.pool.log.Warn("too far behind, only key frames are decoded", "stream", f.Stream, "fragment", f.Number, "behind_ms", f.MillisBehindNow)
+	} else if ended {
+		s.pool.log.Info("no longer too far behind, all frames are decoded again", "stream", f.Stream, "fragment", f.Number)
+	}
 	release := func() {} // of the fragment's media
 	if !pl.Pending() {
 		whole := f
@@ -274,7 +279,7 @@ func (s *Stream) Resume(states []plan.State) error { return s.planner.Resume(sta
 func (s *Stream) CatchUp(most, patience time.Duration) { s.planner.CatchUp(most, patience) }
 
 // Turned reports whether catching up began or ended with the last Plan (see plan.Planner.Turned).
-func (s *Stream) Turned() bool { return s.planner.Turned() }
+func (s *Stream) Turned() (began, ended bool) { return s.planner.Turned() }
 
 // Mark returns where the stream is after the last Plan. Its State methods may be called later.
 func (s *Stream) Mark() *plan.Mark { return s.planner.Mark() }

@@ -159,6 +159,9 @@ const maxLoggedGaps = 100
 // logGaps logs the gaps of an item, and counts them and the frames that were decoded.
 func (r *run) logGaps(p *pending) {
 	for i, g := range p.gaps {
+		if g.Reason == media.GapLeftOut { // what leaves it out says when that begins and ends
+			continue
+		}
 		if i == maxLoggedGaps {
 			r.Log.Warn("more gaps: the summary counts them", "stream", r.Name, "gaps", len(p.gaps)-i)
 			break

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/kvstest"
@@ -262,5 +263,71 @@ func TestAListOfFragmentsIsContinued(t *testing.T) {
 		if err := again.Wait(); err != nil || !strings.Contains(said.String(), test.says) {
 			t.Errorf("%s: %v\n%s", test.list, err, said)
 		}
+	}
+}
+
+// TestARunThatMayReplaceNothingIsContinuedAfterAKill has images of the run that was killed in the way of the next one.
+func TestARunThatMayReplaceNothingIsContinuedAfterAKill(t *testing.T) {
+	o := newOwned(t, "file")
+	may := []string{"--set", "sinks.a.destination.if_exists=fail", "--set", "checkpoint.every=1ms"}
+	killed, _ := o.start(t, "", may...)
+	o.hold()
+	if err := killed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = killed.Wait() // it was killed
+	o.gate.open()
+	next, said := o.start(t, "", may...)
+	if err := next.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+	o.wantStored(t)
+	again, said := o.start(t, "", append(may, "--ignore-checkpoint")...)
+	_ = again.Wait() // the code says it
+	if code := again.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(said.String(), "PreconditionFailed") {
+		t.Errorf("a run that knows of no other: code %d\n%s", code, said)
+	}
+}
+
+// TestNoSinkIsFarBeyondItsCheckpoint has a checkpoint that cannot be written for a while: so many fragments are repeated, at most, if the
+// run is killed then.
+func TestNoSinkIsFarBeyondItsCheckpoint(t *testing.T) {
+	server := s3test.Start(t)
+	awsEnvironment(t)
+	server.Setenv(t)
+	saved, n := cutBefore(packetsOf(t, read(t, demo)), func(i int) bool { return true })
+	url := serve(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "cam", saved)
+	state, front := newGate(t, server, 1)
+	out, bucket := t.TempDir(), server.Bucket(t)
+	cmd, _, stderr := startProgram(t, nil, nil, "run", settings(t, "source: {streams: [cam], mode: archive, start_selector: {type: EARLIEST}, endpoint_url: '"+url+"'}\n"+
+		"sinks: [{name: a, type: raw, sample: {type: all}, resize: {width: 16}, manifest: {format: none}, destination: {directory: '"+out+"'}}]\n"+
+		fmt.Sprintf("checkpoint: {type: s3, bucket: %s, path: '{stream}.json', endpoint_url: %q, force_path_style: true}\n", bucket, front)))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // the code says it
+	}()
+	select {
+	case <-state.held:
+	case <-ended:
+	}
+	images := 0
+	for same := 0; same < 20; same++ { // for a second nothing is stored
+		select {
+		case <-ended:
+			t.Fatalf("it ended:\n%s", stderr)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if now := len(digests(t, out)); now != images || now == 0 {
+			images, same = now, 0
+		}
+	}
+	if t.Logf("%d of %d fragments", images, n); images > 256 || n <= 256 {
+		t.Errorf("%d of %d fragments were delivered", images, n)
+	}
+	state.open()
+	<-ended
+	if code := cmd.ProcessState.ExitCode(); code != exitDone || len(digests(t, out)) != n {
+		t.Errorf("code %d, %d objects:\n%s", code, len(digests(t, out)), stderr)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvsframes/kvsframes/kvstest"
 )
@@ -137,5 +138,28 @@ func TestWhatExpiredMeanwhileIsNamed(t *testing.T) {
 				t.Errorf("%s: %v, %v of %v", mode, parts, err, digests(t, k.out))
 			}
 		}
+	}
+}
+
+// TestAStreamWithoutRetentionIsNotContinuedSilently has a stream whose fragments are kept for some minutes alone.
+func TestAStreamWithoutRetentionIsNotContinuedSilently(t *testing.T) {
+	awsEnvironment(t)
+	e := kvstest.New(t, kvstest.Options{Quotas: kvstest.Quotas{GetMediaCalls: -1}})
+	if err := e.AddRecording("cam", bytes.NewReader(read(t, demo))); err != nil {
+		t.Fatal(err)
+	}
+	k := kept{e.URL(), t.TempDir(), t.TempDir()}
+	for i, retention := range []time.Duration{kvstest.RecordingRetention, kvstest.RecordingRetention, 0} {
+		if err := e.SetRetention("cam", retention); err != nil {
+			t.Fatal(err)
+		}
+		file := k.settings(t, append([]string{"mode: archive", "mode: live"}, endAfter([]string{"2", "4", "7"}[i])...)...)
+		code, said := k.run(t, file)
+		if warned := strings.Contains(said, "the stream has no data retention"); code != exitDone || warned != (retention == 0) {
+			t.Errorf("retention %v: code %d:\n%s", retention, code, said)
+		}
+	}
+	if got := len(digests(t, k.out)); got != 39+7 { // they were kept long enough
+		t.Errorf("%d objects", got)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func soakLength(t *testing.T) time.Duration {
 	case soaking():
 		return 30 * time.Minute
 	case underRace:
-		return 10 * time.Second
+		return 20 * time.Second
 	}
 	return 40 * time.Second
 }
@@ -105,44 +106,49 @@ func TestASoakLosesAndRepeatsNothing(t *testing.T) {
 	}
 	wg.Wait()
 
+	table := soakTable{length: s.length, streams: len(streams), kills: s.kills.Load(), interrupts: s.interrupts.Load(), mutants: mutants}
+	for _, n := range emulator.Fired() {
+		table.service += n
+	}
+	for i := range front.spoiled {
+		table.store += front.spoiled[i].Load()
+	}
+	s.count(runs, undisturbed(), &table)
+	t.Logf("faults of the service: %v", emulator.Fired())
+	fmt.Fprint(os.Stderr, table)
+	if table.kills == 0 || table.service == 0 || table.store == 0 || table.mutants == 0 {
+		t.Error("not everything happened that should have")
+	}
+}
+
+// count compares what is stored with what an undisturbed run stores, and what the steady run held at its end with what it held at first.
+func (s *soak) count(runs []*soakRun, expected audittest.Stored, table *soakTable) {
+	s.t.Helper()
 	var found []audittest.Finding
-	objects, peak := 0, 0.0
 	for _, r := range runs {
-		got, want := s.stored(r), undisturbed(r.streams)
-		found, objects = append(found, audittest.Compare(got, want)...), objects+len(want)
+		want := ofStreams(expected, r.streams)
+		found = append(found, audittest.Compare(s.stored(r), want)...)
+		table.objects += len(want)
 		for _, v := range r.samples {
-			peak = max(peak, v[vitalMemory])
+			table.peak = max(table.peak, v[vitalMemory])
 		}
 		if !r.kill {
 			for _, problem := range apart(r.samples, s.growth()) {
-				t.Errorf("%s: %s", r.name, problem)
+				s.t.Errorf("%s: %s", r.name, problem)
 			}
 		}
 	}
-	for _, f := range found[:min(len(found), 50)] {
-		if f.Kind == audittest.Guessed {
-			t.Log(f)
-		} else {
-			t.Error(f)
+	table.lost, table.duplicated = audittest.Count(found, audittest.Lost), audittest.Count(found, audittest.Duplicated)
+	table.changed, table.guessed = audittest.Count(found, audittest.Changed), audittest.Count(found, audittest.Guessed)
+	for i, f := range found {
+		switch {
+		case f.Kind == audittest.Guessed:
+			s.t.Log(f)
+		case i < 50:
+			s.t.Error(f)
+		default:
+			s.t.Fail()
 		}
-	}
-	fired := 0
-	for _, n := range emulator.Fired() {
-		fired += n
-	}
-	t.Logf("faults of the service: %v", emulator.Fired())
-	spoiled := int64(0)
-	for i := range front.spoiled {
-		spoiled += front.spoiled[i].Load()
-	}
-	table := soakTable{
-		length: s.length, streams: len(streams), kills: s.kills.Load(), interrupts: s.interrupts.Load(), service: fired, store: spoiled, mutants: mutants,
-		objects: objects, lost: audittest.Count(found, audittest.Lost), duplicated: audittest.Count(found, audittest.Duplicated),
-		changed: audittest.Count(found, audittest.Changed), guessed: audittest.Count(found, audittest.Guessed), peak: peak,
-	}
-	fmt.Fprint(os.Stderr, table)
-	if s.kills.Load() == 0 || fired == 0 || spoiled == 0 || mutants == 0 {
-		t.Error("not everything happened that should have")
 	}
 }
 
@@ -234,33 +240,43 @@ func (s *soak) emulator(pace kvstest.Pace, streams []soakStream) *kvstest.Server
 	return e
 }
 
-// undisturbed runs the program over the recordings without any trouble, and returns what it stores of some of the streams.
-func (s *soak) undisturbed(streams []soakStream) func([]soakStream) audittest.Stored {
+// undisturbed starts a run over the recordings without any trouble. The function that it returns waits for its end, and returns what it
+// has stored.
+func (s *soak) undisturbed(streams []soakStream) func() audittest.Stored {
 	s.t.Helper()
 	folder := s.t.TempDir()
 	to := "{directory: '" + folder + "'}"
-	file := settings(s.t, s.settings(streams, "archive", s.emulator(kvstest.PaceMax, streams).URL(), to, to))
+	file := settings(s.t, s.settings(streams, "archive", s.emulator(kvstest.PaceMax, streams).URL(), to, to)+"checkpoint: {type: none}\n")
+	var said bytes.Buffer
 	cmd := exec.CommandContext(s.t.Context(), os.Args[0], "run", file)
-	cmd.Env = s.environ
-	said, _ := cmd.CombinedOutput() // the code says it
-	if code := cmd.ProcessState.ExitCode(); code != exitGaps {
-		s.t.Fatalf("code %d:\n%s", code, said)
-	}
-	all := audittest.Stored{}
-	if err := all.AddFolder(folder); err != nil {
+	cmd.Env, cmd.Stderr = s.environ, &said
+	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	return func(streams []soakStream) audittest.Stored {
-		of := audittest.Stored{}
+	return func() audittest.Stored {
+		_ = cmd.Wait() // the code says it
+		if code := cmd.ProcessState.ExitCode(); code != exitGaps {
+			s.t.Fatalf("code %d:\n%s", code, said.Bytes())
+		}
+		all := audittest.Stored{}
+		if err := all.AddFolder(folder); err != nil {
+			s.t.Fatal(err)
+		}
+		return all
+	}
+}
+
+// ofStreams returns the objects of some of the streams.
+func ofStreams(all audittest.Stored, streams []soakStream) audittest.Stored {
+	of := audittest.Stored{}
+	for key, o := range all {
 		for _, stream := range streams {
-			for key, o := range all {
-				if strings.Contains("/"+key, "/"+stream.name+"/") {
-					of[key] = o
-				}
+			if strings.Contains("/"+key, "/"+stream.name+"/") {
+				of[key] = o
 			}
 		}
-		return of
 	}
+	return of
 }
 
 // settings are the settings of a run over streams. thumbs and others are destinations.
@@ -344,6 +360,7 @@ func (s *soak) watch(r *soakRun, rng *rand.Rand, cmd *exec.Cmd, ended <-chan str
 	over := s.start.Add(s.length)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	serves := false
 	var kill <-chan time.Time
 	if longest := min(int(s.length/time.Millisecond)/10, 30_000); r.kill {
 		kill = time.After(time.Duration(300+rng.IntN(longest)) * time.Millisecond) // the moment is what is tested
@@ -354,14 +371,14 @@ func (s *soak) watch(r *soakRun, rng *rand.Rand, cmd *exec.Cmd, ended <-chan str
 			return signal
 		case <-tick.C:
 			if v := vitalsOf(cmd.Process.Pid, r.metrics); v != nil && time.Now().Before(over) {
-				r.samples = append(r.samples, v)
+				r.samples, serves = append(r.samples, v), true
 			}
 		case <-kill:
 			if time.Now().After(over) {
 				continue
 			}
 			signal = syscall.SIGKILL
-			if rng.IntN(4) == 0 {
+			if rng.IntN(4) == 0 && serves { // before, it may not handle signals
 				signal = syscall.SIGTERM
 			}
 			_ = cmd.Process.Signal(signal) // it may have ended

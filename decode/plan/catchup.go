@@ -54,9 +54,11 @@ func (p *Planner) CatchUp(most, patience time.Duration) {
 	p.catchUp.watch = lag.Watch{Max: most, Patience: patience}
 }
 
-// Turned reports whether catching up began or ended with the last fragment. A program that keeps states stores them before any image of
+// Turned reports whether catching up began with the last fragment, or ended before it. A program that keeps states stores them before any image of
 // that fragment (see Mark.CaughtUp), so that a later run decides the same.
-func (p *Planner) Turned() bool { return p.catchUp.turned }
+func (p *Planner) Turned() (began, ended bool) {
+	return p.catchUp.turned && p.catchUp.on, p.catchUp.turned && !p.catchUp.on
+}
 
 // CaughtUp returns what was decided up to now about the fragments after a place, for an output. It may be called at any time, on any
 // goroutine.

@@ -37,7 +37,7 @@ func keysOnly(t *testing.T, p *Planner, frags []*media.Fragment, planned func(i 
 		if pl.KeysOnly {
 			word = "k"
 		}
-		if p.Turned() {
+		if began, ended := p.Turned(); began || ended {
 			word += "!"
 		}
 		text.WriteString(word)

@@ -40,8 +40,10 @@ type Disk struct {
 	at  string // the path at which it is mounted
 	mu  sync.Mutex
 	top *node
-	ops int
-	cut bool
+	// roots are all that were opened: each is told of a write that failed.
+	roots []*root
+	ops   int
+	cut   bool
 }
 
 var _ disk.System = (*Disk)(nil)
@@ -53,9 +55,11 @@ type node struct {
 	// names are, of a folder, what each name stood for since the folder was synced: the last one is in force. A nil node is
 	// none.
 	names map[string][]*node
-	// data is the content of a file. The first synced bytes outlive a power cut.
+	// data is the content of a file. The first synced bytes outlive a power cut. The others will not, whatever is synced, if they
+	// are spoilt: after a write to the disk that failed, the kernel takes them for written.
 	data   []byte
 	synced int
+	spoilt bool
 	lock   *lock
 }
 
@@ -96,12 +100,27 @@ func (n *node) set(name string, to *node) {
 
 // sync makes the present content of a file or folder outlive a power cut.
 func (n *node) sync() {
-	n.synced = len(n.data)
+	if !n.spoilt {
+		n.synced = len(n.data)
+	}
 	for name, values := range n.names {
 		if last := values[len(values)-1]; last == nil {
 			delete(n.names, name)
 		} else {
 			n.names[name] = []*node{last}
+		}
+	}
+}
+
+// spoil makes the bytes of a file that were not synced be lost.
+func (n *node) spoil() { n.spoilt = n.synced < len(n.data) }
+
+// each calls f for a file or folder, and for what is below it.
+func (n *node) each(f func(*node)) {
+	f(n)
+	for name := range n.names {
+		if below := n.get(name); below != nil {
+			below.each(f)
 		}
 	}
 }
@@ -150,16 +169,7 @@ func (d *Disk) Forget(at string, locked bool) {
 func (d *Disk) Unlock() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var walk func(n *node)
-	walk = func(n *node) {
-		n.lock = nil
-		for name := range n.names {
-			if below := n.get(name); below != nil {
-				walk(below)
-			}
-		}
-	}
-	walk(d.top)
+	d.top.each(func(n *node) { n.lock = nil })
 }
 
 // CutAt makes the power fail before operation n: Before, which it sets.
@@ -326,7 +336,9 @@ func (d *Disk) OpenRoot(at string) (disk.FS, error) {
 	case !n.isDir():
 		return nil, syscall.ENOTDIR
 	}
-	return &root{disk: d, at: rest}, nil
+	r := &root{disk: d, at: rest}
+	d.roots = append(d.roots, r)
+	return r, nil
 }
 
 func sorted(names map[string][]*node) []string {

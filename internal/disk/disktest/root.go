@@ -17,6 +17,8 @@ import (
 type root struct {
 	disk *Disk
 	at   string
+	// failure is that of writes to the disk which Sync has not reported.
+	failure error
 }
 
 func (r *root) path(name string) string { return path.Join(r.at, name) }
@@ -141,17 +143,15 @@ func (r *root) Sync() error {
 	d := r.disk
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.do("syncfs", "", func() error {
-		var walk func(n *node)
-		walk = func(n *node) {
-			n.sync()
-			for name := range n.names {
-				walk(n.get(name))
-			}
+	if err := d.do("syncfs", "", func() error { d.top.each((*node).sync); return nil }); err != nil {
+		d.top.each((*node).spoil)
+		for _, other := range d.roots {
+			other.failure = err
 		}
-		walk(d.top)
-		return nil
-	})
+	}
+	err := r.failure
+	r.failure = nil
+	return err
 }
 
 // Network implements disk.FS.
@@ -212,7 +212,11 @@ func (f *file) Sync() error {
 	if f.node.isDir() {
 		op = "syncdir"
 	}
-	return f.disk.do(op, f.at, func() error { f.node.sync(); return nil })
+	err := f.disk.do(op, f.at, func() error { f.node.sync(); return nil })
+	if err != nil {
+		f.node.spoil()
+	}
+	return err
 }
 
 // Stat implements disk.File.
