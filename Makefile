@@ -9,7 +9,7 @@ VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
 # What make soak runs, and from which seed: a new one if it is empty.
-SOAK_TESTS ?= Damage|AnotherStream|Cut|NeverLostSilently|SeldomTaken|Killed|Interrupted|Soak|OfTheStore|ToTheStore|FullDisk|FreeFiles|Continues|Unwanted
+SOAK_TESTS ?= Damage|BothWays|AProcessThat|AnotherStream|Cut|NeverLostSilently|SeldomTaken|Killed|Interrupted|Soak|OfTheStore|ToTheStore|FullDisk|FreeFiles|Continues|Unwanted
 SEED ?=
 # What make test and make race test, and how often.
 PACKAGES ?= ./...
@@ -29,10 +29,10 @@ endif
 TOOL = CGO_ENABLED=0 go -C tools tool -n
 WITH_S3_SERVER = server=$$($(TOOL) versitygw); KVSFRAMES_VERSITYGW=$$server
 
-.PHONY: help build demo test race soak lint format fuzz bench benchmarks clean setup setup-test setup-lint setup-bench
+.PHONY: help build demo test race soak lint format fuzz bench benchmarks arm64 clean setup setup-test setup-lint setup-bench
 
 help: ## Show this list.
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 	@printf '\nFFMPEG=system takes the FFmpeg 7 of this machine instead of building one; FUZZTIME=10m fuzzes longer.\n'
 
 build: setup ## Build bin/kvsframes, and libav first if it is not in the cache.
@@ -53,6 +53,9 @@ race: setup-test ## Run every test under the race detector.
 soak: setup-test ## Run the tests that try many cases by chance with all of their cases: SEED=n repeats a run.
 	@KVSTEST_SOAK=1 KVSTEST_SEED=$(SEED) build/env.sh go test -timeout 6h -count=1 -v -run "$(SOAK_TESTS)" ./decode ./sink ./cmd/kvsframes
 	@echo "make soak: every test passed"
+
+arm64: ## Test the sandbox of decoders on an arm64 kernel, in an emulated machine.
+	@build/sandbox-arm64.sh
 
 lint: setup-lint ## Check formatting, imports, sizes, comments, go.mod and the build without cgo.
 	@build/lint.sh

@@ -92,7 +92,7 @@ func split(t *testing.T, recording []byte) (all []*media.Fragment) {
 
 // input returns the tape as a stream of a run. fault is asked before each call; nil is none.
 func (p *tape) input(fault func() error) source.Input {
-	open := func(_ context.Context, from media.Progress) (source.Source, error) {
+	open := func(_ context.Context, from media.Progress, _ bool) (source.Source, error) {
 		r := &tapeReader{tape: p, fault: fault}
 		for after := from.After.Number; r.next < len(p.fragments); r.next++ {
 			number := p.fragments[r.next].Number
@@ -104,7 +104,7 @@ func (p *tape) input(fault func() error) source.Input {
 	}
 	return source.Input{
 		Stream: "cam", Continue: open,
-		Open: func(ctx context.Context) (source.Source, error) { return open(ctx, media.Progress{}) },
+		Open: func(ctx context.Context) (source.Source, error) { return open(ctx, media.Progress{}, false) },
 	}
 }
 

@@ -107,8 +107,11 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
 	k.Fragments = p.fragments()
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
-	from := func(ctx context.Context, from media.Progress) (source.Source, error) {
+	from := func(ctx context.Context, from media.Progress, whole bool) (source.Source, error) {
 		k := k
+		if whole {
+			k.MaxLag = 0
+		}
 		if k.From = from; from.First.Number != "" && k.Mode != source.ModeArchive {
 			warnOfNoRetention(ctx, k)
 		}
@@ -116,7 +119,7 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	}
 	return source.Input{
 		Stream: k.As, Continue: from,
-		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}) },
+		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}, false) },
 	}
 }
 
@@ -256,7 +259,10 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	if err != nil {
 		return err
 	}
-	planner.CatchUp(st.pipeline.Config.Lag.Limit(config.LagKeyframes), st.pipeline.lagPatience)
+	whole := at != nil && !rd.first // it is behind anyway
+	if !whole {
+		planner.CatchUp(st.pipeline.Config.Lag.Limit(config.LagKeyframes), st.pipeline.lagPatience)
+	}
 	src, err := st.openSource(rd.stop, in, at, rd, planner)
 	if err != nil {
 		planner.Interrupt()
@@ -266,7 +272,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 		return err
 	}
 	src = source.WithVideo(src, st.source.Track)
-	if at == nil || rd.first {
+	if !whole {
 		defer st.outages.watch(in.Stream, src)()
 	}
 	if o.Account, o.Aside = rd.account, rd.aside; at != nil {
@@ -322,7 +328,7 @@ func (st *stages) openSource(ctx context.Context, in source.Input, at *position,
 	if err := planner.Resume(states); err != nil {
 		return nil, err
 	}
-	src, err := in.Continue(ctx, from)
+	src, err := in.Continue(ctx, from, !rd.first)
 	if err != nil {
 		return nil, err
 	}

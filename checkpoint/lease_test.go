@@ -129,17 +129,17 @@ func TestALostAnswerIsFoundAgain(t *testing.T) {
 	onClock(t, func(t *testing.T, h checkpointtest.Harness, r *checkpointtest.Register) {
 		c := take(t, h)
 		for i, lost := range []bool{true, true, false, true} {
-			r.Fault = func(bytes int) (bool, error) {
+			r.Fail(func(bytes int) (bool, error) {
 				if bytes == 0 {
 					return false, nil
 				}
 				return lost, io.ErrUnexpectedEOF
-			}
+			})
 			if err := c.Save(t.Context(), []byte{'"', byte('a' + i), '"'}); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("error %v", err)
 			}
 		}
-		r.Fault = nil
+		r.Fail(nil)
 		if err := c.Save(t.Context(), []byte(`"last"`)); err != nil {
 			t.Fatal(err)
 		}
@@ -181,13 +181,7 @@ func (r repeating) Swap(ctx context.Context, content []byte, tag string) (string
 func TestAnOwnerThatCannotWriteForATermWaits(t *testing.T) {
 	onClock(t, func(t *testing.T, h checkpointtest.Harness, r *checkpointtest.Register) {
 		c := take(t, h)
-		out := true
-		r.Fault = func(int) (bool, error) {
-			if out {
-				return false, io.ErrUnexpectedEOF
-			}
-			return false, nil
-		}
+		r.Fail(func(int) (bool, error) { return false, io.ErrUnexpectedEOF })
 		time.Sleep(checkpoint.DefaultTerm - time.Second)
 		if err := c.Confirm(t.Context()); err != nil {
 			t.Errorf("within the term: %v", err)
@@ -198,7 +192,7 @@ func TestAnOwnerThatCannotWriteForATermWaits(t *testing.T) {
 		if err := c.Confirm(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("after the term: %v", err)
 		}
-		out = false
+		r.Fail(nil)
 		if err := c.Confirm(t.Context()); err != nil {
 			t.Errorf("when it is back: %v", err)
 		}

@@ -50,7 +50,7 @@ func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) 
 		if gaps[0].Reason == media.GapNoFrame {
 			end = endPart
 		}
-		if f.Number != "" && f.Number != after.Number { // a hole with which the run begins
+		if gaps[0].Until.Number != "" && f.Number != after.Number { // a hole with which the run begins
 			after = media.Place{Number: f.Number, ProducerTime: f.ProducerTime}
 		}
 		f.Number, f.ProducerTime, f.ServerTime = after.Number+"-"+end, after.ProducerTime, after.ServerTime

@@ -29,8 +29,9 @@ type Input struct {
 	Stream string
 	// Open opens the stream. The caller closes the Source.
 	Open func(ctx context.Context) (Source, error)
-	// Continue opens the stream where another run was. It is nil if the stream cannot be read again.
-	Continue func(ctx context.Context, from media.Progress) (Source, error)
+	// Continue opens the stream where another run was. With whole, no fragment is left out, however far behind that is. It is
+	// nil if the stream cannot be read again.
+	Continue func(ctx context.Context, from media.Progress, whole bool) (Source, error)
 	// Identity describes what is read, for messages: it is another one when that has changed, and "" if it cannot change.
 	Identity string
 }
@@ -194,7 +195,7 @@ func fileInput(paths []filePath, stdin io.Reader, cfg payload.Config) Input {
 	}
 	in := Input{Stream: cfg.Stream, Open: open, Identity: identityOf(paths)}
 	if in.Identity != "" {
-		in.Continue = func(ctx context.Context, from media.Progress) (Source, error) {
+		in.Continue = func(ctx context.Context, from media.Progress, _ bool) (Source, error) {
 			src, err := open(ctx)
 			if err != nil {
 				return nil, err

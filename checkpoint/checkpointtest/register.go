@@ -15,9 +15,15 @@ type Register struct {
 	mu      sync.Mutex
 	content []byte
 	change  int // counts the changes; the tag
-	// Fault, if it is not nil, is called before each Read (0 bytes) and Swap, and returns its error. The swap is
-	// made all the same if lost is true: only its answer is lost.
-	Fault func(bytes int) (lost bool, err error)
+	fails   func(bytes int) (lost bool, err error)
+}
+
+// Fail makes each Read (0 bytes) and Swap return the error of fails; nil is none. The swap is made all the same if lost is
+// true: only its answer is lost.
+func (r *Register) Fail(fails func(bytes int) (lost bool, err error)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fails = fails
 }
 
 var _ checkpoint.Register = (*Register)(nil)
@@ -55,10 +61,13 @@ func (r *Register) Swap(ctx context.Context, content []byte, tag string) (string
 }
 
 func (r *Register) fault(bytes int) (lost bool, err error) {
-	if r.Fault == nil {
+	r.mu.Lock()
+	fails := r.fails
+	r.mu.Unlock()
+	if fails == nil {
 		return false, nil
 	}
-	return r.Fault(bytes)
+	return fails(bytes)
 }
 
 // Put replaces the content, and removes the object if it is nil.

@@ -215,7 +215,7 @@ func (c *struck) run(t *testing.T, p places, strike bool) (code int, said string
 	t.Helper()
 	summary := filepath.Join(t.TempDir(), "summary.json")
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "run", p.settings, "--summary", summary)
-	cmd.Env = append(c.server.Environ(), asProgram+"=1", termOfProgram+"=3s")
+	cmd.Env = append(c.server.Environ(), asProgram+"=1", termOfProgram+"=6s")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {

@@ -297,7 +297,7 @@ func TestNoSinkIsFarBeyondItsCheckpoint(t *testing.T) {
 	server.Setenv(t)
 	saved, n := cutBefore(packetsOf(t, read(t, demo)), func(i int) bool { return true })
 	url := serve(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "cam", saved)
-	state, front := newGate(t, server, 1)
+	state, front := newGate(t, server, 2) // a run begins with two
 	out, bucket := t.TempDir(), server.Bucket(t)
 	cmd, _, stderr := startProgram(t, nil, nil, "run", settings(t, "source: {streams: [cam], mode: archive, start_selector: {type: EARLIEST}, endpoint_url: '"+url+"'}\n"+
 		"sinks: [{name: a, type: raw, sample: {type: all}, resize: {width: 16}, manifest: {format: none}, destination: {directory: '"+out+"'}}]\n"+

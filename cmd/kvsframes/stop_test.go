@@ -162,22 +162,31 @@ func TestARunFromNowCoversWhatItHasRead(t *testing.T) {
 	server := s3test.Start(t)
 	awsEnvironment(t)
 	server.Setenv(t)
-	e := kvstest.New(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey, Pace: kvstest.PaceRealtime})
-	if err := e.AddRecording("cam", bytes.NewReader(read(t, demo))); err != nil {
-		t.Fatal(err)
-	}
-	for puts, want := range map[int]int{1: exitFailed, 100: exitInterrupted} {
+	for puts, want := range map[int]int{2: exitFailed, 100: exitInterrupted} { // a run begins with two
+		e := kvstest.New(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey, Pace: kvstest.PaceRealtime})
+		if err := e.AddRecording("cam", bytes.NewReader(read(t, demo))); err != nil {
+			t.Fatal(err)
+		}
 		state, front := newGate(t, server, puts)
 		images, imagesFront := newGate(t, server, 0)
 		bucket := server.Bucket(t)
 		to := func(url string) string {
 			return fmt.Sprintf("type: s3, bucket: %s, endpoint_url: %q, force_path_style: true", bucket, url)
 		}
-		text := "source: {streams: [cam], end: {fragments: 2}, endpoint_url: '" + e.URL() + "'}\n" +
+		text := "source: {streams: [cam], end: {fragments: 2, idle_timeout: 20s}, endpoint_url: '" + e.URL() + "'}\n" +
 			"sinks: [{name: a, sample: {type: keyframes}, manifest: {format: none}, destination: {" + to(imagesFront) + "}}]\n" +
 			"checkpoint: {path: '{stream}.json', " + to(front) + "}\nservice: {shutdown_timeout: 10ms}\n"
 		cmd, _, stderr := startProgram(t, nil, nil, "run", settings(t, text))
-		<-images.held
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = cmd.Wait() // the code says it
+		}()
+		select {
+		case <-images.held:
+		case <-ended:
+			t.Fatalf("%d puts: it ended, code %d:\n%s", puts, cmd.ProcessState.ExitCode(), stderr)
+		}
 		if want == exitInterrupted {
 			for first := []byte(`"first":{"fragment_number":"9`); ; {
 				if data, err := server.Get(t.Context(), bucket, "cam.json"); err != nil || bytes.Contains(data, first) {
@@ -190,7 +199,7 @@ func TestARunFromNowCoversWhatItHasRead(t *testing.T) {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		_ = cmd.Wait() // the code says it
+		<-ended
 		if code := cmd.ProcessState.ExitCode(); code != want || !strings.Contains(stderr.String(), "fragments were read and not delivered, from ") {
 			t.Errorf("%d puts: code %d, want %d:\n%s", puts, code, want, stderr)
 		}

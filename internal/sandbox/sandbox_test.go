@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -111,8 +112,8 @@ func tried(parent int) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "in force: %s\n", InForce())
 	for _, a := range attempts {
-		if err := a.do(parent); err == nil {
-			fmt.Fprintf(&out, "not refused: %s\n", a.name)
+		if err := a.do(parent); !errors.Is(err, syscall.EPERM) {
+			fmt.Fprintf(&out, "not refused: %s (%v)\n", a.name, err)
 		}
 	}
 	// Threads, memory and the collector work.
