@@ -217,8 +217,8 @@ func TestALaterRunLeavesOutTheSame(t *testing.T) {
 // TestCatchingUpEndsWhereItsReferencesAre catches up in streams whose groups are four fragments long.
 func TestCatchingUpEndsWhereItsReferencesAre(t *testing.T) {
 	for begins, want := range map[int]string{
-		// The group that goes on where catching up begins had one decoder for all of it, which is gone then.
-		0: "wwwwwwwwwwwwk!w!www", 1: "wwwwwwwwwwwwk!w!www", 2: "wwwwwwwwwwwwk!kw!ww", 3: "wwwwwwwwwwwwk!kkw!w",
+		// The decoder of the group that goes on is gone then, and a new one is led up.
+		0: "wwwwwwwwwwwwk!w!www", 1: "wwwwwwwwwwwwk!w!www", 2: "wwwwwwwwwwwwk!w!www", 3: "wwwwwwwwwwwwk!w!www",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			frags := lags(slices.Concat(slices.Repeat([]int{31}, 13), slices.Repeat([]int{15}, 4))...)
