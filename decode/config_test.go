@@ -11,8 +11,8 @@ import (
 )
 
 func TestValidateNamesEveryProblem(t *testing.T) {
-	bad := Config{Workers: -1, SkipFrame: "most", OnError: "cry", MaxPixels: 0, Concealed: "hide", Deinterlace: "bob", Color: Color{UntaggedMatrix: "bt470", UntaggedRange: "wide"}}
-	if n := len(problemsOf(bad.Validate())); n != 9 {
+	bad := Config{Workers: -1, Isolation: "jail", SkipFrame: "most", OnError: "cry", MaxPixels: 0, Concealed: "hide", Deinterlace: "bob", Color: Color{UntaggedMatrix: "bt470", UntaggedRange: "wide"}}
+	if n := len(problemsOf(bad.Validate())); n != 10 {
 		t.Errorf("%d problems: %v", n, bad.Validate())
 	}
 	if err := DefaultConfig().Validate(); err != nil {
