@@ -19,7 +19,7 @@ const (
 	Duplicated Kind = "duplicated"
 	// Changed is an object that has other bytes than expected.
 	Changed Kind = "changed"
-	// Guessed is an object that has other bytes than expected where both are said to be guessed in part.
+	// Guessed is an object whose record marks it as guessed in part, and that has other bytes than expected or that nothing else marks.
 	Guessed Kind = "guessed"
 	// Unfinished is a file that no run completed or removed.
 	Unfinished Kind = "unfinished"
@@ -62,8 +62,7 @@ func Compare(got, want Stored) []Finding {
 		case isPart(key):
 		case !there:
 			c.report(Lost, key, "the object is not there")
-		case have.SHA256 != o.SHA256 && c.guessed[key]:
-			c.report(Guessed, key, "the object has other guesses")
+		case c.guessed[key]: // is reported
 		case have.SHA256 != o.SHA256:
 			c.report(Changed, key, "the object has other bytes")
 		}
@@ -89,7 +88,7 @@ func Compare(got, want Stored) []Finding {
 // comparison is the state of Compare.
 type comparison struct {
 	found map[string]Finding
-	// guessed are the keys of objects whose records differ in nothing but the bytes of a guess.
+	// guessed are the keys of objects whose records differ in nothing but a guess.
 	guessed map[string]bool
 }
 
@@ -116,15 +115,11 @@ func (c *comparison) lines(part string, got, want []string) {
 			more = append(more, line)
 		}
 	}
-	guesses := map[string]string{}
+	guesses := map[string]string{} // what is missing, by its part that does not depend on a guess
 	for line, n := range missing {
-		if n <= 0 {
-			continue
-		}
-		if _, rest, guess := withoutGuess(line); guess {
+		if n > 0 {
+			_, rest, _ := withoutGuess(line)
 			guesses[rest] = line
-		} else {
-			c.report(Lost, part, line)
 		}
 	}
 	for _, line := range more {
@@ -132,6 +127,7 @@ func (c *comparison) lines(part string, got, want []string) {
 		if _, expected := guesses[rest]; guess && expected {
 			c.guessed[key] = true
 			delete(guesses, rest)
+			c.report(Guessed, key, "the object has other guesses, or another mark")
 		} else {
 			c.report(Duplicated, part, line)
 		}
@@ -141,16 +137,19 @@ func (c *comparison) lines(part string, got, want []string) {
 	}
 }
 
-// withoutGuess returns the key of a record whose image is guessed in part, and the record without what depends on the guess.
+// withoutGuess returns the key of a record, and the record without what depends on a guess. guess reports whether the record marks its image
+// as guessed in part.
 func withoutGuess(text string) (key, rest string, guess bool) {
 	var record map[string]any
-	if json.Unmarshal([]byte(text), &record) != nil || record["concealed"] != true {
-		return "", "", false
+	if json.Unmarshal([]byte(text), &record) != nil {
+		return "", text, false
 	}
 	key, _ = record["key"].(string)
-	delete(record, "bytes")
-	delete(record, "sha256")
-	return key, fmt.Sprint(record), true
+	guess = record["concealed"] == true
+	for _, name := range []string{"bytes", "sha256", "concealed"} {
+		delete(record, name)
+	}
+	return key, fmt.Sprint(record), guess
 }
 
 // line is what a record of a manifest and one of a ledger have. The one has a key, the other a reason.
