@@ -67,6 +67,13 @@ func (g *gate) holds() bool {
 	return g.left < 0
 }
 
+// allow sets how many more puts pass.
+func (g *gate) allow(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left = n
+}
+
 // open lets everything pass.
 func (g *gate) open() {
 	select {
@@ -225,7 +232,7 @@ func TestAnInterruptReleasesTheCheckpoint(t *testing.T) {
 // TestAListOfFragmentsIsContinued kills a run of a list. Another list has a checkpoint of its own.
 func TestAListOfFragmentsIsContinued(t *testing.T) {
 	o := newOwned(t, "file")
-	o.gate.left = 200 // of 357
+	o.gate.allow(200) // of 357
 	var numbers []string
 	for s := payload.NewSplitter(bytes.NewReader(read(t, demo)), payload.Config{}); ; {
 		f, err := s.Next()
