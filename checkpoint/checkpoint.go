@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -127,6 +128,43 @@ func (r record) by() string {
 
 // isOf reports whether r was written by the owner who wrote other.
 func (r record) isOf(other record) bool { return r.ID == other.ID && r.Generation == other.Generation }
+
+// ownership is what an owner knows of its being the owner. Several goroutines may use it.
+type ownership struct {
+	place string
+	lost  chan struct{}
+
+	mu      sync.Mutex
+	failure error // a *LostError, or errReleased
+}
+
+func newOwnership(place string) ownership {
+	return ownership{place: place, lost: make(chan struct{})}
+}
+
+// Name implements Checkpoint.
+func (o *ownership) Name() string { return o.place }
+
+// Lost implements Checkpoint.
+func (o *ownership) Lost() <-chan struct{} { return o.lost }
+
+// known returns the error of a checkpoint that is known to be lost or released.
+func (o *ownership) known() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failure
+}
+
+// lose records that there is another owner, and returns the error for it.
+func (o *ownership) lose(to record) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failure == nil {
+		o.failure = &LostError{Place: o.place, Owner: to.by()}
+		close(o.lost)
+	}
+	return o.failure
+}
 
 // errReleased is the error of a Save after Release.
 var errReleased = errors.New("the checkpoint was released")

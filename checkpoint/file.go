@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/kvsframes/kvsframes/internal/disk"
 )
@@ -32,7 +31,7 @@ func (f *File) Acquire(ctx context.Context, forget bool) (Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &ownedFile{path: f.path, folder: folder, lost: make(chan struct{})}
+	o := &ownedFile{folder: folder, ownership: newOwnership(f.path)}
 	err = o.own()
 	if err == nil {
 		var old record
@@ -84,15 +83,15 @@ func (o *ownedFile) own() (err error) {
 	switch o.lock, err = o.owner.Lock(); {
 	case errors.Is(err, disk.ErrTaken):
 		said, _ := io.ReadAll(io.LimitReader(o.owner, 200))
-		return &OwnedError{Place: o.path, Owner: strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")}
+		return &OwnedError{Place: o.place, Owner: strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")}
 	case err != nil:
-		return fmt.Errorf("lock checkpoint %s: %w", o.path, err)
+		return fmt.Errorf("lock checkpoint %s: %w", o.place, err)
 	}
 	return nil
 }
 
 // name returns the name of the checkpoint in its folder.
-func (o *ownedFile) name() string { return filepath.Base(o.path) }
+func (o *ownedFile) name() string { return filepath.Base(o.place) }
 
 // read returns the stored checkpoint; its zero value if there is none.
 func (o *ownedFile) read() (record, error) {
@@ -109,22 +108,18 @@ func (o *ownedFile) read() (record, error) {
 	case err != nil:
 		return record{}, fmt.Errorf("read checkpoint: %w", err)
 	case len(data) > MaxSize:
-		return record{}, fmt.Errorf("checkpoint %s cannot be read: it is larger than %d bytes", o.path, MaxSize)
+		return record{}, fmt.Errorf("checkpoint %s cannot be read: it is larger than %d bytes", o.place, MaxSize)
 	}
-	return decode(o.path, data)
+	return decode(o.place, data)
 }
 
 // ownedFile is a File that the process owns.
 type ownedFile struct {
-	path   string
-	folder *disk.Folder
-	owner  disk.File // the file PATH.lock
-	lock   io.Closer
-	record record
-	lost   chan struct{}
-
-	mu      sync.Mutex
-	failure error // a *LostError, or errReleased
+	folder    *disk.Folder
+	owner     disk.File // the file PATH.lock
+	lock      io.Closer
+	record    record
+	ownership // of the file's path
 }
 
 // begin writes down who the owner is, in the lock for others who start, and in the checkpoint.
@@ -134,13 +129,10 @@ func (o *ownedFile) begin(ctx context.Context) error {
 		_, err = o.owner.Write([]byte(o.record.by() + "\n"))
 	}
 	if err != nil {
-		return fmt.Errorf("lock checkpoint %s: %w", o.path, err)
+		return fmt.Errorf("lock checkpoint %s: %w", o.place, err)
 	}
 	return o.write(ctx, o.record)
 }
-
-// Name implements Checkpoint.
-func (o *ownedFile) Name() string { return o.path }
 
 // State implements Checkpoint.
 func (o *ownedFile) State() []byte { return o.record.state() }
@@ -164,26 +156,8 @@ func (o *ownedFile) Save(ctx context.Context, state []byte) error {
 	return nil
 }
 
-// lose records that there is another owner, and returns the error for it.
-func (o *ownedFile) lose(to record) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.failure == nil {
-		o.failure = &LostError{Place: o.path, Owner: to.by()}
-		close(o.lost)
-	}
-	return o.failure
-}
-
 // Confirm implements Checkpoint. It does not wait: a lock stays until it is given back.
-func (o *ownedFile) Confirm(context.Context) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.failure
-}
-
-// Lost implements Checkpoint.
-func (o *ownedFile) Lost() <-chan struct{} { return o.lost }
+func (o *ownedFile) Confirm(context.Context) error { return o.known() }
 
 // Release implements Checkpoint.
 func (o *ownedFile) Release(context.Context) error {
@@ -197,7 +171,7 @@ func (o *ownedFile) Release(context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("release checkpoint %s: %w", o.path, err)
+		return fmt.Errorf("release checkpoint %s: %w", o.place, err)
 	}
 	return nil
 }
@@ -208,7 +182,7 @@ func (o *ownedFile) write(ctx context.Context, r record) error {
 		err = o.folder.WriteFile(ctx, o.name(), data, disk.Options{Sync: true, Perm: 0o600})
 	}
 	if err != nil {
-		return fmt.Errorf("write checkpoint %s: %w", o.path, err)
+		return fmt.Errorf("write checkpoint %s: %w", o.place, err)
 	}
 	return nil
 }

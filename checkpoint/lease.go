@@ -83,7 +83,7 @@ func (l *Lease) read(ctx context.Context) (record, string, error) {
 
 // take makes this process the owner, if the tag is still the given one. Otherwise it returns nil.
 func (l *Lease) take(ctx context.Context, r record, tag string) (Checkpoint, error) {
-	o := &ownedLease{lease: l, turn: make(chan struct{}, 1), lost: make(chan struct{}), renewed: make(chan struct{}), record: r, tag: tag}
+	o := &ownedLease{lease: l, turn: make(chan struct{}, 1), ownership: newOwnership(l.register.Name()), renewed: make(chan struct{}), record: r, tag: tag}
 	switch err := o.swap(ctx, r); {
 	case o.failure != nil:
 		return nil, nil
@@ -107,18 +107,13 @@ type ownedLease struct {
 	turn   chan struct{}
 	record record
 	tag    string
-	lost   chan struct{}
 
-	mu sync.Mutex
+	ownership // whose lock guards what follows
 	// confirmed is when the last write that succeeded began. Until a term later nobody else takes over. renewed is closed
 	// at the next one.
 	confirmed time.Time
 	renewed   chan struct{}
-	failure   error // a *LostError, or errReleased
 }
-
-// Name implements Checkpoint.
-func (o *ownedLease) Name() string { return o.lease.register.Name() }
 
 // State implements Checkpoint.
 func (o *ownedLease) State() []byte { return o.record.state() }
@@ -147,13 +142,12 @@ func (o *ownedLease) write(ctx context.Context, change func(*record)) error {
 // swap makes next the record. A write that is refused is looked at: if it is this owner's, its answer was lost.
 func (o *ownedLease) swap(ctx context.Context, next record) error {
 	const tries = 5 // each finds an earlier write of our own, of which there are few
-	name := o.lease.register.Name()
 	for range tries {
 		o.record.Serial++
 		next.Serial = o.record.Serial
 		data, err := next.encode()
 		if err != nil {
-			return fmt.Errorf("write checkpoint %s: %w", name, err)
+			return fmt.Errorf("write checkpoint %s: %w", o.place, err)
 		}
 		begun := time.Now()
 		tag, swapped, err := o.lease.register.Swap(ctx, data, o.tag)
@@ -176,18 +170,7 @@ func (o *ownedLease) swap(ctx context.Context, next record) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("write checkpoint %s: it changes again and again", name)
-}
-
-// lose records that there is another owner, and returns the error for it.
-func (o *ownedLease) lose(to record) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.failure == nil {
-		o.failure = &LostError{Place: o.lease.register.Name(), Owner: to.by()}
-		close(o.lost)
-	}
-	return o.failure
+	return fmt.Errorf("write checkpoint %s: it changes again and again", o.place)
 }
 
 // confirm records that the process was the owner at a time.
@@ -197,13 +180,6 @@ func (o *ownedLease) confirm(at time.Time) {
 	o.confirmed = at
 	close(o.renewed)
 	o.renewed = make(chan struct{})
-}
-
-// known returns the error of a checkpoint that is known to be lost or released.
-func (o *ownedLease) known() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.failure
 }
 
 // Confirm implements Checkpoint. After a term in which nothing could be written, it waits for the next write.
@@ -223,9 +199,6 @@ func (o *ownedLease) Confirm(ctx context.Context) error {
 		}
 	}
 }
-
-// Lost implements Checkpoint.
-func (o *ownedLease) Lost() <-chan struct{} { return o.lost }
 
 // renew writes the record again and again, until ctx ends or the checkpoint is lost.
 func (o *ownedLease) renew(ctx context.Context) {
