@@ -106,7 +106,7 @@ func (p *position) restart(old *saved, sinks []string) {
 }
 
 // accept makes a checkpoint one of the present settings, and returns what they have changed. A sink that has changed continues at its
-// p.held.Name(), and its sampler remembers nothing.
+// place, and its sampler remembers nothing.
 func (p *position) accept(old *saved) (changed []string) {
 	if old.Fragments != p.now.Fragments {
 		changed = append(changed, "source")

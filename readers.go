@@ -57,8 +57,8 @@ type reader struct {
 	// stop ends when the reader has to end although the stream continues: the run is drained, or leave was called.
 	stop  context.Context
 	leave context.CancelFunc
-	// first reports whether the reader is the one that is furthest on. It counts the fragments after the one with the number
-	// counted.
+	// first reports whether the reader is the one that is furthest on, or the only one. It counts the fragments after the one with
+	// the number counted.
 	first   bool
 	counted string
 	// aside has a context for each sink, by name. leaves ends it, which makes the sink leave the reader.
@@ -297,6 +297,9 @@ func (r *readers) close(rd *reader, drained bool) {
 
 // behind returns the fragments that the first reader has delivered, and that sinks of no reader or of the second one lack.
 func (r *readers) behind() (u pipeline.Undelivered) {
+	if len(r.front) == len(r.over) { // as a rule; it is asked for each second
+		return u
+	}
 	states := r.at.states()
 	furthest := furthestOf(states)
 	for i, s := range states {

@@ -205,7 +205,7 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOpti
 	case err != nil:
 		return sum, true, err
 	case at == nil:
-		rd := &reader{sinks: st.allSinks(), stop: draining, account: o.Account}
+		rd := &reader{sinks: st.allSinks(), first: true, stop: draining, account: o.Account}
 		err := st.carry(ctx, rd, in, nil, o)
 		return o.Account.Summary(), false, err
 	case at.now.Done:
@@ -259,8 +259,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	if err != nil {
 		return err
 	}
-	whole := at != nil && !rd.first // it is behind anyway
-	if !whole {
+	if rd.first { // another one is behind anyway
 		planner.CatchUp(st.pipeline.Config.Lag.Limit(config.LagKeyframes), st.pipeline.lagPatience)
 	}
 	src, err := st.openSource(rd.stop, in, at, rd, planner)
@@ -272,7 +271,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 		return err
 	}
 	src = source.WithVideo(src, st.source.Track)
-	if !whole {
+	if rd.first {
 		defer st.outages.watch(in.Stream, src)()
 	}
 	if o.Account, o.Aside = rd.account, rd.aside; at != nil {
