@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/config"
 	"github.com/kvsframes/kvsframes/internal/disk/disktest"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
@@ -26,22 +25,6 @@ import (
 	"github.com/kvsframes/kvsframes/source"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
-
-func soaking() bool { return os.Getenv("KVSTEST_SOAK") != "" }
-
-// seeded returns a source of chance whose seed is new each time, unless KVSTEST_SEED repeats one, and prints the seed.
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("KVSTEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatalf("KVSTEST_SEED: %v", err)
-		}
-	}
-	fmt.Fprintf(os.Stderr, "%s: KVSTEST_SEED=%d\n", t.Name(), seed)
-	return rand.New(rand.NewPCG(seed, 1))
-}
 
 // tape is a recorded stream of few small fragments, one of which is lost, as an archive that takes its time.
 type tape struct {
@@ -250,12 +233,12 @@ func differences(got, want map[string]string) (all []string) {
 // TestAPowerCutLosesNothing cuts the power before each operation of the disk, or each third, and in half of the cases once more in the
 // next run. What the last run leaves equals what a run that nothing disturbs leaves.
 func TestAPowerCutLosesNothing(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	for _, to := range []string{"", ", fsync: true"} {
 		d := newDelivery(t, to)
 		want, ops := d.undisturbed(t)
 		step, tries := 3, 1
-		if soaking() {
+		if soaktest.Soaking() {
 			step, tries = 1, 10
 		}
 		for i := rng.IntN(step); i < ops*tries; i += step {

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/kvsframes/kvsframes/internal/disk/disktest"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink"
 )
@@ -71,9 +72,9 @@ func (d *delivery) judge(t *testing.T, f fault, want map[string]string, objects 
 // every returns the faults that are tried of a number of calls: all when soaking, else one of each few calls, by chance.
 func every(t *testing.T, calls, few int) (all []fault) {
 	t.Helper()
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	for n := 1; n <= calls; n++ {
-		if kinds := faults(n); soaking() {
+		if kinds := faults(n); soaktest.Soaking() {
 			all = append(all, kinds...)
 		} else if rng.IntN(few) == 0 {
 			all = append(all, kinds[rng.IntN(len(kinds))])
@@ -279,7 +280,7 @@ func TestAnObjectWithoutARecordDoesNotCount(t *testing.T) {
 func TestASinkThatCouldNotSyncStaysWhereItIs(t *testing.T) {
 	d := newDelivery(t, "")
 	want, _ := d.undisturbed(t)
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	for n, last := 1, false; !last; n++ {
 		synctest.Test(t, func(t *testing.T) {
 			on := disktest.New(t, d.mount)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
@@ -242,7 +243,7 @@ func TestSinksThatWereApartMeet(t *testing.T) {
 // TestLiveSinksMeetAgain stops the server of one of two sinks of a live stream, and interrupts the run when the sinks have met.
 func TestLiveSinksMeetAgain(t *testing.T) {
 	outages := 1
-	if os.Getenv("KVSTEST_SOAK") != "" {
+	if soaktest.Soaking() {
 		outages = 4
 	}
 	s := newTwoSinks(t, kvstest.Options{Pace: kvstest.PaceRealtime}, "start_selector: {type: NOW}", 3000, 100*time.Millisecond, "10m")

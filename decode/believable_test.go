@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -31,7 +32,7 @@ func headers(codec string, nal []byte) (all [][]byte) {
 // TestASliceWithTheHeaderOfSomethingElseIsNeverLostSilently damages the header of one slice, first of pictures of one and
 // then of pictures of many: each frame is an image or in a gap, what is not marked is exact, and the next fragment is whole.
 func TestASliceWithTheHeaderOfSomethingElseIsNeverLostSilently(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	for _, name := range []string{"bframes.mkv", "slices.mkv", "lists-slices.mkv", "hevc.mkv", "hevc-wavefronts.mkv"} {
 		t.Run(name, func(t *testing.T) {
 			frags := fragments(t, "testdata/"+name)[:2]
@@ -99,7 +100,7 @@ func TestTheSetsOfAllClipsAreBelieved(t *testing.T) {
 
 // TestContentIsSeldomTakenForMessages bounds how often the content of a slice passes for a row of messages.
 func TestContentIsSeldomTakenForMessages(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	taken, all := 0, cases(20_000, 2_000_000)
 	for range all {
 		nal := []byte{h26x.HEVCTypeSEI << 1, 1}

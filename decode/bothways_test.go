@@ -13,20 +13,21 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
 )
 
 // TestBothWaysGiveTheSameImages holds what processes make against what is made without them: of some clips, or of all and of the recordings
 // when soaking.
 func TestBothWaysGiveTheSameImages(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	clips, err := filepath.Glob("testdata/*.mkv")
 	if err != nil || len(clips) < 50 {
 		t.Fatalf("%d clips, %v", len(clips), err)
 	}
 	rng.Shuffle(len(clips), func(i, j int) { clips[i], clips[j] = clips[j], clips[i] })
 	clips = clips[:cases(8, len(clips))]
-	if soak() {
+	if soaktest.Soaking() {
 		more, _ := filepath.Glob(recordings + "/*.mkv")
 		clips = append(clips, more...)
 	}

@@ -8,22 +8,23 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
 )
 
 // TestCatchingUpChangesNoOtherPicture catches up in the middle of streams that are cut in many ways. Key frames, and all pictures of the
 // fragments before and after, are those of an undisturbed run; the other samples are named.
 func TestCatchingUpChangesNoOtherPicture(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	tries, compared, sizes := 1, 0, []int{1, 3, 7, 11}
-	if soak() {
+	if soaktest.Soaking() {
 		tries = 20
 	}
 	for _, clip := range append(slices.Clone(cutClips), "refresh.mkv", "hevc-pyramid.mkv", "hevc-lists-open.mkv", "lists-open.mkv") {
 		whole := fragments(t, "testdata/"+clip)
 		rng.Shuffle(len(sizes), func(i, j int) { sizes[i], sizes[j] = sizes[j], sizes[i] })
 		some := sizes[:1]
-		if soak() {
+		if soaktest.Soaking() {
 			some = sizes
 		}
 		for _, each := range some {

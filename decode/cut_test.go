@@ -5,15 +5,12 @@ package decode
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
 )
-
-// soak reports whether tests that play a sample play everything (make soak).
-func soak() bool { return os.Getenv("KVSTEST_SOAK") != "" }
 
 // cutClips are the kinds of stream that are cut at each packet.
 var cutClips = []string{"no-b.mkv", "flat-b.mkv", "bframes.mkv", "opengop.mkv", "hevc.mkv", "hevc-open.mkv"}
@@ -21,7 +18,7 @@ var cutClips = []string{"no-b.mkv", "flat-b.mkv", "bframes.mkv", "opengop.mkv", 
 // TestEveryFrameIsExactWhereverTheStreamIsCut cuts streams in two at each packet, and into fragments of few
 // packets. Every frame must be what libav gives for the stream in one piece. A sample is played unless soaking.
 func TestEveryFrameIsExactWhereverTheStreamIsCut(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	for _, clip := range cutClips {
 		whole := fragments(t, "testdata/"+clip)
 		n := 0
@@ -34,7 +31,7 @@ func TestEveryFrameIsExactWhereverTheStreamIsCut(t *testing.T) {
 		}
 		const sampled = 6
 		for at := 1; at < n; at++ {
-			if !soak() && rng.IntN(n) >= sampled {
+			if !soaktest.Soaking() && rng.IntN(n) >= sampled {
 				continue
 			}
 			frags := rechunkBlocks(t, whole, func(i int, _ media.Block) bool { return i == 0 || i == at })

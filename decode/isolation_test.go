@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -93,7 +94,7 @@ func decodeBeside(t testing.TB, workers int, streams ...[]*media.Fragment) [][]s
 // TestNothingOfAnotherStreamShows holds what comes of a damaged stream beside another with
 // equal codec data against what comes of it alone.
 func TestNothingOfAnotherStreamShows(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	for _, codec := range []string{"avc", "hevc"} {
 		t.Run(codec, func(t *testing.T) {
 			a, b := of("a", fragments(t, "testdata/"+codec+"-cam-a.mkv")), of("b", fragments(t, "testdata/"+codec+"-cam-b.mkv"))

@@ -5,15 +5,12 @@ package decode
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -21,27 +18,10 @@ import (
 
 // cases returns how many cases a test tries: a sample unless soaking.
 func cases(sample, all int) int {
-	if soak() {
+	if soaktest.Soaking() {
 		return all
 	}
 	return sample
-}
-
-// seeded returns a source of chance whose seed is new each time, unless KVSTEST_SEED repeats one, and
-// prints the seed.
-func seeded(t testing.TB) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("KVSTEST_SEED"); s != "" {
-		n, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatalf("KVSTEST_SEED: %v", err)
-		}
-		seed = n
-	}
-	t.Logf("KVSTEST_SEED=%d repeats this", seed)
-	fmt.Fprintf(os.Stderr, "%s: KVSTEST_SEED=%d\n", t.Name(), seed)
-	return rand.New(rand.NewPCG(seed, 1))
 }
 
 // packets are those of a fragment as their NAL units, of clips with length prefixes of four bytes.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/sandbox"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -317,7 +318,7 @@ func children(p *Pool) (pids []int) {
 
 // TestAProcessThatIsKilledLosesAndRepeatsNothing kills the process of each fragment: while it decodes, and while it waits for the next one.
 func TestAProcessThatIsKilledLosesAndRepeatsNothing(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	for _, c := range dependent[:cases(6, len(dependent))] {
 		t.Run(fmt.Sprint(c.name, " ", c.cut), func(t *testing.T) {
 			frags := dependentFragments(t, c.name, c.cut)

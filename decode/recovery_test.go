@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
@@ -195,7 +196,7 @@ func (r *recording) check(t testing.TB, pool *Pool, path string, from, to int) s
 // TestWhatDamageDoesNotTouchComesOutWhole damages recordings anywhere: every fragment that is not touched
 // comes out whole, and none is lost without a gap.
 func TestWhatDamageDoesNotTouchComesOutWhole(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	all, keys := everyFrame().Sample, plan.Sample{Rule: plan.Keyframes{}, Clock: media.ClockProducer}
 	for _, c := range []struct {
 		name    string

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -72,9 +73,9 @@ func shots(images [][]media.Image, frags []*media.Fragment) map[string]map[strin
 // TestAStreamContinuesWhereAnotherRunWas cuts streams into fragments in many ways, and continues each output at a place of its
 // own: what comes then is what an undisturbed run gives after that place.
 func TestAStreamContinuesWhereAnotherRunWas(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	tries := 2
-	if soak() {
+	if soaktest.Soaking() {
 		tries = 40
 	}
 	for _, clip := range append(slices.Clone(cutClips), "refresh.mkv", "hevc-pyramid.mkv") {
@@ -197,7 +198,7 @@ func decodeEach(t *testing.T, s *Stream, frags []*media.Fragment, planned func(i
 
 // TestFragmentsAfterUnwantedOnesAreExact wants no frame of the first fragments of streams that are cut in many ways.
 func TestFragmentsAfterUnwantedOnesAreExact(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	const sampled = 4
 	for _, clip := range append(slices.Clone(cutClips), "refresh.mkv", "hevc-pyramid.mkv", "hevc-lists-open.mkv", "lists-open.mkv") {
 		whole := fragments(t, "testdata/"+clip)
@@ -208,7 +209,7 @@ func TestFragmentsAfterUnwantedOnesAreExact(t *testing.T) {
 			images, _ := decodeSideBySide(t, stream(t, p, everyFrame()), frags)
 			want := shots(images, frags)["raw"]
 			for k := range frags {
-				if !soak() && rng.IntN(len(frags)) >= sampled {
+				if !soaktest.Soaking() && rng.IntN(len(frags)) >= sampled {
 					continue
 				}
 				later := slices.Clone(frags)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
 
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 )
@@ -65,7 +65,7 @@ func (c *counted) Put(_ context.Context, _ string, body []byte, _ sink.PutOption
 // TestTheMemoryOfARunDoesNotGrowWithItsGaps plays as many gaps as a run of months may have.
 func TestTheMemoryOfARunDoesNotGrowWithItsGaps(t *testing.T) {
 	n := 100_000
-	if os.Getenv("KVSTEST_SOAK") != "" {
+	if soaktest.Soaking() {
 		n = 10_000_000
 	}
 	config := sink.DefaultConfig()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 )
@@ -23,7 +24,7 @@ const scarce, scarceFolder = "KVSFRAMES_TEST_SCARCE", "KVSFRAMES_TEST_SCARCE_FOL
 // scarcity is how long something is scarce: as long as a user takes to free space when all is tested, else long enough
 // for several tries.
 func scarcity() time.Duration {
-	if os.Getenv("KVSTEST_SOAK") != "" {
+	if soaktest.Soaking() {
 		return 20 * time.Second
 	}
 	return 2 * time.Second

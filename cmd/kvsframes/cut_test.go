@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -21,7 +21,7 @@ import (
 // and runs the program over each from the stream, from its archive and from what record saved of it. Every frame must be
 // what libav gives for the clip in one piece. A sample of the packets is played unless soaking.
 func TestCutStreamsComeOutExactLiveArchivedAndAsFiles(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	for _, clip := range []string{"no-b", "flat-b", "bframes", "opengop", "hevc", "hevc-open"} {
 		whole := packetsOf(t, read(t, filepath.Join("../../decode/testdata", clip+".mkv")))
 		n := len(whole.Blocks)
@@ -39,7 +39,7 @@ func TestCutStreamsComeOutExactLiveArchivedAndAsFiles(t *testing.T) {
 		}
 		const sampled = 3
 		for at := 1; at < n; at++ {
-			if soaking() || rng.IntN(n) < sampled {
+			if soaktest.Soaking() || rng.IntN(n) < sampled {
 				add(fmt.Sprintf("at-%d", at), func(i int) bool { return i == at })
 			}
 		}
@@ -49,8 +49,6 @@ func TestCutStreamsComeOutExactLiveArchivedAndAsFiles(t *testing.T) {
 		}
 	}
 }
-
-func soaking() bool { return os.Getenv("KVSTEST_SOAK") != "" }
 
 // packetsOf returns a recording as one chunk.
 func packetsOf(t *testing.T, recording []byte) kvstest.Chunk {

@@ -7,25 +7,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
-	"time"
-)
 
-// seeded returns a source of chance whose seed is new each time, unless KVSTEST_SEED repeats one, and
-// prints the seed.
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("KVSTEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatalf("KVSTEST_SEED: %v", err)
-		}
-	}
-	fmt.Fprintf(os.Stderr, "%s: KVSTEST_SEED=%d\n", t.Name(), seed)
-	return rand.New(rand.NewPCG(seed, 1))
-}
+	"github.com/kvsframes/kvsframes/internal/soaktest"
+)
 
 // spoil returns a copy with a few bytes changed, zeroed or left out.
 func spoil(rng *rand.Rand, data []byte) []byte {
@@ -67,11 +52,11 @@ func contents(t *testing.T, folder, ext string) map[string]string {
 // TestRunsOverDamageAgreeAndTellOfIt runs damaged files of several cameras with one worker and with four: the same
 // images come out, and a run that lost any does not end with 0.
 func TestRunsOverDamageAgreeAndTellOfIt(t *testing.T) {
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	clips := []string{"avc-cam-a", "avc-cam-b", "hevc-cam-a", "hevc-cam-b"}
 	const whole = 24 // frames of each
 	rounds := 6
-	if soaking() {
+	if soaktest.Soaking() {
 		rounds = 250
 	}
 	for n := range rounds {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/audittest"
 	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 )
 
@@ -312,7 +313,7 @@ func (s *killable) undisturbed(t *testing.T, url string, server s3test.Server) {
 func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 	t.Helper()
 	server := s3test.Start(t)
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	url, streams := killables(t, rng, server)
 	var cases []*struck
 	for i, s := range streams {
@@ -349,7 +350,7 @@ func TestRunsThatAreKilledLoseAndRepeatNothing(t *testing.T) {
 	t.Parallel()
 	kills := 60
 	switch {
-	case soaking():
+	case soaktest.Soaking():
 		kills = 1000
 	case underRace:
 		kills = 12
@@ -362,7 +363,7 @@ func TestRunsThatAreKilledLoseAndRepeatNothing(t *testing.T) {
 func TestRunsThatAreInterruptedAreContinued(t *testing.T) {
 	t.Parallel()
 	interrupts := 6
-	if soaking() {
+	if soaktest.Soaking() {
 		interrupts = 100
 	}
 	strikeAll(t, syscall.SIGTERM, interrupts, false)

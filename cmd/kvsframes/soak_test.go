@@ -20,6 +20,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/audittest"
 	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 )
 
@@ -34,7 +35,7 @@ func soakLength(t *testing.T) time.Duration {
 		return length
 	}
 	switch {
-	case soaking():
+	case soaktest.Soaking():
 		return 30 * time.Minute
 	case underRace:
 		return 20 * time.Second
@@ -79,7 +80,7 @@ const soakSinks = `sinks:
 // counted from the objects, against an undisturbed run.
 func TestASoakLosesAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
-	rng := seeded(t)
+	rng := soaktest.Rand(t)
 	s := &soak{t: t, start: time.Now().UTC().Truncate(time.Second), length: soakLength(t), store: s3test.Start(t)}
 	s.environ = s.renewing()
 	s.times = s.asked()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 )
 
@@ -68,7 +69,7 @@ func sources(t *testing.T, server s3test.Server) map[string]string {
 // TestAnOutageOfTheStoreLosesNothing kills the S3 server when it has the first objects, and starts it again after a while.
 func TestAnOutageOfTheStoreLosesNothing(t *testing.T) {
 	lengths := []time.Duration{time.Second, 3 * time.Second, 6 * time.Second}
-	if soaking() {
+	if soaktest.Soaking() {
 		lengths = append(lengths, 12*time.Second, 30*time.Second)
 	}
 	shared := s3test.Start(t)
@@ -165,7 +166,7 @@ func (b *badNetwork) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // quarter of all requests, each way of if_exists.
 func TestABadNetworkToTheStoreLosesNothing(t *testing.T) {
 	busy := 3 * time.Second
-	if soaking() {
+	if soaktest.Soaking() {
 		busy = time.Minute
 	}
 	server := s3test.Start(t)

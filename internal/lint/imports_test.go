@@ -55,6 +55,8 @@ var mayImport = map[string][]string{
 	"internal/s3test": {"github.com/aws"},
 	// What tests count in stores: of its own, so that it believes nothing that the program does.
 	"internal/audittest": {},
+	// Chance and its seeds.
+	"internal/soaktest": {},
 
 	// What makes the demo's recording, and its page of thumbnails.
 	"internal/demo/recording":    {"media", "source/payload", "kvstest"},
@@ -95,6 +97,7 @@ var owners = map[string][]string{
 	module + "/internal/disk/disktest":    {},
 	module + "/internal/s3test":           {},
 	module + "/internal/audittest":        {},
+	module + "/internal/soaktest":         {},
 	module + "/sink/storetest":            {"sink/sinktest"},
 	module + "/sink/sinktest":             {},
 	module + "/checkpoint/checkpointtest": {},

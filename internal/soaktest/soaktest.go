@@ -1,0 +1,28 @@
+// Package soaktest is for tests that try many cases by chance: a few of them as a rule, and all in `make soak`.
+package soaktest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Soaking reports whether all cases are to be tried: whether KVSTEST_SOAK is set.
+func Soaking() bool { return os.Getenv("KVSTEST_SOAK") != "" }
+
+// Rand returns a source of chance whose seed is new each time, unless KVSTEST_SEED repeats one, and prints the seed.
+func Rand(tb testing.TB) *rand.Rand {
+	tb.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("KVSTEST_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			tb.Fatalf("KVSTEST_SEED: %v", err)
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%s: KVSTEST_SEED=%d\n", tb.Name(), seed)
+	return rand.New(rand.NewPCG(seed, 1))
+}
