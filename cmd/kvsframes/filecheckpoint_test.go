@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -75,13 +74,7 @@ func TestRunsOverFilesThatAreKilledLoseAndRepeatNothing(t *testing.T) {
 			want := storedIn(t, quiet).Replaced(runID, "RUN")
 			file, path := recorded(t, paths, out, state, times), filepath.Join(state, "rec.json")
 			for killed := 0; ; killed++ {
-				cmd := exec.CommandContext(t.Context(), os.Args[0], "run", file)
-				cmd.Env = append(os.Environ(), asProgram+"=1")
-				var said bytes.Buffer
-				cmd.Stderr = &said
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
+				cmd, _, said := startProgram(t, nil, nil, "run", file)
 				ended := make(chan struct{})
 				go func() {
 					defer close(ended)
