@@ -107,13 +107,14 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
 	k.Fragments = p.fragments()
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
+	var warned sync.Once
 	from := func(ctx context.Context, from media.Progress, whole bool) (source.Source, error) {
 		k := k
 		if whole {
 			k.MaxLag = 0
 		}
 		if k.From = from; from.First.Number != "" && k.Mode != source.ModeArchive {
-			warnOfNoRetention(ctx, k)
+			warned.Do(func() { warnOfNoRetention(ctx, k) }) // a run may open the stream often
 		}
 		return kvs.Open(ctx, k)
 	}
