@@ -128,8 +128,8 @@ func (f frame) damage() (own, referred bool) {
 type continuous struct {
 	keptDecoder
 	base int64
-	// tainted reports whether a picture that the next fragment may refer to is damaged.
-	tainted bool
+	// taint tells which pictures that the next fragment may refer to are damaged.
+	taint taint
 }
 
 // Free frees the decoder and its room. It is called at the end of a chain.

@@ -3,6 +3,7 @@
 package decode
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -71,6 +72,9 @@ var (
 	errDoubtful = errors.New("the fragment is damaged, and the decoder is not new")
 )
 
+// pastMissing is the taint where earlier pictures are missing.
+var pastMissing = taint{own: true, leading: true, before: true}
+
 func newJob(w *worker, what work, to results) *job {
 	j := &job{worker: w, work: what, to: to, frames: make([]frameState, len(what.plan.Frames))}
 	for k := range j.frames {
@@ -79,16 +83,29 @@ func newJob(w *worker, what work, to results) *job {
 	return j
 }
 
+// feeder returns what decodes the fragment for the job, but for the decoder. byStream reports whether that was opened for a byte stream.
+func (j *job) feeder(ctx context.Context, byStream bool) feeder {
+	return feeder{worker: j.worker, plan: j.plan, mkv: j.mkv, byStream: byStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return j.got(k, f)
+	}}
+}
+
 // unsent returns the state of a packet before it is decoded.
 func (j *job) unsent(k int) frameState {
 	cut := j.plan.Frames[k].Cut
 	return frameState{damaged: cut, suspect: cut}
 }
 
-// missesPast records that pictures before the fragment are missing or damaged.
-func (j *job) missesPast() {
-	j.taint.before = true
-	j.taint.own = j.plan.Pictures[0].Entry == plan.EntryNone
+// begin begins with packet from. before is the taint of the packets before it.
+func (j *job) begin(from int, before taint) {
+	j.passed, j.taint = from, before
+	if j.plan.Pictures[from].Entry != plan.EntryNone {
+		j.taint = taint{before: before.own}
+	}
+	j.taint.group, j.taint.refreshing = j.plan.Frames[from].Group, false
 }
 
 // doubt records that something is wrong. What libav makes of damage depends on the content of its memory, so from now on only the
@@ -273,13 +290,12 @@ func (j *job) propagate(k int) {
 	}
 }
 
-// endTainted reports, after the last packet, whether pictures that the next fragment may refer
-// to are damaged.
-func (j *job) endTainted() bool {
+// end returns, after the last packet, which of the pictures that the next fragment may refer to are damaged.
+func (j *job) end() taint {
 	for ; j.passed < len(j.frames); j.passed++ {
 		j.propagate(j.passed)
 	}
-	return j.taint.own
+	return j.taint
 }
 
 // emitFrame emits the images of one frame, or records why there are none.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // worker decodes one fragment at a time, from its bytes to its images. It keeps
@@ -83,12 +84,7 @@ func (w *worker) decode(ctx context.Context, j *job, before *continuous) (next *
 	d := openHeader(j.mkv, j.video)
 	defer d.free()
 	w.renderer.track, w.renderer.fieldPictures = d.facts(), track.CodecID == h26x.HEVC
-	feed := feeder{worker: w, plan: j.plan, mkv: j.mkv, byStream: j.plan.Form.ByStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return j.got(k, f)
-	}}
+	feed := j.feeder(ctx, j.plan.Form.ByStream)
 	open := func() (codec, error) { return openDecoder(track.CodecID, d.video, j.plan.Form, w.config.MaxPixels) }
 	if j.plan.Chain != nil {
 		return w.decodeChained(ctx, j, &feed, before, open)
@@ -142,13 +138,12 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 		}
 		c = &continuous{keptDecoder: keptDecoder{opened, w.room.pass()}}
 		leads, whole := chain.LeadUp()
-		if err = w.leadUp(ctx, c, leads); !whole {
-			c.tainted = true
+		if !whole {
+			c.taint = pastMissing
 		}
+		err = w.leadUp(ctx, c, leads)
 	}
-	if c.tainted {
-		j.missesPast()
-	}
+	j.begin(0, c.taint)
 	feed.codec, feed.base = c.codec, c.base
 	if err == nil {
 		err = feed.feed(0)
@@ -158,30 +153,30 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 		return nil, err
 	}
 	c.base += int64(len(j.plan.Frames))
-	c.tainted = j.endTainted()
+	c.taint = j.end()
 	return c, nil
 }
 
-// leadUp decodes earlier fragments for the references in them. Their frames are dropped.
+// leadUp decodes earlier fragments for the references in them. What is wrong with them is judged as when their pictures are wanted.
 func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []plan.Lead) error {
 	for _, l := range fragments {
-		pl := l.Whole()
-		feed := feeder{
-			worker: w, codec: c.codec, plan: pl, mkv: l.Media, byStream: true, base: c.base,
-			got: func(k int, f frame) error {
-				own, _ := f.damage()
-				c.tainted = c.tainted || own && l.Matters(k)
-				return ctx.Err()
-			},
-			suspect: func(k int, v verdict) {
-				c.tainted = c.tainted || (v.uncovered || pl.Track.CodecID == h26x.HEVC) && l.Matters(k)
-			},
-			failed: func(int, error) error { c.tainted = true; return nil },
-		}
+		j := newJob(w, work{mkv: l.Media, plan: l.Whole()}, unwanted{})
+		j.begin(l.From, c.taint)
+		feed := j.feeder(ctx, true)
+		feed.codec, feed.base = c.codec, c.base
 		if err := feed.feed(l.From); err != nil {
 			return err
 		}
-		c.base += int64(len(pl.Frames))
+		c.base += int64(len(j.plan.Frames))
+		c.taint = j.end()
 	}
 	return nil
 }
+
+// unwanted are the results of a fragment of which nothing is wanted.
+type unwanted struct{}
+
+func (unwanted) image(int, int, media.Image) error { return nil }
+func (unwanted) miss(int, error) error             { return nil }
+func (unwanted) lose(error) error                  { return nil }
+func (unwanted) fatal(int, error) error            { return nil }

@@ -106,22 +106,15 @@ type Lead struct {
 // Frames returns the number of the fragment's frames.
 func (l Lead) Frames() int { return len(l.plan.Frames) }
 
-// Whole returns a plan that feeds every picture that later fragments may refer to.
+// Whole returns a plan that wants no picture, and feeds every one that later fragments may refer to.
 func (l Lead) Whole() *Plan {
 	pl := *l.plan
-	pl.Frames = make([]Frame, len(l.plan.Frames))
+	pl.Frames = slices.Clone(l.plan.Frames)
 	for k := range pl.Frames {
-		f := &l.plan.Frames[k]
-		pl.Frames[k] = Frame{last: f.last, packet: f.packet, Feed: !f.Disposable}
+		f := &pl.Frames[k]
+		f.Feed, f.Fast, f.HeaderOnly, f.Outputs = !f.Disposable, false, nil, nil
 	}
 	return &pl
-}
-
-// Matters reports whether later fragments may refer to picture k. The leading pictures of the first group lack their references,
-// but no later fragment refers to them.
-func (l Lead) Matters(k int) bool {
-	f := l.plan.Frames[k]
-	return !f.Leads || f.Group != l.plan.Frames[l.From].Group
 }
 
 // past is what a planner knows about the fragments so far.
@@ -276,7 +269,10 @@ func (h *past) remember(pl *Plan, f *media.Fragment, alone bool) {
 	case len(h.lead) == 0:
 		from = entry
 	}
-	kept := &Plan{Track: pl.Track, Frames: pl.Frames, blocks: pl.blocks, LengthSize: pl.LengthSize, hold: pl.hold}
+	kept := &Plan{
+		Track: pl.Track, Frames: pl.Frames, Pictures: pl.Pictures, Form: pl.Form, Refresh: pl.Refresh, LengthSize: pl.LengthSize,
+		blocks: pl.blocks, hold: pl.hold,
+	}
 	pl.hold.take()
 	h.lead = append(h.lead, Lead{Media: f.MKV, From: from, plan: kept})
 	if h.leadBytes += len(f.MKV) + frameBytes*len(pl.Frames); h.leadBytes > maxLeadBytes || len(h.lead) > maxLeadFragments {

@@ -60,11 +60,11 @@ func (p *portable) plan(pl *Plan, mkv *[]byte) {
 }
 
 func (p *portable) frame(pl *Plan, k int, mkv []byte) {
-	f := pl.Frames[k] // a copy, since a lead-up may share the frames
+	f := &pl.Frames[k]
 	p.flags(&f.Cut, &f.Feed, &f.Fast, &f.Leads, &f.Disposable, &f.Broken)
 	p.numbers(&f.Group)
 	p.data(&f.HeaderOnly)
-	p.packet(pl, &f, mkv, f.Feed && f.HeaderOnly == nil)
+	p.packet(pl, f, mkv, f.Feed && f.HeaderOnly == nil)
 	f.Outputs = list(p, f.Outputs)
 	for i := range f.Outputs {
 		p.numbers(&f.Outputs[i].Output)
@@ -75,7 +75,7 @@ func (p *portable) frame(pl *Plan, k int, mkv []byte) {
 	p.flags(&picture.Intra)
 	if p.reading {
 		picture.Entry = Entry(entry)
-		pl.Frames[k], pl.Pictures[k] = f, picture
+		pl.Pictures[k] = picture
 	}
 }
 
@@ -121,24 +121,15 @@ func (p *portable) chain(pl *Plan, continues bool) {
 }
 
 func (p *portable) lead(l *Lead) {
-	if p.reading {
-		l.plan = &Plan{}
+	whole := &Plan{}
+	if !p.reading {
+		whole = l.Whole()
 	}
-	p.data(&l.Media)
-	p.text(&l.plan.Track.CodecID)
-	p.numbers(&l.From, &l.plan.LengthSize)
-	frames := list(p, l.plan.Frames)
-	p.check(l.From >= 0 && l.From < len(frames))
-	for k, f := range frames {
-		p.flags(&f.Leads, &f.Disposable)
-		p.numbers(&f.Group)
-		p.packet(l.plan, &f, l.Media, !f.Disposable)
-		if p.reading {
-			frames[k] = f
-		}
-	}
+	p.plan(whole, &l.Media)
+	p.numbers(&l.From)
+	p.check(l.From >= 0 && l.From < len(whole.Frames))
 	if p.reading {
-		l.plan.Frames = frames
+		l.plan = whole
 	}
 }
 
