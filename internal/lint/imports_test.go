@@ -25,6 +25,8 @@ var mayImport = map[string][]string{
 	"internal/disk":          {"golang.org/x/sys"},
 	"internal/disk/disktest": {"internal/disk"},
 	"internal/lint":          {},
+	// The header of NumPy's files.
+	"internal/npy": {},
 	// A child process that can only compute.
 	"internal/sandbox": {"C", "golang.org/x/sys"},
 
