@@ -253,7 +253,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	outputs, sinks := make([]decode.Output, len(rd.sinks)), make([]pipeline.Sink, len(rd.sinks))
 	for n, i := range rd.sinks {
 		if outputs[n], sinks[n] = st.outputs[i], st.sinks[i].NewWriter(); at != nil {
-			sinks[n] = st.sinks[i].Continue(at.now.RunID, at.held.Confirm)
+			sinks[n] = st.sinks[i].Continue(sink.Continuation{RunID: at.now.RunID, Confirm: at.held.Confirm, Split: at.split(i)})
 		}
 	}
 	planner, err := st.pool.Stream(outputs)

@@ -270,7 +270,7 @@ type Record struct {
 	Sink, Key, Format string
 	// Width and Height are the image's size in pixels.
 	Width, Height int
-	// Bytes is the size of the object, SHA256 its digest in lower-case hex.
+	// Bytes is the size of the image, SHA256 its digest in lower-case hex.
 	Bytes  int64
 	SHA256 string
 	// Concealed, Answers and Label are those of the image.
@@ -290,6 +290,17 @@ type Receipt struct {
 	// Written is the number of images that the sink wrote, Skipped the number of those whose object existed
 	// and was kept.
 	Written, Skipped int
+	// Next, if it has a number, states that of a later fragment a part is durable, too.
+	Next Split
+}
+
+// Split is the place inside a fragment at which an object of several samples ends, and the next one begins. The zero value is none.
+type Split struct {
+	// Number is the fragment's number.
+	Number string `json:"fragment_number"`
+	// Index is the frame with which the next object begins. The samples before it are in the object Key.
+	Index int    `json:"frame_index"`
+	Key   string `json:"key"`
 }
 
 // WholeFragment is the FrameIndex of a Gap that concerns no frame in particular.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // TestASinkThatFailsStopsAlone fails one sink of three in a long stream, at each number of images at once.
@@ -105,11 +107,11 @@ func TestNothingIsKeptForASinkThatFailed(t *testing.T) {
 		a, b := newLedger("a"), newLedger("b")
 		a.failAt = "000001/0"
 		o, planned := quiet().withDefaults(), 0
-		o.Planned = func() (func(string), bool) {
+		o.Planned = func() (func(string, media.Receipt), bool) {
 			if planned++; planned <= again {
 				return nil, false
 			}
-			return func(string) {}, true
+			return func(string, media.Receipt) {}, true
 		}
 		r := newRun(Stream{Source: &script{n: 5000}, Planner: &fan{images: 1, size: 10, sinks: []string{"a", "b"}}, Sinks: []Sink{a, b}}, o)
 		most, few := 0, false // what came before the sink was withdrawn may be many
@@ -146,7 +148,7 @@ func TestASinkThatLeavesIsNoFailure(t *testing.T) {
 	}
 	o.Account = NewAccount()
 	part, planned := o.Account.Begin(), 0
-	o.Planned = func() (func(string), bool) {
+	o.Planned = func() (func(string, media.Receipt), bool) {
 		switch planned++; planned {
 		case 100:
 			leave["a"]()
@@ -154,7 +156,7 @@ func TestASinkThatLeavesIsNoFailure(t *testing.T) {
 			leave["b"]()
 			leave["b"]()
 		}
-		return func(string) {}, planned > 50
+		return func(string, media.Receipt) {}, planned > 50
 	}
 	whole := o.Account
 	o.Account = part

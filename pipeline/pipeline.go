@@ -43,10 +43,10 @@ type Options struct {
 	// Planned, if it is not nil, is called after each Plan. durable is called for each sink when that has reported the fragment:
 	// in stream order, on any goroutine, and without blocking. With it a program knows where a later run continues. It is
 	// nil for a fragment that other runs have delivered to all sinks. first reports whether no other run counts the fragment.
-	Planned func() (durable func(sink string), first bool)
+	Planned func() (durable func(sink string, r media.Receipt), first bool)
 	// Interrupted, if it is not nil, is called with the error that ends the source, which may be io.EOF. It returns true
 	// if a later run continues the stream. It has then ended the planner in its own way: Run does not call the
-	// planner's End.
+	// planner's End. Sinks that have not reported all fragments are abandoned, since the later run completes their objects.
 	Interrupted func(err error) bool
 	// Aside holds contexts by the names of sinks: when one ends, its sink leaves the run. The run then ends the sink's calls
 	// and abandons it, as if it had failed, but this is no failure: another run continues the stream for the sink.
@@ -123,6 +123,8 @@ type run struct {
 	order     chan *item // from read to deliver
 	outlets   []*outlet  // one for each sink
 	unsettled tail
+	// continues reports whether a later run continues the stream. It is set before the last fragment ends.
+	continues bool
 }
 
 // item is one fragment on its way, or the gaps in its place.
@@ -131,10 +133,10 @@ type item struct {
 	gaps     []media.Gap
 	after    media.Place // the last fragment before
 	lane     lane
-	durable  func(sink string) // see Options.Planned; may be nil
-	again    bool              // other runs have delivered the fragment
-	counts   bool              // no other run counts the fragment
-	writes   []sync.WaitGroup  // Writes in progress, by sink
+	durable  func(sink string, r media.Receipt) // see Options.Planned; may be nil
+	again    bool                               // other runs have delivered the fragment
+	counts   bool                               // no other run counts the fragment
+	writes   []sync.WaitGroup                   // Writes in progress, by sink
 	pending  *pending
 }
 
@@ -260,7 +262,7 @@ func (r *run) queue(ctx context.Context, it *item) error {
 
 // end calls the planner's End, however the source ended, and queues the gaps that it returns.
 func (r *run) end(ctx context.Context, number uint64, why error) error {
-	if r.Interrupted != nil && r.Interrupted(why) {
+	if r.continues = r.Interrupted != nil && r.Interrupted(why); r.continues {
 		return nil
 	}
 	gaps := r.Planner.End()

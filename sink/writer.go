@@ -7,8 +7,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Writer writes the images of one stream, each as an object, and a manifest part for each fragment. It is a
-// pipeline.Sink, whose contract states the order of calls. All writers of a sink may be used at once.
+// Writer writes the images of one stream, each as an object or in groups (see Config.Groups), and a manifest part for each
+// fragment. It is a pipeline.Sink, whose contract states the order of calls. All writers of a sink may be used at once.
 type Writer struct {
 	sink *Sink
 	// runID is the value of {run_id}, continued whether another run has begun to write the stream.
@@ -17,6 +17,7 @@ type Writer struct {
 	// confirm returns nil while the run may write the stream; nil if it always may.
 	confirm func(context.Context) error
 	ledger  ledgerParts
+	group   *group // nil if each image is an object
 
 	mu      sync.Mutex
 	records map[string][]media.Record // by the number of the fragment, until that ends
@@ -24,15 +25,31 @@ type Writer struct {
 
 // NewWriter returns a writer for one stream.
 func (s *Sink) NewWriter() *Writer {
-	return &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
+	w := &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
+	if s.config.Groups != nil {
+		w.group = &group{Groups: s.config.Groups, w: w}
+	}
+	return w
 }
 
-// Continue returns a writer for one stream of which another run, with this ID, has written a part. Objects that are there
-// already, byte for byte, may be its own: they are no error, whatever if_exists is. The store calls
-// confirm before it writes (see PutOptions): it returns an error when another run has begun to write the stream.
-func (s *Sink) Continue(runID string, confirm func(context.Context) error) *Writer {
+// Continuation is what a Writer must know to continue what another run has written of a stream.
+type Continuation struct {
+	// RunID is the ID of that run.
+	RunID string
+	// Confirm returns an error when another run has begun to write the stream. The store calls it before it writes (see PutOptions).
+	Confirm func(context.Context) error
+	// Split is the last Receipt's Next.
+	Split media.Split
+}
+
+// Continue returns a writer for one stream of which another run has written a part. Objects that are there
+// already, byte for byte, may be its own: they are no error, whatever if_exists is.
+func (s *Sink) Continue(c Continuation) *Writer {
 	w := s.NewWriter()
-	w.runID, w.continued, w.confirm = runID, true, confirm
+	w.runID, w.continued, w.confirm = c.RunID, true, c.Confirm
+	if w.group != nil {
+		w.group.split = c.Split
+	}
 	return w
 }
 
@@ -45,9 +62,13 @@ func (w *Writer) MaxInFlight() int { return w.sink.MaxInFlight() }
 // Write stores an image under its key; the image is durable when Write returns nil. If an object of that
 // key exists, if_exists decides: overwrite replaces it, fail returns an error that is ErrExist, and skip
 // keeps it. Write neither keeps nor changes img.Data. An error means that the image has no record, not that
-// it has no object.
+// it has no object. In groups the image is durable when its fragment is reported.
 func (w *Writer) Write(ctx context.Context, img media.Image) error {
-	record, err := w.write(ctx, img)
+	write := w.write
+	if w.group != nil {
+		write = w.group.write
+	}
+	record, err := write(ctx, img)
 	if err != nil {
 		return err
 	}
@@ -57,30 +78,56 @@ func (w *Writer) Write(ctx context.Context, img media.Image) error {
 	return nil
 }
 
-// EndFragment writes the manifest part of a fragment. It calls durable for the fragment before it returns.
+// EndFragment writes the manifest part of a fragment. It calls durable for the fragment before it returns, unless a group is open:
+// then the call that completes the group does both.
 func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error {
 	w.mu.Lock()
-	records := w.records[f.Number]
+	ended := ended{fragment: f, records: w.records[f.Number], durable: durable}
 	delete(w.records, f.Number)
 	w.mu.Unlock()
-	if err := w.writePart(ctx, f, records); err != nil {
+	if w.group != nil {
+		return w.group.endFragment(ctx, ended)
+	}
+	if err := w.writePart(ctx, f, ended.records); err != nil {
 		return err
 	}
-	var receipt media.Receipt
-	for _, r := range records {
+	ended.report(media.Split{})
+	return nil
+}
+
+// ended is a fragment that has ended. Its images have these records.
+type ended struct {
+	fragment *media.Fragment
+	records  []media.Record
+	durable  func(media.Receipt)
+}
+
+// report states that the fragment is durable, and of another one the part before next.
+func (e ended) report(next media.Split) {
+	receipt := media.Receipt{Next: next}
+	for _, r := range e.records {
 		if r.Skipped {
 			receipt.Skipped++
 		} else {
 			receipt.Written++
 		}
 	}
-	durable(receipt)
-	return nil
+	e.durable(receipt)
 }
 
-// Finish does nothing: every fragment that has ended is durable.
-func (w *Writer) Finish(context.Context) error { return nil }
+// Finish completes the open group. Without groups every fragment that has ended is durable already.
+func (w *Writer) Finish(ctx context.Context) error {
+	if w.group == nil {
+		return nil
+	}
+	return w.group.finish(ctx)
+}
 
-// Abandon does nothing: the images of an unfinished fragment stay as objects without a record, and the next
+// Abandon discards the open group, which the next run makes again. Images that are objects stay, without a record, and the next
 // run writes them again.
-func (w *Writer) Abandon() error { return nil }
+func (w *Writer) Abandon() error {
+	if w.group == nil {
+		return nil
+	}
+	return w.group.abandon()
+}

@@ -37,6 +37,9 @@ type Writer struct {
 	name, temp string
 	file       File
 	lock       io.Closer // nil on a file system without locks
+	taken      int       // how many bytes of a Write that failed are in the file
+	closed     bool      // the file is closed, and nothing of it is lost
+	lost       error     // of a Sync or Close, which say once that something is
 	ended      bool      // the file is closed and its temporary name is gone
 }
 
@@ -97,7 +100,7 @@ func (w *Writer) open() (ours bool, err error) {
 	return false, errors.Join(fmt.Errorf("lock: %w", err), w.file.Close(), w.folder.Remove(w.temp))
 }
 
-// Write appends p.
+// Write appends p. After an error the same p may be offered again: what the file has of it is not appended twice.
 func (w *Writer) Write(ctx context.Context, p []byte) error {
 	if w.ended {
 		return errEnded
@@ -105,21 +108,29 @@ func (w *Writer) Write(ctx context.Context, p []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	_, err := w.file.Write(p)
+	n, err := w.file.Write(p[w.taken:])
+	if w.taken += n; err == nil {
+		w.taken = 0
+	}
 	return err
 }
 
-// Commit makes the file appear under its name. Only Abandon may be called after an error.
+// Rewrite replaces the first bytes of what was written.
+func (w *Writer) Rewrite(head []byte) error {
+	if w.closed {
+		return nil // it was done before a Commit that failed later
+	}
+	_, err := w.file.WriteAt(head, 0)
+	return err
+}
+
+// Commit makes the file appear under its name. After an error it may be called again, unless the file is Lost.
 func (w *Writer) Commit(ctx context.Context) error {
 	if w.ended {
 		return errEnded
 	}
-	var err error
-	if w.options.Sync {
-		err = w.file.Sync()
-	}
-	// Some file systems report a failed write only on Close.
-	if err = errors.Join(err, w.file.Close()); err == nil {
+	err := w.finish()
+	if err == nil {
 		err = ctx.Err()
 	}
 	if err == nil && w.options.Confirm != nil {
@@ -140,6 +151,26 @@ func (w *Writer) Commit(ctx context.Context) error {
 	}
 	return errors.Join(err, w.unlock())
 }
+
+// finish closes the file, once.
+func (w *Writer) finish() error {
+	if w.closed || w.lost != nil {
+		return w.lost
+	}
+	var err error
+	if w.options.Sync {
+		err = w.file.Sync()
+	}
+	// Some file systems report a failed write only on Close.
+	if err = errors.Join(err, w.file.Close()); err != nil {
+		w.lost = err
+	}
+	w.closed = err == nil
+	return err
+}
+
+// Lost reports whether a Commit failed because the content of the file may be lost. Another Commit fails, too.
+func (w *Writer) Lost() bool { return w.lost != nil }
 
 // place gives the file its name.
 func (w *Writer) place() error {

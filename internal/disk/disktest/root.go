@@ -193,6 +193,22 @@ func (f *file) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// WriteAt implements disk.File, inside what was written.
+func (f *file) WriteAt(p []byte, at int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	err := f.disk.do("write", f.at, func() error {
+		f.node.data = slices.Clone(f.node.data)
+		copy(f.node.data[at:], p)
+		f.node.synced = min(f.node.synced, int(at))
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 // Truncate implements disk.File.
 func (f *file) Truncate(size int64) error {
 	f.disk.mu.Lock()
