@@ -165,6 +165,7 @@ func (w *Writer) record(img media.Image, key string) media.Record {
 		Format:    img.Format,
 		Width:     img.Width,
 		Height:    img.Height,
+		Shape:     img.Shape,
 		Bytes:     int64(len(img.Data)),
 		SHA256:    hex.EncodeToString(sum[:]),
 		Concealed: img.Concealed,

@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/lag", "internal/logging", "internal/wait"},
-	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
+	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "internal/npy", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
 	"sink":     {"media", "setting", "internal/disk", "internal/logging", "internal/wait"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
