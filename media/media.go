@@ -252,6 +252,8 @@ type Image struct {
 	Width, Height int
 	// Shape is the shape of the array that Data is; nil for a JPEG or PNG. The slice is shared: do not change it.
 	Shape []int
+	// FullRange reports whether luma and chroma have the full range of values and not the limited one, in raw frames of yuv420p and nv12.
+	FullRange bool
 	// Concealed reports whether data or a reference was missing, so that the decoder guessed parts of the
 	// picture.
 	Concealed bool

@@ -36,6 +36,7 @@ type openGroup struct {
 
 // write adds an image to the open group, or completes that and begins another one.
 func (g *group) write(ctx context.Context, img media.Image) (media.Record, error) {
+	img = g.Layout.Inside(img)
 	if img.FragmentNumber == g.split.Number && img.Index < g.split.Index { // an earlier run completed its group
 		return g.w.record(img, g.split.Key), nil
 	}

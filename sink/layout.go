@@ -38,6 +38,8 @@ type Layout interface {
 	ContentType() string
 	// Beside returns the extensions of the companions of each object: objects of the same name but for the extension.
 	Beside() []string
+	// Inside returns an image as it is in an object, whose size and digest its record has.
+	Inside(img media.Image) media.Image
 	// Joins reports whether an image may be in the object in which the image before it is.
 	Joins(before, img media.Image) bool
 	// NewPack begins an object with its first image, which Add gets, too.

@@ -74,7 +74,7 @@ func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) 
 		if f.Number = part.name; part.number > 1 {
 			f.Number += fmt.Sprintf("-%d", part.number)
 		}
-		if err := w.put(ctx, s.ledger.Part(f, s.config.Name, w.runID), part.lines, PutOptions{ContentType: partContentType}); err != nil {
+		if err := w.put(ctx, s.ledger.Part(f, s.config.Name, w.runID), part.lines, PutOptions{ContentType: LinesContentType}); err != nil {
 			return fmt.Errorf("write ledger: %w", err)
 		}
 	}

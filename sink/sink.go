@@ -229,7 +229,7 @@ func (w *Writer) writePart(ctx context.Context, f *media.Fragment, records []med
 	key := s.manifest.Part(f, s.config.Name, w.runID)
 	partial := len(whole) < len(records)
 	err = w.put(ctx, key, part, PutOptions{
-		ContentType: partContentType,
+		ContentType: LinesContentType,
 		IfAbsent:    partial || s.config.Destination.IfExists == IfExistsFail,
 	})
 	if partial && errors.Is(err, ErrExist) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -12,9 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/internal/npy"
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/batch"
 	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/sink/sinktest"
 	"github.com/kvsframes/kvsframes/sink/storetest"
@@ -41,8 +45,52 @@ func forms() map[string]form {
 		f := webdataset.DefaultForm()
 		f.Group = g
 		all["webdataset, "+name] = form{f.Groups(), nil, openTar}
+		b := batch.DefaultForm()
+		b.Group = g
+		all["npy, "+name] = form{b.Groups(), asArray, openArray}
+		b.Format = decode.FormatYUV4MPEG
+		all["yuv4mpeg, "+name] = form{b.Groups(), asFrame, openVideo}
 	}
 	return all
+}
+
+// asArray makes an image an npy file of one row of samples.
+func asArray(img *media.Image) {
+	img.Shape = []int{len(img.Data)}
+	img.Data = append(npy.Header(npy.Uint8, img.Shape...), img.Data...)
+}
+
+// openArray returns the rows of an npy file.
+func openArray(object []byte) ([][]byte, error) {
+	var rows, columns int
+	_, shape, _ := strings.Cut(string(object[:npy.HeaderSize]), "'shape': ")
+	if _, err := fmt.Sscanf(shape, "(%d, %d,)", &rows, &columns); err != nil {
+		return nil, err
+	}
+	if samples := object[npy.HeaderSize:]; len(samples) == rows*columns {
+		return slices.Collect(slices.Chunk(samples, columns)), nil
+	}
+	return nil, fmt.Errorf("%d bytes are not %d rows of %d", len(object), rows, columns)
+}
+
+// asFrame makes an image a gray frame of one line.
+func asFrame(img *media.Image) { img.Format, img.Width, img.Height = "gray", len(img.Data), 1 }
+
+// openVideo returns the frames of a yuv4mpeg file.
+func openVideo(object []byte) (images [][]byte, err error) {
+	head, rest, _ := bytes.Cut(object, []byte("\n"))
+	var width int
+	if _, err := fmt.Sscanf(string(head), "YUV4MPEG2 W%d H1 ", &width); err != nil {
+		return nil, err
+	}
+	for len(rest) > 0 {
+		after, ok := bytes.CutPrefix(rest, []byte("FRAME\n"))
+		if !ok || len(after) < width {
+			return nil, fmt.Errorf("no frame begins with %q", rest[:min(len(rest), 10)])
+		}
+		images, rest = append(images, after[:width]), after[width:]
+	}
+	return images, nil
 }
 
 // openTar returns the images in a tar file.

@@ -47,7 +47,8 @@ type Harness struct {
 	// Unfinished returns the names of temporary files or uploads that are neither completed nor removed; nil
 	// if the sink has none by design.
 	Unfinished func(ctx context.Context) ([]string, error)
-	// Prepare, if it is not nil, makes an image of the suite one that the sink takes. It leaves what names the frame, and the data.
+	// Prepare, if it is not nil, makes an image of the suite one that the sink takes. It leaves what names the frame, and
+	// what an object holds of the data.
 	Prepare func(img *media.Image)
 	// Trouble is called by each operation of the destination; nil if the operations cannot be disturbed.
 	Trouble *Trouble

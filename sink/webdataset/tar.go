@@ -14,11 +14,12 @@ import (
 // layout implements sink.Layout.
 type layout struct{}
 
-func (layout) Ext() string                   { return "tar" }
-func (layout) ContentType() string           { return "application/x-tar" }
-func (layout) Beside() []string              { return []string{"idx"} }
-func (layout) Joins(_, _ media.Image) bool   { return true }
-func (layout) NewPack(media.Image) sink.Pack { return &pack{} }
+func (layout) Ext() string                        { return "tar" }
+func (layout) ContentType() string                { return "application/x-tar" }
+func (layout) Beside() []string                   { return []string{"idx"} }
+func (layout) Inside(img media.Image) media.Image { return img }
+func (layout) Joins(_, _ media.Image) bool        { return true }
+func (layout) NewPack(media.Image) sink.Pack      { return &pack{} }
 
 // pack makes one tar file.
 type pack struct {
