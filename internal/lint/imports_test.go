@@ -59,6 +59,8 @@ var mayImport = map[string][]string{
 	"internal/audittest": {},
 	// Chance and its seeds.
 	"internal/soaktest": {},
+	// A program of others that reads what was written.
+	"internal/duckdbtest": {},
 
 	// What makes the demo's recording, and its page of thumbnails.
 	"internal/demo/recording":    {"media", "source/payload", "kvstest"},
@@ -100,6 +102,7 @@ var owners = map[string][]string{
 	module + "/internal/s3test":           {},
 	module + "/internal/audittest":        {},
 	module + "/internal/soaktest":         {},
+	module + "/internal/duckdbtest":       {},
 	module + "/sink/storetest":            {"sink/sinktest"},
 	module + "/sink/sinktest":             {},
 	module + "/checkpoint/checkpointtest": {},
