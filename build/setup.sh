@@ -18,7 +18,11 @@ packages_for() {
 	# A program that uses the libav of the machine; which package holds FFmpeg 7 there is for its owner to know.
 	system) echo build-essential pkg-config ca-certificates ;;
 	# A second AWS SDK, in another language, drives the emulator in one test; exiftool judges what images say of themselves, and NumPy opens arrays.
-	test) echo python3 python3-boto3 python3-numpy libimage-exiftool-perl ;;
+	# DuckDB comes by npm (build/readers.sh), whichever the machine has.
+	test)
+		echo python3 python3-boto3 python3-numpy libimage-exiftool-perl
+		command -v npm >/dev/null || echo npm
+		;;
 	lint) echo shellcheck ;;
 	# What encodes the clips, and the programs to compare with beside ffmpeg's own command line, which is built.
 	bench)

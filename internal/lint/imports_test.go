@@ -63,6 +63,8 @@ var mayImport = map[string][]string{
 	"internal/audittest": {},
 	// Chance and its seeds.
 	"internal/soaktest": {},
+	// A program of others that reads what was written.
+	"internal/duckdbtest": {},
 
 	// What makes the demo's recording, and its page of thumbnails.
 	"internal/demo/recording":    {"media", "source/payload", "kvstest"},
@@ -104,6 +106,7 @@ var owners = map[string][]string{
 	module + "/internal/s3test":           {},
 	module + "/internal/audittest":        {},
 	module + "/internal/soaktest":         {},
+	module + "/internal/duckdbtest":       {},
 	module + "/sink/storetest":            {"sink/sinktest"},
 	module + "/sink/sinktest":             {},
 	module + "/checkpoint/checkpointtest": {},
