@@ -171,8 +171,12 @@ func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *con
 
 // leadUp decodes earlier fragments for the references in them. What is wrong with them is judged as when their pictures are wanted.
 func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []plan.Lead) error {
-	for _, l := range fragments {
-		j := newJob(w, work{mkv: l.Media, plan: l.Whole()}, unwanted{})
+	for i, l := range fragments {
+		whole := l.Whole()
+		if i == 0 && whole.Pictures[l.From].Entry == plan.EntryNone {
+			c.taint = pastMissing // until the refresh is done
+		}
+		j := newJob(w, work{mkv: l.Media, plan: whole}, unwanted{})
 		j.begin(l.From, c.taint)
 		feed := j.feeder(ctx, true)
 		feed.codec, feed.base = c.codec, c.base
