@@ -38,6 +38,8 @@ type position struct {
 	reached bool
 	// forgotten is the last fragment that was delivered before the checkpoint was forgotten.
 	forgotten media.Place
+	// blank reports whether the checkpoint had no state: nothing of the stream was written before this run.
+	blank bool
 	// anew reports whether a run without a state reads again what this one has read.
 	anew bool
 	// wake makes keep write at once.
@@ -172,7 +174,10 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 		store, _ := st.stores[i].(syncer)
 		p.stores = append(p.stores, store)
 	}
-	p.now = saved{Version: checkpointVersion, Stream: stream, Source: in.Identity, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
+	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
+	if in.Identity != nil {
+		p.now.Source = in.Identity(ctx)
+	}
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}

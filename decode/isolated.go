@@ -253,6 +253,9 @@ func (e *isolated) run(ctx context.Context, s *Stream, what work, before plan.De
 		*room = *p.room.pass()
 		p.kill()
 		p, before = nil, nil
+		if errors.Is(err, errDoubtful) {
+			continue
+		}
 		var d *death
 		if !errors.As(err, &d) {
 			return err

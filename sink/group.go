@@ -21,6 +21,8 @@ type group struct {
 	last  media.Image // without its data
 	// ended are the fragments that wait for the open group, in order.
 	ended []ended
+	// completed is the number of groups so far.
+	completed int
 }
 
 // openGroup is an object that is being written.
@@ -162,6 +164,7 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo) error {
 		return fmt.Errorf("complete group: %w", err)
 	}
 	g.open = nil
+	g.completed++
 	s.objects.Add(1)
 	s.bytes.Add(o.bytes)
 	s.log.DebugContext(ctx, "wrote group", "key", o.key, "images", o.images, "bytes", o.bytes)

@@ -18,6 +18,11 @@ type Writer struct {
 	confirm func(context.Context) error
 	ledger  ledgerParts
 	group   *group // nil if each image is an object
+	// from is the number of the fragment after which the writer continues, and last the last one that has ended. The ledger of
+	// the next fragments, reach in number, may have outdated parts.
+	from  string
+	last  media.Fragment
+	reach int
 
 	mu      sync.Mutex
 	records map[string][]media.Record // by the number of the fragment, until that ends
@@ -38,6 +43,9 @@ type Continuation struct {
 	RunID string
 	// Confirm returns an error when another run has begun to write the stream. The store calls it before it writes (see PutOptions).
 	Confirm func(context.Context) error
+	// After is the place after which the stream continues. The other run may have written some of what follows: parts of the ledger
+	// that are no longer so are emptied. Nil means that it has not.
+	After *media.Place
 	// Split is the last Receipt's Next.
 	Split media.Split
 }
@@ -49,6 +57,10 @@ func (s *Sink) Continue(c Continuation) *Writer {
 	w.runID, w.continued, w.confirm = c.RunID, true, c.Confirm
 	if w.group != nil {
 		w.group.split = c.Split
+	}
+	if c.After != nil {
+		w.reach, w.from = mostBeyond, c.After.Number
+		w.last = media.Fragment{Number: c.After.Number, ProducerTime: c.After.ProducerTime, ServerTime: c.After.ServerTime}
 	}
 	return w
 }
@@ -85,11 +97,16 @@ func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable fun
 	ended := ended{fragment: f, records: w.records[f.Number], durable: durable}
 	delete(w.records, f.Number)
 	w.mu.Unlock()
+	if w.group == nil {
+		if err := w.writePart(ctx, f, ended.records); err != nil {
+			return err
+		}
+	}
+	if err := w.emptyOutdated(ctx, f); err != nil {
+		return err
+	}
 	if w.group != nil {
 		return w.group.endFragment(ctx, ended)
-	}
-	if err := w.writePart(ctx, f, ended.records); err != nil {
-		return err
 	}
 	ended.report(media.Split{})
 	return nil
