@@ -158,6 +158,9 @@ func TestFormsOfSeveralImagesConform(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for where, open := range map[string]storetest.Open{"memory": inMemory, "folder": folder} {
+				if where == "folder" && !strings.HasSuffix(name, ", count") {
+					continue // which is the slow one
+				}
 				t.Run(where, func(t *testing.T) {
 					sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return f.harness(tb, open(tb)) })
 				})
