@@ -47,7 +47,7 @@ type FS interface {
 // File is an open file or folder.
 type File interface {
 	io.ReadWriteCloser
-	// WriteAt replaces bytes that were written, and moves no position.
+	// WriteAt writes at a place in the file or at its end, and moves no position.
 	io.WriterAt
 	// Stat describes the file.
 	Stat() (fs.FileInfo, error)

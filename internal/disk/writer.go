@@ -37,7 +37,8 @@ type Writer struct {
 	name, temp string
 	file       File
 	lock       io.Closer // nil on a file system without locks
-	taken      int       // how many bytes of a Write that failed are in the file
+	size       int64     // of what was written
+	tried      bool      // to rename the file
 	closed     bool      // the file is closed, and nothing of it is lost
 	lost       error     // of a Sync or Close, which say once that something is
 	ended      bool      // the file is closed and its temporary name is gone
@@ -100,7 +101,7 @@ func (w *Writer) open() (ours bool, err error) {
 	return false, errors.Join(fmt.Errorf("lock: %w", err), w.file.Close(), w.folder.Remove(w.temp))
 }
 
-// Write appends p. After an error the same p may be offered again: what the file has of it is not appended twice.
+// Write appends p. After an error it may be called again with the same p.
 func (w *Writer) Write(ctx context.Context, p []byte) error {
 	if w.ended {
 		return errEnded
@@ -108,9 +109,9 @@ func (w *Writer) Write(ctx context.Context, p []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	n, err := w.file.Write(p[w.taken:])
-	if w.taken += n; err == nil {
-		w.taken = 0
+	_, err := w.file.WriteAt(p, w.size) // which replaces what a call that failed has left
+	if err == nil {
+		w.size += int64(len(p))
 	}
 	return err
 }
@@ -177,7 +178,14 @@ func (w *Writer) place() error {
 	if w.options.IfAbsent {
 		return w.folder.Link(w.temp, w.name) // unlike a rename, a link never replaces what is there
 	}
-	return w.folder.Rename(w.temp, w.name)
+	err := w.folder.Rename(w.temp, w.name)
+	if w.tried && errors.Is(err, fs.ErrNotExist) { // the rename that failed was done all the same
+		if info, statErr := w.folder.Lstat(w.name); statErr == nil && info.Size() == w.size {
+			return nil
+		}
+	}
+	w.tried = true
+	return err
 }
 
 // unlock lets go of the file when it is no temporary one any more.
