@@ -107,11 +107,11 @@ func TestNothingIsKeptForASinkThatFailed(t *testing.T) {
 		a, b := newLedger("a"), newLedger("b")
 		a.failAt = "000001/0"
 		o, planned := quiet().withDefaults(), 0
-		o.Planned = func() (func(string, media.Receipt), bool) {
+		o.Planned = func() Planned {
 			if planned++; planned <= again {
-				return nil, false
+				return Planned{}
 			}
-			return func(string, media.Receipt) {}, true
+			return Planned{Durable: func(string, media.Receipt) {}, First: true}
 		}
 		r := newRun(Stream{Source: &script{n: 5000}, Planner: &fan{images: 1, size: 10, sinks: []string{"a", "b"}}, Sinks: []Sink{a, b}}, o)
 		most, few := 0, false // what came before the sink was withdrawn may be many
@@ -148,7 +148,7 @@ func TestASinkThatLeavesIsNoFailure(t *testing.T) {
 	}
 	o.Account = NewAccount()
 	part, planned := o.Account.Begin(), 0
-	o.Planned = func() (func(string, media.Receipt), bool) {
+	o.Planned = func() Planned {
 		switch planned++; planned {
 		case 100:
 			leave["a"]()
@@ -156,7 +156,7 @@ func TestASinkThatLeavesIsNoFailure(t *testing.T) {
 			leave["b"]()
 			leave["b"]()
 		}
-		return func(string, media.Receipt) {}, planned > 50
+		return Planned{Durable: func(string, media.Receipt) {}, First: planned > 50}
 	}
 	whole := o.Account
 	o.Account = part
