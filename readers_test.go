@@ -332,3 +332,22 @@ func TestAnOpenGroupNeedsNoSecondReader(t *testing.T) {
 		t.Errorf("%d objects, the log is\n%s", len(objects), s.log)
 	}
 }
+
+// TestAGroupIsShorterThanAStreamKeepsIt has groups of more, and of no more, than half of the retention of a stream.
+func TestAGroupIsShorterThanAStreamKeepsIt(t *testing.T) {
+	for every, want := range map[string]string{"31m": "group.every is 31m0s, more than half of the 1h0m0s for which stream cam keeps its fragments", "30m": ""} {
+		s := newTwoSinks(t, kvstest.Options{}, "start_selector: {type: EARLIEST}, end: {fragments: 5}", 6, time.Second, "1s")
+		text, err := os.ReadFile(s.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.Replace(text, []byte("{name: bucket, "), []byte("{name: bucket, type: webdataset, group: {every: "+every+"}, "), 1)
+		if err := errors.Join(os.WriteFile(s.file, text, 0o600), s.kvs.SetRetention("cam", time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		_, ended := s.start(t, nil)
+		if err := <-ended; (err == nil) != (want == "") || !strings.Contains(s.log.String(), want) {
+			t.Errorf("every %s: %v\n%s", every, err, s.log)
+		}
+	}
+}

@@ -108,8 +108,14 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k.Fragments = p.fragments()
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
 	description := describer{of: k}
+	longest := p.longestGroup()
 	from := func(ctx context.Context, from media.Progress, whole bool) (source.Source, error) {
 		k := k
+		if longest > 0 {
+			if kept := description.get(ctx).Retention; kept > 0 && longest > kept/2 {
+				return nil, fmt.Errorf("group.every is %v, more than half of the %v for which stream %s keeps its fragments: an open group could not be made again", longest, kept, k.As)
+			}
+		}
 		if whole {
 			k.MaxLag = 0
 		}
@@ -122,6 +128,16 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 		Stream: k.As, Continue: from, Identity: func(ctx context.Context) string { return description.get(ctx).ARN },
 		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}, false) },
 	}
+}
+
+// longestGroup returns how much media the groups of samples have, at most; 0 if there are none.
+func (p *Pipeline) longestGroup() (longest time.Duration) {
+	for _, s := range p.Config.Sinks {
+		if g := s.SinkConfig().Groups; g != nil {
+			longest = max(longest, g.Every)
+		}
+	}
+	return longest
 }
 
 // describer asks KVS once what it tells about a stream.
