@@ -351,3 +351,33 @@ func TestAGroupIsShorterThanAStreamKeepsIt(t *testing.T) {
 		}
 	}
 }
+
+// TestAStreamThatKeepsNothingHasItsGroupsCompleted interrupts runs of a live stream, from which the open group could not be made again.
+func TestAStreamThatKeepsNothingHasItsGroupsCompleted(t *testing.T) {
+	for _, kept := range []time.Duration{0, 24 * time.Hour} {
+		s := newTwoSinks(t, kvstest.Options{Pace: kvstest.PaceRealtime}, "start_selector: {type: NOW}", 3000, 100*time.Millisecond, "20s")
+		text, err := os.ReadFile(s.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.Replace(text, []byte("{name: bucket, "), []byte("{name: bucket, type: webdataset, group: {every: 1h}, "), 1)
+		if err := errors.Join(os.WriteFile(s.file, text, 0o600), s.kvs.SetRetention("cam", kept)); err != nil {
+			t.Fatal(err)
+		}
+		drain := make(chan struct{})
+		run, ended := s.start(t, drain)
+		s.until(t, ended, "some fragments", func() bool { return len(s.inFolder(t)) > 5 })
+		close(drain)
+		if err := <-ended; err != nil {
+			t.Fatalf("%v:\n%s", err, s.log)
+		}
+		sum, files := run.Summary().Streams["cam"], len(s.inFolder(t))
+		want, objects := 0, 0
+		if kept == 0 {
+			want, objects = files, 2
+		}
+		if got := sum.FramesWritten["bucket"]; got != want || len(s.inBucket(t)) != objects || sum.Undelivered.Fragments != files-want {
+			t.Errorf("kept for %v: %d of %d images are in %v, %+v", kept, got, files, s.inBucket(t), sum)
+		}
+	}
+}

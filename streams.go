@@ -126,6 +126,7 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	}
 	return source.Input{
 		Stream: k.As, Continue: from, Identity: func(ctx context.Context) string { return description.get(ctx).ARN },
+		Forgets: func(ctx context.Context) bool { return description.get(ctx).Retention == 0 && description.known },
 		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}, false) },
 	}
 }
@@ -318,6 +319,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	}
 	if o.Account, o.Aside = rd.account, rd.aside; at != nil {
 		o.Planned = at.track(ctx, rd, planner)
+		o.Completes = st.pipeline.longestGroup() > 0 && in.Forgets != nil && in.Forgets(ctx)
 		o.Interrupted = func(err error) bool {
 			if rd.continues = !errors.Is(err, io.EOF) || rd.stop.Err() != nil; rd.continues {
 				planner.Interrupt()

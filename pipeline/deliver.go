@@ -269,9 +269,9 @@ func (r *run) endFragment(ctx context.Context, o *outlet, it *item) error {
 	return nil
 }
 
-// finish finishes a sink whose fragments have all ended. If a later run continues the stream, that one completes what is open.
+// finish finishes a sink whose fragments have all ended. If a later run can read the stream again, that one completes what is open.
 func (r *run) finish(ctx context.Context, o *outlet) error {
-	if r.continues && r.unsettled.missing(o) > 0 {
+	if r.continues && !r.Completes && r.unsettled.missing(o) > 0 {
 		o.abandon(r.Log)
 		return nil
 	}

@@ -47,6 +47,8 @@ type Options struct {
 	// if a later run continues the stream. It has then ended the planner in its own way: Run does not call the
 	// planner's End. Sinks that have not reported all fragments are abandoned, since the later run completes their objects.
 	Interrupted func(err error) bool
+	// Completes reports whether sinks complete their open objects in any case, because the later run cannot read these fragments again.
+	Completes bool
 	// Aside holds contexts by the names of sinks: when one ends, its sink leaves the run. The run then ends the sink's calls
 	// and abandons it, as if it had failed, but this is no failure: another run continues the stream for the sink.
 	Aside map[string]context.Context
