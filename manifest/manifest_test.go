@@ -224,15 +224,15 @@ func TestDuckDBReadsTheTables(t *testing.T) {
 		return duckdbtest.Rows(t, "SET timezone='UTC';"+strings.NewReplacer("SERVER", server, "LISTS", lists).Replace(common)+"FROM "+table)
 	}
 	const inUTC = `coalesce(strftime(server_timestamp::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.%gZ'), '')`
-	const parsed = `shape_json::JSON::INT[] AS shape, len(answers_json::JSON::VARCHAR[])::INT AS answers, tags_json::JSON::STRUCT(name VARCHAR, value VARCHAR)[] AS tags,
+	const parsed = `shape_json::JSON::INT[] AS shape, list_transform(answers_json::JSON::VARCHAR[], a -> epoch_us(a::TIMESTAMPTZ)::VARCHAR) AS answers, tags_json::JSON::STRUCT(name VARCHAR, value VARCHAR)[] AS tags,
 		scores_json::JSON::STRUCT(name VARCHAR, value DOUBLE)[] AS scores`
 	got := map[manifest.Format][]map[string]any{
-		manifest.JSONL: query("server_timestamp::VARCHAR", "shape::INT[] AS shape, len(answers)::INT AS answers, tags, scores",
+		manifest.JSONL: query("server_timestamp::VARCHAR", "shape::INT[] AS shape, list_transform(answers, a -> epoch_us(a::TIMESTAMPTZ)::VARCHAR) AS answers, tags, scores",
 			"read_json('"+file(manifest.JSONL)+"', columns={stream: 'VARCHAR', fragment_number: 'VARCHAR', frame_index: 'INT', producer_timestamp: 'VARCHAR', server_timestamp: 'VARCHAR', "+
 				"pts_ms: 'INT', keyframe: 'BOOL', concealed: 'BOOL', width: 'INT', height: 'INT', sink: 'VARCHAR', key: 'VARCHAR', format: 'VARCHAR', shape: 'INT[]', bytes: 'INT', sha256: 'VARCHAR', "+
 				"answers: 'VARCHAR[]', tags: 'STRUCT(name VARCHAR, value VARCHAR)[]', label: 'VARCHAR', scores: 'STRUCT(name VARCHAR, value DOUBLE)[]', config: 'VARCHAR'})"),
 		manifest.CSV: query(inUTC, parsed, "read_csv('"+file(manifest.CSV)+"', types={fragment_number: 'VARCHAR', sha256: 'VARCHAR', config: 'VARCHAR'}) WHERE filepath = key"),
-		manifest.Parquet: query(inUTC, "shape, len(answers)::INT AS answers, tags, scores",
+		manifest.Parquet: query(inUTC, "shape, list_transform(answers, a -> epoch_us(a)::VARCHAR) AS answers, tags, scores",
 			"'"+file(manifest.Parquet)+"' WHERE file_name = key"),
 	}
 	for f, rows := range got {
@@ -245,7 +245,7 @@ func TestDuckDBReadsTheTables(t *testing.T) {
 				"stream": r.Stream, "fragment_number": r.FragmentNumber, "frame_index": float64(r.FrameIndex), "producer_timestamp": r.ProducerTimestamp,
 				"server_timestamp": r.ServerTimestamp, "pts_ms": float64(r.PTSMillis), "keyframe": r.Keyframe, "concealed": r.Concealed,
 				"width": float64(r.Width), "height": float64(r.Height), "sink": r.Sink, "key": r.Key, "format": r.Format, "bytes": float64(r.Bytes),
-				"sha256": r.SHA256, "label": r.Label, "config": r.Config, "answers": float64(len(r.Answers)),
+				"sha256": r.SHA256, "label": r.Label, "config": r.Config, "answers": plain(t, micros(t, r.Answers)),
 				"shape": plain(t, r.Shape), "tags": plain(t, r.Tags), "scores": plain(t, r.Scores),
 			}
 			if !reflect.DeepEqual(rows[i], want) {
@@ -256,13 +256,27 @@ func TestDuckDBReadsTheTables(t *testing.T) {
 	// The types that others rely on.
 	types := duckdbtest.Rows(t, "SELECT name, type, repetition_type AS repetition, logical_type AS logical FROM parquet_schema('"+filepath.Join(dir, "manifest.parquet")+"') WHERE name LIKE '%_timestamp'")
 	for _, column := range types {
-		if column["repetition"] != "OPTIONAL" || !strings.Contains(fmt.Sprint(column["logical"]), "isAdjustedToUTC=1") || !strings.Contains(fmt.Sprint(column["logical"]), "MICROS") {
+		if column["repetition"] != "OPTIONAL" || !strings.Contains(fmt.Sprint(column["logical"]), "isAdjustedToUTC=1") || !strings.Contains(fmt.Sprint(column["logical"]), "MICROS=MicroSeconds()") {
 			t.Errorf("column %v", column)
 		}
 	}
 	if len(types) != 2 {
 		t.Errorf("%d columns of times", len(types))
 	}
+}
+
+// micros returns times in microseconds since 1970, as text.
+func micros(t *testing.T, times []string) []string {
+	t.Helper()
+	out := []string{}
+	for _, text := range times {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, fmt.Sprint(at.UnixMicro()))
+	}
+	return out
 }
 
 // plain returns a value as JSON reads it.
