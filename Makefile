@@ -9,7 +9,7 @@ VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
 # What make soak runs, and from which seed: a new one if it is empty.
-SOAK_TESTS ?= Damage|BothWays|AProcessThat|AnotherStream|Cut|NeverLostSilently|SeldomTaken|Killed|Interrupted|Soak|OfTheStore|ToTheStore|FullDisk|FreeFiles|Continues|Unwanted
+SOAK_TESTS ?= Damage|LedUp|BothWays|AProcessThat|AnotherStream|Cut|NeverLostSilently|SeldomTaken|Killed|Interrupted|Soak|OfTheStore|ToTheStore|FullDisk|FreeFiles|Continues|Unwanted
 SEED ?=
 # What make test and make race test, and how often.
 PACKAGES ?= ./...

@@ -19,6 +19,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -38,6 +39,8 @@ type position struct {
 	reached bool
 	// forgotten is the last fragment that was delivered before the checkpoint was forgotten.
 	forgotten media.Place
+	// blank reports whether the checkpoint had no state: nothing of the stream was written before this run.
+	blank bool
 	// anew reports whether a run without a state reads again what this one has read.
 	anew bool
 	// wake makes keep write at once.
@@ -72,6 +75,9 @@ type step struct {
 
 // state returns the state of an output after the step.
 func (s *step) state(output int) plan.State { return s.mark.State(slices.Index(s.outputs, output)) }
+
+// lacks reports whether the fragment is one for an output, and not only read again.
+func (s *step) lacks(output int) bool { return s.mark.Lacks(slices.Index(s.outputs, output)) }
 
 // catchUp returns what was decided up to now about the fragments after a place.
 func (s *step) catchUp(output int, after media.Place) plan.CaughtUp {
@@ -165,7 +171,10 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 		store, _ := st.stores[i].(syncer)
 		p.stores = append(p.stores, store)
 	}
-	p.now = saved{Version: checkpointVersion, Stream: stream, Source: in.Identity, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
+	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
+	if in.Identity != nil {
+		p.now.Source = in.Identity(ctx)
+	}
 	for i, name := range p.names { // each begins at the beginning
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
@@ -181,9 +190,9 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 
 // track makes the checkpoint follow the planner of a reader, and tells the reader where that is. When catching up begins or ends with a
 // fragment, the checkpoint is written before any image of it: a later run leaves out the same frames. ctx ends its waits.
-func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream) func() (func(sink string), bool) {
+func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream) func() pipeline.Planned {
 	last := &step{}
-	return func() (func(string), bool) {
+	return func() pipeline.Planned {
 		s := &step{mark: planner.Mark(), outputs: r.sinks}
 		r.pass(s.mark.Place())
 		p.mu.Lock()
@@ -205,10 +214,14 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 		p.limit(ctx, r.stop)
 		last = s
 		if !s.mark.IsNew() {
-			return nil, false
+			return pipeline.Planned{}
 		}
 		first := r.first && media.CompareNumbers(s.mark.Place().Number, r.counted) > 0
-		return func(sink string) { p.durable(slices.Index(p.names, sink), s) }, first
+		return pipeline.Planned{
+			Durable: func(sink string) { p.durable(slices.Index(p.names, sink), s) },
+			Lacks:   func(sink string) bool { return s.lacks(slices.Index(p.names, sink)) },
+			First:   first,
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package kvsframes
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -61,6 +62,7 @@ const restartHint = "--restart reads from source.start_selector again, --ignore-
 func (p *position) read(o RunOptions) error {
 	data := p.held.State()
 	if data == nil {
+		p.blank = true
 		return nil
 	}
 	var old saved
@@ -112,10 +114,11 @@ func (p *position) accept(old *saved) (changed []string) {
 		changed = append(changed, "source")
 		old.Fragments, old.Done = p.now.Fragments, false
 	}
-	if old.Source != p.now.Source {
+	if known := old.Source != "" && p.now.Source != ""; known && old.Source != p.now.Source {
 		changed = append(changed, fmt.Sprintf("what is read, which was %q and is %q", old.Source, p.now.Source))
 		old.Source, old.Done = p.now.Source, false
 	}
+	old.Source = cmp.Or(p.now.Source, old.Source)
 	for i, name := range p.names {
 		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
 			changed = append(changed, "sink "+name)
@@ -149,6 +152,15 @@ func (p *position) states() []plan.State {
 		}
 	}
 	return states
+}
+
+// continued returns the place after which earlier readers may have written objects of an output; nil if there was none.
+func (p *position) continued(output int) *media.Place {
+	place := p.states()[output].Place
+	if p.blank && place.Number == "" {
+		return nil
+	}
+	return &place
 }
 
 // state returns the state of an output whose latest step is durable, nil for none in this run. The caller holds the lock.

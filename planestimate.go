@@ -81,7 +81,9 @@ func (s *SinkPlan) images(p piece) int64 {
 	switch rule := s.sample.Rule.(type) {
 	case plan.Keyframes:
 		return p.keys
-	case plan.Interval:
+	case interface {
+		Points(from, to time.Time) int64
+	}:
 		from := p.at(s.sample.Clock)
 		return p.atMost(rule.Points(from, from.Add(p.length)))
 	case plan.Timestamps:

@@ -107,34 +107,59 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
 	k.Fragments = p.fragments()
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
-	var warned sync.Once
+	description := describer{of: k}
 	from := func(ctx context.Context, from media.Progress, whole bool) (source.Source, error) {
 		k := k
 		if whole {
 			k.MaxLag = 0
 		}
 		if k.From = from; from.First.Number != "" && k.Mode != source.ModeArchive {
-			warned.Do(func() { warnOfNoRetention(ctx, k) }) // a run may open the stream often
+			description.warnOfNoRetention(ctx)
 		}
 		return kvs.Open(ctx, k)
 	}
 	return source.Input{
-		Stream: k.As, Continue: from,
+		Stream: k.As, Continue: from, Identity: func(ctx context.Context) string { return description.get(ctx).ARN },
 		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}, false) },
 	}
 }
 
-// retentionLimit bounds the wait for how long a stream keeps its fragments.
-const retentionLimit = 5 * time.Second
+// describer asks KVS once what it tells about a stream.
+type describer struct {
+	of     kvs.Config
+	asked  sync.Once
+	warned sync.Once
+	told   kvs.Description
+	known  bool
+}
 
-// warnOfNoRetention says so if a stream that is to be continued keeps nothing. If that is not known, nothing is said: the fragments
-// that are gone are named anyway.
-func warnOfNoRetention(ctx context.Context, k kvs.Config) {
-	limited, cancel := context.WithTimeout(ctx, retentionLimit)
-	defer cancel()
-	if kept, err := kvs.Retention(limited, k); err == nil && kept == 0 {
-		k.Log.WarnContext(ctx, "the stream has no data retention: what it has received since the last run may be lost", "stream", k.As)
+// describeLimit bounds the wait for the description of a stream.
+const describeLimit = 5 * time.Second
+
+// get returns the description, which is empty if it is not known: the permission may be missing.
+func (d *describer) get(ctx context.Context) kvs.Description {
+	d.asked.Do(func() {
+		limited, cancel := context.WithTimeout(ctx, describeLimit)
+		defer cancel()
+		var err error
+		if d.told, err = kvs.Describe(limited, d.of); err != nil {
+			d.of.Log.DebugContext(ctx, "cannot describe the stream", "stream", d.of.As, "error", err)
+			return
+		}
+		d.known = true
+	})
+	return d.told
+}
+
+// warnOfNoRetention logs a warning if a stream that is to be continued keeps nothing. If that is not known, nothing is said: the
+// fragments that are gone are named anyway.
+func (d *describer) warnOfNoRetention(ctx context.Context) {
+	if kept := d.get(ctx).Retention; !d.known || kept > 0 {
+		return
 	}
+	d.warned.Do(func() { // a run may open the stream often
+		d.of.Log.WarnContext(ctx, "the stream has no data retention: what it has received since the last run may be lost", "stream", d.of.As)
+	})
 }
 
 // fragments returns the numbers of the only fragments to read, in the order of the stream; none reads all.
@@ -253,7 +278,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	outputs, sinks := make([]decode.Output, len(rd.sinks)), make([]pipeline.Sink, len(rd.sinks))
 	for n, i := range rd.sinks {
 		if outputs[n], sinks[n] = st.outputs[i], st.sinks[i].NewWriter(); at != nil {
-			sinks[n] = st.sinks[i].Continue(at.now.RunID, at.held.Confirm)
+			sinks[n] = st.sinks[i].Continue(at.continued(i), at.now.RunID, at.held.Confirm)
 		}
 	}
 	planner, err := st.pool.Stream(outputs)

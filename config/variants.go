@@ -23,7 +23,8 @@ func BuiltIn() setting.Variants {
 	setting.Add[plan.Rule](v, "interval", plan.DefaultInterval())
 	setting.Add[plan.Rule](v, "timestamps", plan.DefaultTimestamps())
 	setting.Add[plan.Rule](v, "indices", plan.Indices{})
-	setting.Reserve[plan.Rule](v, "uniform", "scene", "best")
+	setting.Add[plan.Rule](v, "uniform", plan.DefaultUniform())
+	setting.Reserve[plan.Rule](v, "scene", "best")
 
 	setting.Add[decode.Form](v, "image", decode.DefaultImageForm())
 	setting.Add[decode.Form](v, "raw", decode.DefaultRawForm())

@@ -176,7 +176,7 @@ sinks:
 		`p.yaml:7:106: sinks[2].lines: belongs to type poem, and the type is image`,
 		`p.yaml:8:107: sinks[3].destination.thaw: belongs to class cold, and the class is hot`,
 		`p.yaml:9:91: sinks[4].sample.sides: 1 is not within 2..20`,
-		`p.yaml:9:97: sinks[4].sample.n: belongs to type stride, and the type is dice`,
+		`p.yaml:9:97: sinks[4].sample.n: belongs to type stride or uniform, and the type is dice`,
 	}
 	if err == nil || err.Error() != strings.Join(want, "\n") {
 		t.Errorf("got\n%v\nwant\n%s", err, strings.Join(want, "\n"))

@@ -27,7 +27,18 @@ type account struct {
 	// lost reports whether all frames that are left have no image.
 	lost               bool
 	decoded, concealed int
-	gaps               []media.Gap
+	// missed are the frames that lack images, in presentation order.
+	missed []missedFrame
+}
+
+// missedFrame is a frame of which images are missing.
+type missedFrame struct {
+	k   int // its packet
+	err error
+	// images are the outputs that have their image of it all the same.
+	images []int
+	// together reports whether it is one of the frames that are lost together, after all others.
+	together bool
 }
 
 // progress is a place in the results of a fragment.
@@ -104,13 +115,16 @@ func (a *account) image(k, output int, img media.Image) error {
 	if a.reached.missed = a.reached.missed || a.at.missed; img.Concealed && a.reached.images == 0 {
 		a.concealed++
 	}
-	a.reached.images = a.at.images
+	if a.reached.images = a.at.images; a.reached.missed {
+		last := &a.missed[len(a.missed)-1]
+		last.images = append(last.images, output)
+	}
 	img.Tags = a.fragment.Tags
 	img.Answers, img.Label = asked[i].Answer()
 	return a.emit(img)
 }
 
-// miss implements results. The frame shares a gap with its neighbours that were lost for the same reason.
+// miss implements results.
 func (a *account) miss(k int, err error) error {
 	if err := a.step(k); err != nil {
 		return err
@@ -126,31 +140,35 @@ func (a *account) miss(k int, err error) error {
 		a.reached = progress{frame: a.at.frame}
 	}
 	a.reached.missed = true
-	g := a.gap(&a.plan.Frames[k].Info, 1, err, a.unanswered(k))
-	if n := len(a.gaps) - 1; n >= 0 {
-		if last := &a.gaps[n]; last.FrameIndex+last.FramesLost == g.FrameIndex && last.Detail == g.Detail {
-			last.FramesLost++
-			return a.fatal(k, err)
-		}
-	}
-	a.gaps = append(a.gaps, g)
+	a.missed = append(a.missed, missedFrame{k: k, err: err, images: a.delivered(k, a.reached.images)})
 	return a.fatal(k, err)
 }
 
 // lose implements results.
 func (a *account) lose(err error) error {
 	a.lost = true
-	left := a.plan.InOrder[a.reached.frame+1:]
+	next := progress{frame: a.reached.frame + 1}
 	if !a.reached.complete(a.plan) {
-		left = a.plan.InOrder[a.reached.frame:]
+		next = a.reached
 	}
+	left := a.plan.InOrder[next.frame:]
 	if len(left) == 0 { // no frame was wanted
 		return nil
 	}
+	for _, k := range left {
+		a.missed = append(a.missed, missedFrame{k: k, err: err, images: a.delivered(k, next.images), together: true})
+		next.images = 0
+	}
 	a.reached = progress{frame: len(a.plan.InOrder) - 1, missed: true}
-	g := a.gap(nil, len(left), err, a.unanswered(left...))
-	a.gaps = append(a.gaps, g)
-	return a.failed(g)
+	return a.failed(a.gap(nil, len(left), err, nil))
+}
+
+// delivered returns the outputs of the first images of frame k.
+func (a *account) delivered(k, images int) (outputs []int) {
+	for _, asked := range a.plan.Frames[k].Outputs[:images] {
+		outputs = append(outputs, asked.Output)
+	}
+	return outputs
 }
 
 // fatal implements results.
@@ -181,23 +199,65 @@ func (a *account) gap(first *media.FrameInfo, lost int, err error, unanswered []
 	return g
 }
 
-// unanswered returns the times that lost frames would have answered.
-func (a *account) unanswered(packets ...int) (times []time.Time) {
-	for _, k := range packets {
-		for _, asked := range a.plan.Frames[k].Outputs {
-			at, _ := asked.Answer()
-			times = append(times, at...)
-		}
-	}
-	return times
-}
-
 // outcome returns the number of decoded frames, and the gaps.
 func (a *account) outcome() media.Outcome {
-	if len(a.gaps) == 1 && a.plan.Samples > 0 && a.gaps[0].FramesLost == a.plan.Samples {
-		a.gaps[0].FrameIndex = media.WholeFragment
+	return media.Outcome{FramesDecoded: a.decoded, FramesConcealed: a.concealed, Gaps: a.gaps()}
+}
+
+// gaps returns the gaps of the fragment, without a sink if they are the same for all. A sink's gaps depend on what that one asked for
+// alone: a later run may read the fragment for fewer of them.
+func (a *account) gaps() (gaps []media.Gap) {
+	if len(a.missed) == 0 {
+		return nil
 	}
-	return media.Outcome{FramesDecoded: a.decoded, FramesConcealed: a.concealed, Gaps: a.gaps}
+	of := make([][]media.Gap, len(a.outputs))
+	same := true
+	for o := range a.outputs {
+		of[o] = a.gapsOf(o)
+		same = same && slices.EqualFunc(of[0], of[o], func(a, b media.Gap) bool {
+			return a.FrameIndex == b.FrameIndex && a.FramesLost == b.FramesLost && a.Detail == b.Detail
+		})
+	}
+	if same {
+		return of[0]
+	}
+	for o, output := range a.outputs {
+		for _, g := range of[o] {
+			g.Sink = output.Sink
+			gaps = append(gaps, g)
+		}
+	}
+	return gaps
+}
+
+// gapsOf returns the gaps of one output. Frames that follow each other and are lost for the same reason share one.
+func (a *account) gapsOf(output int) (gaps []media.Gap) {
+	var rest []time.Time // the requests of the frames that are lost together, which are lost in number
+	lost := 0
+	for i, m := range a.missed {
+		asked, wanted := a.plan.Asked(m.k, output)
+		if wanted = wanted && !slices.Contains(m.images, output); wanted {
+			times, _ := asked.Answer()
+			switch last := len(gaps) - 1; {
+			case m.together:
+				rest, lost = append(rest, times...), lost+1
+			default:
+				g := a.gap(&a.plan.Frames[m.k].Info, 1, m.err, times)
+				if last >= 0 && gaps[last].FrameIndex+gaps[last].FramesLost == g.FrameIndex && gaps[last].Detail == g.Detail {
+					gaps[last].FramesLost++
+				} else {
+					gaps = append(gaps, g)
+				}
+			}
+		}
+		if lost > 0 && i == len(a.missed)-1 {
+			gaps = append(gaps, a.gap(nil, lost, m.err, rest))
+		}
+	}
+	if len(gaps) == 1 && gaps[0].FramesLost == a.plan.Wanted(output) {
+		gaps[0].FrameIndex = media.WholeFragment
+	}
+	return gaps
 }
 
 // named lists times for a message, at most the first ten of them.

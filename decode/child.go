@@ -148,7 +148,11 @@ func (c *child) task(m message, b []byte, decode fragmentFunc) {
 	c.free = 0
 	to := &reporter{child: c}
 	decoded, err := decode(c.worker, context.Background(), what, before, func(next *continuous) { c.continues = next }, to)
-	if err != nil && !errors.Is(err, errStopped) {
+	switch {
+	case errors.Is(err, errDoubtful):
+		c.send(message{head: head{Kind: msgAgain}})
+		return
+	case err != nil && !errors.Is(err, errStopped):
 		panic(err)
 	}
 	c.send(message{head: head{Kind: msgEnd, Flag: to.wrong, Goes: c.continues != nil, Frame: uint32(decoded), Size: uint64(openObjects.Load())}})

@@ -253,6 +253,9 @@ func (e *isolated) run(ctx context.Context, s *Stream, what work, before plan.De
 		*room = *p.room.pass()
 		p.kill()
 		p, before = nil, nil
+		if errors.Is(err, errDoubtful) {
+			continue
+		}
 		var d *death
 		if !errors.As(err, &d) {
 			return err
@@ -284,7 +287,7 @@ func (e *isolated) try(ctx context.Context, s *Stream, p *process, what work, co
 	}
 	p.tasks++
 	a.begin()
-	marked := a.concealed + len(a.gaps)
+	marked := a.concealed + len(a.missed)
 	goes, wrong, err := p.decode(ctx, what.task(p.in[:0:len(p.in)], s.settings, continues), h, a, e.all.patience(what), e.all.grace)
 	if err != nil {
 		return err
@@ -296,7 +299,7 @@ func (e *isolated) try(ctx context.Context, s *Stream, p *process, what work, co
 		}
 	case e.p != nil:
 		p.kill()
-	case wrong || a.concealed+len(a.gaps) > marked || p.tasks >= mostTasks:
+	case wrong || a.concealed+len(a.missed) > marked || p.tasks >= mostTasks:
 		p.kill()
 		e.all.prepare()
 	default:

@@ -21,8 +21,11 @@ type job struct {
 
 	frames  []frameState // by packet
 	decoded int
-	// used reports whether the decoder has decoded another fragment before, doubtful whether its output may be wrong.
+	// used reports whether the decoder has decoded another fragment before and a new one can take its place, doubtful whether its
+	// output may be wrong.
 	used, doubtful bool
+	// inherits reports whether pictures before the fragment are known to be damaged.
+	inherits bool
 	// drained reports whether no more frames come.
 	drained bool
 	// passed is the number of packets whose damage, if any, is known and recorded in taint, for
@@ -101,7 +104,7 @@ func (j *job) unsent(k int) frameState {
 
 // begin begins with packet from. before is the taint of the packets before it.
 func (j *job) begin(from int, before taint) {
-	j.passed, j.taint = from, before
+	j.passed, j.taint, j.inherits = from, before, before.own || before.leading || before.before
 	if j.plan.Pictures[from].Entry != plan.EntryNone {
 		j.taint = taint{before: before.own}
 	}
@@ -162,7 +165,7 @@ func (j *job) got(k int, f frame) error {
 	}
 	j.decoded++
 	own, referred := f.damage()
-	if own || referred || s.suspect {
+	if own || referred && !j.inherits || s.suspect {
 		if err := j.doubt(); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -34,9 +35,8 @@ func (e forgetful) run(ctx context.Context, s *Stream, what work, before plan.De
 	return e.executor.run(ctx, s, what, before, room, a)
 }
 
-// marksOf tells for each picture whether it is marked, and what is in it if it is not: what libav guesses depends on what it has
-// decoded before.
-func marksOf(images [][]media.Image) map[string]string {
+// picturesOf tells for each picture whether it is marked, and what is in it if it is not.
+func picturesOf(images [][]media.Image) map[string]string {
 	all := map[string]string{}
 	for i := range images {
 		for _, img := range images[i] {
@@ -50,26 +50,54 @@ func marksOf(images [][]media.Image) map[string]string {
 	return all
 }
 
-// TestADecoderThatIsLedUpMarksWhatOneThatContinuesMarks has damaged streams whose fragments need each other. In a second run, some of the
-// decoders that continue are lost, as when their process is killed. Every picture must be marked, or not, as in the first run.
+// damagedChain returns a stream whose fragments need each other, with damage in some of them, and what was done to it. It may begin in the
+// middle of a group.
+func damagedChain(t *testing.T, rng *rand.Rand) (frags []*media.Fragment, did []string) {
+	t.Helper()
+	clip := dependent[rng.IntN(len(dependent))]
+	frags, did = dependentFragments(t, clip.name, clip.cut), append(did, fmt.Sprintf("%s by %d", clip.name, clip.cut))
+	frags = frags[:min(len(frags), 24)]
+	if rng.IntN(4) == 0 {
+		frags, did = frags[1:], append(did, "without the first")
+	}
+	for range rng.IntN(4) {
+		i := rng.IntN(len(frags))
+		if len(frags[i].Blocks) <= 3 {
+			continue // nothing may be left of it
+		}
+		var mutations []string
+		frags[i], mutations = mutant(t, rng, frags[i])
+		did = append(did, fmt.Sprintf("fragment %d: %v", i, mutations))
+	}
+	return frags, did
+}
+
+// sameMarks holds the pictures of a second run to be those of a first one, or marked in both.
+func sameMarks(t *testing.T, what string, got, want [][]media.Image) {
+	t.Helper()
+	have, expected := picturesOf(got), picturesOf(want)
+	for picture, shows := range expected {
+		if have[picture] != shows {
+			t.Errorf("%s: %s is %.12q, in the first run %.12q", what, picture, have[picture], shows)
+		}
+	}
+	if len(have) != len(expected) {
+		t.Errorf("%s: %d pictures, in the first run %d", what, len(have), len(expected))
+	}
+}
+
+// TestADecoderThatIsLedUpMarksWhatOneThatContinuesMarks has a second run in which some of the decoders that continue are lost, as when
+// their process is killed.
 func TestADecoderThatIsLedUpMarksWhatOneThatContinuesMarks(t *testing.T) {
 	rng := soaktest.Rand(t)
 	for n := range cases(60, 3000) {
-		clip := dependent[rng.IntN(len(dependent))]
-		frags := dependentFragments(t, clip.name, clip.cut)
-		frags = frags[:min(len(frags), 24)]
-		var did []string
-		for range 1 + rng.IntN(3) {
-			i := rng.IntN(len(frags))
-			if len(frags[i].Blocks) <= 3 {
-				continue // nothing may be left of it
+		frags, did := damagedChain(t, rng)
+		want, _ := decodeSideBySide(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
+		p := newTestPool(t, func(c *Config) {
+			if n%4 == 0 {
+				c.Isolation = IsolationProcess
 			}
-			bad, mutations := mutant(t, rng, frags[i])
-			frags[i] = bad
-			did = append(did, fmt.Sprintf("fragment %d: %v", i, mutations))
-		}
-		images, _ := decodeSideBySide(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
-		p := newTestPool(t, nil)
+		})
 		mu := &sync.Mutex{}
 		for range p.Workers() {
 			e, err := p.idle.take(t.Context(), nil)
@@ -78,15 +106,30 @@ func TestADecoderThatIsLedUpMarksWhatOneThatContinuesMarks(t *testing.T) {
 			}
 			p.idle.put(forgetful{e, mu, rng})
 		}
-		again, _ := decodeSideBySide(t, stream(t, p, everyFrame()), frags)
-		want, got := marksOf(images), marksOf(again)
-		for picture, what := range want {
-			if got[picture] != what {
-				t.Errorf("case %d, %s by %d, %v: %s is %.12q, with decoders that continue %.12q", n, clip.name, clip.cut, did, picture, got[picture], what)
-			}
+		got, _ := decodeSideBySide(t, stream(t, p, everyFrame()), frags)
+		sameMarks(t, fmt.Sprintf("case %d, %v", n, did), got, want)
+	}
+}
+
+// TestARunThatContinuesInDamageMarksWhatAnUndisturbedOneMarks has a second run that continues after some fragment.
+func TestARunThatContinuesInDamageMarksWhatAnUndisturbedOneMarks(t *testing.T) {
+	rng := soaktest.Rand(t)
+	for n := range cases(60, 3000) {
+		frags, did := damagedChain(t, rng)
+		output := everyFrame()
+		output.Sample.Rule = []plan.Rule{plan.All{}, plan.Stride{N: 3}, plan.Keyframes{}}[rng.IntN(3)]
+		p := newTestPool(t, nil)
+		s := stream(t, p, output)
+		marks := make([]*plan.Mark, len(frags))
+		want, _ := decodeEach(t, s, frags, func(i int) { marks[i] = s.Mark() })
+		place := rng.IntN(len(frags))
+		state := marks[place].State(0)
+		again := stream(t, p, output)
+		if err := again.Resume([]plan.State{state}); err != nil {
+			t.Fatal(err)
 		}
-		if len(got) != len(want) {
-			t.Errorf("case %d, %s by %d, %v: %d pictures, with decoders that continue %d", n, clip.name, clip.cut, did, len(got), len(want))
-		}
+		first := 1 + slices.IndexFunc(frags, func(f *media.Fragment) bool { return f.Number == state.Lead.After.Number })
+		got, _ := decodeEach(t, again, frags[first:], func(int) {})
+		sameMarks(t, fmt.Sprintf("case %d, %v, after fragment %d", n, did, place), got[place+1-first:], want[place+1:])
 	}
 }

@@ -181,7 +181,7 @@ func (w *watch) died(err error) error {
 }
 
 // decode decodes a fragment and returns whether the process keeps a decoder that can continue, and whether anything was wrong with the
-// fragment. After an error the process must be killed.
+// fragment. The error is errDoubtful if a new decoder has to be led up for it. After an error the process must be killed.
 func (p *process) decode(ctx context.Context, task []byte, h head, a *account, limit patience, grace time.Duration) (goes, wrong bool, err error) {
 	w := &watch{process: p, ctx: ctx, limit: limit, lastLook: time.Now(), grace: grace}
 	w.began, _ = p.CPU()
@@ -205,6 +205,10 @@ func (p *process) decode(ctx context.Context, task []byte, h head, a *account, l
 			err = a.told(m, a.lose)
 		case msgFatal:
 			err = a.told(m, func(err error) error { return a.fatal(int(m.Frame), err) })
+		case msgAgain:
+			if err = errNonsense; h.Goes {
+				return false, false, errDoubtful
+			}
 		case msgPanic:
 			err = &death{how: "it panicked: " + printable(m.text)}
 		case msgEnd:

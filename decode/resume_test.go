@@ -44,6 +44,7 @@ func resumable(rng *rand.Rand, frags []*media.Fragment) []Output {
 		plan.Stride{N: 3},
 		plan.Interval{Every: 280 * time.Millisecond},
 		plan.Interval{Rate: plan.Rate{Num: 10, Den: 1}},
+		plan.Uniform{N: 7, Window: time.Second},
 		plan.Timestamps{Asked: asked, Tolerance: 100 * time.Millisecond},
 		plan.Timestamps{Asked: asked, Tolerance: time.Second, Pick: plan.PickShown},
 		plan.Indices{At: at},

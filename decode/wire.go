@@ -23,7 +23,7 @@ import (
 //	                             miss, lose or fatal
 //	                             full         when it has no room for a part
 //	go on                        after the parent has copied all
-//	                             end
+//	                             end, or again if a new decoder must be led up
 const (
 	msgHello = 'h'
 	msgTask  = 't'
@@ -36,6 +36,7 @@ const (
 	msgMiss  = 'm'
 	msgLose  = 'l'
 	msgFatal = 'f'
+	msgAgain = 'w'
 	msgEnd   = 'e'
 	msgPanic = 'p'
 )

@@ -126,41 +126,57 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 	}
 }
 
-// decodeChained decodes a fragment with the decoder of the previous one, or with a new one
-// after the lead-up, and returns the decoder if the next fragment may need it.
+// decodeChained decodes a fragment with the decoder of the previous one, or with a new one after the lead-up, and returns the decoder
+// if the next fragment may need it. If a decoder that continues finds damage, a new one is led up and decodes the fragment again, and
+// the next fragment is led up, too: what libav makes of damage depends on all that a decoder has seen, and a run that begins here
+// has not seen the pictures that no other refers to. Where the lead-up is with the caller, it returns errDoubtful.
 func (w *worker) decodeChained(ctx context.Context, j *job, feed *feeder, c *continuous, open func() (codec, error)) (*continuous, error) {
 	chain := j.plan.Chain
-	var err error
-	if c == nil {
-		opened, failed := open()
-		if failed != nil {
-			return nil, j.lose(failed)
+	leads, whole := chain.LeadUp()
+	j.used = c != nil && whole
+	for {
+		var err error
+		if c == nil {
+			opened, failed := open()
+			if failed != nil {
+				return nil, j.lose(failed)
+			}
+			c = &continuous{keptDecoder: keptDecoder{opened, w.room.pass()}}
+			if !whole {
+				c.taint = pastMissing
+			}
+			err = w.leadUp(ctx, c, leads)
 		}
-		c = &continuous{keptDecoder: keptDecoder{opened, w.room.pass()}}
-		leads, whole := chain.LeadUp()
-		if !whole {
-			c.taint = pastMissing
+		j.begin(0, c.taint)
+		feed.codec, feed.base = c.codec, c.base
+		if err == nil {
+			err = feed.feed(0)
 		}
-		err = w.leadUp(ctx, c, leads)
+		switch {
+		case errors.Is(err, errDoubtful) && len(leads) > 0:
+			*w.room = *c.room.pass()
+			c.free()
+			c = nil
+			j.again()
+			continue
+		case err != nil || chain.Next == nil || j.doubtful && whole:
+			c.Free()
+			return nil, err
+		}
+		c.base += int64(len(j.plan.Frames))
+		c.taint = j.end()
+		return c, nil
 	}
-	j.begin(0, c.taint)
-	feed.codec, feed.base = c.codec, c.base
-	if err == nil {
-		err = feed.feed(0)
-	}
-	if err != nil || chain.Next == nil {
-		c.Free()
-		return nil, err
-	}
-	c.base += int64(len(j.plan.Frames))
-	c.taint = j.end()
-	return c, nil
 }
 
 // leadUp decodes earlier fragments for the references in them. What is wrong with them is judged as when their pictures are wanted.
 func (w *worker) leadUp(ctx context.Context, c *continuous, fragments []plan.Lead) error {
-	for _, l := range fragments {
-		j := newJob(w, work{mkv: l.Media, plan: l.Whole()}, unwanted{})
+	for i, l := range fragments {
+		whole := l.Whole()
+		if i == 0 && whole.Pictures[l.From].Entry == plan.EntryNone {
+			c.taint = pastMissing // until the refresh is done
+		}
+		j := newJob(w, work{mkv: l.Media, plan: whole}, unwanted{})
 		j.begin(l.From, c.taint)
 		feed := j.feeder(ctx, true)
 		feed.codec, feed.base = c.codec, c.base

@@ -181,7 +181,7 @@ func (r *run) deliverImages(ctx context.Context, group *errgroup.Group, it *item
 func (r *run) endItem(ctx context.Context, it *item) error {
 	p, outcome := newPending(it.fragment), it.lane.outcome
 	p.gaps, p.decoded, p.concealed = append(it.gaps, outcome.Gaps...), outcome.FramesDecoded, outcome.FramesConcealed
-	p.durable, p.again, p.counts = it.durable, it.again, it.counts
+	p.durable, p.again, p.counts = it.planned.Durable, it.again, it.counts
 	it.pending = p
 	if p.again {
 		p.gaps = nil // which were reported then
@@ -252,7 +252,7 @@ func (r *run) endFragment(ctx context.Context, o *outlet, it *item) error {
 	name := o.sink.Name()
 	if s, ok := o.sink.(GapSink); ok {
 		gaps := slices.DeleteFunc(slices.Clone(it.pending.gaps), func(g media.Gap) bool { return g.Sink != "" && g.Sink != name })
-		if len(gaps) > 0 {
+		if lacks := it.planned.Lacks; len(gaps) > 0 && (lacks == nil || lacks(name)) {
 			if err := s.Gaps(o.ctx, it.after, gaps); err != nil {
 				return o.fail(ctx, "record gaps of sink "+name, err)
 			}

@@ -105,11 +105,11 @@ func TestNothingIsKeptForASinkThatFailed(t *testing.T) {
 		a, b := newLedger("a"), newLedger("b")
 		a.failAt = "000001/0"
 		o, planned := quiet().withDefaults(), 0
-		o.Planned = func() (func(string), bool) {
+		o.Planned = func() Planned {
 			if planned++; planned <= again {
-				return nil, false
+				return Planned{}
 			}
-			return func(string) {}, true
+			return Planned{Durable: func(string) {}, First: true}
 		}
 		r := newRun(Stream{Source: &script{n: 5000}, Planner: &fan{images: 1, size: 10, sinks: []string{"a", "b"}}, Sinks: []Sink{a, b}}, o)
 		most, few := 0, false // what came before the sink was withdrawn may be many
@@ -146,7 +146,7 @@ func TestASinkThatLeavesIsNoFailure(t *testing.T) {
 	}
 	o.Account = NewAccount()
 	part, planned := o.Account.Begin(), 0
-	o.Planned = func() (func(string), bool) {
+	o.Planned = func() Planned {
 		switch planned++; planned {
 		case 100:
 			leave["a"]()
@@ -154,7 +154,7 @@ func TestASinkThatLeavesIsNoFailure(t *testing.T) {
 			leave["b"]()
 			leave["b"]()
 		}
-		return func(string) {}, planned > 50
+		return Planned{Durable: func(string) {}, First: planned > 50}
 	}
 	whole := o.Account
 	o.Account = part

@@ -86,3 +86,25 @@ func TestSinksGetTheGapsOfTheirPlaceInOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestASinkThatHasAFragmentGetsNoGapsOfIt reads a fragment again for another sink: the part of the ledger that it has is whole.
+func TestASinkThatHasAFragmentGetsNoGapsOfIt(t *testing.T) {
+	gone(t)
+	a, b := &recorder{ledger: newLedger("a")}, &recorder{ledger: newLedger("b")}
+	o := quiet()
+	o.Planned = func() Planned {
+		return Planned{Durable: func(string) {}, Lacks: func(sink string) bool { return sink == "b" }, First: true}
+	}
+	planner := &lacking{&fan{images: 2, size: 10, sinks: []string{"a", "b"}}, nil}
+	if _, err := Run(t.Context(), Stream{Source: &script{n: 4}, Planner: planner, Sinks: []Sink{a, b}}, o); err != nil {
+		t.Fatal(err)
+	}
+	for sink, want := range map[*recorder]string{
+		a: "000000, 000001, 000002, 000003",
+		b: `000000, 000001, 000002, frames+of b after "000002", 000003`,
+	} {
+		if got := strings.Join(sink.calls, ", "); got != want {
+			t.Errorf("sink %s: %s, want %s", sink.Name(), got, want)
+		}
+	}
+}

@@ -40,10 +40,9 @@ type Options struct {
 	// FragmentBytes bounds the total size of these fragments: the source is not read while they exceed it.
 	// Less than 1 means 128 MiB. Two fragments may exceed it.
 	FragmentBytes int64
-	// Planned, if it is not nil, is called after each Plan. durable is called for each sink when that has reported the fragment:
-	// in stream order, on any goroutine, and without blocking. With it a program knows where a later run continues. It is
-	// nil for a fragment that other runs have delivered to all sinks. first reports whether no other run counts the fragment.
-	Planned func() (durable func(sink string), first bool)
+	// Planned, if it is not nil, is called after each Plan, and tells what is known of the fragment. With it a program knows where a
+	// later run continues.
+	Planned func() Planned
 	// Interrupted, if it is not nil, is called with the error that ends the source, which may be io.EOF. It returns true
 	// if a later run continues the stream. It has then ended the planner in its own way: Run does not call the
 	// planner's End.
@@ -54,6 +53,17 @@ type Options struct {
 	// BacklogBytes bounds the total size of the images that wait for their sinks or are being written. Less
 	// than 1 means 16 MiB. One image may exceed it.
 	BacklogBytes int64
+}
+
+// Planned is what is known of a fragment that was planned.
+type Planned struct {
+	// Durable is called for each sink when that has reported the fragment: in stream order, on any goroutine, and without
+	// blocking. It is nil for a fragment that other runs have delivered to all sinks.
+	Durable func(sink string)
+	// Lacks reports whether a sink lacks the fragment: if not, other runs have delivered it, with its gaps. Nil means that all do.
+	Lacks func(sink string) bool
+	// First reports whether no other run counts the fragment.
+	First bool
 }
 
 func (o Options) withDefaults() Options {
@@ -131,10 +141,10 @@ type item struct {
 	gaps     []media.Gap
 	after    media.Place // the last fragment before
 	lane     lane
-	durable  func(sink string) // see Options.Planned; may be nil
-	again    bool              // other runs have delivered the fragment
-	counts   bool              // no other run counts the fragment
-	writes   []sync.WaitGroup  // Writes in progress, by sink
+	planned  Planned          // see Options
+	again    bool             // other runs have delivered the fragment
+	counts   bool             // no other run counts the fragment
+	writes   []sync.WaitGroup // Writes in progress, by sink
 	pending  *pending
 }
 
@@ -306,8 +316,8 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	}
 	work := r.Planner.Plan(it.fragment)
 	if it.counts = true; r.Planned != nil {
-		it.durable, it.counts = r.Planned()
-		it.again = it.durable == nil
+		it.planned = r.Planned()
+		it.counts, it.again = it.planned.First, it.planned.Durable == nil
 	}
 	if it.counts {
 		r.Account.begin(it.fragment)

@@ -2,7 +2,9 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -33,6 +35,14 @@ func (l ledgerParts) at(name, end string) *ledgerPart {
 		l[end] = &ledgerPart{name: name, number: 1}
 	}
 	return l[end]
+}
+
+// partName returns what stands for the number of the fragment in the name of a part.
+func partName(name string, number int) string {
+	if number == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s-%d", name, number)
 }
 
 // Gaps writes a part of the ledger: a line for each gap, as media.Gap writes itself, with the sink's name. A part is named by the
@@ -71,12 +81,61 @@ func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) 
 			}
 			part.lines, gaps = append(part.lines, line...), gaps[1:]
 		}
-		if f.Number = part.name; part.number > 1 {
-			f.Number += fmt.Sprintf("-%d", part.number)
-		}
+		f.Number = partName(part.name, part.number)
 		if err := w.put(ctx, s.ledger.Part(f, s.config.Name, w.runID), part.lines, PutOptions{ContentType: partContentType}); err != nil {
 			return fmt.Errorf("write ledger: %w", err)
 		}
 	}
 	return nil
+}
+
+// mostBeyond is the number of fragments beyond its checkpoint of which a run may have written parts.
+const mostBeyond = 512
+
+// emptyOutdated empties the parts of the ledger for a fragment that has ended, and for the place before it, that an earlier run has
+// written and this one has not: what was cut then may have been whole now. Stores need not be able to delete.
+func (w *Writer) emptyOutdated(ctx context.Context, f *media.Fragment) error {
+	if w.sink.ledger == nil || w.reach == 0 || w.from != "" && media.CompareNumbers(f.Number, w.from) <= 0 {
+		return nil
+	}
+	w.reach--
+	before := w.last
+	w.last = media.Fragment{Stream: f.Stream, Number: f.Number, ProducerTime: f.ProducerTime, ServerTime: f.ServerTime}
+	if err := w.emptyParts(ctx, w.last, ""); err != nil {
+		return err
+	}
+	before.Stream, before.Number = f.Stream, before.Number+"-"+afterPart
+	return w.emptyParts(ctx, before, afterPart)
+}
+
+// emptyParts empties the parts of one place and kind that follow those of this run.
+func (w *Writer) emptyParts(ctx context.Context, f media.Fragment, end string) error {
+	s, name, number := w.sink, f.Number, 1
+	if p := w.ledger[end]; p != nil && p.name == name {
+		number = p.number + 1
+	}
+	for ; ; number++ {
+		f.Number = partName(name, number)
+		key, empty := s.ledger.Part(&f, s.config.Name, w.runID), false
+		err := s.persist(ctx, func(bool) (err error) {
+			empty, err = s.store.Holds(ctx, key, nil)
+			return err
+		})
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil: // it may write, but not look
+			s.log.DebugContext(ctx, "cannot look for outdated parts of the ledger", "key", key, "error", err)
+			w.reach = 0
+			return nil
+		case empty:
+			continue
+		}
+		if err := w.put(ctx, key, nil, PutOptions{ContentType: partContentType}); err != nil {
+			return fmt.Errorf("empty ledger: %w", err)
+		}
+		s.log.InfoContext(ctx, "emptied a part of the ledger that is no longer so", "key", key)
+	}
 }

@@ -50,6 +50,69 @@ func TestTheLedgerNamesWhatTheSinkDidNotGet(t *testing.T) {
 	}
 }
 
+// TestALedgerOfAnEarlierRunIsEmptiedWhereItIsNoLongerSo has a run that was killed after it had found fragments that were cut, and a hole.
+// The next one reads them whole, but for one.
+func TestALedgerOfAnEarlierRunIsEmptiedWhereItIsNoLongerSo(t *testing.T) {
+	cut := func(number string) media.Gap {
+		return media.Gap{Stream: "front-door", FragmentNumber: number, FrameIndex: 3, FramesLost: 2, Reason: media.GapCut, Detail: strings.Repeat("cut ", 100)}
+	}
+	hole := media.Gap{Stream: "front-door", FrameIndex: media.WholeFragment, Reason: media.GapOutage}
+	end := func(w *sink.Writer, number string) {
+		t.Helper()
+		f := fragment()
+		f.Number = number
+		if err := w.EndFragment(t.Context(), f, func(media.Receipt) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gaps := func(w *sink.Writer, after string, gaps ...media.Gap) {
+		t.Helper()
+		if err := w.Gaps(t.Context(), media.Place{Number: after}, gaps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const folder = "front-door/gaps/thumbs/"
+	for _, test := range []struct {
+		name  string
+		after *media.Place
+		want  string // the parts that are not empty
+	}{
+		{"after the first", &media.Place{Number: "11"}, "11.jsonl 13.jsonl 14-after.jsonl"},
+		{"from the start", &media.Place{}, "13.jsonl 14-after.jsonl"},
+		{"as the first run", nil, "11-after.jsonl 11.jsonl 12.jsonl 13-2.jsonl 13-after.jsonl 13.jsonl 14-after.jsonl"},
+	} {
+		store := sink.NewMem()
+		s := newSink(t, store, nil)
+		w := s.NewWriter()
+		gaps(w, "10", cut("11"))
+		gaps(w, "11", hole)
+		gaps(w, "11", cut("12"))
+		gaps(w, "12", slices.Repeat([]media.Gap{cut("13")}, 40)...) // two parts
+		gaps(w, "13", hole)
+		if keys := strings.Join(store.Keys(), " "); !strings.Contains(keys, "13-2.jsonl") {
+			t.Fatalf("keys %s", keys)
+		}
+
+		w = s.Continue(test.after, "", nil)
+		end(w, "11") // read again, for what it is referred to
+		end(w, "12")
+		gaps(w, "12", cut("13"))
+		end(w, "13")
+		end(w, "14")
+		gaps(w, "14", hole)
+		end(w, "15")
+		var left []string
+		for _, key := range store.Keys() {
+			if object, _ := store.Get(key); len(object.Body) > 0 {
+				left = append(left, strings.TrimPrefix(key, folder))
+			}
+		}
+		if got := strings.Join(left, " "); got != test.want {
+			t.Errorf("%s: %s are left, want %s", test.name, got, test.want)
+		}
+	}
+}
+
 func TestThereMayBeNoLedger(t *testing.T) {
 	store := sink.NewMem()
 	s := newSink(t, store, func(c *sink.Config) { c.Ledger.Path = "" })

@@ -17,6 +17,11 @@ type Writer struct {
 	// confirm returns nil while the run may write the stream; nil if it always may.
 	confirm func(context.Context) error
 	ledger  ledgerParts
+	// from is the number of the fragment after which the writer continues, and last the last one that has ended. The ledger of
+	// the next fragments, reach in number, may have outdated parts.
+	from  string
+	last  media.Fragment
+	reach int
 
 	mu      sync.Mutex
 	records map[string][]media.Record // by the number of the fragment, until that ends
@@ -30,9 +35,16 @@ func (s *Sink) NewWriter() *Writer {
 // Continue returns a writer for one stream of which another run, with this ID, has written a part. Objects that are there
 // already, byte for byte, may be its own: they are no error, whatever if_exists is. The store calls
 // confirm before it writes (see PutOptions): it returns an error when another run has begun to write the stream.
-func (s *Sink) Continue(runID string, confirm func(context.Context) error) *Writer {
+//
+// The stream continues after a place. The other run may have written some of what follows: parts of the ledger that are no longer so
+// are emptied. A nil place means that it has not.
+func (s *Sink) Continue(after *media.Place, runID string, confirm func(context.Context) error) *Writer {
 	w := s.NewWriter()
 	w.runID, w.continued, w.confirm = runID, true, confirm
+	if after != nil {
+		w.reach, w.from = mostBeyond, after.Number
+		w.last = media.Fragment{Number: after.Number, ProducerTime: after.ProducerTime, ServerTime: after.ServerTime}
+	}
 	return w
 }
 
@@ -64,6 +76,9 @@ func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable fun
 	delete(w.records, f.Number)
 	w.mu.Unlock()
 	if err := w.writePart(ctx, f, records); err != nil {
+		return err
+	}
+	if err := w.emptyOutdated(ctx, f); err != nil {
 		return err
 	}
 	var receipt media.Receipt

@@ -32,8 +32,9 @@ type Input struct {
 	// Continue opens the stream where another run was. With whole, no fragment is left out, however far behind that is. It is
 	// nil if the stream cannot be read again.
 	Continue func(ctx context.Context, from media.Progress, whole bool) (Source, error)
-	// Identity describes what is read, for messages: it is another one when that has changed, and "" if it cannot change.
-	Identity string
+	// Identity describes what is read, for messages: it is another one when that has changed, and "" if it cannot change, or is not
+	// known. It is nil if the stream cannot be read again.
+	Identity func(ctx context.Context) string
 }
 
 // OpenFiles returns the streams of the paths of a file source: recordings of GetMedia payloads and plain MKV files,
@@ -193,8 +194,9 @@ func fileInput(paths []filePath, stdin io.Reader, cfg payload.Config) Input {
 		}
 		return &fileSource{paths: paths, stdin: stdin, cfg: cfg}, nil
 	}
-	in := Input{Stream: cfg.Stream, Open: open, Identity: identityOf(paths)}
-	if in.Identity != "" {
+	in := Input{Stream: cfg.Stream, Open: open}
+	if identity := identityOf(paths); identity != "" {
+		in.Identity = func(context.Context) string { return identity }
 		in.Continue = func(ctx context.Context, from media.Progress, _ bool) (Source, error) {
 			src, err := open(ctx)
 			if err != nil {

@@ -163,3 +163,35 @@ func TestAStreamWithoutRetentionIsNotContinuedSilently(t *testing.T) {
 		t.Errorf("%d objects", got)
 	}
 }
+
+// TestAnotherStreamOfTheSameNameIsNotContinued has two streams whose ARNs differ. Who may not describe them is not asked which one it is.
+func TestAnotherStreamOfTheSameNameIsNotContinued(t *testing.T) {
+	awsEnvironment(t)
+	k := kept{"", t.TempDir(), t.TempDir()}
+	var servers []*kvstest.Server
+	run := func(i int) (int, string) {
+		t.Helper()
+		region := []string{"us-east-1", "eu-west-1"}[i]
+		t.Setenv("AWS_REGION", region)
+		if len(servers) == i {
+			servers = append(servers, kvstest.New(t, kvstest.Options{Region: region}))
+			if err := servers[i].AddRecording("cam", bytes.NewReader(read(t, demo))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		k.url = servers[i].URL()
+		return k.run(t, k.settings(t, endAfter([]string{"2", "3"}[i])...))
+	}
+	if code, said := run(0); code != exitDone {
+		t.Fatalf("code %d:\n%s", code, said)
+	}
+	if code, said := run(1); code != exitFailed || !strings.Contains(said, servers[0].StreamARN("cam")) || !strings.Contains(said, servers[1].StreamARN("cam")) || !strings.Contains(said, "--restart") {
+		t.Errorf("code %d:\n%s", code, said)
+	}
+	if err := servers[1].SetFaults([]kvstest.Fault{{Kind: kvstest.FaultHTTP, Op: "DescribeStream", Status: 403, Every: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := run(1); code != exitDone {
+		t.Errorf("code %d:\n%s", code, said)
+	}
+}

@@ -224,8 +224,8 @@ func soakFaults(seed uint64) []kvstest.Fault {
 		{Label: "connections", Kind: kvstest.FaultConnections, Every: 19},
 		{Label: "endpoint", Kind: kvstest.FaultEndpoint, Every: 13},
 		{Label: "move", Kind: kvstest.FaultMove, Every: 11},
-		{Label: "token", Kind: kvstest.FaultToken, Op: "GetMedia", Stream: "cam-03", Every: 17}, // the credentials are those of all streams
-		{Label: "expired token", Kind: kvstest.FaultToken, Op: "GetMedia", Stream: "cam-12", Code: "ExpiredTokenException", Every: 17},
+		{Label: "token", Kind: kvstest.FaultToken, Op: "GetMedia", Stream: "cam-10", Every: 7}, // the credentials are those of all streams
+		{Label: "expired token", Kind: kvstest.FaultToken, Op: "GetMedia", Stream: "cam-12", Code: "ExpiredTokenException", Every: 7},
 		{Label: "status 500", Kind: kvstest.FaultHTTP, Status: 500, P: 0.03, Seed: seed + 1},
 		{Label: "status 503", Kind: kvstest.FaultHTTP, Status: 503, P: 0.03, Seed: seed + 2},
 		{Label: "XML", Kind: kvstest.FaultXML, Every: 29},

@@ -97,7 +97,7 @@ func (pl *Plan) Next() *Link {
 type Lead struct {
 	// Media is the fragment's media, valid until ReleaseLeads.
 	Media []byte
-	// From is the index of the first frame that is decoded.
+	// From is the index of the first frame that is decoded: an entry, or where a gradual refresh begins.
 	From int
 	// plan has no Chain, so that it does not keep earlier fragments in memory.
 	plan *Plan
@@ -128,8 +128,8 @@ type past struct {
 	open *openEntry
 	// link is that of the last fragment, if its decoder can continue with the next.
 	link *Link
-	// lead are the fragments since the last entry whose leading pictures have all been seen.
-	// They are kept while a lead-up may need them.
+	// lead are the fragments since the last entry whose leading pictures have all been seen, or since a gradual refresh
+	// where there is none. They are kept while a lead-up may need them.
 	lead      []Lead
 	leadBytes int
 	// closed counts the last fragments in a row that started with an IDR picture.
@@ -264,6 +264,8 @@ func (h *past) remember(pl *Plan, f *media.Fragment, alone bool) {
 	case settled >= 0:
 		h.dropLead()
 		from = settled
+	case len(h.lead) == 0 && entry < 0 && pl.Refresh.Done >= 0:
+		from = pl.Refresh.From
 	case len(h.lead) == 0 && entry < 0: // the pictures before it are missing
 		return
 	case len(h.lead) == 0:

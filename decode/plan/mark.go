@@ -211,6 +211,9 @@ func (m *Mark) Place() media.Place { return m.place }
 // run's end lies inside the fragment: a run with a later end reads the rest.
 func (m *Mark) IsFor(output int) bool { return !m.partial && !m.muted[output] }
 
+// Lacks reports whether an output lacks the mark's fragment: it does not if it continued after it or a later one.
+func (m *Mark) Lacks(output int) bool { return !m.muted[output] }
+
 // IsNew reports whether the mark's fragment is one for any output: it is not if it is only read again.
 func (m *Mark) IsNew() bool { return slices.Contains(m.muted, false) }
 

@@ -169,6 +169,26 @@ func (f *Frame) ask(output int, answers ...stampRequest) {
 	f.Outputs[i].answers = append(f.Outputs[i].answers, answers...)
 }
 
+// Asked returns what an output asked of frame k, and whether it asked for it.
+func (pl *Plan) Asked(k, output int) (Asked, bool) {
+	asked := pl.Frames[k].Outputs
+	i, found := slices.BinarySearchFunc(asked, output, func(a Asked, o int) int { return cmp.Compare(a.Output, o) })
+	if !found {
+		return Asked{}, false
+	}
+	return asked[i], true
+}
+
+// Wanted returns the number of frames that an output asked for.
+func (pl *Plan) Wanted(output int) (n int) {
+	for _, k := range pl.InOrder {
+		if _, wanted := pl.Asked(k, output); wanted {
+			n++
+		}
+	}
+	return n
+}
+
 // Packet returns the packet of frame k. mkv is the fragment's media, of which the packet may be a part.
 func (pl *Plan) Packet(mkv []byte, k int) []byte {
 	f := &pl.Frames[k]

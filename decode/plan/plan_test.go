@@ -46,6 +46,13 @@ func TestSamplersPick(t *testing.T) {
 		"a clock that goes back less than a frame does not":   {second, 0, [][]Candidate{at(9960, 10000), at(9999, 10039)}, [][]int{{1}, nil}},
 		"before the epoch":                                    {second, 0, [][]Candidate{at(-1500, -1100, -900, -100, 50)}, [][]int{{2, 4}}},
 		"frames per second":                                   {Sample{Rule: Interval{Rate: Rate{2, 1}}}, 0, [][]Candidate{at(0, 400, 500, 900, 1000)}, [][]int{{0, 2, 4}}},
+		"so many in each window":                              {Sample{Rule: Uniform{N: 4, Window: 2 * time.Second}}, 0, [][]Candidate{at(0, 400, 500, 900, 1000), at(1400, 2100, 2400)}, [][]int{{0, 2, 4}, {1}}},
+		"thirds of a window do not drift": {
+			Sample{Rule: Uniform{N: 3, Window: time.Second}},
+			0,
+			[][]Candidate{at(3600000000, 3600000333, 3600000334, 3600000666, 3600000667, 3600001000)},
+			[][]int{{0, 2, 4, 5}},
+		},
 		"thirds of a second do not drift": {
 			Sample{Rule: Interval{Rate: Rate{3, 1}}},
 			0,

@@ -17,7 +17,7 @@ type Sample struct {
 	Rule Rule `block:"type"`
 	// Clock is the clock that instants refer to.
 	Clock media.Clock `key:"clock"`
-	_     struct{}    `later:"threshold min_gap window"`
+	_     struct{}    `later:"threshold min_gap"`
 }
 
 // Rule chooses frames of a stream. An implementation is a struct whose fields are the keys

@@ -110,6 +110,11 @@ func newGrid(r Interval) grid {
 	if r.Rate != (Rate{}) {
 		num, den = uint64(r.Rate.Den)*halvesPerSecond, uint64(r.Rate.Num)
 	}
+	return reduced(num, den)
+}
+
+// reduced returns the grid of a distance of num/den half nanoseconds.
+func reduced(num, den uint64) grid {
 	for a, b := num, den; ; a, b = b, a%b { // divide by the greatest common divisor
 		if b == 0 {
 			return grid{num / a, den / a}
@@ -134,8 +139,9 @@ func (g grid) cell(t time.Time, unit time.Duration) int64 {
 }
 
 // Points returns the number of grid points at or after from and before to.
-func (r Interval) Points(from, to time.Time) int64 {
-	g := newGrid(r)
+func (r Interval) Points(from, to time.Time) int64 { return newGrid(r).points(from, to) }
+
+func (g grid) points(from, to time.Time) int64 {
 	return g.cell(to.Add(-1), 0) - g.cell(from.Add(-1), 0)
 }
 

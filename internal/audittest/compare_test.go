@@ -112,7 +112,7 @@ func TestEachDifferenceIsOneFinding(t *testing.T) {
 	}
 }
 
-// TestAGuessMayDiffer changes an image and its record alike, which is a difference unless the record marks a guess.
+// TestAGuessMayDiffer changes an image and its record alike, which is a difference unless both records mark a guess.
 func TestAGuessMayDiffer(t *testing.T) {
 	objects := func(data, concealed string) Stored {
 		sum := sha256.Sum256([]byte(data))
@@ -125,8 +125,8 @@ func TestAGuessMayDiffer(t *testing.T) {
 	}{
 		{objects("other", "true"), objects("image", "true"), []Kind{Guessed}},
 		{objects("other", "false"), objects("image", "true"), []Kind{Changed, Duplicated, Lost}},
-		{objects("other", "true"), objects("image", "false"), []Kind{Guessed}},
-		{objects("image", "true"), objects("image", "false"), []Kind{Guessed}},
+		{objects("other", "true"), objects("image", "false"), []Kind{Changed, Duplicated, Lost}},
+		{objects("image", "true"), objects("image", "false"), []Kind{Duplicated, Lost}},
 		{objects("image", "false"), objects("image", "true"), []Kind{Duplicated, Lost}},
 		{objects("other", "false"), objects("image", "false"), []Kind{Changed, Duplicated, Lost}},
 		{stored(nil), objects("image", "true"), []Kind{Lost, Lost}},

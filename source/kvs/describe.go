@@ -1,0 +1,43 @@
+package kvs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+)
+
+// Description is what KVS tells about a stream.
+type Description struct {
+	// ARN names the stream, with the time of its creation: a later stream of the same name has another one.
+	ARN string
+	// Retention is how long it keeps its fragments. Without retention it keeps them for some minutes, for GetMedia alone.
+	Retention time.Duration
+}
+
+// Describe describes the stream in cfg. It requires the permission kinesisvideo:DescribeStream.
+func Describe(ctx context.Context, cfg Config) (Description, error) {
+	const doing = "describe stream"
+	cfg, err := cfg.withChain(ctx)
+	if err != nil {
+		return Description{}, err
+	}
+	cfg, id, err := cfg.complete(doing)
+	if err != nil {
+		return Description{}, err
+	}
+	in := &kinesisvideo.DescribeStreamInput{StreamName: id.nameParam(), StreamARN: id.arnParam()}
+	out, err := kinesisvideo.NewFromConfig(cfg.AWS, controlPlane(cfg.EndpointURL)).DescribeStream(ctx, in)
+	if err != nil {
+		return Description{}, fmt.Errorf("%s %s: %w", doing, id.name, err)
+	}
+	if out.StreamInfo == nil {
+		return Description{}, fmt.Errorf("%s %s: the answer describes none", doing, id.name)
+	}
+	return Description{
+		ARN:       aws.ToString(out.StreamInfo.StreamARN),
+		Retention: time.Duration(aws.ToInt32(out.StreamInfo.DataRetentionInHours)) * time.Hour,
+	}, nil
+}
