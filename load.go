@@ -24,6 +24,9 @@ import (
 type LoadOptions struct {
 	// Path is the settings file.
 	Path string
+	// Sinks and Sources stand for the settings file, if there are any: see config.Options. A source is a file if there is one of its
+	// name, or if it cannot be the name of a stream.
+	Sinks, Sources []string
 	// Environ is the environment, as os.Environ returns it, for ${VAR} and the KVSFRAMES_ variables; nil is
 	// an empty one. The AWS SDK reads the environment of the process.
 	Environ []string
@@ -61,7 +64,8 @@ type Pipeline struct {
 // but its Config has what could be read.
 func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 	p := &Pipeline{options: o, times: map[int][]plan.Request{}}
-	from := config.Options{Path: o.Path, Environ: o.Environ, Set: o.Set}
+	from := config.Options{Path: o.Path, Sinks: o.Sinks, Sources: o.Sources, Environ: o.Environ, Set: o.Set}
+	from.Files = slices.ContainsFunc(o.Sources, isFile)
 	from.Check = func(c *config.Config) []config.PartError {
 		p.Config = c
 		return slices.Concat(p.findSource(ctx), p.findSinks(ctx), p.findCheckpoint(ctx))
@@ -71,6 +75,15 @@ func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 		p.Config = c
 	}
 	return p, err
+}
+
+// isFile reports whether a source of the command line is a file, and not a stream.
+func isFile(text string) bool {
+	if _, isName := source.StreamName(text); text == source.StandardInput || !isName {
+		return true
+	}
+	_, err := os.Stat(text)
+	return err == nil
 }
 
 // wrong returns a problem with a key.

@@ -18,6 +18,10 @@ type Options struct {
 	Path string
 	// Reader, if not nil, is read instead of the file.
 	Reader io.Reader
+	// Sinks describes sinks, each as KEY=VALUE,KEY=VALUE, and Sources names what is read: streams, or files if Files is set. With
+	// them there is no file.
+	Sinks, Sources []string
+	Files          bool
 	// Environ is the environment as NAME=VALUE, as os.Environ returns it; nil is an empty one.
 	Environ []string
 	// Set holds the flags, KEY=VALUE.
@@ -93,6 +97,13 @@ func Load(o Options) (*Config, error) {
 
 // layers reads the layers. ok reports whether the file is valid YAML.
 func (o Options) layers() (l *loader, ok bool, err error) {
+	if len(o.Sinks) > 0 {
+		l = newLoader(o)
+		l.readCommandLine(o)
+		l.readEnvironment(o.Environ)
+		l.readFlags(o.Set)
+		return l, true, nil
+	}
 	data, err := o.read()
 	if err != nil {
 		return nil, false, err

@@ -77,7 +77,7 @@ end to plan for. The limits of source.end apply, except idle_timeout.`,
 }
 
 func (p *program) runPlan(ctx context.Context, file string, flags planFlags) error {
-	pipe, err := p.load(ctx, file, flags.set, nil)
+	pipe, err := p.load(ctx, kvsframes.LoadOptions{Path: file, Set: flags.set})
 	if err != nil {
 		return err
 	}

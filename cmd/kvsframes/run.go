@@ -21,10 +21,8 @@ import (
 
 // runOptions are the options of run on the command line.
 type runOptions struct {
-	file      string
-	set       []string
-	fragments []string
-	summary   string
+	load    kvsframes.LoadOptions
+	summary string
 	// gapsCode is the exit code of a finished run with gaps.
 	gapsCode int
 	// restart are the sinks that begin again although they have a place in a checkpoint, or everySink. ignore does without
@@ -41,7 +39,7 @@ const everySink = "*"
 func (p *program) newRunCommand() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run [pipeline.yaml]",
+		Use:   "run [pipeline.yaml | --sink KEY=VALUE,... FILE|STREAM...]",
 		Short: "Reads the streams and writes their images",
 		Long: `Reads the streams of the settings side by side and writes their images, until
 every stream has ended. The first interrupt stops reading and finishes the work
@@ -51,20 +49,35 @@ summary go to standard error.
 With a checkpoint (see checkpoint in the settings) a run continues where the one
 before it was, however that ended.
 
+With --sink it needs no file: it writes the images of a sink from these files or
+streams, without a checkpoint. The keys are those of a sink in pipeline.yaml, or
+their ends where only one key has that end:
+
+  kvsframes run --sink interval=1s,width=320,directory=out recording.mkv
+  kvsframes run --sink type=raw,sample=keyframes,bucket=frames my-camera
+
 With --fragment it reads only the fragments of these numbers, such as a
 notification names them, from the archive of the one stream; start_selector, end
 and mode have no effect then.`,
-		Args: checkArgs(cobra.MaximumNArgs(1)),
+		Args: checkArgs(func(cmd *cobra.Command, args []string) error {
+			if len(o.load.Sinks) > 0 {
+				return cobra.MinimumNArgs(1)(cmd, args)
+			}
+			return cobra.MaximumNArgs(1)(cmd, args)
+		}),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.file = fileOf(args)
+			if o.load.Sources = args; len(o.load.Sinks) == 0 {
+				o.load.Path, o.load.Sources = fileOf(args), nil
+			}
 			if err := o.check(); err != nil {
 				return usage(err)
 			}
 			return p.runRun(cmd.Context(), o)
 		},
 	}
-	addSet(cmd, &o.set)
-	cmd.Flags().StringSliceVar(&o.fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (may be repeated, or a list with commas)")
+	addSet(cmd, &o.load.Set)
+	cmd.Flags().StringArrayVar(&o.load.Sinks, "sink", nil, "write to this sink, without a settings file: `KEY=VALUE,...`, such as interval=1s,directory=out; may be repeated")
+	cmd.Flags().StringSliceVar(&o.load.Fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (may be repeated, or a list with commas)")
 	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it only at the end")
 	cmd.Flags().StringSliceVar(&o.restart, "restart", nil, "forget the checkpoints and begin at start_selector again, or forget the place of one `SINK` (--restart=SINK) and begin with the first fragment for that")
 	cmd.Flags().Lookup("restart").NoOptDefVal = everySink
@@ -75,7 +88,7 @@ and mode have no effect then.`,
 }
 
 func (o runOptions) check() error {
-	for _, n := range o.fragments {
+	for _, n := range o.load.Fragments {
 		if !payload.IsFragmentNumber(n) {
 			return fmt.Errorf("--fragment %q is not a fragment number", n)
 		}
@@ -92,7 +105,7 @@ func (o runOptions) check() error {
 }
 
 func (p *program) runRun(ctx context.Context, o runOptions) error {
-	pipe, err := p.load(ctx, o.file, o.set, o.fragments)
+	pipe, err := p.load(ctx, o.load)
 	ctx, draining, stop := p.watch(ctx) // until now a signal ends the program
 	defer stop()
 	if err != nil {

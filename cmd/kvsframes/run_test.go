@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -220,5 +221,44 @@ service: {shutdown_timeout: `+test.timeout+`}
 				t.Errorf("code %d, want %d:\n%s", got, test.code, stderr)
 			}
 		})
+	}
+}
+
+// TestARunNeedsNoSettingsFile compares runs over a file and a stream with those of settings in a file.
+func TestARunNeedsNoSettingsFile(t *testing.T) {
+	awsEnvironment(t)
+	recording := read(t, demo)
+	url := serve(t, kvstest.Options{}, "cam", recording)
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("cam.mkv", recording, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const sinks = "sinks: [{name: image, sample: {type: stride, n: 9}, resize: {width: 64}, destination: {directory: want}}]\ncheckpoint: {type: none}\n"
+	for source, args := range map[string][]string{
+		"{type: file, paths: [cam.mkv]}": {"cam.mkv"},
+		"{streams: [cam], mode: archive, start_selector: {type: EARLIEST}, endpoint_url: '" + url + "'}": {"cam", "--set", "source.mode=archive", "--set", "source.start_selector.type=EARLIEST", "--set", "source.endpoint_url=" + url},
+	} {
+		run := func(args ...string) {
+			t.Helper()
+			p, _, stderr := newProgram(nil, os.Environ()...)
+			if code := p.execute(append([]string{"run"}, args...)); code != exitDone {
+				t.Fatalf("code %d:\n%s", code, stderr)
+			}
+		}
+		if err := os.WriteFile("p.yaml", []byte("source: "+source+"\n"+sinks), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run("p.yaml")
+		run(append([]string{"--sink", "sample=stride,n=9,width=64,directory=got"}, args...)...)
+		if got, want := digests(t, "got"), digests(t, "want"); len(want) < 10 || !maps.Equal(got, want) {
+			t.Errorf("%s: %d files, which are not the %d of a run with settings in a file", source, len(got), len(want))
+		}
+		if left, _ := filepath.Glob(".kvsframes*"); left != nil {
+			t.Errorf("%s: a checkpoint was written: %v", source, left)
+		}
+	}
+	p, _, stderr := newProgram(nil, os.Environ()...)
+	if code := p.execute([]string{"run", "--sink", "interval=1s"}); code != exitUsage {
+		t.Errorf("nothing to read: code %d:\n%s", code, stderr)
 	}
 }

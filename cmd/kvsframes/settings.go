@@ -28,11 +28,10 @@ func fileOf(args []string) string {
 
 // load reads the settings and checks that what they refer to exists. The pipeline is not nil even with an error,
 // whose exit code is that of wrong settings.
-func (p *program) load(ctx context.Context, file string, set, fragments []string) (*kvsframes.Pipeline, error) {
-	pipe, err := kvsframes.Load(ctx, kvsframes.LoadOptions{
-		Path: file, Environ: p.environ, Set: set, Fragments: fragments, Stdin: p.stdin,
-		NewLog: func(c config.Log) *slog.Logger { return newLogger(p.stderr, c, p.terminal) },
-	})
+func (p *program) load(ctx context.Context, o kvsframes.LoadOptions) (*kvsframes.Pipeline, error) {
+	o.Environ, o.Stdin = p.environ, p.stdin
+	o.NewLog = func(c config.Log) *slog.Logger { return newLogger(p.stderr, c, p.terminal) }
+	pipe, err := kvsframes.Load(ctx, o)
 	if err != nil {
 		return pipe, &exitError{code: exitConfig, err: err}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kvsframes/kvsframes"
 )
 
 func (p *program) newValidateCommand() *cobra.Command {
@@ -28,7 +30,7 @@ the effective settings, after defaults, file, environment and flags.`,
 }
 
 func (p *program) runValidate(ctx context.Context, file string, set []string, show bool) error {
-	pipe, err := p.load(ctx, file, set, nil)
+	pipe, err := p.load(ctx, kvsframes.LoadOptions{Path: file, Set: set})
 	if err != nil {
 		return err
 	}
