@@ -85,6 +85,7 @@ setup:
 
 setup-test:
 	@build/setup.sh $(LIBAV) test
+	@build/readers.sh
 
 setup-lint:
 	@build/setup.sh $(LIBAV) lint

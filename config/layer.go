@@ -120,11 +120,13 @@ func assign(field reflect.Value, value any) error {
 		}
 		field.SetZero()
 	case []any:
-		texts := make([]string, len(value))
+		list := reflect.MakeSlice(field.Type(), len(value), len(value))
 		for i, item := range value {
-			texts[i] = fmt.Sprint(item)
+			if err := parse(list.Index(i), fmt.Sprint(item)); err != nil {
+				return &entryError{i, err}
+			}
 		}
-		field.Set(reflect.ValueOf(texts))
+		field.Set(list)
 	default:
 		field.Set(reflect.ValueOf(value).Convert(field.Type()))
 	}
@@ -166,7 +168,7 @@ func plain(v reflect.Value) any {
 	case reflect.Slice:
 		texts := make([]any, v.Len())
 		for i := range texts {
-			texts[i] = v.Index(i).String()
+			texts[i] = plain(v.Index(i))
 		}
 		return texts
 	}

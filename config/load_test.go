@@ -154,6 +154,7 @@ sinks:
   - {name: thumbs, sample: {type: interval, interval: 1s}}
   - {name: b.raw, type: raw, path: "{sink}/{stream}_{fragment_number}_{frame_index}"}
   - {name: stamps, sample: {type: timestamps, file: x}, path: "{sink}/{stream}_{fragment_number}_{frame_index}"}
+  - {name: array, type: raw, format: npy, path: "{sink}/{stream}_{fragment_number}_{frame_index}"}
 `
 	c := load(t, file, []string{
 		"KVSFRAMES_SOURCE_STREAMS=a, b",
@@ -169,6 +170,7 @@ sinks:
 		"sinks.0.quality=90", "sinks.thumbs.resize.width=64", "sinks[0].resize.height=48",
 		"sinks.thumbs.sample={type: stride, n: 5}",
 		"sinks.b.raw.destination.directory=raw",
+		"sinks.array.normalize={mean: [0.5, 0, -1], std: [2, 0.25, 1]}", "sinks.array.normalize.std=1, 1e-3, 0.1",
 		"sinks.b.raw.resize.background=#102030", "sinks.b.raw.resize.fit=pad",
 		"source.start_selector.type=PRODUCER_TIMESTAMP", "source.start_selector.timestamp=2026-11-01T01:00:00+01:00",
 		"service.shutdown_timeout=1m30s",
@@ -192,6 +194,7 @@ sinks:
 		{"a choice by index", raw.Output().PixelFormat, decode.PixelNV12},
 		{"a name with a dot", raw.Destination.Location, sink.Directory{Path: "raw"}},
 		{"times", stamps.Sample.Rule.(plan.Timestamps).At, []string{"2026-11-01T00:00:00Z", "2026-11-01T00:00:00.5+01:00"}},
+		{"numbers", c.Sinks[3].Output().Normalize, decode.Normalize{Mean: []decode.Number{0.5, 0, -1}, Std: []decode.Number{1, 1e-3, 0.1}}},
 		{"a colour", raw.Resize.Background, decode.RGB{0x10, 0x20, 0x30}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -51,6 +51,9 @@ func (k *key) wants() string {
 	case len(k.Values) > 0:
 		return "one of " + setting.List(k.Values)
 	case k.isList():
+		if entry, ok := reflect.Zero(k.Type.Elem()).Interface().(interface{ Syntax() string }); ok {
+			return "a list, each entry " + entry.Syntax()
+		}
 		return "a list of text"
 	case k.Type == reflect.TypeFor[time.Duration]():
 		return "a duration such as 10s"
@@ -151,6 +154,9 @@ func (k *key) readList(n *node, loose bool) (any, error) {
 	for i, item := range items {
 		if item.shape != shapeText && item.shape != shapeNumber {
 			return nil, &entryError{i, fmt.Errorf("want text, not %s", item.shape)}
+		}
+		if err := parse(reflect.New(k.Type.Elem()).Elem(), item.text); err != nil {
+			return nil, &entryError{i, err}
 		}
 		texts = append(texts, item.text)
 	}

@@ -32,7 +32,8 @@ func TestBothWaysGiveTheSameImages(t *testing.T) {
 		clips = append(clips, more...)
 	}
 	raw, jpeg, png := rawOf(PixelNV12, Resize{}), jpegOf(plan.Sample{Rule: plan.Stride{N: 4}}, Resize{Width: 70}), pngOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{Height: 50})
-	raw.Sink, jpeg.Sink, png.Sink, jpeg.EXIF, png.EXIF = "raw", "jpeg", "png", true, true
+	bytesOf, floats := arrayOf(PixelGray, Resize{}, "", Normalize{}), arrayOf(PixelBGR24, Resize{Width: 33}, LayoutCHW, imagenet)
+	raw.Sink, jpeg.Sink, png.Sink, jpeg.EXIF, png.EXIF, bytesOf.Sink, floats.Sink = "raw", "jpeg", "png", true, true, "bytes", "floats"
 	for _, clip := range clips {
 		t.Run(filepath.Base(clip), func(t *testing.T) {
 			frags := fragments(t, clip)
@@ -46,7 +47,7 @@ func TestBothWaysGiveTheSameImages(t *testing.T) {
 			var outcomes [2][]media.Outcome
 			for i, isolation := range []Isolation{IsolationNone, IsolationProcess} {
 				p := newTestPool(t, func(c *Config) { c.Isolation = isolation })
-				images[i], outcomes[i] = decodeToTheEnd(t, stream(t, p, raw, jpeg, png, stamps), frags)
+				images[i], outcomes[i] = decodeToTheEnd(t, stream(t, p, raw, jpeg, png, stamps, bytesOf, floats), frags)
 			}
 			if !reflect.DeepEqual(outcomes[0], outcomes[1]) {
 				t.Errorf("outcomes %+v\nand %+v", outcomes[0], outcomes[1])

@@ -66,6 +66,8 @@ type childOutput struct {
 	Format      Format
 	Quality     int
 	PixelFormat PixelFormat
+	Layout      Layout
+	Normalize   Normalize
 }
 
 // serve decodes until the parent closes the connection, and returns then. decode is worker.fragment, but for tests.
@@ -168,7 +170,9 @@ func (c *child) read(other bool, b []byte) (what work, err error) {
 		}
 		c.text, c.config, c.outputs = bytes.Clone(text), s.Config, nil
 		for _, o := range s.Outputs {
-			c.outputs = append(c.outputs, Output{Sink: o.Sink, Resize: o.Resize, Format: o.Format, Quality: o.Quality, PixelFormat: o.PixelFormat})
+			c.outputs = append(c.outputs, Output{
+				Sink: o.Sink, Resize: o.Resize, Format: o.Format, Quality: o.Quality, PixelFormat: o.PixelFormat, Layout: o.Layout, Normalize: o.Normalize,
+			})
 		}
 		if c.worker, err = newWorker(s.Config); err != nil {
 			return what, err

@@ -202,18 +202,44 @@ func (PixelFormat) Values() []string {
 // Format is the form of a sink's objects.
 type Format string
 
-// The forms: jpeg and png for images, none (bare pixels) for raw frames.
+// The forms: jpeg and png for images, none (bare pixels) and npy (arrays of NumPy) for raw frames.
 const (
 	FormatJPEG Format = "jpeg"
 	FormatPNG  Format = "png"
 	FormatNone Format = "none"
+	FormatNPY  Format = "npy"
 )
 
 // Values returns the forms.
-func (Format) Values() []string { return setting.Texts(FormatJPEG, FormatPNG, FormatNone) }
+func (Format) Values() []string { return setting.Texts(FormatJPEG, FormatPNG, FormatNone, FormatNPY) }
 
 // Later returns the forms that are reserved for a later version.
-func (Format) Later() []string { return []string{"npy", "yuv4mpeg"} }
+func (Format) Later() []string { return []string{"yuv4mpeg"} }
+
+// Layout is the order of an array's dimensions.
+type Layout string
+
+// The layouts: rows, columns, channels, or channels, rows, columns. Gray has rows and columns in both.
+const (
+	LayoutHWC Layout = "hwc"
+	LayoutCHW Layout = "chw"
+)
+
+// Values returns the layouts.
+func (Layout) Values() []string { return setting.Texts(LayoutHWC, LayoutCHW) }
+
+// Number is a finite number of single precision.
+type Number float32
+
+// Normalize makes each sample x of a channel (x / 255 - mean) / std, in single precision: what torchvision's Normalize
+// makes after ToTensor. Each list has an entry for each channel, in the order of the pixel format.
+type Normalize struct {
+	Mean []Number `key:"mean,optional"`
+	Std  []Number `key:"std,optional"`
+}
+
+// asked reports whether samples are normalized.
+func (n Normalize) asked() bool { return len(n.Mean)+len(n.Std) > 0 }
 
 // Output is what one sink asks of the decode stage: which frames, and in which form.
 type Output struct {
@@ -227,6 +253,9 @@ type Output struct {
 	Quality int
 	// PixelFormat is that of raw frames.
 	PixelFormat PixelFormat
+	// Layout and Normalize are those of FormatNPY. Without Normalize the samples are bytes.
+	Layout    Layout
+	Normalize Normalize
 	// EXIF writes capture time, stream and fragment into a JPEG or a PNG.
 	EXIF bool
 	// Fast allows pictures that are decoded without the loop filter, if no other

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -25,23 +26,31 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 		output Output
 		keys   []string
 	}{
-		"good":                   {sample(plan.Sample{Rule: plan.All{}, Clock: media.ClockProducer}), nil},
-		"a stride without n":     {sample(plan.Sample{Rule: plan.Stride{}, Clock: media.ClockProducer}), []string{"sample.n"}},
-		"no interval":            {sample(plan.Sample{Rule: plan.Interval{}, Clock: media.ClockProducer}), []string{"sample.interval"}},
-		"interval and fps":       {sample(plan.Sample{Rule: plan.Interval{Every: time.Second, Rate: plan.Rate{Num: 1, Den: 1}}, Clock: media.ClockProducer}), []string{"sample.fps"}},
-		"an interval too short":  {sample(plan.Sample{Rule: plan.Interval{Every: time.Microsecond}, Clock: media.ClockProducer}), []string{"sample.interval"}},
-		"times":                  {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"0.001"}}, Clock: media.ClockServer}), nil},
-		"a file of times":        {sample(plan.Sample{Rule: plan.Timestamps{File: "x"}, Clock: media.ClockServer}), nil},
-		"no times":               {sample(plan.Sample{Rule: plan.Timestamps{}, Clock: media.ClockProducer}), []string{"sample.at"}},
-		"times and a file":       {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"0.001"}, File: "x"}, Clock: media.ClockProducer}), []string{"sample.file"}},
-		"no time, and one":       {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"1", "noon"}}, Clock: media.ClockProducer}), []string{"sample.at[1]"}},
-		"an unknown pick":        {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"1"}, Pick: "first"}, Clock: media.ClockProducer}), []string{"sample.pick"}},
-		"indices":                {sample(plan.Sample{Rule: plan.Indices{At: []string{"0", "30"}}, Clock: media.ClockProducer}), nil},
-		"indices below 0":        {sample(plan.Sample{Rule: plan.Indices{At: []string{"-1", "1.5", "9223372036854775807"}}, Clock: media.ClockProducer}), []string{"sample.at[0]", "sample.at[1]", "sample.at[2]"}},
-		"no indices":             {sample(plan.Sample{Rule: plan.Indices{}, Clock: media.ClockProducer}), []string{"sample.at"}},
-		"a tolerance below 0":    {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"0.001"}, Tolerance: -1}, Clock: media.ClockProducer}), []string{"sample.tolerance"}},
-		"quality":                {Output{Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockServer}, Resize: Resize{Fit: FitPad}, Format: FormatJPEG, Quality: 101}, []string{"quality"}},
-		"size, fit and format":   {Output{Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockServer}, Resize: Resize{Width: -1, Height: 70000, Fit: "squeeze"}, Format: "bmp"}, []string{"resize.width", "resize.height", "resize.fit", "format"}},
+		"good":                  {sample(plan.Sample{Rule: plan.All{}, Clock: media.ClockProducer}), nil},
+		"a stride without n":    {sample(plan.Sample{Rule: plan.Stride{}, Clock: media.ClockProducer}), []string{"sample.n"}},
+		"no interval":           {sample(plan.Sample{Rule: plan.Interval{}, Clock: media.ClockProducer}), []string{"sample.interval"}},
+		"interval and fps":      {sample(plan.Sample{Rule: plan.Interval{Every: time.Second, Rate: plan.Rate{Num: 1, Den: 1}}, Clock: media.ClockProducer}), []string{"sample.fps"}},
+		"an interval too short": {sample(plan.Sample{Rule: plan.Interval{Every: time.Microsecond}, Clock: media.ClockProducer}), []string{"sample.interval"}},
+		"times":                 {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"0.001"}}, Clock: media.ClockServer}), nil},
+		"a file of times":       {sample(plan.Sample{Rule: plan.Timestamps{File: "x"}, Clock: media.ClockServer}), nil},
+		"no times":              {sample(plan.Sample{Rule: plan.Timestamps{}, Clock: media.ClockProducer}), []string{"sample.at"}},
+		"times and a file":      {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"0.001"}, File: "x"}, Clock: media.ClockProducer}), []string{"sample.file"}},
+		"no time, and one":      {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"1", "noon"}}, Clock: media.ClockProducer}), []string{"sample.at[1]"}},
+		"an unknown pick":       {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"1"}, Pick: "first"}, Clock: media.ClockProducer}), []string{"sample.pick"}},
+		"indices":               {sample(plan.Sample{Rule: plan.Indices{At: []string{"0", "30"}}, Clock: media.ClockProducer}), nil},
+		"indices below 0":       {sample(plan.Sample{Rule: plan.Indices{At: []string{"-1", "1.5", "9223372036854775807"}}, Clock: media.ClockProducer}), []string{"sample.at[0]", "sample.at[1]", "sample.at[2]"}},
+		"no indices":            {sample(plan.Sample{Rule: plan.Indices{}, Clock: media.ClockProducer}), []string{"sample.at"}},
+		"a tolerance below 0":   {sample(plan.Sample{Rule: plan.Timestamps{At: []string{"0.001"}, Tolerance: -1}, Clock: media.ClockProducer}), []string{"sample.tolerance"}},
+		"quality":               {Output{Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockServer}, Resize: Resize{Fit: FitPad}, Format: FormatJPEG, Quality: 101}, []string{"quality"}},
+		"size, fit and format":  {Output{Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockServer}, Resize: Resize{Width: -1, Height: 70000, Fit: "squeeze"}, Format: "bmp"}, []string{"resize.width", "resize.height", "resize.fit", "format"}},
+		"arrays":                {Output{Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockProducer}, Resize: DefaultResize(), Format: FormatNPY, PixelFormat: PixelRGB24, Normalize: Normalize{Mean: []Number{1, 2, 3}, Std: []Number{1, 2, 3}}}, nil},
+		"arrays of planes":      {Output{Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockProducer}, Resize: DefaultResize(), Format: FormatNPY, PixelFormat: PixelNV12}, []string{"pixel_format"}},
+		"numbers of arrays": {
+			Output{
+				Sample: plan.Sample{Rule: plan.All{}, Clock: media.ClockProducer}, Resize: DefaultResize(), Format: FormatNPY, PixelFormat: PixelGray, Layout: "hw",
+				Normalize: Normalize{Mean: []Number{Number(math.NaN())}, Std: []Number{-1}},
+			}, []string{"layout", "normalize.mean[0]", "normalize.std[0]"},
+		},
 		"clock and pixel format": {Output{Sample: plan.Sample{Rule: plan.All{}, Clock: "wall"}, Resize: Resize{Fit: FitPad}, Format: FormatNone, PixelFormat: "yuyv"}, []string{"sample.clock", "pixel_format"}},
 	} {
 		t.Run(name, func(t *testing.T) {

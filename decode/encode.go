@@ -53,6 +53,8 @@ func (e *encoder) encode(t target, o Output, f media.FrameInfo) (media.Image, er
 		img.Data, err = e.jpeg(t, o, f)
 	case FormatPNG:
 		img.Data, err = e.png(t, o, f)
+	case FormatNPY:
+		img.Data = array(planesOf(t.frame, 1)[0], o, img.Shape)
 	default:
 		img.Data, err = raw(t)
 	}

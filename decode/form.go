@@ -1,6 +1,11 @@
 package decode
 
-import "github.com/kvsframes/kvsframes/setting"
+import (
+	"fmt"
+	"iter"
+
+	"github.com/kvsframes/kvsframes/setting"
+)
 
 // Form holds the keys that depend on the type of a sink: they define its objects. ImageForm
 // and RawForm are the forms.
@@ -46,20 +51,87 @@ func (f ImageForm) Ext() string {
 	return "jpg"
 }
 
-// RawForm is the form of sinks of type raw: the pixels of a frame, and nothing else.
+// RawForm is the form of sinks of type raw: the pixels of a frame, bare or as an array of NumPy.
 type RawForm struct {
-	Format      Format      `key:"format" only:"none"`
+	Format      Format      `key:"format" only:"none|npy"`
 	PixelFormat PixelFormat `key:"pixel_format,optional,required"`
+	Layout      Layout      `key:"layout" with:"format=npy"`
+	Normalize   Normalize   `key:"normalize"`
 }
 
 // DefaultRawForm returns the form of a sink that sets only its type, raw.
-func DefaultRawForm() RawForm { return RawForm{Format: FormatNone, PixelFormat: PixelRGB24} }
+func DefaultRawForm() RawForm {
+	return RawForm{Format: FormatNone, PixelFormat: PixelRGB24, Layout: LayoutHWC}
+}
 
 // Validate implements Form.
-func (f RawForm) Validate() error { return setting.Check(f, DefaultRawForm()) }
+func (f RawForm) Validate() error {
+	var p setting.Problems
+	p.Check("", f, DefaultRawForm())
+	switch {
+	case f.Format == FormatNPY && (f.PixelFormat == PixelNV12 || f.PixelFormat == PixelYUV420P):
+		p.Add("pixel_format", "%s has planes of two sizes, which are no array of rows, columns and channels: want rgb24, bgr24 or gray; "+
+			"or format none, whose bytes have the shape that their record states", f.PixelFormat)
+	case f.Format == FormatNPY:
+		f.Normalize.check(&p, f.PixelFormat)
+	default:
+		for name, list := range f.Normalize.lists() {
+			if len(list) > 0 {
+				p.Add("normalize."+name, "belongs to format npy, and the format is %s", f.Format)
+			}
+		}
+	}
+	return p.Err()
+}
+
+// check notes what is wrong with the numbers of an array of some pixel format.
+func (n Normalize) check(p *setting.Problems, format PixelFormat) {
+	if !n.asked() {
+		return
+	}
+	for name, list := range n.lists() {
+		path := "normalize." + name
+		if channels := format.channels(); len(list) != channels {
+			p.Add(path, "has %d entries, want one for each channel: %s has %d", len(list), format, channels)
+			continue
+		}
+		for i, x := range list {
+			if _, err := x.MarshalText(); err != nil {
+				p.Add(fmt.Sprintf("%s[%d]", path, i), "%v", err)
+			} else if name == "std" && x <= 0 {
+				p.Add(fmt.Sprintf("%s[%d]", path, i), "%v is not above 0: samples are divided by it", x)
+			}
+		}
+	}
+}
+
+// lists yields the lists by their keys.
+func (n Normalize) lists() iter.Seq2[string, []Number] {
+	return func(yield func(string, []Number) bool) {
+		_ = yield("mean", n.Mean) && yield("std", n.Std)
+	}
+}
+
+// channels returns the number of samples of a pixel.
+func (f PixelFormat) channels() int {
+	if f == PixelGray {
+		return 1
+	}
+	return 3
+}
 
 // Ask implements Form.
-func (f RawForm) Ask(o *Output) { o.Format, o.PixelFormat = f.Format, f.PixelFormat }
+func (f RawForm) Ask(o *Output) {
+	o.Format, o.PixelFormat = f.Format, f.PixelFormat
+	if f.Format == FormatNPY {
+		o.Layout, o.Normalize = f.Layout, f.Normalize
+	}
+}
 
 // Ext implements Form.
-func (f RawForm) Ext() string { return string(f.PixelFormat) }
+func (f RawForm) Ext() string {
+	if f.Format == FormatNPY {
+		return "npy"
+	}
+	return string(f.PixelFormat)
+}

@@ -81,7 +81,7 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	if o.Format == FormatNone && o.Resize.Width == 0 && o.Resize.Height == 0 {
+	if o.raw() && o.Resize.Width == 0 && o.Resize.Height == 0 {
 		src.w = src.view.w // raw frames that are not resized keep their pixels, square or not
 	}
 	w, h := src.orientation.size(src.w, src.h)
@@ -93,10 +93,10 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 		return target{}, fmt.Errorf("image of %dx%d pixels is too large, the largest side is %d", g.w, g.h, maxSide)
 	}
 	format := astiav.PixelFormatYuv420P
-	switch o.Format {
-	case FormatPNG:
+	switch {
+	case o.Format == FormatPNG:
 		format = astiav.PixelFormatRgb24
-	case FormatNone:
+	case o.raw():
 		format = pixelFormats[o.PixelFormat]
 	}
 	t, err := r.draw(src, g, format, o.Format == FormatJPEG)

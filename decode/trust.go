@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/kvsframes/kvsframes/internal/npy"
 	"github.com/kvsframes/kvsframes/media"
 )
 
@@ -16,12 +17,14 @@ import (
 
 // blank returns an image of the output without its data.
 func (o *Output) blank(f media.FrameInfo, w, h int) media.Image {
-	img := media.Image{FrameInfo: f, Sink: o.Sink, Width: w, Height: h}
+	img := media.Image{FrameInfo: f, Sink: o.Sink, Width: w, Height: h, Shape: o.shape(w, h)}
 	switch o.Format {
 	case FormatJPEG:
 		img.Format, img.Ext, img.ContentType = "jpeg", "jpg", "image/jpeg"
 	case FormatPNG:
 		img.Format, img.Ext, img.ContentType = "png", "png", "image/png"
+	case FormatNPY:
+		img.Format, img.Ext, img.ContentType = "npy", "npy", "application/octet-stream"
 	default:
 		img.Format, img.Ext, img.ContentType = string(o.PixelFormat), string(o.PixelFormat), "application/octet-stream"
 	}
@@ -39,23 +42,27 @@ func (o *Output) believable(w, h int, size uint64) bool {
 	case r.Fit == FitPad && (r.Width > 0 && w != r.Width || r.Height > 0 && h != r.Height):
 		return false
 	}
-	pixels, chroma := uint64(w)*uint64(h), uint64((w+1)/2)*uint64((h+1)/2)
-	if o.Format != FormatNone {
+	if !o.raw() {
 		const header, perPixel = 64 << 10, 8 // more than any picture takes
-		return size > 0 && size <= header+perPixel*pixels
+		return size > 0 && size <= header+perPixel*uint64(w)*uint64(h)
 	}
-	switch o.PixelFormat {
-	case PixelGray:
-		return size == pixels
-	case PixelNV12, PixelYUV420P:
-		return size == pixels+2*chroma
+	samples := uint64(1)
+	for _, n := range o.shape(w, h) {
+		samples *= uint64(n)
 	}
-	return size == 3*pixels
+	if o.Format == FormatNPY {
+		return size == npy.HeaderSize+samples*uint64(o.sampleSize())
+	}
+	return size == samples
 }
 
 // complete checks the header of an image that has no metadata yet, and adds the metadata.
 func (o *Output) complete(data []byte, img media.Image) ([]byte, error) {
 	switch o.Format {
+	case FormatNPY:
+		if !bytes.HasPrefix(data, npy.Header(o.sampleType(), img.Shape...)) {
+			return nil, errNonsense
+		}
 	case FormatJPEG:
 		if w, h := jpegSize(data); w != img.Width || h != img.Height {
 			return nil, errNonsense

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,12 +22,37 @@ func (o Output) Validate() error {
 	var p setting.Problems
 	p.AddBelow("sample", o.Sample.Validate())
 	p.Check("resize", o.Resize, DefaultResize())
-	if o.Format == FormatNone {
-		p.AddBelow("", RawForm{Format: o.Format, PixelFormat: o.PixelFormat}.Validate())
+	if o.raw() {
+		p.AddBelow("", RawForm{Format: o.Format, PixelFormat: o.PixelFormat, Layout: cmp.Or(o.Layout, LayoutHWC), Normalize: o.Normalize}.Validate())
 	} else {
 		p.AddBelow("", ImageForm{Format: o.Format, Quality: o.Quality}.Validate())
 	}
 	return p.Err()
+}
+
+// raw reports whether o asks for raw frames.
+func (o *Output) raw() bool { return o.Format == FormatNone || o.Format == FormatNPY }
+
+// UnmarshalText reads a number such as 0.485.
+func (n *Number) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseFloat(string(text), 64)
+	if *n = Number(v); err != nil || !n.finite() {
+		return fmt.Errorf("%q is not a number such as 0.485", text)
+	}
+	return nil
+}
+
+func (n Number) finite() bool { return n-n == 0 }
+
+// Syntax describes the values, for error messages.
+func (Number) Syntax() string { return "a number such as 0.485" }
+
+// MarshalText writes the shortest decimal that reads as the same number.
+func (n Number) MarshalText() ([]byte, error) {
+	if !n.finite() {
+		return nil, fmt.Errorf("%v is not a number such as 0.485", float32(n))
+	}
+	return strconv.AppendFloat(nil, float64(n), 'g', -1, 32), nil
 }
 
 // UnmarshalText reads #rrggbb.

@@ -38,5 +38,8 @@ func (o Output) withDefaults() Output {
 	if o.Format == FormatJPEG {
 		o.Quality = cmp.Or(o.Quality, DefaultImageForm().Quality)
 	}
+	if o.Format == FormatNPY {
+		o.PixelFormat, o.Layout = cmp.Or(o.PixelFormat, PixelRGB24), cmp.Or(o.Layout, LayoutHWC)
+	}
 	return o
 }

@@ -242,7 +242,7 @@ type Image struct {
 	FrameInfo
 	// Sink is the name of the sink that the image is for.
 	Sink string
-	// Format is the format of Data: jpeg, or for raw frames the pixel format.
+	// Format is the format of Data: jpeg, png or npy, or for bare pixels the pixel format.
 	Format string
 	// Ext is the file name extension for Data, without a dot.
 	Ext string
@@ -250,6 +250,8 @@ type Image struct {
 	ContentType string
 	// Width and Height are the image's size in pixels.
 	Width, Height int
+	// Shape is the shape of the array that Data is; nil for a JPEG or PNG. The slice is shared: do not change it.
+	Shape []int
 	// Concealed reports whether data or a reference was missing, so that the decoder guessed parts of the
 	// picture.
 	Concealed bool
@@ -268,8 +270,9 @@ type Record struct {
 	FrameInfo
 	// Sink, Key and Format are the sink that wrote the image, its key and its format.
 	Sink, Key, Format string
-	// Width and Height are the image's size in pixels.
+	// Width and Height are the image's size in pixels, Shape is that of the array that it is, if it is one.
 	Width, Height int
+	Shape         []int
 	// Bytes is the size of the object, SHA256 its digest in lower-case hex.
 	Bytes  int64
 	SHA256 string

@@ -78,6 +78,12 @@ func TestBadConfigs(t *testing.T) {
 		{"fragments that are not told apart", func(c *sink.Config) { c.Manifest.Path = "{stream}.jsonl" }, []string{
 			"manifest.path: does not distinguish fragments: use {fragment_number}",
 		}},
+		{"a tag of a gap", func(c *sink.Config) { c.Ledger.Path = "{tag:site}/{fragment_number}.jsonl" }, []string{
+			"ledger.path: names a tag, and many gaps lie outside of any fragment: they have none",
+		}},
+		{"a date is no frame", func(c *sink.Config) { c.Path = "{producer_date}/{producer_hour}/{tag:n}/{frame_index}.jpg" }, []string{
+			"path: does not distinguish frames: use {fragment_number} and {frame_index}; if each image shall replace the previous one, write `if_exists: overwrite` under destination",
+		}},
 		{"a manifest for each frame", func(c *sink.Config) { c.Manifest.Path = "{frame_index}.jsonl" }, []string{
 			"manifest.path: {frame_index} names a frame, and a manifest has one part for each fragment",
 		}},
@@ -174,6 +180,10 @@ func TestConflicts(t *testing.T) {
 		{"the sink's name in both", []sink.Config{with(a, "{sink}/{fragment_number}_{frame_index}.jpg"), with(b, "{sink}/{fragment_number}_{frame_index}.jpg")}, nil},
 		{"a literal that numbers cannot make", []sink.Config{with(a, "{fragment_number}_{frame_index}"), with(b, "raw_{fragment_number}_{frame_index}")}, nil},
 		{"a stream may be called anything", []sink.Config{with(a, "{stream}/{frame_index}{fragment_number}"), with(b, "raw/{frame_index}{fragment_number}")}, same},
+		{"a tag may be anything", []sink.Config{with(a, "{tag:site}/{frame_index}_{fragment_number}"), with(b, "raw/{frame_index}_{fragment_number}")}, same},
+		{"a date is no word", []sink.Config{with(a, "{producer_date}/{frame_index}_{fragment_number}"), with(b, "raw/{frame_index}_{fragment_number}")}, nil},
+		{"an hour is no word", []sink.Config{with(a, "{producer_hour}/{frame_index}_{fragment_number}"), with(b, "raw/{frame_index}_{fragment_number}")}, nil},
+		{"an hour is a number", []sink.Config{with(a, "{producer_hour}/{frame_index}_{fragment_number}"), with(b, "{pts_ms}/{frame_index}_{fragment_number}")}, same},
 		{"other directories", []sink.Config{in(a, "out/a"), in(b, "out/b")}, nil},
 		{"one directory by two names", []sink.Config{in(a, "out/x/../b"), in(b, "./out/b/")}, same},
 		{"a directory inside the other's, with its keys", []sink.Config{

@@ -97,6 +97,8 @@ var tokenBytes = map[token]string{
 	tokenFrame:        digits,
 	tokenProducerTime: digits + "TZ_-" + unknown,
 	tokenServerTime:   digits + "TZ_-" + unknown,
+	tokenDate:         digits + "-" + unknown,
+	tokenHour:         digits + unknown,
 	tokenPTS:          digits + "-",
 	tokenWidth:        digits,
 	tokenHeight:       digits,

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +16,9 @@ import (
 )
 
 const (
-	// unknown replaces a time or a name that is missing.
+	// unknown replaces a time or a name that is missing, noTag a tag that is missing or empty.
 	unknown = "unknown"
+	noTag   = "none"
 	// hashBytes is the size of {hash2}.
 	hashBytes = 2
 	// markBytes is the size of the mark that is appended to a changed value.
@@ -29,10 +31,12 @@ const (
 // Times are in UTC, cut to the millisecond; a zero time becomes `unknown`. Names that come from a stream are
 // cleaned: characters that are not printable, slashes, backslashes and two dots in a row become underscores,
 // and a long name is cut. A changed name ends with a mark derived from the original, so that two names never
-// become equal. {hash2} is the first byte, in hex, of the SHA-256 of the key without it.
+// become equal. {tag:NAME} is the value of the fragment's first tag of that name, cleaned in the same way, or
+// `none` if there is no such tag or it is empty. {hash2} is the first byte, in hex, of the SHA-256 of the key
+// without it.
 func (t *Template) Image(img media.Image, runID string) string {
-	return t.expand(func(tok token, limit int) string {
-		switch tok {
+	return t.expand(func(p piece, limit int) string {
+		switch p.token {
 		case tokenStream:
 			return clean(img.Stream, limit)
 		case tokenSink:
@@ -45,6 +49,10 @@ func (t *Template) Image(img media.Image, runID string) string {
 			return stamp(img.ProducerTime)
 		case tokenServerTime:
 			return stamp(img.ServerTime)
+		case tokenDate, tokenHour:
+			return partition(p.token, img.ProducerTime)
+		case tokenTag:
+			return tagValue(img.Tags, p.tag, limit)
 		case tokenPTS:
 			return strconv.FormatInt(Milliseconds(img.PTS), 10)
 		case tokenWidth:
@@ -61,8 +69,8 @@ func (t *Template) Image(img media.Image, runID string) string {
 
 // Part returns the key of the manifest part of a fragment; see Image.
 func (t *Template) Part(f *media.Fragment, sink, runID string) string {
-	return t.expand(func(tok token, limit int) string {
-		switch tok {
+	return t.expand(func(p piece, limit int) string {
+		switch p.token {
 		case tokenStream:
 			return clean(f.Stream, limit)
 		case tokenSink:
@@ -73,6 +81,10 @@ func (t *Template) Part(f *media.Fragment, sink, runID string) string {
 			return stamp(f.ProducerTime)
 		case tokenServerTime:
 			return stamp(f.ServerTime)
+		case tokenDate, tokenHour:
+			return partition(p.token, f.ProducerTime)
+		case tokenTag:
+			return tagValue(f.Tags, p.tag, limit)
 		default:
 			return clean(runID, limit)
 		}
@@ -80,23 +92,23 @@ func (t *Template) Part(f *media.Fragment, sink, runID string) string {
 }
 
 // expand fills in the values, of at most limit bytes each.
-func (t *Template) expand(value func(tok token, limit int) string) string {
+func (t *Template) expand(value func(p piece, limit int) string) string {
 	if !t.has(tokenHash) {
 		return t.fill(value)
 	}
 	hash := ""
-	withHash := func(tok token, limit int) string {
-		if tok == tokenHash {
+	withHash := func(p piece, limit int) string {
+		if p.token == tokenHash {
 			return hash
 		}
-		return value(tok, limit)
+		return value(p, limit)
 	}
 	sum := sha256.Sum256([]byte(t.fill(withHash)))
 	hash = hex.EncodeToString(sum[:])[:hashBytes]
 	return t.fill(withHash)
 }
 
-func (t *Template) fill(value func(tok token, limit int) string) string {
+func (t *Template) fill(value func(p piece, limit int) string) string {
 	segments := make([]string, len(t.segments))
 	for i, pieces := range t.segments {
 		// The last limit always fits: parseSegment checked it.
@@ -109,13 +121,13 @@ func (t *Template) fill(value func(tok token, limit int) string) string {
 	return strings.Join(segments, "/")
 }
 
-func fillSegment(pieces []piece, value func(tok token, limit int) string, limit int) string {
+func fillSegment(pieces []piece, value func(p piece, limit int) string, limit int) string {
 	var b strings.Builder
 	for _, p := range pieces {
 		if p.token == "" {
 			b.WriteString(p.literal)
 		} else {
-			b.WriteString(value(p.token, limit))
+			b.WriteString(value(p, limit))
 		}
 	}
 	// The pieces together must not form the name of an unfinished file.
@@ -165,6 +177,26 @@ func stamp(t time.Time) string {
 		return unknown
 	}
 	return strings.Replace(t.UTC().Format("20060102T150405.000"), ".", "_", 1) + "Z"
+}
+
+// partition formats a time as {producer_date} or {producer_hour}.
+func partition(t token, at time.Time) string {
+	switch {
+	case at.IsZero():
+		return unknown
+	case t == tokenHour:
+		return at.UTC().Format("15")
+	}
+	return at.UTC().Format(time.DateOnly)
+}
+
+// tagValue returns the value of the first tag of a name.
+func tagValue(tags []media.Tag, name string, limit int) string {
+	i := slices.IndexFunc(tags, func(t media.Tag) bool { return t.Name == name })
+	if i < 0 || tags[i].Value == "" {
+		return noTag
+	}
+	return clean(tags[i].Value, limit)
 }
 
 // Milliseconds rounds down, also for negative durations, so that times keep their order.

@@ -34,12 +34,18 @@ const (
 	tokenFrame        token = "frame_index"
 	tokenProducerTime token = "producer_time"
 	tokenServerTime   token = "server_time"
+	tokenDate         token = "producer_date"
+	tokenHour         token = "producer_hour"
 	tokenPTS          token = "pts_ms"
 	tokenWidth        token = "width"
 	tokenHeight       token = "height"
 	tokenExt          token = "ext"
 	tokenRunID        token = "run_id"
 	tokenHash         token = "hash2"
+	// tokenTag stands for the tokens {tag:NAME} of all names.
+	tokenTag token = tagPrefix + "NAME"
+
+	tagPrefix = "tag:"
 )
 
 // imageTokens may appear in the path of an image; partTokens describe a whole fragment and may appear in
@@ -47,17 +53,28 @@ const (
 var (
 	imageTokens = []token{
 		tokenStream, tokenSink, tokenFragment, tokenFrame, tokenProducerTime, tokenServerTime,
-		tokenPTS, tokenWidth, tokenHeight, tokenExt, tokenRunID, tokenHash,
+		tokenDate, tokenHour, tokenPTS, tokenWidth, tokenHeight, tokenExt, tokenRunID, tokenHash, tokenTag,
 	}
 	partTokens = []token{
-		tokenStream, tokenSink, tokenFragment, tokenProducerTime, tokenServerTime, tokenRunID, tokenHash,
+		tokenStream, tokenSink, tokenFragment, tokenProducerTime, tokenServerTime, tokenDate, tokenHour, tokenRunID, tokenHash, tokenTag,
 	}
+	// distinguishing tell keys apart. A tag beside one of them could look like a part of it.
+	distinguishing = []token{tokenStream, tokenFragment, tokenFrame, tokenRunID}
 )
 
 // piece is a literal or, if token is not empty, a token.
 type piece struct {
 	literal string
 	token   token
+	tag     string // the name in {tag:NAME}
+}
+
+// String returns a token as it is written in a template.
+func (p piece) String() string {
+	if p.token == tokenTag {
+		return "{" + tagPrefix + p.tag + "}"
+	}
+	return "{" + string(p.token) + "}"
 }
 
 // Template is a parsed path template. Expanding it yields a key: relative, in valid UTF-8 without control
@@ -156,10 +173,17 @@ func parseSegment(text string, allowed []token, reason string) ([]piece, error) 
 			return nil, err
 		}
 		if len(pieces) > 0 && runTogether(pieces[len(pieces)-1].token, p.token) {
-			return nil, fmt.Errorf("needs a character between {%s} and {%s} to keep their digits apart", pieces[len(pieces)-1].token, p.token)
+			return nil, fmt.Errorf("needs a character between %s and %s to keep their digits apart", pieces[len(pieces)-1], p)
 		}
 		pieces = append(pieces, p)
 		rest = rest[size:]
+	}
+	if tag := slices.IndexFunc(pieces, func(p piece) bool { return p.token == tokenTag }); tag >= 0 {
+		for _, p := range pieces {
+			if slices.Contains(distinguishing, p.token) {
+				return nil, fmt.Errorf("needs a slash between %s and %s: a tag's text can be anything, and look like a part of the other", pieces[tag], p)
+			}
+		}
 	}
 	if least := leastBytes(pieces); least > MaxSegmentBytes {
 		return nil, fmt.Errorf("has a segment that can have %d bytes, maximum is %d", least, MaxSegmentBytes)
@@ -184,6 +208,9 @@ func nextPiece(text string, allowed []token, reason string) (piece, int, error) 
 		return piece{}, 0, errors.New("has a { without a }")
 	}
 	t := token(text[1:end])
+	if name, ok := strings.CutPrefix(string(t), tagPrefix); ok && name != "" {
+		return piece{token: tokenTag, tag: name}, end + 1, nil
+	}
 	if slices.Contains(allowed, t) {
 		return piece{token: t}, end + 1, nil
 	}
@@ -226,7 +253,7 @@ func leastBytes(pieces []piece) int {
 			n += numberBytes
 		case tokenHash:
 			n += hashBytes
-		case tokenStream, tokenSink, tokenRunID, tokenExt:
+		case tokenStream, tokenSink, tokenRunID, tokenExt, tokenTag:
 			n += minValueBytes
 		default:
 			n += len("-9223372036854775808") // times have 20 bytes as well

@@ -40,6 +40,12 @@ func TestKeysOfImages(t *testing.T) {
 	}{
 		{"the default path", sink.DefaultConfig().Path, picture(), "front-door/20260304T050607_089Z_" + fragmentNumber + "_000042.jpg"},
 		{"every token", "{sink}/{server_time}/{pts_ms}_{width}x{height}/{run_id}.{ext}", picture(), "thumbs/20260304T050608_089Z/1400_640x360/run-7.jpg"},
+		{"partitions of Hive", "dt={producer_date}/hour={producer_hour}/site={tag:site}/{fragment_number}.jpg", picture(), "dt=2026-03-04/hour=05/site=a/" + fragmentNumber + ".jpg"},
+		{"a date in another zone", "{producer_date}T{producer_hour}", change(func(i *media.Image) { i.ProducerTime = time.Date(2026, 1, 1, 0, 30, 0, 0, time.FixedZone("", 3600)) }), "2025-12-31T23"},
+		{"no date", "{producer_date}/{producer_hour}", change(func(i *media.Image) { i.ProducerTime = time.Time{} }), "unknown/unknown"},
+		{"a tag that is missing", "{tag:Site}/{tag:empty}", change(func(i *media.Image) { i.Tags = []media.Tag{{Name: "empty"}, {Name: "empty", Value: "x"}} }), "none/none"},
+		{"a tag that wants out", "{tag:site}/x", change(func(i *media.Image) { i.Tags = []media.Tag{{Name: "site", Value: "../../etc/passwd"}} }), "______etc_passwd-3754d6cb/x"},
+		{"a name of a tag with signs", "{tag:a b=c:é}{ext}", change(func(i *media.Image) { i.Tags = []media.Tag{{Name: "a b=c:é", Value: "v"}} }), "vjpg"},
 		{"no token", "latest.jpg", picture(), "latest.jpg"},
 		{"letters of other scripts", "カメラ {stream}.jpg", picture(), "カメラ front-door.jpg"},
 		{"an unknown clock", "{server_time}", change(func(i *media.Image) { i.ServerTime = time.Time{} }), "unknown"},
@@ -134,6 +140,11 @@ var badPaths = []struct{ name, path, want string }{
 	{"an empty token", "{}", "unknown token {}"},
 	{"an open brace", "a{stream", "{ without a }"},
 	{"a closing brace", "a}b", "} without a {"},
+	{"a tag without a name", "{tag:}/x", "unknown token {tag:}"},
+	{"a tag beside what tells fragments apart", "{tag:site}_{fragment_number}", "between {tag:site} and {fragment_number}"},
+	{"a tag beside what tells frames apart", "{fragment_number}/{frame_index}{tag:site}", "between {tag:site} and {frame_index}"},
+	{"a tag beside what tells streams apart", "{stream}-{tag:site}", "between {tag:site} and {stream}"},
+	{"too many tags", strings.Repeat("{tag:x}", 11), "maximum is 255"},
 	{"digits that run together", "{pts_ms}{frame_index}", "between {pts_ms} and {frame_index}"},
 	{"a literal that is too long", strings.Repeat("x", 250) + "{frame_index}", "maximum is 255"},
 	{"a template that is too long", strings.Repeat("x/", 600) + "x", "maximum is 1024"},
@@ -163,6 +174,14 @@ func TestAManifestPathHasNoTokenOfOneFrame(t *testing.T) {
 	}
 	fragment := &media.Fragment{Stream: "a/b", Number: "000007", ProducerTime: time.UnixMilli(1_700_000_000_123)}
 	want := "a_b-c14cddc0/thumbs/r/20231114T221320_123Z/unknown/000007.jsonl"
+	hive, err := sink.ParseManifestPath("dt={producer_date}/hour={producer_hour}/{tag:site}/{tag:lane}/{fragment_number}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fragment.Tags = []media.Tag{{Name: "site", Value: "north"}}
+	if got, want := hive.Part(fragment, "thumbs", ""), "dt=2023-11-14/hour=22/north/none/000007"; got != want {
+		t.Errorf("key is %q, want %q", got, want)
+	}
 	if got := template.Part(fragment, "thumbs", "r"); got != want {
 		t.Errorf("key is %q, want %q", got, want)
 	}
@@ -170,11 +189,14 @@ func TestAManifestPathHasNoTokenOfOneFrame(t *testing.T) {
 
 func TestWhatATemplateTellsApart(t *testing.T) {
 	for path, want := range map[string]sink.Distinction{
-		sink.DefaultConfig().Path:                    {Frames: true, Fragments: true, Streams: true},
-		"{sink}/{fragment_number}_{frame_index}.jpg": {Frames: true, Fragments: true, Sinks: true},
-		"{run_id}/{fragment_number}_{pts_ms}.jpg":    {Fragments: true, Runs: true},
-		"{stream}/{producer_time}.jpg":               {Streams: true},
-		"latest.jpg":                                 {},
+		sink.DefaultConfig().Path:                                                      {Frames: true, Fragments: true, Streams: true},
+		"{sink}/{fragment_number}_{frame_index}.jpg":                                   {Frames: true, Fragments: true, Sinks: true},
+		"{run_id}/{fragment_number}_{pts_ms}.jpg":                                      {Fragments: true, Runs: true},
+		"{stream}/{producer_time}.jpg":                                                 {Streams: true},
+		"latest.jpg":                                                                   {},
+		"{producer_date}/{producer_hour}/{tag:frame}/{stream}.jpg":                     {Streams: true},
+		"{tag:fragment_number}/{tag:frame_index}.jpg":                                  {},
+		"{producer_date}{producer_hour}/{tag:frame}/{fragment_number}_{frame_index}.x": {Frames: true, Fragments: true},
 	} {
 		template, err := sink.ParsePath(path)
 		if err != nil {
@@ -198,6 +220,7 @@ func FuzzTemplate(f *testing.F) {
 	} {
 		f.Add(path, strings.Repeat("é/", 200), "000001", "..", -1, int64(-1))
 		f.Add(path, ".", ".", ".", 0, int64(1)<<60)
+		f.Add("{tag:a}/{producer_date}{producer_hour}{tag:b}/"+path, "1/..", "1", "", 1, int64(1_700_000_000_000))
 		f.Add(path, "kvsframes-tmp-", "", "\xff\u202e", 1_000_000, int64(1_700_000_000_000))
 	}
 	f.Fuzz(func(t *testing.T, path, stream, number, ext string, index int, millis int64) {
@@ -208,6 +231,7 @@ func FuzzTemplate(f *testing.F) {
 		img := picture()
 		img.Stream, img.FragmentNumber, img.Ext, img.Index = stream, number, ext, index
 		img.Sink, img.PTS, img.ProducerTime = stream+ext, time.Duration(millis), time.UnixMilli(millis)
+		img.Tags = []media.Tag{{Name: "a", Value: stream}, {Name: "b", Value: ext}}
 		key := template.Image(img, ext)
 		checkSegments(t, key)
 		if again := template.Image(img, ext); again != key {
@@ -220,6 +244,7 @@ func FuzzTemplate(f *testing.F) {
 			return
 		}
 		img.Index ^= 1
+		img.Tags = []media.Tag{{Name: "a", Value: ext}, {Name: "b", Value: stream + number}}
 		if template.Image(img, ext) == key {
 			t.Fatalf("frames %d and %d have the key %q", index, img.Index, key)
 		}

@@ -34,7 +34,7 @@ type ManifestRecord struct {
 	Sink   string `json:"sink"`
 	Key    string `json:"key"`
 	Format string `json:"format"`
-	// Shape is the shape of the array that the object holds; empty for a JPEG or PNG. See shape.
+	// Shape is the shape of the array that the object holds; empty for a JPEG or PNG.
 	Shape  []int  `json:"shape"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
@@ -87,7 +87,7 @@ func manifestRecord(r media.Record, config string) ManifestRecord {
 		Sink:              r.Sink,
 		Key:               r.Key,
 		Format:            r.Format,
-		Shape:             shape(r.Format, r.Width, r.Height, r.Bytes),
+		Shape:             append([]int{}, r.Shape...),
 		Bytes:             r.Bytes,
 		SHA256:            r.SHA256,
 		Answers:           media.Timestamps(r.Answers),
@@ -96,23 +96,4 @@ func manifestRecord(r media.Record, config string) ManifestRecord {
 		Scores:            []media.Score{},
 		Config:            config,
 	}
-}
-
-// shape returns the shape of the array that an image of a format holds: rows, columns and channels of
-// packed pixels, or rows and columns of one plane in which the chroma planes follow luma as further rows
-// (half a row each, or a pair of samples). A picture of an odd size does not fill such rows and is one row
-// of bytes. An image that is not an array has no shape.
-func shape(format string, width, height int, bytes int64) []int {
-	switch format {
-	case "rgb24", "bgr24":
-		return []int{height, width, 3}
-	case "gray":
-		return []int{height, width, 1}
-	case "nv12", "yuv420p":
-		if width%2 == 0 && height%2 == 0 {
-			return []int{height * 3 / 2, width}
-		}
-		return []int{int(bytes)}
-	}
-	return []int{}
 }

@@ -137,6 +137,7 @@ func (w *Writer) write(ctx context.Context, img media.Image) (media.Record, erro
 		Format:    img.Format,
 		Width:     img.Width,
 		Height:    img.Height,
+		Shape:     img.Shape,
 		Bytes:     int64(len(img.Data)),
 		SHA256:    hex.EncodeToString(sum[:]),
 		Concealed: img.Concealed,

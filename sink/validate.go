@@ -92,8 +92,12 @@ func (m Manifest) Validate() error {
 // below `ledger`.
 func (l Ledger) Validate() error {
 	var p setting.Problems
-	if l.Path != "" {
-		checkPart(&p, l.Path)
+	if l.Path == "" {
+		return nil
+	}
+	checkPart(&p, l.Path)
+	if t, err := ParseManifestPath(l.Path); err == nil && t.has(tokenTag) {
+		p.Add("path", "names a tag, and many gaps lie outside of any fragment: they have none")
 	}
 	return p.Err()
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
@@ -42,8 +43,8 @@ sinks: [{name: a, sample: {type: keyframes}, path: "{stream}/{fragment_number}_{
 	}
 }
 
-// taggedPayload is the demo's payload of which every other fragment has a tag.
-func taggedPayload(t *testing.T) []byte {
+// taggedPayload is the demo's payload of which every other fragment has another tag, and each is later by apart than the one before it.
+func taggedPayload(t *testing.T, apart time.Duration) []byte {
 	t.Helper()
 	var all []byte
 	s := payload.NewSplitter(bytes.NewReader(read(t, demo)), payload.Config{})
@@ -52,7 +53,7 @@ func taggedPayload(t *testing.T) []byte {
 		if err != nil {
 			return all
 		}
-		c := kvstest.Chunk{FragmentNumber: f.Number, ProducerTime: f.ProducerTime, ServerTime: f.ServerTime, Tracks: f.Tracks, ContinuationToken: f.Number}
+		c := kvstest.Chunk{FragmentNumber: f.Number, ProducerTime: f.ProducerTime.Add(time.Duration(i) * apart), ServerTime: f.ServerTime, Tracks: f.Tracks, ContinuationToken: f.Number}
 		c.Tags = []media.Tag{{Name: "motion", Value: fmt.Sprint(i % 2)}}
 		for _, b := range f.Blocks {
 			c.Blocks = append(c.Blocks, kvstest.Block{Track: b.Track, Key: b.Key, Time: b.Time, Data: f.MKV[b.Offset : b.Offset+b.Size]})
@@ -63,7 +64,7 @@ func taggedPayload(t *testing.T) []byte {
 
 func TestOnlyFragmentsWithTheTagsGiveImages(t *testing.T) {
 	recording := filepath.Join(t.TempDir(), "tagged.mkv")
-	if err := os.WriteFile(recording, taggedPayload(t), 0o600); err != nil {
+	if err := os.WriteFile(recording, taggedPayload(t, 0), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out := t.TempDir()

@@ -25,12 +25,14 @@ var mayImport = map[string][]string{
 	"internal/disk":          {"golang.org/x/sys"},
 	"internal/disk/disktest": {"internal/disk"},
 	"internal/lint":          {},
+	// The header of NumPy's files.
+	"internal/npy": {},
 	// A child process that can only compute.
 	"internal/sandbox": {"C", "golang.org/x/sys"},
 
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/lag", "internal/logging", "internal/wait"},
-	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
+	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "internal/npy", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
 	"sink":     {"media", "setting", "internal/disk", "internal/logging", "internal/wait"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
@@ -49,6 +51,8 @@ var mayImport = map[string][]string{
 	// What tests of decode and of the whole program compare with.
 	"decode/decodetest": {"github.com/asticode/go-astiav"},
 
+	"manifest": {"setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
+
 	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
@@ -57,6 +61,8 @@ var mayImport = map[string][]string{
 	"internal/audittest": {},
 	// Chance and its seeds.
 	"internal/soaktest": {},
+	// A program of others that reads what was written.
+	"internal/duckdbtest": {},
 
 	// What makes the demo's recording, and its page of thumbnails.
 	"internal/demo/recording":    {"media", "source/payload", "kvstest"},
@@ -69,7 +75,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	".": {
-		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
+		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
 	},
 	// What a program of somebody else would import.
 	"examples/channel":      {"media", "source", "decode", "pipeline"},
@@ -77,7 +83,7 @@ var mayImport = map[string][]string{
 	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
-		".", "media", "source", "source/kvs", "source/payload", "decode", "decode/plan", "pipeline", "config", "kvstest", "internal/disk",
+		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "internal/disk",
 		"github.com/spf13/cobra", "golang.org",
 	},
 }
@@ -87,6 +93,7 @@ var owners = map[string][]string{
 	"C":                                {"decode", "decode/jpeg", "internal/sandbox"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
 	"github.com/spf13/viper":           {"config"},
+	"github.com/parquet-go/parquet-go": {"manifest"},
 	"github.com/spf13/cobra":           {"cmd/kvsframes"},
 	awsServices + "kinesisvideo":       {"source/kvs"},
 	awsServices + "s3":                 {"sink/s3"},
@@ -98,6 +105,7 @@ var owners = map[string][]string{
 	module + "/internal/s3test":           {},
 	module + "/internal/audittest":        {},
 	module + "/internal/soaktest":         {},
+	module + "/internal/duckdbtest":       {},
 	module + "/sink/storetest":            {"sink/sinktest"},
 	module + "/sink/sinktest":             {},
 	module + "/checkpoint/checkpointtest": {},

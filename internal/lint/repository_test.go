@@ -72,7 +72,7 @@ func repositoryFiles(t *testing.T, root string) []string {
 			return err
 		}
 		switch relative = filepath.ToSlash(relative); {
-		case relative == ".git", relative == "bin", relative == "out", relative == ".kvsframes":
+		case relative == ".git", relative == "bin", relative == "out", relative == ".kvsframes", relative == "tools/node/node_modules":
 			if entry.IsDir() {
 				return filepath.SkipDir
 			}

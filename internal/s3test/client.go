@@ -83,6 +83,29 @@ func (s Server) Head(ctx context.Context, bucket, key string) (http.Header, erro
 	return header, err
 }
 
+// Tags returns the tags of an object.
+func (s Server) Tags(ctx context.Context, bucket, key string) (map[string]string, error) {
+	_, body, err := s.request(ctx, http.MethodGet, "/"+bucket+"/"+key, url.Values{"tagging": {""}})
+	if err != nil {
+		return nil, err
+	}
+	// Amazon S3 API Reference, GetObjectTagging.
+	var answer struct {
+		Tags []struct {
+			Key   string `xml:"Key"`
+			Value string `xml:"Value"`
+		} `xml:"TagSet>Tag"`
+	}
+	if err := xml.Unmarshal(body, &answer); err != nil {
+		return nil, fmt.Errorf("read tags of %s: %w", key, err)
+	}
+	tags := map[string]string{}
+	for _, tag := range answer.Tags {
+		tags[tag.Key] = tag.Value
+	}
+	return tags, nil
+}
+
 // unfinished is part of the names of the server's unfinished files. The server lists them as if they were
 // objects, which S3 never does.
 const unfinished = ".sgwtmp."

@@ -71,10 +71,11 @@ type Config struct {
 	StorageClass         string      `key:"storage_class"`
 	ServerSideEncryption Encryption  `key:"server_side_encryption"`
 	MetadataSet          MetadataSet `key:"metadata"`
+	// Tags are the tags of every object, manifest and ledger parts included, as NAME=VALUE; a name has no = in it.
+	Tags []string `key:"tags,optional,pairs"`
 	// Timeout is how long the server may take to answer a whole request before the request fails. A whole
 	// attempt, which may send a large object over a slow connection, may take five times as long. Zero is 60 s.
 	Timeout time.Duration `key:"timeout" range:"1ms..1h"`
-	_       struct{}      `later:"tags"`
 }
 
 var (

@@ -38,6 +38,23 @@ func TestBadConfigs(t *testing.T) {
 		{"an unknown encryption", "bbb", func(c *s3.Config) { c.ServerSideEncryption.Type = "kms" }, []string{
 			`server_side_encryption.type: "kms" is not one of "", AES256, aws:kms`,
 		}},
+		{"bad tags", "bbb", func(c *s3.Config) {
+			c.Tags = []string{"z", "=b", "AWS:x=y", "a=b", "a=c", "q=a,b", "n\n=", strings.Repeat("ü", 129) + "=", "v=" + strings.Repeat("v", 257)}
+		}, []string{
+			`tags[0]: "z" is not the name of a tag and its value: write {NAME: VALUE}`,
+			`tags[1]: "=b" is not the name of a tag and its value: write {NAME: VALUE}`,
+			`tags[2]: "AWS:x" is reserved: AWS sets the tags that begin with aws:`,
+			`tags[4]: another tag is also called "a"`,
+			`tags[5]: "q=a,b" has a character other than letters, digits, spaces and + - = . _ : / @`,
+			`tags[6]: "n\n=" has a character other than letters, digits, spaces and + - = . _ : / @`,
+			`tags[7]: "` + strings.Repeat("ü", 129) + `=" is too long: a name has at most 128 characters, and a value 256`,
+			`tags[8]: "v=` + strings.Repeat("v", 138) + `" is too long: a name has at most 128 characters, and a value 256`,
+		}},
+		{"too many tags", "bbb", func(c *s3.Config) {
+			for i := range 11 {
+				c.Tags = append(c.Tags, string(rune('a'+i))+"=")
+			}
+		}, []string{"tags: has 11 entries, an object has at most 10"}},
 		{"spelling", "bbb", func(c *s3.Config) { c.StorageClass, c.MetadataSet, c.Checksum = "STANDARD-IA", "ful", "crc" }, []string{
 			`storage_class: "STANDARD-IA" is not one of STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER, DEEP_ARCHIVE, OUTPOSTS, GLACIER_IR, SNOW, EXPRESS_ONEZONE, FSX_OPENZFS (did you mean STANDARD_IA?)`,
 			`checksum: "crc" is not one of crc32, none`,
@@ -72,7 +89,10 @@ func TestConfigsThatAreFine(t *testing.T) {
 		"an access point in place of a bucket": func(c *s3.Config) { c.Bucket = "arn:aws:s3:eu-west-1:123456789012:accesspoint/video" },
 		"another server's own storage class":   func(c *s3.Config) { c.EndpointURL, c.StorageClass = "http://h:1/x", "COLD" },
 		"an old bucket, by path":               func(c *s3.Config) { c.Bucket, c.ForcePathStyle = "Old_Bucket", true },
-		"a bucket of another server":           func(c *s3.Config) { c.Bucket, c.EndpointURL = "B_", "http://h:1" },
+		"the longest tags": func(c *s3.Config) {
+			c.Tags = []string{strings.Repeat("ü", 128) + "=" + strings.Repeat("v", 256), "b="}
+		},
+		"a bucket of another server": func(c *s3.Config) { c.Bucket, c.EndpointURL = "B_", "http://h:1" },
 	} {
 		c := s3.DefaultConfig()
 		c.Bucket = "bbb"

@@ -221,6 +221,7 @@ func (s *Store) request(key string, body []byte, opts sink.PutOptions) *s3.PutOb
 		Body:          bytes.NewReader(body),
 		ContentLength: aws.Int64(int64(len(body))),
 		Metadata:      opts.Metadata,
+		Tagging:       tagging(s.destination.Tags),
 	}
 	if s.checksum {
 		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32

@@ -137,7 +137,7 @@ func (u *upload) request() *s3.PutObjectInput {
 func (u *upload) begin(ctx context.Context) error {
 	put := u.request()
 	in := &s3.CreateMultipartUploadInput{
-		Bucket: put.Bucket, Key: put.Key, ContentType: put.ContentType, Metadata: put.Metadata, StorageClass: put.StorageClass,
+		Bucket: put.Bucket, Key: put.Key, ContentType: put.ContentType, Metadata: put.Metadata, Tagging: put.Tagging, StorageClass: put.StorageClass,
 		ServerSideEncryption: put.ServerSideEncryption, SSEKMSKeyId: put.SSEKMSKeyId, ChecksumAlgorithm: put.ChecksumAlgorithm,
 	}
 	if u.store.checksum {

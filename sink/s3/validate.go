@@ -23,6 +23,7 @@ func (c Config) Validate() error {
 	c.checkBucket(&p)
 	checkPrefix(&p, c.Prefix)
 	checkEndpoint(&p, c.EndpointURL)
+	checkTags(&p, c.Tags)
 	// Other servers have their own classes.
 	if c.EndpointURL == "" {
 		if err := setting.CheckValue(c.StorageClass, storageClasses, nil); err != nil {
