@@ -55,6 +55,8 @@ var mayImport = map[string][]string{
 	// What tests of decode and of the whole program compare with.
 	"decode/decodetest": {"github.com/asticode/go-astiav"},
 
+	"manifest": {"setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
+
 	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
@@ -77,7 +79,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	".": {
-		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/plan", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
+		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
 	},
 	// What a program of somebody else would import.
 	"examples/channel":      {"media", "source", "decode", "pipeline"},
@@ -85,7 +87,7 @@ var mayImport = map[string][]string{
 	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
-		".", "media", "source", "source/kvs", "source/payload", "decode", "decode/plan", "pipeline", "config", "kvstest", "internal/disk",
+		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "internal/disk",
 		"github.com/spf13/cobra", "golang.org",
 	},
 }
@@ -95,6 +97,7 @@ var owners = map[string][]string{
 	"C":                                {"decode", "decode/jpeg", "internal/sandbox"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
 	"github.com/spf13/viper":           {"config"},
+	"github.com/parquet-go/parquet-go": {"manifest"},
 	"github.com/spf13/cobra":           {"cmd/kvsframes"},
 	awsServices + "kinesisvideo":       {"source/kvs"},
 	awsServices + "s3":                 {"sink/s3"},

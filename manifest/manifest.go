@@ -1,0 +1,110 @@
+// Package manifest puts the manifest parts of runs together into one file, in the forms that tools and loaders read.
+//
+// What it writes depends on the records of the parts alone: by stream, then by capture time, fragment and frame. Memory does not grow with the
+// number of records: what does not fit is sorted in temporary files.
+package manifest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/kvsframes/kvsframes/setting"
+)
+
+// Format is the form of a manifest.
+type Format string
+
+// The forms: the records themselves, as JSON Lines; one table for spreadsheets, pandas and FiftyOne; one for query engines, in Parquet; the
+// metadata of a folder of images for Hugging Face; the augmented manifest of SageMaker and Ground Truth; the manifest of CVAT.
+const (
+	JSONL       Format = "jsonl"
+	CSV         Format = "csv"
+	Parquet     Format = "parquet"
+	ImageFolder Format = "imagefolder"
+	SageMaker   Format = "sagemaker"
+	CVAT        Format = "cvat"
+)
+
+// Values returns the forms.
+func (Format) Values() []string {
+	return setting.Texts(JSONL, CSV, Parquet, ImageFolder, SageMaker, CVAT)
+}
+
+// Objects are the objects of a folder or of a part of a bucket. Keys are relative to it, and separated by slashes. Several goroutines may call
+// Open at once.
+type Objects interface {
+	// List calls visit with the key of each object, in any order, until that returns an error.
+	List(ctx context.Context, visit func(key string) error) error
+	// Open returns the content of an object. The caller closes it.
+	Open(ctx context.Context, key string) (io.ReadCloser, error)
+}
+
+// Options are the settings of Write.
+type Options struct {
+	Format Format
+	// Base is the URL, such as s3://bucket/prefix, below which the images are. Form SageMaker needs it.
+	Base string
+	// Except is the key of an object that is not read: the one that is being written.
+	Except string
+	// Temp is the folder for temporary files; "" is that of the system.
+	Temp string
+}
+
+// Counts says what Write has done.
+type Counts struct {
+	// Parts is the number of parts that were read, Records that of the records that were written.
+	Parts, Records int64
+	// LeftOut is the number of records that the form has no place for: images that are no file of their own, or no JPEG or PNG.
+	LeftOut int64
+}
+
+// ErrNoParts is returned by Write when there is no manifest part.
+var ErrNoParts = errors.New("no manifest part is there")
+
+// Write reads the manifest parts among some objects, and writes their records in one of the forms. Parts are the objects whose names end with
+// .jsonl and whose first line is a record: parts of the ledger and other files are passed over. Records of the same image are
+// written once.
+func Write(ctx context.Context, from Objects, to io.Writer, o Options) (Counts, error) {
+	out := bufio.NewWriterSize(to, 1<<20)
+	w, err := newWriter(out, o)
+	if err != nil {
+		return Counts{}, err
+	}
+	s := &sorter{temp: o.Temp}
+	defer s.close()
+	counts := Counts{}
+	if counts.Parts, err = read(ctx, from, o.Except, s); err != nil {
+		return counts, err
+	}
+	if counts.Parts == 0 {
+		return counts, ErrNoParts
+	}
+	var last string
+	for e, err := range s.sorted() {
+		if err != nil {
+			return counts, err
+		}
+		if e.place == last {
+			continue
+		}
+		last = e.place
+		if err := ctx.Err(); err != nil {
+			return counts, err
+		}
+		switch err := w.write(e.line); {
+		case errors.Is(err, errNoPlace):
+			counts.LeftOut++
+		case err != nil:
+			return counts, fmt.Errorf("write manifest: %w", err)
+		default:
+			counts.Records++
+		}
+	}
+	if err := errors.Join(w.end(), out.Flush()); err != nil {
+		return counts, fmt.Errorf("write manifest: %w", err)
+	}
+	return counts, nil
+}
