@@ -127,7 +127,7 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	return source.Input{
 		Stream: k.As, Continue: from, Identity: func(ctx context.Context) string { return description.get(ctx).ARN },
 		Forgets: func(ctx context.Context) bool { return description.get(ctx).Retention == 0 && description.known },
-		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}, false) },
+		Open:    func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}, false) },
 	}
 }
 
