@@ -34,7 +34,7 @@ records; what does not fit is sorted in files in the temporary folder (TMPDIR).
 
   jsonl        the records as they are
   csv          a table for spreadsheets, pandas and FiftyOne (column filepath)
-  parquet      a table for DuckDB, Athena and Spark; without the images
+  parquet      a table for query engines such as DuckDB; without the images
   imagefolder  metadata.jsonl of a folder of images for Hugging Face: write it to
                DIR/metadata.jsonl
   sagemaker    an augmented manifest, for SageMaker and Ground Truth; from S3 only
