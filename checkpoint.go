@@ -50,7 +50,7 @@ type position struct {
 
 	mu    sync.Mutex
 	now   saved
-	steps []*step // the latest that is durable, by output; nil for none in this run
+	steps []reached // the latest that are durable, by output
 	// planned are the latest steps, durable or not, by output.
 	planned []*step
 	moved   bool
@@ -62,6 +62,13 @@ type position struct {
 	saved time.Time
 	// writing is held while the checkpoint is being written.
 	writing sync.Mutex
+}
+
+// reached is what of a stream is durable at one sink.
+type reached struct {
+	*step // the latest whose fragment is; nil for none in this run
+	// split ends what is durable of a later fragment.
+	split media.Split
 }
 
 // step is a fragment that was planned by one of the readers of a stream.
@@ -162,7 +169,7 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	from, isKVS := c.Source.KVS()
 	p := &position{
 		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
-		log: o.Log.With("stream", stream), saved: time.Now(), written: make(chan struct{}), steps: make([]*step, len(c.Sinks)),
+		log: o.Log.With("stream", stream), saved: time.Now(), written: make(chan struct{}), steps: make([]reached, len(c.Sinks)),
 		planned: make([]*step, len(c.Sinks)), unsaved: make([]int, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)),
 	}
 	for i, s := range c.Sinks {
@@ -218,19 +225,19 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 		}
 		first := r.first && media.CompareNumbers(s.mark.Place().Number, r.counted) > 0
 		return pipeline.Planned{
-			Durable: func(sink string) { p.durable(slices.Index(p.names, sink), s) },
+			Durable: func(sink string, r media.Receipt) { p.durable(slices.Index(p.names, sink), reached{s, r.Next}) },
 			Lacks:   func(sink string) bool { return s.lacks(slices.Index(p.names, sink)) },
 			First:   first,
 		}
 	}
 }
 
-// durable notes that a sink has all images up to a step.
-func (p *position) durable(output int, s *step) {
+// durable notes what a sink has.
+func (p *position) durable(output int, r reached) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.mark.IsFor(slices.Index(s.outputs, output)) {
-		p.steps[output], p.moved = s, true
+	if r.mark.IsFor(slices.Index(r.outputs, output)) {
+		p.steps[output], p.moved = r, true
 		p.unsaved[output]++
 	}
 }
@@ -348,16 +355,16 @@ func (p *position) sync(ctx context.Context, output int) error {
 	return err
 }
 
-func (p *position) save(ctx context.Context, steps []*step, done bool) error {
+func (p *position) save(ctx context.Context, steps []reached, done bool) error {
 	for i := range p.stores {
 		if p.sync(ctx, i) != nil {
-			steps[i], done = nil, false
+			steps[i], done = reached{}, false
 		}
 	}
 	p.mu.Lock()
 	for i, name := range p.names {
 		if _, known := p.now.Sinks[name]; known {
-			p.now.Sinks[name] = savedSink{Settings: p.settings[i], State: p.state(i, steps[i])}
+			p.now.Sinks[name] = p.sink(i, steps[i])
 		}
 	}
 	p.now.Done, p.now.Written = done, media.Timestamp(time.Now())

@@ -42,6 +42,8 @@ type savedSink struct {
 	// Settings stands for the settings that the images, their names and their place depend on.
 	Settings string     `json:"settings"`
 	State    plan.State `json:"state"`
+	// Split ends what is stored of the fragment after the place, of a sink that makes groups.
+	Split media.Split `json:"split,omitzero"`
 }
 
 // settingsOf stands for all settings that the images of a sink, their names and their place depend on.
@@ -122,7 +124,7 @@ func (p *position) accept(old *saved) (changed []string) {
 	for i, name := range p.names {
 		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
 			changed = append(changed, "sink "+name)
-			s.Settings, s.State.Sampler = p.settings[i], plan.SamplerState{}
+			s.Settings, s.State.Sampler, s.Split = p.settings[i], plan.SamplerState{}, media.Split{}
 			old.Sinks[name] = s
 		}
 	}
@@ -136,7 +138,7 @@ func (p *position) states() []plan.State {
 	states := make([]plan.State, len(p.names))
 	var furthest plan.State
 	for i := range p.names {
-		states[i] = p.state(i, p.steps[i])
+		states[i] = p.sink(i, p.steps[i]).State
 		if states[i].Lead.First.Number == "" {
 			states[i].Lead.First = p.now.First
 		}
@@ -163,23 +165,30 @@ func (p *position) continued(output int) *media.Place {
 	return &place
 }
 
-// state returns the state of an output whose latest step is durable, nil for none in this run. The caller holds the lock.
-func (p *position) state(output int, durable *step) plan.State {
-	state := p.now.Sinks[p.names[output]].State
-	if durable != nil {
-		state = durable.state(output)
+// sink returns what a checkpoint says of an output that has come so far. The caller holds the lock.
+func (p *position) sink(output int, durable reached) savedSink {
+	s := p.now.Sinks[p.names[output]]
+	if s.Settings = p.settings[output]; durable.step != nil {
+		s.State, s.Split = durable.state(output), durable.split
 	}
 	if latest := p.planned[output]; latest != nil { // perhaps of another reader, which decides about what follows
-		state.CaughtUp = latest.catchUp(output, state.Place)
+		s.State.CaughtUp = latest.catchUp(output, s.State.Place)
 	}
-	return state
+	return s
+}
+
+// split returns where the group begins with which an output continues.
+func (p *position) split(output int) media.Split {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sink(output, p.steps[output]).Split
 }
 
 // next returns the number of the fragment after an output's last one, or "" if it is not known.
 func (p *position) next(output int) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.steps[output]; s != nil {
+	if s := p.steps[output].step; s != nil {
 		return s.next
 	}
 	return ""

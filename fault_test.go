@@ -154,6 +154,42 @@ func (s *flakyStore) Holds(ctx context.Context, key string, body []byte) (same b
 	return same && err == nil, err
 }
 
+func (s *flakyStore) Create(ctx context.Context, key string, o sink.PutOptions) (w sink.ObjectWriter, err error) {
+	err = s.call(func() error {
+		w, err = s.Mem.Create(ctx, key, o)
+		return err
+	})
+	return &flakyWriter{ObjectWriter: w, store: s}, err
+}
+
+// flakyWriter is a writer whose calls may fail. What was done all the same is not done again, as an ObjectWriter promises.
+type flakyWriter struct {
+	sink.ObjectWriter
+	store *flakyStore
+	done  bool // by a call that failed
+}
+
+func (w *flakyWriter) call(do func() error) error {
+	err := w.store.call(func() error {
+		if w.done {
+			return nil
+		}
+		err := do()
+		w.done = err == nil
+		return err
+	})
+	w.done = w.done && err != nil
+	return err
+}
+
+func (w *flakyWriter) Write(ctx context.Context, p []byte) error {
+	return w.call(func() error { return w.ObjectWriter.Write(ctx, p) })
+}
+
+func (w *flakyWriter) Commit(ctx context.Context) error {
+	return w.call(func() error { return w.ObjectWriter.Commit(ctx) })
+}
+
 // objects returns what the store has.
 func (s *flakyStore) objects() (all map[string]string, unfinished []string) {
 	all = map[string]string{}

@@ -170,7 +170,7 @@ func TestACheckpointKnowsWhatIsLeftOutBeforeItsImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := &position{held: held, log: slog.New(slog.DiscardHandler), wake: make(chan struct{}, 1), unsaved: make([]int, 1), written: make(chan struct{}), names: []string{"a"}, settings: []string{"x"}, steps: make([]*step, 1), planned: make([]*step, 1)}
+	at := &position{held: held, log: slog.New(slog.DiscardHandler), wake: make(chan struct{}, 1), unsaved: make([]int, 1), written: make(chan struct{}), names: []string{"a"}, settings: []string{"x"}, steps: make([]reached, 1), planned: make([]*step, 1)}
 	at.now.Sinks = map[string]savedSink{"a": {Settings: "x"}}
 	pool, err := decode.NewPool(decode.Config{Workers: 1}, nil)
 	if err != nil {

@@ -46,7 +46,7 @@ type StreamPlan struct {
 
 // SinkPlan is what one sink would write for a stream.
 type SinkPlan struct {
-	// Images is the number of images, Objects that of images and manifest parts; nil when unknown.
+	// Images is the number of images, Objects that of objects and manifest parts; nil when unknown, as it is of groups.
 	Images  *int64 `json:"images"`
 	Objects *int64 `json:"objects"`
 	// Estimate reports whether both numbers are estimates.
@@ -73,6 +73,9 @@ func newStreamPlan(name string, c *config.Config) *StreamPlan {
 			Images: new(int64), Objects: new(int64),
 			sample: s.Sample, manifest: s.Manifest.Format != sink.ManifestNone,
 			sampler: s.Sample.NewSampler(), nonkey: c.Decode.SkipFrame == plan.SkipNonKey, requests: requestsOf(s.Sample),
+		}
+		if s.SinkConfig().Groups != nil {
+			sp.Sinks[s.Name].Objects = nil
 		}
 		sp.order = append(sp.order, s.Name)
 	}

@@ -292,3 +292,92 @@ func TestASinkThatFailsWhileApartFailsAlone(t *testing.T) {
 		t.Errorf("%v, %+v", err, sum)
 	}
 }
+
+// TestAnOpenGroupNeedsNoSecondReader interrupts a run with an open group, which holds its sink's place back, and runs it again.
+func TestAnOpenGroupNeedsNoSecondReader(t *testing.T) {
+	const n, half = 300, 150
+	s := newTwoSinks(t, kvstest.Options{}, "start_selector: {type: EARLIEST}, end: {fragments: 300}", n, time.Second, "20s")
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("{name: bucket, "), []byte("{name: bucket, type: webdataset, group: {every: 100s}, "), 1)
+	if err := os.WriteFile(s.file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	drain := make(chan struct{})
+	run, ended := s.start(t, drain)
+	s.until(t, ended, "half is read", func() bool { return len(s.inFolder(t)) > half })
+	close(drain)
+	if err := <-ended; err != nil {
+		t.Fatalf("%v:\n%s", err, s.log)
+	}
+	first := run.Summary()
+	u, there := first.Streams["cam"].Undelivered, len(s.inFolder(t))
+	if there == n {
+		t.Fatal("the run was not interrupted")
+	}
+	if group := 100 * (there / 100); first.ExitCode != 130 || u.Fragments != there-group || u.From != fmt.Sprintf("%047d", group+1) || first.Streams["cam"].FramesWritten["bucket"] != group {
+		t.Errorf("with %d files the first run says %+v", there, first)
+	}
+	again, ended := s.start(t, nil)
+	if err := <-ended; err != nil {
+		t.Errorf("the second run ended with %v:\n%s", err, s.log)
+	}
+	second := again.Summary()
+	if second.ExitCode != 0 || second.Streams["cam"].Fragments != n-there || int(second.Sinks["folder"].Objects) != n-there || second.Streams["cam"].Undelivered.Fragments != 0 {
+		t.Errorf("the second run: %+v", second)
+	}
+	if objects := s.inBucket(t); len(objects) != 2*3 || len(s.inFolder(t)) != n || strings.Contains(s.log.String(), "a second reader serves them") {
+		t.Errorf("%d objects, the log is\n%s", len(objects), s.log)
+	}
+}
+
+// TestAGroupIsShorterThanAStreamKeepsIt has groups of more, and of no more, than half of the retention of a stream.
+func TestAGroupIsShorterThanAStreamKeepsIt(t *testing.T) {
+	for every, want := range map[string]string{"31m": "group.every is 31m0s, more than half of the 1h0m0s for which stream cam keeps its fragments", "30m": ""} {
+		s := newTwoSinks(t, kvstest.Options{}, "start_selector: {type: EARLIEST}, end: {fragments: 5}", 6, time.Second, "1s")
+		text, err := os.ReadFile(s.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.Replace(text, []byte("{name: bucket, "), []byte("{name: bucket, type: webdataset, group: {every: "+every+"}, "), 1)
+		if err := errors.Join(os.WriteFile(s.file, text, 0o600), s.kvs.SetRetention("cam", time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		_, ended := s.start(t, nil)
+		if err := <-ended; (err == nil) != (want == "") || !strings.Contains(s.log.String(), want) {
+			t.Errorf("every %s: %v\n%s", every, err, s.log)
+		}
+	}
+}
+
+// TestAStreamThatKeepsNothingHasItsGroupsCompleted interrupts runs of a live stream, from which the open group could not be made again.
+func TestAStreamThatKeepsNothingHasItsGroupsCompleted(t *testing.T) {
+	for _, kept := range []time.Duration{0, 24 * time.Hour} {
+		s := newTwoSinks(t, kvstest.Options{Pace: kvstest.PaceRealtime}, "start_selector: {type: NOW}", 3000, 100*time.Millisecond, "20s")
+		text, err := os.ReadFile(s.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.Replace(text, []byte("{name: bucket, "), []byte("{name: bucket, type: webdataset, group: {every: 1h}, "), 1)
+		if err := errors.Join(os.WriteFile(s.file, text, 0o600), s.kvs.SetRetention("cam", kept)); err != nil {
+			t.Fatal(err)
+		}
+		drain := make(chan struct{})
+		run, ended := s.start(t, drain)
+		s.until(t, ended, "some fragments", func() bool { return len(s.inFolder(t)) > 5 })
+		close(drain)
+		if err := <-ended; err != nil {
+			t.Fatalf("%v:\n%s", err, s.log)
+		}
+		sum, files := run.Summary().Streams["cam"], len(s.inFolder(t))
+		want, objects := 0, 0
+		if kept == 0 {
+			want, objects = files, 2
+		}
+		if got := sum.FramesWritten["bucket"]; got != want || len(s.inBucket(t)) != objects || sum.Undelivered.Fragments != files-want {
+			t.Errorf("kept for %v: %d of %d images are in %v, %+v", kept, got, files, s.inBucket(t), sum)
+		}
+	}
+}

@@ -108,8 +108,14 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k.Fragments = p.fragments()
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
 	description := describer{of: k}
+	longest := p.longestGroup()
 	from := func(ctx context.Context, from media.Progress, whole bool) (source.Source, error) {
 		k := k
+		if longest > 0 {
+			if kept := description.get(ctx).Retention; kept > 0 && longest > kept/2 {
+				return nil, fmt.Errorf("group.every is %v, more than half of the %v for which stream %s keeps its fragments: an open group could not be made again", longest, kept, k.As)
+			}
+		}
 		if whole {
 			k.MaxLag = 0
 		}
@@ -120,8 +126,19 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	}
 	return source.Input{
 		Stream: k.As, Continue: from, Identity: func(ctx context.Context) string { return description.get(ctx).ARN },
-		Open: func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}, false) },
+		Forgets: func(ctx context.Context) bool { return description.get(ctx).Retention == 0 && description.known },
+		Open:    func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}, false) },
 	}
+}
+
+// longestGroup returns how much media the groups of samples have, at most; 0 if there are none.
+func (p *Pipeline) longestGroup() (longest time.Duration) {
+	for _, s := range p.Config.Sinks {
+		if g := s.SinkConfig().Groups; g != nil {
+			longest = max(longest, g.Every)
+		}
+	}
+	return longest
 }
 
 // describer asks KVS once what it tells about a stream.
@@ -278,7 +295,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	outputs, sinks := make([]decode.Output, len(rd.sinks)), make([]pipeline.Sink, len(rd.sinks))
 	for n, i := range rd.sinks {
 		if outputs[n], sinks[n] = st.outputs[i], st.sinks[i].NewWriter(); at != nil {
-			sinks[n] = st.sinks[i].Continue(at.continued(i), at.now.RunID, at.held.Confirm)
+			sinks[n] = st.sinks[i].Continue(sink.Continuation{RunID: at.now.RunID, Confirm: at.held.Confirm, After: at.continued(i), Split: at.split(i)})
 		}
 	}
 	planner, err := st.pool.Stream(outputs)
@@ -302,6 +319,7 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	}
 	if o.Account, o.Aside = rd.account, rd.aside; at != nil {
 		o.Planned = at.track(ctx, rd, planner)
+		o.Completes = st.pipeline.longestGroup() > 0 && in.Forgets != nil && in.Forgets(ctx)
 		o.Interrupted = func(err error) bool {
 			if rd.continues = !errors.Is(err, io.EOF) || rd.stop.Err() != nil; rd.continues {
 				planner.Interrupt()

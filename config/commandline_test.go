@@ -16,7 +16,7 @@ func TestSinksOfTheCommandLineAreThoseOfAFile(t *testing.T) {
 	}{
 		{[]string{"interval=1s,width=320"}, "sinks: [{name: image, sample: {type: interval, interval: 1s}, resize: {width: 320}}]"},
 		{[]string{"sample=keyframes, format=png,directory=a b"}, "sinks: [{name: image, sample: {type: keyframes}, format: png, destination: {directory: a b}}]"},
-		{[]string{"sample.type=stride,n=30,pixel_format=gray"}, "sinks: [{name: raw, type: raw, sample: {type: stride, n: 30}, pixel_format: gray}]"},
+		{[]string{"type=raw,sample.type=stride,n=30,pixel_format=gray"}, "sinks: [{name: raw, type: raw, sample: {type: stride, n: 30}, pixel_format: gray}]"},
 		{[]string{"bucket=frames,prefix=x,name=s"}, "sinks: [{name: s, destination: {type: s3, bucket: frames, prefix: x}}]"},
 		{[]string{`sample=timestamps,at=[1.5,"2026-11-01T00:00:00Z"],path={sink}/{stream}/{fragment_number}_{frame_index}.{ext}`}, `sinks: [{name: image, sample: {type: timestamps, at: ["1.5", "2026-11-01T00:00:00Z"]}, path: '{sink}/{stream}/{fragment_number}_{frame_index}.{ext}'}]`},
 		{

@@ -75,7 +75,7 @@ type Sink struct {
 	Resize decode.Resize `key:"resize"`
 	// Form holds the keys that depend on the type of the sink.
 	Form        decode.Form      `block:"type"`
-	_           struct{}         `later:"group.every group.count group.size columns"`
+	_           struct{}         `later:"columns"`
 	Path        string           `key:"path"`
 	Destination sink.Destination `key:"destination"`
 	Manifest    sink.Manifest    `key:"manifest"`
@@ -106,10 +106,15 @@ func (s Sink) Output() decode.Output {
 
 // SinkConfig returns the settings for naming, writing and recording the sink's images.
 func (s Sink) SinkConfig() sink.Config {
-	return sink.Config{
+	c := sink.Config{
 		Name: s.Name, Path: s.Path, Destination: s.Destination, Manifest: s.Manifest, Ledger: s.Ledger,
 		OverwriteExplicit: s.OverwriteExplicit, Ext: s.Form.Ext(),
 	}
+	if form, ok := s.Form.(interface{ Groups() sink.Groups }); ok {
+		g := form.Groups()
+		c.Groups, g.Clock = &g, s.Sample.Clock
+	}
+	return c
 }
 
 // CheckpointType states where the position of a stream is kept.

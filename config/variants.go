@@ -5,7 +5,9 @@ import (
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/batch"
 	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/sink/webdataset"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -28,7 +30,9 @@ func BuiltIn() setting.Variants {
 
 	setting.Add[decode.Form](v, "image", decode.DefaultImageForm())
 	setting.Add[decode.Form](v, "raw", decode.DefaultRawForm())
-	setting.Reserve[decode.Form](v, "webdataset", "parquet", "batch", "sprite")
+	setting.Add[decode.Form](v, "webdataset", webdataset.DefaultForm())
+	setting.Add[decode.Form](v, "batch", batch.DefaultForm())
+	setting.Reserve[decode.Form](v, "parquet", "sprite")
 
 	setting.Add[sink.Location](v, "file", sink.DefaultDirectory())
 	setting.Add[sink.Location](v, "s3", s3.DefaultConfig())

@@ -209,7 +209,7 @@ type reporter struct {
 // image implements results.
 func (r *reporter) image(k, output int, img media.Image) error {
 	m := message{head: head{
-		Kind: msgImage, Flag: img.Concealed, Frame: uint32(k), Output: uint32(output), Width: uint32(img.Width), Height: uint32(img.Height),
+		Kind: msgImage, Flag: img.Concealed, Goes: img.FullRange, Frame: uint32(k), Output: uint32(output), Width: uint32(img.Width), Height: uint32(img.Height),
 		Total: uint64(len(img.Data)),
 	}}
 	r.wrong = r.wrong || img.Concealed

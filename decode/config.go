@@ -202,19 +202,20 @@ func (PixelFormat) Values() []string {
 // Format is the form of a sink's objects.
 type Format string
 
-// The forms: jpeg and png for images, none (bare pixels) and npy (arrays of NumPy) for raw frames.
+// The forms: jpeg and png for images, none (bare pixels) and npy (arrays of NumPy) for raw frames. Frames of yuv4mpeg are bare pixels,
+// too, in yuv420p or gray. They have square pixels, as images have.
 const (
-	FormatJPEG Format = "jpeg"
-	FormatPNG  Format = "png"
-	FormatNone Format = "none"
-	FormatNPY  Format = "npy"
+	FormatJPEG     Format = "jpeg"
+	FormatPNG      Format = "png"
+	FormatNone     Format = "none"
+	FormatNPY      Format = "npy"
+	FormatYUV4MPEG Format = "yuv4mpeg"
 )
 
 // Values returns the forms.
-func (Format) Values() []string { return setting.Texts(FormatJPEG, FormatPNG, FormatNone, FormatNPY) }
-
-// Later returns the forms that are reserved for a later version.
-func (Format) Later() []string { return []string{"yuv4mpeg"} }
+func (Format) Values() []string {
+	return setting.Texts(FormatJPEG, FormatPNG, FormatNone, FormatNPY, FormatYUV4MPEG)
+}
 
 // Layout is the order of an array's dimensions.
 type Layout string

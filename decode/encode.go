@@ -47,6 +47,7 @@ func (e *encoder) free() {
 // encode returns the image of one sample, in newly allocated memory.
 func (e *encoder) encode(t target, o Output, f media.FrameInfo) (media.Image, error) {
 	img := o.blank(f, t.w, t.h)
+	img.FullRange = t.color.full
 	var err error
 	switch o.Format {
 	case FormatJPEG:

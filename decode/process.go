@@ -272,7 +272,7 @@ func (w *watch) image(m message, a *account) error {
 	}
 	o := &a.outputs[output]
 	img := o.blank(a.plan.Frames[k].Info, int(m.Width), int(m.Height))
-	img.Concealed = m.Flag
+	img.Concealed, img.FullRange = m.Flag, m.Goes
 	if !o.believable(img.Width, img.Height, m.Total) {
 		return errNonsense
 	}

@@ -81,7 +81,7 @@ func (r *renderer) render(f frame, o Output) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	if o.raw() && o.Resize.Width == 0 && o.Resize.Height == 0 {
+	if o.raw() && o.Format != FormatYUV4MPEG && o.Resize.Width == 0 && o.Resize.Height == 0 {
 		src.w = src.view.w // raw frames that are not resized keep their pixels, square or not
 	}
 	w, h := src.orientation.size(src.w, src.h)

@@ -22,16 +22,22 @@ func (o Output) Validate() error {
 	var p setting.Problems
 	p.AddBelow("sample", o.Sample.Validate())
 	p.Check("resize", o.Resize, DefaultResize())
-	if o.raw() {
+	switch {
+	case o.Format == FormatYUV4MPEG && o.PixelFormat != PixelYUV420P && o.PixelFormat != PixelGray:
+		p.Add("pixel_format", "is %s, and yuv4mpeg holds yuv420p or gray", o.PixelFormat)
+	case o.Format == FormatYUV4MPEG:
+	case o.raw():
 		p.AddBelow("", RawForm{Format: o.Format, PixelFormat: o.PixelFormat, Layout: cmp.Or(o.Layout, LayoutHWC), Normalize: o.Normalize}.Validate())
-	} else {
+	default:
 		p.AddBelow("", ImageForm{Format: o.Format, Quality: o.Quality}.Validate())
 	}
 	return p.Err()
 }
 
 // raw reports whether o asks for raw frames.
-func (o *Output) raw() bool { return o.Format == FormatNone || o.Format == FormatNPY }
+func (o *Output) raw() bool {
+	return o.Format == FormatNone || o.Format == FormatNPY || o.Format == FormatYUV4MPEG
+}
 
 // UnmarshalText reads a number such as 0.485.
 func (n *Number) UnmarshalText(text []byte) error {

@@ -56,7 +56,7 @@ type head struct {
 	// Flag is for task: the stream is another one. For image: it is concealed. For end: something was wrong, or the fragment was refused.
 	// For hello: system calls are filtered.
 	Flag bool
-	// Goes is for task: the decoder of the last one continues. For end: a decoder is kept that can continue.
+	// Goes is for task: the decoder of the last one continues. For image: its values have the full range. For end: a decoder is kept that can continue.
 	Goes bool
 	// Reason is the index of a gap's reason in reasons.
 	Reason byte

@@ -252,6 +252,8 @@ type Image struct {
 	Width, Height int
 	// Shape is the shape of the array that Data is; nil for a JPEG or PNG. The slice is shared: do not change it.
 	Shape []int
+	// FullRange reports whether luma and chroma have the full range of values and not the limited one, in raw frames of yuv420p and nv12.
+	FullRange bool
 	// Concealed reports whether data or a reference was missing, so that the decoder guessed parts of the
 	// picture.
 	Concealed bool
@@ -273,7 +275,7 @@ type Record struct {
 	// Width and Height are the image's size in pixels, Shape is that of the array that it is, if it is one.
 	Width, Height int
 	Shape         []int
-	// Bytes is the size of the object, SHA256 its digest in lower-case hex.
+	// Bytes is the size of the image, SHA256 its digest in lower-case hex.
 	Bytes  int64
 	SHA256 string
 	// Concealed, Answers and Label are those of the image.
@@ -293,6 +295,17 @@ type Receipt struct {
 	// Written is the number of images that the sink wrote, Skipped the number of those whose object existed
 	// and was kept.
 	Written, Skipped int
+	// Next, if it has a number, states that of a later fragment a part is durable, too.
+	Next Split
+}
+
+// Split is the place inside a fragment at which an object of several samples ends, and the next one begins. The zero value is none.
+type Split struct {
+	// Number is the fragment's number.
+	Number string `json:"fragment_number"`
+	// Index is the frame with which the next object begins. The samples before it are in the object Key.
+	Index int    `json:"frame_index"`
+	Key   string `json:"key"`
 }
 
 // WholeFragment is the FrameIndex of a Gap that concerns no frame in particular.

@@ -269,8 +269,12 @@ func (r *run) endFragment(ctx context.Context, o *outlet, it *item) error {
 	return nil
 }
 
-// finish finishes a sink whose fragments have all ended.
+// finish finishes a sink whose fragments have all ended. If a later run can read the stream again, that one completes what is open.
 func (r *run) finish(ctx context.Context, o *outlet) error {
+	if r.continues && !r.Completes && r.unsettled.missing(o) > 0 {
+		o.abandon(r.Log)
+		return nil
+	}
 	err := o.sink.Finish(o.ctx)
 	if missing := r.unsettled.missing(o); err == nil && missing > 0 {
 		err = fmt.Errorf("%d fragments were not reported as durable", missing)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // TestASinkThatFailsStopsAlone fails one sink of three in a long stream, at each number of images at once.
@@ -109,7 +111,7 @@ func TestNothingIsKeptForASinkThatFailed(t *testing.T) {
 			if planned++; planned <= again {
 				return Planned{}
 			}
-			return Planned{Durable: func(string) {}, First: true}
+			return Planned{Durable: func(string, media.Receipt) {}, First: true}
 		}
 		r := newRun(Stream{Source: &script{n: 5000}, Planner: &fan{images: 1, size: 10, sinks: []string{"a", "b"}}, Sinks: []Sink{a, b}}, o)
 		most, few := 0, false // what came before the sink was withdrawn may be many
@@ -154,7 +156,7 @@ func TestASinkThatLeavesIsNoFailure(t *testing.T) {
 			leave["b"]()
 			leave["b"]()
 		}
-		return Planned{Durable: func(string) {}, First: planned > 50}
+		return Planned{Durable: func(string, media.Receipt) {}, First: planned > 50}
 	}
 	whole := o.Account
 	o.Account = part

@@ -93,7 +93,7 @@ func TestASinkThatHasAFragmentGetsNoGapsOfIt(t *testing.T) {
 	a, b := &recorder{ledger: newLedger("a")}, &recorder{ledger: newLedger("b")}
 	o := quiet()
 	o.Planned = func() Planned {
-		return Planned{Durable: func(string) {}, Lacks: func(sink string) bool { return sink == "b" }, First: true}
+		return Planned{Durable: func(string, media.Receipt) {}, Lacks: func(sink string) bool { return sink == "b" }, First: true}
 	}
 	planner := &lacking{&fan{images: 2, size: 10, sinks: []string{"a", "b"}}, nil}
 	if _, err := Run(t.Context(), Stream{Source: &script{n: 4}, Planner: planner, Sinks: []Sink{a, b}}, o); err != nil {

@@ -362,3 +362,30 @@ func TestAFuncSinkCountsWhatItsFunctionTook(t *testing.T) {
 		t.Errorf("max in flight is %d, want 1", n)
 	}
 }
+
+// TestAnInterruptedRunLeavesOpenObjectsToTheNext interrupts a stream with an open object. If a later run can make it again, the object is
+// discarded, and otherwise completed.
+func TestAnInterruptedRunLeavesOpenObjectsToTheNext(t *testing.T) {
+	for _, how := range []struct{ continues, completes bool }{{true, false}, {false, false}, {true, true}} {
+		gone(t)
+		stop, signal := context.WithCancel(t.Context())
+		defer signal()
+		g, a := &group{fragments: 4}, newLedger("a")
+		o := quiet()
+		o.Completes, o.Interrupted = how.completes, func(error) bool { return how.continues }
+		got, err := Run(t.Context(), Stream{
+			Name: "cam", Source: source.Until(stop, &script{n: 10, block: true}), Planner: &fan{images: 1, size: 10, sinks: []string{"g", "a"}},
+			Sinks: []Sink{g, &lastCommit{ledger: a, n: 10, then: signal}},
+		}, o)
+		objects, fragments, abandoned := 3, 10, 0
+		if how.continues && !how.completes {
+			objects, fragments, abandoned = 2, 8, 1
+		}
+		if err != nil || len(g.objects) != objects || len(g.reported) != fragments || g.abandoned != abandoned || got.Fragments != fragments || got.FramesWritten["a"] != 10 {
+			t.Errorf("%+v: %d objects, reported %q, abandoned %d times, summary %+v, error %v", how, len(g.objects), g.reported, g.abandoned, got, err)
+		}
+		if a.finished != 1 || a.abandoned != 0 {
+			t.Errorf("%+v: the other sink was finished %d and abandoned %d times", how, a.finished, a.abandoned)
+		}
+	}
+}

@@ -45,8 +45,10 @@ type Options struct {
 	Planned func() Planned
 	// Interrupted, if it is not nil, is called with the error that ends the source, which may be io.EOF. It returns true
 	// if a later run continues the stream. It has then ended the planner in its own way: Run does not call the
-	// planner's End.
+	// planner's End. Sinks that have not reported all fragments are abandoned, since the later run completes their objects.
 	Interrupted func(err error) bool
+	// Completes reports whether sinks complete their open objects in any case, because the later run cannot read these fragments again.
+	Completes bool
 	// Aside holds contexts by the names of sinks: when one ends, its sink leaves the run. The run then ends the sink's calls
 	// and abandons it, as if it had failed, but this is no failure: another run continues the stream for the sink.
 	Aside map[string]context.Context
@@ -59,7 +61,7 @@ type Options struct {
 type Planned struct {
 	// Durable is called for each sink when that has reported the fragment: in stream order, on any goroutine, and without
 	// blocking. It is nil for a fragment that other runs have delivered to all sinks.
-	Durable func(sink string)
+	Durable func(sink string, r media.Receipt)
 	// Lacks reports whether a sink lacks the fragment: if not, other runs have delivered it, with its gaps. Nil means that all do.
 	Lacks func(sink string) bool
 	// First reports whether no other run counts the fragment.
@@ -133,6 +135,8 @@ type run struct {
 	order     chan *item // from read to deliver
 	outlets   []*outlet  // one for each sink
 	unsettled tail
+	// continues reports whether a later run continues the stream. It is set before the last fragment ends.
+	continues bool
 }
 
 // item is one fragment on its way, or the gaps in its place.
@@ -270,7 +274,7 @@ func (r *run) queue(ctx context.Context, it *item) error {
 
 // end calls the planner's End, however the source ended, and queues the gaps that it returns.
 func (r *run) end(ctx context.Context, number uint64, why error) error {
-	if r.Interrupted != nil && r.Interrupted(why) {
+	if r.continues = r.Interrupted != nil && r.Interrupted(why); r.continues {
 		return nil
 	}
 	gaps := r.Planner.End()

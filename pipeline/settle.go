@@ -18,9 +18,9 @@ type pending struct {
 	// decoded and concealed are numbers of frames.
 	decoded, concealed int
 	gaps               []media.Gap
-	durable            func(sink string) // see Options.Planned; may be nil
-	again              bool              // other runs have delivered the fragment
-	counts             bool              // no other run counts the fragment
+	durable            func(sink string, r media.Receipt) // see Options.Planned; may be nil
+	again              bool                               // other runs have delivered the fragment
+	counts             bool                               // no other run counts the fragment
 	// place is the position of the fragment in the stream, from 1.
 	place int64
 	// waits is the number of working sinks that have not reported the fragment, plus one until all of its images
@@ -137,7 +137,7 @@ func (r *run) report(o *outlet, p *pending) func(media.Receipt) {
 			panic(fmt.Sprintf("pipeline: sink %s reported fragment %s out of order or twice", name, p.number))
 		}
 		if p.durable != nil {
-			p.durable(name)
+			p.durable(name, receipt)
 		}
 	}
 }

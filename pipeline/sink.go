@@ -17,7 +17,8 @@ import (
 //  2. EndFragment, for each fragment in stream order, with or without images, when all Writes of its images
 //     have returned: one call after the other, but concurrently with Writes of later fragments.
 //  3. Finish, once, at the end of the stream, when all other calls have returned. If a call of the sink fails,
-//     or the run fails or is cancelled before that, Abandon is called instead, also once.
+//     or the run fails or is cancelled before that, Abandon is called instead, also once. It is, too, if a later run
+//     continues the stream and the sink has not reported all fragments.
 //
 // If MaxInFlight is 1, calls never overlap, and all are in stream order.
 //

@@ -98,9 +98,11 @@ type Config struct {
 	// OverwriteExplicit reports whether the settings contain `if_exists: overwrite`, rather than leaving it to
 	// the default. Only then may frames share the key of Path: each image replaces the previous one.
 	OverwriteExplicit bool
-	// Ext is the extension of all images of the sink, or "" when it is unknown. It lets Conflicts tell a sink
+	// Ext is the extension of all objects of the sink, or "" when it is unknown. It lets Conflicts tell a sink
 	// of JPEG images from one of raw frames.
 	Ext string
+	// Groups puts several images into one object; nil makes an object for each.
+	Groups *Groups
 }
 
 // DefaultConfig returns the settings of a sink for which only the name is set.

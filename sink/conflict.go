@@ -62,6 +62,15 @@ func (c Config) writers(index int) []writer {
 			pattern: c.pattern(folders, t),
 		})
 	}
+	if c.Groups != nil {
+		for _, ext := range c.Groups.Layout.Beside() {
+			if t, err := ParsePath(c.Groups.besidePath(c.Path, ext)); err == nil {
+				out = append(out, writer{
+					field: fmt.Sprintf("[%d].path", index), sink: c.Name, what: ext + " files", place: place, pattern: c.pattern(folders, t),
+				})
+			}
+		}
+	}
 	for name, path := range c.parts() {
 		if t, err := ParseManifestPath(path); err == nil {
 			out = append(out, writer{

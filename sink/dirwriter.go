@@ -57,7 +57,17 @@ func (w *dirWriter) Write(ctx context.Context, p []byte) error {
 
 // Commit implements ObjectWriter.
 func (w *dirWriter) Commit(ctx context.Context) error {
-	if err := w.commit(ctx); err != nil {
+	var err error
+	if w.opts.Head != nil {
+		err = w.file.Rewrite(w.opts.Head())
+	}
+	if err == nil {
+		err = w.commit(ctx)
+	}
+	if w.file.Lost() { // a Put would write it again
+		err = &disk.SyncError{Err: err}
+	}
+	if err != nil {
 		return fmt.Errorf("commit %s: %w", w.key, err)
 	}
 	return nil

@@ -82,7 +82,7 @@ func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) 
 			part.lines, gaps = append(part.lines, line...), gaps[1:]
 		}
 		f.Number = partName(part.name, part.number)
-		if err := w.put(ctx, s.ledger.Part(f, s.config.Name, w.runID), part.lines, PutOptions{ContentType: partContentType}); err != nil {
+		if err := w.put(ctx, s.ledger.Part(f, s.config.Name, w.runID), part.lines, PutOptions{ContentType: LinesContentType}); err != nil {
 			return fmt.Errorf("write ledger: %w", err)
 		}
 	}
@@ -98,7 +98,9 @@ func (w *Writer) emptyOutdated(ctx context.Context, f *media.Fragment) error {
 	if w.sink.ledger == nil || w.reach == 0 || w.from != "" && media.CompareNumbers(f.Number, w.from) <= 0 {
 		return nil
 	}
-	w.reach--
+	if w.group == nil || w.group.completed > 1 { // an earlier run had two groups that are not in the checkpoint, at most, and what follows them
+		w.reach--
+	}
 	before := w.last
 	w.last = media.Fragment{Stream: f.Stream, Number: f.Number, ProducerTime: f.ProducerTime, ServerTime: f.ServerTime}
 	if err := w.emptyParts(ctx, w.last, ""); err != nil {
@@ -133,7 +135,7 @@ func (w *Writer) emptyParts(ctx context.Context, f media.Fragment, end string) e
 		case empty:
 			continue
 		}
-		if err := w.put(ctx, key, nil, PutOptions{ContentType: partContentType}); err != nil {
+		if err := w.put(ctx, key, nil, PutOptions{ContentType: LinesContentType}); err != nil {
 			return fmt.Errorf("empty ledger: %w", err)
 		}
 		s.log.InfoContext(ctx, "emptied a part of the ledger that is no longer so", "key", key)

@@ -93,7 +93,7 @@ func TestALedgerOfAnEarlierRunIsEmptiedWhereItIsNoLongerSo(t *testing.T) {
 			t.Fatalf("keys %s", keys)
 		}
 
-		w = s.Continue(test.after, "", nil)
+		w = s.Continue(sink.Continuation{After: test.after})
 		end(w, "11") // read again, for what it is referred to
 		end(w, "12")
 		gaps(w, "12", cut("13"))

@@ -9,8 +9,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// partContentType is the media type of JSON Lines (the NDJSON specification).
-const partContentType = "application/x-ndjson"
+// LinesContentType is the media type of JSON Lines (the NDJSON specification).
+const LinesContentType = "application/x-ndjson"
 
 // ManifestRecord is one line of a manifest part, about one image. Every line has every key, and the type of
 // a key never changes: unknown text is "", an empty list []. The fields are in the order of the file.

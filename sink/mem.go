@@ -76,6 +76,9 @@ func (w *memWriter) Commit(ctx context.Context) error {
 	if w.ended {
 		return errEnded
 	}
+	if w.opts.Head != nil {
+		copy(w.body.Bytes(), w.opts.Head())
+	}
 	err := w.store.Put(ctx, w.key, w.body.Bytes(), w.opts)
 	w.ended = err == nil
 	return err

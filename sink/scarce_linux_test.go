@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestWriteWhereSomethingIsScarce(t *testing.T) {
 	case "":
 		return
 	case "space":
-		if err := errors.Join(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""), syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=1m")); err != nil {
+		if err := errors.Join(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""), syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=2m")); err != nil {
 			t.Fatalf("no mount: %v", err)
 		}
 		free = fillDisk(t, folder)
@@ -96,10 +97,32 @@ func TestWriteWhereSomethingIsScarce(t *testing.T) {
 	if free == nil {
 		free = takeFiles(t)
 	}
+	together, err := sink.New(func() sink.Config {
+		c := named("b")
+		inGroups(sink.DefaultGroup())(&c)
+		return c
+	}(), dir, sink.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := together.NewWriter()
 	time.AfterFunc(scarcity(), free)
 	w := s.NewWriter()
-	if err := errors.Join(writeAll(t.Context(), w, all)...); err != nil {
+	var grouped error
+	var both sync.WaitGroup
+	both.Go(func() { grouped = errors.Join(deliver(t.Context(), group, all, nobody), group.Finish(t.Context())) })
+	errs := writeAll(t.Context(), w, all)
+	both.Wait()
+	if err := errors.Join(append(errs, grouped)...); err != nil {
 		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%04d\n", len(all))
+	for _, img := range all {
+		want += string(img.Data)
+	}
+	object := filepath.Join(folder, all[0].FragmentNumber+"_000000.txt")
+	if got, err := os.ReadFile(object); err != nil || string(got) != want+"end\n" {
+		t.Errorf("%s has %d bytes, want %d (%v)", object, len(got), len(want), err)
 	}
 	if err := w.EndFragment(t.Context(), fragment(), func(media.Receipt) {}); err != nil {
 		t.Fatal(err)

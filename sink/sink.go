@@ -70,7 +70,7 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 	if s.runID == "" && slices.ContainsFunc(templates, func(t *Template) bool { return t.Distinguishes().Runs }) {
 		return nil, fmt.Errorf("set up sink %q: a path has {run_id}, and the run has no id", config.Name)
 	}
-	s.slots = make(chan struct{}, s.MaxInFlight())
+	s.slots = make(chan struct{}, s.inFlight())
 	return s, nil
 }
 
@@ -79,13 +79,33 @@ func (s *Sink) Name() string { return s.config.Name }
 
 // MaxInFlight returns the largest number of images that all writers together write at once; further images
 // wait. It is 1 when keys do not distinguish frames, because the last image given must then be the last one
-// written.
+// written, and when objects hold several images, which need an order.
 func (s *Sink) MaxInFlight() int {
+	if s.config.Groups != nil {
+		return 1
+	}
+	return s.inFlight()
+}
+
+// inFlight returns how many calls of the store may be in progress.
+func (s *Sink) inFlight() int {
 	if !s.path.Distinguishes().Frames {
 		return 1
 	}
 	return s.config.Destination.MaxInFlight
 }
+
+// enter waits until fewer calls than inFlight are in progress. The caller must then call leave.
+func (s *Sink) enter(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Sink) leave() { <-s.slots }
 
 // Written returns the number and the total size in bytes of the objects that the sink has put, with
 // manifest parts.
@@ -122,18 +142,26 @@ func (w *Writer) put(ctx context.Context, key string, body []byte, opts PutOptio
 // object equals the image.
 func (w *Writer) write(ctx context.Context, img media.Image) (media.Record, error) {
 	s := w.sink
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		return media.Record{}, ctx.Err()
+	if err := s.enter(ctx); err != nil {
+		return media.Record{}, err
 	}
-	defer func() { <-s.slots }()
+	defer s.leave()
+	record := w.record(img, s.path.Image(img, w.runID))
+	err := w.place(ctx, &record, img)
+	if err != nil {
+		return media.Record{}, fmt.Errorf("write image: %w", err)
+	}
+	s.log.DebugContext(ctx, "wrote image", "key", record.Key, "bytes", len(img.Data), "skipped", record.Skipped, "differs", record.Differs)
+	return record, nil
+}
 
+// record returns the record of an image in the object of a key.
+func (w *Writer) record(img media.Image, key string) media.Record {
 	sum := sha256.Sum256(img.Data)
-	record := media.Record{
+	return media.Record{
 		FrameInfo: img.FrameInfo,
-		Sink:      s.config.Name,
-		Key:       s.path.Image(img, w.runID),
+		Sink:      w.sink.config.Name,
+		Key:       key,
 		Format:    img.Format,
 		Width:     img.Width,
 		Height:    img.Height,
@@ -145,12 +173,15 @@ func (w *Writer) write(ctx context.Context, img media.Image) (media.Record, erro
 		Label:     img.Label,
 		Tags:      img.Tags,
 	}
-	err := w.place(ctx, &record, img)
-	if err != nil {
-		return media.Record{}, fmt.Errorf("write image: %w", err)
+}
+
+// options returns what the store is told of an object that is described by an image.
+func (w *Writer) options(img media.Image) PutOptions {
+	opts := PutOptions{ContentType: img.ContentType, Confirm: w.confirm}
+	if d, ok := w.sink.config.Destination.Location.(Describer); ok {
+		opts.Metadata = d.Metadata(img, w.runID)
 	}
-	s.log.DebugContext(ctx, "wrote image", "key", record.Key, "bytes", len(img.Data), "skipped", record.Skipped, "differs", record.Differs)
-	return record, nil
+	return opts
 }
 
 // maxVanished is how often place accepts that an existing object disappears before it can be compared.
@@ -159,13 +190,8 @@ const maxVanished = 3
 // place puts an image, or marks its record if an object exists already.
 func (w *Writer) place(ctx context.Context, record *media.Record, img media.Image) error {
 	s := w.sink
-	opts := PutOptions{
-		ContentType: img.ContentType,
-		IfAbsent:    s.config.Destination.IfExists != IfExistsOverwrite,
-	}
-	if d, ok := s.config.Destination.Location.(Describer); ok {
-		opts.Metadata = d.Metadata(img, w.runID)
-	}
+	opts := w.options(img)
+	opts.IfAbsent = s.config.Destination.IfExists != IfExistsOverwrite
 	var err error
 	for range maxVanished {
 		err = w.put(ctx, record.Key, img.Data, opts)
@@ -203,7 +229,7 @@ func (w *Writer) writePart(ctx context.Context, f *media.Fragment, records []med
 	key := s.manifest.Part(f, s.config.Name, w.runID)
 	partial := len(whole) < len(records)
 	err = w.put(ctx, key, part, PutOptions{
-		ContentType: partContentType,
+		ContentType: LinesContentType,
 		IfAbsent:    partial || s.config.Destination.IfExists == IfExistsFail,
 	})
 	if partial && errors.Is(err, ErrExist) {

@@ -33,6 +33,9 @@ type PutOptions struct {
 	// Confirm, if it is not nil, returns nil while the caller may write. A store calls it before each attempt to make an
 	// object visible, and fails with its error.
 	Confirm func(ctx context.Context) error
+	// Head, if it is not nil, returns the first bytes of an object that is created. Commit puts them in place of as many that were
+	// written, since what an object begins with may depend on all of it. They are less than a MiB. Put ignores Head.
+	Head func() []byte
 }
 
 // confirm returns the error of Confirm, or that of a context that has ended.
@@ -72,10 +75,11 @@ type Store interface {
 // again. Where the store cannot tell a leftover from an active writer, the latest writer continues and calls
 // of earlier ones fail: with ErrFenced, if the store knows the reason.
 type ObjectWriter interface {
-	// Write appends p. It neither keeps nor changes p. After an error only Abandon may be called.
+	// Write appends p. It neither keeps nor changes p. After an error for which Passing returns true it may be called again with
+	// the same p, which is then written once. After another error only Abandon may be called.
 	Write(ctx context.Context, p []byte) error
 	// Commit makes the object durable and visible. After an error the object may still exist in full, if an
-	// answer was lost. Only Abandon may be called then.
+	// answer was lost. If Passing returns true for the error, Commit may be called again, otherwise only Abandon.
 	Commit(ctx context.Context) error
 	// Abandon removes what was written. It does nothing after Commit returned nil, so that it can be deferred.
 	// It takes no context, because it is often called after a context has ended; it returns within 10 seconds.

@@ -20,6 +20,9 @@ func (c Config) Validate() error {
 		p.Add("name", "%q is not a name of 1 to 64 letters, digits, _, - and single dots inside", c.Name)
 	}
 	c.checkPath(&p)
+	if c.Groups != nil {
+		c.Groups.check(&p, c)
+	}
 	p.Check("", c, DefaultConfig())
 	return p.Err()
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Writer writes the images of one stream, each as an object, and a manifest part for each fragment. It is a
-// pipeline.Sink, whose contract states the order of calls. All writers of a sink may be used at once.
+// Writer writes the images of one stream, each as an object or in groups (see Config.Groups), and a manifest part for each
+// fragment. It is a pipeline.Sink, whose contract states the order of calls. All writers of a sink may be used at once.
 type Writer struct {
 	sink *Sink
 	// runID is the value of {run_id}, continued whether another run has begun to write the stream.
@@ -17,6 +17,7 @@ type Writer struct {
 	// confirm returns nil while the run may write the stream; nil if it always may.
 	confirm func(context.Context) error
 	ledger  ledgerParts
+	group   *group // nil if each image is an object
 	// from is the number of the fragment after which the writer continues, and last the last one that has ended. The ledger of
 	// the next fragments, reach in number, may have outdated parts.
 	from  string
@@ -29,21 +30,37 @@ type Writer struct {
 
 // NewWriter returns a writer for one stream.
 func (s *Sink) NewWriter() *Writer {
-	return &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
+	w := &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
+	if s.config.Groups != nil {
+		w.group = &group{Groups: s.config.Groups, w: w}
+	}
+	return w
 }
 
-// Continue returns a writer for one stream of which another run, with this ID, has written a part. Objects that are there
-// already, byte for byte, may be its own: they are no error, whatever if_exists is. The store calls
-// confirm before it writes (see PutOptions): it returns an error when another run has begun to write the stream.
-//
-// The stream continues after a place. The other run may have written some of what follows: parts of the ledger that are no longer so
-// are emptied. A nil place means that it has not.
-func (s *Sink) Continue(after *media.Place, runID string, confirm func(context.Context) error) *Writer {
+// Continuation is what a Writer must know to continue what another run has written of a stream.
+type Continuation struct {
+	// RunID is the ID of that run.
+	RunID string
+	// Confirm returns an error when another run has begun to write the stream. The store calls it before it writes (see PutOptions).
+	Confirm func(context.Context) error
+	// After is the place after which the stream continues. The other run may have written some of what follows: parts of the ledger
+	// that are no longer so are emptied. Nil means that it has not.
+	After *media.Place
+	// Split is the last Receipt's Next.
+	Split media.Split
+}
+
+// Continue returns a writer for one stream of which another run has written a part. Objects that are there
+// already, byte for byte, may be its own: they are no error, whatever if_exists is.
+func (s *Sink) Continue(c Continuation) *Writer {
 	w := s.NewWriter()
-	w.runID, w.continued, w.confirm = runID, true, confirm
-	if after != nil {
-		w.reach, w.from = mostBeyond, after.Number
-		w.last = media.Fragment{Number: after.Number, ProducerTime: after.ProducerTime, ServerTime: after.ServerTime}
+	w.runID, w.continued, w.confirm = c.RunID, true, c.Confirm
+	if w.group != nil {
+		w.group.split = c.Split
+	}
+	if c.After != nil {
+		w.reach, w.from = mostBeyond, c.After.Number
+		w.last = media.Fragment{Number: c.After.Number, ProducerTime: c.After.ProducerTime, ServerTime: c.After.ServerTime}
 	}
 	return w
 }
@@ -57,9 +74,13 @@ func (w *Writer) MaxInFlight() int { return w.sink.MaxInFlight() }
 // Write stores an image under its key; the image is durable when Write returns nil. If an object of that
 // key exists, if_exists decides: overwrite replaces it, fail returns an error that is ErrExist, and skip
 // keeps it. Write neither keeps nor changes img.Data. An error means that the image has no record, not that
-// it has no object.
+// it has no object. In groups the image is durable when its fragment is reported.
 func (w *Writer) Write(ctx context.Context, img media.Image) error {
-	record, err := w.write(ctx, img)
+	write := w.write
+	if w.group != nil {
+		write = w.group.write
+	}
+	record, err := write(ctx, img)
 	if err != nil {
 		return err
 	}
@@ -69,33 +90,61 @@ func (w *Writer) Write(ctx context.Context, img media.Image) error {
 	return nil
 }
 
-// EndFragment writes the manifest part of a fragment. It calls durable for the fragment before it returns.
+// EndFragment writes the manifest part of a fragment. It calls durable for the fragment before it returns, unless a group is open:
+// then the call that completes the group does both.
 func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error {
 	w.mu.Lock()
-	records := w.records[f.Number]
+	ended := ended{fragment: f, records: w.records[f.Number], durable: durable}
 	delete(w.records, f.Number)
 	w.mu.Unlock()
-	if err := w.writePart(ctx, f, records); err != nil {
-		return err
+	if w.group == nil {
+		if err := w.writePart(ctx, f, ended.records); err != nil {
+			return err
+		}
 	}
 	if err := w.emptyOutdated(ctx, f); err != nil {
 		return err
 	}
-	var receipt media.Receipt
-	for _, r := range records {
+	if w.group != nil {
+		return w.group.endFragment(ctx, ended)
+	}
+	ended.report(media.Split{})
+	return nil
+}
+
+// ended is a fragment that has ended. Its images have these records.
+type ended struct {
+	fragment *media.Fragment
+	records  []media.Record
+	durable  func(media.Receipt)
+}
+
+// report states that the fragment is durable, and of another one the part before next.
+func (e ended) report(next media.Split) {
+	receipt := media.Receipt{Next: next}
+	for _, r := range e.records {
 		if r.Skipped {
 			receipt.Skipped++
 		} else {
 			receipt.Written++
 		}
 	}
-	durable(receipt)
-	return nil
+	e.durable(receipt)
 }
 
-// Finish does nothing: every fragment that has ended is durable.
-func (w *Writer) Finish(context.Context) error { return nil }
+// Finish completes the open group. Without groups every fragment that has ended is durable already.
+func (w *Writer) Finish(ctx context.Context) error {
+	if w.group == nil {
+		return nil
+	}
+	return w.group.finish(ctx)
+}
 
-// Abandon does nothing: the images of an unfinished fragment stay as objects without a record, and the next
+// Abandon discards the open group, which the next run makes again. Images that are objects stay, without a record, and the next
 // run writes them again.
-func (w *Writer) Abandon() error { return nil }
+func (w *Writer) Abandon() error {
+	if w.group == nil {
+		return nil
+	}
+	return w.group.abandon()
+}

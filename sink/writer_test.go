@@ -33,7 +33,7 @@ func TestSinkConformsToTheContract(t *testing.T) {
 func TestAWriterThatMayNotWriteCallsNoStore(t *testing.T) {
 	store := sink.NewMem()
 	var lost error
-	w := newSink(t, store, nil).Continue(nil, "run-1", func(context.Context) error { return lost })
+	w := newSink(t, store, nil).Continue(sink.Continuation{RunID: "run-1", Confirm: func(context.Context) error { return lost }})
 	if err := w.Write(t.Context(), picture()); err != nil {
 		t.Fatal(err)
 	}

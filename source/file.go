@@ -35,6 +35,9 @@ type Input struct {
 	// Identity describes what is read, for messages: it is another one when that has changed, and "" if it cannot change, or is not
 	// known. It is nil if the stream cannot be read again.
 	Identity func(ctx context.Context) string
+	// Forgets reports whether the stream is known to keep nothing, so that no fragment can be read a second time. It is nil if it
+	// keeps all.
+	Forgets func(ctx context.Context) bool
 }
 
 // OpenFiles returns the streams of the paths of a file source: recordings of GetMedia payloads and plain MKV files,

@@ -235,6 +235,9 @@ func TestExamplesRun(t *testing.T) {
 		"thumbnails.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7"), map[string]int{"thumbs": 2}},
 		"s3.yaml": {append(stored, "--set", "source.end.fragments=6", "--set", "sinks.keys.destination.endpoint_url="+server.Endpoint,
 			"--set", "sinks.keys.destination.force_path_style=true"), map[string]int{"keys": 6}},
+		"webdataset.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7",
+			"--set", "sinks.shards.destination.endpoint_url="+server.Endpoint, "--set", "sinks.shards.destination.force_path_style=true"), map[string]int{"shards": 28}},
+		"batch.yaml":    {nil, map[string]int{"train": 70}},
 		"training.yaml": {nil, map[string]int{"train": 70, "look": 7}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -260,7 +263,7 @@ func TestExamplesRun(t *testing.T) {
 		})
 	}
 	found, err := filepath.Glob("../../examples/*.yaml")
-	if err != nil || len(found) != 3 {
+	if err != nil || len(found) != 5 {
 		t.Errorf("examples that are not run: %v, %v", slices.Sorted(slices.Values(found)), err)
 	}
 }

@@ -31,6 +31,15 @@ const manySinks = `sinks:
   - {name: other, sample: {type: interval, interval: 360ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[2]s}
 `
 
+// groupSinks are sinks of every form of objects that hold several images. Their groups end inside fragments and span several.
+const groupSinks = `sinks:
+  - {name: shards, type: webdataset, sample: {type: interval, interval: 80ms}, resize: {width: 32}, group: {every: 2s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: rows, type: batch, sample: {type: all}, resize: {width: 16}, group: {count: 7}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: video, type: batch, format: yuv4mpeg, sample: {type: stride, n: 2}, resize: {width: 16}, group: {every: 1s, count: 11}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: asked, type: webdataset, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, group: {size: 5kB}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: other, sample: {type: interval, interval: 360ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[2]s}
+`
+
 // wholeSinks are sinks that ask for every frame. What libav guesses where a stream is damaged depends on which frames are decoded, and so
 // on what other sinks ask for, and these are not everywhere at the same place. So guesses are gaps here.
 const wholeSinks = `decode: {concealed: drop}
@@ -58,6 +67,7 @@ func killables(t *testing.T, rng *rand.Rand, server s3test.Server) (url string, 
 		loops
 	}{
 		{"opengop", manySinks, loops{each: 3, mutantEvery: math.MaxInt}},
+		{"flat-b", groupSinks, loops{each: 3, length: 2 * time.Second, mutantEvery: math.MaxInt}},
 		{"hevc-open", manySinks, loops{each: 3, mutantEvery: math.MaxInt}},
 		{"bframes", manySinks, loops{each: 7, mutantEvery: math.MaxInt}},
 		{"no-b", manySinks, loops{each: 3, length: time.Second, mutantEvery: math.MaxInt}},

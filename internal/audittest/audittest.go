@@ -20,6 +20,8 @@ type Object struct {
 	SHA256 string // in hexadecimal
 	// Lines are those of a part of a manifest or of a ledger.
 	Lines []string
+	// Inside are the images that an object of several holds: their sizes, by their digests. It is nil for other objects.
+	Inside map[string]int64
 }
 
 // Stored holds the objects of a store by their keys.
@@ -28,7 +30,7 @@ type Stored map[string]Object
 // Add adds the object of a key.
 func (s Stored) Add(key string, data []byte) {
 	sum := sha256.Sum256(data)
-	o := Object{Size: int64(len(data)), SHA256: hex.EncodeToString(sum[:])}
+	o := Object{Size: int64(len(data)), SHA256: hex.EncodeToString(sum[:]), Inside: inside(key, data)}
 	if isPart(key) {
 		for line := range bytes.Lines(data) {
 			o.Lines = append(o.Lines, string(line))
@@ -68,7 +70,9 @@ func (s Stored) Replaced(pattern *regexp.Regexp, text string) Stored {
 }
 
 // isPart reports whether a key is that of a part of a manifest or of a ledger.
-func isPart(key string) bool { return path.Ext(key) == ".jsonl" }
+func isPart(key string) bool {
+	return path.Ext(key) == ".jsonl" && (strings.Contains(key, "manifest/") || strings.Contains(key, "gaps/"))
+}
 
 // isUnfinished reports whether a key is that of a file which a run had not completed.
 func isUnfinished(key string) bool { return strings.HasPrefix(path.Base(key), ".kvsframes-tmp-") }

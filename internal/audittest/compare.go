@@ -190,6 +190,10 @@ func (c *comparison) check(s Stored) {
 			switch image, there := s[l.Key]; {
 			case !there:
 				c.report(Lost, l.Key, "the object is not there")
+			case image.Inside != nil:
+				if size, there := image.Inside[l.SHA256]; !there || size != l.Bytes {
+					c.report(Lost, l.Key, "the object does not hold "+text)
+				}
 			case image.Size != l.Bytes || image.SHA256 != l.SHA256:
 				c.report(Changed, l.Key, "the object has other bytes")
 			}

@@ -47,6 +47,8 @@ type FS interface {
 // File is an open file or folder.
 type File interface {
 	io.ReadWriteCloser
+	// WriteAt writes at a place in the file or at its end, and moves no position.
+	io.WriterAt
 	// Stat describes the file.
 	Stat() (fs.FileInfo, error)
 	// ReadDir returns the next n entries of a folder, and an error at its end.

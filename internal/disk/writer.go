@@ -37,6 +37,10 @@ type Writer struct {
 	name, temp string
 	file       File
 	lock       io.Closer // nil on a file system without locks
+	size       int64     // of what was written
+	tried      bool      // to rename the file
+	closed     bool      // the file is closed, and nothing of it is lost
+	lost       error     // of a Sync or Close, which say once that something is
 	ended      bool      // the file is closed and its temporary name is gone
 }
 
@@ -97,7 +101,7 @@ func (w *Writer) open() (ours bool, err error) {
 	return false, errors.Join(fmt.Errorf("lock: %w", err), w.file.Close(), w.folder.Remove(w.temp))
 }
 
-// Write appends p.
+// Write appends p. After an error it may be called again with the same p.
 func (w *Writer) Write(ctx context.Context, p []byte) error {
 	if w.ended {
 		return errEnded
@@ -105,21 +109,29 @@ func (w *Writer) Write(ctx context.Context, p []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	_, err := w.file.Write(p)
+	_, err := w.file.WriteAt(p, w.size) // which replaces what a call that failed has left
+	if err == nil {
+		w.size += int64(len(p))
+	}
 	return err
 }
 
-// Commit makes the file appear under its name. Only Abandon may be called after an error.
+// Rewrite replaces the first bytes of what was written.
+func (w *Writer) Rewrite(head []byte) error {
+	if w.closed {
+		return nil // it was done before a Commit that failed later
+	}
+	_, err := w.file.WriteAt(head, 0)
+	return err
+}
+
+// Commit makes the file appear under its name. After an error it may be called again, unless the file is Lost.
 func (w *Writer) Commit(ctx context.Context) error {
 	if w.ended {
 		return errEnded
 	}
-	var err error
-	if w.options.Sync {
-		err = w.file.Sync()
-	}
-	// Some file systems report a failed write only on Close.
-	if err = errors.Join(err, w.file.Close()); err == nil {
+	err := w.finish()
+	if err == nil {
 		err = ctx.Err()
 	}
 	if err == nil && w.options.Confirm != nil {
@@ -141,12 +153,39 @@ func (w *Writer) Commit(ctx context.Context) error {
 	return errors.Join(err, w.unlock())
 }
 
+// finish closes the file, once.
+func (w *Writer) finish() error {
+	if w.closed || w.lost != nil {
+		return w.lost
+	}
+	var err error
+	if w.options.Sync {
+		err = w.file.Sync()
+	}
+	// Some file systems report a failed write only on Close.
+	if err = errors.Join(err, w.file.Close()); err != nil {
+		w.lost = err
+	}
+	w.closed = err == nil
+	return err
+}
+
+// Lost reports whether a Commit failed because the content of the file may be lost. Another Commit fails, too.
+func (w *Writer) Lost() bool { return w.lost != nil }
+
 // place gives the file its name.
 func (w *Writer) place() error {
 	if w.options.IfAbsent {
 		return w.folder.Link(w.temp, w.name) // unlike a rename, a link never replaces what is there
 	}
-	return w.folder.Rename(w.temp, w.name)
+	err := w.folder.Rename(w.temp, w.name)
+	if w.tried && errors.Is(err, fs.ErrNotExist) { // the rename that failed was done all the same
+		if info, statErr := w.folder.Lstat(w.name); statErr == nil && info.Size() == w.size {
+			return nil
+		}
+	}
+	w.tried = true
+	return err
 }
 
 // unlock lets go of the file when it is no temporary one any more.

@@ -29,6 +29,7 @@ var promise = []clause{
 	}},
 	{"(or one place in a group's)", []string{
 		"TestAnObjectMayHoldManyFragments", "TestAFailingSinkLeavesWholeObjects", "TestASinkOfManyFragmentsAnObjectConforms",
+		"TestFormsOfSeveralImagesConform", "TestARunThatContinuesMakesTheSameGroups", "TestRunsThatAreKilledLoseAndRepeatNothing",
 	}},
 	{"or as one record in the ledger.", []string{
 		"TestTheLedgerNamesWhatTheSinkDidNotGet", "TestSinksGetTheGapsOfTheirPlaceInOrder", "TestRunsOverDamageAgreeAndTellOfIt", "TestRunsThatAreKilledLoseAndRepeatNothing",

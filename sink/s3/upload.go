@@ -41,6 +41,8 @@ type upload struct {
 	key   string // without the prefix
 	opts  sink.PutOptions
 	part  []byte // bytes written but not sent yet
+	taken int    // how many bytes of a Write that failed are in the object
+	first []byte // the first part, which Commit sends, where its head is not known before
 	id    string // of the multipart upload; empty before it begins
 	// begun receives the outcome of the request that begins the upload, and stop ends that request. Both are
 	// nil when no such request is in progress.
@@ -49,6 +51,7 @@ type upload struct {
 	parts []types.CompletedPart
 	size  int64
 	sum   uint32 // CRC32 of all bytes sent
+	asked bool   // a request to complete the upload has failed
 	ended bool
 }
 
@@ -76,7 +79,7 @@ func (u *upload) Write(ctx context.Context, p []byte) error {
 	if u.ended {
 		return errEnded
 	}
-	for len(p) > 0 {
+	for p = p[u.taken:]; len(p) > 0; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -93,38 +96,79 @@ func (u *upload) Write(ctx context.Context, p []byte) error {
 		}
 		u.part = append(u.part, p[:n]...)
 		p = p[n:]
+		u.taken += n
 	}
+	u.taken = 0
 	return ctx.Err()
 }
 
-// send sends a part.
+// send sends what was written, as the next part. It keeps the first part if its head is not known yet.
 func (u *upload) send(ctx context.Context) error {
-	if len(u.parts) == maxParts {
+	switch {
+	case len(u.parts) == maxParts:
 		return fmt.Errorf("put %s: %w", u.key, errTooLarge)
+	case len(u.parts) == 0 && u.opts.Head != nil:
+		u.first, u.part, u.parts = u.part, nil, make([]types.CompletedPart, 1)
+		return nil
 	}
-	if u.id == "" {
-		if err := u.begin(ctx); err != nil {
-			return err
-		}
-	}
-	put := u.request()
-	number := aws.Int32(int32(len(u.parts) + 1))
-	out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
-		Bucket: put.Bucket, Key: put.Key, UploadId: &u.id, PartNumber: number,
-		Body: bytes.NewReader(u.part), ContentLength: aws.Int64(int64(len(u.part))), ChecksumAlgorithm: put.ChecksumAlgorithm,
-	}, u.store.tries(&attempts{body: u.part, confirm: u.opts.Confirm}))
+	part, err := u.sendPart(ctx, len(u.parts)+1, u.part)
 	if err != nil {
-		return u.store.explain(ctx, "put", *put.Key, err)
-	}
-	part := types.CompletedPart{PartNumber: number, ETag: out.ETag}
-	if u.store.checksum {
-		part.ChecksumCRC32 = aws.String(crc32Base64(u.part))
+		return err
 	}
 	u.parts = append(u.parts, part)
 	u.size += int64(len(u.part))
 	u.sum = crc32.Update(u.sum, crc32.IEEETable, u.part)
 	u.part = u.part[:0]
 	return nil
+}
+
+// sendFirst sends the first part if send has kept it.
+func (u *upload) sendFirst(ctx context.Context) error {
+	if u.first == nil {
+		return nil
+	}
+	copy(u.first, u.opts.Head())
+	part, err := u.sendPart(ctx, 1, u.first)
+	if err != nil {
+		return err
+	}
+	u.parts[0] = part
+	u.sum = joined(crc32.ChecksumIEEE(u.first), u.sum, u.size)
+	u.size += int64(len(u.first))
+	u.first = nil
+	return nil
+}
+
+// joined returns the CRC32 of two texts in a row, from those of each and the size of the second in bytes.
+func joined(first, second uint32, size int64) uint32 {
+	// A CRC is linear: what the first text leaves in the register is changed by the second as it is by zeros.
+	zeros := make([]byte, min(size, 64<<10))
+	for first = ^first; size > 0; size -= int64(len(zeros)) {
+		zeros = zeros[:min(size, int64(len(zeros)))]
+		first = crc32.Update(first, crc32.IEEETable, zeros)
+	}
+	return ^first ^ second
+}
+
+func (u *upload) sendPart(ctx context.Context, number int, data []byte) (types.CompletedPart, error) {
+	if u.id == "" {
+		if err := u.begin(ctx); err != nil {
+			return types.CompletedPart{}, err
+		}
+	}
+	put := u.request()
+	part := types.CompletedPart{PartNumber: aws.Int32(int32(number))}
+	out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: put.Bucket, Key: put.Key, UploadId: &u.id, PartNumber: part.PartNumber,
+		Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))), ChecksumAlgorithm: put.ChecksumAlgorithm,
+	}, u.store.tries(&attempts{body: data, confirm: u.opts.Confirm}))
+	if err != nil {
+		return part, u.store.explain(ctx, "put", *put.Key, err)
+	}
+	if part.ETag = out.ETag; u.store.checksum {
+		part.ChecksumCRC32 = aws.String(crc32Base64(data))
+	}
+	return part, nil
 }
 
 // request returns the request that puts the whole object, without a body.
@@ -207,19 +251,29 @@ func (u *upload) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var err error
-	if u.id == "" {
-		err = u.store.Put(ctx, u.key, u.part, u.opts)
-	} else {
-		if err = u.send(ctx); err == nil { // not empty, because a full part is sent only when more bytes follow
-			err = u.complete(ctx)
-		}
-	}
-	if err != nil {
+	if err := u.commit(ctx); err != nil {
 		return err
 	}
 	u.ended, u.part = true, nil
 	return nil
+}
+
+func (u *upload) commit(ctx context.Context) error {
+	if len(u.parts) == 0 { // it fits into one
+		if u.opts.Head != nil {
+			copy(u.part, u.opts.Head())
+		}
+		return u.store.Put(ctx, u.key, u.part, u.opts)
+	}
+	if len(u.part) > 0 { // a full part is sent only when more bytes follow, so that it is empty only after a Commit that failed
+		if err := u.send(ctx); err != nil {
+			return err
+		}
+	}
+	if err := u.sendFirst(ctx); err != nil {
+		return err
+	}
+	return u.complete(ctx)
 }
 
 func (u *upload) complete(ctx context.Context) error {
@@ -237,7 +291,9 @@ func (u *upload) complete(ctx context.Context) error {
 		return nil
 	}
 	err = u.store.explain(ctx, "put", *put.Key, err)
-	if tried.n > 1 && (errors.Is(err, sink.ErrFenced) || errors.Is(err, sink.ErrExist)) {
+	again := u.asked || tried.n > 1
+	u.asked = true
+	if again && (errors.Is(err, sink.ErrFenced) || errors.Is(err, sink.ErrExist)) {
 		// If the answer was lost, the repeated request finds no upload, or the object of the first request.
 		if ours, _ := u.store.has(ctx, *put.Key, content{u.size, base64CRC32(u.sum), u.etag}); ours {
 			return nil

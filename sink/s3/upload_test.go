@@ -1,8 +1,10 @@
 package s3_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -230,5 +232,61 @@ func TestAnUploadThatBeganWhileItWasCancelledIsAborted(t *testing.T) {
 	}
 	if left, err := server.Uploads(t.Context(), d.Bucket); err != nil || len(left) > 0 {
 		t.Errorf("open uploads are %q (%v)", left, err)
+	}
+}
+
+// TestAWriterIsCalledAgainAfterTroubleThatPasses has each request fail with all of its attempts, once before and once after the server has
+// done its work.
+func TestAWriterIsCalledAgainAfterTroubleThatPasses(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	for name, what := range map[string]fault{"refused": answer(503, "SlowDown"), "done all the same": lose} {
+		for _, head := range []bool{false, true} {
+			for _, size := range []int{100, twoParts, 2*twoParts + 1000} {
+				t.Run(fmt.Sprintf("%s, head %t, %d bytes", name, head, size), func(t *testing.T) {
+					t.Parallel() // most of the time is waiting between attempts
+					p, endpoint := newProxy(t, server)
+					d := destination(t, server)
+					d.EndpointURL = endpoint
+					store, want, opts := open(t, d), body(size), sink.PutOptions{}
+					if head {
+						opts.Head = func() []byte { return []byte("the head") }
+					}
+					var faults []fault
+					for range 5 { // requests
+						faults = append(faults, what, what, through)
+					}
+					p.plan(faults...)
+					failures := 0
+					again := func(call func() error) {
+						for {
+							err := call()
+							if err == nil {
+								return
+							}
+							if failures++; !sink.Passing(err) || failures > 10 {
+								t.Fatalf("failure %d: %v", failures, err)
+							}
+						}
+					}
+					var w sink.ObjectWriter
+					again(func() (err error) { w, err = store.Create(t.Context(), "a.npy", opts); return err })
+					again(func() error { return w.Write(t.Context(), want) })
+					again(func() error { return w.Commit(t.Context()) })
+					if head {
+						copy(want, "the head")
+					}
+					if got, err := server.Get(t.Context(), d.Bucket, "a.npy"); err != nil || !bytes.Equal(got, want) {
+						t.Errorf("the object has %d bytes, want %d (%v)", len(got), len(want), err)
+					}
+					if left, err := server.Uploads(t.Context(), d.Bucket); err != nil || len(left) > 0 {
+						t.Errorf("unfinished are %q (%v)", left, err)
+					}
+					if failures == 0 {
+						t.Error("nothing failed")
+					}
+				})
+			}
+		}
 	}
 }

@@ -126,7 +126,8 @@ func runUntilItHangs(t *testing.T, h Harness, s *stream, n int, killed bool) (*o
 	})
 	defer waiting.Wait()
 	defer cancel()
-	o := &observed{Sink: h.Open(s.name), killed: killed}
+	o := h.observe(s)
+	o.killed = killed
 	return o, o.run(ctx, t, s)
 }
 

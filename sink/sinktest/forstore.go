@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,6 +21,12 @@ import (
 // ForStore returns a harness for the sink of package sink on an empty store. change may change the sink's
 // settings; nil leaves the defaults.
 func ForStore(tb testing.TB, h storetest.Harness, change func(*sink.Config)) Harness {
+	tb.Helper()
+	return ForGroups(tb, h, change, nil)
+}
+
+// ForGroups returns a harness as ForStore does, of a sink whose objects hold several images. open returns the images in an object.
+func ForGroups(tb testing.TB, h storetest.Harness, change func(*sink.Config), open func(object []byte) ([][]byte, error)) Harness {
 	tb.Helper()
 	config := sink.DefaultConfig()
 	config.Name = "thumbs"
@@ -40,7 +47,7 @@ func ForStore(tb testing.TB, h storetest.Harness, change func(*sink.Config)) Har
 			if err != nil {
 				return nil, err
 			}
-			return recorded(all)
+			return recorded(all, open)
 		},
 		Unfinished: h.Unfinished,
 		Trouble:    trouble,
@@ -63,10 +70,10 @@ func Objects(ctx context.Context, h storetest.Harness) (map[string][]byte, error
 }
 
 // recorded returns the images in manifest parts, by ID. A record that does not match its object is an error.
-func recorded(objects map[string][]byte) (map[string][]byte, error) {
+func recorded(objects map[string][]byte, open func(object []byte) ([][]byte, error)) (map[string][]byte, error) {
 	images := map[string][]byte{}
 	for key, part := range objects {
-		if !strings.HasSuffix(key, ".jsonl") {
+		if !strings.Contains(key, "/manifest/") {
 			continue
 		}
 		for line := range bytes.Lines(part) {
@@ -78,10 +85,21 @@ func recorded(objects map[string][]byte) (map[string][]byte, error) {
 			if !there {
 				return nil, fmt.Errorf("%s names %s: %w", key, r.Key, fs.ErrNotExist)
 			}
-			if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != r.SHA256 || int64(len(body)) != r.Bytes {
-				return nil, fmt.Errorf("%s names %s with another size or digest", key, r.Key)
+			inside := [][]byte{body}
+			if open != nil {
+				var err error
+				if inside, err = open(body); err != nil {
+					return nil, fmt.Errorf("open %s: %w", r.Key, err)
+				}
 			}
-			images[ID(media.FrameInfo{Stream: r.Stream, FragmentNumber: r.FragmentNumber, Index: r.FrameIndex})] = body
+			i := slices.IndexFunc(inside, func(image []byte) bool {
+				sum := sha256.Sum256(image)
+				return hex.EncodeToString(sum[:]) == r.SHA256 && int64(len(image)) == r.Bytes
+			})
+			if i < 0 {
+				return nil, fmt.Errorf("%s names an image of %s that it does not hold", key, r.Key)
+			}
+			images[ID(media.FrameInfo{Stream: r.Stream, FragmentNumber: r.FragmentNumber, Index: r.FrameIndex})] = inside[i]
 		}
 	}
 	return images, nil

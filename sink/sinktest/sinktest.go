@@ -47,6 +47,9 @@ type Harness struct {
 	// Unfinished returns the names of temporary files or uploads that are neither completed nor removed; nil
 	// if the sink has none by design.
 	Unfinished func(ctx context.Context) ([]string, error)
+	// Prepare, if it is not nil, makes an image of the suite one that the sink takes. It leaves what names the frame, and
+	// what an object holds of the data.
+	Prepare func(img *media.Image)
 	// Trouble is called by each operation of the destination; nil if the operations cannot be disturbed.
 	Trouble *Trouble
 }
@@ -154,10 +157,17 @@ func (o *observed) Abandon() error {
 	return err
 }
 
+// observe opens a sink for a stream.
+func (h Harness) observe(s *stream) *observed {
+	s.prepare = h.Prepare
+	return &observed{Sink: h.Open(s.name)}
+}
+
 // run feeds a new sink with a stream, and returns the sink with the error of the run.
 func run(ctx context.Context, t *testing.T, h Harness, s *stream, check func(stream, fragment string)) (*observed, error) {
 	t.Helper()
-	o := &observed{Sink: h.Open(s.name), check: check}
+	o := h.observe(s)
+	o.check = check
 	return o, o.run(ctx, t, s)
 }
 

@@ -18,8 +18,9 @@ type stream struct {
 	// before, if not nil, is called before a fragment is read. Its error is the source's error.
 	before func(ctx context.Context, i int) error
 
-	sink string
-	read int
+	prepare func(img *media.Image) // see Harness
+	sink    string
+	read    int
 }
 
 func (s *stream) Next(ctx context.Context) (*media.Fragment, error) {
@@ -67,9 +68,13 @@ func (s *stream) image(f *media.Fragment, index int) media.Image {
 	info := media.FrameInfo{
 		Stream: s.name, FragmentNumber: f.Number, Index: index, PTS: pts, ProducerTime: f.ProducerTime.Add(pts), ServerTime: f.ServerTime.Add(pts), Key: index == 0,
 	}
-	return media.Image{
+	img := media.Image{
 		FrameInfo: info, Sink: s.sink, Format: "jpeg", Ext: "jpg", ContentType: "image/jpeg", Width: 640, Height: 360, Data: s.data(ID(info)),
 	}
+	if s.prepare != nil {
+		s.prepare(&img)
+	}
+	return img
 }
 
 // data returns the content of the image with this ID.

@@ -21,6 +21,7 @@ var createTests = []suiteTest{
 	{"a large object is invisible until it is committed", invisibleUntilCommitted},
 	{"a large object of no bytes is an object", emptyLargeObject},
 	{"pieces of any size make the same object", piecesOfAnySize},
+	{"an object may get its head at the end", headAtTheEnd},
 	{"an abandoned object leaves nothing", abandonLeavesNothing},
 	{"a writer that has ended accepts nothing more", endedWriter},
 	{"create refuses the keys that put refuses", badLargeKeys},
@@ -129,6 +130,22 @@ func piecesOfAnySize(t *testing.T, h Harness) {
 			t.Fatalf("%s: %v", key, err)
 		}
 		wantBody(t, h, key, body)
+	}
+}
+
+func headAtTheEnd(t *testing.T, h Harness) {
+	const size = 128
+	for _, length := range []int{size, 8 << 20, 8<<20 + 1, manyParts} {
+		key, body, head := fmt.Sprintf("%d.npy", length), pattern(length, length), []byte(nil)
+		w := create(t, h, key, sink.PutOptions{Head: func() []byte { return head }})
+		must(t, writePieces(t.Context(), w, body, 3<<20))
+		head = pattern(7, size)
+		must(t, w.Commit(t.Context()))
+		copy(body, head)
+		wantBody(t, h, key, body)
+		if same, err := h.Store.Holds(t.Context(), key, body); err != nil || !same {
+			t.Errorf("%s: holds gave %t, %v", key, same, err)
+		}
 	}
 }
 

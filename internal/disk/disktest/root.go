@@ -193,6 +193,23 @@ func (f *file) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// WriteAt implements disk.File.
+func (f *file) WriteAt(p []byte, at int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	err := f.disk.do("write", f.at, func() error {
+		end := min(int(at), len(f.node.data))
+		f.node.synced = min(f.node.synced, end)
+		replaced := append(slices.Clip(f.node.data[:end]), p...)
+		f.node.data = append(replaced, f.node.data[min(len(replaced), len(f.node.data)):]...)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 // Truncate implements disk.File.
 func (f *file) Truncate(size int64) error {
 	f.disk.mu.Lock()

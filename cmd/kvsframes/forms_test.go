@@ -1,0 +1,210 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// runForms runs the program over clips, and returns the folder of what it stores.
+func runForms(t *testing.T, sinks string, clips ...string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for i, clip := range clips {
+		clips[i] = strconv.Quote(clip)
+	}
+	p, _, stderr := newProgram(nil)
+	file := settings(t, fmt.Sprintf("source: {type: file, paths: [%s], stream: cam.front}\n", strings.Join(clips, ", "))+fmt.Sprintf(sinks, fmt.Sprintf("{directory: %q}", folder)))
+	if code := p.execute([]string{"run", file}); code != exitDone {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	return folder
+}
+
+// found returns the files of a pattern in a folder, in the order of their names.
+func found(t *testing.T, folder, pattern string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(folder, pattern))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no %s (%v)", pattern, err)
+	}
+	return names
+}
+
+// output returns what a program prints.
+func output(t *testing.T, name string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil || stderr.Len() > 0 {
+		t.Fatalf("%s (make setup-test installs it): %v: %s", name, err, &stderr)
+	}
+	return out
+}
+
+// grouping is the rule by which readers of webdataset make samples of members (webdataset/tariterators.py, base_plus_ext): what follows the
+// first dot of the base name is the name of a part, and the rest that of the sample.
+var grouping = regexp.MustCompile(`^((?:.*/|)[^.]+)[.]([^/]*)$`)
+
+// TestReadersOpenWebDatasets opens shards with GNU tar and by the rules of loaders.
+func TestReadersOpenWebDatasets(t *testing.T) {
+	t.Parallel()
+	folder := runForms(t, `sinks:
+  - {name: shards, type: webdataset, sample: {type: interval, interval: 500ms}, resize: {width: 64}, group: {every: 5s}, destination: %[1]s}
+  - {name: single, sample: {type: interval, interval: 500ms}, resize: {width: 64}, destination: %[1]s}
+`, demo)
+	shards := found(t, folder, "cam.front/*.tar")
+	if len(shards) < 3 {
+		t.Errorf("%d shards", len(shards))
+	}
+	singles := found(t, folder, "cam.front/*.jpg")
+	for _, shard := range shards {
+		listed := strings.Fields(string(output(t, "tar", "--list", "--file", shard)))
+		var index strings.Builder
+		fmt.Fprintf(&index, "v1.2 %d\n", len(listed)/2)
+		for i := 0; i < len(listed); i += 2 {
+			image, about := grouping.FindStringSubmatch(listed[i]), grouping.FindStringSubmatch(listed[i+1])
+			if image == nil || about == nil || image[1] != about[1] || image[2] != "jpg" || about[2] != "json" || strings.HasPrefix(filepath.Base(image[1]), "_") {
+				t.Fatalf("%q and %q are no sample", listed[i], listed[i+1])
+			}
+			want := read(t, singles[0])
+			singles = singles[1:]
+			if got := output(t, "tar", "--extract", "--to-stdout", "--file", shard, listed[i]); !bytes.Equal(got, want) {
+				t.Errorf("%s differs from the image of a sink of type image", listed[i])
+			}
+			var values map[string]any
+			if err := json.Unmarshal(output(t, "tar", "--extract", "--to-stdout", "--file", shard, listed[i+1]), &values); err != nil {
+				t.Fatal(err)
+			}
+			for key, value := range values {
+				switch value.(type) {
+				case string, float64, bool:
+				default: // Hugging Face takes the types from the first samples (datasets, issue 7549)
+					t.Errorf("%s is %v", key, value)
+				}
+			}
+			if len(values) != 19 || values["tags_json"] == "[]" || values["bytes"] != float64(len(want)) {
+				t.Errorf("%s has %v", listed[i+1], values)
+			}
+		}
+		// DALI's index has the place of each member's data: one block after its header, whose number GNU tar prints.
+		line := regexp.MustCompile(`block (\d+): \S+ \S+ +(\d+) \S+ \S+ (\S+)`)
+		for i, m := range line.FindAllStringSubmatch(string(output(t, "tar", "--list", "--verbose", "--block-number", "--file", shard)), -1) {
+			block, err := strconv.Atoi(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&index, "%s %d %s %s%s", strings.TrimPrefix(filepath.Ext(m[3]), "."), (block+1)*512, m[2], m[3], []string{" ", "\n"}[i%2])
+		}
+		if got := read(t, strings.TrimSuffix(shard, "tar")+"idx"); string(got) != index.String() {
+			t.Errorf("the index is\n%s\nwant\n%s", got, &index)
+		}
+		// Some readers know no headers but those of USTAR.
+		data := read(t, shard)
+		for at := 0; data[at] != 0; {
+			header, err := tar.NewReader(bytes.NewReader(data[at:])).Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if magic, kind := string(data[at+257:at+265]), data[at+156]; magic != "ustar\x0000" || kind != '0' {
+				t.Errorf("a header of the format %q and the type %q", magic, kind)
+			}
+			at += 512 + int(header.Size+511)/512*512
+		}
+		if !bytes.HasSuffix(data, make([]byte, 2*512)) {
+			t.Error("the tar does not end with two empty blocks")
+		}
+	}
+	if len(singles) > 0 {
+		t.Errorf("the shards lack %d images", len(singles))
+	}
+}
+
+// TestNumPyMapsBatches maps arrays into memory, and compares rows with single frames.
+func TestNumPyMapsBatches(t *testing.T) {
+	t.Parallel()
+	folder := runForms(t, `sinks:
+  - {name: rows, type: batch, resize: {width: 64, height: 64, fit: stretch}, group: {count: 60}, sample: {type: all}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: floats, type: batch, layout: chw, normalize: {mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}, resize: {width: 64, height: 64, fit: stretch}, group: {count: 60}, sample: {type: all}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: single, type: raw, resize: {width: 64, height: 64, fit: stretch}, sample: {type: all}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: native, type: batch, pixel_format: gray, sample: {type: all}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+`, demo)
+	got := output(t, "/usr/bin/python3", "-c", `import glob, json, sys, numpy as np
+def batches(name):
+    for f in sorted(glob.glob(sys.argv[1] + "/" + name + "/*.npy")):
+        yield np.load(f, mmap_mode="r", allow_pickle=False), [json.loads(l) for l in open(f[:-3] + "jsonl")]
+frames = [np.fromfile(f, dtype=np.uint8).reshape(64, 64, 3) for f in sorted(glob.glob(sys.argv[1] + "/single/*"))]
+n, all = 0, []
+for (a, lines), (b, _) in zip(batches("rows"), batches("floats")):
+    assert a.dtype == np.uint8 and b.dtype == np.float32 and len(a) == len(lines) and a.flags.aligned and b.flags.aligned
+    for row, floats, line in zip(a, b, lines):
+        assert (row == frames[n]).all(), n
+        want = ((frames[n].astype(np.float32) / np.float32(255) - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])).transpose(2, 0, 1)
+        assert (floats == want).all(), n
+        assert line["shape"] == [64, 64, 3] and line["bytes"] == row.nbytes, line
+        n += 1
+    all.append([a.shape, b.shape])
+print(json.dumps([n, all, [a.shape for a, _ in batches("native")]]))`, folder)
+	// The demo's camera changes the size of its pictures: that begins another array.
+	want := `[350, [[[60, 64, 64, 3], [60, 3, 64, 64]], [[60, 64, 64, 3], [60, 3, 64, 64]], [[60, 64, 64, 3], [60, 3, 64, 64]], [[60, 64, 64, 3], [60, 3, 64, 64]], [[60, 64, 64, 3], [60, 3, 64, 64]], [[50, 64, 64, 3], [50, 3, 64, 64]]], [[200, 360, 640], [150, 720, 1280]]]`
+	if string(bytes.TrimSpace(got)) != want {
+		t.Errorf("NumPy sees %s, want %s", got, want)
+	}
+}
+
+// TestFFmpegReadsBatchesAsVideo compares the frames that ffmpeg decodes with single raw frames, and what ffprobe says of the video.
+func TestFFmpegReadsBatchesAsVideo(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, clip, keys string
+		want             []string // of each file
+	}{
+		{"a camera that changes its size", demo, "", []string{"640,360,yuv420p,tv,25/1,200", "1280,720,yuv420p,tv,25/1,150"}},
+		{"a grid", demo, "group: {every: 10s}, ", []string{"640,360,yuv420p,tv,25/1,200", "1280,720,yuv420p,tv,25/1,50", "1280,720,yuv420p,tv,25/1,100"}},
+		{"full range", "../../decode/testdata/card-bt709-full.mkv", "", []string{"256,64,yuv420p,pc,5/1,5"}},
+		{"gray", "../../decode/testdata/bframes.mkv", "pixel_format: gray, ", []string{"160,90,gray,pc,25/1,75"}},
+		{"an odd size", "../../decode/testdata/odd.mkv", "", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			clip, err := filepath.Abs(test.clip)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw := "pixel_format: yuv420p, "
+			if strings.Contains(test.keys, "gray") {
+				raw = ""
+			}
+			single := strings.ReplaceAll(test.keys, "group: {every: 10s}, ", "")
+			folder := runForms(t, `sinks:
+  - {name: video, type: batch, format: yuv4mpeg, `+test.keys+`sample: {type: all}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: single, type: raw, `+raw+single+`sample: {type: all}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+`, clip)
+			var frames, want []byte
+			var about []string
+			for _, file := range found(t, folder, "video/*.y4m") {
+				frames = append(frames, output(t, "ffmpeg", "-v", "warning", "-i", file, "-f", "rawvideo", "-")...)
+				about = append(about, strings.TrimSpace(string(output(t, "ffprobe", "-v", "warning", "-count_frames", "-show_entries",
+					"stream=width,height,pix_fmt,color_range,r_frame_rate,nb_read_frames", "-of", "csv=p=0", file))))
+			}
+			for _, file := range found(t, folder, "single/*") {
+				want = append(want, read(t, file)...)
+			}
+			if !bytes.Equal(frames, want) {
+				t.Errorf("ffmpeg decodes %d bytes, want the %d of single frames", len(frames), len(want))
+			}
+			if test.want != nil && !slices.Equal(about, test.want) {
+				t.Errorf("ffprobe says %q, want %q", about, test.want)
+			}
+		})
+	}
+}

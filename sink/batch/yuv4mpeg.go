@@ -1,0 +1,75 @@
+package batch
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+// video is the layout of a yuv4mpeg file (the man page yuv4mpeg(5) of mjpegtools).
+type video struct{}
+
+func (video) Ext() string                         { return "y4m" }
+func (video) ContentType() string                 { return "video/x-yuv4mpeg" }
+func (video) Beside() []string                    { return nil }
+func (video) Inside(img media.Image) media.Image  { return img }
+func (video) NewPack(first media.Image) sink.Pack { return &frames{first: first} }
+
+// Joins implements sink.Layout: one header describes all frames.
+func (video) Joins(before, img media.Image) bool {
+	return before.Width == img.Width && before.Height == img.Height && before.FullRange == img.FullRange
+}
+
+// headSize is the size of every header, in bytes: as many as libav reads.
+const headSize = 96
+
+// frames makes one yuv4mpeg file.
+type frames struct {
+	first media.Image
+	last  time.Time
+	count int64
+}
+
+// Add implements sink.Pack.
+func (p *frames) Add(img media.Image, _ sink.ManifestRecord) ([][]byte, error) {
+	const line = "FRAME\n"
+	p.last = img.ProducerTime
+	p.count++
+	if p.count > 1 {
+		return [][]byte{[]byte(line), img.Data}, nil
+	}
+	p.first.Data = nil
+	return [][]byte{p.Head(), []byte(line), img.Data}, nil
+}
+
+// Head implements sink.HeadedPack. The rate is the mean one, so that the video takes as long as what it shows. Spaces fill the line.
+func (p *frames) Head() []byte {
+	color, values := "420mpeg2", "LIMITED"
+	if p.first.Format == "gray" {
+		color = "mono"
+	}
+	if p.first.FullRange {
+		values = "FULL"
+	}
+	num, den := (p.count-1)*1000, p.last.Sub(p.first.ProducerTime).Milliseconds()
+	if num <= 0 || den <= 0 || max(num, den) > math.MaxInt32 {
+		num, den = 0, 0 // unknown
+	}
+	d := gcd(num, den)
+	text := fmt.Sprintf("YUV4MPEG2 W%d H%d F%d:%d Ip A1:1 C%s XCOLORRANGE=%s", p.first.Width, p.first.Height, num/d, den/d, color, values)
+	return fmt.Appendf(nil, "%-*s\n", headSize-1, text)
+}
+
+// gcd returns the greatest common divisor, 1 of zeros.
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return max(1, a)
+}
+
+// End implements sink.Pack.
+func (p *frames) End() ([]byte, []sink.Companion, error) { return nil, nil, nil }

@@ -1,0 +1,238 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// group puts the images of one stream into objects. It is called as a Writer that takes one image at a time: one call after the other, in
+// the order of the stream. After an error only abandon is called.
+type group struct {
+	*Groups
+	w *Writer
+	// split is where the first object begins inside a fragment whose earlier images are durable.
+	split media.Split
+	open  *openGroup  // nil for none
+	last  media.Image // without its data
+	// ended are the fragments that wait for the open group, in order.
+	ended []ended
+	// completed is the number of groups so far.
+	completed int
+}
+
+// openGroup is an object that is being written.
+type openGroup struct {
+	key    string
+	object ObjectWriter
+	pack   Pack
+	cell   int64 // of the grid
+	images int
+	size   int64 // of the images
+	bytes  int64 // of the object
+}
+
+// write adds an image to the open group, or completes that and begins another one.
+func (g *group) write(ctx context.Context, img media.Image) (media.Record, error) {
+	img = g.Layout.Inside(img)
+	if img.FragmentNumber == g.split.Number && img.Index < g.split.Index { // an earlier run completed its group
+		return g.w.record(img, g.split.Key), nil
+	}
+	if g.open != nil && g.begins(img) {
+		if err := g.complete(ctx, img.FrameInfo); err != nil {
+			return media.Record{}, err
+		}
+	}
+	if g.open == nil {
+		if err := g.begin(ctx, img); err != nil {
+			return media.Record{}, err
+		}
+	}
+	o := g.open
+	record := g.w.record(img, o.key)
+	pieces, err := o.pack.Add(img, manifestRecord(record, g.w.sink.digest))
+	if err != nil {
+		return media.Record{}, fmt.Errorf("add image %s/%d to %s: %w", img.FragmentNumber, img.Index, o.key, err)
+	}
+	for _, p := range pieces {
+		if err := g.append(ctx, p); err != nil {
+			return media.Record{}, err
+		}
+	}
+	o.images++
+	o.size += int64(len(img.Data))
+	g.last = img
+	g.last.Data = nil
+	return record, nil
+}
+
+// begins reports whether an image begins another group.
+func (g *group) begins(img media.Image) bool {
+	o, at := g.open, img.At(g.Clock)
+	switch {
+	case g.last.At(g.Clock).Sub(at) > time.Second+2*frameDuration(g.last): // smaller steps back are rounding
+		return true
+	case cell(at, g.Every) > o.cell:
+		return true
+	case g.Count > 0 && o.images >= g.Count:
+		return true
+	case g.Size > 0 && o.size+int64(len(img.Data)) > int64(g.Size):
+		return true
+	}
+	return !g.Layout.Joins(g.last, img)
+}
+
+// frameDuration returns the mean duration of the frames before an image in its fragment, 0 if it is the first one.
+func frameDuration(img media.Image) time.Duration {
+	if img.Index <= 0 || img.PTS < 0 {
+		return 0
+	}
+	return img.PTS / time.Duration(img.Index)
+}
+
+// cell returns the number of the cell of a grid, of points this far apart from the Unix epoch on, that has a time.
+func cell(at time.Time, every time.Duration) int64 {
+	d := at.Sub(time.Unix(0, 0)) // of times that are centuries away, the nearest that there is
+	n := int64(d / every)
+	if d%every < 0 {
+		n--
+	}
+	return n
+}
+
+// begin creates the object of a group whose first image is img.
+func (g *group) begin(ctx context.Context, img media.Image) error {
+	s, first := g.w.sink, img
+	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
+	o := &openGroup{key: s.path.Image(first, g.w.runID), pack: g.Layout.NewPack(img), cell: cell(img.At(g.Clock), g.Every)}
+	opts := g.w.options(first)
+	if p, ok := o.pack.(HeadedPack); ok {
+		opts.Head = p.Head
+	}
+	err := g.call(ctx, func() (err error) {
+		o.object, err = s.store.Create(ctx, o.key, opts)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("begin group: %w", err)
+	}
+	g.open = o
+	return nil
+}
+
+// call makes a call of the store, among those that may be in progress, until it succeeds.
+func (g *group) call(ctx context.Context, call func() error) error {
+	s := g.w.sink
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.persist(ctx, func(bool) error { return call() })
+}
+
+// append writes bytes of the open group.
+func (g *group) append(ctx context.Context, p []byte) error {
+	o := g.open
+	if err := g.call(ctx, func() error { return o.object.Write(ctx, p) }); err != nil {
+		return fmt.Errorf("write group: %w", err)
+	}
+	o.bytes += int64(len(p))
+	return nil
+}
+
+// complete makes the open group visible, after its companions, and reports the fragments that have ended. next is the frame with which the next
+// group begins, the zero value for none.
+func (g *group) complete(ctx context.Context, next media.FrameInfo) error {
+	o, s := g.open, g.w.sink
+	end, beside, err := o.pack.End()
+	if err != nil {
+		return fmt.Errorf("complete %s: %w", o.key, err)
+	}
+	if err := g.append(ctx, end); err != nil {
+		return err
+	}
+	for i, ext := range g.Layout.Beside() {
+		if err := g.putBeside(ctx, g.beside(o.key, ext), beside[i]); err != nil {
+			return fmt.Errorf("write beside group: %w", err)
+		}
+	}
+	if err := g.call(ctx, func() error { return o.object.Commit(ctx) }); err != nil {
+		return fmt.Errorf("complete group: %w", err)
+	}
+	g.open = nil
+	g.completed++
+	s.objects.Add(1)
+	s.bytes.Add(o.bytes)
+	s.log.DebugContext(ctx, "wrote group", "key", o.key, "images", o.images, "bytes", o.bytes)
+	split := media.Split{Number: next.FragmentNumber, Index: next.Index, Key: o.key}
+	if g.last.FragmentNumber != next.FragmentNumber { // the next group begins with its fragment
+		split = media.Split{}
+	}
+	return g.report(ctx, split)
+}
+
+func (g *group) putBeside(ctx context.Context, key string, c Companion) error {
+	if err := g.w.sink.enter(ctx); err != nil {
+		return err
+	}
+	defer g.w.sink.leave()
+	return g.w.put(ctx, key, c.Body, PutOptions{ContentType: c.ContentType})
+}
+
+// report writes the manifest parts of the fragments that have ended, several at once, and reports them.
+func (g *group) report(ctx context.Context, next media.Split) error {
+	all := g.ended
+	g.ended = nil
+	failures := make([]error, len(all))
+	var parts sync.WaitGroup
+	for i, e := range all {
+		if failures[i] = g.w.sink.enter(ctx); failures[i] != nil {
+			break
+		}
+		parts.Go(func() {
+			defer g.w.sink.leave()
+			failures[i] = g.w.writePart(ctx, e.fragment, e.records)
+		})
+	}
+	parts.Wait()
+	if err := errors.Join(failures...); err != nil {
+		return err
+	}
+	for i, e := range all {
+		if i < len(all)-1 {
+			e.report(media.Split{})
+		} else {
+			e.report(next)
+		}
+	}
+	return nil
+}
+
+// endFragment ends a fragment.
+func (g *group) endFragment(ctx context.Context, e ended) error {
+	g.ended = append(g.ended, e)
+	if g.open != nil {
+		return nil
+	}
+	return g.report(ctx, media.Split{})
+}
+
+// finish completes the open group at the end of the stream.
+func (g *group) finish(ctx context.Context) error {
+	if g.open == nil {
+		return nil
+	}
+	return g.complete(ctx, media.FrameInfo{})
+}
+
+// abandon discards the open group.
+func (g *group) abandon() error {
+	if g.open == nil {
+		return nil
+	}
+	return g.open.object.Abandon()
+}

@@ -1,0 +1,90 @@
+package sink
+
+import (
+	"strings"
+	"time"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
+)
+
+// Group states how many samples are in a group: each limit that is reached ends it.
+type Group struct {
+	// Every is the distance of the points of a grid that begins at the Unix epoch. The first sample at or after a point begins a group.
+	Every time.Duration `key:"every" range:"1s.."`
+	// Count is the largest number of samples, and Size that of their bytes, unless one sample has more; 0 is no limit.
+	Count int        `key:"count" range:"0.."`
+	Size  media.Size `key:"size" range:"0B.."`
+}
+
+// DefaultGroup returns the settings of an empty `group` part.
+func DefaultGroup() Group { return Group{Every: 10 * time.Minute} }
+
+// Groups states which images of a stream are in one object, and how. A group is a run of consecutive images. It ends with the stream,
+// by the limits of Group, where the clock goes back, and where the Layout needs it: so any two runs over the same
+// images make the same groups.
+type Groups struct {
+	Group
+	// Clock is the clock of the grid.
+	Clock  media.Clock
+	Layout Layout
+}
+
+// Layout is the form of objects that hold several images. It makes bytes; the Sink decides which images are in an object, and stores it.
+type Layout interface {
+	// Ext returns the extension of the objects' names.
+	Ext() string
+	// ContentType returns the media type of the objects.
+	ContentType() string
+	// Beside returns the extensions of the companions of each object: objects of the same name but for the extension.
+	Beside() []string
+	// Inside returns an image as it is in an object, whose size and digest its record has.
+	Inside(img media.Image) media.Image
+	// Joins reports whether an image may be in the object in which the image before it is.
+	Joins(before, img media.Image) bool
+	// NewPack begins an object with its first image, which Add gets, too.
+	NewPack(first media.Image) Pack
+}
+
+// Pack makes the bytes of one object. One goroutine at a time uses it.
+type Pack interface {
+	// Add returns what an image adds to the object, in pieces. They may be parts of img.Data. An error states that the image cannot be in the
+	// object.
+	Add(img media.Image, record ManifestRecord) (pieces [][]byte, err error)
+	// End returns what ends the object, and the companions in the order of Layout.Beside.
+	End() (end []byte, beside []Companion, err error)
+}
+
+// HeadedPack is a Pack that knows the first bytes of its object only at the end.
+type HeadedPack interface {
+	Pack
+	// Head returns these bytes, as many as the first piece of the first Add has. It is called after End.
+	Head() []byte
+}
+
+// Companion is an object beside the object of a group.
+type Companion struct {
+	Body        []byte
+	ContentType string
+}
+
+// beside returns the key of a companion of the object of a key.
+func (g *Groups) beside(key, ext string) string {
+	return strings.TrimSuffix(key, "."+g.Layout.Ext()) + "." + ext
+}
+
+// besidePath returns the template of a companion's keys.
+func (g *Groups) besidePath(template, ext string) string {
+	if p, ok := strings.CutSuffix(template, ".{ext}"); ok {
+		return p + "." + ext
+	}
+	return g.beside(template, ext)
+}
+
+// check adds what is wrong with the settings of a sink that makes groups.
+func (g *Groups) check(p *setting.Problems, c Config) {
+	p.Check("group", g.Group, DefaultGroup())
+	if c.Destination.IfExists != IfExistsOverwrite {
+		p.Add("destination.if_exists", "is %s, and objects of several images are always written: want overwrite", c.Destination.IfExists)
+	}
+}

@@ -1,0 +1,182 @@
+package sinktest_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/internal/npy"
+	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
+	"github.com/kvsframes/kvsframes/sink/batch"
+	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/sink/sinktest"
+	"github.com/kvsframes/kvsframes/sink/storetest"
+	"github.com/kvsframes/kvsframes/sink/webdataset"
+)
+
+// form is a form of objects that hold several images.
+type form struct {
+	groups sink.Groups
+	// prepare makes an image of the suite one that the form takes, see sinktest.Harness.
+	prepare func(*media.Image)
+	// open returns the images in an object.
+	open func(object []byte) ([][]byte, error)
+}
+
+// forms are all forms, with groups of several sizes: inside a fragment, over fragments, and at the border of each.
+func forms() map[string]form {
+	few, grid, small := sink.DefaultGroup(), sink.DefaultGroup(), sink.DefaultGroup()
+	few.Count, grid.Every, small.Size = 7, 4*time.Second, 5000
+	one := sink.DefaultGroup()
+	one.Count = 1
+	all := map[string]form{}
+	for name, g := range map[string]sink.Group{"count": few, "one image": one, "grid": grid, "size": small} {
+		f := webdataset.DefaultForm()
+		f.Group = g
+		all["webdataset, "+name] = form{f.Groups(), nil, openTar}
+		b := batch.DefaultForm()
+		b.Group = g
+		all["npy, "+name] = form{b.Groups(), asArray, openArray}
+		b.Format = decode.FormatYUV4MPEG
+		all["yuv4mpeg, "+name] = form{b.Groups(), asFrame, openVideo}
+	}
+	return all
+}
+
+// asArray makes an image an npy file of one row of samples.
+func asArray(img *media.Image) {
+	img.Shape = []int{len(img.Data)}
+	img.Data = append(npy.Header(npy.Uint8, img.Shape...), img.Data...)
+}
+
+// openArray returns the rows of an npy file.
+func openArray(object []byte) ([][]byte, error) {
+	var rows, columns int
+	_, shape, _ := strings.Cut(string(object[:npy.HeaderSize]), "'shape': ")
+	if _, err := fmt.Sscanf(shape, "(%d, %d,)", &rows, &columns); err != nil {
+		return nil, err
+	}
+	if samples := object[npy.HeaderSize:]; len(samples) == rows*columns {
+		return slices.Collect(slices.Chunk(samples, columns)), nil
+	}
+	return nil, fmt.Errorf("%d bytes are not %d rows of %d", len(object), rows, columns)
+}
+
+// asFrame makes an image a gray frame of one line.
+func asFrame(img *media.Image) { img.Format, img.Width, img.Height = "gray", len(img.Data), 1 }
+
+// openVideo returns the frames of a yuv4mpeg file.
+func openVideo(object []byte) (images [][]byte, err error) {
+	head, rest, _ := bytes.Cut(object, []byte("\n"))
+	var width int
+	if _, err := fmt.Sscanf(string(head), "YUV4MPEG2 W%d H1 ", &width); err != nil {
+		return nil, err
+	}
+	for len(rest) > 0 {
+		after, ok := bytes.CutPrefix(rest, []byte("FRAME\n"))
+		if !ok || len(after) < width {
+			return nil, fmt.Errorf("no frame begins with %q", rest[:min(len(rest), 10)])
+		}
+		images, rest = append(images, after[:width]), after[width:]
+	}
+	return images, nil
+}
+
+// openTar returns the images in a tar file.
+func openTar(object []byte) (images [][]byte, err error) {
+	for t := tar.NewReader(bytes.NewReader(object)); ; {
+		header, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return images, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(t)
+		if err != nil {
+			return nil, err
+		}
+		if !strings.HasSuffix(header.Name, ".json") {
+			images = append(images, data)
+		}
+	}
+}
+
+// harness returns a harness for a form.
+func (f form) harness(tb testing.TB, h storetest.Harness) sinktest.Harness {
+	out := sinktest.ForGroups(tb, h, func(c *sink.Config) { c.Groups = &f.groups }, f.open)
+	out.Prepare = f.prepare
+	return out
+}
+
+// bucket returns stores in buckets of a real server.
+func buckets(tb testing.TB) storetest.Open {
+	server := s3test.Start(tb)
+	server.Setenv(tb)
+	return func(tb testing.TB) storetest.Harness {
+		d := s3.DefaultConfig()
+		d.Bucket, d.EndpointURL, d.Region, d.ForcePathStyle = server.Bucket(tb), server.Endpoint, server.Region, true
+		store, err := s3.Open(tb.Context(), d)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return storetest.Harness{
+			Store:      store,
+			Get:        func(ctx context.Context, key string) ([]byte, error) { return server.Get(ctx, d.Bucket, key) },
+			List:       func(ctx context.Context) ([]string, error) { return server.Keys(ctx, d.Bucket) },
+			Unfinished: func(ctx context.Context) ([]string, error) { return server.Uploads(ctx, d.Bucket) },
+		}
+	}
+}
+
+// inMemory returns a store in memory.
+func inMemory(testing.TB) storetest.Harness {
+	store := sink.NewMem()
+	return storetest.Harness{
+		Store: store,
+		Get: func(_ context.Context, key string) ([]byte, error) {
+			object, err := store.Get(key)
+			return object.Body, err
+		},
+		List: func(context.Context) ([]string, error) { return store.Keys(), nil },
+	}
+}
+
+func TestFormsOfSeveralImagesConform(t *testing.T) {
+	for name, f := range forms() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for where, open := range map[string]storetest.Open{"memory": inMemory, "folder": folder} {
+				if where == "folder" && !strings.HasSuffix(name, ", count") {
+					continue // which is the slow one
+				}
+				t.Run(where, func(t *testing.T) {
+					sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return f.harness(tb, open(tb)) })
+				})
+			}
+		})
+	}
+}
+
+// TestFormsOfSeveralImagesConformInS3 tries one kind of group of each form.
+func TestFormsOfSeveralImagesConformInS3(t *testing.T) {
+	open := buckets(t)
+	for _, name := range slices.Sorted(maps.Keys(forms())) {
+		if f := forms()[name]; strings.HasSuffix(name, ", count") {
+			t.Run(name, func(t *testing.T) {
+				sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return f.harness(tb, open(tb)) })
+			})
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package webdataset
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
+)
+
+// layout implements sink.Layout.
+type layout struct{}
+
+func (layout) Ext() string                        { return "tar" }
+func (layout) ContentType() string                { return "application/x-tar" }
+func (layout) Beside() []string                   { return []string{"idx"} }
+func (layout) Inside(img media.Image) media.Image { return img }
+func (layout) Joins(_, _ media.Image) bool        { return true }
+func (layout) NewPack(media.Image) sink.Pack      { return &pack{} }
+
+// pack makes one tar file.
+type pack struct {
+	size  int64 // so far
+	count int
+	index bytes.Buffer // the lines of the samples
+}
+
+// Add implements sink.Pack.
+func (p *pack) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
+	about, err := describe(r)
+	if err != nil {
+		return nil, err
+	}
+	key := Key(img)
+	var b bytes.Buffer
+	t := tar.NewWriter(&b)
+	for i, member := range []struct {
+		ext  string
+		data []byte
+	}{{img.Ext, img.Data}, {"json", about}} {
+		name := key + "." + member.ext
+		// Without a time the same samples give the same bytes.
+		err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(member.data)), Format: tar.FormatUSTAR})
+		if err != nil {
+			return nil, fmt.Errorf("the name %s does not fit into a tar file that all readers know: %w", name, err)
+		}
+		if i > 0 {
+			p.index.WriteByte(' ')
+		}
+		fmt.Fprintf(&p.index, "%s %d %d %s", member.ext, p.size+int64(b.Len()), len(member.data), name)
+		if _, err := t.Write(member.data); err != nil {
+			return nil, err
+		}
+		if err := t.Flush(); err != nil {
+			return nil, err
+		}
+	}
+	p.index.WriteByte('\n')
+	p.count++
+	p.size += int64(b.Len())
+	return [][]byte{b.Bytes()}, nil
+}
+
+// End implements sink.Pack.
+func (p *pack) End() (end []byte, beside []sink.Companion, err error) {
+	const blocks, blockSize = 2, 512
+	index := fmt.Appendf(nil, "v1.2 %d\n%s", p.count, p.index.Bytes())
+	return make([]byte, blocks*blockSize), []sink.Companion{{Body: index, ContentType: "text/plain"}}, nil
+}
+
+// names are the names of samples, before what they may not have is escaped.
+var names = func() *sink.Template {
+	t, err := sink.ParsePath("{stream}/{producer_time}_{fragment_number}_{frame_index}")
+	if err != nil {
+		panic(err)
+	}
+	return t
+}()
+
+// Key returns the name of a sample in a tar file, without an extension: the stream as a folder, and then capture time, fragment number and
+// frame index. Whatever is neither a letter or digit of ASCII, nor - or _, is written as its bytes: %2E.
+func Key(img media.Image) string {
+	var b strings.Builder
+	for _, c := range []byte(names.Image(img, "")) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '/':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// about is what the JSON file of a sample has: the record of the image, without the name of the tar. It has no lists, since loaders take
+// their types from the first samples, where they may be empty. They are JSON in a text.
+type about struct {
+	Stream            string `json:"stream"`
+	FragmentNumber    string `json:"fragment_number"`
+	FrameIndex        int    `json:"frame_index"`
+	ProducerTimestamp string `json:"producer_timestamp"`
+	ServerTimestamp   string `json:"server_timestamp"`
+	PTSMillis         int64  `json:"pts_ms"`
+	Keyframe          bool   `json:"keyframe"`
+	Concealed         bool   `json:"concealed"`
+	Width             int    `json:"width"`
+	Height            int    `json:"height"`
+	Sink              string `json:"sink"`
+	Format            string `json:"format"`
+	Bytes             int64  `json:"bytes"`
+	SHA256            string `json:"sha256"`
+	Label             string `json:"label"`
+	Config            string `json:"config"`
+	AnswersJSON       string `json:"answers_json"`
+	TagsJSON          string `json:"tags_json"`
+	ScoresJSON        string `json:"scores_json"`
+}
+
+// describe returns the JSON file of a sample.
+func describe(r sink.ManifestRecord) ([]byte, error) {
+	a := about{
+		Stream: r.Stream, FragmentNumber: r.FragmentNumber, FrameIndex: r.FrameIndex, ProducerTimestamp: r.ProducerTimestamp,
+		ServerTimestamp: r.ServerTimestamp, PTSMillis: r.PTSMillis, Keyframe: r.Keyframe, Concealed: r.Concealed, Width: r.Width, Height: r.Height,
+		Sink: r.Sink, Format: r.Format, Bytes: r.Bytes, SHA256: r.SHA256, Label: r.Label, Config: r.Config,
+	}
+	for to, list := range map[*string]any{&a.AnswersJSON: r.Answers, &a.TagsJSON: r.Tags, &a.ScoresJSON: r.Scores} {
+		text, err := encode(list)
+		if err != nil {
+			return nil, err
+		}
+		*to = strings.TrimSuffix(string(text), "\n")
+	}
+	return encode(a)
+}
+
+// encode returns a line of JSON.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
