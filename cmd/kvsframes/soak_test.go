@@ -408,9 +408,9 @@ func (s *soak) watch(r *soakRun, rng *rand.Rand, cmd *exec.Cmd, ended <-chan str
 // killChild kills one of the decoders of a process, as the system does that is short of memory, or as damage does. It reports whether
 // there was one.
 func (s *soak) killChild(rng *rand.Rand, pid int) bool {
-	decoders := slices.DeleteFunc(family(pid)[1:], func(child int) bool {
-		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", child))
-		return err != nil || string(name) == "credentials\n"
+	decoders := slices.DeleteFunc(family(pid)[1:], func(child int) bool { // but not the program for credentials
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
+		return err != nil || !strings.HasPrefix(string(line), "kvsframes-decoder")
 	})
 	if len(decoders) == 0 {
 		return false

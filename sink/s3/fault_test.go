@@ -239,6 +239,48 @@ func TestCredentialsThatHaveExpiredAreRenewed(t *testing.T) {
 	}
 }
 
+// TestCredentialsThatCannotBeHadNowAreWaitedFor has a source of credentials that fails when they expire.
+func TestCredentialsThatCannotBeHadNowAreWaitedFor(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	for name, fails := range map[string]http.HandlerFunc{
+		"it is busy":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"it gives none":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{") },
+		"it is not there": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		broken := false
+		chain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if broken {
+				fails(w, r)
+				return
+			}
+			_, _ = fmt.Fprintf(w, `{"AccessKeyId": %q, "SecretAccessKey": %q, "Token": "", "Expiration": "2999-01-01T00:00:00Z"}`, server.AccessKey, server.SecretKey)
+		}))
+		t.Cleanup(chain.Close)
+		t.Setenv("AWS_ACCESS_KEY_ID", "")
+		t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+		t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", chain.URL)
+		p, endpoint := newProxy(t, server)
+		d := destination(t, server)
+		d.EndpointURL = endpoint
+		store := open(t, d)
+		p.plan(answer(400, "ExpiredToken"))
+		broken = true
+		err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{})
+		if err == nil || !sink.Passing(err) {
+			t.Errorf("%s: the first put gave %v, want an error that passes", name, err)
+		}
+		if err = store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{}); err == nil || !sink.Passing(err) || !strings.Contains(err.Error(), "credentials") {
+			t.Errorf("%s: put gave %v, passing: %t", name, err, err != nil && sink.Passing(err))
+		}
+		broken = false
+		if err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{}); err != nil {
+			t.Errorf("%s: then put gave %v", name, err)
+		}
+	}
+}
+
 func TestALostAnswerDoesNotHideThatAnotherWasFirst(t *testing.T) {
 	server := s3test.Start(t)
 	server.Setenv(t)

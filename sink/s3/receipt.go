@@ -58,6 +58,27 @@ func (s *Store) eachAttempt(a *attempts) func(*middleware.Stack) error {
 	}
 }
 
+// credentials are those of the AWS chain. It marks their errors, which the SDK does not.
+type credentials struct{ *aws.CredentialsCache }
+
+// Retrieve implements aws.CredentialsProvider.
+func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	found, err := c.CredentialsCache.Retrieve(ctx)
+	if err != nil {
+		err = &credentialsError{err}
+	}
+	return found, err
+}
+
+// credentialsError is why the AWS chain gave no credentials.
+type credentialsError struct{ err error }
+
+// Error implements error.
+func (e *credentialsError) Error() string { return "get credentials: " + e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *credentialsError) Unwrap() error { return e.err }
+
 // renew drops the cached credentials, so that the next request asks the chain for them.
 func (s *Store) renew() {
 	if cache, ok := s.client.Options().Credentials.(interface{ Invalidate() }); ok {

@@ -124,6 +124,9 @@ func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool,
 		if d.EndpointURL != "" {
 			o.BaseEndpoint = &d.EndpointURL
 		}
+		if cache, ok := o.Credentials.(*aws.CredentialsCache); ok {
+			o.Credentials = credentials{cache}
+		}
 		o.UsePathStyle = d.ForcePathStyle
 		o.Retryer = newRetryer(loaded.RetryMode)
 		o.DisableLogOutputChecksumValidationSkipped = true
