@@ -113,6 +113,8 @@ func (e *Error) classify(answer *awshttp.ResponseError) {
 		if region := answer.Response.Header.Get("X-Amz-Bucket-Region"); region != "" {
 			e.Hint += ": " + region
 		}
+	case errors.As(e.Err, new(*credentialsError)):
+		e.Hint = "no credentials could be had"
 	case e.Op == "open" && e.Status == http.StatusBadRequest:
 		e.Hint = "the region is wrong, or the credentials have expired"
 	}

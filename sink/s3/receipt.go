@@ -74,7 +74,7 @@ func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 type credentialsError struct{ err error }
 
 // Error implements error.
-func (e *credentialsError) Error() string { return "get credentials: " + e.err.Error() }
+func (e *credentialsError) Error() string { return e.err.Error() }
 
 // Unwrap returns the cause.
 func (e *credentialsError) Unwrap() error { return e.err }
