@@ -41,6 +41,8 @@ type Writer struct {
 	tried      bool      // to rename the file
 	closed     bool      // the file is closed, and nothing of it is lost
 	lost       error     // of a Sync or Close, which say once that something is
+	placed     bool      // the file has its name
+	unsynced   bool      // a call that was to make the name outlive a power cut failed
 	ended      bool      // the file is closed and its temporary name is gone
 }
 
@@ -130,6 +132,30 @@ func (w *Writer) Commit(ctx context.Context) error {
 	if w.ended {
 		return errEnded
 	}
+	if !w.placed {
+		if err := w.publish(ctx); err != nil {
+			return err
+		}
+		w.placed = true
+	}
+	var err error
+	if w.options.IfAbsent { // the link left the temporary name in place
+		if err = w.folder.Remove(w.temp); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	if w.options.Sync {
+		err = errors.Join(err, w.keepName())
+	}
+	if err != nil {
+		return err
+	}
+	w.ended = true
+	return w.unlock()
+}
+
+// publish closes the file and gives it its name.
+func (w *Writer) publish(ctx context.Context) error {
 	err := w.finish()
 	if err == nil {
 		err = ctx.Err()
@@ -140,17 +166,19 @@ func (w *Writer) Commit(ctx context.Context) error {
 	if err == nil {
 		err = w.place()
 	}
-	if err != nil {
-		return err
+	return err
+}
+
+// keepName makes the name outlive a power cut. A sync that failed may have taken the folder for written, so the next one changes the
+// folder first.
+func (w *Writer) keepName() error {
+	if w.unsynced {
+		_ = w.folder.Link(w.name, w.temp)
+		_ = w.folder.Remove(w.temp)
 	}
-	w.ended = true
-	if w.options.IfAbsent { // the link left the temporary name in place
-		err = w.folder.Remove(w.temp)
-	}
-	if w.options.Sync {
-		err = errors.Join(err, w.folder.keepName(w.name))
-	}
-	return errors.Join(err, w.unlock())
+	err := w.folder.keepName(w.name)
+	w.unsynced = err != nil
+	return err
 }
 
 // finish closes the file, once.
@@ -206,5 +234,8 @@ func (w *Writer) Abandon() error {
 	if errors.Is(err, os.ErrClosed) { // closed by a failed Commit
 		err = nil
 	}
-	return errors.Join(err, w.folder.Remove(w.temp), w.unlock())
+	if removeErr := w.folder.Remove(w.temp); !w.placed || !errors.Is(removeErr, fs.ErrNotExist) {
+		err = errors.Join(err, removeErr)
+	}
+	return errors.Join(err, w.unlock())
 }
