@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kvsframes/kvsframes/internal/s3test"
@@ -249,9 +250,9 @@ func TestCredentialsThatCannotBeHadNowAreWaitedFor(t *testing.T) {
 		"it gives none":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{") },
 		"it is not there": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
-		broken := false
+		var broken atomic.Bool
 		chain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if broken {
+			if broken.Load() {
 				fails(w, r)
 				return
 			}
@@ -266,7 +267,7 @@ func TestCredentialsThatCannotBeHadNowAreWaitedFor(t *testing.T) {
 		d.EndpointURL = endpoint
 		store := open(t, d)
 		p.plan(answer(400, "ExpiredToken"))
-		broken = true
+		broken.Store(true)
 		err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{})
 		if err == nil || !sink.Passing(err) {
 			t.Errorf("%s: the first put gave %v, want an error that passes", name, err)
@@ -274,7 +275,7 @@ func TestCredentialsThatCannotBeHadNowAreWaitedFor(t *testing.T) {
 		if err = store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{}); err == nil || !sink.Passing(err) || !strings.Contains(err.Error(), "credentials") {
 			t.Errorf("%s: put gave %v, passing: %t", name, err, err != nil && sink.Passing(err))
 		}
-		broken = false
+		broken.Store(false)
 		if err := store.Put(t.Context(), "a.jpg", body(100), sink.PutOptions{}); err != nil {
 			t.Errorf("%s: then put gave %v", name, err)
 		}
