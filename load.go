@@ -65,7 +65,7 @@ type Pipeline struct {
 func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 	p := &Pipeline{options: o, times: map[int][]plan.Request{}}
 	from := config.Options{Path: o.Path, Sinks: o.Sinks, Sources: o.Sources, Environ: o.Environ, Set: o.Set}
-	from.Files = slices.ContainsFunc(o.Sources, isFile)
+	from.Files = slices.ContainsFunc(o.Sources, source.IsFile)
 	from.Check = func(c *config.Config) []config.PartError {
 		p.Config = c
 		return slices.Concat(p.findSource(ctx), p.findSinks(ctx), p.findCheckpoint(ctx))
@@ -75,15 +75,6 @@ func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 		p.Config = c
 	}
 	return p, err
-}
-
-// isFile reports whether a source of the command line is a file, and not a stream.
-func isFile(text string) bool {
-	if _, isName := source.StreamName(text); text == source.StandardInput || !isName {
-		return true
-	}
-	_, err := os.Stat(text)
-	return err == nil
 }
 
 // wrong returns a problem with a key.

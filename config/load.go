@@ -97,35 +97,38 @@ func Load(o Options) (*Config, error) {
 
 // layers reads the layers. ok reports whether the file is valid YAML.
 func (o Options) layers() (l *loader, ok bool, err error) {
+	l, ok = newLoader(o), true
 	if len(o.Sinks) > 0 {
-		l = newLoader(o)
 		l.readCommandLine(o)
-		l.readEnvironment(o.Environ)
-		l.readFlags(o.Set)
-		return l, true, nil
+	} else {
+		data, err := o.read()
+		if err != nil {
+			return nil, false, err
+		}
+		if o.Reader == nil {
+			l.folder = filepath.Dir(o.Path)
+		}
+		if len(data) > maxFileSize {
+			l.add(position{file: o.Path}, "", "the file is larger than %d bytes", maxFileSize)
+			return l, false, nil
+		}
+		ok = l.readYAML(data)
 	}
-	data, err := o.read()
-	if err != nil {
-		return nil, false, err
-	}
-	l = newLoader(o)
-	if o.Reader == nil {
-		l.folder = filepath.Dir(o.Path)
-	}
-	if len(data) > maxFileSize {
-		l.add(position{file: o.Path}, "", "the file is larger than %d bytes", maxFileSize)
-		return l, false, nil
-	}
-	root, problems := parseYAML(o.Path, data)
+	l.readEnvironment(o.Environ)
+	l.readFlags(o.Set)
+	return l, ok, nil
+}
+
+// readYAML distributes the values of the file's text to the layers, and reports whether it is valid YAML.
+func (l *loader) readYAML(data []byte) bool {
+	root, problems := parseYAML(l.path, data)
 	for _, p := range problems {
 		l.note(p)
 	}
 	if root != nil {
 		l.readFile(root)
 	}
-	l.readEnvironment(o.Environ)
-	l.readFlags(o.Set)
-	return l, root != nil, nil
+	return root != nil
 }
 
 // read returns the content of the file, up to one byte more than the allowed maximum.

@@ -233,26 +233,27 @@ func (a *account) gaps() (gaps []media.Gap) {
 // gapsOf returns the gaps of one output. Frames that follow each other and are lost for the same reason share one.
 func (a *account) gapsOf(output int) (gaps []media.Gap) {
 	var rest []time.Time // the requests of the frames that are lost together, which are lost in number
+	var why error
 	lost := 0
-	for i, m := range a.missed {
+	for _, m := range a.missed {
 		asked, wanted := a.plan.Asked(m.k, output)
-		if wanted = wanted && !slices.Contains(m.images, output); wanted {
-			times, _ := asked.Answer()
-			switch last := len(gaps) - 1; {
-			case m.together:
-				rest, lost = append(rest, times...), lost+1
-			default:
-				g := a.gap(&a.plan.Frames[m.k].Info, 1, m.err, times)
-				if last >= 0 && gaps[last].FrameIndex+gaps[last].FramesLost == g.FrameIndex && gaps[last].Detail == g.Detail {
-					gaps[last].FramesLost++
-				} else {
-					gaps = append(gaps, g)
-				}
-			}
+		if !wanted || slices.Contains(m.images, output) {
+			continue
 		}
-		if lost > 0 && i == len(a.missed)-1 {
-			gaps = append(gaps, a.gap(nil, lost, m.err, rest))
+		times, _ := asked.Answer()
+		if m.together {
+			rest, lost, why = append(rest, times...), lost+1, m.err
+			continue
 		}
+		g := a.gap(&a.plan.Frames[m.k].Info, 1, m.err, times)
+		if last := len(gaps) - 1; last >= 0 && gaps[last].FrameIndex+gaps[last].FramesLost == g.FrameIndex && gaps[last].Detail == g.Detail {
+			gaps[last].FramesLost++
+			continue
+		}
+		gaps = append(gaps, g)
+	}
+	if lost > 0 {
+		gaps = append(gaps, a.gap(nil, lost, why, rest))
 	}
 	if len(gaps) == 1 && gaps[0].FramesLost == a.plan.Wanted(output) {
 		gaps[0].FrameIndex = media.WholeFragment

@@ -1,9 +1,7 @@
 package manifest
 
 import (
-	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -93,20 +91,11 @@ func (w *table) end() error {
 
 // text returns a list as JSON.
 func text(list any) string {
-	line, err := encode(list)
+	line, err := sink.JSONLine(list)
 	if err != nil { // lists of texts and numbers
 		panic(err)
 	}
 	return strings.TrimSuffix(string(line), "\n")
-}
-
-// encode returns a line of JSON.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return b.Bytes(), err
 }
 
 // objects writes a line of JSON for each image that is a file.
@@ -126,7 +115,7 @@ func (w objects) write(line []byte) error {
 	if r.Format != "jpeg" && r.Format != "png" || !slices.Contains(imageExts, strings.ToLower(path.Ext(r.Key))) {
 		return errNoPlace
 	}
-	out, err := encode(w.line(r))
+	out, err := sink.JSONLine(w.line(r))
 	if err != nil {
 		return err
 	}
@@ -141,34 +130,19 @@ func (objects) end() error { return nil }
 // so lists are JSON in texts.
 type folderRecord struct {
 	// FileName is relative to the folder of the metadata.
-	FileName          string `json:"file_name"`
-	Stream            string `json:"stream"`
-	FragmentNumber    string `json:"fragment_number"`
-	FrameIndex        int    `json:"frame_index"`
-	ProducerTimestamp string `json:"producer_timestamp"`
-	ServerTimestamp   string `json:"server_timestamp"`
-	PTSMillis         int64  `json:"pts_ms"`
-	Keyframe          bool   `json:"keyframe"`
-	Concealed         bool   `json:"concealed"`
-	Width             int    `json:"width"`
-	Height            int    `json:"height"`
-	Sink              string `json:"sink"`
-	Format            string `json:"format"`
-	Bytes             int64  `json:"bytes"`
-	SHA256            string `json:"sha256"`
-	AnswersJSON       string `json:"answers_json"`
-	TagsJSON          string `json:"tags_json"`
-	Label             string `json:"label"`
-	ScoresJSON        string `json:"scores_json"`
-	Config            string `json:"config"`
+	FileName string `json:"file_name"`
+	sink.FlatRecord
+	AnswersJSON string `json:"answers_json"`
+	TagsJSON    string `json:"tags_json"`
+	Label       string `json:"label"`
+	ScoresJSON  string `json:"scores_json"`
+	Config      string `json:"config"`
 }
 
 func newFolderRecord(r *sink.ManifestRecord) folderRecord {
 	return folderRecord{
-		FileName: r.Key, Stream: r.Stream, FragmentNumber: r.FragmentNumber, FrameIndex: r.FrameIndex,
-		ProducerTimestamp: r.ProducerTimestamp, ServerTimestamp: r.ServerTimestamp, PTSMillis: r.PTSMillis,
-		Keyframe: r.Keyframe, Concealed: r.Concealed, Width: r.Width, Height: r.Height, Sink: r.Sink, Format: r.Format,
-		Bytes: r.Bytes, SHA256: r.SHA256, AnswersJSON: text(r.Answers), TagsJSON: text(r.Tags), Label: r.Label, ScoresJSON: text(r.Scores), Config: r.Config,
+		FileName: r.Key, FlatRecord: r.Flat(),
+		AnswersJSON: text(r.Answers), TagsJSON: text(r.Tags), Label: r.Label, ScoresJSON: text(r.Scores), Config: r.Config,
 	}
 }
 

@@ -61,15 +61,52 @@ func encodePart(records []media.Record, config string) ([]byte, error) {
 
 // jsonLines returns a line of JSON for each item, which record turns into what is written.
 func jsonLines[T any](items []T, record func(T) any) ([]byte, error) {
+	var all []byte
+	for _, item := range items {
+		line, err := JSONLine(record(item))
+		if err != nil {
+			return nil, fmt.Errorf("encode record: %w", err)
+		}
+		all = append(all, line...)
+	}
+	return all, nil
+}
+
+// JSONLine returns a line of JSON, with < > and & as they are.
+func JSONLine(v any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	for _, item := range items {
-		if err := encoder.Encode(record(item)); err != nil {
-			return nil, fmt.Errorf("encode record: %w", err)
-		}
+	err := encoder.Encode(v)
+	return b.Bytes(), err
+}
+
+// FlatRecord is the part of a ManifestRecord that has neither lists nor the name of an object. Loaders that take types from the first
+// records know no empty lists.
+type FlatRecord struct {
+	Stream            string `json:"stream"`
+	FragmentNumber    string `json:"fragment_number"`
+	FrameIndex        int    `json:"frame_index"`
+	ProducerTimestamp string `json:"producer_timestamp"`
+	ServerTimestamp   string `json:"server_timestamp"`
+	PTSMillis         int64  `json:"pts_ms"`
+	Keyframe          bool   `json:"keyframe"`
+	Concealed         bool   `json:"concealed"`
+	Width             int    `json:"width"`
+	Height            int    `json:"height"`
+	Sink              string `json:"sink"`
+	Format            string `json:"format"`
+	Bytes             int64  `json:"bytes"`
+	SHA256            string `json:"sha256"`
+}
+
+// Flat returns the part of a record without lists.
+func (r ManifestRecord) Flat() FlatRecord {
+	return FlatRecord{
+		Stream: r.Stream, FragmentNumber: r.FragmentNumber, FrameIndex: r.FrameIndex, ProducerTimestamp: r.ProducerTimestamp,
+		ServerTimestamp: r.ServerTimestamp, PTSMillis: r.PTSMillis, Keyframe: r.Keyframe, Concealed: r.Concealed, Width: r.Width, Height: r.Height,
+		Sink: r.Sink, Format: r.Format, Bytes: r.Bytes, SHA256: r.SHA256,
 	}
-	return b.Bytes(), nil
 }
 
 func manifestRecord(r media.Record, config string) ManifestRecord {

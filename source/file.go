@@ -40,6 +40,16 @@ type Input struct {
 	Forgets func(ctx context.Context) bool
 }
 
+// IsFile reports whether an argument of a command is a file, or standard input, and not the name of a stream: it is unless it can be a name
+// and there is no file of that name.
+func IsFile(arg string) bool {
+	if _, isName := StreamName(arg); arg == StandardInput || !isName {
+		return true
+	}
+	_, err := os.Stat(arg)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // OpenFiles returns the streams of the paths of a file source: recordings of GetMedia payloads and plain MKV files,
 // distinguished by their content.
 //

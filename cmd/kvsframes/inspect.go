@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -108,8 +107,7 @@ func inspections(args []string, live *liveFlags) ([]inspection, error) {
 	streams := 0
 	for _, arg := range args {
 		i := inspection{name: arg, source: live.source}
-		_, isName := source.StreamName(arg)
-		if _, err := os.Stat(arg); arg != source.StandardInput && isName && errors.Is(err, fs.ErrNotExist) {
+		if !source.IsFile(arg) {
 			c, err := live.settings(arg)
 			if err != nil {
 				return nil, err

@@ -209,7 +209,7 @@ func (m *Mark) Place() media.Place { return m.place }
 
 // IsFor reports whether an output may continue after the mark's fragment. It may not if it continued after a later one, and if the
 // run's end lies inside the fragment: a run with a later end reads the rest.
-func (m *Mark) IsFor(output int) bool { return !m.partial && !m.muted[output] }
+func (m *Mark) IsFor(output int) bool { return !m.partial && m.Lacks(output) }
 
 // Lacks reports whether an output lacks the mark's fragment: it does not if it continued after it or a later one.
 func (m *Mark) Lacks(output int) bool { return !m.muted[output] }

@@ -162,21 +162,26 @@ type Asked struct {
 
 // ask records that an output wants the frame, as the answer to some requests.
 func (f *Frame) ask(output int, answers ...stampRequest) {
-	i, found := slices.BinarySearchFunc(f.Outputs, output, func(a Asked, o int) int { return cmp.Compare(a.Output, o) })
+	i, found := f.search(output)
 	if !found {
 		f.Outputs = slices.Insert(f.Outputs, i, Asked{Output: output})
 	}
 	f.Outputs[i].answers = append(f.Outputs[i].answers, answers...)
 }
 
+// search returns the place of an output in f.Outputs, and whether it is there.
+func (f *Frame) search(output int) (i int, found bool) {
+	return slices.BinarySearchFunc(f.Outputs, output, func(a Asked, o int) int { return cmp.Compare(a.Output, o) })
+}
+
 // Asked returns what an output asked of frame k, and whether it asked for it.
 func (pl *Plan) Asked(k, output int) (Asked, bool) {
-	asked := pl.Frames[k].Outputs
-	i, found := slices.BinarySearchFunc(asked, output, func(a Asked, o int) int { return cmp.Compare(a.Output, o) })
+	f := &pl.Frames[k]
+	i, found := f.search(output)
 	if !found {
 		return Asked{}, false
 	}
-	return asked[i], true
+	return f.Outputs[i], true
 }
 
 // Wanted returns the number of frames that an output asked for.

@@ -2,7 +2,6 @@ package batch
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -53,11 +52,11 @@ func (p *rows) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
 	if len(img.Data) != p.size {
 		return nil, fmt.Errorf("the frame has %d bytes, and a row has %d", len(img.Data), p.size)
 	}
-	lines := json.NewEncoder(&p.lines)
-	lines.SetEscapeHTML(false)
-	if err := lines.Encode(r); err != nil {
+	line, err := sink.JSONLine(r)
+	if err != nil {
 		return nil, err
 	}
+	p.lines.Write(line)
 	p.count++
 	if p.count == 1 {
 		return [][]byte{p.Head(), img.Data}, nil

@@ -3,6 +3,7 @@ package batch
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -54,21 +55,13 @@ func (p *frames) Head() []byte {
 	if p.first.FullRange {
 		values = "FULL"
 	}
-	num, den := (p.count-1)*1000, p.last.Sub(p.first.ProducerTime).Milliseconds()
-	if num <= 0 || den <= 0 || max(num, den) > math.MaxInt32 {
-		num, den = 0, 0 // unknown
+	rate := "0:0" // unknown
+	if num, den := (p.count-1)*1000, p.last.Sub(p.first.ProducerTime).Milliseconds(); num > 0 && den > 0 && max(num, den) <= math.MaxInt32 {
+		reduced := big.NewRat(num, den)
+		rate = fmt.Sprintf("%d:%d", reduced.Num(), reduced.Denom())
 	}
-	d := gcd(num, den)
-	text := fmt.Sprintf("YUV4MPEG2 W%d H%d F%d:%d Ip A1:1 C%s XCOLORRANGE=%s", p.first.Width, p.first.Height, num/d, den/d, color, values)
+	text := fmt.Sprintf("YUV4MPEG2 W%d H%d F%s Ip A1:1 C%s XCOLORRANGE=%s", p.first.Width, p.first.Height, rate, color, values)
 	return fmt.Appendf(nil, "%-*s\n", headSize-1, text)
-}
-
-// gcd returns the greatest common divisor, 1 of zeros.
-func gcd(a, b int64) int64 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return max(1, a)
 }
 
 // End implements sink.Pack.

@@ -3,7 +3,6 @@ package webdataset
 import (
 	"archive/tar"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -98,49 +97,23 @@ func Key(img media.Image) string {
 // about is what the JSON file of a sample has: the record of the image, without the name of the tar. It has no lists, since loaders take
 // their types from the first samples, where they may be empty. They are JSON in a text.
 type about struct {
-	Stream            string `json:"stream"`
-	FragmentNumber    string `json:"fragment_number"`
-	FrameIndex        int    `json:"frame_index"`
-	ProducerTimestamp string `json:"producer_timestamp"`
-	ServerTimestamp   string `json:"server_timestamp"`
-	PTSMillis         int64  `json:"pts_ms"`
-	Keyframe          bool   `json:"keyframe"`
-	Concealed         bool   `json:"concealed"`
-	Width             int    `json:"width"`
-	Height            int    `json:"height"`
-	Sink              string `json:"sink"`
-	Format            string `json:"format"`
-	Bytes             int64  `json:"bytes"`
-	SHA256            string `json:"sha256"`
-	Label             string `json:"label"`
-	Config            string `json:"config"`
-	AnswersJSON       string `json:"answers_json"`
-	TagsJSON          string `json:"tags_json"`
-	ScoresJSON        string `json:"scores_json"`
+	sink.FlatRecord
+	Label       string `json:"label"`
+	Config      string `json:"config"`
+	AnswersJSON string `json:"answers_json"`
+	TagsJSON    string `json:"tags_json"`
+	ScoresJSON  string `json:"scores_json"`
 }
 
 // describe returns the JSON file of a sample.
 func describe(r sink.ManifestRecord) ([]byte, error) {
-	a := about{
-		Stream: r.Stream, FragmentNumber: r.FragmentNumber, FrameIndex: r.FrameIndex, ProducerTimestamp: r.ProducerTimestamp,
-		ServerTimestamp: r.ServerTimestamp, PTSMillis: r.PTSMillis, Keyframe: r.Keyframe, Concealed: r.Concealed, Width: r.Width, Height: r.Height,
-		Sink: r.Sink, Format: r.Format, Bytes: r.Bytes, SHA256: r.SHA256, Label: r.Label, Config: r.Config,
-	}
+	a := about{FlatRecord: r.Flat(), Label: r.Label, Config: r.Config}
 	for to, list := range map[*string]any{&a.AnswersJSON: r.Answers, &a.TagsJSON: r.Tags, &a.ScoresJSON: r.Scores} {
-		text, err := encode(list)
+		text, err := sink.JSONLine(list)
 		if err != nil {
 			return nil, err
 		}
 		*to = strings.TrimSuffix(string(text), "\n")
 	}
-	return encode(a)
-}
-
-// encode returns a line of JSON.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return b.Bytes(), err
+	return sink.JSONLine(a)
 }
