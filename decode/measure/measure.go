@@ -77,7 +77,7 @@ func Blur(p Picture) float64 {
 	}
 	buffer := scratch.Get().(*[]uint16)
 	defer scratch.Put(buffer)
-	if size := (7*p.W*p.H+56*p.W+256)/2 + 1; len(*buffer) < size {
+	if size := (5*p.W*p.H+76*p.W+256)/2 + 1; len(*buffer) < size {
 		*buffer = make([]uint16, size)
 	}
 	var e C.kvsf_edges
