@@ -31,6 +31,7 @@ func (p *Page) Handler(from manifest.Objects) (http.Handler, error) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		http.ServeContent(w, r, "", made, bytes.NewReader(page.Bytes()))
 	})
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET "+imagesPath+"{key...}", func(w http.ResponseWriter, r *http.Request) {
 		p.serveObject(w, r, from)
 	})

@@ -72,7 +72,7 @@ function lengthenKey(json, row) {
     .replaceAll('\x03', () => String(columns.frame_index.value(row)).padStart(6, '0'));
 }
 
-const columns = {};
+const columns = Object.create(null);
 for (const c of data.columns) columns[c.name] = new Column(c);
 const times = columns.producer_timestamp?.numbers ?? new Float64Array(0);
 const concealed = columns.concealed?.numbers ?? new Float64Array(data.records);
@@ -99,7 +99,7 @@ const urlOf = (row) => data.images + columns.key.value(row).split('/').map(encod
 
 // ---- Lanes: one for each stream and sink.
 
-const axisHeight = 34, stripHeight = 16, lowHeight = 46;
+const axisHeight = 34, stripHeight = 16, lowHeight = 68;
 // thumbHeight is that of pictures in lanes: the fewer lanes, the higher.
 let thumbHeight = 58;
 
@@ -110,12 +110,9 @@ function makeLanes() {
     if (!found.has(name)) found.set(name, { stream, sink, rows: [], gaps: [] });
     return found.get(name);
   };
-  // Records are in order of their streams and times.
-  const streams = columns.stream, sinks = columns.sink;
-  for (let row = 0, last = '', into; row < data.records; row++) {
-    const id = `${row in streams.odd ? -1 - row : streams.numbers[row]} ${row in sinks.odd ? -1 - row : sinks.numbers[row]}`;
-    if (id !== last) into = lane(streams.value(row), sinks.value(row));
-    last = id;
+  const { stream, sink } = columns, differs = (column, row) => column.numbers[row] !== column.numbers[row - 1] || row in column.odd || row - 1 in column.odd;
+  for (let row = 0, into; row < data.records; row++) {
+    if (row === 0 || differs(stream, row) || differs(sink, row)) into = lane(stream.value(row), sink.value(row));
     into.rows.push(row);
   }
   for (const record of data.gaps) {
@@ -125,7 +122,7 @@ function makeLanes() {
   }
   const all = [...found.values()];
   for (const l of all) {
-    l.rows = Int32Array.from(l.rows);
+    l.rows = new Int32Array(l.rows);
     l.kept = new Int32Array(l.rows.length);
     l.pictures = l.rows.length > 0 && isPicture(l.rows[0]);
     l.aspect = l.pictures ? clamp(columns.width.value(l.rows[0]) / columns.height.value(l.rows[0]) || 1, 0.4, 3) : 1;
@@ -215,11 +212,8 @@ function accepted(column, accept) {
   return accept && column ? Uint8Array.from(column.list, (json) => accept(JSON.parse(json))) : null;
 }
 
-function tagFilter(text) {
-  if (!text) return null;
-  const [, name, value] = /^([^=]*)(?:=(.*))?$/s.exec(text);
-  return (tags) => tags.some((tag) => tag.name === name && (value === undefined || tag.value === value));
-}
+// tagFilter accepts tags of which one is NAME, or NAME=VALUE.
+const tagFilter = (text) => text && ((tags) => tags.some(({ name, value }) => name === text || `${name}=${value}` === text));
 
 // measured returns the values of a score, for each different text of scores.
 const measured = (name) => scoreValues[name] ??= Float64Array.from(columns.scores.list, (json) => JSON.parse(json).find((s) => s.name === name)?.value ?? NaN);
@@ -271,7 +265,7 @@ const mostHeight = () => Math.round(innerHeight * 0.46);
 // layOut places the lanes one below the other, with their labels.
 function layOut() {
   const room = mostHeight() - axisHeight, low = state.lanes.filter((lane) => !lane.pictures).length;
-  thumbHeight = Math.floor(clamp((room - low * lowHeight) / (state.lanes.length - low || 1) - 42, 58, 110));
+  thumbHeight = Math.floor(clamp((room - low * lowHeight) / (state.lanes.length - low || 1) - 42, 58, 84));
   let top = axisHeight;
   const labels = byId('labels');
   labels.replaceChildren(labels.firstElementChild);
@@ -496,20 +490,21 @@ function drawMarks(lane, first, end, strip) {
   }
 }
 
-// drawThumbs draws the picture of the first frame of each cell of a grid in time, which stays as it is when the page moves. A picture is above its
-// mark, or as near to that as the one before it and the edges leave room.
+// drawThumbs draws the picture of the chosen or pinned frame in each cell of a grid in time, or else of the first one. They stay as they are when the page
+// moves. A picture is above its mark, or as near to that as the one before it and the edges leave room.
 function drawThumbs(lane) {
   const { shown } = lane, width = Math.round(thumbHeight * lane.aspect), unit = (state.to - state.from) / state.width;
   const cell = 2 ** (Math.ceil(Math.log2((width + 4) * unit) * 4) / 4);
-  const picked = [];
+  const picked = [], gridOf = (row) => Math.floor(times[row] / cell);
+  const special = [state.chosen, state.pinned].filter((choice) => choice?.lane === lane && !choice.gap).map((choice) => choice.row);
   for (let at = after(shown, (Math.floor(state.from / cell) - 2) * cell), right = -Infinity; at < shown.length && times[shown[at]] < state.to + cell;) {
-    const row = shown[at], mark = xOf(times[row]);
+    const grid = gridOf(shown[at]), row = special.find((r) => gridOf(r) === grid) ?? shown[at], mark = xOf(times[row]);
     let x = mark - width / 2;
     if (mark >= 0 && mark <= state.width) x = clamp(x, 3, state.width - width - 3);
     x = Math.round(Math.max(x, right + 4));
     picked.push({ row, x });
     right = x + width;
-    at = after(shown, (Math.floor(times[row] / cell) + 1) * cell);
+    at = after(shown, (grid + 1) * cell);
   }
   const y = lane.y + 8;
   for (const { row, x } of picked) {
@@ -593,7 +588,7 @@ function headline({ lane, row, gap }) {
 
 function card(choice, other) {
   const [when, ...what] = headline(choice), isPinned = same(choice, state.pinned);
-  const head = element('header', {}, element('strong', { textContent: when }), element('span', { textContent: what.join(' · ') }));
+  const head = element('header', {}, element('strong', { textContent: when }), element('span', { className: 'what', textContent: what.join(' · ') }));
   if (choice.gap) head.append(element('span', { className: 'mark gap', textContent: 'gap' }));
   else if (concealed[choice.row]) head.append(element('span', { className: 'mark concealed', textContent: 'concealed' }));
   if (isPinned) head.append(element('span', { className: 'mark pinned', textContent: 'pinned' }));
@@ -731,7 +726,7 @@ function inLane({ lane, row, gap }) {
 function step(by) {
   const { chosen } = state;
   if (!chosen) return chooseFirst();
-  const at = inLane(chosen) + by, { shown: frames } = chosen.lane;
+  const at = inLane(chosen) + by + (chosen.gap && by < 0 ? 1 : 0), { shown: frames } = chosen.lane;
   if (frames.length) choose({ lane: chosen.lane, row: frames[clamp(at, 0, frames.length - 1)] });
 }
 
