@@ -25,9 +25,9 @@ packages_for() {
 		command -v npm >/dev/null || echo npm
 		;;
 	lint) echo shellcheck ;;
-	# What encodes the clips, and the programs to compare with beside ffmpeg's own command line, which is built.
+	# What encodes the clips and opens pages, and the programs to compare with beside ffmpeg's own command line, which is built.
 	bench)
-		echo x264 x265 mkvtoolnix python3-av python3-pil
+		echo x264 x265 mkvtoolnix chromium python3-av python3-pil
 		echo gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 		;;
 	*) die "unknown job $1: want build, system, test, lint or bench" ;;

@@ -103,6 +103,9 @@ const axisHeight = 34, stripHeight = 16, lowHeight = 68;
 // thumbHeight is that of pictures in lanes: the fewer lanes, the higher.
 let thumbHeight = 58;
 
+// byTime orders gaps; those of an unknown time are first.
+const byTime = (a, b) => (a.from || 0) - (b.from || 0);
+
 function makeLanes() {
   const found = new Map();
   const lane = (stream, sink) => {
@@ -116,8 +119,8 @@ function makeLanes() {
     into.rows.push(row);
   }
   for (const record of data.gaps) {
-    const from = Date.parse(record.producer_timestamp || record.asked_for?.[0]);
-    const until = Date.parse(record.until);
+    const asked = record.asked_for ?? [], from = Date.parse(record.producer_timestamp || asked[0]);
+    const until = Date.parse(record.until || asked.at(-1));
     lane(record.stream, record.sink).gaps.push({ record, from, until: until > from ? until : from });
   }
   const all = [...found.values()];
@@ -126,7 +129,7 @@ function makeLanes() {
     l.kept = new Int32Array(l.rows.length);
     l.pictures = l.rows.length > 0 && isPicture(l.rows[0]);
     l.aspect = l.pictures ? clamp(columns.width.value(l.rows[0]) / columns.height.value(l.rows[0]) || 1, 0.4, 3) : 1;
-    l.gaps.sort((a, b) => a.from - b.from);
+    l.gaps.sort(byTime);
   }
   const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
   return all.sort((a, b) => order(a.stream, b.stream) || order(a.sink, b.sink));
@@ -496,14 +499,20 @@ function drawThumbs(lane) {
   const { shown } = lane, width = Math.round(thumbHeight * lane.aspect), unit = (state.to - state.from) / state.width;
   const cell = 2 ** (Math.ceil(Math.log2((width + 4) * unit) * 4) / 4);
   const picked = [], gridOf = (row) => Math.floor(times[row] / cell);
+  const spotOf = (row) => {
+    const mark = xOf(times[row]), x = mark - width / 2;
+    return mark >= 0 && mark <= state.width ? clamp(x, 3, state.width - width - 3) : x;
+  };
   const special = [state.chosen, state.pinned].filter((choice) => choice?.lane === lane && !choice.gap).map((choice) => choice.row);
   for (let at = after(shown, (Math.floor(state.from / cell) - 2) * cell), right = -Infinity; at < shown.length && times[shown[at]] < state.to + cell;) {
-    const grid = gridOf(shown[at]), row = special.find((r) => gridOf(r) === grid) ?? shown[at], mark = xOf(times[row]);
-    let x = mark - width / 2;
-    if (mark >= 0 && mark <= state.width) x = clamp(x, 3, state.width - width - 3);
-    x = Math.round(Math.max(x, right + 4));
-    picked.push({ row, x });
-    right = x + width;
+    const grid = gridOf(shown[at]);
+    let row = special.find((r) => gridOf(r) === grid) ?? shown[at];
+    if (right + 4 - spotOf(row) > width / 2 && !special.includes(row)) row = shown[after(shown, msOf(right + 4))];
+    if (row !== undefined && gridOf(row) === grid) {
+      const x = Math.round(Math.max(spotOf(row), right + 4));
+      picked.push({ row, x });
+      right = x + width;
+    }
     at = after(shown, (grid + 1) * cell);
   }
   const y = lane.y + 8;
@@ -746,7 +755,7 @@ function stepLane(by) {
 
 // stepGap chooses the next gap in time, of any lane, or the one before.
 function stepGap(by) {
-  const all = state.lanes.flatMap((lane) => lane.shownGaps.map((gap) => ({ lane, gap }))).sort((a, b) => a.gap.from - b.gap.from);
+  const all = state.lanes.flatMap((lane) => lane.shownGaps.map((gap) => ({ lane, gap }))).sort((a, b) => byTime(a.gap, b.gap));
   if (!all.length) return;
   let at = all.findIndex((g) => same(g, state.chosen));
   if (at < 0) {
