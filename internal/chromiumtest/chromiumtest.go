@@ -100,7 +100,7 @@ func (b *Browser) receive(from io.Reader) {
 		b.mu.Lock()
 		switch {
 		case err != nil:
-			b.ended = fmt.Errorf("Chromium has ended: %w", err)
+			b.ended = fmt.Errorf("the browser has ended: %w", err)
 			for _, c := range b.waiting {
 				close(c)
 			}
@@ -141,7 +141,7 @@ func (b *Browser) call(session, method string, params any) (json.RawMessage, err
 	case m, ok := <-answer:
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("%s: Chromium has ended", method)
+			return nil, fmt.Errorf("%s: the browser has ended", method)
 		case m.Error != nil:
 			return nil, errors.New(method + ": " + m.Error.Message)
 		}
