@@ -16,6 +16,7 @@ import (
 	"github.com/kvsframes/kvsframes/internal/chromiumtest"
 	"github.com/kvsframes/kvsframes/manifest"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/view"
 )
 
@@ -111,6 +112,7 @@ func TestPages(t *testing.T) {
 	b := chromiumtest.Start(t)
 	t.Run("of a folder", func(t *testing.T) { testFolder(t, b) })
 	t.Run("with texts that are no good", func(t *testing.T) { testHostileTexts(t, b) })
+	t.Run("of groups", func(t *testing.T) { testGroups(t, b) })
 	t.Run("of a server", func(t *testing.T) { testServer(t, b) })
 }
 
@@ -132,8 +134,15 @@ func testFolder(t *testing.T, b *chromiumtest.Browser) {
 		p.Wait(`Array.from(document.images).every((i) => i.complete && i.naturalWidth === 320) && thumbs.size > 10 && [...thumbs.values()].every(Boolean)`)
 		p.settled()
 		shot := p.Screenshot()
-		if different, green := colours(shot, shot.Bounds(), color.RGBA{30, 160, 0, 255}); different < 15 || green < 10000 {
-			t.Errorf("the page has %d colours, and %d pixels like the first picture's", different, green)
+		// Pictures are in the lane, above its marks.
+		left, y := p.markOf(t, "front\nthumbs", front.at(10))
+		right, _ := p.markOf(t, "front\nthumbs", front.at(190))
+		row := image.Rect(int(left), int(y)-50, int(right), int(y)-30)
+		if different, _ := colours(shot, row, color.RGBA{}); different < 6 {
+			t.Errorf("a lane of 16 pictures has %d colours", different)
+		}
+		if _, green := colours(shot, image.Rect(0, 500, 800, 750), color.RGBA{30, 160, 0, 255}); green < 10000 {
+			t.Errorf("the first picture has %d pixels", green)
 		}
 		// The gap is red from its beginning to its end, on the strip of marks.
 		from, y := p.markOf(t, "front\nthumbs", lost.ProducerTime)
@@ -378,6 +387,34 @@ func testHostileTexts(t *testing.T, b *chromiumtest.Browser) {
 	if !blocked {
 		t.Error("the policy permits foreign scripts")
 	}
+}
+
+// testGroups has objects of many frames, which a browser does not show.
+func testGroups(t *testing.T, b *chromiumtest.Browser) {
+	dir, l := t.TempDir(), lane{"cam", "thumbs", 6, time.Second}
+	keys := []string{"cam/a.tar", "cam/b.npy", "cam/b.npy", "cam/c.npy", "cam/d.parquet", "cam/e.jpg"}
+	var records []sink.ManifestRecord
+	for n, key := range keys {
+		r := l.record(n)
+		if r.Key = key; filepath.Ext(key) == ".npy" {
+			r.Format, r.Shape = "npy", []int{2, 180, 320, 3}
+		}
+		records = append(records, r)
+	}
+	writeLines(t, filepath.Join(dir, "a.jsonl"), records)
+	writeFile(t, filepath.Join(dir, "cam", "e.jpg"), picture(t, color.White))
+	p := open(t, b, makePage(t, dir))
+	for n, want := range []string{
+		"This frame is one of a group, in the object cam/a.tar.", "This frame is one of a group, in the object cam/b.npy.",
+		"This frame is one of a group, in the object cam/b.npy.", "A browser does not show npy. The object is cam/c.npy.",
+		"This frame is one of a group, in the object cam/d.parquet.", "",
+	} {
+		if got := p.Text(".picture"); got != want {
+			t.Errorf("of %s it says %q, want %q", keys[n], got, want)
+		}
+		p.Press("ArrowRight")
+	}
+	p.Wait(`document.querySelector(".picture img").naturalWidth === 320`)
 }
 
 // testServer has the page of a folder served.

@@ -3,6 +3,7 @@ package chromiumtest
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,11 +48,12 @@ func Start(tb testing.TB) *Browser {
 	args := []string{
 		"--headless=new", "--remote-debugging-pipe", "--user-data-dir=" + tb.TempDir(), "--no-first-run", "--disable-gpu",
 		"--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--hide-scrollbars",
-	}
-	if os.Getuid() == 0 { // Chromium cannot lock root in; it opens the tests' own pages only
-		args = append(args, "--no-sandbox")
+		// It opens the tests' own pages only, and cannot lock itself in as root, or in many containers.
+		"--no-sandbox",
 	}
 	command := exec.Command("chromium", args...)
+	var logs bytes.Buffer
+	command.Stderr = &logs
 	read, out, err := os.Pipe()
 	if err != nil {
 		tb.Fatal(err)
@@ -81,6 +83,9 @@ func Start(tb testing.TB) *Browser {
 		kill.Stop()
 		<-done
 		_ = in.Close()
+		if tb.Failed() {
+			tb.Logf("Chromium says: %s", logs.Bytes())
+		}
 	})
 	return b
 }
