@@ -42,6 +42,8 @@ var mayImport = map[string][]string{
 	"decode/h26x": {},
 	"decode/plan": {"media", "setting", "decode/h26x", "internal/lag"},
 	"decode/jpeg": {"C"},
+	// Numbers of small luma pictures, for samplers and filters.
+	"decode/measure": {"C"},
 
 	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
 	"source/payload": {"media", "internal/ebml", "internal/logging"},
@@ -94,7 +96,7 @@ var mayImport = map[string][]string{
 
 // owners names, for what must stay in its room, the only packages that may import it.
 var owners = map[string][]string{
-	"C":                                {"decode", "decode/jpeg", "internal/sandbox"},
+	"C":                                {"decode", "decode/jpeg", "decode/measure", "internal/sandbox"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
 	"github.com/spf13/viper":           {"config"},
 	"github.com/parquet-go/parquet-go": {"manifest"},
