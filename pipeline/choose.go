@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvsframes/kvsframes/media"

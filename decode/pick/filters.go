@@ -6,7 +6,7 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 )
 
-// Filters leave out samples by their pixels. A filter is off while its first key is not set.
+// Filters leave out samples by their pixels. A filter is off while the level that it needs is not set.
 type Filters struct {
 	Black     Black     `key:"black"`
 	Blur      Blur      `key:"blur"`
@@ -16,44 +16,30 @@ type Filters struct {
 // Black leaves out pictures that are black, as ffmpeg's blackframe finds them.
 type Black struct {
 	// Amount is the percentage of dark pixels from which a picture is black; those below Threshold are dark, which is 32 if it is 0.
-	Amount    setting.Level `key:"amount,optional"`
+	Amount    setting.Level `key:"amount,optional" implied:"98"`
 	Threshold int           `key:"threshold,optional" range:"1..255"`
 }
 
 // Blur leaves out pictures that are blurred, as ffmpeg's blurdetect measures it.
 type Blur struct {
 	// Max is the largest mean width of edges that is let through, in pixels of the small picture.
-	Max setting.Level `key:"max,optional"`
+	Max setting.Level `key:"max,optional" implied:"required"`
 }
 
 // Duplicate leaves out pictures that look like the last one that it let through.
 type Duplicate struct {
 	// Distance is the number of bits of the 64 of a hash in which pictures that look alike differ at most.
-	Distance setting.Level `key:"distance,optional"`
+	Distance setting.Level `key:"distance,optional" implied:"4"`
 	// MaxGap is the distance of the points of a grid that starts at the Unix epoch: the first picture at or after each is let through
 	// in any case. It is a minute if it is 0.
 	MaxGap time.Duration `key:"max_gap,optional" range:"1ms.."`
 }
 
-// The levels of filters that are asked for without any, and the values of their optional keys.
+// The values of optional keys that are not set.
 const (
-	defaultAmount, defaultThreshold = 98, 32
-	defaultDistance, defaultMaxGap  = 4, time.Minute
+	defaultThreshold = 32
+	defaultMaxGap    = time.Minute
 )
-
-// DefaultBlack returns a filter with the usual level.
-func DefaultBlack() Black { return Black{Amount: setting.NewLevel(defaultAmount)} }
-
-// DefaultDuplicate returns a filter with the usual level.
-func DefaultDuplicate() Duplicate { return Duplicate{Distance: setting.NewLevel(defaultDistance)} }
-
-// Any reports whether any filter is on.
-func (f Filters) Any() bool {
-	_, black := f.Black.Amount.Get()
-	_, blur := f.Blur.Max.Get()
-	_, duplicate := f.Duplicate.Distance.Get()
-	return black || blur || duplicate
-}
 
 // Validate returns all problems of f, joined; each is a *setting.Error whose path starts below `filters`.
 func (f Filters) Validate() error {

@@ -50,4 +50,10 @@ func (r Best) Validate() error {
 }
 
 // Sampler implements Rule. All frames are candidates.
-func (Best) Sampler() Sampler { return allSampler{} }
+func (r Best) Sampler() Sampler { return windowSampler{window: r.Window} }
+
+// windowSampler picks every frame, in windows.
+type windowSampler struct {
+	allSampler
+	window time.Duration
+}
