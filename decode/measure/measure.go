@@ -125,3 +125,6 @@ func flag(b bool) C.int {
 	}
 	return 0
 }
+
+// setPlainLoops makes all use the loops without vector instructions, for tests.
+func setPlainLoops(plain bool) { C.kvsf_measure_plain = flag(plain) }
