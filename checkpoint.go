@@ -227,9 +227,11 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 		}
 		first := r.first && media.CompareNumbers(s.mark.Place().Number, r.counted) > 0
 		return pipeline.Planned{
-			Durable: func(sink string, r media.Receipt) { p.durable(slices.Index(p.names, sink), reached{s, r.Next, r.Chosen}) },
-			Lacks:   func(sink string) bool { return s.lacks(slices.Index(p.names, sink)) },
-			First:   first,
+			Durable: func(sink string, r media.Receipt) {
+				p.durable(slices.Index(p.names, sink), reached{s, r.Next, r.Chosen})
+			},
+			Lacks: func(sink string) bool { return s.lacks(slices.Index(p.names, sink)) },
+			First: first,
 		}
 	}
 }
