@@ -11,6 +11,7 @@ import "C"
 import (
 	"errors"
 	"math"
+	"sync"
 	"unsafe"
 )
 
@@ -18,6 +19,9 @@ import (
 const coarsest = 181
 
 var errPlane = errors.New("a plane that cannot be measured: wrong size, stride or depth")
+
+// scratch holds memory that Blur uses.
+var scratch = sync.Pool{New: func() any { return new([]uint16) }}
 
 // Plane is a plane of luma as it is decoded. It is only read.
 type Plane struct {
@@ -66,9 +70,13 @@ func Blur(p Picture) float64 {
 	if p.W*p.H == 0 {
 		return 0
 	}
-	buffer := make([]uint16, (5*p.W*p.H+1)/2)
+	buffer := scratch.Get().(*[]uint16)
+	defer scratch.Put(buffer)
+	if size := (7*p.W*p.H+56*p.W+256)/2 + 1; len(*buffer) < size {
+		*buffer = make([]uint16, size)
+	}
 	var e C.kvsf_edges
-	C.kvsf_blur(pixels(p), C.int(p.W), C.int(p.H), unsafe.Pointer(unsafe.SliceData(buffer)), &e)
+	C.kvsf_blur(pixels(p), C.int(p.W), C.int(p.H), unsafe.Pointer(unsafe.SliceData(*buffer)), &e)
 	// An edge across is measured in steps of 0.7 pixels.
 	sum := 10*uint64(e.straight) + 7*uint64(e.diagonal)
 	if sum < 20 {
@@ -77,8 +85,9 @@ func Blur(p Picture) float64 {
 	return float64(sum) / float64(10*uint64(e.count))
 }
 
-// Quality returns a score that is high for sharp and well exposed pictures: the root of the mean square of differences between neighbours, in
-// levels of 256, times the root of the number of levels that the picture uses.
+// Quality returns a score, 0 to 1442, that is higher for sharp and well exposed pictures than for the same ones blurred, faded, too bright or mixed with
+// others. It is the root of the mean square of differences between neighbours, in levels of 256, times the fourth root of the number of levels that the
+// picture makes use of: 1 divided by the sum of squares of the parts of pixels that have each level.
 func Quality(p Picture) float64 {
 	n := (p.W - 1) * (p.H - 1)
 	if n <= 0 {
@@ -91,27 +100,56 @@ func Quality(p Picture) float64 {
 	for _, c := range count {
 		squares += uint64(c) * uint64(c)
 	}
-	return sharp * float64(p.W*p.H) / math.Sqrt(float64(squares))
+	levels := float64(p.W*p.H) * float64(p.W*p.H) / float64(squares)
+	return sharp * math.Sqrt(math.Sqrt(levels))
 }
 
-// Hash returns the dHash of a picture: of 9 x 8 cells, whether each is brighter than the next to the right, from the top left at the highest bit on.
+// Hash returns 63 bits by which pictures that look alike can be told from others: for each of the 8 x 8 lowest frequencies of the discrete cosine
+// transform (of 16 x 16 cells), but for the mean, whether its coefficient is more than a quarter of a level. So what there is of a flat wall or of the night but noise
+// is no bit. The bit of frequency u along a row and v along a column is bit 8*v+u.
 func Hash(p Picture) (hash uint64) {
 	if p.W*p.H == 0 {
 		return 0
 	}
-	const columns, rows = 9, 8
-	var sums [columns * rows]C.uint32_t
-	C.kvsf_cells(pixels(p), C.int(p.W), C.int(p.H), columns, rows, &sums[0])
-	for y := range rows {
-		for x := range columns - 1 {
-			hash <<= 1
-			if sums[y*columns+x] > sums[y*columns+x+1] {
-				hash |= 1
+	const cells, frequencies = C.KVSF_CELLS, 8
+	var means [cells * cells]C.int32_t
+	C.kvsf_cells(&means[0], pixels(p), C.int(p.W), C.int(p.H))
+	for v := range frequencies {
+		var row [cells]int64
+		for y := range cells {
+			for x := range cells {
+				row[x] += int64(means[y*cells+x]) * cosine(v*(2*y+1))
+			}
+		}
+		for u := range frequencies {
+			sum := int64(0)
+			for x := range cells {
+				sum += row[x] * cosine(u*(2*x+1))
+			}
+			// Means are in 16ths of a level, each cosine is in 4096ths, and a wave of one level adds up to a quarter of the cells.
+			const quarter = 16 * 4096 * 4096 * (cells * cells / 4) / 4
+			if u+v > 0 && sum > quarter {
+				hash |= 1 << (frequencies*v + u)
 			}
 		}
 	}
 	return hash
 }
+
+// cosine returns the cosine of n/32 half turns in 4096ths.
+func cosine(n int) int64 {
+	n &= 63
+	if n > 32 {
+		n = 64 - n
+	}
+	if n > 16 {
+		return -quarterWave[32-n]
+	}
+	return quarterWave[n]
+}
+
+// quarterWave is round(4096 * cos(pi * i / 32)).
+var quarterWave = [17]int64{4096, 4076, 4017, 3920, 3784, 3612, 3406, 3166, 2896, 2598, 2276, 1931, 1567, 1189, 799, 401, 0}
 
 // pixels returns where the pixels of a picture begin. Too few of them are a mistake of the caller.
 func pixels(p Picture) *C.uint8_t {

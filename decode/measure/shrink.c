@@ -1,7 +1,7 @@
 #include "measure.h"
 
 #include <string.h>
-#ifdef __SSE2__
+#ifdef __x86_64__
 #include <emmintrin.h>
 #endif
 
@@ -101,7 +101,7 @@ INLINE void join_longs(uint32_t *out, const uint32_t *sums, int n, int factor)
 	}
 }
 
-#ifdef __SSE2__
+#ifdef __x86_64__
 /* join_taps is join_words for sums that are signed words: four at a time, of taps columns of which the first ones count. */
 INLINE void join_taps(uint32_t *out, const uint16_t *sums, const int16_t *ones, int n, int factor, const int taps)
 {
@@ -188,3 +188,35 @@ INLINE void shrink_body(uint8_t *dst, const uint8_t *data, ptrdiff_t stride, int
 #define kvsf_shrink_body shrink_body
 KERNEL(void, kvsf_shrink, (uint8_t *dst, const uint8_t *data, ptrdiff_t stride, int w, int h, int depth, int full, int factor),
        (dst, data, stride, w, h, depth, full, factor))
+
+INLINE int cell_begin(int i, int n) { return (int)((int64_t)i * n / KVSF_CELLS); }
+INLINE int cell_end(int i, int n)
+{
+	const int begin = cell_begin(i, n), end = cell_begin(i + 1, n);
+	return end > begin ? end : begin + 1;
+}
+
+INLINE void cells_body(int32_t *means, const uint8_t *p, int w, int h)
+{
+	enum { ROWS = 257 }; /* of bytes, whose sum has 16 bits */
+	uint16_t strip[STRIP];
+	for (int j = 0; j < KVSF_CELLS; j++) {
+		const int top = cell_begin(j, h), bottom = cell_end(j, h);
+		uint64_t sums[KVSF_CELLS] = {0};
+		for (int y = top; y < bottom; y += ROWS)
+			for (int x = 0; x < w; x += STRIP) {
+				const int rows = bottom - y < ROWS ? bottom - y : ROWS, end = w - x < STRIP ? w : x + STRIP;
+				add_bytes(strip, p + (ptrdiff_t)y * w + x, w, end - x, rows);
+				for (int i = 0; i < KVSF_CELLS; i++)
+					for (int k = cell_begin(i, w) > x ? cell_begin(i, w) : x; k < cell_end(i, w) && k < end; k++)
+						sums[i] += strip[k - x];
+			}
+		for (int i = 0; i < KVSF_CELLS; i++) {
+			const uint64_t n = (uint64_t)(bottom - top) * (cell_end(i, w) - cell_begin(i, w));
+			means[j * KVSF_CELLS + i] = (int32_t)((16 * sums[i] + n / 2) / n);
+		}
+	}
+}
+
+#define kvsf_cells_body cells_body
+KERNEL(void, kvsf_cells, (int32_t *means, const uint8_t *p, int w, int h), (means, p, w, h))
