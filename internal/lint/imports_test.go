@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/lag", "internal/logging", "internal/wait"},
-	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "internal/npy", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
+	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/measure", "decode/pick", "decode/plan", "internal/logging", "internal/npy", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
 	"sink":     {"media", "setting", "internal/disk", "internal/logging", "internal/wait"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"checkpoint/checkpointtest": {"checkpoint"},
 
 	"decode/h26x": {},
+	"decode/pick": {"media", "setting", "decode/measure", "decode/plan"},
 	"decode/plan": {"media", "setting", "decode/h26x", "internal/lag"},
 	"decode/jpeg": {"C"},
 	// Numbers of small luma pictures, for samplers and filters.
@@ -59,7 +60,10 @@ var mayImport = map[string][]string{
 
 	"manifest": {"setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
 
-	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
+	// The page of what runs have written.
+	"view": {"manifest"},
+
+	"config": {"setting", "source", "decode", "decode/pick", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
@@ -67,12 +71,12 @@ var mayImport = map[string][]string{
 	"internal/audittest": {},
 	// Chance and its seeds.
 	"internal/soaktest": {},
-	// A program of others that reads what was written.
-	"internal/duckdbtest": {},
+	// Programs of others that read what was written.
+	"internal/duckdbtest":   {},
+	"internal/chromiumtest": {},
 
-	// What makes the demo's recording, and its page of thumbnails.
-	"internal/demo/recording":    {"media", "source/payload", "kvstest"},
-	"internal/demo/contactsheet": {},
+	// What makes the demo's recording.
+	"internal/demo/recording": {"media", "source/payload", "kvstest"},
 
 	// The comparison with other programs, the video it is made on, and what gives that the shape of a payload.
 	"internal/bench":         {},
@@ -81,7 +85,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	".": {
-		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
+		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/pick", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
 	},
 	// What a program of somebody else would import.
 	"examples/channel":      {"media", "source", "decode", "pipeline"},
@@ -89,7 +93,7 @@ var mayImport = map[string][]string{
 	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
-		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "internal/disk",
+		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "view", "internal/disk",
 		"github.com/spf13/cobra", "golang.org",
 	},
 }
@@ -112,6 +116,7 @@ var owners = map[string][]string{
 	module + "/internal/audittest":        {},
 	module + "/internal/soaktest":         {},
 	module + "/internal/duckdbtest":       {},
+	module + "/internal/chromiumtest":     {},
 	module + "/sink/storetest":            {"sink/sinktest"},
 	module + "/sink/sinktest":             {},
 	module + "/checkpoint/checkpointtest": {},
