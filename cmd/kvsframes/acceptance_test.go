@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
+	"github.com/kvsframes/kvsframes/internal/duckdbtest"
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
@@ -228,17 +229,47 @@ func TestExamplesRun(t *testing.T) {
 	url := serve(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "front-door", read(t, demo))
 	bucket := server.Bucket(t)
 	stored := []string{"--set", "source.endpoint_url=" + url}
+	fetched := func(t *testing.T, under string) string { // from the bucket into a folder
+		t.Helper()
+		keys, err := server.Keys(t.Context(), bucket)
+		folder := t.TempDir()
+		for _, key := range keys {
+			if !strings.HasPrefix(key, under) {
+				continue
+			}
+			data, getErr := server.Get(t.Context(), bucket, key)
+			name := filepath.Join(folder, key)
+			err = errors.Join(err, getErr, os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, data, 0o600))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return folder
+	}
 	for name, c := range map[string]struct {
 		set    []string
 		images map[string]int
+		// open opens what was stored; text is the file.
+		open func(t *testing.T, text string)
 	}{
-		"thumbnails.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7"), map[string]int{"thumbs": 2}},
+		"thumbnails.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7"), map[string]int{"thumbs": 2}, nil},
 		"s3.yaml": {append(stored, "--set", "source.end.fragments=6", "--set", "sinks.keys.destination.endpoint_url="+server.Endpoint,
-			"--set", "sinks.keys.destination.force_path_style=true"), map[string]int{"keys": 6}},
+			"--set", "sinks.keys.destination.force_path_style=true"), map[string]int{"keys": 6}, nil},
 		"webdataset.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7",
-			"--set", "sinks.shards.destination.endpoint_url="+server.Endpoint, "--set", "sinks.shards.destination.force_path_style=true"), map[string]int{"shards": 28}},
-		"batch.yaml":    {nil, map[string]int{"train": 70}},
-		"training.yaml": {nil, map[string]int{"train": 70, "look": 7}},
+			"--set", "sinks.shards.destination.endpoint_url="+server.Endpoint, "--set", "sinks.shards.destination.force_path_style=true"), map[string]int{"shards": 28}, nil},
+		"parquet.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7",
+			"--set", "sinks.frames.destination.endpoint_url="+server.Endpoint, "--set", "sinks.frames.destination.force_path_style=true"), map[string]int{"frames": 2}, func(t *testing.T, text string) {
+			t.Helper()
+			_, sql, _ := strings.Cut(text, "#   SELECT ")
+			sql, _, _ = strings.Cut(sql, ";")
+			sql = "SET timezone='UTC'; SELECT " + strings.NewReplacer("#", "", "s3://my-frames", fetched(t, "frames/dt=2026-01-01/")).Replace(sql)
+			rows := duckdbtest.Rows(t, sql)
+			if len(rows) != 2 || rows[0]["producer_timestamp"] != "2026-01-01 12:00:00+00" || rows[0]["width"] != 640. || rows[1]["width"] != 1280. {
+				t.Errorf("DuckDB reads %v", rows)
+			}
+		}},
+		"batch.yaml":    {nil, map[string]int{"train": 70}, nil},
+		"training.yaml": {nil, map[string]int{"train": 70, "look": 7}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, err := filepath.Abs(filepath.Join("../../examples", name))
@@ -261,9 +292,12 @@ func TestExamplesRun(t *testing.T) {
 				}
 			}
 		})
+		if c.open != nil {
+			c.open(t, string(read(t, filepath.Join("../../examples", name))))
+		}
 	}
 	found, err := filepath.Glob("../../examples/*.yaml")
-	if err != nil || len(found) != 5 {
+	if err != nil || len(found) != 6 {
 		t.Errorf("examples that are not run: %v, %v", slices.Sorted(slices.Values(found)), err)
 	}
 }

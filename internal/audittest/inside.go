@@ -9,7 +9,16 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/parquet-go/parquet-go"
 )
+
+// table is what is read of a Parquet file.
+type table struct {
+	Image struct {
+		Bytes []byte `parquet:"bytes,optional"`
+	} `parquet:"image,optional"`
+}
 
 // inside returns what an object of several images holds: their sizes, by their digests. It returns nil for another object. What follows
 // something that cannot be read is not there.
@@ -43,6 +52,15 @@ func inside(key string, data []byte) map[string]int64 {
 		}
 		for row, rest := (len(data)-head)/rows, data[head:]; len(rest) >= row && row > 0; rest = rest[row:] {
 			add(rest[:row])
+		}
+		return all
+	case ".parquet":
+		rows, err := parquet.Read[table](bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			return all
+		}
+		for _, r := range rows {
+			add(r.Image.Bytes)
 		}
 		return all
 	case ".y4m":

@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	// Forms of groups, with what they ask of the decoder.
 	"sink/webdataset": {"media", "setting", "sink", "decode"},
 	"sink/batch":      {"media", "setting", "sink", "decode", "internal/npy"},
+	"sink/parquet":    {"media", "setting", "sink", "decode", "manifest", "github.com/parquet-go/parquet-go"},
 
 	"sink/storetest": {"sink"},
 	"sink/sinktest":  {"media", "pipeline", "sink", "sink/storetest"},
@@ -57,12 +58,12 @@ var mayImport = map[string][]string{
 
 	"manifest": {"setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
 
-	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
+	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/parquet", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
 	// What tests count in stores: of its own, so that it believes nothing that the program does.
-	"internal/audittest": {},
+	"internal/audittest": {"github.com/parquet-go/parquet-go"},
 	// Chance and its seeds.
 	"internal/soaktest": {},
 	// A program of others that reads what was written.
@@ -97,7 +98,7 @@ var owners = map[string][]string{
 	"C":                                {"decode", "decode/jpeg", "internal/sandbox"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
 	"github.com/spf13/viper":           {"config"},
-	"github.com/parquet-go/parquet-go": {"manifest"},
+	"github.com/parquet-go/parquet-go": {"manifest", "sink/parquet", "internal/audittest"},
 	"github.com/spf13/cobra":           {"cmd/kvsframes"},
 	awsServices + "kinesisvideo":       {"source/kvs"},
 	awsServices + "s3":                 {"sink/s3"},

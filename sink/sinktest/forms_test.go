@@ -13,12 +13,15 @@ import (
 	"testing"
 	"time"
 
+	pq "github.com/parquet-go/parquet-go"
+
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/npy"
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/batch"
+	"github.com/kvsframes/kvsframes/sink/parquet"
 	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/sink/sinktest"
 	"github.com/kvsframes/kvsframes/sink/storetest"
@@ -45,6 +48,9 @@ func forms() map[string]form {
 		f := webdataset.DefaultForm()
 		f.Group = g
 		all["webdataset, "+name] = form{f.Groups(), nil, openTar}
+		q := parquet.DefaultForm()
+		q.Group = g
+		all["parquet, "+name] = form{q.Groups(), nil, openParquet}
 		b := batch.DefaultForm()
 		b.Group = g
 		all["npy, "+name] = form{b.Groups(), asArray, openArray}
@@ -91,6 +97,19 @@ func openVideo(object []byte) (images [][]byte, err error) {
 		images, rest = append(images, after[:width]), after[width:]
 	}
 	return images, nil
+}
+
+// openParquet returns the images in a Parquet file.
+func openParquet(object []byte) (images [][]byte, err error) {
+	rows, err := pq.Read[struct {
+		Image struct {
+			Bytes []byte `parquet:"bytes,optional"`
+		} `parquet:"image,optional"`
+	}](bytes.NewReader(object), int64(len(object)))
+	for _, r := range rows {
+		images = append(images, r.Image.Bytes)
+	}
+	return images, err
 }
 
 // openTar returns the images in a tar file.
