@@ -160,7 +160,8 @@ func newDelivery(t *testing.T, to string) *delivery {
 	if !strings.Contains(to, "skip") && !strings.Contains(to, "fail") { // as objects of several images do not
 		text += "  - {name: rows, type: batch, sample: {type: stride, n: 3}, resize: {width: 8}, group: {count: 4}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
 			"  - {name: shards, type: webdataset, sample: {type: stride, n: 5}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
-			"  - {name: table, type: parquet, sample: {type: stride, n: 6}, resize: {width: 8}, group: {count: 9}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
+			"  - {name: table, type: parquet, sample: {type: stride, n: 6}, resize: {width: 8}, group: {count: 9}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
+			"  - {name: sheets, type: sprite, columns: 3, sample: {type: stride, n: 8}, resize: {width: 8}, group: {count: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
 	}
 	if err := os.WriteFile(d.settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -133,6 +133,7 @@ sinks:
   - {name: arrays, path: "{sink}/{stream}_{fragment_number}_{frame_index}.npy", type: raw, format: npy, layout: chw, normalize: {mean: [0.485, -1, 1e-9], std: [1, 2, 3.5e8]}}
   - {name: shards, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: webdataset, format: png, group: {every: 90s, count: 1000, size: 1GB}}
   - {name: tables, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: parquet, quality: 90, exif: false, group: {count: 1000}}
+  - {name: sheets, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: sprite, quality: 60, columns: 7, resize: {height: 90}}
   - {name: batches, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: batch, layout: chw, pixel_format: gray}
   - {name: videos, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: batch, format: yuv4mpeg, group: {every: 24h}}
   - name: c

@@ -8,6 +8,7 @@ import (
 	"github.com/kvsframes/kvsframes/sink/batch"
 	"github.com/kvsframes/kvsframes/sink/parquet"
 	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/sink/sprite"
 	"github.com/kvsframes/kvsframes/sink/webdataset"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -34,7 +35,7 @@ func BuiltIn() setting.Variants {
 	setting.Add[decode.Form](v, "webdataset", webdataset.DefaultForm())
 	setting.Add[decode.Form](v, "batch", batch.DefaultForm())
 	setting.Add[decode.Form](v, "parquet", parquet.DefaultForm())
-	setting.Reserve[decode.Form](v, "sprite")
+	setting.Add[decode.Form](v, "sprite", sprite.DefaultForm())
 
 	setting.Add[sink.Location](v, "file", sink.DefaultDirectory())
 	setting.Add[sink.Location](v, "s3", s3.DefaultConfig())

@@ -29,12 +29,19 @@ type group struct {
 type openGroup struct {
 	key    string
 	object ObjectWriter
+	opts   PutOptions
 	pack   Pack
 	cell   int64 // of the grid
 	images int
 	size   int64 // of the images
 	bytes  int64 // of the object
+	// shown is the number of images in what is stored while the object grows, and at is when it was stored.
+	shown int
+	at    time.Time
 }
+
+// showEvery is how often an object that grows is stored, at most.
+const showEvery = 10 * time.Second
 
 // write adds an image to the open group, or completes that and begins another one.
 func (g *group) write(ctx context.Context, img media.Image) (media.Record, error) {
@@ -83,7 +90,7 @@ func (g *group) begins(img media.Image) bool {
 	case g.Size > 0 && o.size+int64(len(img.Data)) > int64(g.Size):
 		return true
 	}
-	return !g.Layout.Joins(g.last, img)
+	return !o.pack.Joins(img)
 }
 
 // frameDuration returns the mean duration of the frames before an image in its fragment, 0 if it is the first one.
@@ -109,12 +116,12 @@ func (g *group) begin(ctx context.Context, img media.Image) error {
 	s, first := g.w.sink, img
 	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
 	o := &openGroup{key: s.path.Image(first, g.w.runID), pack: g.Layout.NewPack(img), cell: cell(img.At(g.Clock), g.Every)}
-	opts := g.w.options(first)
+	o.opts = g.w.options(first)
 	if p, ok := o.pack.(HeadedPack); ok {
-		opts.Head = p.Head
+		o.opts.Head = p.Head
 	}
 	err := g.call(ctx, func() (err error) {
-		o.object, err = s.store.Create(ctx, o.key, opts)
+		o.object, err = s.store.Create(ctx, o.key, o.opts)
 		return err
 	})
 	if err != nil {
@@ -144,8 +151,8 @@ func (g *group) append(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// complete makes the open group visible, after its companions, and reports the fragments that have ended. next is the frame with which the next
-// group begins, the zero value for none.
+// complete makes the open group visible, and reports the fragments that have ended. Companions become visible before it, but after an object that
+// grows. next is the frame with which the next group begins, the zero value for none.
 func (g *group) complete(ctx context.Context, next media.FrameInfo) error {
 	o, s := g.open, g.w.sink
 	end, beside, err := o.pack.End()
@@ -155,13 +162,19 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo) error {
 	if err := g.append(ctx, end); err != nil {
 		return err
 	}
-	for i, ext := range g.Layout.Beside() {
-		if err := g.putBeside(ctx, g.beside(o.key, ext), beside[i]); err != nil {
-			return fmt.Errorf("write beside group: %w", err)
+	_, grows := o.pack.(GrowingPack)
+	if !grows {
+		if err := g.putBeside(ctx, beside); err != nil {
+			return err
 		}
 	}
 	if err := g.call(ctx, func() error { return o.object.Commit(ctx) }); err != nil {
 		return fmt.Errorf("complete group: %w", err)
+	}
+	if grows {
+		if err := g.putBeside(ctx, beside); err != nil {
+			return err
+		}
 	}
 	g.open = nil
 	g.completed++
@@ -175,12 +188,40 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo) error {
 	return g.report(ctx, split)
 }
 
-func (g *group) putBeside(ctx context.Context, key string, c Companion) error {
+// putBeside stores the companions of the open group.
+func (g *group) putBeside(ctx context.Context, all []Companion) error {
+	for i, ext := range g.Layout.Beside() {
+		if err := g.put(ctx, g.beside(g.open.key, ext), all[i].Body, PutOptions{ContentType: all[i].ContentType}); err != nil {
+			return fmt.Errorf("write beside group: %w", err)
+		}
+	}
+	return nil
+}
+
+func (g *group) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
 	if err := g.w.sink.enter(ctx); err != nil {
 		return err
 	}
 	defer g.w.sink.leave()
-	return g.w.put(ctx, key, c.Body, PutOptions{ContentType: c.ContentType})
+	return g.w.put(ctx, key, body, opts)
+}
+
+// show stores the open group of a live stream if it grows and has grown. The next call, or complete, replaces that.
+func (g *group) show(ctx context.Context) error {
+	o := g.open
+	p, grows := o.pack.(GrowingPack)
+	if !grows || !g.w.sink.endless || o.shown == o.images || time.Since(o.at) < showEvery {
+		return nil
+	}
+	object, beside, err := p.SoFar()
+	if err != nil {
+		return fmt.Errorf("show %s: %w", o.key, err)
+	}
+	if err := g.put(ctx, o.key, object, o.opts); err != nil {
+		return fmt.Errorf("show group: %w", err)
+	}
+	o.shown, o.at = o.images, time.Now()
+	return g.putBeside(ctx, beside)
 }
 
 // report writes the manifest parts of the fragments that have ended, several at once, and reports them.
@@ -216,7 +257,7 @@ func (g *group) report(ctx context.Context, next media.Split) error {
 func (g *group) endFragment(ctx context.Context, e ended) error {
 	g.ended = append(g.ended, e)
 	if g.open != nil {
-		return nil
+		return g.show(ctx)
 	}
 	return g.report(ctx, media.Split{})
 }

@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	_ "image/jpeg"
 	_ "image/png"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -271,6 +273,66 @@ func TestDuckDBReadsParquet(t *testing.T) {
 		config, format, err := image.DecodeConfig(bytes.NewReader(data))
 		if err != nil || format != r["format"] || float64(config.Width) != r["width"] || float64(config.Height) != r["height"] {
 			t.Errorf("%v x %v, %v: Go's decoder says %+v, %s, %v", r["width"], r["height"], r["format"], config, format, err)
+		}
+	}
+}
+
+// TestReadersOpenSheets opens sheets with PIL, and what is beside them with the W3C's parser of WebVTT, and compares tiles with raw frames. The times
+// are those of the frames.
+func TestReadersOpenSheets(t *testing.T) {
+	t.Parallel()
+	const most = `resize: {width: 160, height: 90, fit: stretch}, sample: {type: interval, interval: 500ms}, path: "{sink}/{producer_time}_{fragment_number}_{frame_index}.{ext}", destination: %[1]s}`
+	folder := runForms(t, `sinks:
+  - {name: jpegs, type: sprite, quality: 95, group: {every: 5s}, columns: 4, `+most+`
+  - {name: pngs, type: sprite, format: png, group: {every: 5s}, columns: 4, `+most+`
+  - {name: single, type: raw, `+most+"\n", demo)
+	got := output(t, "/usr/bin/python3", "-c", `import datetime, glob, json, os, sys
+import numpy as np
+from PIL import Image
+frames = [(f, np.fromfile(f, dtype=np.uint8).reshape(90, 160, 3)) for f in sorted(glob.glob(sys.argv[1] + "/single/*"))]
+def when(text): return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+sizes, cues = {}, []
+for name, ext in ("jpegs", "jpg"), ("pngs", "png"):
+    n, sizes[name] = 0, []
+    for f in sorted(glob.glob(sys.argv[1] + "/" + name + "/*." + ext)):
+        with Image.open(f) as im:
+            sheet = np.asarray(im.convert("RGB")).astype(int)
+            assert im.mode == "RGB", im.mode
+        about = json.load(open(os.path.splitext(f)[0] + ".json"))
+        assert about["sheet"] == os.path.basename(f) and sheet.shape == (about["height"], about["width"], 3), about
+        sizes[name].append([about["width"], about["height"], about["columns"], about["rows"], len(about["tiles"])])
+        for i, tile in enumerate(about["tiles"]):
+            stem, frame = frames[n]
+            difference = np.abs(sheet[tile["y"]:][:90, tile["x"]:][:, :160] - frame)
+            assert difference.max() == 0 if ext == "png" else difference.mean() < 6, (f, i, difference.mean())
+            assert "_%s_%06d." % (tile["fragment_number"], tile["frame_index"]) in stem, (stem, tile)
+            assert datetime.datetime.fromtimestamp(when(tile["producer_timestamp"]), datetime.timezone.utc).strftime("%Y%m%dT%H%M%S_") in stem
+            n += 1
+        start = [when(tile["producer_timestamp"]) - when(about["tiles"][0]["producer_timestamp"]) for tile in about["tiles"]]
+        start.append(2 * start[-1] - start[-2])
+        cues.append([os.path.splitext(f)[0] + ".vtt", [{"start": round(a, 3), "end": round(b, 3), "text": "%s#xywh=%d,%d,160,90" % (about["sheet"], tile["x"], tile["y"])} for a, b, tile in zip(start, start[1:], about["tiles"])]])
+    assert n == len(frames), (n, len(frames))
+print(json.dumps({"sizes": sizes, "cues": cues}))`, folder)
+	var about struct {
+		Sizes map[string][][5]int
+		Cues  [][2]json.RawMessage
+	}
+	if err := json.Unmarshal(got, &about); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"jpegs", "pngs"} {
+		if want := "[[640 270 4 3 10] [640 270 4 3 10] [640 180 4 2 8]]"; fmt.Sprint(about.Sizes[name]) != want {
+			t.Errorf("%s: width, height, columns, rows and tiles are %v, want %s", name, about.Sizes[name], want)
+		}
+	}
+	for _, c := range about.Cues {
+		var file string
+		var want, read any
+		if err := errors.Join(json.Unmarshal(c[0], &file), json.Unmarshal(fmt.Appendf(nil, `{"cues":%s,"errors":[]}`, c[1]), &want)); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(output(t, "node", "../../tools/node/cues.mjs", file), &read); err != nil || !reflect.DeepEqual(read, want) {
+			t.Errorf("%s: the parser reads\n%v, want\n%v", file, read, want)
 		}
 	}
 }

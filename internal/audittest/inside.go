@@ -6,12 +6,34 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"image/png"
 	"io"
 	"path"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
 )
+
+// onSheet reports whether a PNG has a picture of a size, and of this digest of its pixels, in a row of pictures of that size.
+func onSheet(data []byte, width, height int, digest string) bool {
+	sheet, err := png.Decode(bytes.NewReader(data))
+	if err != nil || width < 1 || height < 1 {
+		return false
+	}
+	for y := 0; y+height <= sheet.Bounds().Dy(); y += height {
+		for x := 0; x+width <= sheet.Bounds().Dx(); x += width {
+			sum := sha256.New()
+			for i := range width * height {
+				r, g, b, _ := sheet.At(x+i%width, y+i/width).RGBA()
+				sum.Write([]byte{byte(r), byte(g), byte(b)})
+			}
+			if hex.EncodeToString(sum.Sum(nil)) == digest {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // table is what is read of a Parquet file.
 type table struct {

@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	// Forms of groups, with what they ask of the decoder.
 	"sink/webdataset": {"media", "setting", "sink", "decode"},
 	"sink/batch":      {"media", "setting", "sink", "decode", "internal/npy"},
+	"sink/sprite":     {"media", "setting", "sink", "decode"},
 	"sink/parquet":    {"media", "setting", "sink", "decode", "manifest", "github.com/parquet-go/parquet-go"},
 
 	"sink/storetest": {"sink"},
@@ -58,7 +59,7 @@ var mayImport = map[string][]string{
 
 	"manifest": {"setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
 
-	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/parquet", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
+	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/parquet", "sink/sprite", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},

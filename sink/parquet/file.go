@@ -20,7 +20,6 @@ func (layout) Ext() string                        { return "parquet" }
 func (layout) ContentType() string                { return "application/vnd.apache.parquet" }
 func (layout) Beside() []string                   { return nil }
 func (layout) Inside(img media.Image) media.Image { return img }
-func (layout) Joins(_, _ media.Image) bool        { return true }
 func (layout) NewPack(media.Image) sink.Pack      { return &pack{} }
 
 // pack makes one file: row groups, of which each is the pages of the images and behind them the other columns, and a footer.
@@ -39,6 +38,9 @@ var names = func() *sink.Template {
 	}
 	return t
 }()
+
+// Joins implements sink.Pack.
+func (*pack) Joins(media.Image) bool { return true }
 
 // Add implements sink.Pack.
 func (p *pack) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {

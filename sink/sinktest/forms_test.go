@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/color"
+	"image/png"
 	"io"
 	"maps"
 	"slices"
@@ -24,6 +26,7 @@ import (
 	"github.com/kvsframes/kvsframes/sink/parquet"
 	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/sink/sinktest"
+	"github.com/kvsframes/kvsframes/sink/sprite"
 	"github.com/kvsframes/kvsframes/sink/storetest"
 	"github.com/kvsframes/kvsframes/sink/webdataset"
 )
@@ -51,6 +54,9 @@ func forms() map[string]form {
 		q := parquet.DefaultForm()
 		q.Group = g
 		all["parquet, "+name] = form{q.Groups(), nil, openParquet}
+		sheet := sprite.DefaultForm()
+		sheet.Group, sheet.Format, sheet.Columns = g, decode.FormatPNG, 3 // of PNG, which has the pixels as they were
+		all["sprite, "+name] = form{sheet.Groups(), asTile, openSheet}
 		b := batch.DefaultForm()
 		b.Group = g
 		all["npy, "+name] = form{b.Groups(), asArray, openArray}
@@ -110,6 +116,30 @@ func openParquet(object []byte) (images [][]byte, err error) {
 		images = append(images, r.Image.Bytes)
 	}
 	return images, err
+}
+
+// asTile makes an image a picture of one line, which has as many bytes.
+func asTile(img *media.Image) { img.Format, img.Width, img.Height = "rgb24", len(img.Data)/3, 1 }
+
+// openSheet returns what may be the pictures on a sheet of one to three columns: it does not know how many there are.
+func openSheet(object []byte) (images [][]byte, err error) {
+	sheet, err := png.Decode(bytes.NewReader(object))
+	if err != nil {
+		return nil, err
+	}
+	var pixels []byte
+	for y := range sheet.Bounds().Dy() {
+		for x := range sheet.Bounds().Dx() {
+			c := color.RGBAModel.Convert(sheet.At(x, y)).(color.RGBA)
+			pixels = append(pixels, c.R, c.G, c.B)
+		}
+	}
+	for columns := 1; columns <= 3; columns++ {
+		if width := sheet.Bounds().Dx(); width%columns == 0 {
+			images = slices.AppendSeq(images, slices.Chunk(pixels, 3*width/columns))
+		}
+	}
+	return images, nil
 }
 
 // openTar returns the images in a tar file.

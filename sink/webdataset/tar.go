@@ -17,7 +17,6 @@ func (layout) Ext() string                        { return "tar" }
 func (layout) ContentType() string                { return "application/x-tar" }
 func (layout) Beside() []string                   { return []string{"idx"} }
 func (layout) Inside(img media.Image) media.Image { return img }
-func (layout) Joins(_, _ media.Image) bool        { return true }
 func (layout) NewPack(media.Image) sink.Pack      { return &pack{} }
 
 // pack makes one tar file.
@@ -26,6 +25,9 @@ type pack struct {
 	count int
 	index bytes.Buffer // the lines of the samples
 }
+
+// Joins implements sink.Pack.
+func (*pack) Joins(media.Image) bool { return true }
 
 // Add implements sink.Pack.
 func (p *pack) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
