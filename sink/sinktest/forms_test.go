@@ -229,3 +229,33 @@ func TestFormsOfSeveralImagesConformInS3(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkPacks makes objects of 600 images, of the size of a thumbnail and of a full-size image. It reports the time for each image.
+func BenchmarkPacks(b *testing.B) {
+	for name, layout := range map[string]sink.Layout{"webdataset": webdataset.DefaultForm().Groups().Layout, "parquet": parquet.DefaultForm().Groups().Layout} {
+		for _, size := range []int{15_000, 300_000} {
+			b.Run(fmt.Sprintf("%s, %d bytes", name, size), func(b *testing.B) {
+				at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+				img := media.Image{FrameInfo: media.FrameInfo{Stream: "cam", FragmentNumber: strings.Repeat("9", 47), ProducerTime: at}, Ext: "jpg", Format: "jpeg", Data: make([]byte, size)}
+				const images = 600
+				for b.Loop() {
+					pack := layout.NewPack(img)
+					for i := range images {
+						img.Index = i
+						record := sink.ManifestRecord{
+							Stream: img.Stream, FragmentNumber: img.FragmentNumber, FrameIndex: i, ProducerTimestamp: media.Timestamp(at), Key: "cam/a.tar", Format: "jpeg",
+							Bytes: int64(size), SHA256: fmt.Sprintf("%064x", i*7919), Tags: []media.Tag{{Name: "a", Value: "b"}},
+						}
+						if _, err := pack.Add(img, record); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if _, _, err := pack.End(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N*images), "us/image")
+			})
+		}
+	}
+}
