@@ -133,9 +133,16 @@ type delivery struct {
 	tape     *tape
 	mount    string
 	settings string // the path of the YAML file
+	// live reports whether the stream counts as a live one.
+	live bool
 	// store, if it is not nil, is where the images go in place of folders.
 	store sink.Store
 }
+
+// endless is an origin of live streams.
+type endless struct{ source.Origin }
+
+func (endless) Endless() bool { return true }
 
 // held is the location of a store.
 type held struct {
@@ -177,6 +184,9 @@ func (d *delivery) run(t *testing.T, fault func() error) (s Summary, err error) 
 		t.Fatal(err)
 	}
 	p.inputs = []source.Input{d.tape.input(fault)}
+	if d.live {
+		p.Config.Source.Origin = endless{p.Config.Source.Origin}
+	}
 	if d.store != nil {
 		for i := range p.Config.Sinks {
 			p.Config.Sinks[i].Destination.Location = held{sink.Directory{Path: d.mount}, d.store}
