@@ -21,8 +21,8 @@ type Group struct {
 func DefaultGroup() Group { return Group{Every: 10 * time.Minute} }
 
 // Groups states which images of a stream are in one object, and how. A group is a run of consecutive images. It ends with the stream,
-// by the limits of Group, where the clock goes back, and where its Pack needs it: so any two runs over the same
-// images make the same groups.
+// by the limits of Group, where the clock goes back or a live stream falls silent, and where its Pack needs it: so any two runs over the same
+// images make the same groups, but for those that silence ends.
 type Groups struct {
 	Group
 	// Clock is the clock of the grid.
@@ -63,7 +63,7 @@ type HeadedPack interface {
 }
 
 // GrowingPack is a Pack whose Add returns nothing, since any image changes all of the object. The Sink of a live stream stores the object while it
-// grows: at the end of a fragment, and then at most every 10 s. It stores the companions after the object, of which they tell.
+// grows, between fragments and at most every 10 s. It stores the companions after the object, of which they tell.
 type GrowingPack interface {
 	Pack
 	// SoFar returns the object with the images so far, and its companions. Add may follow.
