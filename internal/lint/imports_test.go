@@ -59,6 +59,9 @@ var mayImport = map[string][]string{
 
 	"manifest": {"setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
 
+	// The page of what runs have written.
+	"view": {"manifest"},
+
 	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/parquet", "sink/sprite", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
@@ -67,12 +70,12 @@ var mayImport = map[string][]string{
 	"internal/audittest": {"github.com/parquet-go/parquet-go"},
 	// Chance and its seeds.
 	"internal/soaktest": {},
-	// A program of others that reads what was written.
-	"internal/duckdbtest": {},
+	// Programs of others that read what was written.
+	"internal/duckdbtest":   {},
+	"internal/chromiumtest": {},
 
-	// What makes the demo's recording, and its page of thumbnails.
-	"internal/demo/recording":    {"media", "source/payload", "kvstest"},
-	"internal/demo/contactsheet": {},
+	// What makes the demo's recording.
+	"internal/demo/recording": {"media", "source/payload", "kvstest"},
 
 	// The comparison with other programs, the video it is made on, and what gives that the shape of a payload.
 	"internal/bench":         {},
@@ -89,7 +92,7 @@ var mayImport = map[string][]string{
 	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
-		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "internal/disk",
+		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "view", "internal/disk",
 		"github.com/spf13/cobra", "golang.org",
 	},
 }
@@ -112,6 +115,7 @@ var owners = map[string][]string{
 	module + "/internal/audittest":        {},
 	module + "/internal/soaktest":         {},
 	module + "/internal/duckdbtest":       {},
+	module + "/internal/chromiumtest":     {},
 	module + "/sink/storetest":            {"sink/sinktest"},
 	module + "/sink/sinktest":             {},
 	module + "/checkpoint/checkpointtest": {},
