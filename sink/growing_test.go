@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,7 @@ type shown struct {
 	*sink.Mem
 	t        *testing.T
 	begin    time.Time
+	mu       sync.Mutex
 	fail, op int
 	log      []string
 }
@@ -52,6 +54,8 @@ var errKilled = errors.New("killed")
 
 // next counts an operation, notes what became visible, and checks that no companion tells of images that are not in its object.
 func (s *shown) next(key string, do func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.op++; s.op == s.fail {
 		return errKilled
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +20,10 @@ import (
 // silent is a live stream with groups of 5 minutes, and what its sink has reported.
 type silent struct {
 	*sink.Writer
-	store    *sink.Mem
-	reported []string
-	kept     chan<- struct{}
+	store *sink.Mem
+	mu    sync.Mutex
+	ended []string // the fragments that are reported
+	kept  atomic.Pointer[chan<- struct{}]
 }
 
 func newSilent(t *testing.T, store sink.Store, memory *sink.Mem) *silent {
@@ -41,11 +44,19 @@ func (s *silent) give(ctx context.Context, n, at int) error {
 
 func (s *silent) end(ctx context.Context, n int) error {
 	return s.EndFragment(ctx, &media.Fragment{Stream: "front-door", Number: fmt.Sprint(n)}, func(r media.Receipt) {
-		s.reported = append(s.reported, fmt.Sprint(n))
+		s.mu.Lock()
+		s.ended = append(s.ended, fmt.Sprint(n))
+		s.mu.Unlock()
 		if r.Kept != nil {
-			s.kept = r.Kept
+			s.kept.Store(&r.Kept)
 		}
 	})
+}
+
+func (s *silent) reported() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.ended)
 }
 
 // groups returns the names of the groups that are complete.
@@ -70,13 +81,13 @@ func TestTheGroupOfASilentStreamIsCompleted(t *testing.T) {
 		if err := s.end(ctx, 3); err != nil { // has no image
 			t.Fatal(err)
 		}
-		if len(s.groups()) > 0 || len(s.reported) > 0 {
-			t.Errorf("before the time: %q, reported %q", s.groups(), s.reported)
+		if len(s.groups()) > 0 || len(s.reported()) > 0 {
+			t.Errorf("before the time: %q, reported %q", s.groups(), s.reported())
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if got := s.groups(); !slices.Equal(got, []string{"1_000000"}) || !slices.Equal(s.reported, []string{"1", "2", "3"}) || s.kept == nil {
-			t.Fatalf("after the time: %q, reported %q, kept %v", got, s.reported, s.kept)
+		if got := s.groups(); !slices.Equal(got, []string{"1_000000"}) || !slices.Equal(s.reported(), []string{"1", "2", "3"}) || s.kept.Load() == nil {
+			t.Fatalf("after the time: %q, reported %q", got, s.reported())
 		}
 		// What was taken before the border of the grid, and comes now, is in another group, as soon as the checkpoint has the border.
 		written := make(chan error, 1)
@@ -87,12 +98,12 @@ func TestTheGroupOfASilentStreamIsCompleted(t *testing.T) {
 			t.Errorf("the next group did not wait: %v", err)
 		default:
 		}
-		close(s.kept)
+		close(*s.kept.Load())
 		if err := errors.Join(<-written, s.give(ctx, 5, 30), s.Finish(ctx)); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.groups(); !slices.Equal(got, []string{"1_000000", "4_000000"}) || !slices.Equal(s.reported, []string{"1", "2", "3", "4", "5"}) {
-			t.Errorf("in the end: %q, reported %q", got, s.reported)
+		if got := s.groups(); !slices.Equal(got, []string{"1_000000", "4_000000"}) || !slices.Equal(s.reported(), []string{"1", "2", "3", "4", "5"}) {
+			t.Errorf("in the end: %q, reported %q", got, s.reported())
 		}
 		time.Sleep(time.Hour)
 	})
@@ -111,7 +122,7 @@ func TestNoGroupIsCompletedInsideAFragment(t *testing.T) {
 		if len(s.groups()) > 0 {
 			t.Errorf("inside a fragment: %q", s.groups())
 		}
-		if err := s.end(ctx, 2); err != nil || len(s.groups()) != 1 || s.kept == nil {
+		if err := s.end(ctx, 2); err != nil || len(s.groups()) != 1 || s.kept.Load() == nil {
 			t.Errorf("at its end: %q, %v", s.groups(), err)
 		}
 		if err := s.Finish(ctx); err != nil {
@@ -147,21 +158,21 @@ func TestTroubleOfASilentStream(t *testing.T) {
 				if err := s.give(t.Context(), 1, 0); err != nil {
 					t.Fatal(err)
 				}
-				store.err = test.err
+				store.set(test.err)
 				time.Sleep(6 * time.Minute)
 				synctest.Wait()
 				if len(s.groups()) > 0 {
 					t.Errorf("the store is down, and has %q", s.groups())
 				}
 				if test.fails != nil {
-					store.err = nil // and what was lost is not made good
+					store.set(nil) // and what was lost is not made good
 				}
 				began := time.Now()
 				if name != "for a while, and it is interrupted" {
-					time.AfterFunc(10*time.Minute, func() { store.err = nil })
+					time.AfterFunc(10*time.Minute, func() { store.set(nil) })
 					time.AfterFunc(30*time.Minute, func() {
-						if s.kept != nil {
-							close(s.kept)
+						if kept := s.kept.Swap(nil); kept != nil {
+							close(*kept)
 						}
 					})
 				}
@@ -186,11 +197,20 @@ func TestTroubleOfASilentStream(t *testing.T) {
 // outage is a store whose operations fail while it has an error.
 type outage struct {
 	*sink.Mem
-	err error
+	err atomic.Pointer[error]
+}
+
+func (s *outage) set(err error) { s.err.Store(&err) }
+
+func (s *outage) now() error {
+	if err := s.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (s *outage) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
-	return cmpOr(s.err, func() error { return s.Mem.Put(ctx, key, body, opts) })
+	return cmpOr(s.now(), func() error { return s.Mem.Put(ctx, key, body, opts) })
 }
 
 func (s *outage) Create(ctx context.Context, key string, opts sink.PutOptions) (sink.ObjectWriter, error) {
@@ -204,11 +224,11 @@ type outageWriter struct {
 }
 
 func (w *outageWriter) Write(ctx context.Context, p []byte) error {
-	return cmpOr(w.store.err, func() error { return w.ObjectWriter.Write(ctx, p) })
+	return cmpOr(w.store.now(), func() error { return w.ObjectWriter.Write(ctx, p) })
 }
 
 func (w *outageWriter) Commit(ctx context.Context) error {
-	return cmpOr(w.store.err, func() error { return w.ObjectWriter.Commit(ctx) })
+	return cmpOr(w.store.now(), func() error { return w.ObjectWriter.Commit(ctx) })
 }
 
 // TestOtherStreamsAreNotCompletedEarly has one that is no live stream.
@@ -220,7 +240,7 @@ func TestOtherStreamsAreNotCompletedEarly(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		if err := s.give(t.Context(), 2, 10); err != nil || len(s.groups()) > 0 || s.kept != nil {
+		if err := s.give(t.Context(), 2, 10); err != nil || len(s.groups()) > 0 || s.kept.Load() != nil {
 			t.Errorf("%q, %v", s.groups(), err)
 		}
 		if err := s.Finish(t.Context()); err != nil || len(maps.Collect(slices.All(s.groups()))) != 1 {
