@@ -329,7 +329,7 @@ func (g *group) due() {
 		return
 	}
 	defer g.leave()
-	if g.failed = g.tend(g.live); g.failed != nil { // which the next call returns
+	if g.failed = g.tend(g.live); g.failed != nil && g.live.Err() == nil { // which the next call returns
 		g.w.sink.log.ErrorContext(g.live, "the group of a silent stream could not be written", "error", g.failed)
 	}
 }
