@@ -28,6 +28,8 @@ const manySinks = `sinks:
   - {name: stride, sample: {type: stride, n: 7}, resize: {width: 32}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: grid, sample: {type: interval, interval: 280ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: asked, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: scenes, sample: {type: scene, threshold: 2, min_gap: 300ms}, filters: {blur: {max: 40}}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: best, sample: {type: best, window: 900ms}, filters: {duplicate: {distance: 2, max_gap: 3s}}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: other, sample: {type: interval, interval: 360ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[2]s}
 `
 
@@ -39,6 +41,7 @@ const groupSinks = `sinks:
   - {name: table, type: parquet, sample: {type: interval, interval: 120ms}, resize: {width: 32}, group: {every: 3s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: sheets, type: sprite, format: png, columns: 4, sample: {type: interval, interval: 160ms}, resize: {width: 32}, group: {every: 2s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: asked, type: webdataset, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, group: {size: 5kB}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: best, type: webdataset, sample: {type: best, window: 200ms}, resize: {width: 32}, group: {every: 1500ms}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: other, sample: {type: interval, interval: 360ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[2]s}
 `
 

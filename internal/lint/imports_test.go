@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/lag", "internal/logging", "internal/wait"},
-	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "internal/npy", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
+	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/measure", "decode/pick", "decode/plan", "internal/logging", "internal/npy", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
 	"sink":     {"media", "setting", "internal/disk", "internal/logging", "internal/wait"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
@@ -40,8 +40,11 @@ var mayImport = map[string][]string{
 	"checkpoint/checkpointtest": {"checkpoint"},
 
 	"decode/h26x": {},
+	"decode/pick": {"media", "setting", "decode/measure", "decode/plan"},
 	"decode/plan": {"media", "setting", "decode/h26x", "internal/lag"},
 	"decode/jpeg": {"C"},
+	// Numbers of small luma pictures, for samplers and filters.
+	"decode/measure": {"C"},
 
 	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
 	"source/payload": {"media", "internal/ebml", "internal/logging"},
@@ -62,7 +65,7 @@ var mayImport = map[string][]string{
 	// The page of what runs have written.
 	"view": {"manifest"},
 
-	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/parquet", "sink/sprite", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
+	"config": {"setting", "source", "decode", "decode/pick", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/parquet", "sink/sprite", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
@@ -84,7 +87,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	".": {
-		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
+		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/pick", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
 	},
 	// What a program of somebody else would import.
 	"examples/channel":      {"media", "source", "decode", "pipeline"},
@@ -99,7 +102,7 @@ var mayImport = map[string][]string{
 
 // owners names, for what must stay in its room, the only packages that may import it.
 var owners = map[string][]string{
-	"C":                                {"decode", "decode/jpeg", "internal/sandbox"},
+	"C":                                {"decode", "decode/jpeg", "decode/measure", "internal/sandbox"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
 	"github.com/spf13/viper":           {"config"},
 	"github.com/parquet-go/parquet-go": {"manifest", "sink/parquet", "internal/audittest"},
