@@ -19,11 +19,6 @@ func (video) Beside() []string                    { return nil }
 func (video) Inside(img media.Image) media.Image  { return img }
 func (video) NewPack(first media.Image) sink.Pack { return &frames{first: first} }
 
-// Joins implements sink.Layout: one header describes all frames.
-func (video) Joins(before, img media.Image) bool {
-	return before.Width == img.Width && before.Height == img.Height && before.FullRange == img.FullRange
-}
-
 // headSize is the size of every header, in bytes: as many as libav reads.
 const headSize = 96
 
@@ -32,6 +27,11 @@ type frames struct {
 	first media.Image
 	last  time.Time
 	count int64
+}
+
+// Joins implements sink.Pack: one header describes all frames.
+func (p *frames) Joins(img media.Image) bool {
+	return p.first.Width == img.Width && p.first.Height == img.Height && p.first.FullRange == img.FullRange
 }
 
 // Add implements sink.Pack.
