@@ -346,6 +346,7 @@ func TestWhatIsOpenIsShorterThanAStreamKeepsIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		text = bytes.Replace(text, []byte("{name: bucket, "), []byte("{name: bucket, "+keys+", "), 1)
+		text = bytes.ReplaceAll(text, []byte("manifest: {format: none}, "), nil)
 		if err := errors.Join(os.WriteFile(s.file, text, 0o600), s.kvs.SetRetention("cam", time.Hour)); err != nil {
 			t.Fatal(err)
 		}
