@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,6 +48,8 @@ type position struct {
 	wake chan struct{}
 	// settings stand for those of each output, in order; names are its sink's.
 	names, settings []string
+	// passing reports of each output whether what it writes is not durable: it has a place during the run, and none in the checkpoint.
+	passing []bool
 
 	mu    sync.Mutex
 	now   saved
@@ -175,6 +178,7 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
+		p.passing = append(p.passing, s.Destination.Appends())
 		store, _ := st.stores[i].(syncer)
 		p.stores = append(p.stores, store)
 	}
@@ -368,7 +372,10 @@ func (p *position) save(ctx context.Context, steps []reached, done bool) error {
 		}
 	}
 	p.now.Done, p.now.Written = done, media.Timestamp(time.Now())
-	data, err := json.Marshal(p.now)
+	lasting := p.now
+	lasting.Sinks = maps.Clone(p.now.Sinks)
+	p.dropPassing(lasting.Sinks)
+	data, err := json.Marshal(lasting)
 	p.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)

@@ -121,6 +121,7 @@ func (p *position) accept(old *saved) (changed []string) {
 		old.Source, old.Done = p.now.Source, false
 	}
 	old.Source = cmp.Or(p.now.Source, old.Source)
+	p.dropPassing(old.Sinks) // the sink had another destination then
 	for i, name := range p.names {
 		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
 			changed = append(changed, "sink "+name)
@@ -129,6 +130,15 @@ func (p *position) accept(old *saved) (changed []string) {
 		}
 	}
 	return changed
+}
+
+// dropPassing removes the places of outputs whose writes are not durable.
+func (p *position) dropPassing(sinks map[string]savedSink) {
+	for i, name := range p.names {
+		if p.passing[i] {
+			delete(sinks, name)
+		}
+	}
 }
 
 // states returns where the outputs are, in order. A sink that is new begins where the one that is furthest on is.

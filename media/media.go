@@ -79,6 +79,9 @@ type Fragment struct {
 // interrupted before that one came. A later run decodes it.
 var ErrUndecided = errors.New("the stream was interrupted before it was clear which frames are wanted")
 
+// ErrReaderClosed is the error of a sink whose reader has closed the pipe. It wants no more, which is no failure.
+var ErrReaderClosed = errors.New("the reader has closed the pipe")
+
 // Place is the position of a fragment in its stream.
 type Place struct {
 	// Number is the fragment's number; "" is before the first one.

@@ -19,12 +19,20 @@ func Conflicts(sinks []Config) []error {
 	var writers []writer
 	named := map[string]bool{}
 	places := map[string]*keyspace{}
+	appends := ""
 	for i, c := range sinks {
 		if named[c.Name] {
 			p.Add(fmt.Sprintf("[%d].name", i), "another sink is also called %q", c.Name)
 			continue // its keys are compared when it has a name of its own
 		}
 		named[c.Name] = true
+		if c.Destination.Appends() {
+			if appends != "" {
+				p.Add(fmt.Sprintf("[%d].destination.type", i), "sink %q writes to standard output already, and one can", appends)
+			}
+			appends = c.Name
+			continue
+		}
 		for _, w := range c.writers(i) {
 			k := places[w.place]
 			if k == nil {

@@ -23,6 +23,8 @@ type group struct {
 	ended []ended
 	// completed is the number of groups so far.
 	completed int
+	// appends reports whether there is one group without an end (see Appender), whose images count as durable when they are written.
+	appends bool
 }
 
 // openGroup is an object that is being written.
@@ -43,6 +45,9 @@ func (g *group) write(ctx context.Context, img media.Image) (media.Record, error
 		return g.w.record(img, g.split.Key), nil
 	}
 	if g.open != nil && g.begins(img) {
+		if g.appends {
+			return media.Record{}, cannotFollow(g.last, img)
+		}
 		if err := g.complete(ctx, img.FrameInfo); err != nil {
 			return media.Record{}, err
 		}
@@ -74,6 +79,7 @@ func (g *group) write(ctx context.Context, img media.Image) (media.Record, error
 func (g *group) begins(img media.Image) bool {
 	o, at := g.open, img.At(g.Clock)
 	switch {
+	case g.appends:
 	case g.last.At(g.Clock).Sub(at) > time.Second+2*frameDuration(g.last): // smaller steps back are rounding
 		return true
 	case cell(at, g.Every) > o.cell:
@@ -108,8 +114,13 @@ func cell(at time.Time, every time.Duration) int64 {
 func (g *group) begin(ctx context.Context, img media.Image) error {
 	s, first := g.w.sink, img
 	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
-	o := &openGroup{key: s.path.Image(first, g.w.runID), pack: g.Layout.NewPack(img), cell: cell(img.At(g.Clock), g.Every)}
+	o := &openGroup{key: s.path.Image(first, g.w.runID), cell: cell(img.At(g.Clock), g.Every)}
 	opts := g.w.options(first)
+	if g.appends {
+		o.pack = g.Layout.(EndlessLayout).NewEndless(img) // as Validate has checked
+	} else {
+		o.pack = g.Layout.NewPack(img)
+	}
 	if p, ok := o.pack.(HeadedPack); ok {
 		opts.Head = p.Head
 	}
@@ -155,8 +166,8 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo) error {
 	if err := g.append(ctx, end); err != nil {
 		return err
 	}
-	for i, ext := range g.Layout.Beside() {
-		if err := g.putBeside(ctx, g.beside(o.key, ext), beside[i]); err != nil {
+	for i, c := range beside {
+		if err := g.putBeside(ctx, g.beside(o.key, g.Layout.Beside()[i]), c); err != nil {
 			return fmt.Errorf("write beside group: %w", err)
 		}
 	}
@@ -215,7 +226,7 @@ func (g *group) report(ctx context.Context, next media.Split) error {
 // endFragment ends a fragment.
 func (g *group) endFragment(ctx context.Context, e ended) error {
 	g.ended = append(g.ended, e)
-	if g.open != nil {
+	if g.open != nil && !g.appends {
 		return nil
 	}
 	return g.report(ctx, media.Split{})

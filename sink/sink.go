@@ -79,9 +79,9 @@ func (s *Sink) Name() string { return s.config.Name }
 
 // MaxInFlight returns the largest number of images that all writers together write at once; further images
 // wait. It is 1 when keys do not distinguish frames, because the last image given must then be the last one
-// written, and when objects hold several images, which need an order.
+// written, and when images follow each other in objects or in a pipe, which need an order.
 func (s *Sink) MaxInFlight() int {
-	if s.config.Groups != nil {
+	if s.config.Groups != nil || s.config.Destination.Appends() {
 		return 1
 	}
 	return s.inFlight()
@@ -146,6 +146,11 @@ func (w *Writer) write(ctx context.Context, img media.Image) (media.Record, erro
 		return media.Record{}, err
 	}
 	defer s.leave()
+	if s.config.Destination.Appends() {
+		if err := w.follow(img); err != nil {
+			return media.Record{}, err
+		}
+	}
 	record := w.record(img, s.path.Image(img, w.runID))
 	err := w.place(ctx, &record, img)
 	if err != nil {

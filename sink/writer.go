@@ -18,6 +18,8 @@ type Writer struct {
 	confirm func(context.Context) error
 	ledger  ledgerParts
 	group   *group // nil if each image is an object
+	// before is the image before the next one, without its data, where they follow each other in one sequence of bytes.
+	before media.Image
 	// from is the number of the fragment after which the writer continues, and last the last one that has ended. The ledger of
 	// the next fragments, reach in number, may have outdated parts.
 	from  string
@@ -32,7 +34,7 @@ type Writer struct {
 func (s *Sink) NewWriter() *Writer {
 	w := &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
 	if s.config.Groups != nil {
-		w.group = &group{Groups: s.config.Groups, w: w}
+		w.group = &group{Groups: s.config.Groups, w: w, appends: s.config.Destination.Appends()}
 	}
 	return w
 }

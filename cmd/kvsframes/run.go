@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -117,6 +118,9 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 			return usage(fmt.Errorf("--restart=%s: the settings have no sink of this name", name))
 		}
 	}
+	if err := p.checkStdout(pipe.Config, o.summary); err != nil {
+		return usage(err)
+	}
 	screen := p.newScreen()
 	log := newLogger(screen, pipe.Config.Service.Log, p.terminal)
 	run, err := pipe.NewRun(kvsframes.RunOptions{
@@ -141,6 +145,21 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 		return &exitError{code: exitFailed, err: errors.Join(said(err), late)}
 	}
 	return err
+}
+
+// checkStdout returns an error if a sink writes to standard output, and that is no place for samples.
+func (p *program) checkStdout(c *config.Config, summary string) error {
+	i := slices.IndexFunc(c.Sinks, func(s config.Sink) bool { return s.Destination.Appends() })
+	if i < 0 {
+		return nil
+	}
+	if info, err := os.Stat(summary); summary == standardOutput || err == nil && isStandardOutput(info) {
+		return fmt.Errorf("--summary %s: sink %s writes to standard output; name a file, or /dev/stderr", summary, c.Sinks[i].Name)
+	}
+	if f, ok := p.stdout.(*os.File); ok && isTerminal(f) {
+		return fmt.Errorf("sink %s writes to standard output, which is a terminal: pipe it into a program or a file", c.Sinks[i].Name)
+	}
+	return nil
 }
 
 // unstarted reports why a run did not start, and writes a summary that states it, so that the summary of an

@@ -50,6 +50,9 @@ var mayImport = map[string][]string{
 	"sink/webdataset": {"media", "setting", "sink", "decode"},
 	"sink/batch":      {"media", "setting", "sink", "decode", "internal/npy"},
 
+	// A pipe.
+	"sink/stdout": {"media", "sink", "golang.org/x/sys"},
+
 	"sink/storetest": {"sink"},
 	"sink/sinktest":  {"media", "pipeline", "sink", "sink/storetest"},
 	// What tests of decode and of the whole program compare with.
@@ -57,7 +60,7 @@ var mayImport = map[string][]string{
 
 	"manifest": {"setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
 
-	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
+	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/stdout", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},

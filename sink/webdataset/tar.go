@@ -18,13 +18,14 @@ func (layout) ContentType() string                { return "application/x-tar" }
 func (layout) Beside() []string                   { return []string{"idx"} }
 func (layout) Inside(img media.Image) media.Image { return img }
 func (layout) Joins(_, _ media.Image) bool        { return true }
-func (layout) NewPack(media.Image) sink.Pack      { return &pack{} }
+func (layout) NewPack(media.Image) sink.Pack      { return &pack{index: &bytes.Buffer{}} }
+func (layout) NewEndless(media.Image) sink.Pack   { return &pack{} }
 
 // pack makes one tar file.
 type pack struct {
 	size  int64 // so far
 	count int
-	index bytes.Buffer // the lines of the samples
+	index *bytes.Buffer // the lines of the samples; nil for no index
 }
 
 // Add implements sink.Pack.
@@ -46,10 +47,13 @@ func (p *pack) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the name %s does not fit into a tar file that all readers know: %w", name, err)
 		}
-		if i > 0 {
-			p.index.WriteByte(' ')
+		if p.index != nil {
+			separator := "\n"
+			if i == 0 {
+				separator = " "
+			}
+			fmt.Fprintf(p.index, "%s %d %d %s%s", member.ext, p.size+int64(b.Len()), len(member.data), name, separator)
 		}
-		fmt.Fprintf(&p.index, "%s %d %d %s", member.ext, p.size+int64(b.Len()), len(member.data), name)
 		if _, err := t.Write(member.data); err != nil {
 			return nil, err
 		}
@@ -57,7 +61,6 @@ func (p *pack) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
 			return nil, err
 		}
 	}
-	p.index.WriteByte('\n')
 	p.count++
 	p.size += int64(b.Len())
 	return [][]byte{b.Bytes()}, nil
@@ -66,8 +69,12 @@ func (p *pack) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
 // End implements sink.Pack.
 func (p *pack) End() (end []byte, beside []sink.Companion, err error) {
 	const blocks, blockSize = 2, 512
+	end = make([]byte, blocks*blockSize)
+	if p.index == nil {
+		return end, nil, nil
+	}
 	index := fmt.Appendf(nil, "v1.2 %d\n%s", p.count, p.index.Bytes())
-	return make([]byte, blocks*blockSize), []sink.Companion{{Body: index, ContentType: "text/plain"}}, nil
+	return end, []sink.Companion{{Body: index, ContentType: "text/plain"}}, nil
 }
 
 // names are the names of samples, before what they may not have is escaped.
