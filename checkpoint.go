@@ -116,9 +116,12 @@ func (p *Pipeline) keepsPosition(o RunOptions) bool {
 	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint
 }
 
-// checkpointOf returns where the checkpoint of a stream is. Each list of single fragments has its own.
+// checkpointOf returns where the checkpoint of a stream is. Each list of single fragments, or of frames of them, has its own.
 func (p *Pipeline) checkpointOf(stream string) string {
 	if list := p.fragments(); len(list) > 0 {
+		for _, r := range p.options.Frames {
+			list = append(list, r.Place())
+		}
 		sum := sha256.Sum256([]byte(strings.Join(list, " ")))
 		stream += "-fragments-" + hex.EncodeToString(sum[:4])
 	}

@@ -52,6 +52,10 @@ func (p *Pipeline) settingsOf(i int, s config.Sink) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%q\n", p.Config.Pictures(s), place, folders)
 	for _, r := range p.times[i] {
+		if r.Fragment != "" {
+			fmt.Fprintf(h, "%s %q\n", r.Place(), r.Label)
+			continue
+		}
 		fmt.Fprintf(h, "%d %q\n", r.Time.UnixNano(), r.Label)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

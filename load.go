@@ -35,6 +35,9 @@ type LoadOptions struct {
 	// Fragments are the numbers of the only fragments to read, from the archive of the one stream that the
 	// settings name.
 	Fragments []string
+	// Frames are the only frames to write, by their places in fragments, in place of what the sinks' samplers would choose. Then only these
+	// fragments are read, and Fragments is empty.
+	Frames []plan.Request
 	// Stdin is read where a file source has the path -.
 	Stdin io.Reader
 	// NewLog returns the logger for warnings about files. Nil is silent.
@@ -63,11 +66,15 @@ type Pipeline struct {
 // The error is a config.Problems, which lists every problem with its place. The Pipeline then cannot run,
 // but its Config has what could be read.
 func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
+	for _, r := range o.Frames {
+		o.Fragments = append(o.Fragments, r.Fragment)
+	}
 	p := &Pipeline{options: o, times: map[int][]plan.Request{}}
 	from := config.Options{Path: o.Path, Sinks: o.Sinks, Sources: o.Sources, Environ: o.Environ, Set: o.Set}
 	from.Files = slices.ContainsFunc(o.Sources, source.IsFile)
 	from.Check = func(c *config.Config) []config.PartError {
 		p.Config = c
+		p.replaceSamplers()
 		return slices.Concat(p.findSource(ctx), p.findSinks(ctx), p.findCheckpoint(ctx))
 	}
 	c, err := config.Load(from)
@@ -75,6 +82,18 @@ func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 		p.Config = c
 	}
 	return p, err
+}
+
+// replaceSamplers makes all sinks ask for the frames of the options.
+func (p *Pipeline) replaceSamplers() {
+	if len(p.options.Frames) == 0 {
+		return
+	}
+	for i := range p.Config.Sinks {
+		rule := plan.DefaultTimestamps()
+		rule.Asked = p.options.Frames
+		p.Config.Sinks[i].Sample.Rule, p.times[i] = rule, rule.Asked
+	}
 }
 
 // wrong returns a problem with a key.
@@ -215,7 +234,7 @@ func readTimes(path string) ([]plan.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	times, err := plan.ReadTimes(f)
+	times, err := plan.ReadRequests(f, false)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

@@ -330,8 +330,9 @@ type Gap struct {
 	// Until is the first fragment after a hole, whose FragmentNumber is that of the fragment before it. It has no number
 	// in other gaps.
 	Until Place
-	// AskedFor are the times that a sink requested and no frame answers.
-	AskedFor []time.Time
+	// AskedFor are the times that a sink requested and no frame answers, and AskedPlaces such places, as FRAGMENT@OFFSET.
+	AskedFor    []time.Time
+	AskedPlaces []string
 	// Reason is the kind of the gap.
 	Reason GapReason
 	// Detail describes in a few words what is missing and why.

@@ -60,7 +60,7 @@ func (g Gap) MarshalJSON() ([]byte, error) {
 		ProducerTimestamp: Timestamp(g.ProducerTime),
 		UntilFragment:     g.Until.Number,
 		Until:             Timestamp(g.Until.ProducerTime),
-		AskedFor:          Timestamps(g.AskedFor),
+		AskedFor:          append(Timestamps(g.AskedFor), g.AskedPlaces...),
 		Reason:            g.Reason,
 		Detail:            g.Detail,
 	})

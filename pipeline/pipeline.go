@@ -282,6 +282,9 @@ func (r *run) end(ctx context.Context, number uint64, why error) error {
 	if len(gaps) == 0 {
 		return nil
 	}
+	for i := range gaps { // a planner that got no fragment does not know it
+		gaps[i].Stream = r.Name
+	}
 	return r.queue(ctx, &item{gaps: gaps, lane: lane{number: number, ended: true}})
 }
 

@@ -55,7 +55,7 @@ func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) 
 	}
 	f, end := &media.Fragment{Stream: gaps[0].Stream, Number: gaps[0].FragmentNumber, ProducerTime: gaps[0].ProducerTime}, ""
 	// The number of a conflict has a part already.
-	if f.Number == "" || gaps[0].Until.Number != "" || gaps[0].Reason == media.GapConflict {
+	if f.Number == "" || gaps[0].Until.Number != "" || gaps[0].Reason == media.GapConflict || gaps[0].Reason == media.GapNoFrame {
 		end = afterPart
 		if gaps[0].Reason == media.GapNoFrame {
 			end = endPart

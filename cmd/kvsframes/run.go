@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/config"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -59,7 +60,12 @@ their ends where only one key has that end:
 
 With --fragment it reads only the fragments of these numbers, such as a
 notification names them, from the archive of the one stream; start_selector, end
-and mode have no effect then.`,
+and mode have no effect then. NUMBER@OFFSET is the frame that is shown at a time
+after the fragment's start, such as 1.25s, and - takes such frames from records
+on standard input, one JSON object a line, as Amazon Rekognition writes them.
+The frames stand in for those that the sinks' samplers would choose:
+
+  kvsframes run --fragment 91343852333181432392682062607743920146264094487@1.25s`,
 		Args: checkArgs(func(cmd *cobra.Command, args []string) error {
 			if len(o.load.Sinks) > 0 {
 				return cobra.MinimumNArgs(1)(cmd, args)
@@ -70,7 +76,11 @@ and mode have no effect then.`,
 			if o.load.Sources = args; len(o.load.Sinks) == 0 {
 				o.load.Path, o.load.Sources = fileOf(args), nil
 			}
-			if err := o.check(); err != nil {
+			err := o.takeFrames(p.stdin)
+			if err == nil {
+				err = o.check()
+			}
+			if err != nil {
 				return usage(err)
 			}
 			return p.runRun(cmd.Context(), o)
@@ -78,7 +88,7 @@ and mode have no effect then.`,
 	}
 	addSet(cmd, &o.load.Set)
 	cmd.Flags().StringArrayVar(&o.load.Sinks, "sink", nil, "write to this sink, without a settings file: `KEY=VALUE,...`, such as interval=1s,directory=out; may be repeated")
-	cmd.Flags().StringSliceVar(&o.load.Fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (may be repeated, or a list with commas)")
+	cmd.Flags().StringSliceVar(&o.load.Fragments, "fragment", nil, "read only the stored fragment of this `NUMBER`, or only its frame at NUMBER@OFFSET; - reads records of frames from standard input (may be repeated, or a list with commas)")
 	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it only at the end")
 	cmd.Flags().StringSliceVar(&o.restart, "restart", nil, "forget the checkpoints and begin at start_selector again, or forget the place of one `SINK` (--restart=SINK) and begin with the first fragment for that")
 	cmd.Flags().Lookup("restart").NoOptDefVal = everySink
@@ -86,6 +96,37 @@ and mode have no effect then.`,
 	cmd.Flags().BoolVar(&o.ignore, "ignore-checkpoint", false, "neither read nor write checkpoints")
 	cmd.Flags().IntVar(&o.gapsCode, "gaps-exit-code", exitGaps, "the exit code `N` of a finished run with gaps")
 	return cmd
+}
+
+// takeFrames takes the frames out of what --fragment names. Those on standard input are records.
+func (o *runOptions) takeFrames(stdin io.Reader) error {
+	named := o.load.Fragments
+	isFrame := func(text string) bool { return text == "-" || strings.Contains(text, "@") }
+	if !slices.ContainsFunc(named, isFrame) {
+		return nil
+	}
+	o.load.Fragments = nil
+	for _, text := range named {
+		switch {
+		case !isFrame(text):
+			return errors.New("--fragment names fragments with an offset and without: want one of both")
+		case text == "-" && len(named) > 1:
+			return errors.New("--fragment - reads all frames from standard input: name no other")
+		case text == "-":
+			frames, err := plan.ReadRequests(stdin, true)
+			if err != nil {
+				return fmt.Errorf("--fragment -: standard input: %w", err)
+			}
+			o.load.Frames = frames
+			return nil
+		}
+		r, err := plan.ParsePlace(text)
+		if err != nil {
+			return fmt.Errorf("--fragment: %w", err)
+		}
+		o.load.Frames = append(o.load.Frames, r)
+	}
+	return nil
 }
 
 func (o runOptions) check() error {
@@ -123,6 +164,9 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	}
 	screen := p.newScreen()
 	log := newLogger(screen, pipe.Config.Service.Log, p.terminal)
+	if n := len(o.load.Frames); n > 0 {
+		log.Info("the frames of --fragment stand in for what the sinks' samplers would choose", "frames", n)
+	}
 	run, err := pipe.NewRun(kvsframes.RunOptions{
 		Log: log, Drain: draining.Done(), Restart: all, RestartSinks: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore,
 		CheckpointTerm: p.checkpointTerm, Version: programVersion(),
