@@ -76,35 +76,53 @@ func Write(ctx context.Context, from Objects, to io.Writer, o Options) (Counts, 
 	s := &sorter{temp: o.Temp}
 	defer s.close()
 	counts := Counts{}
-	if counts.Parts, err = read(ctx, from, o.Except, s); err != nil {
+	if counts.Parts, err = read(ctx, from, o.Except, kind{placeOf, s}); err != nil {
 		return counts, err
 	}
 	if counts.Parts == 0 {
 		return counts, ErrNoParts
 	}
-	var last string
-	for e, err := range s.sorted() {
-		if err != nil {
-			return counts, err
-		}
-		if e.place == last {
-			continue
-		}
-		last = e.place
-		if err := ctx.Err(); err != nil {
-			return counts, err
-		}
-		switch err := w.write(e.line); {
+	err = s.each(ctx, func(line []byte) error {
+		switch err := w.write(line); {
 		case errors.Is(err, errNoPlace):
 			counts.LeftOut++
 		case err != nil:
-			return counts, fmt.Errorf("write manifest: %w", err)
+			return fmt.Errorf("write manifest: %w", err)
 		default:
 			counts.Records++
 		}
+		return nil
+	})
+	if err != nil {
+		return counts, err
 	}
 	if err := errors.Join(w.end(), out.Flush()); err != nil {
 		return counts, fmt.Errorf("write manifest: %w", err)
 	}
 	return counts, nil
+}
+
+// Scan reads the manifest parts and the parts of the ledger among some objects. It calls record with each record, as Write orders them, and
+// then gap with each gap: by stream, then by the time of its beginning. Both get a line of JSON, which is theirs, and their errors end it. What is there twice is
+// passed on once. Of the options Except and Temp matter. Parts counts those of both kinds.
+func Scan(ctx context.Context, from Objects, o Options, record, gap func(line []byte) error) (Counts, error) {
+	records, gaps := &sorter{temp: o.Temp}, &sorter{temp: o.Temp}
+	defer records.close()
+	defer gaps.close()
+	counts := Counts{}
+	var err error
+	if counts.Parts, err = read(ctx, from, o.Except, kind{placeOf, records}, kind{placeOfGap, gaps}); err != nil {
+		return counts, err
+	}
+	if counts.Parts == 0 {
+		return counts, ErrNoParts
+	}
+	err = records.each(ctx, func(line []byte) error {
+		counts.Records++
+		return record(line)
+	})
+	if err != nil {
+		return counts, err
+	}
+	return counts, gaps.each(ctx, gap)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"container/heap"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -61,6 +62,27 @@ func (s *sorter) inMemory() iter.Seq2[entry, error] {
 // sorted yields all entries in order.
 func (s *sorter) sorted() iter.Seq2[entry, error] {
 	return merge(append(sources(s.runs), s.inMemory()))
+}
+
+// each calls visit with the line of each entry in order, and once for entries of the same place.
+func (s *sorter) each(ctx context.Context, visit func(line []byte) error) error {
+	var last string
+	for e, err := range s.sorted() {
+		if err != nil {
+			return err
+		}
+		if e.place == last {
+			continue
+		}
+		last = e.place
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := visit(e.line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *sorter) close() error { return closeAll(s.runs) }
