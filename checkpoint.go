@@ -113,7 +113,7 @@ func (p *Pipeline) keepsPosition(o RunOptions) bool {
 	if len(p.options.Fragments) > 0 {
 		c = p.Config.Checkpoint.Type
 	}
-	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint
+	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint && p.options.Gaps == ""
 }
 
 // checkpointOf returns where the checkpoint of a stream is. Each list of single fragments, or of frames of them, has its own.

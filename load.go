@@ -38,6 +38,9 @@ type LoadOptions struct {
 	// Frames are the only frames to write, by their places in fragments, in place of what the sinks' samplers would choose. Then only these
 	// fragments are read, and Fragments is empty.
 	Frames []plan.Request
+	// Gaps is a folder, or s3://BUCKET/PREFIX, with the ledger of earlier runs of the same settings. The run then reads nothing but the archived
+	// fragments that the gaps lack, writes their images, and closes the gaps.
+	Gaps string
 	// Stdin is read where a file source has the path -.
 	Stdin io.Reader
 	// NewLog returns the logger for warnings about files. Nil is silent.
@@ -129,6 +132,9 @@ func isNoARN(stream string) bool { return !strings.HasPrefix(source.StreamTarget
 func (p *Pipeline) findFiles() []config.PartError {
 	c := p.Config
 	var found []config.PartError
+	if p.options.Gaps != "" {
+		found = append(found, wrong("source", "type", "--gaps reads the archive of KVS streams"))
+	}
 	if len(p.options.Fragments) > 0 {
 		found = append(found, wrong("source", "type", "--fragment reads fragments of a KVS stream"))
 	}

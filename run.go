@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -28,6 +29,8 @@ type Run struct {
 	// positions are the checkpoints in use.
 	positions registry[*position]
 	distances distances
+	// gaps are those that the run closes, by stream; nil for a run that reads its streams.
+	gaps map[string][]media.Gap
 	// isolation is what separates the decoders from the program; nil before they start.
 	isolation atomic.Pointer[decode.Layers]
 }
@@ -97,6 +100,11 @@ func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 	r.isolation.Store(&isolation)
 	r.outages.watchSinks(st.sinks)
 	r.journal.count(st.sinks)
+	if r.pipeline.options.Gaps != "" {
+		if r.gaps, err = r.pipeline.openGaps(draining); err != nil {
+			return pipeline.StatusFailed, errors.Join(err, st.close())
+		}
+	}
 	status, err := r.streams(ctx, draining, st)
 	if closeErr := st.close(); err == nil && closeErr != nil {
 		return pipeline.StatusFailed, closeErr
@@ -113,8 +121,12 @@ func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.St
 	aside.Go(func() { r.limitDrain(draining, finished, abort) })
 
 	from, _ := r.pipeline.Config.Source.KVS()
+	run := r.stream
+	if r.gaps != nil {
+		run = r.repair
+	}
 	f := &fleet{
-		run: func(in source.Input) result { return r.stream(ctx, draining, st, in) },
+		run: func(in source.Input) result { return run(ctx, draining, st, in) },
 		missing: func(stream string, err error) result {
 			account := r.journal.open(stream)
 			account.End(pipeline.StatusFailed, err)
@@ -123,7 +135,7 @@ func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.St
 		list:   st.list,
 		every:  listEvery,
 		log:    r.options.Log,
-		finite: from.Mode == source.ModeArchive,
+		finite: from.Mode == source.ModeArchive || r.gaps != nil,
 	}
 	results := f.runAll(draining, st.inputs)
 	close(finished)

@@ -366,6 +366,8 @@ const (
 	GapConcealed GapReason = "concealed"
 	// GapNoFrame: no frame is near enough to a requested time.
 	GapNoFrame GapReason = "no_frame"
+	// GapRepaired closes another gap, of which it is a copy but for this and the detail: the archive had what was missing.
+	GapRepaired GapReason = "repaired"
 	// GapLeftOut: the stream was read too far behind its newest fragment, and this was left out to catch up; or a run that was
 	// told to begin anew began behind it.
 	GapLeftOut GapReason = "left_out"

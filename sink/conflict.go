@@ -110,7 +110,7 @@ const (
 
 // tokenBytes holds the bytes that the value of a token consists of. Tokens that it lacks can have any value.
 var tokenBytes = map[token]string{
-	tokenFragment:     digits + unknown + "-" + afterPart + endPart,
+	tokenFragment:     digits + unknown + "-" + afterPart + endPart + repairedPart,
 	tokenFrame:        digits,
 	tokenProducerTime: digits + "TZ_-" + unknown,
 	tokenServerTime:   digits + "TZ_-" + unknown,

@@ -2,6 +2,9 @@ package sink
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"sync"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -89,6 +92,46 @@ func (w *Writer) Write(ctx context.Context, img media.Image) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.records[img.FragmentNumber] = append(w.records[img.FragmentNumber], record)
+	return nil
+}
+
+// Recall notes the record of an image that is stored already, for Replace.
+func (w *Writer) Recall(img media.Image) {
+	record := w.record(img, w.sink.path.Image(img, w.runID))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records[img.FragmentNumber] = append(w.records[img.FragmentNumber], record)
+}
+
+// Replace replaces the manifest part of a fragment, if there is one, by one that has the records of the images that were recalled and no others.
+// It stands in for EndFragment.
+func (w *Writer) Replace(ctx context.Context, f *media.Fragment) error {
+	w.mu.Lock()
+	records := w.records[f.Number]
+	delete(w.records, f.Number)
+	w.mu.Unlock()
+	s := w.sink
+	if s.manifest == nil {
+		return nil
+	}
+	part, err := encodePart(records, s.digest)
+	if err != nil {
+		return fmt.Errorf("replace manifest: %w", err)
+	}
+	key, same := s.manifest.Part(f, s.config.Name, w.runID), false
+	err = s.persist(ctx, func(bool) (err error) {
+		same, err = s.store.Holds(ctx, key, part)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) || err == nil && same {
+		return nil
+	}
+	if err == nil {
+		err = w.put(ctx, key, part, PutOptions{ContentType: LinesContentType})
+	}
+	if err != nil {
+		return fmt.Errorf("replace manifest: %w", err)
+	}
 	return nil
 }
 

@@ -65,7 +65,12 @@ after the fragment's start, such as 1.25s, and - takes such frames from records
 on standard input, one JSON object a line, as Amazon Rekognition writes them.
 The frames stand in for those that the sinks' samplers would choose:
 
-  kvsframes run --fragment 91343852333181432392682062607743920146264094487@1.25s`,
+  kvsframes run --fragment 91343852333181432392682062607743920146264094487@1.25s
+
+With --gaps it reads what earlier runs could not deliver, as their ledger below a
+folder or a bucket's prefix states, from the archive. It writes the images under
+their own names, and a record that closes the gap. It exits with 3 while gaps
+stay open.`,
 		Args: checkArgs(func(cmd *cobra.Command, args []string) error {
 			if len(o.load.Sinks) > 0 {
 				return cobra.MinimumNArgs(1)(cmd, args)
@@ -89,6 +94,7 @@ The frames stand in for those that the sinks' samplers would choose:
 	addSet(cmd, &o.load.Set)
 	cmd.Flags().StringArrayVar(&o.load.Sinks, "sink", nil, "write to this sink, without a settings file: `KEY=VALUE,...`, such as interval=1s,directory=out; may be repeated")
 	cmd.Flags().StringSliceVar(&o.load.Fragments, "fragment", nil, "read only the stored fragment of this `NUMBER`, or only its frame at NUMBER@OFFSET; - reads records of frames from standard input (may be repeated, or a list with commas)")
+	cmd.Flags().StringVar(&o.load.Gaps, "gaps", "", "close the gaps in the ledger below `DIR|s3://BUCKET/PREFIX` from the archive, and read nothing else")
 	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it only at the end")
 	cmd.Flags().StringSliceVar(&o.restart, "restart", nil, "forget the checkpoints and begin at start_selector again, or forget the place of one `SINK` (--restart=SINK) and begin with the first fragment for that")
 	cmd.Flags().Lookup("restart").NoOptDefVal = everySink
@@ -134,6 +140,9 @@ func (o runOptions) check() error {
 		if !payload.IsFragmentNumber(n) {
 			return fmt.Errorf("--fragment %q is not a fragment number", n)
 		}
+	}
+	if o.load.Gaps != "" && (len(o.load.Fragments)+len(o.load.Frames)+len(o.restart) > 0 || o.accept || len(o.load.Sinks) > 0) {
+		return errors.New("--gaps has no meaning with --fragment, --restart, --accept-changes or --sink")
 	}
 	if all := slices.Contains(o.restart, everySink); all && len(o.restart) > 1 {
 		return errors.New("--restart and --restart=SINK exclude each other")
