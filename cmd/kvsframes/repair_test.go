@@ -184,13 +184,14 @@ func difference(a, b map[string][sha256.Size]byte) (keys []string) {
 	return keys
 }
 
-// TestRepairLeavesOpenWhatItCannotClose: fragments that have expired, and samplers that look at the whole stream.
+// TestRepairLeavesOpenWhatItCannotClose: fragments that have expired or are damaged in the archive, too, and samplers that look at the whole stream.
 func TestRepairLeavesOpenWhatItCannotClose(t *testing.T) {
-	chunks := chunksOf(t, read(t, demo))
+	both := damaged(t, read(t, demo), -1, 3)
+	chunks := chunksOf(t, both)
 	url := emulator(t, kvstest.PaceMax, map[string][]byte{"cam": bytes.Join(chunks[2:], nil)})
 	folder := t.TempDir()
 	broken := filepath.Join(t.TempDir(), "broken.mkv")
-	if err := os.WriteFile(broken, damaged(t, read(t, demo), 1, 5), 0o600); err != nil {
+	if err := os.WriteFile(broken, damaged(t, both, 1, 5), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	sinks := fmt.Sprintf(repairSinks+`  - {name: stride, type: raw, sample: {type: stride, n: 2}, resize: {width: 32}, path: "{stream}/stride/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
@@ -224,6 +225,9 @@ func TestRepairLeavesOpenWhatItCannotClose(t *testing.T) {
 		if !left[sink+" "+demoFragment(1)] {
 			t.Errorf("the gap of sink %s is not in the summary: %v", sink, left)
 		}
+	}
+	if !left["all "+demoFragment(3)] || !left["grid "+demoFragment(3)] {
+		t.Errorf("the gaps of a fragment that is damaged in the archive are not in the summary: %v", left)
 	}
 	if !left["stride "+demoFragment(5)] || left["all "+demoFragment(5)] || s.Gaps != len(s.GapList) {
 		t.Errorf("gaps %v of %d", left, s.Gaps)
