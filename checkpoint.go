@@ -48,8 +48,8 @@ type position struct {
 	wake chan struct{}
 	// settings stand for those of each output, in order; names are its sink's.
 	names, settings []string
-	// passing reports of each output whether what it writes is not durable: it has a place during the run, and none in the checkpoint.
-	passing []bool
+	// passing are the sinks that write nothing durable: they have a place during the run, and none in the checkpoint.
+	passing map[string]bool
 
 	mu    sync.Mutex
 	now   saved
@@ -177,11 +177,14 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
 		log: o.Log.With("stream", stream), saved: time.Now(), written: make(chan struct{}), steps: make([]reached, len(c.Sinks)),
 		planned: make([]*step, len(c.Sinks)), unsaved: make([]int, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)),
+		passing: map[string]bool{},
 	}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
-		p.passing = append(p.passing, s.Destination.Appends())
+		if s.Destination.Appends() {
+			p.passing[s.Name] = true
+		}
 		store, _ := st.stores[i].(syncer)
 		p.stores = append(p.stores, store)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -136,13 +137,9 @@ func (p *position) accept(old *saved) (changed []string) {
 	return changed
 }
 
-// dropPassing removes the places of outputs whose writes are not durable.
+// dropPassing removes the places of sinks that write nothing durable.
 func (p *position) dropPassing(sinks map[string]savedSink) {
-	for i, name := range p.names {
-		if p.passing[i] {
-			delete(sinks, name)
-		}
-	}
+	maps.DeleteFunc(sinks, func(name string, _ savedSink) bool { return p.passing[name] })
 }
 
 // states returns where the outputs are, in order. A sink that is new begins where the one that is furthest on is.

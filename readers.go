@@ -176,7 +176,7 @@ func (r *readers) split(now time.Time) (front, behind []int) {
 // groups returns how much media a sink may have in a group that is not complete. Its place is before that, and the others can wait
 // while it is read again: with a second reader, it would not be complete when the two meet either, and so for ever.
 func (r *readers) groups(sink int) time.Duration {
-	if g := r.pipeline.Config.Sinks[sink].SinkConfig().Groups; g != nil && !r.at.passing[sink] {
+	if g := r.pipeline.Config.Sinks[sink].SinkConfig().Groups; g != nil && !r.at.passing[r.at.names[sink]] {
 		return g.Every
 	}
 	return 0
