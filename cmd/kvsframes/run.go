@@ -67,10 +67,10 @@ The frames stand in for those that the sinks' samplers would choose:
 
   kvsframes run --fragment 91343852333181432392682062607743920146264094487@1.25s
 
-With --gaps it reads what earlier runs could not deliver, as their ledger below a
-folder or a bucket's prefix states, from the archive. It writes the images under
-their own names, and a record that closes the gap. It exits with 3 while gaps
-stay open.`,
+With --gaps it reads from the archive what earlier runs could not deliver, as
+the ledger below a folder or a prefix states. It writes the images under their
+own names, and a record that closes the gap. It exits with 3 while gaps stay
+open.`,
 		Args: checkArgs(func(cmd *cobra.Command, args []string) error {
 			if len(o.load.Sinks) > 0 {
 				return cobra.MinimumNArgs(1)(cmd, args)
