@@ -13,6 +13,7 @@ import (
 	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -119,6 +120,11 @@ func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.St
 	finished := make(chan struct{})
 	var aside sync.WaitGroup
 	aside.Go(func() { r.limitDrain(draining, finished, abort) })
+	for _, s := range st.sinks {
+		if s.Keeps() {
+			aside.Go(func() { r.sweep(ctx, s, finished) })
+		}
+	}
 
 	from, _ := r.pipeline.Config.Source.KVS()
 	run := r.stream
@@ -200,6 +206,31 @@ func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abo
 	case <-finished:
 	case <-timer.C:
 		abort(errShutdown)
+	}
+}
+
+// sweepEvery is how long a sink's folder is left alone after old objects were removed, at least.
+const sweepEvery = time.Minute
+
+// sweep removes the old objects of a sink from time to time, and at the end.
+func (r *Run) sweep(ctx context.Context, s *sink.Sink, finished <-chan struct{}) {
+	const share = 20 // of the time, for folders with very many files
+	for last := false; ; {
+		began := time.Now()
+		if err := s.Sweep(ctx, began); err != nil && ctx.Err() == nil {
+			r.options.Log.Warn("old objects stay", "sink", s.Name(), "error", err)
+		}
+		if last || ctx.Err() != nil {
+			return
+		}
+		timer := time.NewTimer(max(sweepEvery, share*time.Since(began)))
+		select {
+		case <-finished:
+			last = true
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
 	}
 }
 

@@ -43,6 +43,7 @@ type Sink struct {
 	manifest *Template // nil: no manifest
 	ledger   *Template // nil: no ledger
 	slots    chan struct{}
+	keeper   *keeper // nil: nothing is removed
 
 	objects, bytes atomic.Int64
 }
@@ -71,6 +72,9 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 		return nil, fmt.Errorf("set up sink %q: a path has {run_id}, and the run has no id", config.Name)
 	}
 	s.slots = make(chan struct{}, s.inFlight())
+	if config.keep() != (Keep{}) {
+		s.keeper = &keeper{busy: map[string]bool{}}
+	}
 	return s, nil
 }
 

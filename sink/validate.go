@@ -26,6 +26,7 @@ func (c Config) Validate() error {
 	if c.Destination.Appends() {
 		c.checkAppends(&p)
 	}
+	c.checkKeep(&p)
 	p.Check("", c, DefaultConfig())
 	return p.Err()
 }

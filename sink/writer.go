@@ -85,6 +85,7 @@ func (w *Writer) Write(ctx context.Context, img media.Image) error {
 	if w.group != nil {
 		write = w.group.write
 	}
+	w.sink.keeper.begin(img.Stream, img.FragmentNumber)
 	record, err := write(ctx, img)
 	if err != nil {
 		return err
@@ -139,7 +140,10 @@ func (w *Writer) Replace(ctx context.Context, f *media.Fragment) error {
 // then the call that completes the group does both.
 func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error {
 	w.mu.Lock()
-	ended := ended{fragment: f, records: w.records[f.Number], durable: durable}
+	ended := ended{fragment: f, records: w.records[f.Number], durable: func(r media.Receipt) {
+		w.sink.keeper.end(f.Stream, f.Number)
+		durable(r)
+	}}
 	delete(w.records, f.Number)
 	w.mu.Unlock()
 	if w.group == nil {
