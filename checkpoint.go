@@ -72,6 +72,8 @@ type reached struct {
 	*step // the latest whose fragment is; nil for none in this run
 	// split ends what is durable of a later fragment.
 	split media.Split
+	// chosen is the state of the sink's Chooser after the fragment; nil without one.
+	chosen json.Marshaler
 }
 
 // step is a fragment that was planned by one of the readers of a stream.
@@ -235,9 +237,11 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 		}
 		first := r.first && media.CompareNumbers(s.mark.Place().Number, r.counted) > 0
 		return pipeline.Planned{
-			Durable: func(sink string, r media.Receipt) { p.durable(slices.Index(p.names, sink), reached{s, r.Next}) },
-			Lacks:   func(sink string) bool { return s.lacks(slices.Index(p.names, sink)) },
-			First:   first,
+			Durable: func(sink string, r media.Receipt) {
+				p.durable(slices.Index(p.names, sink), reached{s, r.Next, r.Chosen})
+			},
+			Lacks: func(sink string) bool { return s.lacks(slices.Index(p.names, sink)) },
+			First: first,
 		}
 	}
 }

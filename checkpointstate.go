@@ -130,7 +130,7 @@ func (p *position) accept(old *saved) (changed []string) {
 	for i, name := range p.names {
 		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
 			changed = append(changed, "sink "+name)
-			s.Settings, s.State.Sampler, s.Split = p.settings[i], plan.SamplerState{}, media.Split{}
+			s.Settings, s.State.Sampler, s.State.Chosen, s.Split = p.settings[i], plan.SamplerState{}, nil, media.Split{}
 			old.Sinks[name] = s
 		}
 	}
@@ -181,6 +181,9 @@ func (p *position) sink(output int, durable reached) savedSink {
 	s := p.now.Sinks[p.names[output]]
 	if s.Settings = p.settings[output]; durable.step != nil {
 		s.State, s.Split = durable.state(output), durable.split
+		if durable.chosen != nil {
+			s.State.Chosen, _ = durable.chosen.MarshalJSON() // of numbers, which are finite
+		}
 	}
 	if latest := p.planned[output]; latest != nil { // perhaps of another reader, which decides about what follows
 		s.State.CaughtUp = latest.catchUp(output, s.State.Place)

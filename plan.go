@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/config"
+	"github.com/kvsframes/kvsframes/decode/pick"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
@@ -46,7 +47,7 @@ type StreamPlan struct {
 
 // SinkPlan is what one sink would write for a stream.
 type SinkPlan struct {
-	// Images is the number of images, Objects that of objects and manifest parts; nil when unknown, as it is of groups.
+	// Images is the number of images, Objects that of objects and manifest parts; nil when unknown: that of objects for groups, and both where pixels decide.
 	Images  *int64 `json:"images"`
 	Objects *int64 `json:"objects"`
 	// Estimate reports whether both numbers are estimates.
@@ -76,6 +77,9 @@ func newStreamPlan(name string, c *config.Config) *StreamPlan {
 		}
 		if s.SinkConfig().Groups != nil {
 			sp.Sinks[s.Name].Objects = nil
+		}
+		if pick.NeedsOf(s.Sample, s.Filters).Any() {
+			sp.Sinks[s.Name].Images, sp.Sinks[s.Name].Objects = nil, nil
 		}
 		sp.order = append(sp.order, s.Name)
 	}

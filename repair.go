@@ -70,7 +70,10 @@ func beyondRepair(s config.Sink) string {
 	default:
 		return "which frames its sampler chooses depends on the whole stream"
 	}
+	_, compares := s.Filters.Duplicate.Distance.Get()
 	switch {
+	case compares:
+		return "filters.duplicate compares with earlier images"
 	case c.Groups != nil:
 		return "its objects hold samples of many fragments"
 	case c.Ledger.Path == "":

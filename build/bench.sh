@@ -3,7 +3,7 @@
 # finds is written as a table into docs/benchmarks.md, unless only a part is run. `make bench` builds the program first.
 #
 # Environment:
-#   CASES       which cases to run: a b c d e recordings first live capacity raw flat go (default: all)
+#   CASES       which cases to run: a b c d e f g h recordings first live capacity raw flat go (default: all)
 #   CLIPS       which clips to run, by name (default: all)
 #   ROUNDS      how many rounds (default: 5)
 #   RECORDINGS  a folder of recordings to run as well (default: ../shared/kvs where there is one)
@@ -44,6 +44,7 @@ case ,${CASES:-go}, in
 	build/env.sh go test -run '^$' -bench Splitter ./source/payload
 	build/env.sh go test -run '^$' -bench Archive -benchtime 3x ./source/kvs
 	build/env.sh go test -run '^$' -bench ManyStreams -benchtime 1x ./cmd/kvsframes
-	KVSFRAMES_BENCH_CLIP=$clips/1080p-gop2s.mkv build/env.sh go test -run '^$' -bench Delivery -benchtime 3x .
+	build/env.sh go test -run '^$' -bench Page -benchtime 7x ./view
+	KVSFRAMES_BENCH_CLIP=$clips/1080p-gop2s.mkv build/env.sh go test -run '^$' -bench 'Delivery|Pixels' -benchtime 3x .
 	;;
 esac

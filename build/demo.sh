@@ -44,7 +44,7 @@ env -u AWS_PROFILE -u AWS_SESSION_TOKEN -u AWS_CA_BUNDLE \
 	AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost \
 	"$program" run pipeline.yaml --set "source.endpoint_url=$url" --set source.end.idle_timeout=1s --summary out/summary.json
 
-CGO_ENABLED=0 go run ./internal/demo/contactsheet out/contact-sheet.jpg 4 out/demo/*.jpg
+"$program" view out >"$scratch/page"
 
 pictures=$(find out -name '*.jpg' | wc -l)
 [ "$pictures" -gt 0 ] || {
@@ -53,4 +53,4 @@ pictures=$(find out -name '*.jpg' | wc -l)
 }
 echo
 echo "demo: $pictures pictures, their manifest and summary.json are in $PWD/out"
-echo "demo: see all of them at once in $PWD/out/contact-sheet.jpg"
+echo "demo: open $PWD/$(cat "$scratch/page") in a browser to see all of them on a time line"

@@ -17,16 +17,17 @@ packages_for() {
 	build) echo build-essential dpkg-dev xz-utils nasm pkg-config zlib1g-dev ca-certificates debian-archive-keyring ;;
 	# A program that uses the libav of the machine; which package holds FFmpeg 7 there is for its owner to know.
 	system) echo build-essential pkg-config ca-certificates ;;
-	# A second AWS SDK, in another language, drives the emulator in one test; exiftool judges what images say of themselves, NumPy opens arrays and ffmpeg videos.
+	# A second AWS SDK, in another language, drives the emulator in one test; exiftool judges what images say of themselves, NumPy opens arrays, ffmpeg videos
+	# and Chromium pages.
 	# DuckDB comes by npm (build/readers.sh), whichever the machine has.
 	test)
-		echo python3 python3-boto3 python3-numpy libimage-exiftool-perl ffmpeg
+		echo python3 python3-boto3 python3-numpy libimage-exiftool-perl ffmpeg chromium
 		command -v npm >/dev/null || echo npm
 		;;
 	lint) echo shellcheck ;;
-	# What encodes the clips, and the programs to compare with beside ffmpeg's own command line, which is built.
+	# What encodes the clips and opens pages, and the programs to compare with beside ffmpeg's own command line, which is built.
 	bench)
-		echo x264 x265 mkvtoolnix python3-av python3-pil
+		echo x264 x265 mkvtoolnix chromium python3-av python3-pil
 		echo gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 		;;
 	*) die "unknown job $1: want build, system, test, lint or bench" ;;

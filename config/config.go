@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/decode/pick"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
@@ -69,11 +70,11 @@ func (c *Config) keys() *schema {
 
 // Sink is one entry of `sinks`: what the decode stage makes for it, and where the images are written.
 type Sink struct {
-	Name   string        `key:"name,optional"`
-	_      struct{}      `key:"type"`
-	Sample plan.Sample   `key:"sample"`
-	_      struct{}      `later:"filters.black filters.blur filters.duplicate"`
-	Resize decode.Resize `key:"resize"`
+	Name    string        `key:"name,optional"`
+	_       struct{}      `key:"type"`
+	Sample  plan.Sample   `key:"sample"`
+	Filters pick.Filters  `key:"filters"`
+	Resize  decode.Resize `key:"resize"`
 	// Form holds the keys that depend on the type of the sink.
 	Form        decode.Form      `block:"type"`
 	_           struct{}         `later:"columns"`
@@ -100,7 +101,7 @@ func (s Sink) TimesFile() string {
 
 // Output returns the sink's settings for the decode stage.
 func (s Sink) Output() decode.Output {
-	out := decode.Output{Sink: s.Name, Sample: s.Sample, Resize: s.Resize}
+	out := decode.Output{Sink: s.Name, Sample: s.Sample, Filters: s.Filters, Resize: s.Resize}
 	s.Form.Ask(&out)
 	return out
 }

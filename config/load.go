@@ -253,9 +253,25 @@ func (l *loader) mapping(s scope, n *node, path string) {
 		case f.value.shape == shapeMapping:
 			l.places[full] = f.at
 			l.mapping(s, f.value, at)
+			l.imply(s, at, f.at)
 		case f.value.shape == shapeNull: // a mapping whose keys are all commented out
+			l.imply(s, at, f.at)
 		default:
 			l.add(f.value.at, full, "want a mapping of keys, not %s%s", f.value.shape, mappingHint(s.part, at, f.value))
+		}
+	}
+}
+
+// imply sets the keys of the mapping at path that have a value where only the mapping is written.
+func (l *loader) imply(s scope, path string, at position) {
+	for _, k := range s.part.keys {
+		full := join(s.prefix, k.Path)
+		switch _, there := s.to[k.Path]; {
+		case k.Implied == "" || parent(k.Path) != path || there || l.hasProblem(full):
+		case k.Implied == setting.Required:
+			l.add(at, full, "is missing: write %s", k.wants())
+		default:
+			s.to[k.Path] = written{value: k.Implied, at: at}
 		}
 	}
 }

@@ -102,7 +102,7 @@ func TestEveryKeyHasAVariableAndAFlag(t *testing.T) {
 	values := map[string]string{
 		"int": "7", "int64": "7", "bool": "true", "time.Duration": "7s", "media.Size": "7MiB", "time.Time": "2026-11-01T00:00:00Z",
 		"plan.Rate": "7", "decode.RGB": "#070707", "[]string": "a,b", "string": "seven",
-		"source.Track": "7", "source.StartTime": "2026-11-01T00:00:00Z", "setting.AutoDuration": "7s",
+		"source.Track": "7", "source.StartTime": "2026-11-01T00:00:00Z", "setting.AutoDuration": "7s", "setting.Level": "7",
 	}
 	value := func(k *key) string {
 		if k.Reserved() {

@@ -131,6 +131,8 @@ sinks:
   - {name: a, path: "$${sink}/{sink}/{stream}_{fragment_number}_{frame_index}", sample: {fps: 29.97}, exif: false, resize: {fit: pad, background: "#0a0B0c"}}
   - {name: b, path: "{sink}/\"é: [#{stream}_{fragment_number}_{frame_index}", type: raw, pixel_format: gray, sample: {type: stride, n: 2, clock: server}}
   - {name: arrays, path: "{sink}/{stream}_{fragment_number}_{frame_index}.npy", type: raw, format: npy, layout: chw, normalize: {mean: [0.485, -1, 1e-9], std: [1, 2, 3.5e8]}}
+  - {name: scenes, path: "{sink}/{stream}_{fragment_number}_{frame_index}", sample: {type: scene, threshold: 7.25, min_gap: 3s}, filters: {black: {}, blur: {max: 0}}}
+  - {name: best, path: "{sink}/{stream}_{fragment_number}_{frame_index}", sample: {type: best}, filters: {black: {amount: 50, threshold: 40}, duplicate: {max_gap: 5m}}}
   - {name: shards, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: webdataset, format: png, group: {every: 90s, count: 1000, size: 1GB}}
   - {name: batches, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: batch, layout: chw, pixel_format: gray}
   - {name: videos, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: batch, format: yuv4mpeg, group: {every: 24h}}

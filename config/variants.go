@@ -27,7 +27,8 @@ func BuiltIn() setting.Variants {
 	setting.Add[plan.Rule](v, "timestamps", plan.DefaultTimestamps())
 	setting.Add[plan.Rule](v, "indices", plan.Indices{})
 	setting.Add[plan.Rule](v, "uniform", plan.DefaultUniform())
-	setting.Reserve[plan.Rule](v, "scene", "best")
+	setting.Add[plan.Rule](v, "scene", plan.DefaultScene())
+	setting.Add[plan.Rule](v, "best", plan.DefaultBest())
 
 	setting.Add[decode.Form](v, "image", decode.DefaultImageForm())
 	setting.Add[decode.Form](v, "raw", decode.DefaultRawForm())

@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/pick"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // TestBothWaysGiveTheSameImages holds what processes make against what is made without them: of some clips, or of all and of the recordings
@@ -34,6 +36,10 @@ func TestBothWaysGiveTheSameImages(t *testing.T) {
 	raw, jpeg, png := rawOf(PixelNV12, Resize{}), jpegOf(plan.Sample{Rule: plan.Stride{N: 4}}, Resize{Width: 70}), pngOf(plan.Sample{Rule: plan.Keyframes{}}, Resize{Height: 50})
 	bytesOf, floats := arrayOf(PixelGray, Resize{}, "", Normalize{}), arrayOf(PixelBGR24, Resize{Width: 33}, LayoutCHW, imagenet)
 	raw.Sink, jpeg.Sink, png.Sink, jpeg.EXIF, png.EXIF, bytesOf.Sink, floats.Sink = "raw", "jpeg", "png", true, true, "bytes", "floats"
+	scenes, best, filtered := jpegOf(plan.Sample{Rule: plan.Scene{Threshold: setting.NewLevel(2)}}, Resize{Width: 40}), rawOf(PixelGray, Resize{Width: 20}), pngOf(plan.Sample{Rule: plan.Stride{N: 2}}, Resize{Width: 20})
+	scenes.Sink, best.Sink, filtered.Sink, best.Sample.Rule = "scenes", "best", "filtered", plan.Best{Window: 500 * time.Millisecond}
+	filtered.Filters = pick.Filters{Black: pick.Black{Amount: setting.NewLevel(20)}, Blur: pick.Blur{Max: setting.NewLevel(6)}, Duplicate: pick.Duplicate{Distance: setting.NewLevel(4)}}
+	measured, without := 0, 0
 	for _, clip := range clips {
 		t.Run(filepath.Base(clip), func(t *testing.T) {
 			frags := fragments(t, clip)
@@ -47,7 +53,7 @@ func TestBothWaysGiveTheSameImages(t *testing.T) {
 			var outcomes [2][]media.Outcome
 			for i, isolation := range []Isolation{IsolationNone, IsolationProcess} {
 				p := newTestPool(t, func(c *Config) { c.Isolation = isolation })
-				images[i], outcomes[i] = decodeToTheEnd(t, stream(t, p, raw, jpeg, png, stamps, bytesOf, floats), frags)
+				images[i], outcomes[i] = decodeToTheEnd(t, stream(t, p, raw, jpeg, png, stamps, bytesOf, floats, scenes, best, filtered), frags)
 			}
 			if !reflect.DeepEqual(outcomes[0], outcomes[1]) {
 				t.Errorf("outcomes %+v\nand %+v", outcomes[0], outcomes[1])
@@ -57,12 +63,22 @@ func TestBothWaysGiveTheSameImages(t *testing.T) {
 					t.Fatalf("fragment %d: %d images and %d", i, len(images[0][i]), len(images[1][i]))
 				}
 				for k := range images[0][i] {
-					if a, b := images[0][i][k], images[1][i][k]; !reflect.DeepEqual(a, b) {
+					a, b := images[0][i][k], images[1][i][k]
+					if !reflect.DeepEqual(a, b) {
 						t.Errorf("fragment %d, image %d of %s differs", i, k, a.Sink)
+					}
+					if a.Measured != nil {
+						measured++
+					}
+					if len(a.Data) == 0 {
+						without++
 					}
 				}
 			}
 		})
+	}
+	if measured < 20 || without < 5 || without == measured {
+		t.Errorf("%d images were measured, %d of them have no data", measured, without)
 	}
 }
 
@@ -179,14 +195,14 @@ func TestSettingsReachAProcessWhole(t *testing.T) {
 	c := DefaultConfig()
 	c.Color, c.Concealed, c.MaxPixels = Color{MatrixBT2020, RangeFull}, ConcealedDrop, 77
 	var got settings
-	if err := json.Unmarshal(settingsOf(c, []Output{{Sink: "a", Resize: Resize{Width: 3, Background: RGB{1, 2, 3}}, PixelFormat: PixelGray}}), &got); err != nil {
+	if err := json.Unmarshal(settingsOf(c, []Output{{Sink: "a", Resize: Resize{Width: 3, Background: RGB{1, 2, 3}}, PixelFormat: PixelGray, needs: pick.Needs{MaxBlur: 2, Blur: true}}}), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Config != c || got.Outputs[0].Resize.Background != (RGB{1, 2, 3}) {
+	if got.Config != c || got.Outputs[0].Resize.Background != (RGB{1, 2, 3}) || got.Outputs[0].Needs != (pick.Needs{MaxBlur: 2, Blur: true}) {
 		t.Errorf("%+v", got)
 	}
 	parts := reflect.TypeFor[childOutput]()
-	elsewhere := map[string]bool{"Sample": true, "EXIF": true, "Fast": true} // in the plan, or added by the parent
+	elsewhere := map[string]bool{"Sample": true, "EXIF": true, "Fast": true, "Filters": true, "needs": true} // in the plan, added by the parent, or in Needs
 	for f := range fieldsOf(reflect.TypeFor[Output]()) {
 		if _, ok := parts.FieldByName(f); !ok && !elsewhere[f] {
 			t.Errorf("a process does not get %s", f)

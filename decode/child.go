@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/kvsframes/kvsframes/decode/pick"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/sandbox"
 	"github.com/kvsframes/kvsframes/media"
@@ -68,6 +69,7 @@ type childOutput struct {
 	PixelFormat PixelFormat
 	Layout      Layout
 	Normalize   Normalize
+	Needs       pick.Needs
 }
 
 // serve decodes until the parent closes the connection, and returns then. decode is worker.fragment, but for tests.
@@ -172,6 +174,7 @@ func (c *child) read(other bool, b []byte) (what work, err error) {
 		for _, o := range s.Outputs {
 			c.outputs = append(c.outputs, Output{
 				Sink: o.Sink, Resize: o.Resize, Format: o.Format, Quality: o.Quality, PixelFormat: o.PixelFormat, Layout: o.Layout, Normalize: o.Normalize,
+				needs: o.Needs,
 			})
 		}
 		if c.worker, err = newWorker(s.Config); err != nil {
@@ -210,10 +213,16 @@ type reporter struct {
 func (r *reporter) image(k, output int, img media.Image) error {
 	m := message{head: head{
 		Kind: msgImage, Flag: img.Concealed, Goes: img.FullRange, Frame: uint32(k), Output: uint32(output), Width: uint32(img.Width), Height: uint32(img.Height),
-		Total: uint64(len(img.Data)),
 	}}
 	r.wrong = r.wrong || img.Concealed
-	for left := img.Data; ; m.Kind = msgData {
+	data := img.Data
+	if img.Measured != nil {
+		data = appendMeasured(nil, *img.Measured)
+		m.Measured = uint32(len(data))
+		data = append(data, img.Data...)
+	}
+	m.Total = uint64(len(data))
+	for left := data; ; m.Kind = msgData {
 		m.Offset, m.Size = r.child.put(left)
 		r.child.send(m)
 		if left = left[m.Size:]; len(left) == 0 {

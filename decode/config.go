@@ -23,6 +23,7 @@
 package decode
 
 import (
+	"github.com/kvsframes/kvsframes/decode/pick"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/setting"
@@ -247,8 +248,10 @@ type Output struct {
 	// Sink is the sink's name.
 	Sink   string
 	Sample plan.Sample
-	Resize Resize
-	Format Format
+	// Filters leave out samples by their pixels.
+	Filters pick.Filters
+	Resize  Resize
+	Format  Format
 	// Quality is that of JPEG, 1..100. The mean error is about that of the Independent JPEG
 	// Group's library at the same number, in fewer bytes.
 	Quality int
@@ -262,4 +265,7 @@ type Output struct {
 	// Fast allows pictures that are decoded without the loop filter, if no other
 	// output needs it.
 	Fast bool
+
+	// needs are the measures that Sample and Filters need.
+	needs pick.Needs
 }

@@ -332,7 +332,7 @@ func patienceFor(what work) patience {
 func settingsOf(c Config, outputs []Output) []byte {
 	s := settings{Config: c}
 	for _, o := range outputs {
-		s.Outputs = append(s.Outputs, childOutput{o.Sink, o.Resize, o.Format, o.Quality, o.PixelFormat, o.Layout, o.Normalize})
+		s.Outputs = append(s.Outputs, childOutput{o.Sink, o.Resize, o.Format, o.Quality, o.PixelFormat, o.Layout, o.Normalize, o.needs})
 	}
 	text, err := json.Marshal(s)
 	if err != nil { // texts and numbers

@@ -34,6 +34,8 @@ type job struct {
 	taint  taint
 	// next is the index in plan.InOrder of the frame that is emitted next.
 	next int
+	// eyes see the frames for outputs that choose by pixels, by output.
+	eyes []eye
 }
 
 // frameState is the state of one packet.
@@ -83,6 +85,7 @@ func newJob(w *worker, what work, to results) *job {
 	for k := range j.frames {
 		j.frames[k] = j.unsent(k)
 	}
+	j.openEyes()
 	return j
 }
 
@@ -130,6 +133,7 @@ func (j *job) again() {
 	}
 	j.used, j.doubtful = false, false
 	j.decoded, j.passed, j.taint = 0, 0, taint{}
+	j.openEyes()
 }
 
 // failed records that libav refused a packet. It returns an error if that ends the run.
@@ -172,7 +176,14 @@ func (j *job) got(k int, f frame) error {
 	}
 	s.damaged = s.damaged || own || referred && !j.plan.Pictures[k].Intra
 	planned := &j.plan.Frames[k]
-	if len(planned.Outputs) == 0 || s.emitted {
+	if len(planned.Outputs) == 0 {
+		return nil
+	}
+	seen, err := j.see(k, f)
+	if err != nil {
+		return err
+	}
+	if s.emitted {
 		return nil
 	}
 	if own {
@@ -184,9 +195,18 @@ func (j *job) got(k int, f frame) error {
 		return nil
 	}
 	s.images = make([]outputImage, 0, len(planned.Outputs))
-	for _, a := range planned.Outputs {
+	for i, a := range planned.Outputs {
 		o := j.outputs[a.Output]
+		var m *media.Measured
+		if seen != nil {
+			m = seen[i].measured
+		}
+		if m != nil && seen[i].hopeless {
+			s.images = append(s.images, outputImage{a.Output, media.Image{FrameInfo: planned.Info, Sink: o.Sink, Measured: m}})
+			continue
+		}
 		img, err := j.image(f, o, planned.Info)
+		img.Measured = m
 		if err != nil {
 			s.err = fmt.Errorf("for sink %s: %w", o.Sink, err)
 			continue

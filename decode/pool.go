@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kvsframes/kvsframes/decode/pick"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
@@ -90,6 +91,8 @@ type Stream struct {
 	queue   queue
 	// settings are what a child process must know of the stream.
 	settings []byte
+	// choosers choose the images of outputs, by output; nil for those that get all.
+	choosers []*pick.Chooser
 }
 
 // Stream returns the decode stage of one stream. All outputs share one decode. Zero values in an output are defaults.
@@ -103,6 +106,9 @@ func (p *Pool) Stream(outputs []Output) (*Stream, error) {
 		outputs[i] = o
 	}
 	s := &Stream{pool: p, outputs: outputs, planner: plan.NewPlanner(p.config.SkipFrame, requested(outputs...)), settings: settingsOf(p.config, outputs)}
+	for _, o := range outputs {
+		s.choosers = append(s.choosers, pick.New(o.Sample, o.Filters))
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.streams[s] = struct{}{}
@@ -273,7 +279,28 @@ func (s *Stream) ended() {
 
 // Resume makes the stream continue where another one was: each output after the place of its state, in the order of the
 // outputs (see plan.Planner.Resume). It must be called before Plan.
-func (s *Stream) Resume(states []plan.State) error { return s.planner.Resume(states) }
+func (s *Stream) Resume(states []plan.State) error {
+	for i, c := range s.choosers {
+		if c == nil {
+			continue
+		}
+		if err := c.Restore(states[i].Chosen); err != nil {
+			return err
+		}
+	}
+	return s.planner.Resume(states)
+}
+
+// Chooser returns what chooses the images of a sink: the images that the work functions emit are all that may be chosen. It is nil if
+// the sink gets every image.
+func (s *Stream) Chooser(sink string) media.Chooser {
+	for i, o := range s.outputs {
+		if c := s.choosers[i]; o.Sink == sink && c != nil {
+			return c
+		}
+	}
+	return nil
+}
 
 // CatchUp makes the stream catch up when it is further behind than most (see plan.Planner.CatchUp). It must be called before Plan.
 func (s *Stream) CatchUp(most, patience time.Duration) { s.planner.CatchUp(most, patience) }

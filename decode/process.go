@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes/internal/sandbox"
+	"github.com/kvsframes/kvsframes/media"
 )
 
 // process is a child process that decodes, as its parent sees it. One goroutine uses it at a time. The parent trusts nothing that
@@ -271,17 +272,32 @@ func (w *watch) image(m message, a *account) error {
 		return errNonsense
 	}
 	o := &a.outputs[output]
-	img := o.blank(a.plan.Frames[k].Info, int(m.Width), int(m.Height))
-	img.Concealed, img.FullRange = m.Flag, m.Goes
-	if !o.believable(img.Width, img.Height, m.Total) {
+	info, without := a.plan.Frames[k].Info, m.Total == uint64(m.Measured)
+	img := media.Image{FrameInfo: info, Sink: o.Sink}
+	switch {
+	case !o.measurable(uint64(m.Measured), m.Total):
 		return errNonsense
+	case without:
+	case !o.believable(int(m.Width), int(m.Height), m.Total-uint64(m.Measured)):
+		return errNonsense
+	default:
+		img = o.blank(info, int(m.Width), int(m.Height))
 	}
+	img.Concealed, img.FullRange = m.Flag, m.Goes
 	data, err := w.collect(m)
 	if err != nil {
 		return err
 	}
-	if img.Data, err = o.complete(data, img); err != nil {
-		return err
+	if m.Measured > 0 {
+		if img.Measured, err = readMeasured(data[:m.Measured]); err != nil {
+			return err
+		}
+		data = data[m.Measured:]
+	}
+	if !without {
+		if img.Data, err = o.complete(data, img); err != nil {
+			return err
+		}
 	}
 	return a.image(k, output, img)
 }

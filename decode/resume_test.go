@@ -9,16 +9,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
+	"github.com/kvsframes/kvsframes/decode/pick"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
@@ -48,11 +51,16 @@ func resumable(rng *rand.Rand, frags []*media.Fragment) []Output {
 		plan.Timestamps{Asked: asked, Tolerance: 100 * time.Millisecond},
 		plan.Timestamps{Asked: asked, Tolerance: time.Second, Pick: plan.PickShown},
 		plan.Indices{At: at},
+		plan.Scene{Threshold: setting.NewLevel(1)},
+		plan.Best{Window: 700 * time.Millisecond},
 	}
 	outputs := make([]Output, len(rules))
 	for i, rule := range rules {
 		outputs[i] = everyFrame()
 		outputs[i].Sink, outputs[i].Sample.Rule, outputs[i].Resize.Width = fmt.Sprintf("%d", i), rule, 32
+	}
+	outputs[3].Filters = pick.Filters{
+		Black: pick.Black{Amount: setting.NewLevel(50)}, Blur: pick.Blur{Max: setting.NewLevel(30)}, Duplicate: pick.Duplicate{Distance: setting.NewLevel(4)},
 	}
 	return outputs
 }
@@ -65,10 +73,23 @@ func shots(images [][]media.Image, frags []*media.Fragment) map[string]map[strin
 			if all[img.Sink] == nil {
 				all[img.Sink] = map[string][]string{}
 			}
-			all[img.Sink][frags[i].Number] = append(all[img.Sink][frags[i].Number], fmt.Sprintf("%d %x %t %v", img.Index, sha256.Sum256(img.Data), img.Concealed, img.Answers))
+			all[img.Sink][frags[i].Number] = append(all[img.Sink][frags[i].Number], fmt.Sprintf("%d %x %t %v %+v", img.Index, sha256.Sum256(img.Data), img.Concealed, img.Answers, measuresOf(img)))
 		}
 	}
 	return all
+}
+
+// measuresOf returns what was measured of an image.
+func measuresOf(img media.Image) media.Measured {
+	if img.Measured == nil {
+		return media.Measured{}
+	}
+	m := *img.Measured
+	if m.Luma != nil {
+		m.Hash ^= uint64(crc32.ChecksumIEEE(m.Luma.Pix))
+		m.Luma = nil
+	}
+	return m
 }
 
 // TestAStreamContinuesWhereAnotherRunWas cuts streams into fragments in many ways, and continues each output at a place of its

@@ -21,6 +21,7 @@ func (c Config) Validate() error { return setting.Check(c, DefaultConfig()) }
 func (o Output) Validate() error {
 	var p setting.Problems
 	p.AddBelow("sample", o.Sample.Validate())
+	p.AddBelow("filters", o.Filters.Validate())
 	p.Check("resize", o.Resize, DefaultResize())
 	switch {
 	case o.Format == FormatYUV4MPEG && o.PixelFormat != PixelYUV420P && o.PixelFormat != PixelGray:

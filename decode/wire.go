@@ -62,13 +62,15 @@ type head struct {
 	Reason byte
 	// Frame is the frame of an image, miss or fatal; for end the number of decoded frames, for hello the version of Landlock.
 	Frame, Output, Width, Height uint32
+	// Measured is for image: how many of its bytes are what was measured, which comes first.
+	Measured uint32
 	// Offset and Size locate a part, Total is the size of all parts. For end, Size is the number of libav's objects.
 	Offset, Size, Total uint64
 }
 
 // The limits of a message, in bytes.
 const (
-	headSize    = 4 + 4*4 + 3*8
+	headSize    = 4 + 5*4 + 3*8
 	mostText    = 1024
 	mostMessage = headSize + mostText
 )

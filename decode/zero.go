@@ -5,6 +5,7 @@ package decode
 import (
 	"cmp"
 
+	"github.com/kvsframes/kvsframes/decode/pick"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -28,6 +29,7 @@ func (o Output) withDefaults() Output {
 		o.Sample.Rule = plan.All{}
 	}
 	o.Sample.Clock = cmp.Or(o.Sample.Clock, media.ClockProducer)
+	o.needs = pick.NeedsOf(o.Sample, o.Filters)
 	o.Resize.Fit = cmp.Or(o.Resize.Fit, DefaultResize().Fit)
 	switch {
 	case o.Format == "" && o.PixelFormat != "":

@@ -38,7 +38,7 @@ func (Format) Values() []string {
 type Objects interface {
 	// List calls visit with the key of each object, in any order, until that returns an error.
 	List(ctx context.Context, visit func(key string) error) error
-	// Open returns the content of an object. The caller closes it.
+	// Open returns the content of an object, which the caller closes. Without an object it returns an error that is fs.ErrNotExist.
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 }
 

@@ -9,6 +9,7 @@ package media
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -266,7 +267,10 @@ type Image struct {
 	Label string
 	// Tags are the tags of the fragment. The slice is shared: do not change it.
 	Tags []Tag
-	// Data is the encoded image. It belongs to the receiver of the image.
+	// Scores are what a sink that chooses by pixels has measured, and Measured what it decides by; nil for other sinks.
+	Scores   []Score
+	Measured *Measured
+	// Data is the encoded image. It belongs to the receiver of the image. It is empty in an image that was measured and is certainly not chosen.
 	Data []byte
 }
 
@@ -289,8 +293,9 @@ type Record struct {
 	// That object equals the image, byte for byte, unless Differs is set; then the record does not describe
 	// the object.
 	Skipped, Differs bool
-	// Tags are the tags of the fragment.
-	Tags []Tag
+	// Tags are the tags of the fragment, Scores those of the image.
+	Tags   []Tag
+	Scores []Score
 }
 
 // Receipt states that all images of one fragment are durable at one sink.
@@ -300,6 +305,8 @@ type Receipt struct {
 	Written, Skipped int
 	// Next, if it has a number, states that of a later fragment a part is durable, too.
 	Next Split
+	// Chosen is the state of the sink's Chooser after the fragment; nil without a Chooser. Sinks leave it unset.
+	Chosen json.Marshaler
 }
 
 // Split is the place inside a fragment at which an object of several samples ends, and the next one begins. The zero value is none.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,6 +30,8 @@ type outlet struct {
 	reports int64
 	// closed reports whether the sink has finished or was abandoned.
 	closed bool
+	// choice decides which images the sink gets; nil for all.
+	choice *choice
 
 	mu      sync.Mutex
 	failure *SinkError     // the first failure
@@ -41,6 +44,9 @@ func newOutlet(index int, sink Sink, undelivered int) *outlet {
 		places: make(chan struct{}, max(1, sink.MaxInFlight())), ended: make(chan *item, undelivered),
 	}
 }
+
+// ordered reports whether images go to the sink in the order of the stream.
+func (o *outlet) ordered() bool { return o.serial() || o.choice != nil }
 
 // serial reports whether the sink takes one call at a time.
 func (o *outlet) serial() bool { return cap(o.places) == 1 }
@@ -67,14 +73,14 @@ func (r *run) outletOf(img media.Image) (*outlet, error) {
 }
 
 // emit passes on a new image. A sink that takes several calls at once gets it as soon as a place is free,
-// whichever fragment it belongs to. Images for a sink that takes one call at a time wait in the lane of their
+// whichever fragment it belongs to. Images for a sink that takes one call at a time, or chooses, wait in the lane of their
 // fragment. Images for a failed sink are dropped.
 func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
 	o, err := r.outletOf(img)
 	if err != nil || o.ctx.Err() != nil {
 		return cmp.Or(err, ctx.Err())
 	}
-	if o.serial() {
+	if o.ordered() {
 		return r.backlog.put(ctx, &it.lane, img)
 	}
 	const least = 4 << 10 // bounds the number of goroutines for tiny images
@@ -155,6 +161,11 @@ func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 		}
 	}
 	for _, out := range r.outlets {
+		if c := out.choice; c != nil && (!r.continues || r.Completes) {
+			if err := r.decide(ctx, group, out, c.End()); err != nil {
+				return err
+			}
+		}
 		close(out.ended)
 	}
 	return ctx.Err()
@@ -171,7 +182,7 @@ func (r *run) deliverImages(ctx context.Context, group *errgroup.Group, it *item
 			r.backlog.release(&it.lane, int64(len(img.Data)))
 			continue
 		}
-		if err := r.writeNext(ctx, group, it, img); err != nil {
+		if err := r.choose(ctx, group, it, img); err != nil {
 			return err
 		}
 	}
@@ -188,31 +199,38 @@ func (r *run) endItem(ctx context.Context, it *item) error {
 	}
 	r.logGaps(p)
 	r.unsettled.push(p)
+	it.chosen = make([]json.Marshaler, len(r.outlets))
 	for _, out := range r.outlets {
-		if out.serial() && !out.enter() { // its place passes on to EndFragment
-			continue
-		}
-		select {
-		case <-out.ctx.Done():
-		case out.ended <- it:
+		if !out.postpone(it) {
+			r.endAt(out, it)
 		}
 	}
 	r.unsettled.done(p)
 	return ctx.Err()
 }
 
-// writeNext passes the next image of a lane to its sink, when the previous Write has returned.
-func (r *run) writeNext(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
-	size := int64(len(img.Data))
-	o, err := r.outletOf(img)
-	if err != nil || !o.enter() {
-		r.backlog.release(&it.lane, size)
-		return cmp.Or(err, ctx.Err())
+// endAt ends a fragment, or what is in its place, at one sink.
+func (r *run) endAt(out *outlet, it *item) {
+	if out.serial() && !out.enter() { // its place passes on to EndFragment
+		return
+	}
+	select {
+	case <-out.ctx.Done():
+	case out.ended <- it:
+	}
+}
+
+// writeNext passes the next image of a lane to its sink, when the previous Write has returned, or a place is free. release gives
+// its room in the backlog back.
+func (r *run) writeNext(ctx context.Context, group *errgroup.Group, o *outlet, it *item, img media.Image, release func()) error {
+	if !o.enter() {
+		release()
+		return ctx.Err()
 	}
 	it.writes[o.index].Add(1)
 	group.Go(func() error {
 		defer it.writes[o.index].Done()
-		defer r.backlog.release(&it.lane, size)
+		defer release()
 		return r.write(ctx, o, img)
 	})
 	return nil
@@ -259,7 +277,7 @@ func (r *run) endFragment(ctx context.Context, o *outlet, it *item) error {
 		}
 	}
 	if it.fragment != nil {
-		if err := o.sink.EndFragment(o.ctx, it.fragment, r.report(o, it.pending)); err != nil {
+		if err := o.sink.EndFragment(o.ctx, it.fragment, r.report(o, it.pending, it.chosen[o.index])); err != nil {
 			return o.fail(ctx, fmt.Sprintf("commit fragment %s to sink %s", it.fragment.Number, name), err)
 		}
 	}

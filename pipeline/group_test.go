@@ -290,7 +290,7 @@ func TestASinkThatReportsOutOfOrderPanics(t *testing.T) {
 			p := &pending{fragment: true, number: fmt.Sprint(i)}
 			r.Account.begin(&media.Fragment{Number: p.number})
 			r.unsettled.push(p)
-			reports = append(reports, r.report(r.outlets[0], p))
+			reports = append(reports, r.report(r.outlets[0], p, nil))
 		}
 		said := func() (said any) {
 			defer func() { said = recover() }()

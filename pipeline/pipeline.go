@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -151,6 +152,8 @@ type item struct {
 	counts   bool             // no other run counts the fragment
 	writes   []sync.WaitGroup // Writes in progress, by sink
 	pending  *pending
+	// chosen are the states of Choosers after the fragment, by sink.
+	chosen []json.Marshaler
 }
 
 func newRun(s Stream, o Options) *run {
@@ -164,7 +167,13 @@ func newRun(s Stream, o Options) *run {
 	}
 	r.unsettled.settle, r.unsettled.sinks = r.settle, len(s.Sinks)
 	for i, sink := range s.Sinks {
-		r.outlets = append(r.outlets, newOutlet(i, sink, cap(r.order)))
+		out := newOutlet(i, sink, cap(r.order))
+		if p, ok := s.Planner.(Choosing); ok {
+			if c := p.Chooser(sink.Name()); c != nil {
+				out.choice = &choice{Chooser: c}
+			}
+		}
+		r.outlets = append(r.outlets, out)
 		r.Account.images(sink.Name(), 0, 0)
 	}
 	return r

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -128,9 +129,10 @@ func (t *tail) missing(o *outlet) int64 {
 
 // report returns the function that a sink calls when a fragment is durable. The function panics if the sink
 // violates the order, since the summary would then count images that are not durable.
-func (r *run) report(o *outlet, p *pending) func(media.Receipt) {
+func (r *run) report(o *outlet, p *pending, chosen json.Marshaler) func(media.Receipt) {
 	return func(receipt media.Receipt) {
 		name := o.sink.Name()
+		receipt.Chosen = chosen
 		r.Account.images(name, receipt.Written, receipt.Skipped)
 		r.Meter.sink(name).Add(int64(receipt.Written))
 		if !r.unsettled.report(o, p) {

@@ -48,3 +48,10 @@ type Planner interface {
 	// each request that no frame answers.
 	End() []media.Gap
 }
+
+// Choosing is a Planner some of whose images are chosen after they were decoded.
+type Choosing interface {
+	Planner
+	// Chooser returns what chooses the images of a sink, or nil if the sink gets all of them.
+	Chooser(sink string) media.Chooser
+}

@@ -33,9 +33,14 @@ type Key struct {
 	Unless string
 	// Hint is the end of messages about a value that cannot be read, or "".
 	Hint string
+	// Implied is the value of a key that is not written although the mapping around it is; "" leaves it unset, and Required is an error.
+	Implied string
 	// Instead is the alternative to a reserved key, or "".
 	Instead string
 }
+
+// Required is the Implied of a key that must be written where the mapping around it is.
+const Required = "required"
 
 // Reserved reports whether the key is reserved for a later version.
 func (k *Key) Reserved() bool { return k.Type == nil }
@@ -146,7 +151,7 @@ func (l *keyList) add(v Variants, config reflect.Value, path string, within []Co
 func newKey(f field, within []Condition) Key {
 	k := Key{
 		Path: f.path, Type: f.value.Type(), Default: f.value,
-		Optional: f.has("optional"), Pairs: f.has("pairs"), Hint: f.tag.Get("hint"),
+		Optional: f.has("optional"), Pairs: f.has("pairs"), Hint: f.tag.Get("hint"), Implied: f.tag.Get("implied"),
 	}
 	k.Values, k.Later = valuesOf(k.Type, f.tag.Get("only"))
 	k.Conditions = slices.Clone(within)

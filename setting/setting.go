@@ -23,6 +23,8 @@
 //	                     and the two exclude each other
 //	range:"1..10"        inclusive bounds of a number, size or duration; one may be left out
 //	only:"a|b"           the field accepts only these values of its type
+//	implied:"98"         the value of a key that is not written although the mapping around it is;
+//	                     implied:"required" is an error then
 //	hint:"text"          is appended to messages about a value that cannot be read
 //	entry:"stream as"    an entry of the list may be written {stream: x, as: y} for y=x
 //	block:"type"         on a field of an interface type: its value is the Config of a variant

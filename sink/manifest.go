@@ -130,7 +130,7 @@ func manifestRecord(r media.Record, config string) ManifestRecord {
 		Answers:           media.Timestamps(r.Answers),
 		Tags:              append([]media.Tag{}, r.Tags...),
 		Label:             r.Label,
-		Scores:            []media.Score{},
+		Scores:            append([]media.Score{}, r.Scores...),
 		Config:            config,
 	}
 }

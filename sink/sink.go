@@ -181,6 +181,7 @@ func (w *Writer) record(img media.Image, key string) media.Record {
 		Answers:   img.Answers,
 		Label:     img.Label,
 		Tags:      img.Tags,
+		Scores:    img.Scores,
 	}
 }
 

@@ -28,6 +28,8 @@ const manySinks = `sinks:
   - {name: stride, sample: {type: stride, n: 7}, resize: {width: 32}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: grid, sample: {type: interval, interval: 280ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: asked, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: scenes, sample: {type: scene, threshold: 2, min_gap: 300ms}, filters: {blur: {max: 40}}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: best, sample: {type: best, window: 900ms}, filters: {duplicate: {distance: 2, max_gap: 3s}}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: other, sample: {type: interval, interval: 360ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[2]s}
 `
 
@@ -37,6 +39,7 @@ const groupSinks = `sinks:
   - {name: rows, type: batch, sample: {type: all}, resize: {width: 16}, group: {count: 7}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: video, type: batch, format: yuv4mpeg, sample: {type: stride, n: 2}, resize: {width: 16}, group: {every: 1s, count: 11}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: asked, type: webdataset, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, group: {size: 5kB}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: best, type: webdataset, sample: {type: best, window: 200ms}, resize: {width: 32}, group: {every: 1500ms}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: other, sample: {type: interval, interval: 360ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[2]s}
 `
 

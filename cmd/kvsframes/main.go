@@ -218,6 +218,7 @@ func (p *program) newRootCommand() *cobra.Command {
 		p.newInspectCommand(),
 		p.newRecordCommand(),
 		p.newManifestCommand(),
+		p.newViewCommand(),
 		p.newEmulateCommand(),
 		p.newVersionCommand(),
 	)

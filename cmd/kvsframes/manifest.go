@@ -47,13 +47,19 @@ three forms leave out what is no JPEG or PNG file of its own.`,
 	f := cmd.Flags()
 	f.StringVar(&flags.format, "format", string(manifest.JSONL), strings.Join(manifest.Format("").Values(), ", "))
 	f.StringVarP(&flags.out, "output", "o", "", "the file to write, whole or not at all; standard output without it")
-	f.StringVar(&flags.server.Region, "region", "", "the bucket's region; the default is that of the AWS environment or profile")
-	f.StringVar(&flags.server.EndpointURL, "endpoint-url", "", "another server than Amazon's")
-	f.BoolVar(&flags.server.ForcePathStyle, "force-path-style", false, "put the bucket into the path of URLs")
+	addServerFlags(cmd, &flags.server)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.runManifest(cmd.Context(), args[0], flags)
 	}
 	return cmd
+}
+
+// addServerFlags adds the flags that state where buckets are.
+func addServerFlags(cmd *cobra.Command, s *kvsframes.Server) {
+	f := cmd.Flags()
+	f.StringVar(&s.Region, "region", "", "the bucket's region; the default is that of the AWS environment or profile")
+	f.StringVar(&s.EndpointURL, "endpoint-url", "", "another server than Amazon's")
+	f.BoolVar(&s.ForcePathStyle, "force-path-style", false, "put the bucket into the path of URLs")
 }
 
 func (p *program) runManifest(ctx context.Context, where string, flags manifestFlags) error {
@@ -69,11 +75,13 @@ func (p *program) runManifest(ctx context.Context, where string, flags manifestF
 		return err
 	}
 	o := manifest.Options{Format: format, Base: where}
-	counts, err := p.toFile(ctx, flags.out, func(to io.Writer) (manifest.Counts, error) {
+	var counts manifest.Counts
+	err = p.toFile(ctx, flags.out, func(to io.Writer) (err error) {
 		if name, err := filepath.Rel(where, flags.out); err == nil && flags.out != "" {
 			o.Except = filepath.ToSlash(name)
 		}
-		return manifest.Write(ctx, from, to, o)
+		counts, err = manifest.Write(ctx, from, to, o)
+		return err
 	})
 	if errors.Is(err, manifest.ErrNoParts) {
 		return fmt.Errorf("%s: %w", where, err)
@@ -89,23 +97,23 @@ func (p *program) runManifest(ctx context.Context, where string, flags manifestF
 }
 
 // toFile has write make a file, which appears when it is whole; "" is standard output.
-func (p *program) toFile(ctx context.Context, name string, write func(io.Writer) (manifest.Counts, error)) (counts manifest.Counts, err error) {
+func (p *program) toFile(ctx context.Context, name string, write func(io.Writer) error) error {
 	if name == "" {
 		return write(p.stdout)
 	}
 	folder, err := disk.Open(filepath.Dir(name))
 	if err != nil {
-		return counts, err
+		return err
 	}
 	w, err := folder.Create(ctx, filepath.Base(name), disk.Options{Perm: 0o644})
 	if err != nil {
-		return counts, err
+		return err
 	}
-	counts, err = write(writerFunc(func(b []byte) (int, error) { return len(b), w.Write(ctx, b) }))
+	err = write(writerFunc(func(b []byte) (int, error) { return len(b), w.Write(ctx, b) }))
 	if err == nil {
 		err = w.Commit(ctx)
 	}
-	return counts, errors.Join(err, w.Abandon())
+	return errors.Join(err, w.Abandon())
 }
 
 // writerFunc is an io.Writer.

@@ -58,9 +58,14 @@ func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int)
 			info := pl.Frames[k].Info
 			seen[i] = Candidate{At: info.At(p.outputs[o].Sample.Clock), Key: info.Key}
 		}
+		windows, _ := s.(windowSampler)
 		for i, picked := range s.Pick(seen, Timing{pl.Track.DefaultDuration, f.TimeScale}) {
 			if frame := &pl.Frames[shown[i]]; picked && Within(f, frame.Info) {
 				frame.ask(o)
+				if w := windows.window; w > 0 && i > 0 && media.Cell(seen[i].At, w) != media.Cell(seen[i-1].At, w) {
+					at, _ := frame.search(o)
+					frame.Outputs[at].Begins = true
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
@@ -18,6 +19,8 @@ type State struct {
 	Fragments int `json:"fragments"`
 	// Sampler is the state of the output's sampler after the fragment.
 	Sampler SamplerState `json:"sampler"`
+	// Chosen is what the output's Chooser remembers after the fragment. The planner does not use it.
+	Chosen json.RawMessage `json:"chosen,omitempty"`
 	// Lead is where reading begins again.
 	Lead LeadStart `json:"lead"`
 	// CaughtUp is what was decided about fragments after Place to catch up.

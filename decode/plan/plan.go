@@ -156,6 +156,8 @@ type Frame struct {
 type Asked struct {
 	// Output is the output's index.
 	Output int
+	// Begins reports whether the frame is in another window than the one before that the output asked for in the fragment (see Best).
+	Begins bool
 	// answers are the requests that the frame answers, for type timestamps.
 	answers []stampRequest
 }

@@ -68,6 +68,7 @@ func (p *portable) frame(pl *Plan, k int, mkv []byte) {
 	f.Outputs = list(p, f.Outputs)
 	for i := range f.Outputs {
 		p.numbers(&f.Outputs[i].Output)
+		p.flags(&f.Outputs[i].Begins)
 	}
 	picture := pl.Pictures[k]
 	entry := int(picture.Entry)

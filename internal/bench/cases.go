@@ -75,6 +75,26 @@ var cases = []testCase{
 			return []string{"-vf", "scale=224:224:flags=bilinear,format=rgb24", "-fps_mode", "passthrough", "-f", "rawvideo", "-y", filepath.Join(out, "all.rgb")}
 		}), "ffmpeg, bilinear (other pictures)")),
 	},
+	{
+		name: "f", title: "f. Every frame, 224x224 rgb24, as one array of NumPy", clips: []string{short}, goals: goal(1.35, short),
+		ours: program("type: all", "type: batch, format: npy, pixel_format: rgb24, resize: {width: 224, height: 224, fit: stretch}, group: {every: 24h}"),
+		peers: threads(true, nil, func(out string) []string {
+			return []string{"-vf", "scale=224:224:flags=area,format=rgb24", "-fps_mode", "passthrough", "-f", "rawvideo", "-y", filepath.Join(out, "all.rgb")}
+		}),
+	},
+	{
+		name: "g", title: "g. Every frame, 224x224 yuv420p, as one yuv4mpeg", clips: []string{short}, goals: goal(1.35, short),
+		ours: program("type: all", "type: batch, format: yuv4mpeg, resize: {width: 224, height: 224, fit: stretch}, group: {every: 24h}"),
+		peers: threads(true, nil, func(out string) []string {
+			return []string{"-vf", "scale=224:224:flags=area,format=yuv420p", "-fps_mode", "passthrough", "-f", "yuv4mpegpipe", "-y", filepath.Join(out, "all.y4m")}
+		}),
+	},
+	{
+		name: "h", title: "h. One frame a second, 320-wide JPEG, in tar files", clips: []string{gop2s}, goals: goal(1, gop2s),
+		ours:    program("type: interval, interval: 1s", "type: webdataset, resize: {width: 320}"),
+		grouped: true,
+		peers:   []contender{{name: "kvsframes, single files", exact: true, run: program("type: interval, interval: 1s", "resize: {width: 320}")}},
+	},
 }
 
 // everySecond is ffmpeg's filter for the first frame of each second of video with 30 frames a second. Its fps

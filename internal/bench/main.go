@@ -85,7 +85,7 @@ func run() error {
 }
 
 // names are the names of all cases. Only build/bench.sh uses "go".
-var names = []string{"a", "b", "c", "d", "e", "recordings", "first", "live", "capacity", "raw", "flat", "go"}
+var names = []string{"a", "b", "c", "d", "e", "f", "g", "h", "recordings", "first", "live", "capacity", "raw", "flat", "go"}
 
 func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })

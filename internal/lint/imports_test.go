@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 
 	"setting":  {},
 	"source":   {"media", "setting", "source/payload", "internal/lag", "internal/logging", "internal/wait"},
-	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/plan", "internal/logging", "internal/npy", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
+	"decode":   {"media", "setting", "decode/h26x", "decode/jpeg", "decode/measure", "decode/pick", "decode/plan", "internal/logging", "internal/npy", "internal/sandbox", "internal/wait", "C", "github.com/asticode/go-astiav"},
 	"sink":     {"media", "setting", "internal/disk", "internal/logging", "internal/wait"},
 	"pipeline": {"media", "internal/logging", "golang.org/x/sync"},
 
@@ -40,8 +40,11 @@ var mayImport = map[string][]string{
 	"checkpoint/checkpointtest": {"checkpoint"},
 
 	"decode/h26x": {},
+	"decode/pick": {"media", "setting", "decode/measure", "decode/plan"},
 	"decode/plan": {"media", "setting", "decode/h26x", "internal/lag"},
 	"decode/jpeg": {"C"},
+	// Numbers of small luma pictures, for samplers and filters.
+	"decode/measure": {"C"},
 
 	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
 	"source/payload": {"media", "internal/ebml", "internal/logging"},
@@ -60,7 +63,10 @@ var mayImport = map[string][]string{
 
 	"manifest": {"media", "setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
 
-	"config": {"setting", "source", "decode", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/stdout", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
+	// The page of what runs have written.
+	"view": {"manifest"},
+
+	"config": {"setting", "source", "decode", "decode/pick", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/stdout", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
@@ -68,12 +74,12 @@ var mayImport = map[string][]string{
 	"internal/audittest": {},
 	// Chance and its seeds.
 	"internal/soaktest": {},
-	// A program of others that reads what was written.
-	"internal/duckdbtest": {},
+	// Programs of others that read what was written.
+	"internal/duckdbtest":   {},
+	"internal/chromiumtest": {},
 
-	// What makes the demo's recording, and its page of thumbnails.
-	"internal/demo/recording":    {"media", "source/payload", "kvstest"},
-	"internal/demo/contactsheet": {},
+	// What makes the demo's recording.
+	"internal/demo/recording": {"media", "source/payload", "kvstest"},
 
 	// The comparison with other programs, the video it is made on, and what gives that the shape of a payload.
 	"internal/bench":         {},
@@ -82,7 +88,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	".": {
-		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
+		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/pick", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
 	},
 	// What a program of somebody else would import.
 	"examples/channel":      {"media", "source", "decode", "pipeline"},
@@ -90,14 +96,14 @@ var mayImport = map[string][]string{
 	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
-		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "internal/disk",
+		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "view", "internal/disk",
 		"github.com/spf13/cobra", "golang.org",
 	},
 }
 
 // owners names, for what must stay in its room, the only packages that may import it.
 var owners = map[string][]string{
-	"C":                                {"decode", "decode/jpeg", "internal/sandbox"},
+	"C":                                {"decode", "decode/jpeg", "decode/measure", "internal/sandbox"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
 	"github.com/spf13/viper":           {"config"},
 	"github.com/parquet-go/parquet-go": {"manifest"},
@@ -113,6 +119,7 @@ var owners = map[string][]string{
 	module + "/internal/audittest":        {},
 	module + "/internal/soaktest":         {},
 	module + "/internal/duckdbtest":       {},
+	module + "/internal/chromiumtest":     {},
 	module + "/sink/storetest":            {"sink/sinktest"},
 	module + "/sink/sinktest":             {},
 	module + "/checkpoint/checkpointtest": {},

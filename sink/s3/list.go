@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,7 +31,8 @@ func (s *Store) List(ctx context.Context, visit func(key string) error) error {
 	}
 }
 
-// Open returns the content of an object, which the caller closes. It needs the permission s3:GetObject.
+// Open returns the content of an object, which the caller closes. Without an object it returns an error that is fs.ErrNotExist. It needs the
+// permission s3:GetObject; without s3:ListBucket S3 does not say that there is no object.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	full, err := s.fullKey(key)
 	if err != nil {
@@ -62,7 +64,10 @@ func (r *resuming) open() error {
 	}
 	out, err := r.store.client.GetObject(r.ctx, in, r.store.tries(&attempts{}))
 	if err != nil {
-		return r.store.explain(r.ctx, "read", r.key, err)
+		if err = r.store.explain(r.ctx, "read", r.key, err); isMissing(err) {
+			return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+		}
+		return err
 	}
 	r.body, r.etag = out.Body, out.ETag
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -113,7 +114,7 @@ func TestReadingContinuesAfterAnAnswerThatIsCut(t *testing.T) {
 	}
 	p.plan()
 	var refused *s3.Error
-	if _, err := store.Open(t.Context(), "none"); !errors.As(err, &refused) || refused.Status != http.StatusNotFound {
+	if _, err := store.Open(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) || !errors.As(err, &refused) || refused.Status != http.StatusNotFound {
 		t.Errorf("an object that is not there: %v", err)
 	}
 }

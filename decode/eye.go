@@ -1,0 +1,174 @@
+//go:build cgo
+
+package decode
+
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+
+	"github.com/kvsframes/kvsframes/decode/measure"
+	"github.com/kvsframes/kvsframes/media"
+)
+
+// eye sees the frames of one fragment for an output that chooses by pixels. It leaves out what is certainly not chosen, so that it need
+// not be encoded; package pick decides about the rest.
+type eye struct {
+	// last is the output's last frame in the fragment: its packet.
+	last int
+	// before is the last picture, without pixels before the first one.
+	before measure.Picture
+	// best is the highest quality in the window, if any is set.
+	best float64
+	any  bool
+}
+
+// sight is what an output sees of a frame.
+type sight struct {
+	measured *media.Measured // nil for an output that gets every sample
+	// hopeless reports whether the frame is certainly not chosen.
+	hopeless bool
+}
+
+// openEyes makes the outputs see no frame yet.
+func (j *job) openEyes() {
+	j.eyes = make([]eye, len(j.outputs))
+	for _, k := range j.plan.InOrder {
+		for _, a := range j.plan.Frames[k].Outputs {
+			if a.Output < len(j.eyes) {
+				j.eyes[a.Output].last = k
+			}
+		}
+	}
+}
+
+// see measures frame k for each output that asks for it, in their order. It returns nil if none chooses by pixels.
+func (j *job) see(k int, f frame) ([]sight, error) {
+	var sights []sight
+	var small measure.Picture
+	asked := j.plan.Frames[k].Outputs
+	for i, a := range asked {
+		o := &j.outputs[a.Output]
+		if !o.needs.Any() {
+			continue
+		}
+		if sights == nil {
+			var err error
+			if small, err = j.worker.renderer.small(f); err != nil {
+				return nil, nil // rendering fails for the same reason
+			}
+			sights = make([]sight, len(asked))
+		}
+		sights[i] = j.eyes[a.Output].see(o, small, a.Begins, k)
+	}
+	return sights, nil
+}
+
+// see measures the small picture of frame k. begins reports whether a window begins with it.
+func (e *eye) see(o *Output, p measure.Picture, begins bool, k int) (s sight) {
+	n := o.needs
+	m := &media.Measured{}
+	s.measured = m
+	if n.Black > 0 {
+		m.Black = measure.Black(p, n.Black)
+		s.hopeless = m.Black >= n.MaxBlack
+	}
+	if n.Blur {
+		m.Blur = measure.Blur(p)
+		s.hopeless = s.hopeless || m.Blur > n.MaxBlur
+	}
+	if n.Duplicate {
+		m.Hash = measure.Hash(p)
+	}
+	if n.Scene {
+		first := e.before.Pix == nil
+		m.Change = -1
+		if !first {
+			m.Change = measure.Difference(e.before, p)
+			s.hopeless = s.hopeless || m.Change < n.LeastChange // no score is above the change
+		}
+		if first || k == e.last {
+			m.Luma = &media.Luma{Width: p.W, Height: p.H, Pix: p.Pix}
+		}
+		e.before = p
+	}
+	if n.Best {
+		m.Quality = measure.Quality(p)
+		switch e.any = e.any && !begins; {
+		case s.hopeless:
+		case e.any && m.Quality <= e.best:
+			s.hopeless = true
+		default:
+			e.best, e.any = m.Quality, true
+		}
+	}
+	return s
+}
+
+// small returns the small picture of a frame: of the part that is shown, before it is turned.
+func (r *renderer) small(f frame) (measure.Picture, error) {
+	d, err := r.describe(f)
+	if err != nil {
+		return measure.Picture{}, err
+	}
+	// The lines of both fields are looked at, and those of a picture that is one field as they are.
+	luma, view := d.planes[0], d.view
+	if d.lines != f.Height() {
+		luma, view.y, view.h = planesOf(d.frame, 1)[0], view.y/2, view.h/2
+	}
+	v := part(luma, view.x, view.y, view.w, view.h, d.sampleSize())
+	size := int(v.stride)*(int(v.h)-1) + int(v.w)*d.sampleSize()
+	return measure.Shrink(measure.Plane{
+		Data: unsafe.Slice((*byte)(unsafe.Pointer(v.data)), size), Stride: int(v.stride), W: int(v.w), H: int(v.h), Depth: d.depth, Full: d.color.full,
+	})
+}
+
+// What was measured is sent as five numbers of 8 bytes, and two of 4 for the size of the picture that follows, if there is one.
+const (
+	measuredSize = 5*8 + 2*4
+	mostLuma     = 320 * 320
+)
+
+// measurable reports whether an image of the output can have so many bytes of measures, of a total.
+func (o *Output) measurable(measures, total uint64) bool {
+	if !o.needs.Any() {
+		return measures == 0
+	}
+	return measures >= measuredSize && measures <= measuredSize+mostLuma && measures <= total
+}
+
+func appendMeasured(dst []byte, m media.Measured) []byte {
+	le := binary.LittleEndian
+	for _, v := range []float64{m.Black, m.Blur, m.Quality, m.Change} {
+		dst = le.AppendUint64(dst, math.Float64bits(v))
+	}
+	dst = le.AppendUint64(dst, m.Hash)
+	var l media.Luma
+	if m.Luma != nil {
+		l = *m.Luma
+	}
+	dst = le.AppendUint32(dst, uint32(l.Width))
+	dst = le.AppendUint32(dst, uint32(l.Height))
+	return append(dst, l.Pix...)
+}
+
+// readMeasured reads what appendMeasured has written. Numbers that no picture has are an error.
+func readMeasured(b []byte) (*media.Measured, error) {
+	le := binary.LittleEndian
+	m := &media.Measured{}
+	for i, to := range []*float64{&m.Black, &m.Blur, &m.Quality, &m.Change} {
+		*to = math.Float64frombits(le.Uint64(b[8*i:]))
+		if !(*to >= -1 && *to <= 1e9) {
+			return nil, errNonsense
+		}
+	}
+	m.Hash = le.Uint64(b[32:])
+	w, h, pix := uint64(le.Uint32(b[40:])), uint64(le.Uint32(b[44:])), b[measuredSize:]
+	if w*h != uint64(len(pix)) || w > mostLuma || h > mostLuma {
+		return nil, errNonsense
+	}
+	if len(pix) > 0 {
+		m.Luma = &media.Luma{Width: int(w), Height: int(h), Pix: append([]byte(nil), pix...)}
+	}
+	return m, nil
+}

@@ -1,0 +1,6 @@
+//go:build cgo
+
+package measure
+
+// SetPlainLoops is setPlainLoops.
+var SetPlainLoops = setPlainLoops

@@ -1,0 +1,62 @@
+/* Loops over the pixels of a picture, in plain C that the compiler turns into vector code: once for any processor, and on
+ * x86-64 once more for AVX2. Both give the same numbers. */
+#ifndef KVSFRAMES_MEASURE_H
+#define KVSFRAMES_MEASURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __x86_64__
+#include <emmintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+extern int kvsf_measure_plain; /* set by tests, to compare the two sets of loops */
+
+/* KERNEL defines the function name from an inline function name_body. */
+#if defined(__x86_64__) && defined(__GNUC__)
+#define KERNEL(result, name, params, args)                                                       \
+	__attribute__((target("avx2"))) static result name##_avx2 params { return name##_body args; } \
+	static result name##_plain params { return name##_body args; }                           \
+	result name params { return !kvsf_measure_plain && __builtin_cpu_supports("avx2") ? name##_avx2 args : name##_plain args; }
+#else
+#define KERNEL(result, name, params, args) \
+	result name params { return name##_body args; }
+#endif
+
+/* total adds up bytes. */
+INLINE uint64_t total(const uint8_t *p, ptrdiff_t n)
+{
+	uint64_t sum = 0;
+	ptrdiff_t i = 0;
+#ifdef __x86_64__
+	__m128i two = _mm_setzero_si128();
+	for (; i + 16 <= n; i += 16)
+		two = _mm_add_epi64(two, _mm_sad_epu8(_mm_loadu_si128((const __m128i *)(p + i)), _mm_setzero_si128()));
+	sum = (uint64_t)_mm_cvtsi128_si64(two) + (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(two, two));
+#endif
+	for (; i < n; i++)
+		sum += p[i];
+	return sum;
+}
+
+/* The widths of edges that kvsf_blur has measured: how many, and the sums of those along rows or columns and of those across. */
+typedef struct {
+	uint64_t count, straight, diagonal;
+} kvsf_edges;
+
+/* kvsf_shrink averages blocks of factor x factor samples; measure.go explains the rest. */
+void kvsf_shrink(uint8_t *dst, const uint8_t *data, ptrdiff_t stride, int w, int h, int depth, int full, int factor);
+/* kvsf_below counts the bytes that are less than the threshold. */
+int kvsf_below(const uint8_t *p, int n, int threshold);
+/* kvsf_blur measures edges. Scratch has 7 bytes for each pixel, 56 for each column and 256 more, aligned for words. */
+void kvsf_blur(const uint8_t *p, int w, int h, void *scratch, kvsf_edges *out);
+/* kvsf_gradients adds up the squares of the differences between each pixel and its neighbours to the right and below. */
+uint64_t kvsf_gradients(const uint8_t *p, int w, int h);
+/* kvsf_levels counts how often each value occurs. */
+void kvsf_levels(const uint8_t *p, int n, uint32_t *count);
+/* kvsf_cells computes the means of KVSF_CELLS x KVSF_CELLS cells, which divide the picture as evenly as whole pixels can, in 16ths of a level. */
+enum { KVSF_CELLS = 16 };
+void kvsf_cells(int32_t *means, const uint8_t *p, int w, int h);
+
+#endif
