@@ -61,6 +61,8 @@ type position struct {
 	// when it is.
 	unsaved []int
 	written chan struct{}
+	// kept are to be closed when it is written.
+	kept []chan<- struct{}
 	// saved is when the checkpoint was last written, or opened.
 	saved time.Time
 	// writing is held while the checkpoint is being written.
@@ -238,7 +240,7 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 		first := r.first && media.CompareNumbers(s.mark.Place().Number, r.counted) > 0
 		return pipeline.Planned{
 			Durable: func(sink string, r media.Receipt) {
-				p.durable(slices.Index(p.names, sink), reached{s, r.Next, r.Chosen})
+				p.durable(slices.Index(p.names, sink), reached{s, r.Next, r.Chosen}, r.Kept)
 			},
 			Lacks: func(sink string) bool { return s.lacks(slices.Index(p.names, sink)) },
 			First: first,
@@ -246,13 +248,17 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 	}
 }
 
-// durable notes what a sink has.
-func (p *position) durable(output int, r reached) {
+// durable notes what a sink has, and closes kept, if it is not nil, when the checkpoint has it.
+func (p *position) durable(output int, r reached, kept chan<- struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r.mark.IsFor(slices.Index(r.outputs, output)) {
 		p.steps[output], p.moved = r, true
 		p.unsaved[output]++
+	}
+	if kept != nil {
+		p.kept, p.moved = append(p.kept, kept), true
+		p.hurry()
 	}
 }
 
@@ -325,7 +331,7 @@ func (p *position) write(ctx context.Context, done bool) error {
 	defer p.writing.Unlock()
 	p.mu.Lock()
 	steps, moved := slices.Clone(p.steps), p.moved || done != p.now.Done
-	covers := slices.Clone(p.unsaved)
+	covers, kept := slices.Clone(p.unsaved), len(p.kept)
 	p.moved = false
 	p.mu.Unlock()
 	if !moved {
@@ -341,6 +347,10 @@ func (p *position) write(ctx context.Context, done bool) error {
 		for i, n := range covers {
 			p.unsaved[i] -= n
 		}
+		for _, c := range p.kept[:kept] {
+			close(c)
+		}
+		p.kept = slices.Delete(p.kept, 0, kept)
 		close(p.written)
 		p.written = make(chan struct{})
 	}

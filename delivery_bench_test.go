@@ -1,6 +1,7 @@
 package kvsframes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,10 +23,7 @@ import (
 // for 16. It reports the median ratio of their times, and the images that a run writes in a second. KVSFRAMES_BENCH_CLIP names
 // the recording; the default is the demo's.
 func BenchmarkDelivery(b *testing.B) {
-	clip := os.Getenv("KVSFRAMES_BENCH_CLIP")
-	if clip == "" {
-		clip = "testdata/demo.mkv"
-	}
+	clip := cmp.Or(os.Getenv("KVSFRAMES_BENCH_CLIP"), "testdata/demo.mkv")
 	for _, workers := range []int{2, 16} {
 		for name, sink := range map[string]string{
 			"raw 224x224":    "type: raw, pixel_format: rgb24, resize: {width: 224, height: 224, fit: stretch}",
@@ -131,4 +129,46 @@ func decodeAndEncode(ctx context.Context, p *Pipeline, clip string) (images int,
 	err = group.Wait()
 	close(counts)
 	return <-total, err
+}
+
+// BenchmarkForms compares runs that write the images of a recording as tars and as tables with runs that write each as a file, all to a
+// folder. It reports the median ratios of their times and of the processor's. Runs of the three forms alternate. KVSFRAMES_BENCH_CLIP names the
+// recording; the default is the demo's.
+func BenchmarkForms(b *testing.B) {
+	clip := cmp.Or(os.Getenv("KVSFRAMES_BENCH_CLIP"), "testdata/demo.mkv")
+	forms := []string{"image", "webdataset", "parquet"}
+	for name, keys := range map[string]string{
+		"a frame a second, 320-wide JPEG": "sample: {interval: 1s}, resize: {width: 320}",
+		"every frame, full-size JPEG":     "sample: {type: all}",
+	} {
+		b.Run(name, func(b *testing.B) {
+			wall, cpu := map[string][]float64{}, map[string][]float64{}
+			for b.Loop() {
+				var single, singleCPU time.Duration
+				for _, form := range forms {
+					folder := b.TempDir()
+					// In one process, whose time is counted.
+					p := benchPipeline(b, fmt.Sprintf("source: {type: file, paths: [%q]}\ndecode: {workers: 2, isolation: none}\nsinks: [{name: a, type: %s, %s, destination: {directory: %q}}]\n", clip, form, keys, folder))
+					begin, used := time.Now(), processorTime(b)
+					if _, err := p.Run(b.Context(), RunOptions{}); err != nil {
+						b.Fatal(err)
+					}
+					whole, used := time.Since(begin), processorTime(b)-used
+					if form == forms[0] {
+						single, singleCPU = whole, used
+					}
+					wall[form] = append(wall[form], float64(whole)/float64(single))
+					cpu[form] = append(cpu[form], float64(used)/float64(singleCPU))
+					_ = os.RemoveAll(folder)
+				}
+			}
+			for _, form := range forms[1:] {
+				slices.Sort(wall[form])
+				slices.Sort(cpu[form])
+				b.ReportMetric(wall[form][len(wall[form])/2], form+"/single")
+				b.ReportMetric(cpu[form][len(cpu[form])/2], form+"/single-cpu")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
 }

@@ -133,9 +133,16 @@ type delivery struct {
 	tape     *tape
 	mount    string
 	settings string // the path of the YAML file
+	// live reports whether the stream counts as a live one.
+	live bool
 	// store, if it is not nil, is where the images go in place of folders.
 	store sink.Store
 }
+
+// endless is an origin of live streams.
+type endless struct{ source.Origin }
+
+func (endless) Endless() bool { return true }
 
 // held is the location of a store.
 type held struct {
@@ -161,7 +168,9 @@ func newDelivery(t *testing.T, to string) *delivery {
 		"  - {name: best, sample: {type: best, window: 5s}, filters: {duplicate: {max_gap: 15s}}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
 	if !strings.Contains(to, "skip") && !strings.Contains(to, "fail") { // as objects of several images do not
 		text += "  - {name: rows, type: batch, sample: {type: stride, n: 3}, resize: {width: 8}, group: {count: 4}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
-			"  - {name: shards, type: webdataset, sample: {type: stride, n: 5}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
+			"  - {name: shards, type: webdataset, sample: {type: stride, n: 5}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
+			"  - {name: table, type: parquet, sample: {type: stride, n: 6}, resize: {width: 8}, group: {count: 9}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
+			"  - {name: sheets, type: sprite, columns: 3, sample: {type: stride, n: 8}, resize: {width: 8}, group: {count: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
 	}
 	if err := os.WriteFile(d.settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -177,6 +186,9 @@ func (d *delivery) run(t *testing.T, fault func() error) (s Summary, err error) 
 		t.Fatal(err)
 	}
 	p.inputs = []source.Input{d.tape.input(fault)}
+	if d.live {
+		p.Config.Source.Origin = endless{p.Config.Source.Origin}
+	}
 	if d.store != nil {
 		for i := range p.Config.Sinks {
 			p.Config.Sinks[i].Destination.Location = held{sink.Directory{Path: d.mount}, d.store}

@@ -45,6 +45,6 @@ case ,${CASES:-go}, in
 	build/env.sh go test -run '^$' -bench Archive -benchtime 3x ./source/kvs
 	build/env.sh go test -run '^$' -bench ManyStreams -benchtime 1x ./cmd/kvsframes
 	build/env.sh go test -run '^$' -bench Page -benchtime 7x ./view
-	KVSFRAMES_BENCH_CLIP=$clips/1080p-gop2s.mkv build/env.sh go test -run '^$' -bench 'Delivery|Pixels' -benchtime 3x .
+	KVSFRAMES_BENCH_CLIP=$clips/1080p-gop2s.mkv build/env.sh go test -run '^$' -bench 'Delivery|Forms|Pixels' -benchtime 3x .
 	;;
 esac

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
@@ -101,6 +102,9 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
 		l.report(prefix+".name", "is missing: every sink needs its own name")
 	}
 	l.checkPart(prefix, s.Form.Validate()) // other keys depend on the format
+	if form, ok := s.Form.(interface{ CheckResize(r decode.Resize) error }); ok {
+		l.checkPart(prefix, form.CheckResize(s.Resize))
+	}
 	l.checkMeaning(prefix, l.schema.sink, l.sinks[i].layers, s)
 	if _, places := s.Sample.Rule.(plan.Indices); places && from.Endless() {
 		l.report(prefix+".sample.type", "indices are counted from the start of a file or a range: they need source.type file or source.mode archive")

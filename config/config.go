@@ -77,7 +77,6 @@ type Sink struct {
 	Resize  decode.Resize `key:"resize"`
 	// Form holds the keys that depend on the type of the sink.
 	Form        decode.Form      `block:"type"`
-	_           struct{}         `later:"columns"`
 	Path        string           `key:"path"`
 	Destination sink.Destination `key:"destination"`
 	Manifest    sink.Manifest    `key:"manifest"`

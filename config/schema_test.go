@@ -134,6 +134,8 @@ sinks:
   - {name: scenes, path: "{sink}/{stream}_{fragment_number}_{frame_index}", sample: {type: scene, threshold: 7.25, min_gap: 3s}, filters: {black: {}, blur: {max: 0}}}
   - {name: best, path: "{sink}/{stream}_{fragment_number}_{frame_index}", sample: {type: best}, filters: {black: {amount: 50, threshold: 40}, duplicate: {max_gap: 5m}}}
   - {name: shards, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: webdataset, format: png, group: {every: 90s, count: 1000, size: 1GB}}
+  - {name: tables, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: parquet, quality: 90, exif: false, group: {count: 1000}}
+  - {name: sheets, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: sprite, quality: 60, columns: 7, resize: {height: 90}}
   - {name: batches, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: batch, layout: chw, pixel_format: gray}
   - {name: videos, path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}", type: batch, format: yuv4mpeg, group: {every: 24h}}
   - name: c

@@ -6,7 +6,9 @@ import (
 	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/batch"
+	"github.com/kvsframes/kvsframes/sink/parquet"
 	"github.com/kvsframes/kvsframes/sink/s3"
+	"github.com/kvsframes/kvsframes/sink/sprite"
 	"github.com/kvsframes/kvsframes/sink/stdout"
 	"github.com/kvsframes/kvsframes/sink/webdataset"
 	"github.com/kvsframes/kvsframes/source"
@@ -34,7 +36,8 @@ func BuiltIn() setting.Variants {
 	setting.Add[decode.Form](v, "raw", decode.DefaultRawForm())
 	setting.Add[decode.Form](v, "webdataset", webdataset.DefaultForm())
 	setting.Add[decode.Form](v, "batch", batch.DefaultForm())
-	setting.Reserve[decode.Form](v, "parquet", "sprite")
+	setting.Add[decode.Form](v, "parquet", parquet.DefaultForm())
+	setting.Add[decode.Form](v, "sprite", sprite.DefaultForm())
 
 	setting.Add[sink.Location](v, "file", sink.DefaultDirectory())
 	setting.Add[sink.Location](v, "s3", s3.DefaultConfig())

@@ -166,7 +166,7 @@ sinks:
 		`p.yaml:5:5: sinks[0].destination.number: is missing`,
 		`p.yaml:5:39: sinks[0].destination.class: "cool" is not one of hot, cold`,
 		`p.yaml:5:51: sinks[0].destination.door: want a mapping of keys, not text`,
-		`p.yaml:6:36: sinks[1].quality: belongs to type image or webdataset, and the type is poem`,
+		`p.yaml:6:36: sinks[1].quality: belongs to type image, webdataset, parquet or sprite, and the type is poem`,
 		`p.yaml:6:122: sinks[1].destination.number: 10 is not within 1..9`,
 		`p.yaml:6:133: sinks[1].destination.class: "frozen" is not available in this version: want hot, cold`,
 		`p.yaml:6:147: sinks[1].destination.thaw: 3 has no unit: write a duration such as 10s or 500ms`,

@@ -13,8 +13,14 @@ import (
 // rowGroup is the largest number of rows of a row group, which the writer keeps in memory.
 const rowGroup = 50_000
 
-// row is a record as Parquet has it. Times are timestamps in UTC; an unknown one is NULL.
+// row is a record as the manifest has it.
 type row struct {
+	FileName string `parquet:"file_name,delta"` // of the loader of image folders of Hugging Face
+	Row
+}
+
+// Row is a record as Parquet has it, here and in sinks of type parquet. Times are timestamps in UTC; an unknown one is NULL.
+type Row struct {
 	Stream            string      `parquet:"stream,dict"`
 	FragmentNumber    string      `parquet:"fragment_number,delta"`
 	FrameIndex        int32       `parquet:"frame_index"`
@@ -27,7 +33,6 @@ type row struct {
 	Height            int32       `parquet:"height"`
 	Sink              string      `parquet:"sink,dict"`
 	Key               string      `parquet:"key,delta"`
-	FileName          string      `parquet:"file_name,delta"`
 	Format            string      `parquet:"format,dict"`
 	Shape             []int32     `parquet:"shape,list"`
 	Bytes             int64       `parquet:"bytes"`
@@ -64,20 +69,21 @@ func (w *parquetWriter) write(line []byte) error {
 	if err != nil {
 		return err
 	}
-	out, err := newRow(r)
+	out, err := NewRow(r)
 	if err != nil {
 		return err
 	}
-	_, err = w.Write([]row{out})
+	_, err = w.Write([]row{{r.Key, out}})
 	return err
 }
 
 func (w *parquetWriter) end() error { return w.Close() }
 
-func newRow(r *sink.ManifestRecord) (row, error) {
-	out := row{
+// NewRow returns a record as Parquet has it, and an error if one of its times is none.
+func NewRow(r *sink.ManifestRecord) (Row, error) {
+	out := Row{
 		Stream: r.Stream, FragmentNumber: r.FragmentNumber, FrameIndex: int32(r.FrameIndex), PTSMillis: r.PTSMillis, Keyframe: r.Keyframe, Concealed: r.Concealed,
-		Width: int32(r.Width), Height: int32(r.Height), Sink: r.Sink, Key: r.Key, FileName: r.Key, Format: r.Format, Bytes: r.Bytes, SHA256: r.SHA256,
+		Width: int32(r.Width), Height: int32(r.Height), Sink: r.Sink, Key: r.Key, Format: r.Format, Bytes: r.Bytes, SHA256: r.SHA256,
 		Label: r.Label, Config: r.Config,
 	}
 	for _, n := range r.Shape {

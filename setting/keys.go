@@ -57,7 +57,16 @@ func (c Condition) Met(value string) bool { return slices.Contains(c.Needs, valu
 
 // Unmet returns the problem of a key that is set although the other key's value makes it meaningless.
 func (c Condition) Unmet(value string) string {
-	return fmt.Sprintf("belongs to %s %s, and the %[1]s is %[3]s", c.name(), strings.Join(c.Needs, " or "), value)
+	return fmt.Sprintf("belongs to %s %s, and the %[1]s is %[3]s", c.name(), alternatives(c.Needs), value)
+}
+
+// alternatives returns "a", "a or b" or "a, b or c".
+func alternatives(all []string) string {
+	last := len(all) - 1
+	if last < 1 {
+		return strings.Join(all, "")
+	}
+	return strings.Join(all[:last], ", ") + " or " + all[last]
 }
 
 func (c Condition) name() string { return c.Path[strings.LastIndexByte(c.Path, '.')+1:] }

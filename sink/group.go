@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,22 @@ import (
 )
 
 // group puts the images of one stream into objects. It is called as a Writer that takes one image at a time: one call after the other, in
-// the order of the stream. After an error only abandon is called.
+// the order of the stream. After an error only abandon is called. Of a live stream, a timer calls due.
 type group struct {
 	*Groups
 	w *Writer
+	// turn has room for one: each call, or due.
+	turn chan struct{}
+	// live ends with cancel, and with the context of the calls: it is that of due. Both are nil before the first fragment ends.
+	live   context.Context
+	cancel context.CancelFunc
+	timer  *time.Timer
+	failed error // of due
+	// came is when the last image came, and inside whether its fragment has not ended.
+	came   time.Time
+	inside bool
+	// kept is closed when the checkpoint has the border that due has drawn; nil if it has drawn none.
+	kept <-chan struct{}
 	// split is where the first object begins inside a fragment whose earlier images are durable.
 	split media.Split
 	open  *openGroup  // nil for none
@@ -31,15 +44,32 @@ type group struct {
 type openGroup struct {
 	key    string
 	object ObjectWriter
+	opts   PutOptions
 	pack   Pack
 	cell   int64 // of the grid
 	images int
 	size   int64 // of the images
 	bytes  int64 // of the object
+	// shown is the number of images in what is stored while the object grows, and at is when it was stored.
+	shown int
+	at    time.Time
 }
+
+const (
+	// showEvery is how often an object that grows is stored, at most.
+	showEvery = 10 * time.Second
+	// minSilence is how long no image of a live stream comes, at least, before its group is completed. Less may be a pause of the service.
+	minSilence = time.Minute
+)
 
 // write adds an image to the open group, or completes that and begins another one.
 func (g *group) write(ctx context.Context, img media.Image) (media.Record, error) {
+	if err := g.enter(ctx); err != nil {
+		return media.Record{}, err
+	}
+	defer g.leave()
+	g.inside = true
+	defer func() { g.came = time.Now() }()
 	img = g.Layout.Inside(img)
 	if img.FragmentNumber == g.split.Number && img.Index < g.split.Index { // an earlier run completed its group
 		return g.w.record(img, g.split.Key), nil
@@ -48,7 +78,7 @@ func (g *group) write(ctx context.Context, img media.Image) (media.Record, error
 		if g.appends {
 			return media.Record{}, cannotFollow(g.last, img)
 		}
-		if err := g.complete(ctx, img.FrameInfo); err != nil {
+		if err := g.complete(ctx, img.FrameInfo, nil); err != nil {
 			return media.Record{}, err
 		}
 	}
@@ -89,7 +119,7 @@ func (g *group) begins(img media.Image) bool {
 	case g.Size > 0 && o.size+int64(len(img.Data)) > int64(g.Size):
 		return true
 	}
-	return !g.Layout.Joins(g.last, img)
+	return !o.pack.Joins(img)
 }
 
 // frameDuration returns the mean duration of the frames before an image in its fragment, 0 if it is the first one.
@@ -112,20 +142,28 @@ func cell(at time.Time, every time.Duration) int64 {
 
 // begin creates the object of a group whose first image is img.
 func (g *group) begin(ctx context.Context, img media.Image) error {
+	if g.kept != nil {
+		select {
+		case <-g.kept:
+			g.kept = nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	s, first := g.w.sink, img
 	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
 	o := &openGroup{key: s.path.Image(first, g.w.runID), cell: cell(img.At(g.Clock), g.Every)}
-	opts := g.w.options(first)
+	o.opts = g.w.options(first)
 	if g.appends {
 		o.pack = g.Layout.(EndlessLayout).NewEndless(img) // as Validate has checked
 	} else {
 		o.pack = g.Layout.NewPack(img)
 	}
 	if p, ok := o.pack.(HeadedPack); ok {
-		opts.Head = p.Head
+		o.opts.Head = p.Head
 	}
 	err := g.call(ctx, func() (err error) {
-		o.object, err = s.store.Create(ctx, o.key, opts)
+		o.object, err = s.store.Create(ctx, o.key, o.opts)
 		return err
 	})
 	if err != nil {
@@ -155,9 +193,9 @@ func (g *group) append(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// complete makes the open group visible, after its companions, and reports the fragments that have ended. next is the frame with which the next
-// group begins, the zero value for none.
-func (g *group) complete(ctx context.Context, next media.FrameInfo) error {
+// complete makes the open group visible, and reports the fragments that have ended. Companions become visible before it, but after an object that
+// grows. next is the frame with which the next group begins, the zero value for none, and kept that of the last report.
+func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan<- struct{}) error {
 	o, s := g.open, g.w.sink
 	end, beside, err := o.pack.End()
 	if err != nil {
@@ -166,13 +204,19 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo) error {
 	if err := g.append(ctx, end); err != nil {
 		return err
 	}
-	for i, c := range beside {
-		if err := g.putBeside(ctx, g.beside(o.key, g.Layout.Beside()[i]), c); err != nil {
-			return fmt.Errorf("write beside group: %w", err)
+	_, grows := o.pack.(GrowingPack)
+	if !grows {
+		if err := g.putBeside(ctx, beside); err != nil {
+			return err
 		}
 	}
 	if err := g.call(ctx, func() error { return o.object.Commit(ctx) }); err != nil {
 		return fmt.Errorf("complete group: %w", err)
+	}
+	if grows {
+		if err := g.putBeside(ctx, beside); err != nil {
+			return err
+		}
 	}
 	g.open = nil
 	g.completed++
@@ -183,19 +227,50 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo) error {
 	if g.last.FragmentNumber != next.FragmentNumber { // the next group begins with its fragment
 		split = media.Split{}
 	}
-	return g.report(ctx, split)
+	return g.report(ctx, split, kept)
 }
 
-func (g *group) putBeside(ctx context.Context, key string, c Companion) error {
+// putBeside stores the companions of the open group.
+func (g *group) putBeside(ctx context.Context, all []Companion) error {
+	for i, c := range all {
+		if err := g.put(ctx, g.beside(g.open.key, g.Layout.Beside()[i]), c.Body, PutOptions{ContentType: c.ContentType}); err != nil {
+			return fmt.Errorf("write beside group: %w", err)
+		}
+	}
+	return nil
+}
+
+func (g *group) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
 	if err := g.w.sink.enter(ctx); err != nil {
 		return err
 	}
 	defer g.w.sink.leave()
-	return g.w.put(ctx, key, c.Body, PutOptions{ContentType: c.ContentType})
+	return g.w.put(ctx, key, body, opts)
+}
+
+// show stores the open group if it grows and has grown. The next call, or complete, replaces that. It returns when to call it again.
+func (g *group) show(ctx context.Context) (next time.Duration, err error) {
+	o := g.open
+	p, grows := o.pack.(GrowingPack)
+	if !grows || o.shown == o.images {
+		return g.silence(), nil
+	}
+	if left := showEvery - time.Since(o.at); left > 0 {
+		return left, nil
+	}
+	object, beside, err := p.SoFar()
+	if err != nil {
+		return 0, fmt.Errorf("show %s: %w", o.key, err)
+	}
+	if err := g.put(ctx, o.key, object, o.opts); err != nil {
+		return 0, fmt.Errorf("show group: %w", err)
+	}
+	o.shown, o.at = o.images, time.Now()
+	return g.silence(), g.putBeside(ctx, beside)
 }
 
 // report writes the manifest parts of the fragments that have ended, several at once, and reports them.
-func (g *group) report(ctx context.Context, next media.Split) error {
+func (g *group) report(ctx context.Context, next media.Split, kept chan<- struct{}) error {
 	all := g.ended
 	g.ended = nil
 	failures := make([]error, len(all))
@@ -215,33 +290,108 @@ func (g *group) report(ctx context.Context, next media.Split) error {
 	}
 	for i, e := range all {
 		if i < len(all)-1 {
-			e.report(media.Split{})
+			e.report(media.Split{}, nil)
 		} else {
-			e.report(next)
+			e.report(next, kept)
 		}
 	}
 	return nil
 }
 
+// enter waits for the end of due, and returns its error. The caller must then call leave.
+func (g *group) enter(ctx context.Context) error {
+	select {
+	case g.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := cmp.Or(g.failed, ctx.Err()); err != nil {
+		g.leave()
+		return err
+	}
+	return nil
+}
+
+func (g *group) leave() { <-g.turn }
+
 // endFragment ends a fragment.
 func (g *group) endFragment(ctx context.Context, e ended) error {
-	g.ended = append(g.ended, e)
-	if g.open != nil && !g.appends {
+	if err := g.enter(ctx); err != nil {
+		return err
+	}
+	defer g.leave()
+	g.ended, g.inside = append(g.ended, e), false
+	if g.open == nil || g.appends {
+		return g.report(ctx, media.Split{}, nil)
+	}
+	if !g.w.sink.endless {
 		return nil
 	}
-	return g.report(ctx, media.Split{})
+	if g.live == nil {
+		g.live, g.cancel = context.WithCancel(ctx)
+		g.timer = time.AfterFunc(g.silence(), g.due)
+	}
+	return g.tend(ctx)
+}
+
+// due does for an open group what the time has come for.
+func (g *group) due() {
+	if g.enter(g.live) != nil {
+		return
+	}
+	defer g.leave()
+	if g.failed = g.tend(g.live); g.failed != nil && g.live.Err() == nil { // which the next call returns
+		g.w.sink.log.ErrorContext(g.live, "the group of a silent stream could not be written", "error", g.failed)
+	}
+}
+
+// silence is how long no image comes before an open group is completed.
+func (g *group) silence() time.Duration { return max(g.Every, minSilence) }
+
+// tend completes the open group of a live stream if no image has come for as long as a group may be: the next one would begin another group, unless
+// it was taken long before it comes. That border is not in the stream, so it is kept in the checkpoint. Otherwise tend shows
+// the group if it has grown, and sets the timer.
+func (g *group) tend(ctx context.Context) error {
+	if g.open == nil || g.inside {
+		return nil
+	}
+	left := g.silence() - time.Since(g.came)
+	if left <= 0 {
+		kept := make(chan struct{})
+		g.kept = kept
+		return g.complete(ctx, media.FrameInfo{}, kept)
+	}
+	next, err := g.show(ctx)
+	g.timer.Reset(min(next, left))
+	return err
+}
+
+// stop has due do no more.
+func (g *group) stop() {
+	if g.cancel != nil {
+		g.cancel()
+		g.timer.Stop()
+	}
 }
 
 // finish completes the open group at the end of the stream.
 func (g *group) finish(ctx context.Context) error {
+	if err := g.enter(ctx); err != nil {
+		return err
+	}
+	defer g.leave()
+	defer g.stop()
 	if g.open == nil {
 		return nil
 	}
-	return g.complete(ctx, media.FrameInfo{})
+	return g.complete(ctx, media.FrameInfo{}, nil)
 }
 
 // abandon discards the open group.
 func (g *group) abandon() error {
+	g.stop() // due, which may wait
+	g.turn <- struct{}{}
+	defer g.leave()
 	if g.open == nil {
 		return nil
 	}

@@ -19,14 +19,15 @@ import (
 // text is a layout: the images one after the other, behind their number.
 type text struct{}
 
-func (text) Ext() string                        { return "txt" }
-func (text) ContentType() string                { return "text/plain" }
-func (text) Beside() []string                   { return []string{"idx"} }
-func (text) Inside(img media.Image) media.Image { return img }
-func (text) Joins(before, img media.Image) bool { return before.Width == img.Width }
-func (text) NewPack(media.Image) sink.Pack      { return &textPack{} }
+func (text) Ext() string                         { return "txt" }
+func (text) ContentType() string                 { return "text/plain" }
+func (text) Beside() []string                    { return []string{"idx"} }
+func (text) Inside(img media.Image) media.Image  { return img }
+func (text) NewPack(first media.Image) sink.Pack { return &textPack{width: first.Width} }
 
-type textPack struct{ n int }
+type textPack struct{ n, width int }
+
+func (p *textPack) Joins(img media.Image) bool { return img.Width == p.width }
 
 func (p *textPack) Head() []byte { return fmt.Appendf(nil, "%04d\n", p.n) }
 

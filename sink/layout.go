@@ -21,8 +21,8 @@ type Group struct {
 func DefaultGroup() Group { return Group{Every: 10 * time.Minute} }
 
 // Groups states which images of a stream are in one object, and how. A group is a run of consecutive images. It ends with the stream,
-// by the limits of Group, where the clock goes back, and where the Layout needs it: so any two runs over the same
-// images make the same groups.
+// by the limits of Group, where the clock goes back or a live stream falls silent, and where its Pack needs it: so any two runs over the same
+// images make the same groups, but for those that silence ends.
 type Groups struct {
 	Group
 	// Clock is the clock of the grid.
@@ -40,8 +40,6 @@ type Layout interface {
 	Beside() []string
 	// Inside returns an image as it is in an object, whose size and digest its record has.
 	Inside(img media.Image) media.Image
-	// Joins reports whether an image may be in the object in which the image before it is.
-	Joins(before, img media.Image) bool
 	// NewPack begins an object with its first image, which Add gets, too.
 	NewPack(first media.Image) Pack
 }
@@ -55,6 +53,8 @@ type EndlessLayout interface {
 
 // Pack makes the bytes of one object. One goroutine at a time uses it.
 type Pack interface {
+	// Joins reports whether a further image may be in the object.
+	Joins(img media.Image) bool
 	// Add returns what an image adds to the object, in pieces. They may be parts of img.Data. An error states that the image cannot be in the
 	// object.
 	Add(img media.Image, record ManifestRecord) (pieces [][]byte, err error)
@@ -67,6 +67,14 @@ type HeadedPack interface {
 	Pack
 	// Head returns these bytes, as many as the first piece of the first Add has. It is called after End.
 	Head() []byte
+}
+
+// GrowingPack is a Pack whose Add returns nothing, since any image changes all of the object. The Sink of a live stream stores the object while it
+// grows, between fragments and at most every 10 s. It stores the companions after the object, of which they tell.
+type GrowingPack interface {
+	Pack
+	// SoFar returns the object with the images so far, and its companions. Add may follow.
+	SoFar() (object []byte, beside []Companion, err error)
 }
 
 // Companion is an object beside the object of a group.
@@ -92,7 +100,7 @@ func (g *Groups) besidePath(template, ext string) string {
 func (g *Groups) check(p *setting.Problems, c Config) {
 	if c.Destination.Appends() {
 		if _, ok := g.Layout.(EndlessLayout); !ok {
-			p.Add("destination.type", "the first bytes of %s state how many samples there are, which is not known yet; type raw, format npy gives an array for each", g.Layout.Ext())
+			p.Add("destination.type", "a %s file cannot be written before its last sample is known; type raw, format npy gives an array for each sample", g.Layout.Ext())
 		}
 		if g.Group != DefaultGroup() {
 			p.Add("group", "standard output has no groups: all samples follow each other")

@@ -37,7 +37,7 @@ type Writer struct {
 func (s *Sink) NewWriter() *Writer {
 	w := &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
 	if s.config.Groups != nil {
-		w.group = &group{Groups: s.config.Groups, w: w, appends: s.config.Destination.Appends()}
+		w.group = &group{Groups: s.config.Groups, w: w, turn: make(chan struct{}, 1), appends: s.config.Destination.Appends()}
 	}
 	return w
 }
@@ -157,7 +157,7 @@ func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable fun
 	if w.group != nil {
 		return w.group.endFragment(ctx, ended)
 	}
-	ended.report(media.Split{})
+	ended.report(media.Split{}, nil)
 	return nil
 }
 
@@ -168,9 +168,9 @@ type ended struct {
 	durable  func(media.Receipt)
 }
 
-// report states that the fragment is durable, and of another one the part before next.
-func (e ended) report(next media.Split) {
-	receipt := media.Receipt{Next: next}
+// report states that the fragment is durable, and of another one the part before next. kept is that of the receipt.
+func (e ended) report(next media.Split, kept chan<- struct{}) {
+	receipt := media.Receipt{Next: next, Kept: kept}
 	for _, r := range e.records {
 		if r.Skipped {
 			receipt.Skipped++

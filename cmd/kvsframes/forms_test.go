@@ -3,15 +3,23 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"image"
+	_ "image/jpeg"
+	_ "image/png"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/kvsframes/kvsframes/internal/duckdbtest"
 )
 
 // runForms runs the program over clips, and returns the folder of what it stores.
@@ -206,5 +214,125 @@ func TestFFmpegReadsBatchesAsVideo(t *testing.T) {
 				t.Errorf("ffprobe says %q, want %q", about, test.want)
 			}
 		})
+	}
+}
+
+// TestDuckDBReadsParquet compares tables with the images of sinks of type image, and with the manifest.
+func TestDuckDBReadsParquet(t *testing.T) {
+	t.Parallel()
+	folder := runForms(t, `sinks:
+  - {name: table, type: parquet, sample: {type: interval, interval: 500ms}, resize: {width: 64}, group: {every: 5s}, path: "{sink}/{stream}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: single, sample: {type: interval, interval: 500ms}, resize: {width: 64}, destination: %[1]s}
+  - {name: pngs, type: parquet, format: png, sample: {type: keyframes}, group: {every: 5s}, path: "{sink}/{stream}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+`, demo)
+	p, _, stderr := newProgram(nil)
+	if code := p.execute([]string{"manifest", folder, "--format", "parquet", "--output", filepath.Join(folder, "all.parquet")}); code != exitDone {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	if tables := found(t, folder, "table/cam.front/*.parquet"); len(tables) < 3 {
+		t.Errorf("%d tables", len(tables))
+	}
+	query := func(sql string) []map[string]any {
+		return duckdbtest.Rows(t, "SET timezone='UTC'; "+strings.NewReplacer("TABLE", "'"+folder+"/table/cam.front/*.parquet'", "PNGS", "'"+folder+"/pngs/cam.front/*.parquet'", "MANIFEST", "'"+folder+"/all.parquet'",
+			"SINGLE", "read_blob('"+folder+"/cam.front/*.jpg')").Replace(sql))
+	}
+	images := len(found(t, folder, "cam.front/*.jpg"))
+	for what, test := range map[string]struct {
+		sql  string
+		want any
+	}{
+		"rows":                          {"SELECT count(*) AS n FROM TABLE", images},
+		"images, byte for byte":         {"SELECT count(*) AS n FROM TABLE AS t JOIN SINGLE AS s ON s.content = t.image.bytes AND ends_with(s.filename, '/' || t.image.path)", images},
+		"digests and sizes":             {"SELECT count(*) AS n FROM TABLE WHERE sha256(image.bytes) = sha256 AND octet_length(image.bytes) = bytes", images},
+		"order":                         {"SELECT count(*) AS n FROM (SELECT image.path AS p, lag(image.path) OVER (ORDER BY key, file_row_number) AS q FROM read_parquet(TABLE, file_row_number=true)) WHERE p <= q", 0},
+		"rows that the manifest lacks":  {"SELECT count(*) AS n FROM (SELECT * EXCLUDE image FROM TABLE EXCEPT SELECT * EXCLUDE file_name FROM MANIFEST)", 0},
+		"rows that are not in a table":  {"SELECT count(*) AS n FROM (SELECT * EXCLUDE file_name FROM MANIFEST WHERE sink = 'table' EXCEPT SELECT * EXCLUDE image FROM TABLE)", 0},
+		"unknown times that are NULL":   {"SELECT count(*) AS n FROM TABLE WHERE server_timestamp IS NULL", 0},
+		"columns unlike the manifest's": {"SELECT count(*) AS n FROM (SELECT column_name, column_type FROM (DESCRIBE FROM TABLE) WHERE column_name <> 'image' EXCEPT SELECT column_name, column_type FROM (DESCRIBE FROM MANIFEST))", 0},
+		"columns that are missing":      {"SELECT count(*) AS n FROM (SELECT column_name FROM (DESCRIBE FROM MANIFEST) EXCEPT SELECT column_name FROM (DESCRIBE FROM TABLE))", 1},
+		"the type of images":            {"SELECT column_type AS n FROM (DESCRIBE FROM TABLE) WHERE column_name = 'image'", "STRUCT(bytes BLOB, path VARCHAR)"},
+		"the type of times":             {"SELECT string_agg(DISTINCT column_type) AS n FROM (DESCRIBE FROM TABLE) WHERE ends_with(column_name, '_timestamp')", "TIMESTAMP WITH TIME ZONE"},
+		// datasets, features.py, Features.from_arrow_schema: the metadata counts if the column is the very type that datasets writes, a nullable
+		// struct of a nullable binary and a nullable string (image.py, Image.pa_type).
+		"the key of Hugging Face":             {"SELECT string_agg(DISTINCT decode(value)) AS n FROM parquet_kv_metadata(TABLE) WHERE decode(key) = 'huggingface'", `{"info":{"features":{"image":{"_type":"Image"}}}}`},
+		"nullable, as Hugging Face wants it":  {"SELECT count(DISTINCT name) AS n FROM parquet_schema(TABLE) WHERE name IN ('image', 'bytes', 'path') AND repetition_type = 'OPTIONAL'", 3},
+		"the physical type of the first leaf": {"SELECT string_agg(DISTINCT type || coalesce(converted_type, '')) AS n FROM parquet_schema(TABLE) WHERE name = 'bytes' AND column_id = 2", "BYTE_ARRAY"},
+		"images without statistics":           {"SELECT count(*) AS n FROM parquet_metadata(TABLE) WHERE path_in_schema = 'image, bytes' AND compression = 'UNCOMPRESSED' AND stats_min_value IS NULL AND stats_max_value IS NULL AND dictionary_page_offset IS NULL", len(found(t, folder, "table/cam.front/*.parquet"))},
+		"other columns, compressed":           {"SELECT string_agg(DISTINCT compression) AS n FROM parquet_metadata(TABLE) WHERE path_in_schema <> 'image, bytes'", "ZSTD"},
+		"PNGs":                                {"SELECT count(*) AS n FROM PNGS WHERE hex(image.bytes[1:8]) = '89504E470D0A1A0A' AND format = 'png' AND ends_with(image.path, '.png')", 7},
+	} {
+		if rows := query(test.sql); len(rows) != 1 || fmt.Sprint(rows[0]["n"]) != fmt.Sprint(test.want) {
+			t.Errorf("%s: DuckDB says %v, want %v", what, rows, test.want)
+		}
+	}
+	for _, r := range query("SELECT base64(image.bytes) AS image, width, height, format FROM TABLE UNION ALL SELECT base64(image.bytes), width, height, format FROM PNGS") {
+		data, err := base64.StdEncoding.DecodeString(fmt.Sprint(r["image"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, format, err := image.DecodeConfig(bytes.NewReader(data))
+		if err != nil || format != r["format"] || float64(config.Width) != r["width"] || float64(config.Height) != r["height"] {
+			t.Errorf("%v x %v, %v: Go's decoder says %+v, %s, %v", r["width"], r["height"], r["format"], config, format, err)
+		}
+	}
+}
+
+// TestReadersOpenSheets opens sheets with PIL, and what is beside them with the W3C's parser of WebVTT, and compares tiles with raw frames. The times
+// are those of the frames.
+func TestReadersOpenSheets(t *testing.T) {
+	t.Parallel()
+	const most = `resize: {width: 160, height: 90, fit: stretch}, sample: {type: interval, interval: 500ms}, path: "{sink}/{producer_time}_{fragment_number}_{frame_index}.{ext}", destination: %[1]s}`
+	folder := runForms(t, `sinks:
+  - {name: jpegs, type: sprite, quality: 95, group: {every: 5s}, columns: 4, `+most+`
+  - {name: pngs, type: sprite, format: png, group: {every: 5s}, columns: 4, `+most+`
+  - {name: single, type: raw, `+most+"\n", demo)
+	got := output(t, "/usr/bin/python3", "-c", `import datetime, glob, json, os, sys
+import numpy as np
+from PIL import Image
+frames = [(f, np.fromfile(f, dtype=np.uint8).reshape(90, 160, 3)) for f in sorted(glob.glob(sys.argv[1] + "/single/*"))]
+def when(text): return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+sizes, cues = {}, []
+for name, ext in ("jpegs", "jpg"), ("pngs", "png"):
+    n, sizes[name] = 0, []
+    for f in sorted(glob.glob(sys.argv[1] + "/" + name + "/*." + ext)):
+        with Image.open(f) as im:
+            sheet = np.asarray(im.convert("RGB")).astype(int)
+            assert im.mode == "RGB", im.mode
+        about = json.load(open(os.path.splitext(f)[0] + ".json"))
+        assert about["sheet"] == os.path.basename(f) and sheet.shape == (about["height"], about["width"], 3), about
+        sizes[name].append([about["width"], about["height"], about["columns"], about["rows"], len(about["tiles"])])
+        for i, tile in enumerate(about["tiles"]):
+            stem, frame = frames[n]
+            difference = np.abs(sheet[tile["y"]:][:90, tile["x"]:][:, :160] - frame)
+            assert difference.max() == 0 if ext == "png" else difference.mean() < 6, (f, i, difference.mean())
+            assert "_%s_%06d." % (tile["fragment_number"], tile["frame_index"]) in stem, (stem, tile)
+            assert datetime.datetime.fromtimestamp(when(tile["producer_timestamp"]), datetime.timezone.utc).strftime("%Y%m%dT%H%M%S_") in stem
+            n += 1
+        start = [when(tile["producer_timestamp"]) - when(about["tiles"][0]["producer_timestamp"]) for tile in about["tiles"]]
+        start.append(2 * start[-1] - start[-2])
+        cues.append([os.path.splitext(f)[0] + ".vtt", [{"start": round(a, 3), "end": round(b, 3), "text": "%s#xywh=%d,%d,160,90" % (about["sheet"], tile["x"], tile["y"])} for a, b, tile in zip(start, start[1:], about["tiles"])]])
+    assert n == len(frames), (n, len(frames))
+print(json.dumps({"sizes": sizes, "cues": cues}))`, folder)
+	var about struct {
+		Sizes map[string][][5]int
+		Cues  [][2]json.RawMessage
+	}
+	if err := json.Unmarshal(got, &about); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"jpegs", "pngs"} {
+		if want := "[[640 270 4 3 10] [640 270 4 3 10] [640 180 4 2 8]]"; fmt.Sprint(about.Sizes[name]) != want {
+			t.Errorf("%s: width, height, columns, rows and tiles are %v, want %s", name, about.Sizes[name], want)
+		}
+	}
+	for _, c := range about.Cues {
+		var file string
+		var want, read any
+		if err := errors.Join(json.Unmarshal(c[0], &file), json.Unmarshal(fmt.Appendf(nil, `{"cues":%s,"errors":[]}`, c[1]), &want)); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(output(t, "node", "../../tools/node/cues.mjs", file), &read); err != nil || !reflect.DeepEqual(read, want) {
+			t.Errorf("%s: the parser reads\n%v, want\n%v", file, read, want)
+		}
 	}
 }

@@ -38,6 +38,8 @@ const groupSinks = `sinks:
   - {name: shards, type: webdataset, sample: {type: interval, interval: 80ms}, resize: {width: 32}, group: {every: 2s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: rows, type: batch, sample: {type: all}, resize: {width: 16}, group: {count: 7}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: video, type: batch, format: yuv4mpeg, sample: {type: stride, n: 2}, resize: {width: 16}, group: {every: 1s, count: 11}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: table, type: parquet, sample: {type: interval, interval: 120ms}, resize: {width: 32}, group: {every: 3s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: sheets, type: sprite, format: png, columns: 4, sample: {type: interval, interval: 160ms}, resize: {width: 32}, group: {every: 2s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: asked, type: webdataset, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, group: {size: 5kB}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: best, type: webdataset, sample: {type: best, window: 200ms}, resize: {width: 32}, group: {every: 1500ms}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: other, sample: {type: interval, interval: 360ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[2]s}

@@ -34,57 +34,72 @@ INLINE void smooth(uint8_t *restrict to, const uint8_t *restrict p, int w, int h
 	}
 }
 
-/* gradients applies Sobel's operator. At the sides there is none. The tangents of 22.5 and 67.5 degrees, between which a gradient is
- * diagonal, are t and t + 2, with t in 16 bits. */
-INLINE void gradients(uint16_t *restrict size, uint16_t *restrict direction, const uint8_t *restrict p, int w, int h)
+/* gradients applies Sobel's operator to a row, between those above and below. At the sides there is none. The tangents of 22.5 and 67.5 degrees,
+ * between which a gradient is diagonal, are t and t + 2, with t in 16 bits. */
+INLINE void gradients(uint16_t *restrict size, uint16_t *restrict direction, const uint8_t *row, int w)
 {
-	memset(size, 0, sizeof(*size) * w * h);
-	for (ptrdiff_t y = 1; y < h - 1; y++) {
-		const uint8_t *a = p + (y - 1) * w, *b = a + w, *c = b + w;
-		uint16_t *restrict s = size + y * w, *restrict d = direction + y * w;
-		for (int x = 1; x < w - 1; x++) {
-			const int16_t gx = a[x + 1] - a[x - 1] + 2 * (b[x + 1] - b[x - 1]) + c[x + 1] - c[x - 1];
-			const int16_t gy = c[x - 1] - a[x - 1] + 2 * (c[x] - a[x]) + c[x + 1] - a[x + 1];
-			const int16_t ax = gx < 0 ? -gx : gx, ay = gy < 0 ? -gy : gy, t = (uint16_t)(((uint32_t)(uint16_t)ax * 27146) >> 16);
-			const uint16_t diagonal = (int16_t)(gx ^ gy) < 0 ? UPWARD : DOWNWARD, steep = (int16_t)(ay - 2 * ax) > t ? ALONG_Y : diagonal;
-			s[x] = ax + ay;
-			d[x] = ay <= t ? ALONG_X : steep;
-		}
+	const uint8_t *a = row - w, *b = row, *c = row + w;
+	size[0] = size[w - 1] = 0;
+	for (int x = 1; x < w - 1; x++) {
+		const int16_t gx = a[x + 1] - a[x - 1] + 2 * (b[x + 1] - b[x - 1]) + c[x + 1] - c[x - 1];
+		const int16_t gy = c[x - 1] - a[x - 1] + 2 * (c[x] - a[x]) + c[x + 1] - a[x + 1];
+		const int16_t ax = gx < 0 ? -gx : gx, ay = gy < 0 ? -gy : gy, t = (uint16_t)(((uint32_t)(uint16_t)ax * 27146) >> 16);
+		const uint16_t diagonal = (int16_t)(gx ^ gy) < 0 ? UPWARD : DOWNWARD, steep = (int16_t)(ay - 2 * ax) > t ? ALONG_Y : diagonal;
+		size[x] = ax + ay;
+		direction[x] = ay <= t ? ALONG_X : steep;
 	}
 }
 
 INLINE uint16_t larger(uint16_t a, uint16_t b) { return a > b ? a : b; }
 
-/* peaks marks pixels whose gradient is larger than those beside it in its direction: by 2 above HIGH, by 1 above LOW. */
-INLINE void peaks(uint8_t *restrict to, const uint16_t *restrict size, const uint16_t *restrict direction, int w, int h)
+/* peaks marks the pixels of a row whose gradient is larger than those beside it in its direction: by 2 above HIGH, by 1 above LOW. */
+INLINE void peaks(uint8_t *restrict to, const uint16_t *up, const uint16_t *at, const uint16_t *down, const uint16_t *direction, int w)
 {
-	memset(to, 0, (size_t)w * h);
-	for (ptrdiff_t y = 1; y < h - 1; y++) {
-		const uint16_t *at = size + y * w, *up = at - w, *down = at + w, *d = direction + y * w;
-		uint8_t *restrict row = to + y * w;
-		for (int x = 1; x < w - 1; x++) {
-			const uint16_t flat = larger(at[x - 1], at[x + 1]), steep = larger(up[x], down[x]);
-			const uint16_t upward = larger(up[x + 1], down[x - 1]), downward = larger(up[x - 1], down[x + 1]);
-			const uint16_t straight = d[x] == ALONG_X ? flat : steep, diagonal = d[x] == UPWARD ? upward : downward;
-			const uint16_t beside = d[x] <= ALONG_Y ? straight : diagonal, high = at[x] > HIGH, low = at[x] > LOW, peak = at[x] > beside;
-			row[x] = (high + low) & -peak;
-		}
+	to[0] = to[w - 1] = 0;
+	for (int x = 1; x < w - 1; x++) {
+		const uint16_t flat = larger(at[x - 1], at[x + 1]), steep = larger(up[x], down[x]);
+		const uint16_t upward = larger(up[x + 1], down[x - 1]), downward = larger(up[x - 1], down[x + 1]);
+		const uint16_t straight = direction[x] == ALONG_X ? flat : steep, diagonal = direction[x] == UPWARD ? upward : downward;
+		const uint16_t beside = direction[x] <= ALONG_Y ? straight : diagonal, high = at[x] > HIGH, low = at[x] > LOW, peak = at[x] > beside;
+		to[x] = (high + low) & -peak;
 	}
 }
 
-/* edges keeps the peaks above HIGH, and those beside one, and gives them their direction. */
-INLINE void edges(uint8_t *restrict to, const uint8_t *restrict peak, const uint16_t *restrict direction, int w, int h)
+/* edges keeps the peaks of a row that are above HIGH, and those beside one, and gives them their direction. */
+INLINE void edges(uint8_t *restrict to, const uint8_t *up, const uint8_t *at, const uint8_t *down, const uint16_t *direction, int w)
 {
-	for (ptrdiff_t y = 1; y < h - 1; y++) {
-		const uint8_t *at = peak + y * w, *up = at - w, *down = at + w;
-		const uint16_t *d = direction + y * w;
-		uint8_t *restrict row = to + y * w;
-		for (int x = 1; x < w - 1; x++) {
-			const uint8_t any = up[x - 1] | up[x] | up[x + 1] | at[x - 1] | at[x] | at[x + 1] | down[x - 1] | down[x] | down[x + 1];
-			const uint8_t angle = d[x], kept = (any > 1) & (at[x] > 0);
-			row[x] = kept ? angle : NONE;
-		}
+	for (int x = 1; x < w - 1; x++) {
+		const uint8_t any = up[x - 1] | up[x] | up[x + 1] | at[x - 1] | at[x] | at[x + 1] | down[x - 1] | down[x] | down[x + 1];
+		const uint8_t angle = direction[x], kept = (any > 1) & (at[x] > 0);
+		to[x] = kept ? angle : NONE;
 	}
+}
+
+enum { RING = 4 }; /* rows of gradients and peaks that are kept: so they stay in the first cache */
+
+/* find finds the edges of a smoothed picture. Of rings there are RING rows each. */
+INLINE void find(uint8_t *restrict edge, const uint8_t *smoothed, int w, int h, uint16_t *sizes, uint16_t *directions, uint8_t *marks)
+{
+#define SIZE(y) (sizes + (y) % RING * w)
+#define DIRECTION(y) (directions + (y) % RING * w)
+#define MARKS(y) (marks + (y) % RING * w)
+	memset(SIZE(0), 0, 2 * w);
+	memset(MARKS(0), 0, w);
+	for (int y = 1; y <= h; y++) {
+		if (y < h - 1)
+			gradients(SIZE(y), DIRECTION(y), smoothed + (ptrdiff_t)y * w, w);
+		else
+			memset(SIZE(y), 0, 2 * w);
+		if (y == h)
+			memset(MARKS(y - 1), 0, w);
+		else if (y > 1)
+			peaks(MARKS(y - 1), SIZE(y - 2), SIZE(y - 1), SIZE(y), DIRECTION(y - 1), w);
+		if (y > 2)
+			edges(edge + (ptrdiff_t)(y - 2) * w, MARKS(y - 3), MARKS(y - 2), MARKS(y - 1), DIRECTION(y - 2), w);
+	}
+#undef SIZE
+#undef DIRECTION
+#undef MARKS
 }
 
 INLINE int8_t lesser(int8_t a, int8_t b) { return a < b ? a : b; }
@@ -203,20 +218,18 @@ INLINE void blur_body(const uint8_t *p, int w, int h, void *scratch, kvsf_edges 
 	if (w < 3 || h < 3)
 		return;
 	const ptrdiff_t n = (ptrdiff_t)w * h;
-	uint16_t *size = scratch, *direction = size + n;
-	uint8_t *smoothed = (uint8_t *)(direction + n), *edge = smoothed + n, *peak = edge + n;
-	smooth(smoothed, p, w, h, size, size + w, size + 2 * w);
-	gradients(size, direction, smoothed, w, h);
-	peaks(peak, size, direction, w, h);
-	edges(edge, peak, direction, w, h);
+	uint16_t *const words = scratch;
+	uint8_t *const marks = (uint8_t *)(words + 2 * RING * w), *const smoothed = marks + RING * w, *const edge = smoothed + n;
+	smooth(smoothed, p, w, h, words, words + w, words + 2 * w);
+	find(edge, smoothed, w, h, words, words + RING * w, marks);
 
 	/* Levels with a sign are easier to compare. */
 	int8_t *level = (int8_t *)smoothed;
 	for (ptrdiff_t i = 0; i < n; i++)
 		level[i] = smoothed[i] - 128;
 
-	/* From the bottom to the top, the runs to rows below. These take the place of what is no longer needed. */
-	int8_t *down = (int8_t *)size, *down_right = down + n, *down_left = (int8_t *)peak;
+	/* From the bottom to the top, the runs to rows below. */
+	int8_t *const down = (int8_t *)edge + n, *const down_right = down + n, *const down_left = down_right + n;
 	memset(down + n - w, 0, w);
 	memset(down_right + n - w, 0, w);
 	memset(down_left + n - w, 0, w);
@@ -227,7 +240,7 @@ INLINE void blur_body(const uint8_t *p, int w, int h, void *scratch, kvsf_edges 
 	}
 
 	/* From the top to the bottom, those to rows above, and along the rows of a band. */
-	int8_t *const rest = (int8_t *)peak + n, *up = rest, *up_left = up + w, *up_right = up_left + w, *above = up_right + w, *left = above + 3 * w, *right = left + w;
+	int8_t *const rest = down_left + n, *up = rest, *up_left = up + w, *up_right = up_left + w, *above = up_right + w, *left = above + 3 * w, *right = left + w;
 	int8_t *const to_left = right + w + MARGIN, *const to_right = to_left + BAND * w + MARGIN, *const spare = to_right + BAND * w + MARGIN;
 	memset(rest, 0, 8 * w + (3 * BAND * w + 4 * MARGIN));
 	for (int x = 0; x < w; x++) {

@@ -32,11 +32,14 @@ func videos(t testing.TB) (all []video) {
 		{"the demo's camera", "../../testdata/demo.mkv", 640, 360, "select='lt(n,200)*not(mod(n,4))'"},
 		{"blurred by a box", "../../testdata/demo.mkv", 640, 360, "select='lt(n,200)*not(mod(n,8))',boxblur=luma_radius=4:luma_power=2"},
 		{"blurred by a Gaussian", "../../testdata/demo.mkv", 640, 360, "select='lt(n,200)*not(mod(n,8))',gblur=sigma=3"},
-		{"fade to black and back", "../../testdata/demo.mkv", 640, 360, "select='lt(n,50)',fade=out:0:20,fade=in:25:20"},
+		{"fade to black", "../../testdata/demo.mkv", 640, 360, "select='lt(n,40)',fade=out:5:30"},
 		{"upright", "../../testdata/demo.mkv", 360, 640, "select='lt(n,20)',transpose"},
 		{"street", recordings + "/clusters.mkv", 640, 480, "select='not(mod(n,4))'"},
 		{"building site", recordings + "/output_get_media.mkv", 640, 360, "select='lt(n,50)'"},
 		{"people", recordings + "/output-get-media-non-increasing-timecode.mkv", 960, 720, "select='lt(n,28)'"},
+		{"people, sigma 1.5", recordings + "/output-get-media-non-increasing-timecode.mkv", 960, 720, "select='lt(n,28)',gblur=sigma=1.5"},
+		{"people, sigma 3", recordings + "/output-get-media-non-increasing-timecode.mkv", 960, 720, "select='lt(n,28)',gblur=sigma=3"},
+		{"people, sigma 6", recordings + "/output-get-media-non-increasing-timecode.mkv", 960, 720, "select='lt(n,28)',gblur=sigma=6"},
 		{"stage with cuts", recordings + "/vogels_480.mkv", 640, 480, "select='not(mod(n,8))'"},
 		{"stage, blurred", recordings + "/vogels_480.mkv", 640, 480, "select='not(mod(n,16))',gblur=sigma=2"},
 	} {
@@ -54,7 +57,7 @@ func (v video) luma(t testing.TB) (planes []measure.Plane) {
 	if v.filters != "" {
 		filters = v.filters
 	}
-	raw, _ := ffmpeg(t, nil, "-v", "error", "-i", v.file, "-an", "-vf", filters+",format=yuv420p", "-fps_mode", "passthrough", "-f", "rawvideo", "-")
+	raw, _ := ffmpeg(t, nil, "-v", "error", "-i", v.file, "-an", "-vf", filters+",format=yuv420p", "-frames:v", "60", "-fps_mode", "passthrough", "-f", "rawvideo", "-")
 	size := v.w * v.h * 3 / 2
 	for ; len(raw) >= size; raw = raw[size:] {
 		planes = append(planes, measure.Plane{Data: raw[:v.w*v.h], Stride: v.w, W: v.w, H: v.h, Depth: 8})

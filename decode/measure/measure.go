@@ -64,6 +64,11 @@ func Black(p Picture, threshold int) float64 {
 	return float64(100*int(C.kvsf_below(pixels(p), C.int(n), C.int(threshold)))) / float64(n)
 }
 
+// absolute returns the sum of absolute differences of two pictures of one size.
+func absolute(a, b Picture) uint64 {
+	return uint64(C.kvsf_absolute(pixels(a), pixels(b), C.ptrdiff_t(a.W*a.H)))
+}
+
 // Blur returns the mean width of the picture's edges in pixels, as blurdetect does with its default settings. It is 0 where no edge
 // can be measured, as in a picture of one colour; ffmpeg has no number for that.
 func Blur(p Picture) float64 {
@@ -72,7 +77,7 @@ func Blur(p Picture) float64 {
 	}
 	buffer := scratch.Get().(*[]uint16)
 	defer scratch.Put(buffer)
-	if size := (7*p.W*p.H+56*p.W+256)/2 + 1; len(*buffer) < size {
+	if size := (5*p.W*p.H+76*p.W+256)/2 + 1; len(*buffer) < size {
 		*buffer = make([]uint16, size)
 	}
 	var e C.kvsf_edges
@@ -105,7 +110,7 @@ func Quality(p Picture) float64 {
 }
 
 // Hash returns 63 bits by which pictures that look alike can be told from others: for each of the 8 x 8 lowest frequencies of the discrete cosine
-// transform (of 16 x 16 cells), but for the mean, whether its coefficient is more than a quarter of a level. So what there is of a flat wall or of the night but noise
+// transform (of 16 x 16 cells), but for the mean, whether its wave has an amplitude of more than a quarter of a level. So what there is of a flat wall or of the night but noise
 // is no bit. The bit of frequency u along a row and v along a column is bit 8*v+u.
 func Hash(p Picture) (hash uint64) {
 	if p.W*p.H == 0 {
@@ -126,8 +131,12 @@ func Hash(p Picture) (hash uint64) {
 			for x := range cells {
 				sum += row[x] * cosine(u*(2*x+1))
 			}
-			// Means are in 16ths of a level, each cosine is in 4096ths, and a wave of one level adds up to a quarter of the cells.
-			const quarter = 16 * 4096 * 4096 * (cells * cells / 4) / 4
+			// Means are in 16ths of a level, each cosine is in 4096ths, and a wave of one level adds up to half of the cells along each axis
+			// along which it changes.
+			quarter := int64(16 * 4096 * 4096 * (cells * cells / 4) / 4)
+			if u == 0 || v == 0 {
+				quarter *= 2
+			}
 			if u+v > 0 && sum > quarter {
 				hash |= 1 << (frequencies*v + u)
 			}

@@ -24,21 +24,27 @@ extern int kvsf_measure_plain; /* set by tests, to compare the two sets of loops
 	result name params { return name##_body args; }
 #endif
 
-/* total adds up bytes. */
-INLINE uint64_t total(const uint8_t *p, ptrdiff_t n)
+/* differences adds up the absolute differences of n bytes, and total adds up n bytes. */
+INLINE uint64_t differences(const uint8_t *a, const uint8_t *b, ptrdiff_t n)
 {
 	uint64_t sum = 0;
 	ptrdiff_t i = 0;
 #ifdef __x86_64__
 	__m128i two = _mm_setzero_si128();
-	for (; i + 16 <= n; i += 16)
-		two = _mm_add_epi64(two, _mm_sad_epu8(_mm_loadu_si128((const __m128i *)(p + i)), _mm_setzero_si128()));
+	for (; i + 16 <= n; i += 16) {
+		const __m128i other = b ? _mm_loadu_si128((const __m128i *)(b + i)) : _mm_setzero_si128();
+		two = _mm_add_epi64(two, _mm_sad_epu8(_mm_loadu_si128((const __m128i *)(a + i)), other));
+	}
 	sum = (uint64_t)_mm_cvtsi128_si64(two) + (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(two, two));
 #endif
-	for (; i < n; i++)
-		sum += p[i];
+	for (; i < n; i++) {
+		const int other = b ? b[i] : 0;
+		sum += a[i] > other ? a[i] - other : other - a[i];
+	}
 	return sum;
 }
+
+INLINE uint64_t total(const uint8_t *p, ptrdiff_t n) { return differences(p, NULL, n); }
 
 /* The widths of edges that kvsf_blur has measured: how many, and the sums of those along rows or columns and of those across. */
 typedef struct {
@@ -47,9 +53,11 @@ typedef struct {
 
 /* kvsf_shrink averages blocks of factor x factor samples; measure.go explains the rest. */
 void kvsf_shrink(uint8_t *dst, const uint8_t *data, ptrdiff_t stride, int w, int h, int depth, int full, int factor);
+/* kvsf_absolute adds up the absolute differences of n bytes. */
+uint64_t kvsf_absolute(const uint8_t *a, const uint8_t *b, ptrdiff_t n);
 /* kvsf_below counts the bytes that are less than the threshold. */
 int kvsf_below(const uint8_t *p, int n, int threshold);
-/* kvsf_blur measures edges. Scratch has 7 bytes for each pixel, 56 for each column and 256 more, aligned for words. */
+/* kvsf_blur measures edges. Scratch has 5 bytes for each pixel, 76 for each column and 256 more, aligned for words. */
 void kvsf_blur(const uint8_t *p, int w, int h, void *scratch, kvsf_edges *out);
 /* kvsf_gradients adds up the squares of the differences between each pixel and its neighbours to the right and below. */
 uint64_t kvsf_gradients(const uint8_t *p, int w, int h);

@@ -12,7 +12,6 @@
 package measure
 
 import (
-	"encoding/binary"
 	"math"
 	"math/bits"
 )
@@ -39,39 +38,14 @@ func Size(w, h int) (sw, sh, factor int) {
 // Difference returns the mean absolute difference of the pixels of two pictures in percent of 256 levels, which scdet calls
 // mafd. It is 100, more than two pictures of one size can differ by, if their sizes are not equal.
 func Difference(a, b Picture) float64 {
-	if a.W != b.W || a.H != b.H || len(a.Pix) != len(b.Pix) {
+	if a.W != b.W || a.H != b.H {
 		return 100
 	}
-	if len(a.Pix) == 0 {
+	n := a.W * a.H
+	if n == 0 {
 		return 0
 	}
-	return float64(absolute(a.Pix, b.Pix)) * 100 / float64(len(a.Pix)) / 256
-}
-
-// absolute returns the sum of absolute differences, eight bytes at a time.
-func absolute(a, b []byte) (sum uint64) {
-	const even = 0x00ff00ff00ff00ff
-	// Four differences in lanes of 16 bits. With the bit above each byte set, that bit of a-b stays where a >= b.
-	lanes := func(a, b uint64) uint64 {
-		d := a | ^uint64(even)&0x0100010001000100
-		d -= b
-		negative := (d>>8)&0x0001000100010001 ^ 0x0001000100010001
-		return (d&even ^ negative*0xff) + negative
-	}
-	n := len(a) &^ 7
-	for i := 0; i < n; {
-		// A lane holds 128 pairs of bytes: 128 * 2 * 255 is less than 1 << 16.
-		var four uint64
-		for end := min(i+8*128, n); i < end; i += 8 {
-			x, y := binary.LittleEndian.Uint64(a[i:]), binary.LittleEndian.Uint64(b[i:])
-			four += lanes(x&even, y&even) + lanes(x>>8&even, y>>8&even)
-		}
-		sum += four&0xffff + four>>16&0xffff + four>>32&0xffff + four>>48
-	}
-	for i, v := range a[n:] {
-		sum += uint64(max(v, b[n+i]) - min(v, b[n+i]))
-	}
-	return sum
+	return float64(absolute(a, b)) * 100 / float64(n) / 256
 }
 
 // Scene returns scdet's score of a picture, 0 to 100, from its Difference to the picture before it and from the Difference of that one to

@@ -20,7 +20,7 @@ func TestQualityPrefers(t *testing.T) {
 		}
 		planes := v.luma(t)
 		random := rand.New(rand.NewPCG(8, 9))
-		good := planes[len(planes)/3]
+		good := planes[3]
 		pixel := func(f func(v, x, y int) float64) measure.Plane {
 			return plane(good.W, good.H, 8, false, func(x, y int) int {
 				return int(min(max(f(int(good.Data[y*good.Stride+x]), x, y)+0.5, 16), 235))

@@ -153,9 +153,8 @@ INLINE scale scale_of(int depth, int full, int n)
 INLINE void convert(uint8_t *restrict dst, const uint32_t *restrict sums, int n, scale s)
 {
 	for (int x = 0; x < n; x++) {
-		double v = (int32_t)sums[x] * s.range + s.offset;
-		v = v > 255 ? 255 : v;
-		dst[x] = (int32_t)(v > 0 ? v : 0);
+		const int32_t v = (int32_t)((int32_t)sums[x] * s.range + s.offset);
+		dst[x] = v < 0 ? 0 : v > 255 ? 255 : v;
 	}
 }
 

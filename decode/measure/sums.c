@@ -1,5 +1,7 @@
 #include "measure.h"
 
+uint64_t kvsf_absolute(const uint8_t *a, const uint8_t *b, ptrdiff_t n) { return differences(a, b, n); }
+
 INLINE int below_body(const uint8_t *p, int n, int threshold)
 {
 	int count = 0;

@@ -117,7 +117,7 @@ func (c *Chooser) Choose(img media.Image) (choice media.Choice) {
 		if m.Quality <= c.state.Score {
 			return choice
 		}
-		img.Scores = append(img.Scores, score("quality", m.Quality))
+		img.Scores = append(img.Scores, score("best", m.Quality))
 		if c.state.Held != nil { // which has less
 			choice.Decided = true
 		}
@@ -178,7 +178,7 @@ func (c *Chooser) resembles(l look, img *media.Image) bool {
 	}
 	c.state.Last = &l
 	if img != nil {
-		img.Scores = append(img.Scores, score("distance", float64(distance)))
+		img.Scores = append(img.Scores, score("duplicate", float64(distance)))
 	}
 	return false
 }

@@ -123,7 +123,7 @@ func TestScoresAreThoseThatDecide(t *testing.T) {
 	f := Filters{Black: Black{Amount: setting.NewLevel(98)}, Blur: Blur{Max: setting.NewLevel(6)}, Duplicate: Duplicate{Distance: setting.NewLevel(4)}}
 	c := New(plan.Sample{Rule: plan.Best{Window: time.Second}}, f)
 	c.Choose(images([]shot{{Measured: media.Measured{Black: 1.23456, Blur: 2, Quality: 3, Hash: 4}}})[0])
-	want := []media.Score{{Name: "black", Value: 1.2346}, {Name: "blur", Value: 2}, {Name: "quality", Value: 3}, {Name: "distance", Value: -1}}
+	want := []media.Score{{Name: "black", Value: 1.2346}, {Name: "blur", Value: 2}, {Name: "best", Value: 3}, {Name: "duplicate", Value: -1}}
 	if got := c.End(); got == nil || !slices.Equal(got.Scores, want) {
 		t.Errorf("scores %v, want %v", got, want)
 	}

@@ -22,6 +22,8 @@ type Object struct {
 	Lines []string
 	// Inside are the images that an object of several holds: their sizes, by their digests. It is nil for other objects.
 	Inside map[string]int64
+	// PNG is the object, if it is one: a picture, or a sheet of several.
+	PNG []byte
 }
 
 // Stored holds the objects of a store by their keys.
@@ -31,6 +33,9 @@ type Stored map[string]Object
 func (s Stored) Add(key string, data []byte) {
 	sum := sha256.Sum256(data)
 	o := Object{Size: int64(len(data)), SHA256: hex.EncodeToString(sum[:]), Inside: inside(key, data)}
+	if path.Ext(key) == ".png" {
+		o.PNG = data
+	}
 	if isPart(key) {
 		for line := range bytes.Lines(data) {
 			o.Lines = append(o.Lines, string(line))

@@ -158,6 +158,8 @@ type line struct {
 	Fragment string `json:"fragment_number"`
 	Index    int    `json:"frame_index"`
 	Key      string `json:"key"`
+	Width    int    `json:"width"`
+	Height   int    `json:"height"`
 	Bytes    int64  `json:"bytes"`
 	SHA256   string `json:"sha256"`
 	Reason   string `json:"reason"`
@@ -193,6 +195,10 @@ func (c *comparison) check(s Stored) {
 			case image.Inside != nil:
 				if size, there := image.Inside[l.SHA256]; !there || size != l.Bytes {
 					c.report(Lost, l.Key, "the object does not hold "+text)
+				}
+			case image.PNG != nil && image.SHA256 != l.SHA256:
+				if !onSheet(image.PNG, l.Width, l.Height, l.SHA256) {
+					c.report(Lost, l.Key, "the sheet does not show "+text)
 				}
 			case image.Size != l.Bytes || image.SHA256 != l.SHA256:
 				c.report(Changed, l.Key, "the object has other bytes")

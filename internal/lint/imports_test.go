@@ -52,6 +52,8 @@ var mayImport = map[string][]string{
 	// Forms of groups, with what they ask of the decoder.
 	"sink/webdataset": {"media", "setting", "sink", "decode"},
 	"sink/batch":      {"media", "setting", "sink", "decode", "internal/npy"},
+	"sink/sprite":     {"media", "setting", "sink", "decode"},
+	"sink/parquet":    {"media", "setting", "sink", "decode", "manifest", "github.com/parquet-go/parquet-go"},
 
 	// A pipe.
 	"sink/stdout": {"media", "sink", "golang.org/x/sys"},
@@ -66,12 +68,12 @@ var mayImport = map[string][]string{
 	// The page of what runs have written.
 	"view": {"manifest"},
 
-	"config": {"setting", "source", "decode", "decode/pick", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/stdout", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
+	"config": {"setting", "source", "decode", "decode/pick", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/parquet", "sink/sprite", "sink/stdout", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},
 	// What tests count in stores: of its own, so that it believes nothing that the program does.
-	"internal/audittest": {},
+	"internal/audittest": {"github.com/parquet-go/parquet-go"},
 	// Chance and its seeds.
 	"internal/soaktest": {},
 	// Programs of others that read what was written.
@@ -106,7 +108,7 @@ var owners = map[string][]string{
 	"C":                                {"decode", "decode/jpeg", "decode/measure", "internal/sandbox"},
 	"github.com/asticode/go-astiav":    {"decode", "decode/decodetest"},
 	"github.com/spf13/viper":           {"config"},
-	"github.com/parquet-go/parquet-go": {"manifest"},
+	"github.com/parquet-go/parquet-go": {"manifest", "sink/parquet", "internal/audittest"},
 	"github.com/spf13/cobra":           {"cmd/kvsframes"},
 	awsServices + "kinesisvideo":       {"source/kvs"},
 	awsServices + "s3":                 {"sink/s3"},

@@ -23,9 +23,6 @@ func (array) Inside(img media.Image) media.Image {
 	return img
 }
 
-// Joins implements sink.Layout.
-func (array) Joins(before, img media.Image) bool { return slices.Equal(before.Shape, img.Shape) }
-
 // NewPack implements sink.Layout.
 func (array) NewPack(first media.Image) sink.Pack {
 	p := &rows{shape: first.Shape, sample: npy.Uint8, size: 1}
@@ -46,6 +43,9 @@ type rows struct {
 	count  int
 	lines  bytes.Buffer
 }
+
+// Joins implements sink.Pack.
+func (p *rows) Joins(img media.Image) bool { return slices.Equal(p.shape, img.Shape) }
 
 // Add implements sink.Pack. The header comes first, for a number of rows that is not known yet.
 func (p *rows) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {

@@ -25,15 +25,11 @@ func (video) NewEndless(first media.Image) sink.Pack { return endless{&frames{fi
 // endless makes a stream of yuv4mpeg.
 type endless struct{ frames *frames }
 
+func (p endless) Joins(img media.Image) bool { return p.frames.Joins(img) }
 func (p endless) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
 	return p.frames.Add(img, r)
 }
 func (p endless) End() ([]byte, []sink.Companion, error) { return p.frames.End() }
-
-// Joins implements sink.Layout: one header describes all frames.
-func (video) Joins(before, img media.Image) bool {
-	return before.Width == img.Width && before.Height == img.Height && before.FullRange == img.FullRange
-}
 
 // headSize is the size of every header, in bytes: as many as libav reads.
 const headSize = 96
@@ -43,6 +39,11 @@ type frames struct {
 	first media.Image
 	last  time.Time
 	count int64
+}
+
+// Joins implements sink.Pack: one header describes all frames.
+func (p *frames) Joins(img media.Image) bool {
+	return p.first.Width == img.Width && p.first.Height == img.Height && p.first.FullRange == img.FullRange
 }
 
 // Add implements sink.Pack.

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/color"
+	"image/png"
 	"io"
 	"maps"
 	"slices"
@@ -13,14 +15,18 @@ import (
 	"testing"
 	"time"
 
+	pq "github.com/parquet-go/parquet-go"
+
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/npy"
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/batch"
+	"github.com/kvsframes/kvsframes/sink/parquet"
 	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/sink/sinktest"
+	"github.com/kvsframes/kvsframes/sink/sprite"
 	"github.com/kvsframes/kvsframes/sink/storetest"
 	"github.com/kvsframes/kvsframes/sink/webdataset"
 )
@@ -45,6 +51,12 @@ func forms() map[string]form {
 		f := webdataset.DefaultForm()
 		f.Group = g
 		all["webdataset, "+name] = form{f.Groups(), nil, openTar}
+		q := parquet.DefaultForm()
+		q.Group = g
+		all["parquet, "+name] = form{q.Groups(), nil, openParquet}
+		sheet := sprite.DefaultForm()
+		sheet.Group, sheet.Format, sheet.Columns = g, decode.FormatPNG, 3 // of PNG, which has the pixels as they were
+		all["sprite, "+name] = form{sheet.Groups(), asTile, openSheet}
 		b := batch.DefaultForm()
 		b.Group = g
 		all["npy, "+name] = form{b.Groups(), asArray, openArray}
@@ -89,6 +101,43 @@ func openVideo(object []byte) (images [][]byte, err error) {
 			return nil, fmt.Errorf("no frame begins with %q", rest[:min(len(rest), 10)])
 		}
 		images, rest = append(images, after[:width]), after[width:]
+	}
+	return images, nil
+}
+
+// openParquet returns the images in a Parquet file.
+func openParquet(object []byte) (images [][]byte, err error) {
+	rows, err := pq.Read[struct {
+		Image struct {
+			Bytes []byte `parquet:"bytes,optional"`
+		} `parquet:"image,optional"`
+	}](bytes.NewReader(object), int64(len(object)))
+	for _, r := range rows {
+		images = append(images, r.Image.Bytes)
+	}
+	return images, err
+}
+
+// asTile makes an image a picture of one line, which has as many bytes.
+func asTile(img *media.Image) { img.Format, img.Width, img.Height = "rgb24", len(img.Data)/3, 1 }
+
+// openSheet returns what may be the pictures on a sheet of one to three columns: it does not know how many there are.
+func openSheet(object []byte) (images [][]byte, err error) {
+	sheet, err := png.Decode(bytes.NewReader(object))
+	if err != nil {
+		return nil, err
+	}
+	var pixels []byte
+	for y := range sheet.Bounds().Dy() {
+		for x := range sheet.Bounds().Dx() {
+			c := color.RGBAModel.Convert(sheet.At(x, y)).(color.RGBA)
+			pixels = append(pixels, c.R, c.G, c.B)
+		}
+	}
+	for columns := 1; columns <= 3; columns++ {
+		if width := sheet.Bounds().Dx(); width%columns == 0 {
+			images = slices.AppendSeq(images, slices.Chunk(pixels, 3*width/columns))
+		}
 	}
 	return images, nil
 }
@@ -176,6 +225,36 @@ func TestFormsOfSeveralImagesConformInS3(t *testing.T) {
 		if f := forms()[name]; strings.HasSuffix(name, ", count") {
 			t.Run(name, func(t *testing.T) {
 				sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return f.harness(tb, open(tb)) })
+			})
+		}
+	}
+}
+
+// BenchmarkPacks makes objects of 600 images, of the size of a thumbnail and of a full-size image. It reports the time for each image.
+func BenchmarkPacks(b *testing.B) {
+	for name, layout := range map[string]sink.Layout{"webdataset": webdataset.DefaultForm().Groups().Layout, "parquet": parquet.DefaultForm().Groups().Layout} {
+		for _, size := range []int{15_000, 300_000} {
+			b.Run(fmt.Sprintf("%s, %d bytes", name, size), func(b *testing.B) {
+				at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+				img := media.Image{FrameInfo: media.FrameInfo{Stream: "cam", FragmentNumber: strings.Repeat("9", 47), ProducerTime: at}, Ext: "jpg", Format: "jpeg", Data: make([]byte, size)}
+				const images = 600
+				for b.Loop() {
+					pack := layout.NewPack(img)
+					for i := range images {
+						img.Index = i
+						record := sink.ManifestRecord{
+							Stream: img.Stream, FragmentNumber: img.FragmentNumber, FrameIndex: i, ProducerTimestamp: media.Timestamp(at), Key: "cam/a.tar", Format: "jpeg",
+							Bytes: int64(size), SHA256: fmt.Sprintf("%064x", i*7919), Tags: []media.Tag{{Name: "a", Value: "b"}},
+						}
+						if _, err := pack.Add(img, record); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if _, _, err := pack.End(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N*images), "us/image")
 			})
 		}
 	}

@@ -79,7 +79,7 @@ func (s *stream) image(f *media.Fragment, index int) media.Image {
 
 // data returns the content of the image with this ID.
 func (s *stream) data(id string) []byte {
-	return bytes.Repeat([]byte(id+"\n"), 100+len(s.name))
+	return bytes.Repeat([]byte(id+"\n"), 3*(33+len(s.name))) // as many bytes as pixels of three have
 }
 
 // imagesOf returns the images of a fragment, by ID.

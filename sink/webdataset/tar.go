@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -17,7 +18,6 @@ func (layout) Ext() string                        { return "tar" }
 func (layout) ContentType() string                { return "application/x-tar" }
 func (layout) Beside() []string                   { return []string{"idx"} }
 func (layout) Inside(img media.Image) media.Image { return img }
-func (layout) Joins(_, _ media.Image) bool        { return true }
 func (layout) NewPack(media.Image) sink.Pack      { return &pack{index: &bytes.Buffer{}} }
 func (layout) NewEndless(media.Image) sink.Pack   { return &pack{} }
 
@@ -28,6 +28,15 @@ type pack struct {
 	index *bytes.Buffer // the lines of the samples; nil for no index
 }
 
+// Joins implements sink.Pack.
+func (*pack) Joins(media.Image) bool { return true }
+
+// aboutExt is the extension of a sample's second member.
+const aboutExt = "json"
+
+// blockSize is that of a tar, in bytes. Headers have one block, and members fill their last one.
+const blockSize = 512
+
 // Add implements sink.Pack.
 func (p *pack) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
 	about, err := describe(r)
@@ -35,40 +44,44 @@ func (p *pack) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
 		return nil, err
 	}
 	key := Key(img)
-	var b bytes.Buffer
-	t := tar.NewWriter(&b)
-	for i, member := range []struct {
-		ext  string
-		data []byte
-	}{{img.Ext, img.Data}, {"json", about}} {
-		name := key + "." + member.ext
-		// Without a time the same samples give the same bytes.
-		err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(member.data)), Format: tar.FormatUSTAR})
-		if err != nil {
-			return nil, fmt.Errorf("the name %s does not fit into a tar file that all readers know: %w", name, err)
-		}
-		if p.index != nil {
-			separator := "\n"
-			if i == 0 {
-				separator = " "
-			}
-			fmt.Fprintf(p.index, "%s %d %d %s%s", member.ext, p.size+int64(b.Len()), len(member.data), name, separator)
-		}
-		if _, err := t.Write(member.data); err != nil {
-			return nil, err
-		}
-		if err := t.Flush(); err != nil {
-			return nil, err
-		}
+	before, err := p.begin(key, img.Ext, len(img.Data))
+	if err != nil {
+		return nil, err
+	}
+	between, err := p.begin(key, aboutExt, len(about))
+	if err != nil {
+		return nil, err
 	}
 	p.count++
-	p.size += int64(b.Len())
-	return [][]byte{b.Bytes()}, nil
+	return [][]byte{before, img.Data, slices.Concat(rest(len(img.Data)), between, about, rest(len(about)))}, nil
 }
+
+// begin returns the header of a member of a size, and adds the member to the index.
+func (p *pack) begin(key, ext string, size int) ([]byte, error) {
+	var b bytes.Buffer
+	name := key + "." + ext
+	// Without a time the same samples give the same bytes.
+	err := tar.NewWriter(&b).WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(size), Format: tar.FormatUSTAR})
+	if err != nil {
+		return nil, fmt.Errorf("the name %s does not fit into a tar file that all readers know: %w", name, err)
+	}
+	if p.index != nil {
+		separator := " "
+		if ext == aboutExt {
+			separator = "\n"
+		}
+		fmt.Fprintf(p.index, "%s %d %d %s%s", ext, p.size+int64(b.Len()), size, name, separator)
+	}
+	p.size += int64(b.Len() + size + len(rest(size)))
+	return b.Bytes(), nil
+}
+
+// rest returns what fills the last block of a member of a size.
+func rest(size int) []byte { return make([]byte, -size&(blockSize-1)) }
 
 // End implements sink.Pack.
 func (p *pack) End() (end []byte, beside []sink.Companion, err error) {
-	const blocks, blockSize = 2, 512
+	const blocks = 2
 	end = make([]byte, blocks*blockSize)
 	if p.index == nil {
 		return end, nil, nil
