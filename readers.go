@@ -283,18 +283,19 @@ func (r *readers) close(rd *reader, drained bool) {
 	}
 	failed := rd.account.Failures()
 	aside := errors.Is(rd.err, pipeline.ErrAside)
+	closed := errors.Is(rd.err, media.ErrReaderClosed) // and no sink is left
 	_, ofSinks := rd.err.(pipeline.SinkErrors)
-	fatal := rd.err != nil && !aside && !ofSinks
-	ended := fatal || !rd.continues && !aside
+	fatal := rd.err != nil && !aside && !ofSinks && !closed
+	ended := fatal || closed || !rd.continues && !aside
 	for n, i := range rd.sinks {
 		lost := slices.ContainsFunc(failed, func(e *pipeline.SinkError) bool { return e.Sink == r.at.names[i] })
 		r.over[i] = ended && !left[n] || fatal || lost
 	}
-	r.complete = r.complete && (rd.atEnd || !ended)
-	if rd.err != nil && !aside {
+	r.complete = r.complete && (rd.atEnd || !ended || closed)
+	if rd.err != nil && !aside && !closed {
 		r.errs = append(r.errs, rd.err)
 	}
-	r.options.Account.Fold(rd.account, !ended && !drained)
+	r.options.Account.Fold(rd.account, closed || !ended && !drained)
 }
 
 // behind returns the fragments that the first reader has delivered, and that sinks of no reader or of the second one lack.

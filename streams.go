@@ -248,8 +248,13 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOpti
 	case err != nil:
 		return sum, true, err
 	case at == nil:
-		rd := &reader{sinks: st.allSinks(), first: true, stop: draining, account: o.Account}
+		rd := &reader{sinks: st.allSinks(), first: true, stop: draining, account: o.Account.Begin()}
 		err := st.carry(ctx, rd, in, nil, o)
+		closed := errors.Is(err, media.ErrReaderClosed)
+		if closed {
+			err = nil
+		}
+		o.Account.Fold(rd.account, closed)
 		return o.Account.Summary(), false, err
 	case at.now.Done:
 		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)

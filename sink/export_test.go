@@ -6,8 +6,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// MaxPart is the size in bytes at which a part of several fragments ends.
-const MaxPart = maxPart
+// FullLines is the size in bytes at which a part of several fragments ends.
+const FullLines = fullLines
 
 // WriteImage writes one image with a writer of its own.
 func WriteImage(s *Sink, ctx context.Context, img media.Image) (media.Record, error) {

@@ -42,8 +42,8 @@ type waiting struct {
 	receipt media.Receipt
 }
 
-// maxPart is the size in bytes at which a part of several fragments ends, unless those that belong together have more.
-const maxPart = 8 << 20
+// fullLines is the size in bytes at which a part of several fragments ends, unless those that belong together have more.
+const fullLines = 8 << 20
 
 func newParts(w *Writer) *parts {
 	p := &parts{w: w}
@@ -105,7 +105,7 @@ func (p *parts) add(ctx context.Context, all []ended, next media.Split, followin
 func (p *parts) ends(at time.Time, size int) bool {
 	o := p.open
 	return o != nil && (o.last.Sub(at) > time.Second || // smaller steps back are rounding
-		media.Cell(at, p.every) > o.cell || len(o.lines)+size > maxPart)
+		media.Cell(at, p.every) > o.cell || len(o.lines)+size > fullLines)
 }
 
 // each writes a part for each fragment, several at once, and reports them.

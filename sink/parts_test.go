@@ -216,7 +216,7 @@ func TestARunThatContinuesMakesTheSameParts(t *testing.T) {
 func TestAPartHasALimit(t *testing.T) {
 	store := sink.NewMem()
 	w := newSink(t, store, inParts(time.Hour)).NewWriter()
-	long := []media.Tag{{Name: "long", Value: strings.Repeat("x", sink.MaxPart/4)}}
+	long := []media.Tag{{Name: "long", Value: strings.Repeat("x", sink.FullLines/4)}}
 	for n := range 8 {
 		img := sample(n, 0, 1000*n)
 		img.Tags = long
