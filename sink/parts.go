@@ -246,6 +246,5 @@ func (s *single) finish(ctx context.Context) error {
 func (s *single) abandon() {
 	s.stop() // the timer, which may wait
 	s.turn <- struct{}{}
-	s.open, s.waiting = nil, nil
 	s.leave()
 }

@@ -152,6 +152,28 @@ func TestAFragmentIsReportedWithItsPart(t *testing.T) {
 	}
 }
 
+// TestThePartOfGroupsEndsWithTheGroup has parts and groups of the same length: a part does not wait for the group after it.
+func TestThePartOfGroupsEndsWithTheGroup(t *testing.T) {
+	store := sink.NewMem()
+	w := newSink(t, store, func(c *sink.Config) {
+		inGroups(sink.Group{Every: time.Minute})(c)
+		inParts(time.Minute)(c)
+	}).NewWriter()
+	reported := 0
+	for _, p := range []piece{{1, 0, 1}, {2, 30_000, 1}, {3, 60_000, 1}} {
+		if err := p.give(t.Context(), w, func(media.Receipt) { reported++ }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{"1_19700101T000000_000Z": "1 2"}
+	if got := partsOf(t, store); !maps.Equal(got, want) || reported != 2 {
+		t.Errorf("parts %q, want %q; %d reported", got, want, reported)
+	}
+	if err := w.Abandon(); err != nil || reported != 2 {
+		t.Errorf("abandoned: %d reported, %v", reported, err)
+	}
+}
+
 // TestARunThatContinuesMakesTheSameParts stops after each fragment, as a process that is killed does, and continues where the reports say: with an
 // object for each image, and with groups that span fragments and end inside them.
 func TestARunThatContinuesMakesTheSameParts(t *testing.T) {
