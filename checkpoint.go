@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,6 +48,8 @@ type position struct {
 	wake chan struct{}
 	// settings stand for those of each output, in order; names are its sink's.
 	names, settings []string
+	// passing are the sinks that write nothing durable: they have a place during the run, and none in the checkpoint.
+	passing map[string]bool
 
 	mu    sync.Mutex
 	now   saved
@@ -114,12 +117,15 @@ func (p *Pipeline) keepsPosition(o RunOptions) bool {
 	if len(p.options.Fragments) > 0 {
 		c = p.Config.Checkpoint.Type
 	}
-	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint
+	return (c == config.CheckpointFile || c == config.CheckpointS3) && !o.IgnoreCheckpoint && p.options.Gaps == ""
 }
 
-// checkpointOf returns where the checkpoint of a stream is. Each list of single fragments has its own.
+// checkpointOf returns where the checkpoint of a stream is. Each list of single fragments, or of frames of them, has its own.
 func (p *Pipeline) checkpointOf(stream string) string {
 	if list := p.fragments(); len(list) > 0 {
+		for _, r := range p.options.Frames {
+			list = append(list, r.Place())
+		}
 		sum := sha256.Sum256([]byte(strings.Join(list, " ")))
 		stream += "-fragments-" + hex.EncodeToString(sum[:4])
 	}
@@ -175,10 +181,14 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 		held: held, anew: !isKVS || from.Mode != source.ModeLive || from.StartSelector.Type != source.StartNow, wake: make(chan struct{}, 1),
 		log: o.Log.With("stream", stream), saved: time.Now(), written: make(chan struct{}), steps: make([]reached, len(c.Sinks)),
 		planned: make([]*step, len(c.Sinks)), unsaved: make([]int, len(c.Sinks)), unsynced: make([]error, len(c.Sinks)),
+		passing: map[string]bool{},
 	}
 	for i, s := range c.Sinks {
 		p.names = append(p.names, s.Name)
 		p.settings = append(p.settings, st.pipeline.settingsOf(i, s))
+		if s.Destination.Appends() {
+			p.passing[s.Name] = true
+		}
 		store, _ := st.stores[i].(syncer)
 		p.stores = append(p.stores, store)
 	}
@@ -382,7 +392,10 @@ func (p *position) save(ctx context.Context, steps []reached, done bool) error {
 		}
 	}
 	p.now.Done, p.now.Written = done, media.Timestamp(time.Now())
-	data, err := json.Marshal(p.now)
+	lasting := p.now
+	lasting.Sinks = maps.Clone(p.now.Sinks)
+	p.dropPassing(lasting.Sinks)
+	data, err := json.Marshal(lasting)
 	p.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,6 +53,10 @@ func (p *Pipeline) settingsOf(i int, s config.Sink) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%q\n", p.Config.Pictures(s), place, folders)
 	for _, r := range p.times[i] {
+		if r.Fragment != "" {
+			fmt.Fprintf(h, "%s %q\n", r.Place(), r.Label)
+			continue
+		}
 		fmt.Fprintf(h, "%d %q\n", r.Time.UnixNano(), r.Label)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
@@ -121,6 +126,7 @@ func (p *position) accept(old *saved) (changed []string) {
 		old.Source, old.Done = p.now.Source, false
 	}
 	old.Source = cmp.Or(p.now.Source, old.Source)
+	p.dropPassing(old.Sinks) // the sink had another destination then
 	for i, name := range p.names {
 		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
 			changed = append(changed, "sink "+name)
@@ -129,6 +135,11 @@ func (p *position) accept(old *saved) (changed []string) {
 		}
 	}
 	return changed
+}
+
+// dropPassing removes the places of sinks that write nothing durable.
+func (p *position) dropPassing(sinks map[string]savedSink) {
+	maps.DeleteFunc(sinks, func(name string, _ savedSink) bool { return p.passing[name] })
 }
 
 // states returns where the outputs are, in order. A sink that is new begins where the one that is furthest on is.

@@ -35,6 +35,12 @@ type LoadOptions struct {
 	// Fragments are the numbers of the only fragments to read, from the archive of the one stream that the
 	// settings name.
 	Fragments []string
+	// Frames are the only frames to write, by their places in fragments, in place of what the sinks' samplers would choose. Then only these
+	// fragments are read, and Fragments is empty.
+	Frames []plan.Request
+	// Gaps is a folder, or s3://BUCKET/PREFIX, with the ledger of earlier runs of the same settings. The run then reads nothing but the archived
+	// fragments that the gaps lack, writes their images, and closes the gaps.
+	Gaps string
 	// Stdin is read where a file source has the path -.
 	Stdin io.Reader
 	// NewLog returns the logger for warnings about files. Nil is silent.
@@ -63,11 +69,15 @@ type Pipeline struct {
 // The error is a config.Problems, which lists every problem with its place. The Pipeline then cannot run,
 // but its Config has what could be read.
 func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
+	for _, r := range o.Frames {
+		o.Fragments = append(o.Fragments, r.Fragment)
+	}
 	p := &Pipeline{options: o, times: map[int][]plan.Request{}}
 	from := config.Options{Path: o.Path, Sinks: o.Sinks, Sources: o.Sources, Environ: o.Environ, Set: o.Set}
 	from.Files = slices.ContainsFunc(o.Sources, source.IsFile)
 	from.Check = func(c *config.Config) []config.PartError {
 		p.Config = c
+		p.replaceSamplers()
 		return slices.Concat(p.findSource(ctx), p.findSinks(ctx), p.findCheckpoint(ctx))
 	}
 	c, err := config.Load(from)
@@ -75,6 +85,18 @@ func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 		p.Config = c
 	}
 	return p, err
+}
+
+// replaceSamplers makes all sinks ask for the frames of the options.
+func (p *Pipeline) replaceSamplers() {
+	if len(p.options.Frames) == 0 {
+		return
+	}
+	for i := range p.Config.Sinks {
+		rule := plan.DefaultTimestamps()
+		rule.Asked = p.options.Frames
+		p.Config.Sinks[i].Sample.Rule, p.times[i] = rule, rule.Asked
+	}
 }
 
 // wrong returns a problem with a key.
@@ -110,6 +132,9 @@ func isNoARN(stream string) bool { return !strings.HasPrefix(source.StreamTarget
 func (p *Pipeline) findFiles() []config.PartError {
 	c := p.Config
 	var found []config.PartError
+	if p.options.Gaps != "" {
+		found = append(found, wrong("source", "type", "--gaps reads the archive of KVS streams"))
+	}
 	if len(p.options.Fragments) > 0 {
 		found = append(found, wrong("source", "type", "--fragment reads fragments of a KVS stream"))
 	}
@@ -215,7 +240,7 @@ func readTimes(path string) ([]plan.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	times, err := plan.ReadTimes(f)
+	times, err := plan.ReadRequests(f, false)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

@@ -176,7 +176,7 @@ func (r *readers) split(now time.Time) (front, behind []int) {
 // groups returns how much media a sink may have in a group that is not complete. Its place is before that, and the others can wait
 // while it is read again: with a second reader, it would not be complete when the two meet either, and so for ever.
 func (r *readers) groups(sink int) time.Duration {
-	if g := r.pipeline.Config.Sinks[sink].SinkConfig().Groups; g != nil {
+	if g := r.pipeline.Config.Sinks[sink].SinkConfig().Groups; g != nil && !r.at.passing[r.at.names[sink]] {
 		return g.Every
 	}
 	return 0
@@ -290,18 +290,19 @@ func (r *readers) close(rd *reader, drained bool) {
 	}
 	failed := rd.account.Failures()
 	aside := errors.Is(rd.err, pipeline.ErrAside)
+	closed := errors.Is(rd.err, media.ErrReaderClosed) // and no sink is left
 	_, ofSinks := rd.err.(pipeline.SinkErrors)
-	fatal := rd.err != nil && !aside && !ofSinks
-	ended := fatal || !rd.continues && !aside
+	fatal := rd.err != nil && !aside && !ofSinks && !closed
+	ended := fatal || closed || !rd.continues && !aside
 	for n, i := range rd.sinks {
 		lost := slices.ContainsFunc(failed, func(e *pipeline.SinkError) bool { return e.Sink == r.at.names[i] })
 		r.over[i] = ended && !left[n] || fatal || lost
 	}
-	r.complete = r.complete && (rd.atEnd || !ended)
-	if rd.err != nil && !aside {
+	r.complete = r.complete && (rd.atEnd || !ended || closed)
+	if rd.err != nil && !aside && !closed {
 		r.errs = append(r.errs, rd.err)
 	}
-	r.options.Account.Fold(rd.account, !ended && !drained)
+	r.options.Account.Fold(rd.account, closed || !ended && !drained)
 }
 
 // behind returns the fragments that the first reader has delivered, and that sinks of no reader or of the second one lack.

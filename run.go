@@ -11,7 +11,9 @@ import (
 
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/logging"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
+	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -28,6 +30,8 @@ type Run struct {
 	// positions are the checkpoints in use.
 	positions registry[*position]
 	distances distances
+	// gaps are those that the run closes, by stream; nil for a run that reads its streams.
+	gaps map[string][]media.Gap
 	// isolation is what separates the decoders from the program; nil before they start.
 	isolation atomic.Pointer[decode.Layers]
 }
@@ -97,6 +101,11 @@ func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 	r.isolation.Store(&isolation)
 	r.outages.watchSinks(st.sinks)
 	r.journal.count(st.sinks)
+	if r.pipeline.options.Gaps != "" {
+		if r.gaps, err = r.pipeline.openGaps(draining); err != nil {
+			return pipeline.StatusFailed, errors.Join(err, st.close())
+		}
+	}
 	status, err := r.streams(ctx, draining, st)
 	if closeErr := st.close(); err == nil && closeErr != nil {
 		return pipeline.StatusFailed, closeErr
@@ -111,10 +120,19 @@ func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.St
 	finished := make(chan struct{})
 	var aside sync.WaitGroup
 	aside.Go(func() { r.limitDrain(draining, finished, abort) })
+	for _, s := range st.sinks {
+		if s.Keeps() {
+			aside.Go(func() { r.sweep(ctx, s, finished) })
+		}
+	}
 
 	from, _ := r.pipeline.Config.Source.KVS()
+	run := r.stream
+	if r.gaps != nil {
+		run = r.repair
+	}
 	f := &fleet{
-		run: func(in source.Input) result { return r.stream(ctx, draining, st, in) },
+		run: func(in source.Input) result { return run(ctx, draining, st, in) },
 		missing: func(stream string, err error) result {
 			account := r.journal.open(stream)
 			account.End(pipeline.StatusFailed, err)
@@ -123,7 +141,7 @@ func (r *Run) streams(parent, draining context.Context, st *stages) (pipeline.St
 		list:   st.list,
 		every:  listEvery,
 		log:    r.options.Log,
-		finite: from.Mode == source.ModeArchive,
+		finite: from.Mode == source.ModeArchive || r.gaps != nil,
 	}
 	results := f.runAll(draining, st.inputs)
 	close(finished)
@@ -188,6 +206,31 @@ func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abo
 	case <-finished:
 	case <-timer.C:
 		abort(errShutdown)
+	}
+}
+
+// sweepEvery is how long a sink's folder is left alone after old objects were removed, at least.
+const sweepEvery = time.Minute
+
+// sweep removes the old objects of a sink from time to time, and at the end.
+func (r *Run) sweep(ctx context.Context, s *sink.Sink, finished <-chan struct{}) {
+	const share = 20 // of the time, for folders with very many files
+	for last := false; ; {
+		began := time.Now()
+		if err := s.Sweep(ctx, began); err != nil && ctx.Err() == nil {
+			r.options.Log.Warn("old objects stay", "sink", s.Name(), "error", err)
+		}
+		if last || ctx.Err() != nil {
+			return
+		}
+		timer := time.NewTimer(max(sweepEvery, share*time.Since(began)))
+		select {
+		case <-finished:
+			last = true
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
 	}
 }
 

@@ -134,7 +134,7 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 // longestGroup returns how much media the groups of samples have, at most; 0 if there are none.
 func (p *Pipeline) longestGroup() (longest time.Duration) {
 	for _, s := range p.Config.Sinks {
-		if g := s.SinkConfig().Groups; g != nil {
+		if g := s.SinkConfig().Groups; g != nil && !s.Destination.Appends() {
 			longest = max(longest, g.Every)
 		}
 	}
@@ -248,8 +248,13 @@ func (st *stages) run(ctx, draining context.Context, in source.Input, ro RunOpti
 	case err != nil:
 		return sum, true, err
 	case at == nil:
-		rd := &reader{sinks: st.allSinks(), first: true, stop: draining, account: o.Account}
+		rd := &reader{sinks: st.allSinks(), first: true, stop: draining, account: o.Account.Begin()}
 		err := st.carry(ctx, rd, in, nil, o)
+		closed := errors.Is(err, media.ErrReaderClosed)
+		if closed {
+			err = nil
+		}
+		o.Account.Fold(rd.account, closed)
 		return o.Account.Summary(), false, err
 	case at.now.Done:
 		o.Log.Info("nothing left to read; --restart reads it again", "stream", in.Stream)

@@ -29,6 +29,14 @@ func (l *loader) decode() *Config {
 		}
 		given, ok := s.effective("destination.if_exists")
 		out.OverwriteExplicit = ok && given.value == string(sink.IfExistsOverwrite)
+		if out.Destination.Appends() { // which has neither, unless somebody asks for them
+			if _, asked := s.effective("manifest.format"); !asked {
+				out.Manifest.Format = sink.ManifestNone
+			}
+			if _, asked := s.effective("ledger.path"); !asked {
+				out.Ledger.Path = ""
+			}
+		}
 		if from, ok := s.from("sample.file"); ok && from == layerFile {
 			out.TimesFolder = l.folder
 		}
@@ -71,6 +79,9 @@ func (l *loader) check(c *Config) {
 	l.checkMeaning("", l.schema.file, l.file, *c)
 	if c.Lag.Action != LagNone && !c.Source.Origin.Endless() {
 		l.report("lag.action", string(c.Lag.Action)+" needs a live stream: source.type kvs, with source.mode live or auto")
+	}
+	if c.CheckpointType() != CheckpointNone && len(c.Sinks) > 0 && !c.keepsPlace() {
+		l.report("checkpoint.type", string(c.Checkpoint.Type)+" needs another sink: what was written to standard output cannot be continued")
 	}
 	if len(l.sinks) == 0 {
 		l.report("sinks", "is empty: write at least one sink")

@@ -25,6 +25,7 @@ package config
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -186,10 +187,15 @@ func (c *Config) CheckpointType() CheckpointType {
 	if c.Checkpoint.Type != CheckpointAuto {
 		return c.Checkpoint.Type
 	}
-	if _, isKVS := c.Source.KVS(); isKVS {
+	if _, isKVS := c.Source.KVS(); isKVS && c.keepsPlace() {
 		return CheckpointFile
 	}
 	return CheckpointNone
+}
+
+// keepsPlace reports whether a checkpoint can have the place of any sink. What was written to a pipe is not durable.
+func (c *Config) keepsPlace() bool {
+	return slices.ContainsFunc(c.Sinks, func(s Sink) bool { return !s.Destination.Appends() })
 }
 
 // PathOf returns the path, or in S3 the key, of the checkpoint of a stream. settings is the path of the settings file, of which {pipeline} is the

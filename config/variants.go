@@ -9,6 +9,7 @@ import (
 	"github.com/kvsframes/kvsframes/sink/parquet"
 	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/sink/sprite"
+	"github.com/kvsframes/kvsframes/sink/stdout"
 	"github.com/kvsframes/kvsframes/sink/webdataset"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -40,7 +41,8 @@ func BuiltIn() setting.Variants {
 
 	setting.Add[sink.Location](v, "file", sink.DefaultDirectory())
 	setting.Add[sink.Location](v, "s3", s3.DefaultConfig())
-	setting.Reserve[sink.Location](v, "stdout", "exec")
+	setting.Add[sink.Location](v, "stdout", stdout.Config{})
+	setting.Reserve[sink.Location](v, "exec")
 
 	return v
 }

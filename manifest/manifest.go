@@ -104,7 +104,7 @@ func Write(ctx context.Context, from Objects, to io.Writer, o Options) (Counts, 
 
 // Scan reads the manifest parts and the parts of the ledger among some objects. It calls record with each record, as Write orders them, and
 // then gap with each gap: by stream, then by the time of its beginning. Both get a line of JSON, which is theirs, and their errors end it. What is there twice is
-// passed on once. Of the options Except and Temp matter. Parts counts those of both kinds.
+// passed on once, and what a later repair has closed is not. Of the options Except and Temp matter. Parts counts those of both kinds.
 func Scan(ctx context.Context, from Objects, o Options, record, gap func(line []byte) error) (Counts, error) {
 	records, gaps := &sorter{temp: o.Temp}, &sorter{temp: o.Temp}
 	defer records.close()
@@ -124,5 +124,15 @@ func Scan(ctx context.Context, from Objects, o Options, record, gap func(line []
 	if err != nil {
 		return counts, err
 	}
-	return counts, gaps.each(ctx, gap)
+	return counts, gaps.open(ctx, gap)
+}
+
+// Gaps calls gap with each gap in the parts of the ledger among some objects, as Scan does. Without any there are no gaps.
+func Gaps(ctx context.Context, from Objects, o Options, gap func(line []byte) error) error {
+	gaps := &sorter{temp: o.Temp}
+	defer gaps.close()
+	if _, err := read(ctx, from, o.Except, kind{placeOfGap, gaps}); err != nil {
+		return err
+	}
+	return gaps.open(ctx, gap)
 }

@@ -66,6 +66,11 @@ func (s *sorter) sorted() iter.Seq2[entry, error] {
 
 // each calls visit with the line of each entry in order, and once for entries of the same place.
 func (s *sorter) each(ctx context.Context, visit func(line []byte) error) error {
+	return s.eachEntry(ctx, func(e entry) error { return visit(e.line) })
+}
+
+// eachEntry is like each, with the whole entries.
+func (s *sorter) eachEntry(ctx context.Context, visit func(entry) error) error {
 	var last string
 	for e, err := range s.sorted() {
 		if err != nil {
@@ -78,7 +83,7 @@ func (s *sorter) each(ctx context.Context, visit func(line []byte) error) error 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := visit(e.line); err != nil {
+		if err := visit(e); err != nil {
 			return err
 		}
 	}

@@ -80,6 +80,9 @@ type Fragment struct {
 // interrupted before that one came. A later run decodes it.
 var ErrUndecided = errors.New("the stream was interrupted before it was clear which frames are wanted")
 
+// ErrReaderClosed is the error of a sink whose reader has closed the pipe. It wants no more, which is no failure.
+var ErrReaderClosed = errors.New("the reader has closed the pipe")
+
 // Place is the position of a fragment in its stream.
 type Place struct {
 	// Number is the fragment's number; "" is before the first one.
@@ -337,8 +340,9 @@ type Gap struct {
 	// Until is the first fragment after a hole, whose FragmentNumber is that of the fragment before it. It has no number
 	// in other gaps.
 	Until Place
-	// AskedFor are the times that a sink requested and no frame answers.
-	AskedFor []time.Time
+	// AskedFor are the times that a sink requested and no frame answers, and AskedPlaces such places, as FRAGMENT@OFFSET.
+	AskedFor    []time.Time
+	AskedPlaces []string
 	// Reason is the kind of the gap.
 	Reason GapReason
 	// Detail describes in a few words what is missing and why.
@@ -372,6 +376,8 @@ const (
 	GapConcealed GapReason = "concealed"
 	// GapNoFrame: no frame is near enough to a requested time.
 	GapNoFrame GapReason = "no_frame"
+	// GapRepaired closes another gap, of which it is a copy but for this and the detail: the archive had what was missing.
+	GapRepaired GapReason = "repaired"
 	// GapLeftOut: the stream was read too far behind its newest fragment, and this was left out to catch up; or a run that was
 	// told to begin anew began behind it.
 	GapLeftOut GapReason = "left_out"

@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -48,6 +49,45 @@ type gapRecord struct {
 	Detail            string    `json:"detail"`
 }
 
+// UnmarshalJSON reads what MarshalJSON returns.
+func (g *Gap) UnmarshalJSON(data []byte) error {
+	var r gapRecord
+	if err := json.Unmarshal(data, &r); err != nil {
+		return err
+	}
+	*g = Gap{
+		Stream: r.Stream, Sink: r.Sink, FragmentNumber: r.FragmentNumber, FrameIndex: r.FromFrame, FramesLost: r.FramesLost,
+		Until: Place{Number: r.UntilFragment}, Reason: r.Reason, Detail: r.Detail,
+	}
+	if err := parseTimestamp(r.ProducerTimestamp, &g.ProducerTime); err != nil {
+		return err
+	}
+	if err := parseTimestamp(r.Until, &g.Until.ProducerTime); err != nil {
+		return err
+	}
+	for _, text := range r.AskedFor {
+		if strings.Contains(text, "@") {
+			g.AskedPlaces = append(g.AskedPlaces, text)
+			continue
+		}
+		var at time.Time
+		if err := parseTimestamp(text, &at); err != nil {
+			return err
+		}
+		g.AskedFor = append(g.AskedFor, at)
+	}
+	return nil
+}
+
+// parseTimestamp parses what Timestamp returns.
+func parseTimestamp(text string, to *time.Time) (err error) {
+	if text == "" {
+		return nil
+	}
+	*to, err = time.Parse(time.RFC3339, text)
+	return err
+}
+
 // MarshalJSON returns the gap as a record of the ledger. An unknown value is an empty string or list;
 // from_frame is -1 for a whole fragment.
 func (g Gap) MarshalJSON() ([]byte, error) {
@@ -60,7 +100,7 @@ func (g Gap) MarshalJSON() ([]byte, error) {
 		ProducerTimestamp: Timestamp(g.ProducerTime),
 		UntilFragment:     g.Until.Number,
 		Until:             Timestamp(g.Until.ProducerTime),
-		AskedFor:          Timestamps(g.AskedFor),
+		AskedFor:          append(Timestamps(g.AskedFor), g.AskedPlaces...),
 		Reason:            g.Reason,
 		Detail:            g.Detail,
 	})

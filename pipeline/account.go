@@ -78,6 +78,14 @@ func (a *Account) SetBehind(u Undelivered) {
 	a.behind = u
 }
 
+// SetGaps replaces the gaps of the stream by those that a repair leaves.
+func (a *Account) SetGaps(gaps []media.Gap) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.summary.Gaps, a.summary.GapList = len(gaps), a.summary.GapList[:0]
+	a.summary.list(gaps)
+}
+
 // End records how the run ended; err may be nil.
 func (a *Account) End(status Status, err error) {
 	a.mu.Lock()

@@ -310,12 +310,16 @@ func (r *run) withdraw(o *outlet) error {
 	o.writing.Wait()
 	o.abandon(r.Log)
 	failure := o.failure
-	aside := errors.Is(failure, ErrAside)
+	closed := errors.Is(failure, media.ErrReaderClosed)
+	aside := closed || errors.Is(failure, ErrAside)
 	left := r.unsettled.withdraw(o, aside, func(reported int) {
 		if !aside {
 			r.Account.fail(failure, reported)
 		}
 	})
+	if closed {
+		r.Log.Info("the reader of a sink has closed the pipe: the sink ends", "stream", r.Name, "sink", failure.Sink)
+	}
 	switch {
 	case left == 0:
 		return failure

@@ -103,7 +103,8 @@ func undelivered(inFlight int) int { return max(leastUndelivered, 2*inFlight) }
 // fragment counts when every sink has reported it as durable. Run closes the source, lets each sink finish or
 // abandon its open objects, and returns when every goroutine that it started has ended.
 //
-// A sink that leaves (see Options.Aside) does not count as failed. If no other is left, the error is ErrAside.
+// A sink that leaves (see Options.Aside) does not count as failed. If no other is left, the error is ErrAside. Nor does a sink with the error
+// media.ErrReaderClosed, which is then that of the run.
 //
 // Run returns an error before it reads anything if the planner makes no images for a sink, or images for no sink, or
 // looks too far ahead. If the source fails, the run ends when all fragments that it returned are durable. If a sink
@@ -289,6 +290,9 @@ func (r *run) end(ctx context.Context, number uint64, why error) error {
 	gaps := r.Planner.End()
 	if len(gaps) == 0 {
 		return nil
+	}
+	for i := range gaps { // a planner that got no fragment does not know it
+		gaps[i].Stream = r.Name
 	}
 	return r.queue(ctx, &item{gaps: gaps, lane: lane{number: number, ended: true}})
 }

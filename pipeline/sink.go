@@ -24,7 +24,8 @@ import (
 //
 // After an error of Write, EndFragment or Finish the contexts of the sink's other calls end, and only Abandon
 // is called. The run continues for the other sinks, and returns the error at its end. A sink does its own
-// retries. When a context ends, a call that waits returns the context's error.
+// retries. When a context ends, a call that waits returns the context's error. A sink whose reader wants no more returns
+// media.ErrReaderClosed, and leaves the run without having failed.
 //
 // A process can end at any point, and the next one may read the same fragments again. So a sink makes only
 // whole objects visible, and their names depend only on the images in them: writing a fragment again produces

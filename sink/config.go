@@ -38,6 +38,21 @@ type Location interface {
 	Open(ctx context.Context) (Store, error)
 }
 
+// Appender is a Location that is one sequence of bytes, such as standard output, and has no objects: samples follow each other in the order of
+// the stream, without names, manifest and ledger. Its Store appends what is put and what is written, at once, and is given one body at a time.
+// After an error for which Passing returns true it continues where it was. It returns media.ErrReaderClosed when nobody reads any more.
+type Appender interface {
+	Location
+	// Appends does nothing.
+	Appends()
+}
+
+// Appends reports whether samples follow each other in one sequence of bytes.
+func (d Destination) Appends() bool {
+	_, ok := d.Location.(Appender)
+	return ok
+}
+
 // Describer is a Location whose objects carry user metadata.
 type Describer interface {
 	// Metadata returns the metadata of an image of the run runID, with names in lower case.

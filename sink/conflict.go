@@ -19,12 +19,20 @@ func Conflicts(sinks []Config) []error {
 	var writers []writer
 	named := map[string]bool{}
 	places := map[string]*keyspace{}
+	appends := ""
 	for i, c := range sinks {
 		if named[c.Name] {
 			p.Add(fmt.Sprintf("[%d].name", i), "another sink is also called %q", c.Name)
 			continue // its keys are compared when it has a name of its own
 		}
 		named[c.Name] = true
+		if c.Destination.Appends() {
+			if appends != "" {
+				p.Add(fmt.Sprintf("[%d].destination.type", i), "sink %q writes to standard output already, and one can", appends)
+			}
+			appends = c.Name
+			continue
+		}
 		for _, w := range c.writers(i) {
 			k := places[w.place]
 			if k == nil {
@@ -102,7 +110,7 @@ const (
 
 // tokenBytes holds the bytes that the value of a token consists of. Tokens that it lacks can have any value.
 var tokenBytes = map[token]string{
-	tokenFragment:     digits + unknown + "-" + afterPart + endPart,
+	tokenFragment:     digits + unknown + "-" + afterPart + endPart + repairedPart,
 	tokenFrame:        digits,
 	tokenProducerTime: digits + "TZ_-" + unknown,
 	tokenServerTime:   digits + "TZ_-" + unknown,

@@ -17,8 +17,8 @@ import (
 type Directory struct {
 	Path string `key:"directory"`
 	// Fsync makes every file and its name durable before it counts as written.
-	Fsync bool     `key:"fsync"`
-	_     struct{} `later:"keep.age keep.size"`
+	Fsync bool `key:"fsync"`
+	Keep  Keep `key:"keep"`
 }
 
 var _ Location = Directory{}
@@ -32,6 +32,7 @@ func (d Directory) Validate() error {
 	if d.Path == "" {
 		p.Add("directory", "is empty")
 	}
+	p.Check("keep", d.Keep, Keep{})
 	if strings.ContainsRune(d.Path, 0) {
 		p.Add("directory", "has a NUL character")
 	}

@@ -36,6 +36,8 @@ type group struct {
 	ended []ended
 	// completed is the number of groups so far.
 	completed int
+	// appends reports whether there is one group without an end (see Appender), whose images count as durable when they are written.
+	appends bool
 }
 
 // openGroup is an object that is being written.
@@ -73,6 +75,9 @@ func (g *group) write(ctx context.Context, img media.Image) (media.Record, error
 		return g.w.record(img, g.split.Key), nil
 	}
 	if g.open != nil && g.begins(img) {
+		if g.appends {
+			return media.Record{}, cannotFollow(g.last, img)
+		}
 		if err := g.complete(ctx, img.FrameInfo, nil); err != nil {
 			return media.Record{}, err
 		}
@@ -104,6 +109,7 @@ func (g *group) write(ctx context.Context, img media.Image) (media.Record, error
 func (g *group) begins(img media.Image) bool {
 	o, at := g.open, img.At(g.Clock)
 	switch {
+	case g.appends:
 	case g.last.At(g.Clock).Sub(at) > time.Second+2*frameDuration(g.last): // smaller steps back are rounding
 		return true
 	case cell(at, g.Every) > o.cell:
@@ -146,8 +152,13 @@ func (g *group) begin(ctx context.Context, img media.Image) error {
 	}
 	s, first := g.w.sink, img
 	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
-	o := &openGroup{key: s.path.Image(first, g.w.runID), pack: g.Layout.NewPack(img), cell: cell(img.At(g.Clock), g.Every)}
+	o := &openGroup{key: s.path.Image(first, g.w.runID), cell: cell(img.At(g.Clock), g.Every)}
 	o.opts = g.w.options(first)
+	if g.appends {
+		o.pack = g.Layout.(EndlessLayout).NewEndless(img) // as Validate has checked
+	} else {
+		o.pack = g.Layout.NewPack(img)
+	}
 	if p, ok := o.pack.(HeadedPack); ok {
 		o.opts.Head = p.Head
 	}
@@ -221,8 +232,8 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan<- 
 
 // putBeside stores the companions of the open group.
 func (g *group) putBeside(ctx context.Context, all []Companion) error {
-	for i, ext := range g.Layout.Beside() {
-		if err := g.put(ctx, g.beside(g.open.key, ext), all[i].Body, PutOptions{ContentType: all[i].ContentType}); err != nil {
+	for i, c := range all {
+		if err := g.put(ctx, g.beside(g.open.key, g.Layout.Beside()[i]), c.Body, PutOptions{ContentType: c.ContentType}); err != nil {
 			return fmt.Errorf("write beside group: %w", err)
 		}
 	}
@@ -310,7 +321,7 @@ func (g *group) endFragment(ctx context.Context, e ended) error {
 	}
 	defer g.leave()
 	g.ended, g.inside = append(g.ended, e), false
-	if g.open == nil {
+	if g.open == nil || g.appends {
 		return g.report(ctx, media.Split{}, nil)
 	}
 	if !g.w.sink.endless {

@@ -44,6 +44,13 @@ type Layout interface {
 	NewPack(first media.Image) Pack
 }
 
+// EndlessLayout is a Layout that can also be made without an end, as an Appender needs it.
+type EndlessLayout interface {
+	Layout
+	// NewEndless begins with the first image, which Add gets, too. The Pack keeps nothing of the images, and has neither Head nor companions.
+	NewEndless(first media.Image) Pack
+}
+
 // Pack makes the bytes of one object. One goroutine at a time uses it.
 type Pack interface {
 	// Joins reports whether a further image may be in the object.
@@ -91,6 +98,15 @@ func (g *Groups) besidePath(template, ext string) string {
 
 // check adds what is wrong with the settings of a sink that makes groups.
 func (g *Groups) check(p *setting.Problems, c Config) {
+	if c.Destination.Appends() {
+		if _, ok := g.Layout.(EndlessLayout); !ok {
+			p.Add("destination.type", "a %s file cannot be written before its last sample is known; type raw, format npy gives an array for each sample", g.Layout.Ext())
+		}
+		if g.Group != DefaultGroup() {
+			p.Add("group", "standard output has no groups: all samples follow each other")
+		}
+		return
+	}
 	p.Check("group", g.Group, DefaultGroup())
 	if c.Destination.IfExists != IfExistsOverwrite {
 		p.Add("destination.if_exists", "is %s, and objects of several images are always written: want overwrite", c.Destination.IfExists)

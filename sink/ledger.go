@@ -12,8 +12,9 @@ import (
 // The ends of the names of ledger parts that belong to no fragment: of a hole after the fragment that is named, and of
 // requests that no frame of the stream answers, after its last one.
 const (
-	afterPart = "after"
-	endPart   = "end"
+	afterPart    = "after"
+	endPart      = "end"
+	repairedPart = "repaired"
 )
 
 // fullPart is the size in bytes from which a part of the ledger gets no more lines. A part is written again for each line.
@@ -55,7 +56,7 @@ func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) 
 	}
 	f, end := &media.Fragment{Stream: gaps[0].Stream, Number: gaps[0].FragmentNumber, ProducerTime: gaps[0].ProducerTime}, ""
 	// The number of a conflict has a part already.
-	if f.Number == "" || gaps[0].Until.Number != "" || gaps[0].Reason == media.GapConflict {
+	if f.Number == "" || gaps[0].Until.Number != "" || gaps[0].Reason == media.GapConflict || gaps[0].Reason == media.GapNoFrame {
 		end = afterPart
 		if gaps[0].Reason == media.GapNoFrame {
 			end = endPart
@@ -85,6 +86,31 @@ func (w *Writer) Gaps(ctx context.Context, after media.Place, gaps []media.Gap) 
 		if err := w.put(ctx, s.ledger.Part(f, s.config.Name, w.runID), part.lines, PutOptions{ContentType: LinesContentType}); err != nil {
 			return fmt.Errorf("write ledger: %w", err)
 		}
+	}
+	return nil
+}
+
+// Repaired records that the gaps of one fragment, or of one hole, are closed. It writes a part of its own, with -repaired behind the number in the
+// name of the gaps' first part. Their own lines stay.
+func (w *Writer) Repaired(ctx context.Context, gaps []media.Gap) error {
+	s := w.sink
+	if s.ledger == nil || len(gaps) == 0 {
+		return nil
+	}
+	f := &media.Fragment{Stream: gaps[0].Stream, Number: gaps[0].FragmentNumber, ProducerTime: gaps[0].ProducerTime}
+	if gaps[0].Until.Number != "" {
+		f.Number += "-" + afterPart
+	}
+	f.Number += "-" + repairedPart
+	lines, err := jsonLines(gaps, func(g media.Gap) any {
+		g.Sink, g.Reason, g.Detail = s.config.Name, media.GapRepaired, string(g.Reason)+": "+g.Detail
+		return g
+	})
+	if err == nil {
+		err = w.put(ctx, s.ledger.Part(f, s.config.Name, w.runID), lines, PutOptions{ContentType: LinesContentType})
+	}
+	if err != nil {
+		return fmt.Errorf("write ledger: %w", err)
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ type Sink struct {
 	manifest *Template // nil: no manifest
 	ledger   *Template // nil: no ledger
 	slots    chan struct{}
+	keeper   *keeper // nil: nothing is removed
 
 	objects, bytes atomic.Int64
 }
@@ -71,6 +72,9 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 		return nil, fmt.Errorf("set up sink %q: a path has {run_id}, and the run has no id", config.Name)
 	}
 	s.slots = make(chan struct{}, s.inFlight())
+	if config.keep() != (Keep{}) {
+		s.keeper = &keeper{busy: map[string]bool{}}
+	}
 	return s, nil
 }
 
@@ -79,9 +83,9 @@ func (s *Sink) Name() string { return s.config.Name }
 
 // MaxInFlight returns the largest number of images that all writers together write at once; further images
 // wait. It is 1 when keys do not distinguish frames, because the last image given must then be the last one
-// written, and when objects hold several images, which need an order.
+// written, and when images follow each other in objects or in a pipe, which need an order.
 func (s *Sink) MaxInFlight() int {
-	if s.config.Groups != nil {
+	if s.config.Groups != nil || s.config.Destination.Appends() {
 		return 1
 	}
 	return s.inFlight()
@@ -146,6 +150,11 @@ func (w *Writer) write(ctx context.Context, img media.Image) (media.Record, erro
 		return media.Record{}, err
 	}
 	defer s.leave()
+	if s.config.Destination.Appends() {
+		if err := w.follow(img); err != nil {
+			return media.Record{}, err
+		}
+	}
 	record := w.record(img, s.path.Image(img, w.runID))
 	err := w.place(ctx, &record, img)
 	if err != nil {

@@ -23,8 +23,33 @@ func (c Config) Validate() error {
 	if c.Groups != nil {
 		c.Groups.check(&p, c)
 	}
+	if c.Destination.Appends() {
+		c.checkAppends(&p)
+	}
+	c.checkKeep(&p)
 	p.Check("", c, DefaultConfig())
 	return p.Err()
+}
+
+// checkAppends adds the settings that have no meaning without objects.
+func (c Config) checkAppends(p *setting.Problems) {
+	standard := DefaultConfig()
+	const why = "has no meaning on standard output, which has samples alone and no names"
+	if c.Path != standard.Path {
+		p.Add("path", why)
+	}
+	if c.Destination.IfExists != standard.Destination.IfExists {
+		p.Add("destination.if_exists", why)
+	}
+	if c.Destination.MaxInFlight != standard.Destination.MaxInFlight {
+		p.Add("destination.max_in_flight", why)
+	}
+	if c.Manifest.Format != ManifestNone {
+		p.Add("manifest.format", why+": want none")
+	}
+	if c.Ledger.Path != "" {
+		p.Add("ledger.path", why+`: want ""`)
+	}
 }
 
 // CheckStreams returns the problems of c in a run that may read several streams, joined as by Validate: keys
@@ -32,6 +57,10 @@ func (c Config) Validate() error {
 func (c Config) CheckStreams() error {
 	var p setting.Problems
 	const problem = "needs {stream}: the run reads several streams, whose keys would be the same"
+	if c.Destination.Appends() {
+		p.Add("destination.type", "standard output takes one stream, and the run may read several")
+		return p.Err()
+	}
 	overwrite := c.OverwriteExplicit && c.Destination.IfExists == IfExistsOverwrite
 	if t, err := ParsePath(c.Path); err == nil && !t.Distinguishes().Streams && !overwrite {
 		p.Add("path", problem)

@@ -2,6 +2,9 @@ package sink
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"sync"
 
 	"github.com/kvsframes/kvsframes/media"
@@ -18,6 +21,8 @@ type Writer struct {
 	confirm func(context.Context) error
 	ledger  ledgerParts
 	group   *group // nil if each image is an object
+	// before is the image before the next one, without its data, where they follow each other in one sequence of bytes.
+	before media.Image
 	// from is the number of the fragment after which the writer continues, and last the last one that has ended. The ledger of
 	// the next fragments, reach in number, may have outdated parts.
 	from  string
@@ -32,7 +37,7 @@ type Writer struct {
 func (s *Sink) NewWriter() *Writer {
 	w := &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
 	if s.config.Groups != nil {
-		w.group = &group{Groups: s.config.Groups, w: w, turn: make(chan struct{}, 1)}
+		w.group = &group{Groups: s.config.Groups, w: w, turn: make(chan struct{}, 1), appends: s.config.Destination.Appends()}
 	}
 	return w
 }
@@ -80,6 +85,7 @@ func (w *Writer) Write(ctx context.Context, img media.Image) error {
 	if w.group != nil {
 		write = w.group.write
 	}
+	w.sink.keeper.begin(img.Stream, img.FragmentNumber)
 	record, err := write(ctx, img)
 	if err != nil {
 		return err
@@ -90,11 +96,54 @@ func (w *Writer) Write(ctx context.Context, img media.Image) error {
 	return nil
 }
 
+// Recall notes the record of an image that is stored already, for Replace.
+func (w *Writer) Recall(img media.Image) {
+	record := w.record(img, w.sink.path.Image(img, w.runID))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records[img.FragmentNumber] = append(w.records[img.FragmentNumber], record)
+}
+
+// Replace replaces the manifest part of a fragment, if there is one, by one that has the records of the images that were recalled and no others.
+// It stands in for EndFragment.
+func (w *Writer) Replace(ctx context.Context, f *media.Fragment) error {
+	w.mu.Lock()
+	records := w.records[f.Number]
+	delete(w.records, f.Number)
+	w.mu.Unlock()
+	s := w.sink
+	if s.manifest == nil {
+		return nil
+	}
+	part, err := encodePart(records, s.digest)
+	if err != nil {
+		return fmt.Errorf("replace manifest: %w", err)
+	}
+	key, same := s.manifest.Part(f, s.config.Name, w.runID), false
+	err = s.persist(ctx, func(bool) (err error) {
+		same, err = s.store.Holds(ctx, key, part)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) || err == nil && same {
+		return nil
+	}
+	if err == nil {
+		err = w.put(ctx, key, part, PutOptions{ContentType: LinesContentType})
+	}
+	if err != nil {
+		return fmt.Errorf("replace manifest: %w", err)
+	}
+	return nil
+}
+
 // EndFragment writes the manifest part of a fragment. It calls durable for the fragment before it returns, unless a group is open:
 // then the call that completes the group does both.
 func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error {
 	w.mu.Lock()
-	ended := ended{fragment: f, records: w.records[f.Number], durable: durable}
+	ended := ended{fragment: f, records: w.records[f.Number], durable: func(r media.Receipt) {
+		w.sink.keeper.end(f.Stream, f.Number)
+		durable(r)
+	}}
 	delete(w.records, f.Number)
 	w.mu.Unlock()
 	if w.group == nil {

@@ -204,6 +204,7 @@ var examples = map[string]struct {
 		}
 		b.decodes(looks...)
 	}},
+	"pytorch-pipe.yaml": {[]string{`(front-door/\S+\.jpg\nfront-door/\S+\.json\n){24}`}, nil},
 	"duckdb.yaml": {[]string{
 		``, `{"producer_timestamp":"2026-01-01 12:00:00\+00","size":"\d{5}","width":640}\n{"producer_timestamp":"2026-01-01 12:00:10\+00","size":"\d{5}","width":1280}\n`,
 	}, nil},

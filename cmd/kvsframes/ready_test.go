@@ -37,7 +37,7 @@ func TestValidateFindsWhatRunFinds(t *testing.T) {
 	}{
 		{"times that are not there", times("none.txt"), nil, []string{"2:52: sinks[0].sample.file: open DIR/none.txt: no such file or directory"}},
 		{"times with a wrong line, beside the settings", times("wrong.txt"), nil, []string{"2:52: sinks[0].sample.file: DIR/wrong.txt: line 2: \"noon\" is not a time"}},
-		{"times without any", times("empty.txt"), nil, []string{"2:52: sinks[0].sample.file: DIR/empty.txt: holds no time"}},
+		{"times without any", times("empty.txt"), nil, []string{"2:52: sinks[0].sample.file: DIR/empty.txt: holds no request"}},
 		{"a folder of times", times("."), nil, []string{"sinks[0].sample.file: DIR: "}},
 		{"a file that is not there", "source: {type: file, paths: [none.mkv]}\n" + sinks, nil, []string{"1:30: source.paths[0]: stat none.mkv: no such file or directory"}},
 		{"a pattern of nothing", "source: {type: file, paths: [\"none-*.mkv\"]}\n" + sinks, nil, []string{"1:30: source.paths[0]: "}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/config"
+	"github.com/kvsframes/kvsframes/decode/plan"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
@@ -58,7 +60,17 @@ their ends where only one key has that end:
 
 With --fragment it reads only the fragments of these numbers, such as a
 notification names them, from the archive of the one stream; start_selector, end
-and mode have no effect then.`,
+and mode have no effect then. NUMBER@OFFSET is the frame that is shown at a time
+after the fragment's start, such as 1.25s, and - takes such frames from records
+on standard input, one JSON object a line, as Amazon Rekognition writes them.
+The frames stand in for those that the sinks' samplers would choose:
+
+  kvsframes run --fragment 91343852333181432392682062607743920146264094487@1.25s
+
+With --gaps it reads from the archive what earlier runs could not deliver, as
+the ledger below a folder or a prefix states. It writes the images under their
+own names, and a record that closes the gap. It exits with 3 while gaps stay
+open.`,
 		Args: checkArgs(func(cmd *cobra.Command, args []string) error {
 			if len(o.load.Sinks) > 0 {
 				return cobra.MinimumNArgs(1)(cmd, args)
@@ -69,7 +81,11 @@ and mode have no effect then.`,
 			if o.load.Sources = args; len(o.load.Sinks) == 0 {
 				o.load.Path, o.load.Sources = fileOf(args), nil
 			}
-			if err := o.check(); err != nil {
+			err := o.takeFrames(p.stdin)
+			if err == nil {
+				err = o.check()
+			}
+			if err != nil {
 				return usage(err)
 			}
 			return p.runRun(cmd.Context(), o)
@@ -77,7 +93,8 @@ and mode have no effect then.`,
 	}
 	addSet(cmd, &o.load.Set)
 	cmd.Flags().StringArrayVar(&o.load.Sinks, "sink", nil, "write to this sink, without a settings file: `KEY=VALUE,...`, such as interval=1s,directory=out; may be repeated")
-	cmd.Flags().StringSliceVar(&o.load.Fragments, "fragment", nil, "read only the stored fragment of this `NUMBER` (may be repeated, or a list with commas)")
+	cmd.Flags().StringSliceVar(&o.load.Fragments, "fragment", nil, "read only the stored fragment of this `NUMBER`, or only its frame at NUMBER@OFFSET; - reads records of frames from standard input (may be repeated, or a list with commas)")
+	cmd.Flags().StringVar(&o.load.Gaps, "gaps", "", "close the gaps in the ledger below `DIR|s3://BUCKET/PREFIX` from the archive, and read nothing else")
 	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `FILE`, as JSON: every 10 s and at the end; - is standard output, which like devices and pipes gets it only at the end")
 	cmd.Flags().StringSliceVar(&o.restart, "restart", nil, "forget the checkpoints and begin at start_selector again, or forget the place of one `SINK` (--restart=SINK) and begin with the first fragment for that")
 	cmd.Flags().Lookup("restart").NoOptDefVal = everySink
@@ -87,11 +104,45 @@ and mode have no effect then.`,
 	return cmd
 }
 
+// takeFrames takes the frames out of what --fragment names. Those on standard input are records.
+func (o *runOptions) takeFrames(stdin io.Reader) error {
+	named := o.load.Fragments
+	isFrame := func(text string) bool { return text == "-" || strings.Contains(text, "@") }
+	if !slices.ContainsFunc(named, isFrame) {
+		return nil
+	}
+	o.load.Fragments = nil
+	for _, text := range named {
+		switch {
+		case !isFrame(text):
+			return errors.New("--fragment names fragments with an offset and without: want one of both")
+		case text == "-" && len(named) > 1:
+			return errors.New("--fragment - reads all frames from standard input: name no other")
+		case text == "-":
+			frames, err := plan.ReadRequests(stdin, true)
+			if err != nil {
+				return fmt.Errorf("--fragment -: standard input: %w", err)
+			}
+			o.load.Frames = frames
+			return nil
+		}
+		r, err := plan.ParsePlace(text)
+		if err != nil {
+			return fmt.Errorf("--fragment: %w", err)
+		}
+		o.load.Frames = append(o.load.Frames, r)
+	}
+	return nil
+}
+
 func (o runOptions) check() error {
 	for _, n := range o.load.Fragments {
 		if !payload.IsFragmentNumber(n) {
 			return fmt.Errorf("--fragment %q is not a fragment number", n)
 		}
+	}
+	if o.load.Gaps != "" && (len(o.load.Fragments)+len(o.load.Frames)+len(o.restart) > 0 || o.accept || len(o.load.Sinks) > 0) {
+		return errors.New("--gaps has no meaning with --fragment, --restart, --accept-changes or --sink")
 	}
 	if all := slices.Contains(o.restart, everySink); all && len(o.restart) > 1 {
 		return errors.New("--restart and --restart=SINK exclude each other")
@@ -117,8 +168,14 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 			return usage(fmt.Errorf("--restart=%s: the settings have no sink of this name", name))
 		}
 	}
+	if err := p.checkStdout(pipe.Config, o.summary); err != nil {
+		return usage(err)
+	}
 	screen := p.newScreen()
 	log := newLogger(screen, pipe.Config.Service.Log, p.terminal)
+	if n := len(o.load.Frames); n > 0 {
+		log.Info("the frames of --fragment stand in for what the sinks' samplers would choose", "frames", n)
+	}
 	run, err := pipe.NewRun(kvsframes.RunOptions{
 		Log: log, Drain: draining.Done(), Restart: all, RestartSinks: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore,
 		CheckpointTerm: p.checkpointTerm, Version: programVersion(),
@@ -141,6 +198,21 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 		return &exitError{code: exitFailed, err: errors.Join(said(err), late)}
 	}
 	return err
+}
+
+// checkStdout returns an error if a sink writes to standard output, and that is no place for samples.
+func (p *program) checkStdout(c *config.Config, summary string) error {
+	i := slices.IndexFunc(c.Sinks, func(s config.Sink) bool { return s.Destination.Appends() })
+	if i < 0 {
+		return nil
+	}
+	if info, err := os.Stat(summary); summary == standardOutput || err == nil && isStandardOutput(info) {
+		return fmt.Errorf("--summary %s: sink %s writes to standard output; name a file, or /dev/stderr", summary, c.Sinks[i].Name)
+	}
+	if f, ok := p.stdout.(*os.File); ok && isTerminal(f) {
+		return fmt.Errorf("sink %s writes to standard output, which is a terminal: pipe it into a program or a file", c.Sinks[i].Name)
+	}
+	return nil
 }
 
 // unstarted reports why a run did not start, and writes a summary that states it, so that the summary of an

@@ -65,12 +65,14 @@ func openSummary(ctx context.Context, name string, stdout io.Writer) (*summaryFi
 // isStandardFile reports whether a file is standard output or standard error, for example /dev/stdout. Other
 // processes hold it open, and would not see a new file in its place.
 func isStandardFile(info fs.FileInfo) bool {
-	for _, standard := range []*os.File{os.Stdout, os.Stderr} {
-		if is, err := standard.Stat(); err == nil && os.SameFile(is, info) {
-			return true
-		}
-	}
-	return false
+	return isStandardOutput(info) || isOpenAs(os.Stderr, info)
+}
+
+func isStandardOutput(info fs.FileInfo) bool { return isOpenAs(os.Stdout, info) }
+
+func isOpenAs(f *os.File, info fs.FileInfo) bool {
+	is, err := f.Stat()
+	return err == nil && os.SameFile(is, info)
 }
 
 // unclosed is a writer that is not closed with the summary.

@@ -75,10 +75,13 @@ func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int)
 		if s.fragment = p.fragments; p.skips(s.output) {
 			continue
 		}
-		for _, k := range within {
-			frame := &pl.Frames[k]
-			s.see(frame, frame.Info.At(p.outputs[s.output].Sample.Clock), f.TimeScale)
+		clock := p.outputs[s.output].Sample.Clock
+		frames := make([]*Frame, len(within))
+		for i, k := range within {
+			frames[i] = &pl.Frames[k]
+			s.see(frames[i], frames[i].Info.At(clock), f.TimeScale)
 		}
+		s.place(frames, clock, Timing{pl.Track.DefaultDuration, f.TimeScale})
 	}
 	return within
 }

@@ -2,9 +2,11 @@ package plan
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,17 +16,50 @@ import (
 // DefaultTolerance is how far a frame may be from the instant that it answers, by default.
 const DefaultTolerance = 500 * time.Millisecond
 
-// maxTimesFile is the largest file of requests that is read, in bytes.
-const maxTimesFile = 64 << 20
+// maxRequestsFile is the largest file of requests that is read, in bytes.
+const maxRequestsFile = 64 << 20
 
-// maxTimesLine is the longest line of such a file, in bytes.
-const maxTimesLine = 4096
+// maxRequestLine is the longest line of such a file, and maxLabel the longest label, in bytes. What Rekognition writes about one frame has a line.
+const (
+	maxRequestLine = 1 << 20
+	maxLabel       = 4096
+)
 
-// Request asks for the frame at an instant. The label, which may be empty, is copied into the
-// record of the image.
+// maxBadLines is how many bad lines of a file are named.
+const maxBadLines = 20
+
+// Request asks for the frame at an instant, or at a place. The label, which may be empty, is copied into the record of the image.
 type Request struct {
+	// Time is the instant. In a request for a place it is zero.
 	Time  time.Time
 	Label string
+	// Fragment is the number of a fragment, and Offset a time from its start: the frame on screen then is asked for. Fragment is "" in a
+	// request for an instant.
+	Fragment string
+	Offset   time.Duration
+}
+
+// Place returns a request's place as people write it: 91343852333181432392682062607743920146264094487@1.25s.
+func (r Request) Place() string { return r.Fragment + "@" + r.Offset.String() }
+
+// ParsePlace parses what Request.Place returns.
+func ParsePlace(text string) (Request, error) {
+	number, offset, _ := strings.Cut(text, "@")
+	d, err := time.ParseDuration(offset)
+	if err != nil || d < 0 {
+		return Request{}, fmt.Errorf("%.150q is no frame of a fragment: write NUMBER@OFFSET, such as 91343852333181432392682062607743920146264094487@1.25s", text)
+	}
+	r := Request{Fragment: number, Offset: d}
+	return r, r.checkFragment()
+}
+
+// checkFragment returns an error if the number of the fragment is none.
+func (r Request) checkFragment() error {
+	const longest = 128
+	if !digits(r.Fragment) || len(r.Fragment) > longest {
+		return fmt.Errorf("%.150q is not a fragment number", r.Fragment)
+	}
+	return nil
 }
 
 // parseTime parses an instant: RFC 3339, or an unsigned number since the Unix epoch, of milliseconds if it has
@@ -51,48 +86,126 @@ func parseTime(text string) (time.Time, error) {
 // digits reports whether text consists of decimal digits, at least one.
 func digits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
-// ReadTimes reads requests, one per line: a time as in Timestamps.At, then optionally a space or a
-// tab and a label. It skips blank lines, lines that begin with #, and a byte order mark at the
-// start. The error names the first invalid line.
-func ReadTimes(r io.Reader) ([]Request, error) {
-	limited := &io.LimitedReader{R: r, N: maxTimesFile + 1}
+// ReadRequests reads requests, one per line: a time as in Timestamps.At, then optionally a space or a tab and a label; or an object of JSON, as
+// readRecord takes it. It skips blank lines, lines that begin with #, and a byte order mark at the start. With placesOnly it takes no times. The
+// error names the bad lines, up to 20.
+func ReadRequests(r io.Reader, placesOnly bool) ([]Request, error) {
+	limited := &io.LimitedReader{R: r, N: maxRequestsFile + 1}
 	lines := bufio.NewScanner(limited)
-	lines.Buffer(make([]byte, 0, maxTimesLine), maxTimesLine)
+	lines.Buffer(nil, maxRequestLine)
 	var requests []Request
-	n := 0
+	var bad []string
+	n, wrong := 0, 0
 	for lines.Scan() {
 		text := lines.Text()
 		if n++; n == 1 {
 			text = strings.TrimPrefix(text, "\ufeff")
 		}
-		text = strings.TrimSpace(text)
-		if text == "" || text[0] == '#' {
+		if text = strings.TrimSpace(text); text == "" || text[0] == '#' {
 			continue
 		}
-		at, label := text, ""
-		if i := strings.IndexAny(text, " \t"); i >= 0 {
-			at, label = text[:i], strings.TrimSpace(text[i:])
+		request, err := parseRequest(text)
+		if err == nil && placesOnly && request.Fragment == "" {
+			err = errors.New("names no fragment: want FragmentNumber and FrameOffsetInSeconds")
 		}
-		t, err := parseTime(at)
-		if err != nil && limited.N > 0 {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+		switch {
+		case err == nil:
+			requests = append(requests, request)
+		case limited.N <= 0: // the line may have been cut
+		default:
+			if wrong++; wrong <= maxBadLines {
+				bad = append(bad, fmt.Sprintf("line %d: %v", n, err))
+			}
 		}
-		if err != nil {
-			break // the line may have been cut
-		}
-		requests = append(requests, Request{t, label})
 	}
 	switch err := lines.Err(); {
+	case limited.N <= 0:
+		return nil, fmt.Errorf("is larger than %d bytes", maxRequestsFile)
 	case errors.Is(err, bufio.ErrTooLong):
-		return nil, fmt.Errorf("line %d: is longer than %d bytes", n+1, maxTimesLine)
+		bad = append(bad, fmt.Sprintf("line %d: is longer than %d bytes", n+1, maxRequestLine))
 	case err != nil:
 		return nil, err
-	case limited.N <= 0:
-		return nil, fmt.Errorf("is larger than %d bytes", maxTimesFile)
-	case len(requests) == 0:
-		return nil, errors.New("holds no time")
+	case wrong > len(bad):
+		bad = append(bad, fmt.Sprintf("%d more lines are wrong", wrong-len(bad)))
+	case len(bad)+len(requests) == 0:
+		return nil, errors.New("holds no request")
+	}
+	if len(bad) > 0 {
+		return nil, errors.New(strings.Join(bad, "; "))
 	}
 	return requests, nil
+}
+
+// parseRequest parses a line.
+func parseRequest(text string) (Request, error) {
+	if text[0] == '{' {
+		return parseRecord(text)
+	}
+	at, label := text, ""
+	if i := strings.IndexAny(text, " \t"); i >= 0 {
+		at, label = text[:i], strings.TrimSpace(text[i:])
+	}
+	t, err := parseTime(at)
+	if err != nil {
+		return Request{}, err
+	}
+	return labelled(Request{Time: t}, label)
+}
+
+func labelled(r Request, label string) (Request, error) {
+	if r.Label = label; len(label) > maxLabel {
+		return Request{}, fmt.Errorf("the label is longer than %d bytes", maxLabel)
+	}
+	return r, nil
+}
+
+// frameOf is the part of a record that names a frame, as Amazon Rekognition does (Rekognition Developer Guide, KinesisVideo).
+type frameOf struct {
+	FragmentNumber       string
+	FrameOffsetInSeconds json.Number
+}
+
+// parseRecord parses an object of JSON: a time and a label, {"timestamp": "2026-11-01T00:00:00Z", "label": "door"}, or the place of a frame,
+// {"FragmentNumber": "1", "FrameOffsetInSeconds": 1.25, "label": "door"}. The place may be where Rekognition has it, in InputInformation.KinesisVideo.
+// Other keys say nothing about the frame.
+func parseRecord(text string) (Request, error) {
+	var record struct {
+		Timestamp, Label string
+		frameOf
+		InputInformation struct{ KinesisVideo frameOf }
+	}
+	if err := json.Unmarshal([]byte(text), &record); err != nil {
+		return Request{}, fmt.Errorf("%.60q is no record: %w", text, err)
+	}
+	place, nested := record.frameOf, record.InputInformation.KinesisVideo
+	if place == (frameOf{}) {
+		place = nested
+	} else if nested != (frameOf{}) {
+		return Request{}, errors.New("names a fragment twice")
+	}
+	switch isPlace := place != (frameOf{}); {
+	case isPlace && record.Timestamp != "":
+		return Request{}, errors.New("has a timestamp and a fragment: want one")
+	case !isPlace && record.Timestamp == "":
+		return Request{}, errors.New("asks for nothing: want timestamp, or FragmentNumber with FrameOffsetInSeconds")
+	case !isPlace:
+		t, err := parseTime(record.Timestamp)
+		if err != nil {
+			return Request{}, err
+		}
+		return labelled(Request{Time: t}, record.Label)
+	}
+	r := Request{Fragment: place.FragmentNumber}
+	if err := r.checkFragment(); err != nil {
+		return Request{}, fmt.Errorf("FragmentNumber %w", err)
+	}
+	const longest = 24 * time.Hour
+	seconds, err := place.FrameOffsetInSeconds.Float64()
+	if err != nil || seconds < 0 || seconds > longest.Seconds() {
+		return Request{}, fmt.Errorf("FrameOffsetInSeconds %.60q is no number of seconds from 0 to %.0f", place.FrameOffsetInSeconds, longest.Seconds())
+	}
+	r.Offset = time.Duration(math.Round(seconds * float64(time.Second)))
+	return labelled(r, record.Label)
 }
 
 // Requests returns all requests: those of Asked, then those of At.

@@ -131,11 +131,11 @@ func (Pick) Values() []string { return setting.Texts(PickNearest, PickShown) }
 type Timestamps struct {
 	// At are the instants, in any order: RFC 3339, or seconds or milliseconds since the Unix epoch.
 	At []string `key:"at,optional" unless:"file"`
-	// File is a file of instants (see ReadTimes). The program that sets up the stages reads it
+	// File is a file of instants and places (see ReadRequests). The program that sets up the stages reads it
 	// into Asked.
 	File  string `key:"file,optional"`
 	Asked []Request
-	// Tolerance is the largest distance between an instant and the frame that answers it.
+	// Tolerance is the largest distance between an instant and the frame that answers it. It has no meaning for places.
 	Tolerance time.Duration `key:"tolerance" range:"0s.."`
 	// Pick selects the frame that answers; empty is PickNearest.
 	Pick Pick `key:"pick"`

@@ -313,7 +313,7 @@ func TestLabelsOfAnImageAreThoseOfItsRequests(t *testing.T) {
 	for want, labels := range map[string][]string{"": {"", ""}, "a": {"", "a", "a"}, "b,a c": {"b", "a c", "b"}} {
 		var asked []Request
 		for _, label := range labels {
-			asked = append(asked, Request{at, label})
+			asked = append(asked, Request{Time: at, Label: label})
 		}
 		p := NewPlanner(SkipAuto, []Output{{Sample: Sample{Rule: Timestamps{Asked: asked}}}})
 		pl := p.Plan(still(0, 40))
@@ -388,22 +388,22 @@ func TestParseTime(t *testing.T) {
 	}
 }
 
-func TestReadTimes(t *testing.T) {
-	got, err := ReadTimes(strings.NewReader("\ufeff1793491200 first\r\n# alarms\r\n\n 2026-11-01T00:00:00Z \r\n" +
-		"2026-11-01T00:00:00.25+01:00\tdoor \u00e9  open\n1793491200000   7"))
-	want := []Request{{times(1793491200000)[0], "first"}, {times(1793491200000)[0], ""}, {times(1793487600250)[0], "door \u00e9  open"}, {times(1793491200000)[0], "7"}}
+func TestReadRequests(t *testing.T) {
+	got, err := ReadRequests(strings.NewReader("\ufeff1793491200 first\r\n# alarms\r\n\n 2026-11-01T00:00:00Z \r\n"+
+		"2026-11-01T00:00:00.25+01:00\tdoor \u00e9  open\n1793491200000   7"), false)
+	want := []Request{{Time: times(1793491200000)[0], Label: "first"}, {Time: times(1793491200000)[0], Label: ""}, {Time: times(1793487600250)[0], Label: "door \u00e9  open"}, {Time: times(1793491200000)[0], Label: "7"}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v, want %v", got, err, want)
 	}
 	for text, want := range map[string]string{
-		"":                                  "holds no time",
-		"# nothing\n":                       "holds no time",
+		"":                                  "holds no request",
+		"# nothing\n":                       "holds no request",
 		"2026-11-01T00:00:00Z\n\nnoon\n":    `line 3: "noon" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or seconds or milliseconds since the Unix epoch`,
 		"2026-11-01 00:00:00Z\n":            `line 1: "2026-11-01" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or seconds or milliseconds since the Unix epoch`,
-		"\n#" + strings.Repeat("x", 5000):   "line 2: is longer than 4096 bytes",
+		"\n#" + strings.Repeat("x", 1<<20):  "line 2: is longer than 1048576 bytes",
 		strings.Repeat("#\n", 32<<20) + "2": "is larger than 67108864 bytes",
 	} {
-		if _, err := ReadTimes(strings.NewReader(text)); err == nil || err.Error() != want {
+		if _, err := ReadRequests(strings.NewReader(text), false); err == nil || err.Error() != want {
 			t.Errorf("%.20q...: %v, want %s", text, err, want)
 		}
 	}

@@ -47,8 +47,9 @@ type stampSampler struct {
 	sink      string
 	tolerance time.Duration
 	shown     bool
-	// requests are in order of time.
+	// requests are those for instants, in order of time, and from timed on those for places, in order of these.
 	requests []stampRequest
+	timed    int
 	// next is the first request that the frames so far do not decide: the first after the
 	// latest frame or, with PickShown, the first not before it.
 	next int
@@ -64,8 +65,41 @@ func newStampSampler(output int, sink string, rule Timestamps) *stampSampler {
 	for i, r := range rule.Requests() {
 		s.requests = append(s.requests, stampRequest{Request: r, place: i})
 	}
-	slices.SortStableFunc(s.requests, func(a, b stampRequest) int { return a.Time.Compare(b.Time) })
+	slices.SortStableFunc(s.requests, func(a, b stampRequest) int {
+		if a.Fragment == "" || b.Fragment == "" {
+			return cmp.Or(cmp.Compare(a.Fragment, ""), -cmp.Compare(b.Fragment, ""), a.Time.Compare(b.Time))
+		}
+		return cmp.Or(media.CompareNumbers(a.Fragment, b.Fragment), cmp.Compare(a.Offset, b.Offset))
+	})
+	s.timed = sort.Search(len(s.requests), func(i int) bool { return s.requests[i].Fragment != "" })
 	return s
+}
+
+// place answers the requests for places of a fragment that has these frames, in presentation order. The frame that is shown at an offset is the last
+// one at or before it, which counts half a unit of its time scale early, or else the first one. The last one is shown for as long as the one
+// before it, or if there is none, for the nominal duration or the tolerance.
+func (s *stampSampler) place(frames []*Frame, clock media.Clock, t Timing) {
+	if len(frames) == 0 {
+		return
+	}
+	info := frames[0].Info
+	at := func(i int) time.Duration { return frames[i].Info.PTS }
+	last := len(frames) - 1
+	end := at(last) + cmp.Or(t.Nominal, s.tolerance)
+	if last > 0 && at(last) > at(last-1) {
+		end = at(last) + max(t.Nominal, at(last)-at(last-1))
+	}
+	places := s.requests[s.timed:]
+	first := sort.Search(len(places), func(i int) bool { return media.CompareNumbers(places[i].Fragment, info.FragmentNumber) >= 0 })
+	for i := first; i < len(places) && media.CompareNumbers(places[i].Fragment, info.FragmentNumber) == 0; i++ {
+		r := &places[i]
+		if r.Offset >= end+t.Unit {
+			break
+		}
+		shown := sort.Search(len(frames), func(i int) bool { return at(i) > r.Offset+t.Unit/2 })
+		r.Time = info.At(clock).Add(r.Offset - info.PTS)
+		s.answer(s.timed+i, frames[max(0, shown-1)], true)
+	}
 }
 
 // see adds the next frame, whose time is rounded to unit, and answers the requests that it decides.
@@ -79,9 +113,9 @@ func (s *stampSampler) see(frame *Frame, at time.Time, unit time.Duration) {
 		begins = at.Add(-unit / 2)
 	}
 	if s.last == nil {
-		s.next = sort.Search(len(s.requests), func(i int) bool { return !s.requests[i].Time.Before(begins) })
+		s.next = sort.Search(s.timed, func(i int) bool { return !s.requests[i].Time.Before(begins) })
 	}
-	for ; s.next < len(s.requests); s.next++ {
+	for ; s.next < s.timed; s.next++ {
 		asked := s.requests[s.next].Time
 		nearest, distance := frame, at.Sub(asked)
 		if s.shown && !asked.Before(begins) || !s.shown && distance < 0 {
@@ -113,7 +147,7 @@ func (s *stampSampler) waiting() (from, to int) {
 	if s.last == nil {
 		return 0, 0
 	}
-	for to = s.next; to < len(s.requests) && s.requests[to].Time.Sub(s.lastAt) <= s.tolerance; to++ {
+	for to = s.next; to < s.timed && s.requests[to].Time.Sub(s.lastAt) <= s.tolerance; to++ {
 	}
 	for from = s.next; from < to && s.requests[from].answered; from++ {
 	}
@@ -146,9 +180,17 @@ func (s *stampSampler) misses(stream string) []media.Gap {
 		})
 	}
 	var more []time.Time
+	var places []string
 	for _, r := range s.requests {
 		switch {
 		case r.answered:
+		case r.Fragment != "" && len(gaps) < maxNamedMisses:
+			gaps = append(gaps, media.Gap{
+				Stream: stream, FragmentNumber: r.Fragment, FrameIndex: media.WholeFragment, Sink: s.sink, AskedPlaces: []string{r.Place()},
+				Reason: media.GapNoFrame, Detail: fmt.Sprintf("sink %s: no frame is shown %s after the beginning of the fragment, or it was not read", s.sink, r.Offset),
+			})
+		case r.Fragment != "":
+			places = append(places, r.Place())
 		case len(gaps) < maxNamedMisses:
 			gap([]time.Time{r.Time}, instant(r.Time))
 		default:
@@ -157,6 +199,12 @@ func (s *stampSampler) misses(stream string) []media.Gap {
 	}
 	if n := len(more); n > 0 {
 		gap(more, fmt.Sprintf("%d more times from %s to %s", n, instant(more[0]), instant(more[n-1])))
+	}
+	if n := len(places); n > 0 {
+		gaps = append(gaps, media.Gap{
+			Stream: stream, FrameIndex: media.WholeFragment, Sink: s.sink, AskedPlaces: places,
+			Reason: media.GapNoFrame, Detail: fmt.Sprintf("sink %s: no frame for %d more places from %s to %s", s.sink, n, places[0], places[n-1]),
+		})
 	}
 	return gaps
 }

@@ -55,17 +55,20 @@ var mayImport = map[string][]string{
 	"sink/sprite":     {"media", "setting", "sink", "decode"},
 	"sink/parquet":    {"media", "setting", "sink", "decode", "manifest", "github.com/parquet-go/parquet-go"},
 
+	// A pipe.
+	"sink/stdout": {"media", "sink", "golang.org/x/sys"},
+
 	"sink/storetest": {"sink"},
 	"sink/sinktest":  {"media", "pipeline", "sink", "sink/storetest"},
 	// What tests of decode and of the whole program compare with.
 	"decode/decodetest": {"github.com/asticode/go-astiav"},
 
-	"manifest": {"setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
+	"manifest": {"media", "setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
 
 	// The page of what runs have written.
 	"view": {"manifest"},
 
-	"config": {"setting", "source", "decode", "decode/pick", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/parquet", "sink/sprite", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
+	"config": {"setting", "source", "decode", "decode/pick", "decode/plan", "sink", "sink/s3", "sink/batch", "sink/parquet", "sink/sprite", "sink/stdout", "sink/webdataset", "github.com/spf13/viper", "github.com/goccy/go-yaml"},
 	// The emulator, for tests of this module and of others, and for the emulate command.
 	"kvstest":         {"media", "setting", "internal/logging", "source/payload", "internal/ebml", "github.com/aws"},
 	"internal/s3test": {"github.com/aws"},

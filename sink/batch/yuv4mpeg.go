@@ -19,6 +19,18 @@ func (video) Beside() []string                    { return nil }
 func (video) Inside(img media.Image) media.Image  { return img }
 func (video) NewPack(first media.Image) sink.Pack { return &frames{first: first} }
 
+// NewEndless implements sink.EndlessLayout. The rate of the video is unknown.
+func (video) NewEndless(first media.Image) sink.Pack { return endless{&frames{first: first}} }
+
+// endless makes a stream of yuv4mpeg.
+type endless struct{ frames *frames }
+
+func (p endless) Joins(img media.Image) bool { return p.frames.Joins(img) }
+func (p endless) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
+	return p.frames.Add(img, r)
+}
+func (p endless) End() ([]byte, []sink.Companion, error) { return p.frames.End() }
+
 // headSize is the size of every header, in bytes: as many as libav reads.
 const headSize = 96
 

@@ -18,17 +18,21 @@ func (layout) Ext() string                        { return "tar" }
 func (layout) ContentType() string                { return "application/x-tar" }
 func (layout) Beside() []string                   { return []string{"idx"} }
 func (layout) Inside(img media.Image) media.Image { return img }
-func (layout) NewPack(media.Image) sink.Pack      { return &pack{} }
+func (layout) NewPack(media.Image) sink.Pack      { return &pack{index: &bytes.Buffer{}} }
+func (layout) NewEndless(media.Image) sink.Pack   { return &pack{} }
 
 // pack makes one tar file.
 type pack struct {
 	size  int64 // so far
 	count int
-	index bytes.Buffer // the lines of the samples
+	index *bytes.Buffer // the lines of the samples; nil for no index
 }
 
 // Joins implements sink.Pack.
 func (*pack) Joins(media.Image) bool { return true }
+
+// aboutExt is the extension of a sample's second member.
+const aboutExt = "json"
 
 // blockSize is that of a tar, in bytes. Headers have one block, and members fill their last one.
 const blockSize = 512
@@ -44,12 +48,10 @@ func (p *pack) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.index.WriteByte(' ')
-	between, err := p.begin(key, "json", len(about))
+	between, err := p.begin(key, aboutExt, len(about))
 	if err != nil {
 		return nil, err
 	}
-	p.index.WriteByte('\n')
 	p.count++
 	return [][]byte{before, img.Data, slices.Concat(rest(len(img.Data)), between, about, rest(len(about)))}, nil
 }
@@ -63,7 +65,13 @@ func (p *pack) begin(key, ext string, size int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the name %s does not fit into a tar file that all readers know: %w", name, err)
 	}
-	fmt.Fprintf(&p.index, "%s %d %d %s", ext, p.size+int64(b.Len()), size, name)
+	if p.index != nil {
+		separator := " "
+		if ext == aboutExt {
+			separator = "\n"
+		}
+		fmt.Fprintf(p.index, "%s %d %d %s%s", ext, p.size+int64(b.Len()), size, name, separator)
+	}
 	p.size += int64(b.Len() + size + len(rest(size)))
 	return b.Bytes(), nil
 }
@@ -74,8 +82,12 @@ func rest(size int) []byte { return make([]byte, -size&(blockSize-1)) }
 // End implements sink.Pack.
 func (p *pack) End() (end []byte, beside []sink.Companion, err error) {
 	const blocks = 2
+	end = make([]byte, blocks*blockSize)
+	if p.index == nil {
+		return end, nil, nil
+	}
 	index := fmt.Appendf(nil, "v1.2 %d\n%s", p.count, p.index.Bytes())
-	return make([]byte, blocks*blockSize), []sink.Companion{{Body: index, ContentType: "text/plain"}}, nil
+	return end, []sink.Companion{{Body: index, ContentType: "text/plain"}}, nil
 }
 
 // names are the names of samples, before what they may not have is escaped.
