@@ -9,7 +9,7 @@ VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
 # What make soak runs, and from which seed: a new one if it is empty.
-SOAK_TESTS ?= Damage|LedUp|BothWays|AProcessThat|AnotherStream|Cut|NeverLostSilently|SeldomTaken|Killed|Interrupted|Soak|OfTheStore|ToTheStore|FullDisk|FreeFiles|Continues|Unwanted|CatchingUp|OfASink|NoFault|NotGrow|MeetAgain
+SOAK_TESTS ?= Damage|RecordingsFromTheStream|PlanOfAFile|AChoice|LedUp|BothWays|AProcessThat|AnotherStream|Cut|NeverLostSilently|SeldomTaken|Killed|Interrupted|Soak|OfTheStore|ToTheStore|FullDisk|FreeFiles|Continues|Unwanted|CatchingUp|OfASink|NoFault|NotGrow|MeetAgain
 SEED ?=
 # What make test and make race test, and how often.
 PACKAGES ?= ./...
@@ -43,7 +43,7 @@ demo: build ## Run pipeline.yaml against the emulator; pictures go to out/.
 	@build/demo.sh
 
 test: setup-test ## Run every test.
-	@$(WITH_S3_SERVER) build/env.sh go test $(if $(COUNT),-count=$(COUNT)) $(PACKAGES)
+	@$(WITH_S3_SERVER) build/env.sh go test -timeout 30m $(if $(COUNT),-count=$(COUNT)) $(PACKAGES)
 	@echo "make test: every test passed"
 
 race: setup-test ## Run every test under the race detector.
@@ -51,7 +51,7 @@ race: setup-test ## Run every test under the race detector.
 	@echo "make race: every test passed under the race detector"
 
 soak: setup-test ## Run the tests that try many cases by chance with all of their cases: SEED=n repeats a run.
-	@KVSTEST_SOAK=1 KVSTEST_SEED=$(SEED) build/env.sh go test -timeout 6h -count=1 -v -run "$(SOAK_TESTS)" . ./decode ./manifest ./pipeline ./sink ./cmd/kvsframes
+	@KVSTEST_SOAK=1 KVSTEST_SEED=$(SEED) build/env.sh go test -timeout 6h -count=1 -v -run "$(SOAK_TESTS)" . ./decode ./decode/pick ./manifest ./pipeline ./sink ./cmd/kvsframes
 	@echo "make soak: every test passed"
 
 arm64: ## Test the sandbox of decoders on an arm64 kernel, in an emulated machine.

@@ -20,7 +20,7 @@ import (
 func TestExifToolFindsNothingWrongWithImages(t *testing.T) {
 	tool, err := exec.LookPath("exiftool")
 	if err != nil {
-		t.Skip("exiftool is not installed (build/setup.sh test)")
+		t.Fatalf("exiftool (make setup-test installs it): %v", err)
 	}
 	encoder, err := newEncoder()
 	if err != nil {

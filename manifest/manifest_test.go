@@ -3,6 +3,7 @@ package manifest_test
 import (
 	"bytes"
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -320,7 +321,8 @@ func TestTheRulesOfHuggingFacesImageFolder(t *testing.T) {
 		t.Fatalf("%d lines of %d, %+v", len(got), len(want), counts)
 	}
 	for i, line := range got {
-		if line["file_name"] != want[i].Key || !filepath.IsLocal(want[i].Key) {
+		// The loader takes a name with :// for a URL.
+		if line["file_name"] != want[i].Key || !filepath.IsLocal(want[i].Key) || strings.Contains(want[i].Key, "://") {
 			t.Errorf("line %d has the file %v, want %s", i, line["file_name"], want[i].Key)
 		}
 		if !slices.Equal(slices.Sorted(maps.Keys(line)), slices.Sorted(maps.Keys(got[0]))) {
@@ -339,6 +341,31 @@ func TestTheRulesOfHuggingFacesImageFolder(t *testing.T) {
 		var tags []media.Tag
 		if err := json.Unmarshal([]byte(line["tags_json"].(string)), &tags); err != nil || !slices.Equal(tags, want[i].Tags) {
 			t.Errorf("line %d: tags %v, %v", i, tags, err)
+		}
+	}
+}
+
+// TestTheRulesOfFiftyOne are those of fiftyone/utils/csv.py, CSVDatasetImporter: the column filepath has a path below data/, where each row must
+// find its file; and each other column becomes a field of text, of which those that every sample has are of other types.
+func TestTheRulesOfFiftyOne(t *testing.T) {
+	from, all := parts(t, 9, 2)
+	data, _ := write(t, from, manifest.Options{Format: manifest.CSV})
+	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
+	if err != nil || len(rows) != len(all)+1 {
+		t.Fatalf("%d rows of %d: %v", len(rows), len(all), err)
+	}
+	at := slices.Index(rows[0], "filepath")
+	if at < 0 {
+		t.Fatalf("the columns are %q", rows[0])
+	}
+	for i, r := range all {
+		if name := rows[i+1][at]; name != r.Key || !filepath.IsLocal(name) {
+			t.Errorf("row %d has the file %s, want %s", i, name, r.Key)
+		}
+	}
+	for _, name := range rows[0] {
+		if slices.Contains([]string{"id", "tags", "metadata", "media_type", "created_at", "last_modified_at"}, name) || strings.HasPrefix(name, "_") {
+			t.Errorf("the column %s is a field that every sample has", name)
 		}
 	}
 }

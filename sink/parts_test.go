@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,12 +271,12 @@ func TestThePartOfASilentStreamIsWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := s.NewWriter()
-			reported := 0
-			var kept chan<- struct{}
+			var reported atomic.Int32
+			var kept atomic.Pointer[chan<- struct{}]
 			give := func(p piece) error {
 				return p.give(t.Context(), w, func(r media.Receipt) {
-					if reported++; r.Kept != nil {
-						kept = r.Kept
+					if reported.Add(1); r.Kept != nil {
+						kept.Store(&r.Kept)
 					}
 				})
 			}
@@ -283,14 +284,14 @@ func TestThePartOfASilentStreamIsWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(5*time.Minute - time.Second)
-			if err := give(piece{3, 20_000, 0}); err != nil || reported > 0 {
-				t.Errorf("before the time: %d reported, %v", reported, err)
+			if err := give(piece{3, 20_000, 0}); err != nil || reported.Load() > 0 {
+				t.Errorf("before the time: %d reported, %v", reported.Load(), err)
 			}
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
 			want := map[string]string{"1_19700101T000000_000Z": "1 2"}
-			if got := partsOf(t, store); !maps.Equal(got, want) || reported != 3 || kept == nil {
-				t.Fatalf("after the time: %q, %d reported", got, reported)
+			if got := partsOf(t, store); !maps.Equal(got, want) || reported.Load() != 3 || kept.Load() == nil {
+				t.Fatalf("after the time: %q, %d reported", got, reported.Load())
 			}
 			// What belongs to the same cell and comes now is in another part, which waits until the checkpoint has the border.
 			written := make(chan error, 1)
@@ -299,13 +300,13 @@ func TestThePartOfASilentStreamIsWritten(t *testing.T) {
 			if got := partsOf(t, store); !maps.Equal(got, want) {
 				t.Errorf("the next part did not wait: %q", got)
 			}
-			close(kept)
+			close(*kept.Load())
 			if err := errors.Join(<-written, w.Finish(t.Context())); err != nil {
 				t.Fatal(err)
 			}
 			want["4_19700101T000030_000Z"], want["5_19700101T000500_000Z"] = "4", "5"
-			if got := partsOf(t, store); !maps.Equal(got, want) || reported != 5 {
-				t.Errorf("in the end: %q, want %q; %d reported", got, want, reported)
+			if got := partsOf(t, store); !maps.Equal(got, want) || reported.Load() != 5 {
+				t.Errorf("in the end: %q, want %q; %d reported", got, want, reported.Load())
 			}
 			time.Sleep(time.Hour)
 		})

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image"
 	"io"
 	"io/fs"
 	"maps"
@@ -19,7 +18,6 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/decode/decodetest"
-	"github.com/kvsframes/kvsframes/internal/duckdbtest"
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
@@ -51,19 +49,23 @@ var known = map[string]replayed{
 // emulator and the AWS SDK into a folder, a second one and a bucket, every frame
 // raw, and holds the frames against what libav gives for each fragment alone.
 func TestRecordingsFromTheStreamToTheFiles(t *testing.T) {
-	for _, name := range underRaceSome(t, slices.Sorted(maps.Keys(known)), 1) {
+	for _, name := range someOf(t, slices.Sorted(maps.Keys(known)), 2) {
 		t.Run(name, func(t *testing.T) { replay(t, filepath.Join(recordings, name), known[name]) })
 	}
 }
 
-// underRaceSome returns what to try: all as a rule, and n by chance under the race detector, where whole recordings take minutes.
-func underRaceSome(t *testing.T, all []string, n int) []string {
+// someOf returns what to try: n by chance, half as many under the race detector, and all when soaking.
+func someOf(t *testing.T, all []string, n int) []string {
 	t.Helper()
-	if rng := soaktest.Rand(t); underRace {
-		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		return all[:min(n, len(all))]
+	rng := soaktest.Rand(t)
+	if soaktest.Soaking() {
+		return all
 	}
-	return all
+	if underRace {
+		n /= 2
+	}
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:min(n, len(all))]
 }
 
 // TestDemoRecordingFromTheStreamToTheFiles does the same with the recording that
@@ -231,101 +233,4 @@ func digests(t *testing.T, folder string) map[string][sha256.Size]byte {
 		t.Fatal(err)
 	}
 	return found
-}
-
-// TestExamplesRun runs every file of examples/ against the emulator and an S3
-// server, with nothing changed but where those are.
-func TestExamplesRun(t *testing.T) {
-	server := s3test.Start(t)
-	server.Setenv(t)
-	url := serve(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}, "front-door", read(t, demo))
-	bucket := server.Bucket(t)
-	stored := []string{"--set", "source.endpoint_url=" + url}
-	fetched := func(t *testing.T, under string) string { // from the bucket into a folder
-		t.Helper()
-		keys, err := server.Keys(t.Context(), bucket)
-		folder := t.TempDir()
-		for _, key := range keys {
-			if !strings.HasPrefix(key, under) {
-				continue
-			}
-			data, getErr := server.Get(t.Context(), bucket, key)
-			name := filepath.Join(folder, key)
-			err = errors.Join(err, getErr, os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, data, 0o600))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return folder
-	}
-	for name, c := range map[string]struct {
-		set    []string
-		images map[string]int
-		// open opens what was stored; text is the file, and folder where it was run.
-		open func(t *testing.T, text, folder string)
-	}{
-		"thumbnails.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7"), map[string]int{"thumbs": 2}, nil},
-		"s3.yaml": {append(stored, "--set", "source.end.fragments=6", "--set", "sinks.keys.destination.endpoint_url="+server.Endpoint,
-			"--set", "sinks.keys.destination.force_path_style=true"), map[string]int{"keys": 6}, nil},
-		"webdataset.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7",
-			"--set", "sinks.shards.destination.endpoint_url="+server.Endpoint, "--set", "sinks.shards.destination.force_path_style=true"), map[string]int{"shards": 28}, nil},
-		"parquet.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7",
-			"--set", "sinks.frames.destination.endpoint_url="+server.Endpoint, "--set", "sinks.frames.destination.force_path_style=true"), map[string]int{"frames": 2}, func(t *testing.T, text, _ string) {
-			t.Helper()
-			_, sql, _ := strings.Cut(text, "#   SELECT ")
-			sql, _, _ = strings.Cut(sql, ";")
-			sql = "SET timezone='UTC'; SELECT " + strings.NewReplacer("#", "", "s3://my-frames", fetched(t, "frames/dt=2026-01-01/")).Replace(sql)
-			rows := duckdbtest.Rows(t, sql)
-			if len(rows) != 2 || rows[0]["producer_timestamp"] != "2026-01-01 12:00:00+00" || rows[0]["width"] != 640. || rows[1]["width"] != 1280. {
-				t.Errorf("DuckDB reads %v", rows)
-			}
-		}},
-		"storyboard.yaml": {append(stored, "--set", "source.start_selector.type=EARLIEST", "--set", "source.end.fragments=7"), map[string]int{"storyboard": 2}, func(t *testing.T, _, folder string) {
-			t.Helper()
-			sheets := found(t, folder, "storyboard/front-door/*.jpg")
-			stem := strings.TrimSuffix(sheets[0], "jpg")
-			config, _, err := image.DecodeConfig(bytes.NewReader(read(t, sheets[0])))
-			if err != nil || config.Width != 320 || config.Height != 90 || len(sheets) != 1 {
-				t.Errorf("%q: %+v, %v", sheets, config, err)
-			}
-			if cues := output(t, "node", "../../tools/node/cues.mjs", stem+"vtt"); !strings.Contains(string(cues), `"start":10,"end":20`) || !strings.Contains(string(cues), `"errors":[]`) {
-				t.Errorf("cues %s", cues)
-			}
-			if about := read(t, stem+"json"); !bytes.Contains(about, []byte(`"producer_timestamp":"2026-01-01T12:00:10.000Z"`)) {
-				t.Errorf("beside the sheet: %s", about)
-			}
-		}},
-		"batch.yaml":    {nil, map[string]int{"train": 70}, nil},
-		"training.yaml": {nil, map[string]int{"train": 70, "look": 7}, nil},
-	} {
-		folder := t.TempDir()
-		t.Run(name, func(t *testing.T) {
-			file, err := filepath.Abs(filepath.Join("../../examples", name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			clip, err := filepath.Abs(demo)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Chdir(folder)
-			environ := append(os.Environ(), "STREAM=front-door", "SINCE=2026-01-01T12:00:02Z", "BUCKET="+bucket, "RECORDINGS="+clip)
-			p, _, stderr := newProgram(nil, environ...)
-			if code := p.execute(append([]string{"run", file, "--summary", "summary.json"}, c.set...)); code != exitDone {
-				t.Fatalf("code %d:\n%s", code, stderr)
-			}
-			for _, s := range readSummary(t, "summary.json") {
-				if !maps.Equal(s.FramesWritten, c.images) {
-					t.Errorf("images %v, want %v", s.FramesWritten, c.images)
-				}
-			}
-		})
-		if c.open != nil {
-			c.open(t, string(read(t, filepath.Join("../../examples", name))), folder)
-		}
-	}
-	found, err := filepath.Glob("../../examples/*.yaml")
-	if err != nil || len(found) != 8 { // with that of TestTheExampleOfAPipeRuns
-		t.Errorf("examples that are not run: %v, %v", slices.Sorted(slices.Values(found)), err)
-	}
 }

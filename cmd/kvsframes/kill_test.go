@@ -9,8 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,8 +25,8 @@ import (
 const manySinks = `sinks:
   - {name: all, type: raw, sample: {type: all}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: keys, sample: {type: keyframes}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
-  - {name: stride, sample: {type: stride, n: 7}, resize: {width: 32}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
-  - {name: grid, sample: {type: interval, interval: 280ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", manifest: {every: 2s}, destination: %[1]s}
+  - {name: stride, format: png, sample: {type: stride, n: 7}, resize: {width: 32}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: grid, type: raw, format: npy, sample: {type: interval, interval: 280ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", manifest: {every: 2s}, destination: %[1]s}
   - {name: asked, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: scenes, sample: {type: scene, threshold: 2, min_gap: 300ms}, filters: {blur: {max: 40}}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: best, sample: {type: best, window: 900ms}, filters: {duplicate: {distance: 2, max_gap: 3s}}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
@@ -41,7 +41,7 @@ const groupSinks = `sinks:
   - {name: table, type: parquet, sample: {type: interval, interval: 120ms}, resize: {width: 32}, group: {every: 3s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", manifest: {every: 3s}, destination: %[1]s}
   - {name: sheets, type: sprite, format: png, columns: 4, sample: {type: interval, interval: 160ms}, resize: {width: 32}, group: {every: 2s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: asked, type: webdataset, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, group: {size: 5kB}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
-  - {name: best, type: webdataset, sample: {type: best, window: 200ms}, resize: {width: 32}, group: {every: 1500ms}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: best, type: batch, layout: chw, normalize: {mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25]}, sample: {type: best, window: 200ms}, resize: {width: 16}, group: {every: 1500ms}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: other, sample: {type: interval, interval: 360ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[2]s}
 `
 
@@ -53,6 +53,37 @@ sinks:
   - {name: other, sample: {type: all}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[2]s}
 `
 
+// formsOfSinks are the forms of which sinks above write objects, as formOf names them: all that a run can have.
+var formsOfSinks = []string{
+	"image", "image png", "raw", "raw npy", "webdataset", "batch", "batch chw normalize", "batch yuv4mpeg", "parquet", "sprite png",
+}
+
+// ofForm are the keys that make a form, in their order in a sink above.
+var ofForm = regexp.MustCompile(`\b(?:type: (image|raw|webdataset|batch|parquet|sprite)|format: (\w+)|layout: (\w+)|(normalize):)`)
+
+// formOf returns the form of a sink above, by its line.
+func formOf(line string) string {
+	form := ""
+	for _, m := range ofForm.FindAllStringSubmatch(line, -1) {
+		form += " " + strings.Join(m[1:], "") // one of them is there
+	}
+	if !strings.Contains(line, ", type: ") {
+		form = " image" + form
+	}
+	return form[1:]
+}
+
+// forms returns the forms of the sinks of a stream, once each.
+func (s *killable) forms() []string {
+	var all []string
+	for line := range strings.Lines(s.sinks) {
+		if strings.HasPrefix(line, "  - ") && !slices.Contains(all, formOf(line)) {
+			all = append(all, formOf(line))
+		}
+	}
+	return all
+}
+
 // killable is a stream to kill runs of.
 type killable struct {
 	name, file string
@@ -63,21 +94,24 @@ type killable struct {
 	takes      time.Duration // of a run that nobody disturbs
 }
 
+// clips are what killable streams are made of.
+var clips = []struct {
+	name, sinks string
+	loops
+}{
+	{"opengop", manySinks, loops{each: 3, mutantEvery: math.MaxInt}},
+	{"flat-b", groupSinks, loops{each: 3, length: 2 * time.Second, mutantEvery: math.MaxInt}},
+	{"hevc-open", manySinks, loops{each: 3, mutantEvery: math.MaxInt}},
+	{"bframes", manySinks, loops{each: 7, mutantEvery: math.MaxInt}},
+	{"no-b", manySinks, loops{each: 3, length: time.Second, mutantEvery: math.MaxInt}},
+	{"slices", wholeSinks, loops{each: 25, length: 8 * time.Second, mutantEvery: 3}},
+}
+
 // killables are streams whose fragments need others, groups cut over fragments of three and of seven packets, and one with damage.
 func killables(t *testing.T, rng *rand.Rand, server s3test.Server) (url string, streams []*killable) {
 	t.Helper()
 	e := kvstest.New(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey})
-	for _, clip := range []struct {
-		name, sinks string
-		loops
-	}{
-		{"opengop", manySinks, loops{each: 3, mutantEvery: math.MaxInt}},
-		{"flat-b", groupSinks, loops{each: 3, length: 2 * time.Second, mutantEvery: math.MaxInt}},
-		{"hevc-open", manySinks, loops{each: 3, mutantEvery: math.MaxInt}},
-		{"bframes", manySinks, loops{each: 7, mutantEvery: math.MaxInt}},
-		{"no-b", manySinks, loops{each: 3, length: time.Second, mutantEvery: math.MaxInt}},
-		{"slices", wholeSinks, loops{each: 25, length: 8 * time.Second, mutantEvery: 3}},
-	} {
+	for _, clip := range clips {
 		clip.whole = packetsOf(t, read(t, filepath.Join("../../decode/testdata", clip.name+".mkv")))
 		saved, n, _ := clip.record(rng)
 		if err := e.AddRecording(clip.name, bytes.NewReader(saved)); err != nil {
@@ -324,6 +358,9 @@ func (s *killable) undisturbed(t *testing.T, url string, server s3test.Server) {
 	}
 }
 
+// modes are how a stream is read.
+var modes = []string{"live", "archive", "auto", "file"}
+
 // strikeAll strikes so many runs in all, over each stream, in each mode, into each store, and with a sink that fails if one may.
 func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 	t.Helper()
@@ -333,7 +370,7 @@ func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 	var cases []*struck
 	for i, s := range streams {
 		s.undisturbed(t, url, server)
-		for j, mode := range []string{"live", "archive", "auto", "file"} {
+		for j, mode := range modes {
 			for _, s3 := range []bool{false, true} {
 				cases = append(cases, &struck{
 					stream: s, mode: mode, url: url, server: server, signal: signal, rng: rand.New(rand.NewPCG(rng.Uint64(), 3)),
@@ -343,19 +380,28 @@ func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 			}
 		}
 	}
-	var total, midway atomic.Int64
 	t.Run("cases", func(t *testing.T) {
 		for i, c := range cases {
 			t.Run(fmt.Sprintf("%s %s s3=%v remote=%v broken=%v", c.stream.name, c.mode, c.s3, c.remote, c.broken), func(t *testing.T) {
 				t.Parallel()
 				c.strike(t, (i+1)*hits/len(cases)-i*hits/len(cases))
-				total.Add(int64(c.hits))
-				midway.Add(int64(c.midway))
 			})
 		}
 	})
-	if t.Logf("%v: %d times, %d of them midway", signal, total.Load(), midway.Load()); total.Load() != int64(hits) || midway.Load() < total.Load()/20 {
+	total, midway, ofForm := 0, 0, map[string]int{}
+	for _, c := range cases {
+		total, midway = total+c.hits, midway+c.midway
+		for _, form := range c.stream.forms() {
+			ofForm[form] += c.hits
+		}
+	}
+	if t.Logf("%v: %d times, %d of them midway; by forms %v", signal, total, midway, ofForm); total != hits || midway < total/20 {
 		t.Errorf("these are too few of %d", hits)
+	}
+	for _, form := range formsOfSinks {
+		if ofForm[form] < hits/len(clips) {
+			t.Errorf("%d of them are of runs of the form %s, want %d", ofForm[form], form, hits/len(clips))
+		}
 	}
 }
 
@@ -366,7 +412,7 @@ func TestRunsThatAreKilledLoseAndRepeatNothing(t *testing.T) {
 	kills := 60
 	switch {
 	case soaktest.Soaking():
-		kills = 1000
+		kills = 50 * len(modes) * len(clips) // 50 of each form in each mode
 	case underRace:
 		kills = 12
 	}

@@ -80,7 +80,7 @@ func TestPlanOfAFileIsWhatARunWrites(t *testing.T) {
 	written := 0
 	// That HDR is refused shows in the pictures alone.
 	refused := []string{"card-pq.mkv", "card-hlg.mkv"}
-	for _, file := range underRaceSome(t, files, 8) {
+	for _, file := range someOf(t, files, 16) {
 		if slices.Contains(refused, filepath.Base(file)) {
 			continue
 		}

@@ -351,12 +351,3 @@ func TestATerminalGetsNoImages(t *testing.T) {
 		t.Errorf("code %d (%v): %.300s", code, err, out)
 	}
 }
-
-func TestTheExampleOfAPipeRuns(t *testing.T) {
-	t.Setenv("STREAM", "front-door")
-	url := serve(t, kvstest.Options{AccessKey: "test", SecretKey: "test"}, "front-door", read(t, demo))
-	list, said, code := piped(t, []string{"run", "../../examples/pytorch-pipe.yaml", "--set", "source.endpoint_url=" + url, "--set", "source.end.fragments=7"}, "tar", "--list", "--file", "-")
-	if samples := strings.Count(string(list), ".jpg\n"); code != exitDone || samples != 28 || strings.Count(string(list), ".json\n") != samples {
-		t.Errorf("code %d, %d samples: %s", code, samples, said)
-	}
-}

@@ -30,7 +30,7 @@ func sheet(t *testing.T, shades [4]byte) []byte {
 	return b.Bytes()
 }
 
-// TestWhatAnObjectDoesNotHoldIsFound has records of what is, and is not, on a sheet and in a table.
+// TestWhatAnObjectDoesNotHoldIsFound has records of what is, and is not, on a sheet, in an array and in a table. An array may be an image by itself.
 func TestWhatAnObjectDoesNotHoldIsFound(t *testing.T) {
 	type picture struct {
 		Bytes []byte `parquet:"bytes,optional"`
@@ -42,6 +42,7 @@ func TestWhatAnObjectDoesNotHoldIsFound(t *testing.T) {
 	if err := parquet.Write(&table, []row{{&picture{[]byte("one")}}, {&picture{[]byte("two")}}}); err != nil {
 		t.Fatal(err)
 	}
+	array := append(fmt.Appendf(nil, "%-128s", "'shape': (2, 3,)"), "onetwo"...)
 	pixels := func(v byte) []byte { return bytes.Repeat([]byte{v}, 3*3*2) }
 	for _, test := range []struct {
 		key    string
@@ -53,6 +54,10 @@ func TestWhatAnObjectDoesNotHoldIsFound(t *testing.T) {
 		{"a.png", sheet(t, [4]byte{1, 2, 3, 4}), pixels(4), true},
 		{"a.png", sheet(t, [4]byte{1, 2, 3, 4}), pixels(5), false},
 		{"a.png", sheet(t, [4]byte{1, 2, 3, 4})[:60], pixels(1), false},
+		{"a.npy", array, []byte("two"), true},
+		{"a.npy", array, []byte("owt"), false},
+		{"a.npy", array, array, true},
+		{"a.npy", array, append([]byte("x"), array[1:]...), false},
 		{"a.parquet", table.Bytes(), []byte("two"), true},
 		{"a.parquet", table.Bytes(), []byte("three"), false},
 		{"a.parquet", table.Bytes()[1:], []byte("two"), false},
