@@ -47,7 +47,8 @@ type StreamPlan struct {
 
 // SinkPlan is what one sink would write for a stream.
 type SinkPlan struct {
-	// Images is the number of images, Objects that of objects and manifest parts; nil when unknown: that of objects for groups, and both where pixels decide.
+	// Images is the number of images, Objects that of objects and manifest parts; nil when unknown: that of objects for groups and for manifest.every, and
+	// both where pixels decide.
 	Images  *int64 `json:"images"`
 	Objects *int64 `json:"objects"`
 	// Estimate reports whether both numbers are estimates.
@@ -75,7 +76,7 @@ func newStreamPlan(name string, c *config.Config) *StreamPlan {
 			sample: s.Sample, manifest: s.Manifest.Format != sink.ManifestNone,
 			sampler: s.Sample.NewSampler(), nonkey: c.Decode.SkipFrame == plan.SkipNonKey, requests: requestsOf(s.Sample),
 		}
-		if s.SinkConfig().Groups != nil {
+		if s.SinkConfig().MostOpen() > 0 {
 			sp.Sinks[s.Name].Objects = nil
 		}
 		if pick.NeedsOf(s.Sample, s.Filters).Any() {

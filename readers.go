@@ -161,7 +161,9 @@ func (r *readers) split(now time.Time) (front, behind []int) {
 	last := when(slices.MaxFunc(front, func(a, b int) int { return when(a).Compare(when(b)) }))
 	var near []int
 	for _, i := range front {
-		if last.Sub(when(i)) > r.distances.apart+r.groups(i) {
+		// What is open is read again while the others wait: with a second reader it would not be complete when the two meet either, and so for ever.
+		open := r.pipeline.Config.Sinks[i].SinkConfig().MostOpen()
+		if last.Sub(when(i)) > r.distances.apart+open {
 			behind = append(behind, i)
 		} else {
 			near = append(near, i)
@@ -171,15 +173,6 @@ func (r *readers) split(now time.Time) (front, behind []int) {
 		behind = waiting
 	}
 	return near, behind
-}
-
-// groups returns how much media a sink may have in a group that is not complete. Its place is before that, and the others can wait
-// while it is read again: with a second reader, it would not be complete when the two meet either, and so for ever.
-func (r *readers) groups(sink int) time.Duration {
-	if g := r.pipeline.Config.Sinks[sink].SinkConfig().Groups; g != nil && !r.at.passing[r.at.names[sink]] {
-		return g.Every
-	}
-	return 0
 }
 
 // arrival returns the time of a place, on the clock that does not jump if that is known.

@@ -333,21 +333,26 @@ func TestAnOpenGroupNeedsNoSecondReader(t *testing.T) {
 	}
 }
 
-// TestAGroupIsShorterThanAStreamKeepsIt has groups of more, and of no more, than half of the retention of a stream.
-func TestAGroupIsShorterThanAStreamKeepsIt(t *testing.T) {
-	for every, want := range map[string]string{"31m": "group.every is 31m0s, more than half of the 1h0m0s for which stream cam keeps its fragments", "30m": ""} {
+// TestWhatIsOpenIsShorterThanAStreamKeepsIt has groups and manifest parts of more, and of no more, than half of the retention of a stream.
+func TestWhatIsOpenIsShorterThanAStreamKeepsIt(t *testing.T) {
+	for keys, want := range map[string]string{
+		"type: webdataset, group: {every: 31m}": "31m0s in what is not complete (group.every and manifest.every), more than half of the 1h0m0s for which stream cam keeps its fragments", "type: webdataset, group: {every: 30m}": "",
+		"manifest: {every: 31m}": "sink bucket has up to 31m0s in what", "manifest: {every: 30m}": "",
+		"type: webdataset, group: {every: 20m}, manifest: {every: 20m}": "sink bucket has up to 40m0s in what",
+	} {
 		s := newTwoSinks(t, kvstest.Options{}, "start_selector: {type: EARLIEST}, end: {fragments: 5}", 6, time.Second, "1s")
 		text, err := os.ReadFile(s.file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text = bytes.Replace(text, []byte("{name: bucket, "), []byte("{name: bucket, type: webdataset, group: {every: "+every+"}, "), 1)
+		text = bytes.Replace(text, []byte("{name: bucket, "), []byte("{name: bucket, "+keys+", "), 1)
+		text = bytes.ReplaceAll(text, []byte("manifest: {format: none}, "), nil)
 		if err := errors.Join(os.WriteFile(s.file, text, 0o600), s.kvs.SetRetention("cam", time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		_, ended := s.start(t, nil)
 		if err := <-ended; (err == nil) != (want == "") || !strings.Contains(s.log.String(), want) {
-			t.Errorf("every %s: %v\n%s", every, err, s.log)
+			t.Errorf("%s: %v\n%s", keys, err, s.log)
 		}
 	}
 }

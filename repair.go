@@ -76,6 +76,8 @@ func beyondRepair(s config.Sink) string {
 		return "filters.duplicate compares with earlier images"
 	case c.Groups != nil:
 		return "its objects hold samples of many fragments"
+	case c.Manifest.Format != sink.ManifestNone && c.Manifest.Every > 0:
+		return "its manifest parts have the records of many fragments"
 	case c.Ledger.Path == "":
 		return "it has no ledger"
 	case strings.Contains(c.Path+c.Manifest.Path+c.Ledger.Path, "{run_id}"):

@@ -108,12 +108,12 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k.Fragments = p.fragments()
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
 	description := describer{of: k}
-	longest := p.longestGroup()
+	longest, name := p.mostOpen()
 	from := func(ctx context.Context, from media.Progress, whole bool) (source.Source, error) {
 		k := k
 		if longest > 0 {
 			if kept := description.get(ctx).Retention; kept > 0 && longest > kept/2 {
-				return nil, fmt.Errorf("group.every is %v, more than half of the %v for which stream %s keeps its fragments: an open group could not be made again", longest, kept, k.As)
+				return nil, fmt.Errorf("sink %s has up to %v in what is not complete (group.every and manifest.every), more than half of the %v for which stream %s keeps its fragments: that could not be made again", name, longest, kept, k.As)
 			}
 		}
 		if whole {
@@ -131,14 +131,14 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	}
 }
 
-// longestGroup returns how much media the groups of samples have, at most; 0 if there are none.
-func (p *Pipeline) longestGroup() (longest time.Duration) {
+// mostOpen returns how much media may lie in groups and parts of manifests that are not complete, at most, and of which sink; 0 if there are none.
+func (p *Pipeline) mostOpen() (most time.Duration, sink string) {
 	for _, s := range p.Config.Sinks {
-		if g := s.SinkConfig().Groups; g != nil && !s.Destination.Appends() {
-			longest = max(longest, g.Every)
+		if open := s.SinkConfig().MostOpen(); open > most {
+			most, sink = open, s.Name
 		}
 	}
-	return longest
+	return most, sink
 }
 
 // describer asks KVS once what it tells about a stream.
@@ -324,7 +324,8 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	}
 	if o.Account, o.Aside = rd.account, rd.aside; at != nil {
 		o.Planned = at.track(ctx, rd, planner)
-		o.Completes = st.pipeline.longestGroup() > 0 && in.Forgets != nil && in.Forgets(ctx)
+		most, _ := st.pipeline.mostOpen()
+		o.Completes = most > 0 && in.Forgets != nil && in.Forgets(ctx)
 		o.Interrupted = func(err error) bool {
 			if rd.continues = !errors.Is(err, io.EOF) || rd.stop.Err() != nil; rd.continues {
 				planner.Interrupt()

@@ -109,11 +109,11 @@ func (s Sink) Output() decode.Output {
 func (s Sink) SinkConfig() sink.Config {
 	c := sink.Config{
 		Name: s.Name, Path: s.Path, Destination: s.Destination, Manifest: s.Manifest, Ledger: s.Ledger,
-		OverwriteExplicit: s.OverwriteExplicit, Ext: s.Form.Ext(),
+		OverwriteExplicit: s.OverwriteExplicit, Ext: s.Form.Ext(), Clock: s.Sample.Clock,
 	}
 	if form, ok := s.Form.(interface{ Groups() sink.Groups }); ok {
 		g := form.Groups()
-		c.Groups, g.Clock = &g, s.Sample.Clock
+		c.Groups = &g
 	}
 	return c
 }

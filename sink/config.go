@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/setting"
@@ -89,8 +90,10 @@ func (ManifestFormat) Later() []string { return []string{"parquet"} }
 // Manifest is the `manifest` part of a sink.
 type Manifest struct {
 	Format ManifestFormat `key:"format"`
-	_      struct{}       `later:"every"`
-	// Path is the template of the key of a part; each fragment has one part.
+	// Every is the distance of the points of a grid that begins at the Unix epoch. The first fragment at or after a point begins a part. 0 gives each
+	// fragment a part.
+	Every time.Duration `key:"every" range:"0s.."`
+	// Path is the template of the key of a part; its tokens are those of the first fragment in it that has an image.
 	Path string `key:"path"`
 }
 
@@ -116,8 +119,25 @@ type Config struct {
 	// Ext is the extension of all objects of the sink, or "" when it is unknown. It lets Conflicts tell a sink
 	// of JPEG images from one of raw frames.
 	Ext string
+	// Clock is the clock of the grids of Groups and Manifest.
+	Clock media.Clock
 	// Groups puts several images into one object; nil makes an object for each.
 	Groups *Groups
+}
+
+// MostOpen returns how much media may lie in a group and a part of the manifest that are not complete, at most. The place of the sink is before that: a
+// run that continues reads it again.
+func (c Config) MostOpen() (most time.Duration) {
+	if c.Destination.Appends() {
+		return 0
+	}
+	if c.Groups != nil {
+		most = c.Groups.Every
+	}
+	if c.Manifest.Format != ManifestNone {
+		most += c.Manifest.Every
+	}
+	return most
 }
 
 // DefaultConfig returns the settings of a sink for which only the name is set.

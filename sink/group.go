@@ -1,32 +1,24 @@
 package sink
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
 
 // group puts the images of one stream into objects. It is called as a Writer that takes one image at a time: one call after the other, in
-// the order of the stream. After an error only abandon is called. Of a live stream, a timer calls due.
+// the order of the stream. After an error only abandon is called. Of a live stream, a timer calls tend.
 type group struct {
 	*Groups
-	w *Writer
-	// turn has room for one: each call, or due.
-	turn chan struct{}
-	// live ends with cancel, and with the context of the calls: it is that of due. Both are nil before the first fragment ends.
-	live   context.Context
-	cancel context.CancelFunc
-	timer  *time.Timer
-	failed error // of due
+	turns
+	w     *Writer
+	clock media.Clock
 	// came is when the last image came, and inside whether its fragment has not ended.
 	came   time.Time
 	inside bool
-	// kept is closed when the checkpoint has the border that due has drawn; nil if it has drawn none.
+	// kept is closed when the checkpoint has the border that silence has drawn; nil if it has drawn none.
 	kept <-chan struct{}
 	// split is where the first object begins inside a fragment whose earlier images are durable.
 	split media.Split
@@ -107,12 +99,12 @@ func (g *group) write(ctx context.Context, img media.Image) (media.Record, error
 
 // begins reports whether an image begins another group.
 func (g *group) begins(img media.Image) bool {
-	o, at := g.open, img.At(g.Clock)
+	o, at := g.open, img.At(g.clock)
 	switch {
 	case g.appends:
-	case g.last.At(g.Clock).Sub(at) > time.Second+2*frameDuration(g.last): // smaller steps back are rounding
+	case g.last.At(g.clock).Sub(at) > time.Second+2*frameDuration(g.last): // smaller steps back are rounding
 		return true
-	case cell(at, g.Every) > o.cell:
+	case media.Cell(at, g.Every) > o.cell:
 		return true
 	case g.Count > 0 && o.images >= g.Count:
 		return true
@@ -130,16 +122,6 @@ func frameDuration(img media.Image) time.Duration {
 	return img.PTS / time.Duration(img.Index)
 }
 
-// cell returns the number of the cell of a grid, of points this far apart from the Unix epoch on, that has a time.
-func cell(at time.Time, every time.Duration) int64 {
-	d := at.Sub(time.Unix(0, 0)) // of times that are centuries away, the nearest that there is
-	n := int64(d / every)
-	if d%every < 0 {
-		n--
-	}
-	return n
-}
-
 // begin creates the object of a group whose first image is img.
 func (g *group) begin(ctx context.Context, img media.Image) error {
 	if g.kept != nil {
@@ -152,7 +134,7 @@ func (g *group) begin(ctx context.Context, img media.Image) error {
 	}
 	s, first := g.w.sink, img
 	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
-	o := &openGroup{key: s.path.Image(first, g.w.runID), cell: cell(img.At(g.Clock), g.Every)}
+	o := &openGroup{key: s.path.Image(first, g.w.runID), cell: media.Cell(img.At(g.clock), g.Every)}
 	o.opts = g.w.options(first)
 	if g.appends {
 		o.pack = g.Layout.(EndlessLayout).NewEndless(img) // as Validate has checked
@@ -195,7 +177,7 @@ func (g *group) append(ctx context.Context, p []byte) error {
 
 // complete makes the open group visible, and reports the fragments that have ended. Companions become visible before it, but after an object that
 // grows. next is the frame with which the next group begins, the zero value for none, and kept that of the last report.
-func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan<- struct{}) error {
+func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan struct{}) error {
 	o, s := g.open, g.w.sink
 	end, beside, err := o.pack.End()
 	if err != nil {
@@ -227,7 +209,13 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan<- 
 	if g.last.FragmentNumber != next.FragmentNumber { // the next group begins with its fragment
 		split = media.Split{}
 	}
-	return g.report(ctx, split, kept)
+	var following time.Time
+	if next.FragmentNumber != "" {
+		following = next.At(g.clock).Add(-next.PTS)
+	}
+	ended := g.ended
+	g.ended = nil
+	return g.w.parts.add(ctx, ended, split, following, kept)
 }
 
 // putBeside stores the companions of the open group.
@@ -269,80 +257,24 @@ func (g *group) show(ctx context.Context) (next time.Duration, err error) {
 	return g.silence(), g.putBeside(ctx, beside)
 }
 
-// report writes the manifest parts of the fragments that have ended, several at once, and reports them.
-func (g *group) report(ctx context.Context, next media.Split, kept chan<- struct{}) error {
-	all := g.ended
-	g.ended = nil
-	failures := make([]error, len(all))
-	var parts sync.WaitGroup
-	for i, e := range all {
-		if failures[i] = g.w.sink.enter(ctx); failures[i] != nil {
-			break
-		}
-		parts.Go(func() {
-			defer g.w.sink.leave()
-			failures[i] = g.w.writePart(ctx, e.fragment, e.records)
-		})
-	}
-	parts.Wait()
-	if err := errors.Join(failures...); err != nil {
-		return err
-	}
-	for i, e := range all {
-		if i < len(all)-1 {
-			e.report(media.Split{}, nil)
-		} else {
-			e.report(next, kept)
-		}
-	}
-	return nil
-}
-
-// enter waits for the end of due, and returns its error. The caller must then call leave.
-func (g *group) enter(ctx context.Context) error {
-	select {
-	case g.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := cmp.Or(g.failed, ctx.Err()); err != nil {
-		g.leave()
-		return err
-	}
-	return nil
-}
-
-func (g *group) leave() { <-g.turn }
-
 // endFragment ends a fragment.
 func (g *group) endFragment(ctx context.Context, e ended) error {
 	if err := g.enter(ctx); err != nil {
 		return err
 	}
 	defer g.leave()
-	g.ended, g.inside = append(g.ended, e), false
-	if g.open == nil || g.appends {
-		return g.report(ctx, media.Split{}, nil)
+	if err := g.w.emptyOutdated(ctx, e.fragment); err != nil {
+		return err
 	}
+	g.inside = false
+	if g.open == nil || g.appends {
+		return g.w.parts.add(ctx, []ended{e}, media.Split{}, time.Time{}, nil)
+	}
+	g.ended = append(g.ended, e)
 	if !g.w.sink.endless {
 		return nil
 	}
-	if g.live == nil {
-		g.live, g.cancel = context.WithCancel(ctx)
-		g.timer = time.AfterFunc(g.silence(), g.due)
-	}
 	return g.tend(ctx)
-}
-
-// due does for an open group what the time has come for.
-func (g *group) due() {
-	if g.enter(g.live) != nil {
-		return
-	}
-	defer g.leave()
-	if g.failed = g.tend(g.live); g.failed != nil && g.live.Err() == nil { // which the next call returns
-		g.w.sink.log.ErrorContext(g.live, "the group of a silent stream could not be written", "error", g.failed)
-	}
 }
 
 // silence is how long no image comes before an open group is completed.
@@ -362,16 +294,8 @@ func (g *group) tend(ctx context.Context) error {
 		return g.complete(ctx, media.FrameInfo{}, kept)
 	}
 	next, err := g.show(ctx)
-	g.timer.Reset(min(next, left))
+	g.after(ctx, min(next, left), g.tend)
 	return err
-}
-
-// stop has due do no more.
-func (g *group) stop() {
-	if g.cancel != nil {
-		g.cancel()
-		g.timer.Stop()
-	}
 }
 
 // finish completes the open group at the end of the stream.
@@ -381,15 +305,17 @@ func (g *group) finish(ctx context.Context) error {
 	}
 	defer g.leave()
 	defer g.stop()
-	if g.open == nil {
-		return nil
+	if g.open != nil {
+		if err := g.complete(ctx, media.FrameInfo{}, nil); err != nil {
+			return err
+		}
 	}
-	return g.complete(ctx, media.FrameInfo{}, nil)
+	return g.w.parts.complete(ctx, nil)
 }
 
 // abandon discards the open group.
 func (g *group) abandon() error {
-	g.stop() // due, which may wait
+	g.stop() // the timer, which may wait
 	g.turn <- struct{}{}
 	defer g.leave()
 	if g.open == nil {

@@ -49,7 +49,7 @@ func (p *textPack) End() ([]byte, []sink.Companion, error) {
 func inGroups(g sink.Group) func(c *sink.Config) {
 	return func(c *sink.Config) {
 		c.Path, c.Manifest.Path, c.Ledger.Path = "{fragment_number}_{frame_index}.{ext}", "manifest/{fragment_number}", "gaps/{fragment_number}"
-		c.Groups = &sink.Groups{Group: g, Clock: media.ClockProducer, Layout: text{}}
+		c.Groups = &sink.Groups{Group: g, Layout: text{}}
 	}
 }
 

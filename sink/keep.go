@@ -61,9 +61,9 @@ type keeper struct {
 
 // keptPart is a manifest part, with what it names.
 type keptPart struct {
-	key, stream, number string
-	written             time.Time
-	size                int64 // of the part and its images
+	key     string
+	written time.Time
+	size    int64 // of the part and its images
 }
 
 func busyKey(stream, number string) string { return stream + "\x00" + number }
@@ -146,7 +146,7 @@ func (s *Sink) sweep(ctx context.Context, root *os.Root, now time.Time) error {
 		}
 	}
 	if removed > 0 {
-		s.log.InfoContext(ctx, "removed what destination.keep does not keep", "fragments", removed)
+		s.log.InfoContext(ctx, "removed what destination.keep does not keep", "parts", removed)
 	}
 	return nil
 }
@@ -171,7 +171,7 @@ func (s *Sink) findParts(ctx context.Context, root *os.Root) (parts []keptPart, 
 			if err != nil || len(records) == 0 {
 				return ignoreGone(err)
 			}
-			p = keptPart{key: key, stream: records[0].Stream, number: records[0].FragmentNumber, written: info.ModTime(), size: info.Size()}
+			p = keptPart{key: key, written: info.ModTime(), size: info.Size()}
 			for _, r := range records {
 				p.size += r.Bytes
 			}
@@ -196,7 +196,7 @@ func ignoreGone(err error) error {
 const maxPart = 64 << 20
 
 // recordsOf returns the records of a manifest part of the sink; none if the file is something else: its name must be the one that the sink gives
-// to the part of its fragment, and each record one of this fragment and sink.
+// to the part of its first fragment, and each record one of this stream and sink, and of this fragment unless parts have several (Manifest.Every).
 func (s *Sink) recordsOf(root *os.Root, key string) ([]ManifestRecord, error) {
 	file, err := root.Open(key)
 	if err != nil {
@@ -212,7 +212,7 @@ func (s *Sink) recordsOf(root *os.Root, key string) ([]ManifestRecord, error) {
 			if json.Unmarshal(line, &r) != nil || r.Sink != s.config.Name || r.SHA256 == "" || CheckKey(r.Key) != nil {
 				return nil, nil
 			}
-			if records = append(records, r); r.Stream != records[0].Stream || r.FragmentNumber != records[0].FragmentNumber {
+			if records = append(records, r); r.Stream != records[0].Stream || r.FragmentNumber != records[0].FragmentNumber && s.config.Manifest.Every == 0 {
 				return nil, nil
 			}
 		}
@@ -267,17 +267,18 @@ func objectsOf(records []ManifestRecord) (keys []string) {
 	return slices.Compact(keys)
 }
 
-// removePart removes the objects of a part that no other part names, and then the part. It returns false if the fragment is being written, or was
+// removePart removes the objects of a part that no other part names, and then the part. It returns false if a fragment is being written, or the part was
 // written again.
 func (s *Sink) removePart(root *os.Root, p keptPart, names map[string]int) (bool, error) {
 	s.keeper.mu.Lock()
 	defer s.keeper.mu.Unlock()
 	info, err := root.Lstat(p.key)
-	if s.keeper.busy[busyKey(p.stream, p.number)] || err != nil || !info.ModTime().Equal(p.written) {
+	if err != nil || !info.ModTime().Equal(p.written) {
 		return false, ignoreGone(err)
 	}
 	records, err := s.recordsOf(root, p.key)
-	if err != nil || len(records) == 0 {
+	writing := func(r ManifestRecord) bool { return s.keeper.busy[busyKey(r.Stream, r.FragmentNumber)] }
+	if err != nil || len(records) == 0 || slices.ContainsFunc(records, writing) {
 		return false, ignoreGone(err)
 	}
 	for _, key := range objectsOf(records) {

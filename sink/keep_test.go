@@ -122,6 +122,35 @@ func TestSweepRemovesTheOldestObjects(t *testing.T) {
 	}
 }
 
+// TestSweepRemovesPartsOfSeveralFragments whole, when none of their fragments is being written.
+func TestSweepRemovesPartsOfSeveralFragments(t *testing.T) {
+	folder, now := t.TempDir(), time.Now()
+	k := newKeeping(t, folder, func(c *sink.Config) {
+		in(folder, sink.Keep{Age: time.Minute})(c)
+		c.Manifest.Every = 2 * time.Second
+	})
+	k.write(t, now, 2, 3, 4, 5, 6)
+	sweep := func(at time.Time, parts []int, numbers ...int) {
+		t.Helper()
+		if err := k.Sweep(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		want := slices.DeleteFunc(of(numbers...), func(name string) bool { return strings.HasSuffix(name, ".jsonl") })
+		for _, n := range parts {
+			want = append(want, fmt.Sprintf("cam/manifest/thumbs/%d.jsonl", n))
+		}
+		if got := filesIn(t, folder); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	sweep(now, []int{2, 3}, 2, 3, 4, 5, 6) // 5 and 6 are in the open part
+	again := media.Image{Sink: "thumbs", Ext: "jpg", Data: bytes.Repeat([]byte{4}, 10), FrameInfo: media.FrameInfo{Stream: "cam", FragmentNumber: "4"}}
+	if err := k.w.Write(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	sweep(now.Add(time.Hour), []int{3}, 3, 4, 5, 6)
+}
+
 // TestSweepTouchesNothingElse: files that others put there, whatever they are called and say.
 func TestSweepTouchesNothingElse(t *testing.T) {
 	folder, outside := t.TempDir(), t.TempDir()

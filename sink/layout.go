@@ -25,8 +25,6 @@ func DefaultGroup() Group { return Group{Every: 10 * time.Minute} }
 // images make the same groups, but for those that silence ends.
 type Groups struct {
 	Group
-	// Clock is the clock of the grid.
-	Clock  media.Clock
 	Layout Layout
 }
 

@@ -124,7 +124,7 @@ func (w *Writer) emptyOutdated(ctx context.Context, f *media.Fragment) error {
 	if w.sink.ledger == nil || w.reach == 0 || w.from != "" && media.CompareNumbers(f.Number, w.from) <= 0 {
 		return nil
 	}
-	if w.group == nil || w.group.completed > 1 { // an earlier run had two groups that are not in the checkpoint, at most, and what follows them
+	if !w.isOpen() || w.completed() > 1 { // an earlier run had two open objects that are not in the checkpoint, at most, and what follows them
 		w.reach--
 	}
 	before := w.last

@@ -221,34 +221,40 @@ func (w *Writer) place(ctx context.Context, record *media.Record, img media.Imag
 	return err
 }
 
-// writePart writes the manifest part of a fragment whose images are all durable: a line for each record
-// that does not differ from its object. It writes no part when there are no lines, or when the sink has no
-// manifest. It replaces an existing part, because the new one describes what this run requested. But if an
-// object differs, the part may describe that object, and stays. With if_exists: fail, an existing part is an
-// error that is ErrExist.
-func (w *Writer) writePart(ctx context.Context, f *media.Fragment, records []media.Record) error {
-	s := w.sink
+// lines returns a line of a manifest part for each record of a fragment that does not differ from its object. partial reports whether there
+// are others.
+func (w *Writer) lines(records []media.Record) (lines []byte, partial bool, err error) {
+	if w.sink.manifest == nil {
+		return nil, false, nil
+	}
 	whole := slices.DeleteFunc(slices.Clone(records), func(r media.Record) bool { return r.Differs })
-	if s.manifest == nil || len(whole) == 0 {
+	lines, err = encodePart(whole, w.sink.digest)
+	if err != nil {
+		return nil, false, fmt.Errorf("write manifest: %w", err)
+	}
+	return lines, len(whole) < len(records), nil
+}
+
+// putPart writes a manifest part, which begins with fragment f, and whose images are all durable. It writes none without lines. It replaces an
+// existing part, because the new one describes what this run requested. But if an object differs, so that the part is partial, the existing one may
+// describe that object, and stays. With if_exists: fail, an existing part is an error that is ErrExist.
+func (w *Writer) putPart(ctx context.Context, f *media.Fragment, lines []byte, partial bool) error {
+	s := w.sink
+	if len(lines) == 0 {
 		return nil
 	}
-	part, err := encodePart(whole, s.digest)
-	if err != nil {
-		return fmt.Errorf("write manifest: %w", err)
-	}
 	key := s.manifest.Part(f, s.config.Name, w.runID)
-	partial := len(whole) < len(records)
-	err = w.put(ctx, key, part, PutOptions{
+	err := w.put(ctx, key, lines, PutOptions{
 		ContentType: LinesContentType,
 		IfAbsent:    partial || s.config.Destination.IfExists == IfExistsFail,
 	})
 	if partial && errors.Is(err, ErrExist) {
-		s.log.WarnContext(ctx, "kept an existing manifest part: it may describe existing objects that differ", "key", key, "records", len(whole))
+		s.log.WarnContext(ctx, "kept an existing manifest part: it may describe existing objects that differ", "key", key)
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	s.log.DebugContext(ctx, "wrote manifest", "key", key, "records", len(whole))
+	s.log.DebugContext(ctx, "wrote manifest", "key", key, "bytes", len(lines))
 	return nil
 }

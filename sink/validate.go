@@ -4,6 +4,7 @@ import (
 	"iter"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/kvsframes/kvsframes/setting"
 )
@@ -117,6 +118,17 @@ func (m Manifest) Validate() error {
 	var p setting.Problems
 	p.Check("", m, DefaultConfig().Manifest)
 	checkPart(&p, m.Path)
+	if t, err := ParseManifestPath(m.Path); err == nil && m.Every > 0 {
+		// What a path says of its records, as a partition does, must be so of all.
+		switch {
+		case t.has(tokenTag):
+			p.Add("path", "names a tag, and a part has fragments with any tags: it needs every: 0s")
+		case t.has(tokenHour) && time.Hour%m.Every != 0:
+			p.Add("every", "%v does not divide an hour, and the path names the hour of a part", m.Every)
+		case t.has(tokenDate) && 24*time.Hour%m.Every != 0:
+			p.Add("every", "%v does not divide a day, and the path names the day of a part", m.Every)
+		}
+	}
 	return p.Err()
 }
 

@@ -20,7 +20,10 @@ type Writer struct {
 	// confirm returns nil while the run may write the stream; nil if it always may.
 	confirm func(context.Context) error
 	ledger  ledgerParts
-	group   *group // nil if each image is an object
+	parts   *parts
+	// group makes the objects; nil if each image is an object, and single then ends the fragments.
+	group  *group
+	single *single
 	// before is the image before the next one, without its data, where they follow each other in one sequence of bytes.
 	before media.Image
 	// from is the number of the fragment after which the writer continues, and last the last one that has ended. The ledger of
@@ -36,8 +39,11 @@ type Writer struct {
 // NewWriter returns a writer for one stream.
 func (s *Sink) NewWriter() *Writer {
 	w := &Writer{sink: s, runID: s.runID, records: map[string][]media.Record{}, ledger: ledgerParts{}}
+	w.parts = newParts(w)
 	if s.config.Groups != nil {
-		w.group = &group{Groups: s.config.Groups, w: w, turn: make(chan struct{}, 1), appends: s.config.Destination.Appends()}
+		w.group = &group{Groups: s.config.Groups, turns: newTurns(s.log), w: w, clock: s.config.Clock, appends: s.config.Destination.Appends()}
+	} else {
+		w.single = &single{parts: w.parts, turns: newTurns(s.log)}
 	}
 	return w
 }
@@ -136,8 +142,8 @@ func (w *Writer) Replace(ctx context.Context, f *media.Fragment) error {
 	return nil
 }
 
-// EndFragment writes the manifest part of a fragment. It calls durable for the fragment before it returns, unless a group is open:
-// then the call that completes the group does both.
+// EndFragment writes the manifest part of a fragment. It calls durable for the fragment before it returns, unless a group is open, or a part that may
+// get more fragments: then the call that completes it does both.
 func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error {
 	w.mu.Lock()
 	ended := ended{fragment: f, records: w.records[f.Number], durable: func(r media.Receipt) {
@@ -146,19 +152,10 @@ func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable fun
 	}}
 	delete(w.records, f.Number)
 	w.mu.Unlock()
-	if w.group == nil {
-		if err := w.writePart(ctx, f, ended.records); err != nil {
-			return err
-		}
-	}
-	if err := w.emptyOutdated(ctx, f); err != nil {
-		return err
-	}
 	if w.group != nil {
 		return w.group.endFragment(ctx, ended)
 	}
-	ended.report(media.Split{}, nil)
-	return nil
+	return w.single.endFragment(ctx, ended)
 }
 
 // ended is a fragment that has ended. Its images have these records.
@@ -168,32 +165,31 @@ type ended struct {
 	durable  func(media.Receipt)
 }
 
-// report states that the fragment is durable, and of another one the part before next. kept is that of the receipt.
-func (e ended) report(next media.Split, kept chan<- struct{}) {
-	receipt := media.Receipt{Next: next, Kept: kept}
-	for _, r := range e.records {
-		if r.Skipped {
-			receipt.Skipped++
-		} else {
-			receipt.Written++
-		}
+// isOpen reports whether a group or a part is open: fragments are not reported until it is complete.
+func (w *Writer) isOpen() bool { return w.parts.open != nil || w.group != nil && w.group.open != nil }
+
+// completed returns the number of objects that held fragments back and are complete.
+func (w *Writer) completed() int {
+	if w.parts.every > 0 || w.group == nil {
+		return w.parts.completed
 	}
-	e.durable(receipt)
+	return w.group.completed
 }
 
-// Finish completes the open group. Without groups every fragment that has ended is durable already.
+// Finish completes the open group and the open part of the manifest.
 func (w *Writer) Finish(ctx context.Context) error {
-	if w.group == nil {
-		return nil
+	if w.group != nil {
+		return w.group.finish(ctx)
 	}
-	return w.group.finish(ctx)
+	return w.single.finish(ctx)
 }
 
-// Abandon discards the open group, which the next run makes again. Images that are objects stay, without a record, and the next
+// Abandon discards what is open, which the next run makes again. Images that are objects stay, without a record, and the next
 // run writes them again.
 func (w *Writer) Abandon() error {
-	if w.group == nil {
-		return nil
+	if w.group != nil {
+		return w.group.abandon()
 	}
-	return w.group.abandon()
+	w.single.abandon()
+	return nil
 }

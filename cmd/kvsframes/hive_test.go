@@ -27,6 +27,12 @@ sinks:
     path: "images/`+folders+`{stream}_{fragment_number}_{frame_index}.{ext}"
     manifest: {path: "records/`+folders+`{stream}_{fragment_number}.jsonl"}
     destination: {directory: `+out+`}
+  - name: b
+    sample: {type: all}
+    resize: {width: 16}
+    path: "{sink}/{stream}_{fragment_number}_{frame_index}.{ext}"
+    manifest: {every: 1h, path: "parts/dt={producer_date}/hour={producer_hour}/{stream}_{fragment_number}.jsonl"}
+    destination: {directory: `+out+`}
 `)
 	p, _, stderr := newProgram(nil)
 	if code := p.execute([]string{"run", file}); code != exitDone {
@@ -41,6 +47,20 @@ sinks:
 		FROM read_json('`+out+`/records/**/*.jsonl', hive_partitioning=false) GROUP BY ALL ORDER BY ALL`)
 	if !reflect.DeepEqual(got, want) || len(got) < 5 {
 		t.Errorf("folders say %v\nrecords say %v", got, want)
+	}
+	// So it must be where a part has the fragments of an hour, of which there is one part.
+	parts := `read_json('` + out + `/parts/**/*.jsonl', hive_partitioning=true, hive_types={dt: DATE, hour: VARCHAR}, filename=true)`
+	hours := duckdbtest.Rows(t, `SELECT dt::VARCHAR AS dt, hour, count(DISTINCT filename)::INT AS parts, count(DISTINCT fragment_number)::INT AS fragments,
+		count(*) FILTER (strftime(producer_timestamp::TIMESTAMP, '%Y-%m-%d %H') = dt || ' ' || hour)::INT AS right, count(*)::INT AS n FROM `+parts+` GROUP BY ALL ORDER BY ALL`)
+	fragments := 0.0
+	for _, h := range hours {
+		of, _ := h["fragments"].(float64)
+		if fragments += of; h["parts"] != 1.0 || h["right"] != h["n"] {
+			t.Errorf("an hour is %v", h)
+		}
+	}
+	if int(fragments) <= len(hours) {
+		t.Errorf("%d hours have %v fragments", len(hours), fragments)
 	}
 	// And what the folders of the images say, where each image is what its record says.
 	images := duckdbtest.Rows(t, `SELECT strftime(i.dt, '%Y-%m-%d') AS dt, lpad(i.hour::VARCHAR, 2, '0') AS hour, i.motion::INT AS motion, i.place AS place, count(*)::INT AS n

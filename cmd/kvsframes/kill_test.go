@@ -26,7 +26,7 @@ const manySinks = `sinks:
   - {name: all, type: raw, sample: {type: all}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: keys, sample: {type: keyframes}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: stride, format: png, sample: {type: stride, n: 7}, resize: {width: 32}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
-  - {name: grid, type: raw, format: npy, sample: {type: interval, interval: 280ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: grid, type: raw, format: npy, sample: {type: interval, interval: 280ms}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", manifest: {every: 2s}, destination: %[1]s}
   - {name: asked, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: scenes, sample: {type: scene, threshold: 2, min_gap: 300ms}, filters: {blur: {max: 40}}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: best, sample: {type: best, window: 900ms}, filters: {duplicate: {distance: 2, max_gap: 3s}}, resize: {width: 32}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
@@ -36,9 +36,9 @@ const manySinks = `sinks:
 // groupSinks are sinks of every form of objects that hold several images. Their groups end inside fragments and span several.
 const groupSinks = `sinks:
   - {name: shards, type: webdataset, sample: {type: interval, interval: 80ms}, resize: {width: 32}, group: {every: 2s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
-  - {name: rows, type: batch, sample: {type: all}, resize: {width: 16}, group: {count: 7}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: rows, type: batch, sample: {type: all}, resize: {width: 16}, group: {count: 7}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", manifest: {every: 2s}, destination: %[1]s}
   - {name: video, type: batch, format: yuv4mpeg, sample: {type: stride, n: 2}, resize: {width: 16}, group: {every: 1s, count: 11}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
-  - {name: table, type: parquet, sample: {type: interval, interval: 120ms}, resize: {width: 32}, group: {every: 3s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
+  - {name: table, type: parquet, sample: {type: interval, interval: 120ms}, resize: {width: 32}, group: {every: 3s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", manifest: {every: 3s}, destination: %[1]s}
   - {name: sheets, type: sprite, format: png, columns: 4, sample: {type: interval, interval: 160ms}, resize: {width: 32}, group: {every: 2s}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: asked, type: webdataset, sample: {type: timestamps, file: %[3]s, tolerance: 5s}, resize: {width: 32}, group: {size: 5kB}, path: "{sink}/{run_id}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}
   - {name: best, type: batch, layout: chw, normalize: {mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25]}, sample: {type: best, window: 200ms}, resize: {width: 16}, group: {every: 1500ms}, path: "{sink}/{fragment_number}_{frame_index}.{ext}", destination: %[1]s}

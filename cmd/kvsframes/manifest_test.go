@@ -13,13 +13,13 @@ import (
 	"github.com/kvsframes/kvsframes/manifest"
 )
 
-// TestAFolderAndABucketGiveTheSameManifest merges what one run wrote to both.
+// TestAFolderAndABucketGiveTheSameManifest merges what runs wrote to both: into the folder with few large parts.
 func TestAFolderAndABucketGiveTheSameManifest(t *testing.T) {
 	server := s3test.Start(t)
 	server.Setenv(t)
 	bucket, out := server.Bucket(t), t.TempDir()
 	sinks := ""
-	for _, to := range []string{"{directory: " + out + "}", fmt.Sprintf("{type: s3, bucket: %s, prefix: in, endpoint_url: %q, force_path_style: true}", bucket, server.Endpoint)} {
+	for _, to := range []string{"{directory: " + out + "}, manifest: {every: 10s}", fmt.Sprintf("{type: s3, bucket: %s, prefix: in, endpoint_url: %q, force_path_style: true}", bucket, server.Endpoint)} {
 		for _, form := range []string{"name: thumbs, resize: {width: 64}, sample: {type: stride, n: 5}", "name: arrays, type: raw, format: npy, resize: {width: 32}, sample: {type: keyframes}"} {
 			sinks += "  - {" + form + ", destination: " + to + "}\n"
 		}
@@ -29,6 +29,9 @@ func TestAFolderAndABucketGiveTheSameManifest(t *testing.T) {
 		if code := p.execute([]string{"run", file}); code != exitDone {
 			t.Fatalf("code %d:\n%s", code, stderr)
 		}
+	}
+	if parts, err := filepath.Glob(filepath.Join(out, "cam/manifest/*/*.jsonl")); err != nil || len(parts) < 2 || len(parts) > 6 {
+		t.Errorf("%v are not few large parts (%v)", parts, err)
 	}
 	merge := func(args ...string) string {
 		t.Helper()

@@ -29,7 +29,7 @@ func TestViewOfARun(t *testing.T) {
 	out := filepath.Join(work, "a #1", "out")
 	file := settings(t, "source: {type: file, paths: ["+cut+"], stream: cam}\nsinks:\n"+
 		"  - {name: thumbs, resize: {width: 64}, sample: {type: stride, n: 5}, destination: {directory: \""+out+"\"}}\n"+
-		fmt.Sprintf("  - {name: same, resize: {width: 64}, sample: {type: stride, n: 5}, destination: {type: s3, bucket: %s, prefix: in, endpoint_url: %q, force_path_style: true}}\n", bucket, server.Endpoint))
+		fmt.Sprintf("  - {name: same, resize: {width: 64}, sample: {type: stride, n: 5}, manifest: {every: 3s}, destination: {type: s3, bucket: %s, prefix: in, endpoint_url: %q, force_path_style: true}}\n", bucket, server.Endpoint))
 	p, _, stderr := newProgram(nil)
 	if code := p.execute([]string{"run", file}); code != exitGaps {
 		t.Fatalf("code %d:\n%s", code, stderr)

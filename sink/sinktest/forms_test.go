@@ -34,6 +34,7 @@ import (
 // form is a form of objects that hold several images.
 type form struct {
 	groups sink.Groups
+	parts  time.Duration // of the manifest
 	// prepare makes an image of the suite one that the form takes, see sinktest.Harness.
 	prepare func(*media.Image)
 	// open returns the images in an object.
@@ -50,18 +51,22 @@ func forms() map[string]form {
 	for name, g := range map[string]sink.Group{"count": few, "one image": one, "grid": grid, "size": small} {
 		f := webdataset.DefaultForm()
 		f.Group = g
-		all["webdataset, "+name] = form{f.Groups(), nil, openTar}
+		parts := time.Duration(0)
+		if name == "one image" || name == "size" {
+			parts = 4 * time.Second
+		}
+		all["webdataset, "+name] = form{f.Groups(), parts, nil, openTar}
 		q := parquet.DefaultForm()
 		q.Group = g
-		all["parquet, "+name] = form{q.Groups(), nil, openParquet}
+		all["parquet, "+name] = form{q.Groups(), parts, nil, openParquet}
 		sheet := sprite.DefaultForm()
 		sheet.Group, sheet.Format, sheet.Columns = g, decode.FormatPNG, 3 // of PNG, which has the pixels as they were
-		all["sprite, "+name] = form{sheet.Groups(), asTile, openSheet}
+		all["sprite, "+name] = form{sheet.Groups(), parts, asTile, openSheet}
 		b := batch.DefaultForm()
 		b.Group = g
-		all["npy, "+name] = form{b.Groups(), asArray, openArray}
+		all["npy, "+name] = form{b.Groups(), parts, asArray, openArray}
 		b.Format = decode.FormatYUV4MPEG
-		all["yuv4mpeg, "+name] = form{b.Groups(), asFrame, openVideo}
+		all["yuv4mpeg, "+name] = form{b.Groups(), parts, asFrame, openVideo}
 	}
 	return all
 }
@@ -164,7 +169,9 @@ func openTar(object []byte) (images [][]byte, err error) {
 
 // harness returns a harness for a form.
 func (f form) harness(tb testing.TB, h storetest.Harness) sinktest.Harness {
-	out := sinktest.ForGroups(tb, h, func(c *sink.Config) { c.Groups = &f.groups }, f.open)
+	out := sinktest.ForGroups(tb, h, func(c *sink.Config) {
+		c.Groups, c.Manifest.Every = &f.groups, f.parts
+	}, f.open)
 	out.Prepare = f.prepare
 	return out
 }
@@ -214,6 +221,17 @@ func TestFormsOfSeveralImagesConform(t *testing.T) {
 					sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return f.harness(tb, open(tb)) })
 				})
 			}
+		})
+	}
+}
+
+// TestPartsOfSeveralFragmentsConform has an object for each image.
+func TestPartsOfSeveralFragmentsConform(t *testing.T) {
+	for where, open := range map[string]storetest.Open{"memory": inMemory, "folder": folder, "bucket": buckets(t)} {
+		t.Run(where, func(t *testing.T) {
+			sinktest.Run(t, func(tb testing.TB) sinktest.Harness {
+				return sinktest.ForStore(tb, open(tb), func(c *sink.Config) { c.Manifest.Every = 4 * time.Second })
+			})
 		})
 	}
 }
