@@ -162,10 +162,10 @@ func newDelivery(t *testing.T, to string) *delivery {
 		"source: {type: file, paths: [testdata/demo.mkv], stream: cam}\n" +
 		"decode: {workers: 2, isolation: none}\n" + // processes have no virtual clock
 		"sinks:\n" +
-		"  - {name: all, type: raw, sample: {type: stride, n: 2}, resize: {width: 8}, path: \"{sink}/{fragment_number}/{frame_index}.{ext}\", manifest: {every: 7s}, " + destination + "}\n" +
+		"  - {name: all, type: raw, sample: {type: stride, n: 2}, resize: {width: 8}, path: \"{sink}/{fragment_number}/{frame_index}.{ext}\", " + destination + "}\n" +
 		"  - {name: asked, sample: {type: timestamps, at: ['2026-01-01T12:00:00Z', '2026-01-01T12:00:08Z', '2026-01-01T13:00:00Z']}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
 		// Each window has several fragments, so that what is chosen is known only later.
-		"  - {name: best, sample: {type: best, window: 5s}, filters: {duplicate: {max_gap: 15s}}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
+		"  - {name: best, sample: {type: best, window: 5s}, filters: {duplicate: {max_gap: 15s}}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", manifest: {every: 7s}, " + destination + "}\n"
 	if !strings.Contains(to, "skip") && !strings.Contains(to, "fail") { // as objects of several images do not
 		text += "  - {name: rows, type: batch, sample: {type: stride, n: 3}, resize: {width: 8}, group: {count: 4}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", manifest: {every: 9s}, " + destination + "}\n" +
 			"  - {name: shards, type: webdataset, sample: {type: stride, n: 5}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
