@@ -248,7 +248,7 @@ func differences(got, want map[string]string) (all []string) {
 	return all
 }
 
-// TestAPowerCutLosesNothing cuts the power before each operation of the disk, or each third, and in half of the cases once more in the
+// TestAPowerCutLosesNothing cuts the power before each operation of the disk, or some of them, and in half of the cases once more in the
 // next run. What the last run leaves equals what a run that nothing disturbs leaves.
 func TestAPowerCutLosesNothing(t *testing.T) {
 	rng := soaktest.Rand(t)
@@ -256,8 +256,11 @@ func TestAPowerCutLosesNothing(t *testing.T) {
 		d := newDelivery(t, to)
 		want, ops := d.undisturbed(t)
 		step, tries := 3, 1
-		if soaktest.Soaking() {
+		switch {
+		case soaktest.Soaking():
 			step, tries = 1, 10
+		case soaktest.UnderRace:
+			step = 12
 		}
 		for i := rng.IntN(step); i < ops*tries; i += step {
 			n := i/tries + 1

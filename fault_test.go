@@ -73,6 +73,9 @@ func (d *delivery) judge(t *testing.T, f fault, want map[string]string, objects 
 func every(t *testing.T, calls, few int) (all []fault) {
 	t.Helper()
 	rng := soaktest.Rand(t)
+	if soaktest.UnderRace {
+		few *= 4
+	}
 	for n := 1; n <= calls; n++ {
 		if kinds := faults(n); soaktest.Soaking() {
 			all = append(all, kinds...)

@@ -257,6 +257,9 @@ func TestLiveSinksMeetAgain(t *testing.T) {
 		s.server.Restart(t)
 		s.until(t, ended, "the sinks meet", func() bool { return strings.Count(s.log.String(), "have caught up") == i+1 })
 	}
+	// The reader of both has begun: until then, the next run would deliver what the bucket lacks.
+	there := len(s.inFolder(t))
+	s.until(t, ended, "the bucket has it, too", func() bool { return len(s.inBucket(t)) > there })
 	close(drain)
 	if err := <-ended; err != nil {
 		t.Errorf("the run ended with %v:\n%s", err, s.log)

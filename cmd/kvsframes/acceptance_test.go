@@ -61,7 +61,7 @@ func someOf(t *testing.T, all []string, n int) []string {
 	if soaktest.Soaking() {
 		return all
 	}
-	if underRace {
+	if soaktest.UnderRace {
 		n /= 2
 	}
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })

@@ -413,7 +413,7 @@ func TestRunsThatAreKilledLoseAndRepeatNothing(t *testing.T) {
 	switch {
 	case soaktest.Soaking():
 		kills = 50 * len(modes) * len(clips) // 50 of each form in each mode
-	case underRace:
+	case soaktest.UnderRace:
 		kills = 12
 	}
 	strikeAll(t, syscall.SIGKILL, kills, true)

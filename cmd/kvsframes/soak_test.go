@@ -38,7 +38,7 @@ func soakLength(t *testing.T) time.Duration {
 	switch {
 	case soaktest.Soaking():
 		return 30 * time.Minute
-	case underRace:
+	case soaktest.UnderRace:
 		return 20 * time.Second
 	}
 	return 2 * time.Minute
