@@ -285,7 +285,8 @@ func TestExamplesRun(t *testing.T) {
 	o := kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}
 	url, ofCuts := serve(t, o, "front-door", read(t, demo)), serve(t, o, "front-door", cuts(t))
 	readme := string(read(t, "../../README.md"))
-	for _, file := range found(t, "../../examples", "*.yaml") {
+	all := found(t, "../../examples", "*.yaml")
+	for _, file := range someOf(t, all, len(all)) {
 		name := filepath.Base(file)
 		if !strings.Contains(readme, "](examples/"+name+")") {
 			t.Errorf("the README does not name %s", name)

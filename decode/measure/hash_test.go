@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/decode/measure"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 )
 
 // TestHashTellsPeopleFromNoise adds noise to scenes of a camera that does not move: those are near each other, within the 4 bits that are the default of
@@ -20,7 +21,7 @@ func TestHashTellsPeopleFromNoise(t *testing.T) {
 		"night": plane(1280, 720, 8, false, func(x, _ int) int { return int(22 + 2*math.Sin(float64(x)/300)) }),
 	}
 	for _, v := range videos(t) {
-		if v.name == "street" || v.name == "building site" {
+		if v.name == "street" || v.name == "building site" && !soaktest.UnderRace {
 			scenes[v.name] = v.luma(t)[3]
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/kvsframes/kvsframes/decode/measure"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 )
 
 // plane returns a plane whose samples are those that level returns. Its rows have padding, and it begins at an odd address if it may.
@@ -107,6 +108,9 @@ func TestShrinkIsExact(t *testing.T) {
 		{57600, 40},
 	} {
 		w, h := size[0], size[1]
+		if soaktest.UnderRace && w*h > 1<<20 {
+			continue
+		}
 		for _, depth := range []int{8, 9, 10, 12, 16} {
 			most := 1<<depth - 1
 			_, _, factor := measure.Size(w, h)
