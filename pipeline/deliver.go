@@ -160,6 +160,9 @@ func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 			return err
 		}
 	}
+	if err := ctx.Err(); err != nil { // the contexts of the sinks end a moment later: nothing is finished until then
+		return err
+	}
 	for _, out := range r.outlets {
 		if c := out.choice; c != nil && (!r.continues || r.Completes) {
 			if err := r.decide(ctx, group, out, c.End()); err != nil {
