@@ -38,7 +38,7 @@ func TestPicturesStandsForWhatPicturesAndNamesDependOn(t *testing.T) {
 		"interval":           {func(_ *Config, s *Sink) { s.Sample.Rule = plan.Interval{Every: time.Second} }, false},
 		"clock":              {func(_ *Config, s *Sink) { s.Sample.Clock = media.ClockServer }, false},
 		"quality": {func(_ *Config, s *Sink) {
-			s.Form = decode.ImageForm{Format: decode.FormatJPEG, Quality: 81, EXIF: true}
+			s.Form = decode.ImageForm{FileForm: decode.FileForm{Format: decode.FormatJPEG, Quality: 81, EXIF: true}}
 		}, false},
 		"width": {func(_ *Config, s *Sink) { s.Resize.Width = 320 }, false},
 		"path":  {func(_ *Config, s *Sink) { s.Path = "{fragment_number}/{frame_index}" }, false},

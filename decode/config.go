@@ -218,6 +218,17 @@ func (Format) Values() []string {
 	return setting.Texts(FormatJPEG, FormatPNG, FormatNone, FormatNPY, FormatYUV4MPEG)
 }
 
+// Ext returns the extension of files of format jpeg or png.
+func (f Format) Ext() string {
+	if f == FormatPNG {
+		return "png"
+	}
+	return "jpg"
+}
+
+// ContentType returns the media type of files of format jpeg or png.
+func (f Format) ContentType() string { return "image/" + string(f) }
+
 // Layout is the order of an array's dimensions.
 type Layout string
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Form holds the keys that depend on the type of a sink: they define its objects. ImageForm
-// and RawForm are the forms.
+// and RawForm are the forms of single images.
 type Form interface {
 	// Validate returns all problems of the keys, joined, each a *setting.Error whose path
 	// starts below a sink.
@@ -19,37 +19,47 @@ type Form interface {
 	Ext() string
 }
 
-// ImageForm is the form of sinks of type image: files that image viewers open.
-type ImageForm struct {
+// FileForm holds the keys of images that image viewers open, whether each is an object or a part of one.
+type FileForm struct {
 	Format Format `key:"format" only:"jpeg|png"`
 	// Quality is that of JPEG, see Output.
 	Quality int `key:"quality" with:"format=jpeg" range:"1..100"`
-	// EXIF and Fast are those of Output.
+	// EXIF is that of Output.
 	EXIF bool `key:"exif"`
+}
+
+// DefaultFileForm returns the keys of a sink that sets none.
+func DefaultFileForm() FileForm { return FileForm{Format: FormatJPEG, Quality: 80, EXIF: true} }
+
+// Ask sets the fields of o that the keys determine.
+func (f FileForm) Ask(o *Output) {
+	o.Format, o.EXIF = f.Format, f.EXIF
+	if f.Format == FormatJPEG {
+		o.Quality = f.Quality
+	}
+}
+
+// ImageForm is the form of sinks of type image: each image is an object.
+type ImageForm struct {
+	FileForm
+	// Fast is that of Output.
 	Fast bool `key:"fast"`
 }
 
 // DefaultImageForm returns the form of a sink that sets none.
-func DefaultImageForm() ImageForm { return ImageForm{Format: FormatJPEG, Quality: 80, EXIF: true} }
+func DefaultImageForm() ImageForm { return ImageForm{FileForm: DefaultFileForm()} }
 
 // Validate implements Form.
 func (f ImageForm) Validate() error { return setting.Check(f, DefaultImageForm()) }
 
 // Ask implements Form.
 func (f ImageForm) Ask(o *Output) {
-	o.Format, o.EXIF, o.Fast = f.Format, f.EXIF, f.Fast
-	if f.Format == FormatJPEG {
-		o.Quality = f.Quality
-	}
+	f.FileForm.Ask(o)
+	o.Fast = f.Fast
 }
 
 // Ext implements Form.
-func (f ImageForm) Ext() string {
-	if f.Format == FormatPNG {
-		return "png"
-	}
-	return "jpg"
-}
+func (f ImageForm) Ext() string { return f.Format.Ext() }
 
 // RawForm is the form of sinks of type raw: the pixels of a frame, bare or as an array of NumPy.
 type RawForm struct {

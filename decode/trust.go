@@ -19,10 +19,8 @@ import (
 func (o *Output) blank(f media.FrameInfo, w, h int) media.Image {
 	img := media.Image{FrameInfo: f, Sink: o.Sink, Width: w, Height: h, Shape: o.shape(w, h)}
 	switch o.Format {
-	case FormatJPEG:
-		img.Format, img.Ext, img.ContentType = "jpeg", "jpg", "image/jpeg"
-	case FormatPNG:
-		img.Format, img.Ext, img.ContentType = "png", "png", "image/png"
+	case FormatJPEG, FormatPNG:
+		img.Format, img.Ext, img.ContentType = string(o.Format), o.Format.Ext(), o.Format.ContentType()
 	case FormatNPY:
 		img.Format, img.Ext, img.ContentType = "npy", "npy", "application/octet-stream"
 	default:

@@ -30,7 +30,7 @@ func (o Output) Validate() error {
 	case o.raw():
 		p.AddBelow("", RawForm{Format: o.Format, PixelFormat: o.PixelFormat, Layout: cmp.Or(o.Layout, LayoutHWC), Normalize: o.Normalize}.Validate())
 	default:
-		p.AddBelow("", ImageForm{Format: o.Format, Quality: o.Quality}.Validate())
+		p.AddBelow("", ImageForm{FileForm: FileForm{Format: o.Format, Quality: o.Quality}}.Validate())
 	}
 	return p.Err()
 }

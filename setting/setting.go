@@ -10,7 +10,7 @@
 //		_       struct{}      `later:"retries"`
 //	}
 //
-// The tags are:
+// The keys of an embedded struct are next to those of the struct around it. The tags are:
 //
 //	key:"name"           names the key. A struct type without UnmarshalText is a mapping, and
 //	                     its fields are keys below it. Options follow the name after commas:
@@ -98,6 +98,10 @@ func fields(v reflect.Value, path string) []field {
 	}
 	var list []field
 	for i := range t.NumField() {
+		if t.Field(i).Anonymous {
+			list = append(list, fields(v.Field(i), path)...)
+			continue
+		}
 		tag := t.Field(i).Tag
 		name, options, _ := strings.Cut(tag.Get("key"), ",")
 		f := field{path: Join(path, name), options: options, tag: tag, value: v.Field(i)}

@@ -13,25 +13,15 @@ import (
 
 // Form is the form of a sink of type parquet.
 type Form struct {
-	Format  decode.Format `key:"format" only:"jpeg|png"`
-	Quality int           `key:"quality" with:"format=jpeg" range:"1..100"`
-	EXIF    bool          `key:"exif"`
-	Group   sink.Group    `key:"group"`
+	decode.FileForm
+	Group sink.Group `key:"group"`
 }
 
 // DefaultForm returns the form of a sink that sets only its type.
-func DefaultForm() Form {
-	image := decode.DefaultImageForm()
-	return Form{Format: image.Format, Quality: image.Quality, EXIF: image.EXIF, Group: sink.DefaultGroup()}
-}
+func DefaultForm() Form { return Form{decode.DefaultFileForm(), sink.DefaultGroup()} }
 
 // Validate implements decode.Form.
 func (f Form) Validate() error { return setting.Check(f, DefaultForm()) }
-
-// Ask implements decode.Form.
-func (f Form) Ask(o *decode.Output) {
-	decode.ImageForm{Format: f.Format, Quality: f.Quality, EXIF: f.EXIF}.Ask(o)
-}
 
 // Ext implements decode.Form.
 func (f Form) Ext() string { return layout{}.Ext() }

@@ -27,7 +27,7 @@ type Form struct {
 
 // DefaultForm returns the form of a sink that sets only its type.
 func DefaultForm() Form {
-	image := decode.DefaultImageForm()
+	image := decode.DefaultFileForm()
 	return Form{Format: image.Format, Quality: image.Quality, Columns: 10, Group: sink.DefaultGroup()}
 }
 
@@ -54,9 +54,7 @@ func (f Form) Ask(o *decode.Output) {
 }
 
 // Ext implements decode.Form.
-func (f Form) Ext() string {
-	return decode.ImageForm{Format: f.Format}.Ext()
-}
+func (f Form) Ext() string { return f.Format.Ext() }
 
 // Groups returns how tiles are put together.
 func (f Form) Groups() sink.Groups { return sink.Groups{Group: f.Group, Layout: layout{f}} }

@@ -17,16 +17,9 @@ import (
 type layout struct{ form Form }
 
 func (l layout) Ext() string                      { return l.form.Ext() }
+func (l layout) ContentType() string              { return l.form.Format.ContentType() }
 func (layout) Beside() []string                   { return []string{"vtt", "json"} }
 func (layout) Inside(img media.Image) media.Image { return img }
-
-// ContentType implements sink.Layout.
-func (l layout) ContentType() string {
-	if l.form.Format == decode.FormatPNG {
-		return "image/png"
-	}
-	return "image/jpeg"
-}
 
 // NewPack implements sink.Layout. Rows have fewer tiles than they may have where a sheet would be too large otherwise.
 func (l layout) NewPack(first media.Image) sink.Pack {
