@@ -47,9 +47,11 @@ var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 func record(stream string, fragment, frame int) sink.ManifestRecord {
 	at := start.Add(time.Duration(fragment)*2*time.Second + time.Duration(frame)*40*time.Millisecond)
 	r := sink.ManifestRecord{
-		Stream: stream, FragmentNumber: fmt.Sprint(91343852333181432 + fragment), FrameIndex: frame,
-		ProducerTimestamp: media.Timestamp(at), PTSMillis: int64(frame) * 40, Keyframe: frame == 0, Width: 640, Height: 360,
-		Sink: "thumbs", Format: "jpeg", Shape: []int{}, Bytes: int64(1000 + frame), SHA256: fmt.Sprintf("%064x", fragment*100+frame),
+		FrameRecord: sink.FrameRecord{
+			Stream: stream, FragmentNumber: fmt.Sprint(91343852333181432 + fragment), FrameIndex: frame,
+			ProducerTimestamp: media.Timestamp(at), PTSMillis: int64(frame) * 40, Keyframe: frame == 0, Width: 640, Height: 360, Sink: "thumbs",
+		},
+		Format: "jpeg", Shape: []int{}, Bytes: int64(1000 + frame), SHA256: fmt.Sprintf("%064x", fragment*100+frame),
 		Answers: []string{}, Tags: []media.Tag{}, Scores: []media.Score{}, Config: "0a1b2c3d",
 	}
 	if fragment%2 == 1 {

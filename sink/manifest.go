@@ -12,9 +12,8 @@ import (
 // LinesContentType is the media type of JSON Lines (the NDJSON specification).
 const LinesContentType = "application/x-ndjson"
 
-// ManifestRecord is one line of a manifest part, about one image. Every line has every key, and the type of
-// a key never changes: unknown text is "", an empty list []. The fields are in the order of the file.
-type ManifestRecord struct {
+// FrameRecord is the part of a ManifestRecord about the frame and the size of its image. The fields are in the order of the file.
+type FrameRecord struct {
 	Stream         string `json:"stream"`
 	FragmentNumber string `json:"fragment_number"`
 	FrameIndex     int    `json:"frame_index"`
@@ -28,10 +27,16 @@ type ManifestRecord struct {
 	// Concealed reports whether parts of the picture are guessed.
 	Concealed bool `json:"concealed"`
 	// Width and Height are the size of the image, in pixels.
-	Width  int `json:"width"`
-	Height int `json:"height"`
-	// Key is the name of the object, relative to the directory or to bucket and prefix.
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
 	Sink   string `json:"sink"`
+}
+
+// ManifestRecord is one line of a manifest part, about one image. Every line has every key, and the type of
+// a key never changes: unknown text is "", an empty list []. The fields are in the order of the file.
+type ManifestRecord struct {
+	FrameRecord
+	// Key is the name of the object, relative to the directory or to bucket and prefix.
 	Key    string `json:"key"`
 	Format string `json:"format"`
 	// Shape is the shape of the array that the object holds; empty for a JPEG or PNG.
@@ -84,53 +89,41 @@ func JSONLine(v any) ([]byte, error) {
 // FlatRecord is the part of a ManifestRecord that has neither lists nor the name of an object. Loaders that take types from the first
 // records know no empty lists.
 type FlatRecord struct {
-	Stream            string `json:"stream"`
-	FragmentNumber    string `json:"fragment_number"`
-	FrameIndex        int    `json:"frame_index"`
-	ProducerTimestamp string `json:"producer_timestamp"`
-	ServerTimestamp   string `json:"server_timestamp"`
-	PTSMillis         int64  `json:"pts_ms"`
-	Keyframe          bool   `json:"keyframe"`
-	Concealed         bool   `json:"concealed"`
-	Width             int    `json:"width"`
-	Height            int    `json:"height"`
-	Sink              string `json:"sink"`
-	Format            string `json:"format"`
-	Bytes             int64  `json:"bytes"`
-	SHA256            string `json:"sha256"`
+	FrameRecord
+	Format string `json:"format"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
 }
 
 // Flat returns the part of a record without lists.
 func (r ManifestRecord) Flat() FlatRecord {
-	return FlatRecord{
-		Stream: r.Stream, FragmentNumber: r.FragmentNumber, FrameIndex: r.FrameIndex, ProducerTimestamp: r.ProducerTimestamp,
-		ServerTimestamp: r.ServerTimestamp, PTSMillis: r.PTSMillis, Keyframe: r.Keyframe, Concealed: r.Concealed, Width: r.Width, Height: r.Height,
-		Sink: r.Sink, Format: r.Format, Bytes: r.Bytes, SHA256: r.SHA256,
-	}
+	return FlatRecord{r.FrameRecord, r.Format, r.Bytes, r.SHA256}
 }
 
 func manifestRecord(r media.Record, config string) ManifestRecord {
 	return ManifestRecord{
-		Stream:            r.Stream,
-		FragmentNumber:    r.FragmentNumber,
-		FrameIndex:        r.Index,
-		ProducerTimestamp: media.Timestamp(r.ProducerTime),
-		ServerTimestamp:   media.Timestamp(r.ServerTime),
-		PTSMillis:         Milliseconds(r.PTS),
-		Keyframe:          r.FrameInfo.Key,
-		Concealed:         r.Concealed,
-		Width:             r.Width,
-		Height:            r.Height,
-		Sink:              r.Sink,
-		Key:               r.Key,
-		Format:            r.Format,
-		Shape:             append([]int{}, r.Shape...),
-		Bytes:             r.Bytes,
-		SHA256:            r.SHA256,
-		Answers:           media.Timestamps(r.Answers),
-		Tags:              append([]media.Tag{}, r.Tags...),
-		Label:             r.Label,
-		Scores:            append([]media.Score{}, r.Scores...),
-		Config:            config,
+		FrameRecord: FrameRecord{
+			Stream:            r.Stream,
+			FragmentNumber:    r.FragmentNumber,
+			FrameIndex:        r.Index,
+			ProducerTimestamp: media.Timestamp(r.ProducerTime),
+			ServerTimestamp:   media.Timestamp(r.ServerTime),
+			PTSMillis:         Milliseconds(r.PTS),
+			Keyframe:          r.FrameInfo.Key,
+			Concealed:         r.Concealed,
+			Width:             r.Width,
+			Height:            r.Height,
+			Sink:              r.Sink,
+		},
+		Key:     r.Key,
+		Format:  r.Format,
+		Shape:   append([]int{}, r.Shape...),
+		Bytes:   r.Bytes,
+		SHA256:  r.SHA256,
+		Answers: media.Timestamps(r.Answers),
+		Tags:    append([]media.Tag{}, r.Tags...),
+		Label:   r.Label,
+		Scores:  append([]media.Score{}, r.Scores...),
+		Config:  config,
 	}
 }

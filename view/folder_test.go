@@ -35,9 +35,11 @@ func (l lane) at(n int) time.Time { return start.Add(time.Duration(n) * l.every)
 func (l lane) record(n int) sink.ManifestRecord {
 	fragment, index := n/10, n%10
 	r := sink.ManifestRecord{
-		Stream: l.stream, Sink: l.sink, FragmentNumber: fmt.Sprintf("91343852333181432392682062607743920146%09d", fragment), FrameIndex: index,
-		ProducerTimestamp: media.Timestamp(l.at(n)), ServerTimestamp: media.Timestamp(l.at(n).Add(time.Duration(300+n%7) * time.Millisecond)),
-		PTSMillis: int64(index) * l.every.Milliseconds(), Keyframe: index == 0, Concealed: n%25 == 24, Width: 320, Height: 180,
+		FrameRecord: sink.FrameRecord{
+			Stream: l.stream, Sink: l.sink, FragmentNumber: fmt.Sprintf("91343852333181432392682062607743920146%09d", fragment), FrameIndex: index,
+			ProducerTimestamp: media.Timestamp(l.at(n)), ServerTimestamp: media.Timestamp(l.at(n).Add(time.Duration(300+n%7) * time.Millisecond)),
+			PTSMillis: int64(index) * l.every.Milliseconds(), Keyframe: index == 0, Concealed: n%25 == 24, Width: 320, Height: 180,
+		},
 		Format: "jpeg", Shape: []int{}, Bytes: int64(8000 + n*7919%500), SHA256: fmt.Sprintf("%064x", uint64(n)*0x9e3779b97f4a7c15),
 		Answers: []string{}, Tags: []media.Tag{{Name: "site", Value: []string{"north", "south"}[fragment%2]}},
 		Scores: []media.Score{{Name: "blur", Value: float64(n*7919%1000) / 1000}}, Config: "0a1b2c3d",

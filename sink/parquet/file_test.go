@@ -28,9 +28,12 @@ func sample(i, size int) (media.Image, sink.ManifestRecord) {
 	info := media.FrameInfo{Stream: "front-door", FragmentNumber: fmt.Sprintf("%047d", 91343852333181432+i), Index: i % 3, ProducerTime: at}
 	sum := sha256.Sum256(data)
 	return media.Image{FrameInfo: info, Format: "jpeg", Ext: "jpg", Data: data}, sink.ManifestRecord{
-		Stream: info.Stream, FragmentNumber: info.FragmentNumber, FrameIndex: info.Index, ProducerTimestamp: media.Timestamp(at), Sink: "table",
+		FrameRecord: sink.FrameRecord{
+			Stream: info.Stream, FragmentNumber: info.FragmentNumber, FrameIndex: info.Index, ProducerTimestamp: media.Timestamp(at),
+			Width: 640, Height: 360, Sink: "table",
+		},
 		Key: "front-door/20260304T050607_089Z_00000000000000000000000000000091343852333181432_000000.parquet", Format: "jpeg",
-		Width: 640, Height: 360, Bytes: int64(size), SHA256: hex.EncodeToString(sum[:]), Config: "0123abcd",
+		Bytes: int64(size), SHA256: hex.EncodeToString(sum[:]), Config: "0123abcd",
 	}
 }
 

@@ -261,8 +261,8 @@ func BenchmarkPacks(b *testing.B) {
 					for i := range images {
 						img.Index = i
 						record := sink.ManifestRecord{
-							Stream: img.Stream, FragmentNumber: img.FragmentNumber, FrameIndex: i, ProducerTimestamp: media.Timestamp(at), Key: "cam/a.tar", Format: "jpeg",
-							Bytes: int64(size), SHA256: fmt.Sprintf("%064x", i*7919), Tags: []media.Tag{{Name: "a", Value: "b"}},
+							FrameRecord: sink.FrameRecord{Stream: img.Stream, FragmentNumber: img.FragmentNumber, FrameIndex: i, ProducerTimestamp: media.Timestamp(at)},
+							Key:         "cam/a.tar", Format: "jpeg", Bytes: int64(size), SHA256: fmt.Sprintf("%064x", i*7919), Tags: []media.Tag{{Name: "a", Value: "b"}},
 						}
 						if _, err := pack.Add(img, record); err != nil {
 							b.Fatal(err)

@@ -33,7 +33,7 @@ func tile(i, w, h int, at time.Time, key string) (media.Image, sink.ManifestReco
 	c := shade(i)
 	info := media.FrameInfo{Stream: "cam", FragmentNumber: fmt.Sprintf("%047d", i/2), Index: i % 2, ProducerTime: at}
 	return media.Image{FrameInfo: info, Format: "rgb24", Width: w, Height: h, Data: bytes.Repeat(c[:], w*h)},
-		sink.ManifestRecord{Stream: "cam", FragmentNumber: info.FragmentNumber, FrameIndex: info.Index, ProducerTimestamp: media.Timestamp(at), Key: key}
+		sink.ManifestRecord{FrameRecord: sink.FrameRecord{Stream: "cam", FragmentNumber: info.FragmentNumber, FrameIndex: info.Index, ProducerTimestamp: media.Timestamp(at)}, Key: key}
 }
 
 func newPack(f sprite.Form, w, h int) sink.GrowingPack {
