@@ -42,9 +42,9 @@ func (j *job) openEyes() {
 	}
 }
 
-// see measures frame k for each output that asks for it, in their order. It returns nil if none chooses by pixels.
-func (j *job) see(k int, f frame) ([]sight, error) {
-	var sights []sight
+// see measures frame k for each output that asks for it, in their order. It returns nil if none chooses by pixels, or if the frame has no
+// small picture: it is not rendered either, for the same reason.
+func (j *job) see(k int, f frame) (sights []sight) {
 	var small measure.Picture
 	asked := j.plan.Frames[k].Outputs
 	for i, a := range asked {
@@ -55,13 +55,13 @@ func (j *job) see(k int, f frame) ([]sight, error) {
 		if sights == nil {
 			var err error
 			if small, err = j.worker.renderer.small(f); err != nil {
-				return nil, nil // rendering fails for the same reason
+				return nil
 			}
 			sights = make([]sight, len(asked))
 		}
 		sights[i] = j.eyes[a.Output].see(o, small, a.Begins, k)
 	}
-	return sights, nil
+	return sights
 }
 
 // see measures the small picture of frame k. begins reports whether a window begins with it.

@@ -140,7 +140,7 @@ func shortKey(key json.RawMessage, record map[string]json.RawMessage) json.RawMe
 	return json.RawMessage(text)
 }
 
-// Write writes the page, for images below a URL that may be relative to the page's own and ends with a slash, or is "". policy says
+// write writes the page, for images below a URL that may be relative to the page's own and ends with a slash, or is "". policy states
 // from where images may come, as img-src of a Content-Security-Policy does.
 func (p *Page) write(to io.Writer, images, policy string) error {
 	data, err := json.Marshal(struct {

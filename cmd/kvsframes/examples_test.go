@@ -30,7 +30,7 @@ type step struct {
 // heading is what stands above such a block.
 var heading = regexp.MustCompile(`^# In (a shell|\w+|a page)\b[^(]*\((run by the tests|not run here(?:: [^)]*)?)\).*:?$`)
 
-// stepsOf returns the blocks in the comment of an example. Each has a heading that says whether tests run it.
+// stepsOf returns the blocks in the comment of an example. Its heading states whether tests run it.
 func stepsOf(text string) (steps []step, err error) {
 	open := false
 	for line := range strings.Lines(text) {

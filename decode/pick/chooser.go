@@ -37,7 +37,7 @@ type state struct {
 	Cell  *int64  `json:"cell,omitempty"`
 	Score float64 `json:"score,omitempty"`
 	// Held is the image that has that quality.
-	Held *held `json:"held,omitempty"`
+	Held *look `json:"held,omitempty"`
 	// Last is the last picture that the filter duplicate let through.
 	Last *look `json:"last,omitempty"`
 }
@@ -46,11 +46,6 @@ type state struct {
 type look struct {
 	Hash uint64 `json:"hash"`
 	Cell int64  `json:"cell"`
-}
-
-// held is what is known of the image that is held.
-type held struct {
-	Look look `json:"look"`
 }
 
 // New returns the Chooser of a sink that samples and filters so, or nil if it gets every sample.
@@ -121,7 +116,7 @@ func (c *Chooser) Choose(img media.Image) (choice media.Choice) {
 		if c.state.Held != nil { // which has less
 			choice.Decided = true
 		}
-		c.state.Score, c.state.Held, c.image = m.Quality, &held{l}, &img
+		c.state.Score, c.state.Held, c.image = m.Quality, &l, &img
 		choice.Holds = true
 		return choice
 	}
@@ -191,7 +186,7 @@ func (c *Chooser) decide() (decided bool, chosen *media.Image) {
 	}
 	img := c.image
 	c.state.Held, c.image = nil, nil
-	if c.resembles(h.Look, img) {
+	if c.resembles(*h, img) {
 		return true, nil
 	}
 	return true, img

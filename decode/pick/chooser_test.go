@@ -223,7 +223,7 @@ func anyShots(rng *rand.Rand) (shots []shot) {
 }
 
 func TestAStateThatCannotBeIsRefused(t *testing.T) {
-	for _, text := range []string{`[]`, `{"luma":{"width":2,"height":2,"pix":"AAAA"}}`, `{"luma":{"width":0,"height":0,"pix":""}}`, `{"held":{"look":{"hash":-1}}}`} {
+	for _, text := range []string{`[]`, `{"luma":{"width":2,"height":2,"pix":"AAAA"}}`, `{"luma":{"width":0,"height":0,"pix":""}}`, `{"held":{"hash":-1}}`} {
 		if err := New(plan.Sample{Rule: plan.Best{Window: time.Second}}, Filters{}).Restore(json.RawMessage(text)); err == nil {
 			t.Errorf("%s is taken", text)
 		}

@@ -45,9 +45,6 @@ const (
 // Validate returns all problems of f, joined; each is a *setting.Error whose path starts below `filters`.
 func (f Filters) Validate() error {
 	var p setting.Problems
-	p.Check("black", f.Black, Black{})
-	p.Check("blur", f.Blur, Blur{})
-	p.Check("duplicate", f.Duplicate, Duplicate{})
 	amount, black := f.Black.Amount.Get()
 	if threshold, set := f.Black.Threshold.Get(); set && (threshold < 1 || threshold > 255 || threshold != float64(int(threshold))) {
 		p.Add("black.threshold", "%s is not a level of luma from 1 to 255", f.Black.Threshold)

@@ -61,11 +61,8 @@ func (p *Planner) sample(pl *Plan, f *media.Fragment, kept []int) (within []int)
 		windows, _ := s.(windowSampler)
 		for i, picked := range s.Pick(seen, Timing{pl.Track.DefaultDuration, f.TimeScale}) {
 			if frame := &pl.Frames[shown[i]]; picked && Within(f, frame.Info) {
-				frame.ask(o)
-				if w := windows.window; w > 0 && i > 0 && media.Cell(seen[i].At, w) != media.Cell(seen[i-1].At, w) {
-					at, _ := frame.search(o)
-					frame.Outputs[at].Begins = true
-				}
+				w := windows.window
+				frame.ask(o).Begins = w > 0 && i > 0 && media.Cell(seen[i].At, w) != media.Cell(seen[i-1].At, w)
 			}
 		}
 	}

@@ -162,13 +162,15 @@ type Asked struct {
 	answers []stampRequest
 }
 
-// ask records that an output wants the frame, as the answer to some requests.
-func (f *Frame) ask(output int, answers ...stampRequest) {
+// ask records that an output wants the frame, as the answer to some requests. The result is valid until another output asks.
+func (f *Frame) ask(output int, answers ...stampRequest) *Asked {
 	i, found := f.search(output)
 	if !found {
 		f.Outputs = slices.Insert(f.Outputs, i, Asked{Output: output})
 	}
-	f.Outputs[i].answers = append(f.Outputs[i].answers, answers...)
+	asked := &f.Outputs[i]
+	asked.answers = append(asked.answers, answers...)
+	return asked
 }
 
 // search returns the place of an output in f.Outputs, and whether it is there.
