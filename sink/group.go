@@ -124,14 +124,10 @@ func frameDuration(img media.Image) time.Duration {
 
 // begin creates the object of a group whose first image is img.
 func (g *group) begin(ctx context.Context, img media.Image) error {
-	if g.kept != nil {
-		select {
-		case <-g.kept:
-			g.kept = nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if err := waitFor(ctx, g.kept); err != nil {
+		return err
 	}
+	g.kept = nil
 	s, first := g.w.sink, img
 	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
 	o := &openGroup{key: s.path.Image(first, g.w.runID), cell: media.Cell(img.At(g.clock), g.Every)}
@@ -315,9 +311,7 @@ func (g *group) finish(ctx context.Context) error {
 
 // abandon discards the open group.
 func (g *group) abandon() error {
-	g.stop() // the timer, which may wait
-	g.turn <- struct{}{}
-	defer g.leave()
+	g.end()
 	if g.open == nil {
 		return nil
 	}

@@ -54,7 +54,7 @@ func (c Config) checkKeep(p *setting.Problems) {
 type keeper struct {
 	mu sync.Mutex
 	// busy are the fragments that are being written, which are not touched.
-	busy map[string]bool
+	busy map[fragmentKey]bool
 	// parts are those that the last sweep found, by their keys.
 	parts map[string]keptPart
 }
@@ -66,7 +66,8 @@ type keptPart struct {
 	size    int64 // of the part and its images
 }
 
-func busyKey(stream, number string) string { return stream + "\x00" + number }
+// fragmentKey names a fragment.
+type fragmentKey struct{ stream, number string }
 
 // begin notes that a fragment is being written, until end.
 func (k *keeper) begin(stream, number string) {
@@ -75,7 +76,7 @@ func (k *keeper) begin(stream, number string) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.busy[busyKey(stream, number)] = true
+	k.busy[fragmentKey{stream, number}] = true
 }
 
 func (k *keeper) end(stream, number string) {
@@ -84,7 +85,7 @@ func (k *keeper) end(stream, number string) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.busy, busyKey(stream, number))
+	delete(k.busy, fragmentKey{stream, number})
 }
 
 // Keeps reports whether the sink removes old objects.
@@ -124,17 +125,19 @@ func (s *Sink) sweep(ctx context.Context, root *os.Root, now time.Time) error {
 		total += p.size
 	}
 	keep, removed := s.config.keep(), 0
-	names, err := s.namers(root, parts)
-	if err != nil {
-		return err
-	}
-	for _, p := range parts {
+	var names map[string]int
+	for i, p := range parts {
 		old := keep.Age > 0 && now.Sub(p.written) > keep.Age
 		if !old && (keep.Size == 0 || total <= int64(keep.Size)) {
 			break
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if i == 0 { // only now, since it reads all parts
+			if names, err = s.namers(root, parts); err != nil {
+				return err
+			}
 		}
 		done, err := s.removePart(root, p, names)
 		if err != nil {
@@ -277,7 +280,7 @@ func (s *Sink) removePart(root *os.Root, p keptPart, names map[string]int) (bool
 		return false, ignoreGone(err)
 	}
 	records, err := s.recordsOf(root, p.key)
-	writing := func(r ManifestRecord) bool { return s.keeper.busy[busyKey(r.Stream, r.FragmentNumber)] }
+	writing := func(r ManifestRecord) bool { return s.keeper.busy[fragmentKey{r.Stream, r.FragmentNumber}] }
 	if err != nil || len(records) == 0 || slices.ContainsFunc(records, writing) {
 		return false, ignoreGone(err)
 	}

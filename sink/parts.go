@@ -147,12 +147,8 @@ func (p *parts) complete(ctx context.Context, kept chan struct{}) error {
 	if p.open == nil {
 		return nil
 	}
-	if p.kept != nil {
-		select {
-		case <-p.kept:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if err := waitFor(ctx, p.kept); err != nil {
+		return err
 	}
 	leave, err := p.slot(ctx)
 	if err != nil {
@@ -243,8 +239,4 @@ func (s *single) finish(ctx context.Context) error {
 }
 
 // abandon leaves the open part to the next run.
-func (s *single) abandon() {
-	s.stop() // the timer, which may wait
-	s.turn <- struct{}{}
-	s.leave()
-}
+func (s *single) abandon() { s.end() }

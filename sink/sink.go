@@ -73,7 +73,7 @@ func New(config Config, store Store, opts Options) (*Sink, error) {
 	}
 	s.slots = make(chan struct{}, s.inFlight())
 	if config.keep() != (Keep{}) {
-		s.keeper = &keeper{busy: map[string]bool{}}
+		s.keeper = &keeper{busy: map[fragmentKey]bool{}}
 	}
 	return s, nil
 }

@@ -62,3 +62,23 @@ func (t *turns) stop() {
 		t.timer.Stop()
 	}
 }
+
+// end stops the timer, and returns when no call is in progress. No other may follow.
+func (t *turns) end() {
+	t.stop() // a call of the timer may wait
+	t.turn <- struct{}{}
+	t.leave()
+}
+
+// waitFor waits until a channel is closed, which may be nil for nothing to wait for.
+func waitFor(ctx context.Context, closed <-chan struct{}) error {
+	if closed == nil {
+		return nil
+	}
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
