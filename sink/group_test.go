@@ -170,12 +170,7 @@ func TestARunThatContinuesMakesTheSameGroups(t *testing.T) {
 			if counted != len(all) {
 				t.Errorf("%+v, stopped at %v: %d images were reported, want %d", g, stops, counted, len(all))
 			}
-			objects := map[string]string{}
-			for _, key := range store.Keys() {
-				o, _ := store.Get(key)
-				objects[key] = string(o.Body)
-			}
-			return objects
+			return objectsOf(store)
 		}
 		want := run()
 		for first := range all {
@@ -188,41 +183,55 @@ func TestARunThatContinuesMakesTheSameGroups(t *testing.T) {
 	}
 }
 
-// nth is a store one of whose operations fails, for a while, with an error that passes.
-type nth struct {
-	*sink.Mem
-	n, count int
-}
-
-func (s *nth) pass() error {
-	if s.count++; s.count >= s.n && s.count < s.n+3 {
-		return refused{true}
+// objectsOf returns what is in a store, by key.
+func objectsOf(store *sink.Mem) map[string]string {
+	objects := map[string]string{}
+	for _, key := range store.Keys() {
+		o, _ := store.Get(key)
+		objects[key] = string(o.Body)
 	}
-	return nil
+	return objects
 }
 
-func (s *nth) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
+// failing is a store each of whose operations fails while pass returns an error.
+type failing struct {
+	*sink.Mem
+	pass func() error
+}
+
+// nth returns a store whose nth operation fails, from 1, and the two after it, with an error that passes. count is the number of operations so far.
+func nth(n int) (store *failing, count *int) {
+	count = new(int)
+	return &failing{sink.NewMem(), func() error {
+		if *count++; n > 0 && *count >= n && *count < n+3 {
+			return refused{true}
+		}
+		return nil
+	}}, count
+}
+
+func (s *failing) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
 	return cmpOr(s.pass(), func() error { return s.Mem.Put(ctx, key, body, opts) })
 }
 
-func (s *nth) Create(ctx context.Context, key string, opts sink.PutOptions) (sink.ObjectWriter, error) {
+func (s *failing) Create(ctx context.Context, key string, opts sink.PutOptions) (sink.ObjectWriter, error) {
 	if err := s.pass(); err != nil {
 		return nil, err
 	}
 	w, err := s.Mem.Create(ctx, key, opts)
-	return &nthWriter{w, s}, err
+	return &failingWriter{w, s}, err
 }
 
-type nthWriter struct {
+type failingWriter struct {
 	sink.ObjectWriter
-	store *nth
+	store *failing
 }
 
-func (w *nthWriter) Write(ctx context.Context, p []byte) error {
+func (w *failingWriter) Write(ctx context.Context, p []byte) error {
 	return cmpOr(w.store.pass(), func() error { return w.ObjectWriter.Write(ctx, p) })
 }
 
-func (w *nthWriter) Commit(ctx context.Context) error {
+func (w *failingWriter) Commit(ctx context.Context) error {
 	return cmpOr(w.store.pass(), func() error { return w.ObjectWriter.Commit(ctx) })
 }
 
@@ -239,10 +248,7 @@ func TestAGroupWaitsForTroubleThatPasses(t *testing.T) {
 		all := []media.Image{sample(1, 0, 0), sample(1, 1, 1), sample(2, 0, 2), sample(3, 0, 3)}
 		var want map[string]string
 		for n := 0; ; n++ {
-			store := &nth{Mem: sink.NewMem(), n: n}
-			if n == 0 {
-				store.n = 1000
-			}
+			store, count := nth(n)
 			w := newSink(t, store, func(c *sink.Config) {
 				inGroups(sink.Group{Every: time.Hour, Count: 3})(c)
 				c.Destination.MaxInFlight = 1 // the operations are one after the other
@@ -250,18 +256,14 @@ func TestAGroupWaitsForTroubleThatPasses(t *testing.T) {
 			if err := errors.Join(deliver(t.Context(), w, all, nobody), w.Finish(t.Context())); err != nil {
 				t.Fatalf("operation %d: %v", n, err)
 			}
-			got := map[string]string{}
-			for _, key := range store.Keys() {
-				o, _ := store.Get(key)
-				got[key] = string(o.Body)
-			}
+			got := objectsOf(store.Mem)
 			if n == 0 {
 				want = got
 			}
 			if !maps.Equal(got, want) || len(want) != 2*2+3 {
 				t.Errorf("operation %d: %q, want %q", n, got, want)
 			}
-			if n > 0 && store.count < n {
+			if n > 0 && *count < n {
 				break
 			}
 		}

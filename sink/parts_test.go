@@ -217,12 +217,7 @@ func TestARunThatContinuesMakesTheSameParts(t *testing.T) {
 			if parts := partsOf(t, store); len(parts) == 0 {
 				t.Errorf("groups %+v: no parts", groups)
 			}
-			objects := map[string]string{}
-			for _, key := range store.Keys() {
-				o, _ := store.Get(key)
-				objects[key] = string(o.Body)
-			}
-			return objects
+			return objectsOf(store)
 		}
 		want := run()
 		for first := range all {
@@ -316,7 +311,7 @@ func TestThePartOfASilentStreamIsWritten(t *testing.T) {
 // TestTroubleWithThePartOfASilentStream has the store fail for good when the part of a silent stream is due.
 func TestTroubleWithThePartOfASilentStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, down := &outage{Mem: sink.NewMem()}, errors.New("down")
+		store, down := newOutage(), errors.New("down")
 		c := named("thumbs")
 		inParts(5 * time.Minute)(&c)
 		s, err := sink.New(c, store, sink.Options{Endless: true})

@@ -153,7 +153,7 @@ func TestTroubleOfASilentStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &outage{Mem: sink.NewMem()}
+				store := newOutage()
 				s := newSilent(t, store, store.Mem)
 				if err := s.give(t.Context(), 1, 0); err != nil {
 					t.Fatal(err)
@@ -196,40 +196,22 @@ func TestTroubleOfASilentStream(t *testing.T) {
 
 // outage is a store whose operations fail while it has an error.
 type outage struct {
-	*sink.Mem
+	failing
 	err atomic.Pointer[error]
 }
 
-func (s *outage) set(err error) { s.err.Store(&err) }
-
-func (s *outage) now() error {
-	if err := s.err.Load(); err != nil {
-		return *err
+func newOutage() *outage {
+	s := &outage{failing: failing{Mem: sink.NewMem()}}
+	s.pass = func() error {
+		if err := s.err.Load(); err != nil {
+			return *err
+		}
+		return nil
 	}
-	return nil
+	return s
 }
 
-func (s *outage) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
-	return cmpOr(s.now(), func() error { return s.Mem.Put(ctx, key, body, opts) })
-}
-
-func (s *outage) Create(ctx context.Context, key string, opts sink.PutOptions) (sink.ObjectWriter, error) {
-	w, err := s.Mem.Create(ctx, key, opts)
-	return &outageWriter{w, s}, err
-}
-
-type outageWriter struct {
-	sink.ObjectWriter
-	store *outage
-}
-
-func (w *outageWriter) Write(ctx context.Context, p []byte) error {
-	return cmpOr(w.store.now(), func() error { return w.ObjectWriter.Write(ctx, p) })
-}
-
-func (w *outageWriter) Commit(ctx context.Context) error {
-	return cmpOr(w.store.now(), func() error { return w.ObjectWriter.Commit(ctx) })
-}
+func (s *outage) set(err error) { s.err.Store(&err) }
 
 // TestOtherStreamsAreNotCompletedEarly has one that is no live stream.
 func TestOtherStreamsAreNotCompletedEarly(t *testing.T) {

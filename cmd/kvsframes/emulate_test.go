@@ -11,22 +11,8 @@ import (
 )
 
 func TestEmulateServesUntilASignalAndSaysItsURLFirst(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "emulate", "cam="+demo)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	url, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil || !strings.HasPrefix(url, "http://127.0.0.1:") {
-		t.Fatalf("first line %q, %v", url, err)
-	}
-	answer, err := http.Post(strings.TrimSpace(url)+"/getDataEndpoint", "application/json", strings.NewReader(`{"StreamName":"cam"}`))
+	cmd, url, stderr := serving(t, os.Environ(), "emulate", "cam="+demo)
+	answer, err := http.Post(url+"/getDataEndpoint", "application/json", strings.NewReader(`{"StreamName":"cam"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +26,25 @@ func TestEmulateServesUntilASignalAndSaysItsURLFirst(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("ended with %v: %s", err, stderr.String())
 	}
+}
+
+// serving starts the program as a server, and returns the URL of its first line.
+func serving(t *testing.T, environ []string, args ...string) (cmd *exec.Cmd, url string, stderr *strings.Builder) {
+	t.Helper()
+	cmd, stderr = exec.CommandContext(t.Context(), os.Args[0], args...), &strings.Builder{}
+	cmd.Env, cmd.Stderr = append(environ, asProgram+"=1"), stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	url, err = bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || !strings.HasPrefix(url, "http://127.0.0.1:") {
+		t.Fatalf("first line %q, %v: %s", url, err, stderr)
+	}
+	return cmd, strings.TrimSpace(url), stderr
 }
 
 func TestEmulateRefusesWhatItCannotServe(t *testing.T) {

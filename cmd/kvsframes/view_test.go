@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -81,22 +79,7 @@ func TestViewOfARun(t *testing.T) {
 		{[]string{where, "--force-path-style", "--endpoint-url", server.Endpoint}, where, syscall.SIGINT},
 		{[]string{out, "--serve"}, "out", syscall.SIGTERM},
 	} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"view"}, served.args...)...)
-		cmd.Env = append(server.Environ(), asProgram+"=1")
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		url, err := bufio.NewReader(stdout).ReadString('\n')
-		if err != nil || !strings.HasPrefix(url, "http://127.0.0.1:") {
-			t.Fatalf("first line %q, %v: %s", url, err, &stderr)
-		}
-		url = strings.TrimSpace(url)
+		cmd, url, stderr := serving(t, server.Environ(), append([]string{"view"}, served.args...)...)
 		shows(url, served.title)
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 		if err != nil {
@@ -116,7 +99,7 @@ func TestViewOfARun(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("after %s it ended with %v: %s", served.signal, err, &stderr)
+			t.Errorf("after %s it ended with %v: %s", served.signal, err, stderr)
 		}
 	}
 }

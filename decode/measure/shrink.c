@@ -28,81 +28,52 @@ typedef uint32_t longs8 __attribute__((vector_size(32)));
 	})
 
 /* add_bytes and add_words add up n columns of some rows. They prefetch the rows below, which are too far away for the processor's
- * own prefetching. */
-INLINE void add_bytes(uint16_t *sums, const uint8_t *data, ptrdiff_t stride, int n, int rows)
-{
-	int x = 0;
-	for (; x + LINE <= n; x += LINE) {
-		words16 a = {0}, b = a, c = a, d = a;
-		for (ptrdiff_t y = 0; y < rows; y++) {
-			const uint8_t *at = data + y * stride + x;
-			__builtin_prefetch(at + rows * stride);
-			a += __builtin_convertvector(LOAD(bytes16, at), words16);
-			b += __builtin_convertvector(LOAD(bytes16, at + 16), words16);
-			c += __builtin_convertvector(LOAD(bytes16, at + 32), words16);
-			d += __builtin_convertvector(LOAD(bytes16, at + 48), words16);
-		}
-		memcpy(sums + x, &a, sizeof(a));
-		memcpy(sums + x + 16, &b, sizeof(b));
-		memcpy(sums + x + 32, &c, sizeof(c));
-		memcpy(sums + x + 48, &d, sizeof(d));
+ * own prefetching. A vector of samples has 16 bytes; wide is the type of the sums of one. */
+#define ADD(name, sum, sample, vector, wide)                                                                \
+	INLINE void name(sum *sums, const uint8_t *data, ptrdiff_t stride, int n, int rows)                 \
+	{                                                                                                   \
+		enum { EACH = 16 / sizeof(sample), line = LINE / sizeof(sample) };                          \
+		int x = 0;                                                                                  \
+		for (; x + line <= n; x += line) {                                                          \
+			wide a = {0}, b = a, c = a, d = a;                                                  \
+			for (ptrdiff_t y = 0; y < rows; y++) {                                              \
+				const uint8_t *at = data + y * stride + x * sizeof(sample);                 \
+				__builtin_prefetch(at + rows * stride);                                     \
+				a += __builtin_convertvector(LOAD(vector, at), wide);                       \
+				b += __builtin_convertvector(LOAD(vector, at + 16), wide);                  \
+				c += __builtin_convertvector(LOAD(vector, at + 32), wide);                  \
+				d += __builtin_convertvector(LOAD(vector, at + 48), wide);                  \
+			}                                                                                   \
+			memcpy(sums + x, &a, sizeof(a));                                                    \
+			memcpy(sums + x + EACH, &b, sizeof(b));                                             \
+			memcpy(sums + x + 2 * EACH, &c, sizeof(c));                                         \
+			memcpy(sums + x + 3 * EACH, &d, sizeof(d));                                         \
+		}                                                                                           \
+		for (; x < n; x++) {                                                                        \
+			sums[x] = 0;                                                                        \
+			for (ptrdiff_t y = 0; y < rows; y++)                                                \
+				sums[x] += ((const sample *)(data + y * stride))[x];                        \
+		}                                                                                           \
 	}
-	for (; x < n; x++) {
-		sums[x] = 0;
-		for (ptrdiff_t y = 0; y < rows; y++)
-			sums[x] += data[y * stride + x];
-	}
-}
+ADD(add_bytes, uint16_t, uint8_t, bytes16, words16)
+ADD(add_words, uint32_t, uint16_t, words8, longs8)
 
-INLINE void add_words(uint32_t *sums, const uint8_t *data, ptrdiff_t stride, int n, int rows)
-{
-	const int line = LINE / 2;
-	int x = 0;
-	for (; x + line <= n; x += line) {
-		longs8 a = {0}, b = a, c = a, d = a;
-		for (ptrdiff_t y = 0; y < rows; y++) {
-			const uint8_t *at = data + y * stride + 2 * x;
-			__builtin_prefetch(at + rows * stride);
-			a += __builtin_convertvector(LOAD(words8, at), longs8);
-			b += __builtin_convertvector(LOAD(words8, at + 16), longs8);
-			c += __builtin_convertvector(LOAD(words8, at + 32), longs8);
-			d += __builtin_convertvector(LOAD(words8, at + 48), longs8);
-		}
-		memcpy(sums + x, &a, sizeof(a));
-		memcpy(sums + x + 8, &b, sizeof(b));
-		memcpy(sums + x + 16, &c, sizeof(c));
-		memcpy(sums + x + 24, &d, sizeof(d));
+/* join_plain and join_longs add up each factor sums to one. */
+#define JOIN(name, sum)                                                            \
+	INLINE void name(uint32_t *out, const sum *sums, int n, int factor)        \
+	{                                                                          \
+		for (int x = 0; x < n; x++, sums += factor) {                      \
+			uint32_t all = 0;                                          \
+			for (int i = 0; i < factor; i++)                           \
+				all += sums[i];                                    \
+			out[x] = all;                                              \
+		}                                                                  \
 	}
-	for (; x < n; x++) {
-		sums[x] = 0;
-		for (ptrdiff_t y = 0; y < rows; y++)
-			sums[x] += ((const uint16_t *)(data + y * stride))[x];
-	}
-}
-
-/* join_words and join_longs add up each factor sums to one. */
-INLINE void join_plain(uint32_t *out, const uint16_t *sums, int n, int factor)
-{
-	for (int x = 0; x < n; x++, sums += factor) {
-		uint32_t sum = 0;
-		for (int i = 0; i < factor; i++)
-			sum += sums[i];
-		out[x] = sum;
-	}
-}
-
-INLINE void join_longs(uint32_t *out, const uint32_t *sums, int n, int factor)
-{
-	for (int x = 0; x < n; x++, sums += factor) {
-		uint32_t sum = 0;
-		for (int i = 0; i < factor; i++)
-			sum += sums[i];
-		out[x] = sum;
-	}
-}
+JOIN(join_plain, uint16_t)
+JOIN(join_longs, uint32_t)
 
 #ifdef __x86_64__
-/* join_taps is join_words for sums that are signed words: four at a time, of taps columns of which the first ones count. */
+/* join_taps is join_plain for sums that are signed words: four at a time, of taps columns of which the first ones count. */
 INLINE void join_taps(uint32_t *out, const uint16_t *sums, const int16_t *ones, int n, int factor, const int taps)
 {
 	for (int x = 0; x < n; x += 4) {
