@@ -98,7 +98,7 @@ func fields(v reflect.Value, path string) []field {
 	}
 	var list []field
 	for i := range t.NumField() {
-		if t.Field(i).Anonymous {
+		if t.Field(i).Anonymous && t.Field(i).Type.Kind() == reflect.Struct {
 			list = append(list, fields(v.Field(i), path)...)
 			continue
 		}

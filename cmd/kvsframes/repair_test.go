@@ -52,6 +52,16 @@ func runTo(t *testing.T, code int, file string, args ...string) string {
 	return stderr.String()
 }
 
+// viewed makes the page of a folder, and returns what the program says of it: how many frames and gaps it has.
+func viewed(t *testing.T, folder string) string {
+	t.Helper()
+	p, _, stderr := newProgram(nil)
+	if code := p.execute([]string{"view", folder, "-o", filepath.Join(t.TempDir(), "view.html")}); code != exitDone {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	return stderr.String()
+}
+
 // counted returns the objects that count: manifest parts with records, and the images that these name.
 func counted(of map[string][]byte) map[string][sha256.Size]byte {
 	count := map[string][sha256.Size]byte{}
@@ -143,10 +153,16 @@ func repairWhatWas(t *testing.T, server s3test.Server, whole, damaged []byte) {
 			if maps.Equal(counted(before), want) {
 				t.Fatal("nothing is missing")
 			}
+			if destination == "file" && strings.HasSuffix(viewed(t, folder), " 0 gaps\n") {
+				t.Error("the page has no gaps")
+			}
 			said := runTo(t, exitDone, settings(t, fromStream+sinks), "--gaps", where)
 			after := stored()
 			if got := counted(after); !maps.Equal(got, want) {
 				t.Errorf("after the repair: %v\n%s", difference(got, want), said)
+			}
+			if destination == "file" && !strings.HasSuffix(viewed(t, folder), " 0 gaps\n") {
+				t.Errorf("the page of what is repaired has %s", viewed(t, folder))
 			}
 			closing := 0
 			for key, body := range before {

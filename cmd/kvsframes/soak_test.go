@@ -231,7 +231,7 @@ func soakFaults(seed uint64) []kvstest.Fault {
 		{Label: "XML", Kind: kvstest.FaultXML, Every: 29},
 		{Label: "error 3000", Kind: kvstest.FaultTag, ID: 3000, Fragments: 1, P: 0.03, Seed: seed + 3},
 		{Label: "error 5000", Kind: kvstest.FaultTag, ID: 5000, Fragments: 1, P: 0.03, Seed: seed + 4},
-		{Label: "missing", Kind: kvstest.FaultMissing, P: 0.05, Tries: 2, Seed: seed + 5},
+		{Label: "missing", Kind: kvstest.FaultMissing, P: 0.2, Tries: 2, Seed: seed + 5},
 		{Label: "stall", Kind: kvstest.FaultStall, Bytes: 1, BytesMax: 2 * size, Every: 21, Seed: seed + 6},
 		{Label: "idle", Kind: kvstest.FaultIdle, Fragments: 1, Every: 20},
 		{Label: "slow", Kind: kvstest.FaultSlow, Rate: 50_000, Delay: time.Second, Every: 18},
@@ -368,12 +368,16 @@ func (s *soak) play(r *soakRun, rng *rand.Rand) {
 	}
 }
 
+// apartFaults is between two SIGSEGV of a program's decoders: a fragment of which two decoders die is left out.
+const apartFaults = 20 * time.Second
+
 // watch takes samples of a process until it has ended, and ends it if it is one to kill. It returns the signal.
 func (s *soak) watch(r *soakRun, rng *rand.Rand, cmd *exec.Cmd, ended <-chan struct{}) (signal syscall.Signal) {
 	over := s.start.Add(s.length)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	serves := false
+	var segv time.Time
 	child := time.NewTicker(3 * time.Second)
 	defer child.Stop()
 	var kill <-chan time.Time
@@ -389,8 +393,12 @@ func (s *soak) watch(r *soakRun, rng *rand.Rand, cmd *exec.Cmd, ended <-chan str
 				r.samples, serves = append(r.samples, v), true
 			}
 		case <-child.C:
-			if s.killChild(rng, cmd.Process.Pid) {
+			fault := time.Since(segv) > apartFaults && rng.IntN(3) == 0
+			if s.killChild(rng, cmd.Process.Pid, fault) {
 				s.children.Add(1)
+			}
+			if fault {
+				segv = time.Now()
 			}
 		case <-kill:
 			if time.Now().After(over) {
@@ -405,9 +413,9 @@ func (s *soak) watch(r *soakRun, rng *rand.Rand, cmd *exec.Cmd, ended <-chan str
 	}
 }
 
-// killChild kills one of the decoders of a process, as the system does that is short of memory, or as damage does. It reports whether
-// there was one.
-func (s *soak) killChild(rng *rand.Rand, pid int) bool {
+// killChild kills one of the decoders of a process, as damage does if fault, and else as the system does that is short of memory. It
+// reports whether there was one.
+func (s *soak) killChild(rng *rand.Rand, pid int, fault bool) bool {
 	decoders := slices.DeleteFunc(family(pid)[1:], func(child int) bool { // but not the program for credentials
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
 		return err != nil || !strings.HasPrefix(string(line), "kvsframes-decoder")
@@ -416,7 +424,7 @@ func (s *soak) killChild(rng *rand.Rand, pid int) bool {
 		return false
 	}
 	signal := syscall.SIGKILL
-	if rng.IntN(3) == 0 {
+	if fault {
 		signal = syscall.SIGSEGV
 	}
 	return syscall.Kill(decoders[rng.IntN(len(decoders))], signal) == nil

@@ -14,55 +14,76 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/source/payload"
 )
 
-// BenchmarkManyStreams reads 200 streams of 2 s fragments live, as fast as they are
-// produced, in one process, a thumbnail of each key frame. It reports the memory of that process
-// while it ran (the largest, and what the second half added to the first) and its processor time.
-// The emulator is a process of its own.
+// BenchmarkManyStreams reads many streams of 2 s fragments live, as fast as they are produced, in one process: 200 with a thumbnail of each key frame
+// in a folder, and 50 with all frames in groups in S3, which stay open to the end. It reports the memory of that process while it ran (the largest,
+// and what the second half added to the first) and its processor time. The emulator is a process of its own.
 func BenchmarkManyStreams(b *testing.B) {
-	const streams, loops = 200, 4
-	recording, fragments := longDemo(b, loops)
-	for b.Loop() {
-		emulator := child(b, append([]string{"emulate", "--pace", "realtime"}, sameRecording(streams, recording)...)...)
-		out, err := emulator.StdoutPipe()
-		if err != nil {
-			b.Fatal(err)
+	recording, fragments := longDemo(b, 4)
+	b.Run("200 streams, thumbnails of key frames", func(b *testing.B) {
+		for b.Loop() {
+			folder := b.TempDir()
+			readMany(b, 200, "test", "test", recording, fragments, fmt.Sprintf("{name: keys, sample: {type: keyframes}, resize: {width: 320}, destination: {directory: %q}}", folder))
+			if got := len(images(b, folder)); got != 200*fragments {
+				b.Fatalf("%d images, want %d", got, 200*fragments)
+			}
 		}
-		start(b, emulator)
-		url, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil {
-			b.Fatal(err)
-		}
-		folder := b.TempDir()
-		file := filepath.Join(folder, "pipeline.yaml")
-		text := fmt.Sprintf(`
+	})
+	for _, form := range []string{"webdataset", "parquet", "batch"} {
+		b.Run("50 streams, "+form+" in S3", func(b *testing.B) {
+			server := s3test.Start(b)
+			for b.Loop() {
+				bucket := server.Bucket(b)
+				readMany(b, 50, server.AccessKey, server.SecretKey, recording, fragments, fmt.Sprintf("{name: all, type: %s, sample: {type: all}, resize: {width: 160}, destination: {type: s3, bucket: %s, endpoint_url: %q, force_path_style: true}}", form, bucket, server.Endpoint))
+				keys, err := server.Keys(b.Context(), bucket)
+				if parts := 50 * fragments; err != nil || len(keys) < parts+50 {
+					b.Fatalf("%d objects, want %d manifest parts and a group of each stream: %v", len(keys), parts, err)
+				}
+			}
+		})
+	}
+}
+
+// readMany runs a process with a sink over so many streams, each a recording in real time, and reports its memory. The keys are those of all services.
+func readMany(b *testing.B, streams int, accessKey, secretKey, recording string, fragments int, sink string) {
+	b.Helper()
+	emulator := child(b, append([]string{"emulate", "--pace", "realtime", "--access-key", accessKey, "--secret-key", secretKey}, sameRecording(streams, recording)...)...)
+	out, err := emulator.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	start(b, emulator)
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	file := filepath.Join(b.TempDir(), "pipeline.yaml")
+	text := fmt.Sprintf(`
 source: {streams: ['cam-*'], endpoint_url: %q, start_selector: {type: EARLIEST}, end: {fragments: %d}}
-sinks: [{name: keys, sample: {type: keyframes}, resize: {width: 320}, destination: {directory: %q}}]
+sinks: [%s]
 checkpoint: {type: none}
 service: {log: {level: warn}, progress: "off"}
-`, strings.TrimSpace(url), fragments, folder)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			b.Fatal(err)
-		}
-		run := child(b, "run", file)
-		var stderr bytes.Buffer
-		run.Stderr = &stderr
-		start(b, run)
-		memory := watchMemory(b, run)
-		if err := run.Wait(); err != nil {
-			b.Fatalf("%v\n%s", err, stderr.Bytes())
-		}
-		samples := <-memory
-		reportMemory(b, samples, run.ProcessState.UserTime()+run.ProcessState.SystemTime())
-		if got := len(images(b, folder)); got != streams*fragments {
-			b.Fatalf("%d images, want %d", got, streams*fragments)
-		}
-		_ = emulator.Process.Signal(os.Interrupt)
-		_ = emulator.Wait()
+`, strings.TrimSpace(url), fragments, sink)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
 	}
+	run := child(b, "run", file)
+	run.Env = append(run.Env, "AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey)
+	var stderr bytes.Buffer
+	run.Stderr = &stderr
+	start(b, run)
+	memory := watchMemory(b, run)
+	if err := run.Wait(); err != nil {
+		b.Fatalf("%v\n%s", err, stderr.Bytes())
+	}
+	samples := <-memory
+	reportMemory(b, samples, run.ProcessState.UserTime()+run.ProcessState.SystemTime())
+	_ = emulator.Process.Signal(os.Interrupt)
+	_ = emulator.Wait()
 }
 
 func child(b *testing.B, args ...string) *exec.Cmd {
