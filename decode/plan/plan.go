@@ -59,6 +59,8 @@ type Plan struct {
 	Footprint int64
 	// Refused is why the fragment cannot be decoded; nil if it can.
 	Refused error
+	// Ahead reports whether the plan is of a part of a fragment that is still arriving: a decoder that finds anything wrong gives up.
+	Ahead bool
 	// Skipped reports whether no frame of this fragment can be wanted. Only the planner still needs it, for bookkeeping.
 	Skipped bool
 
