@@ -39,7 +39,7 @@ func TestDecodingAheadGivesTheSameImages(t *testing.T) {
 			isolation := []Isolation{IsolationNone, IsolationProcess}[rng.IntN(2)]
 			p := newTestPool(t, func(c *Config) { c.Isolation = isolation })
 			images, outcomes := decodeToTheEnd(t, stream(t, p, outputs...), frags)
-			got, n, ended := decodeAhead(t, stream(t, p, outputs...), frags, rng)
+			got, n, ended := decodeAhead(t, stream(t, p, outputs...), frags, 1+3*rng.IntN(3), rng)
 			ahead, whole = ahead+n, whole+len(slices.Concat(images...))
 			for i := range frags {
 				outcomes[i].FramesDecoded, ended[i].FramesDecoded = 0, 0 // less is decoded, or more
@@ -100,11 +100,10 @@ func arrivals(f *media.Fragment, more func() int) (prefixes []*media.Fragment) {
 	return prefixes
 }
 
-// decodeAhead decodes fragments while they arrive, and returns the images, how many of them were there before the end of their fragment,
+// decodeAhead decodes fragments while at most so many blocks arrive at a time, and returns the images, how many of them were there before the end of their fragment,
 // and the outcomes.
-func decodeAhead(t *testing.T, s *Stream, frags []*media.Fragment, rng *rand.Rand) (images [][]media.Image, ahead int, outcomes []media.Outcome) {
+func decodeAhead(t *testing.T, s *Stream, frags []*media.Fragment, most int, rng *rand.Rand) (images [][]media.Image, ahead int, outcomes []media.Outcome) {
 	t.Helper()
-	most := 1 + 3*rng.IntN(3)
 	images, outcomes = make([][]media.Image, len(frags)), make([]media.Outcome, len(frags))
 	var works []func() error
 	for i, f := range frags {
@@ -148,4 +147,24 @@ func decodeAhead(t *testing.T, s *Stream, frags []*media.Fragment, rng *rand.Ran
 		}
 	}
 	return images, ahead, outcomes
+}
+
+// TestAnImageThatItsFragmentContradictsIsMadeAgain has a frame that is shown before one which, by what the stream declares, it cannot precede.
+func TestAnImageThatItsFragmentContradictsIsMadeAgain(t *testing.T) {
+	frags := fragments(t, "testdata/no-b.mkv")[:1]
+	f := *frags[0]
+	f.Blocks = slices.Clone(f.Blocks)
+	f.Blocks[4].Time, f.Blocks[5].Time = f.Blocks[5].Time, f.Blocks[4].Time
+	o := rawOf(PixelGray, Resize{Width: 48})
+	o.Sample = plan.Sample{Rule: plan.All{}, Clock: media.ClockProducer}
+	p := newTestPool(t, nil)
+	want, _ := decodeToTheEnd(t, stream(t, p, o), []*media.Fragment{&f})
+	got, ahead, outcomes := decodeAhead(t, stream(t, p, o), []*media.Fragment{&f}, 1, rand.New(rand.NewPCG(1, 1)))
+	if ahead < 4 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d images were there before the end, and then %d, want %d, or others", ahead, len(got[0]), len(want[0]))
+	}
+	gaps := outcomes[0].Gaps
+	if len(gaps) != 1 || gaps[0].Reason != media.GapRenumbered || gaps[0].FrameIndex != 4 || gaps[0].FramesLost != 0 || gaps[0].Sink != o.Sink {
+		t.Errorf("gaps %+v", gaps)
+	}
 }
