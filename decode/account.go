@@ -124,7 +124,7 @@ func (a *account) image(k, output int, img media.Image) error {
 	if a.ahead.has(k, output) {
 		return nil
 	}
-	img.Tags = a.fragment.Tags
+	img.Tags, img.Arrived = a.fragment.Tags, a.ahead.arrivedAt(a.plan.LastBlock(k))
 	img.Answers, img.Label = asked[i].Answer()
 	return a.emit(img)
 }

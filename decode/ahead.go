@@ -39,15 +39,15 @@ type arrival struct {
 type piece struct {
 	plan     *plan.Plan
 	fragment *media.Fragment
-	// from is the index in the fragment of the part's first frame, arrived when its last byte was there.
-	from    int
-	arrived time.Time
+	from     int // the index in the fragment of the part's first frame
 }
 
 // aheadImages are the images that were handed on before the fragment's end. Nil is none.
 type aheadImages struct {
 	given   map[aheadImage]media.FrameInfo
 	decoded int
+	// arrived is when the last byte of each block of the video track was there.
+	arrived []time.Time
 }
 
 type aheadImage struct{ frame, output int }
@@ -58,6 +58,14 @@ func (i *aheadImages) has(k, output int) bool {
 	}
 	_, ok := i.given[aheadImage{k, output}]
 	return ok
+}
+
+// arrivedAt returns when the last byte of a frame was there, by the last of its blocks; zero if that is not known.
+func (i *aheadImages) arrivedAt(block int) time.Time {
+	if i == nil || block >= len(i.arrived) {
+		return time.Time{}
+	}
+	return i.arrived[block]
 }
 
 // all reports whether they are all images that a plan wants, and there are any.
@@ -91,7 +99,8 @@ func (s *Stream) Ahead(f *media.Fragment, takes func(sink string) bool, again fu
 
 // More states how far the fragment has arrived. It does not wait.
 func (a *arrival) More(f *media.Fragment) {
-	now, from := time.Now(), a.plan.Fed()
+	a.note(f)
+	from := a.plan.Fed()
 	pl := a.plan.More(f)
 	if pl == nil {
 		return
@@ -100,8 +109,18 @@ func (a *arrival) More(f *media.Fragment) {
 	head.MKV, head.Blocks, head.Recycle = f.MKV[:f.Blocks[0].Offset], nil, nil
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.pieces = append(a.pieces, piece{pl, &head, from, now})
+	a.pieces = append(a.pieces, piece{pl, &head, from})
 	a.wake()
+}
+
+// note records when the blocks of the video track have arrived that are new.
+func (a *arrival) note(f *media.Fragment) {
+	now, n := time.Now(), plan.VideoBlocks(f)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.images.arrived) < n {
+		a.images.arrived = append(a.images.arrived, now)
+	}
 }
 
 // Close states that no more of the fragment arrives, and that it is not planned, unless Plan was called for it. Decode then returns when it
@@ -218,7 +237,9 @@ func (a *arrival) decode(ctx context.Context, p piece, emit func(media.Image) er
 			return errDoubtful
 		}
 		output := s.outputOf(img.Sink)
-		img.Arrived = p.arrived
+		a.mu.Lock()
+		img.Arrived = a.images.arrivedAt(p.plan.LastBlock(k[img.Index] - p.from))
+		a.mu.Unlock()
 		if err := emit(img); err != nil {
 			return err
 		}
@@ -253,6 +274,7 @@ func (s *Stream) arrived(f *media.Fragment, pl *plan.Plan) *arrival {
 	if a.number != f.Number {
 		return nil
 	}
+	a.note(f)
 	a.same = a.plan.SameMedia(pl, f)
 	return a
 }
@@ -285,5 +307,5 @@ func (a *arrival) settle(ctx context.Context, pl *plan.Plan) (*aheadImages, []me
 	}
 	slices.SortFunc(gaps, func(a, b media.Gap) int { return cmp.Or(strings.Compare(a.Sink, b.Sink), a.FrameIndex-b.FrameIndex) })
 	a.stream.pool.log.Warn("the end of a fragment contradicts what was delivered before: it is delivered again", "stream", a.name, "fragment", a.number, "images", len(a.images.given))
-	return nil, gaps, a.again(ctx)
+	return &aheadImages{arrived: a.images.arrived}, gaps, a.again(ctx)
 }

@@ -108,10 +108,7 @@ func decodeAhead(t *testing.T, s *Stream, frags []*media.Fragment, most int, rng
 	var works []func() error
 	for i, f := range frags {
 		emit := func(img media.Image) error {
-			if !img.Arrived.IsZero() {
-				ahead++
-				img.Arrived, img.Tags = time.Time{}, f.Tags
-			}
+			img.Arrived = time.Time{}
 			images[i] = append(images[i], img)
 			return nil
 		}
@@ -125,7 +122,16 @@ func decodeAhead(t *testing.T, s *Stream, frags []*media.Fragment, most int, rng
 				}); a == nil {
 					break
 				}
-				go func() { done <- a.Decode(t.Context(), emit) }()
+				go func() {
+					done <- a.Decode(t.Context(), func(img media.Image) error {
+						if img.Arrived.IsZero() {
+							t.Error("an image does not tell when its picture was there")
+						}
+						ahead++
+						img.Tags = f.Tags
+						return emit(img)
+					})
+				}()
 			}
 			a.More(prefix)
 		}

@@ -115,12 +115,10 @@ func (a *Ahead) grows(f *media.Fragment) bool {
 		a.over = true
 		return false
 	}
-	blocks, keys := 0, 0
+	blocks, keys := VideoBlocks(f), 0
 	for _, b := range f.Blocks {
-		if b.Track == track.Number && b.Size > 0 {
-			if blocks++; b.Key {
-				keys++
-			}
+		if b.Track == track.Number && b.Key {
+			keys++
 		}
 	}
 	grown := blocks > a.blocks && (!a.onlyKeys || keys > a.keys)

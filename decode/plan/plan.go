@@ -125,6 +125,20 @@ func (pl *Plan) GiveUp() {
 	}
 }
 
+// LastBlock returns the last block of frame k, as an index into those of the video track that are not empty (see VideoBlocks).
+func (pl *Plan) LastBlock(k int) int { return pl.Frames[k].last }
+
+// VideoBlocks returns the number of the blocks of the fragment's video track that are not empty.
+func VideoBlocks(f *media.Fragment) (n int) {
+	track, ok := f.VideoTrack()
+	for _, b := range f.Blocks {
+		if ok && b.Track == track.Number && b.Size > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // Frame is one frame of the video track, and what happens to its packet.
 type Frame struct {
 	// Info names the frame, with its times.
