@@ -14,7 +14,10 @@ type arrivals struct{}
 // Recycle: these are known at the end of a fragment alone. The argument and its slices are never changed afterwards, so they may be kept.
 //
 // Each call has at least one block more than the one before it of the same fragment. Only what Next returns later tells whether the
-// fragment is whole, cut, damaged or lost. A fragment that is read again in another session is told again from its first block.
+// fragment is whole, cut, damaged or lost: it returns the fragment, or a gap with its number, before anything of a later fragment is told.
+// The fragment begins with what was told. If it has Damage, up to two blocks may be missing that were told last, since damage shows only
+// behind the element that it is in. A fragment that is read again in another session is told again from its first block. A stream that
+// ends or is interrupted may leave the last fragment that was told open.
 //
 // arrived is called from inside Next, on the goroutine of its caller, which it holds up. A source may call it for no fragment, and for no
 // more than the first blocks of one: what was not told comes with the fragment. Wrappers that pass their context on pass this on with it,
