@@ -319,6 +319,8 @@ type Split struct {
 	// Index is the frame with which the next object begins. The samples before it are in the object Key.
 	Index int    `json:"frame_index"`
 	Key   string `json:"key"`
+	// Differs reports whether another object of that key was kept in place of theirs, so that they have no records.
+	Differs bool `json:"differs,omitzero"`
 }
 
 // WholeFragment is the FrameIndex of a Gap that concerns no frame in particular.

@@ -64,7 +64,9 @@ func (g *group) write(ctx context.Context, img media.Image) (media.Record, error
 	defer func() { g.came = time.Now() }()
 	img = g.Layout.Inside(img)
 	if img.FragmentNumber == g.split.Number && img.Index < g.split.Index { // an earlier run completed its group
-		return g.w.record(img, g.split.Key), nil
+		record := g.w.record(img, g.split.Key)
+		record.Skipped, record.Differs = g.split.Differs, g.split.Differs
+		return record, nil
 	}
 	if g.open != nil && g.begins(img) {
 		if g.appends {
@@ -132,6 +134,7 @@ func (g *group) begin(ctx context.Context, img media.Image) error {
 	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
 	o := &openGroup{key: s.path.Image(first, g.w.runID), cell: media.Cell(img.At(g.clock), g.Every)}
 	o.opts = g.w.options(first)
+	o.opts.IfAbsent = !g.replaces()
 	if g.appends {
 		o.pack = g.Layout.(EndlessLayout).NewEndless(img) // as Validate has checked
 	} else {
@@ -171,8 +174,8 @@ func (g *group) append(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// complete makes the open group visible, and reports the fragments that have ended. Companions become visible before it, but after an object that
-// grows. next is the frame with which the next group begins, the zero value for none, and kept that of the last report.
+// complete makes the open group visible, unless if_exists keeps what is there, and reports the fragments that have ended. next is the frame with which
+// the next group begins, the zero value for none, and kept that of the last report.
 func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan struct{}) error {
 	o, s := g.open, g.w.sink
 	end, beside, err := o.pack.End()
@@ -182,26 +185,20 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan st
 	if err := g.append(ctx, end); err != nil {
 		return err
 	}
-	_, grows := o.pack.(GrowingPack)
-	if !grows {
-		if err := g.putBeside(ctx, beside); err != nil {
-			return err
-		}
-	}
-	if err := g.call(ctx, func() error { return o.object.Commit(ctx) }); err != nil {
+	there, err := g.publish(ctx, beside)
+	if err != nil {
 		return fmt.Errorf("complete group: %w", err)
 	}
-	if grows {
-		if err := g.putBeside(ctx, beside); err != nil {
-			return err
-		}
+	if there.skipped {
+		g.skip(ctx, there)
+	} else {
+		s.objects.Add(1)
+		s.bytes.Add(o.bytes)
 	}
 	g.open = nil
 	g.completed++
-	s.objects.Add(1)
-	s.bytes.Add(o.bytes)
-	s.log.DebugContext(ctx, "wrote group", "key", o.key, "images", o.images, "bytes", o.bytes)
-	split := media.Split{Number: next.FragmentNumber, Index: next.Index, Key: o.key}
+	s.log.DebugContext(ctx, "wrote group", "key", o.key, "images", o.images, "bytes", o.bytes, "skipped", there.skipped, "differs", there.differs)
+	split := media.Split{Number: next.FragmentNumber, Index: next.Index, Key: o.key, Differs: there.differs}
 	if g.last.FragmentNumber != next.FragmentNumber { // the next group begins with its fragment
 		split = media.Split{}
 	}
@@ -212,16 +209,6 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan st
 	ended := g.ended
 	g.ended = nil
 	return g.w.parts.add(ctx, ended, split, following, kept)
-}
-
-// putBeside stores the companions of the open group.
-func (g *group) putBeside(ctx context.Context, all []Companion) error {
-	for i, c := range all {
-		if err := g.put(ctx, g.beside(g.open.key, g.Layout.Beside()[i]), c.Body, PutOptions{ContentType: c.ContentType}); err != nil {
-			return fmt.Errorf("write beside group: %w", err)
-		}
-	}
-	return nil
 }
 
 func (g *group) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
@@ -235,7 +222,7 @@ func (g *group) put(ctx context.Context, key string, body []byte, opts PutOption
 // show stores the open group if it grows and has grown. The next call, or complete, replaces that. It returns when to call it again.
 func (g *group) show(ctx context.Context) (next time.Duration, err error) {
 	o := g.open
-	p, grows := o.pack.(GrowingPack)
+	p, grows := g.growing()
 	if !grows || o.shown == o.images {
 		return g.silence(), nil
 	}

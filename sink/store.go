@@ -79,8 +79,13 @@ type ObjectWriter interface {
 	// the same p, which is then written once. After another error only Abandon may be called.
 	Write(ctx context.Context, p []byte) error
 	// Commit makes the object durable and visible. After an error the object may still exist in full, if an
-	// answer was lost. If Passing returns true for the error, Commit may be called again, otherwise only Abandon.
+	// answer was lost. If Passing returns true for the error, Commit may be called again, otherwise only Abandon, or
+	// Same after ErrExist.
 	Commit(ctx context.Context) error
+	// Same reports whether the object of the key equals what was written, by its bytes or by size and checksum. It returns false where the
+	// store cannot know. Without an object it returns an error that is fs.ErrNotExist. It may be called when all is written, and after Commit
+	// returned ErrExist, and Commit after it.
+	Same(ctx context.Context) (bool, error)
 	// Abandon removes what was written. It does nothing after Commit returned nil, so that it can be deferred.
 	// It takes no context, because it is often called after a context has ended; it returns within 10 seconds.
 	// Afterwards Write and Commit return an error.

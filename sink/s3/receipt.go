@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -120,8 +122,8 @@ type content struct {
 	etag  func() string
 }
 
-// Holds implements sink.Store. It compares size and CRC32 or, without a CRC32, an ETag that is an MD5. Neither
-// detects forgery; both detect a different picture.
+// Holds implements sink.Store. It compares size and CRC32 or, without a CRC32, an ETag that is an MD5. If that is another one, it may be none,
+// or that of other parts; then the object is read. None of these detects forgery; all detect a different picture.
 func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error) {
 	if err := sink.CheckKey(key); err != nil {
 		return false, err
@@ -129,14 +131,15 @@ func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	return s.has(ctx, s.prefix+key, content{int64(len(body)), crc32Base64(body), func() string {
+	return s.has(ctx, key, content{int64(len(body)), crc32Base64(body), func() string {
 		sum := md5.Sum(body)
 		return hex.EncodeToString(sum[:])
 	}})
 }
 
-// has reports whether the object with the full key has this content.
-func (s *Store) has(ctx context.Context, full string, want content) (bool, error) {
+// has reports whether the object of a key has this content.
+func (s *Store) has(ctx context.Context, key string, want content) (bool, error) {
+	full := s.prefix + key
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &s.destination.Bucket, Key: &full, ChecksumMode: types.ChecksumModeEnabled,
 	}, s.tries(&attempts{}))
@@ -157,5 +160,25 @@ func (s *Store) has(ctx context.Context, full string, want content) (bool, error
 	if sum := aws.ToString(head.ChecksumCRC32); sum != "" && head.ChecksumType != types.ChecksumTypeComposite {
 		return sum == want.crc32, nil
 	}
-	return strings.Trim(aws.ToString(head.ETag), `"`) == want.etag(), nil
+	if strings.Trim(aws.ToString(head.ETag), `"`) == want.etag() {
+		return true, nil
+	}
+	return s.reads(ctx, key, want)
+}
+
+// reads reads the object of a key, and reports whether it has this content.
+func (s *Store) reads(ctx context.Context, key string, want content) (bool, error) {
+	body, err := s.Open(ctx, key)
+	if err != nil {
+		if unasked(err) {
+			return false, nil
+		}
+		return false, err
+	}
+	sum := crc32.NewIEEE()
+	size, err := io.Copy(sum, body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return false, err
+	}
+	return size == want.size && base64CRC32(sum.Sum32()) == want.crc32, nil
 }

@@ -295,21 +295,60 @@ func (u *upload) complete(ctx context.Context) error {
 	u.asked = true
 	if again && (errors.Is(err, sink.ErrFenced) || errors.Is(err, sink.ErrExist)) {
 		// If the answer was lost, the repeated request finds no upload, or the object of the first request.
-		if ours, _ := u.store.has(ctx, *put.Key, content{u.size, base64CRC32(u.sum), u.etag}); ours {
+		if ours, _ := u.store.has(ctx, u.key, u.content()); ours {
 			return nil
 		}
 	}
 	return err
 }
 
-// etag returns the ETag that S3 gives an object of several parts: the MD5 of the parts' MD5s, and their number.
+// Same implements sink.ObjectWriter, as Holds compares.
+func (u *upload) Same(ctx context.Context) (bool, error) {
+	if u.ended {
+		return false, errEnded
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	return u.store.has(ctx, u.key, u.content())
+}
+
+// content identifies what was written, whether it is sent or not.
+func (u *upload) content() content {
+	switch {
+	case u.opts.Head == nil:
+	case u.first != nil:
+		copy(u.first, u.opts.Head())
+	case len(u.parts) == 0:
+		copy(u.part, u.opts.Head())
+	}
+	sum, size := crc32.Update(u.sum, crc32.IEEETable, u.part), u.size+int64(len(u.part))
+	if u.first != nil {
+		sum, size = joined(crc32.ChecksumIEEE(u.first), sum, size), size+int64(len(u.first))
+	}
+	return content{size, base64CRC32(sum), u.etag}
+}
+
+// etag returns the ETag that S3 gives to what was written: an MD5, or of several parts the MD5 of their MD5s, and their number.
 func (u *upload) etag() string {
-	all := md5.New()
-	for _, part := range u.parts {
+	last := md5.Sum(u.part)
+	if len(u.parts) == 0 {
+		return hex.EncodeToString(last[:])
+	}
+	all, n := md5.New(), len(u.parts)
+	for i, part := range u.parts {
 		sum, _ := hex.DecodeString(strings.Trim(aws.ToString(part.ETag), `"`)) // an ETag that is not an MD5 matches nothing
+		if i == 0 && u.first != nil {
+			first := md5.Sum(u.first)
+			sum = first[:]
+		}
 		all.Write(sum)
 	}
-	return hex.EncodeToString(all.Sum(nil)) + "-" + strconv.Itoa(len(u.parts))
+	if len(u.part) > 0 {
+		all.Write(last[:])
+		n++
+	}
+	return hex.EncodeToString(all.Sum(nil)) + "-" + strconv.Itoa(n)
 }
 
 // Abandon implements sink.ObjectWriter.
