@@ -305,9 +305,6 @@ type Receipt struct {
 	Written, Skipped int
 	// Next, if it has a number, states that of a later fragment a part is durable, too.
 	Next Split
-	// Kept, if it is not nil, is closed when a later run will know of this report. The sink waits for that before it begins another object: the
-	// last one has ended where nothing in the stream says so.
-	Kept chan<- struct{}
 	// Chosen is the state of the sink's Chooser after the fragment; nil without a Chooser. Sinks leave it unset.
 	Chosen json.Marshaler
 }

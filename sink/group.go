@@ -18,8 +18,6 @@ type group struct {
 	// came is when the last image came, and inside whether its fragment has not ended.
 	came   time.Time
 	inside bool
-	// kept is closed when the checkpoint has the border that silence has drawn; nil if it has drawn none.
-	kept <-chan struct{}
 	// split is where the first object begins inside a fragment whose earlier images are durable.
 	split media.Split
 	open  *openGroup  // nil for none
@@ -35,6 +33,8 @@ type group struct {
 // openGroup is an object that is being written.
 type openGroup struct {
 	key    string
+	began  time.Time // when its first image came
+	server time.Time // of the first image
 	object ObjectWriter
 	opts   PutOptions
 	pack   Pack
@@ -68,11 +68,14 @@ func (g *group) write(ctx context.Context, img media.Image) (media.Record, error
 		record.Skipped, record.Differs = g.split.Differs, g.split.Differs
 		return record, nil
 	}
+	if err := g.pass(ctx, img.FragmentNumber, img.FrameInfo); err != nil {
+		return media.Record{}, err
+	}
 	if g.open != nil && g.begins(img) {
 		if g.appends {
 			return media.Record{}, cannotFollow(g.last, img)
 		}
-		if err := g.complete(ctx, img.FrameInfo, nil); err != nil {
+		if err := g.complete(ctx, img.FrameInfo, false); err != nil {
 			return media.Record{}, err
 		}
 	}
@@ -108,6 +111,8 @@ func (g *group) begins(img media.Image) bool {
 		return true
 	case media.Cell(at, g.Every) > o.cell:
 		return true
+	case tooLate(o.server, img.ServerTime, g.w.border.group):
+		return true
 	case g.Count > 0 && o.images >= g.Count:
 		return true
 	case g.Size > 0 && o.size+int64(len(img.Data)) > int64(g.Size):
@@ -126,13 +131,11 @@ func frameDuration(img media.Image) time.Duration {
 
 // begin creates the object of a group whose first image is img.
 func (g *group) begin(ctx context.Context, img media.Image) error {
-	if err := waitFor(ctx, g.kept); err != nil {
-		return err
-	}
-	g.kept = nil
 	s, first := g.w.sink, img
 	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
-	o := &openGroup{key: s.path.Image(first, g.w.runID), cell: media.Cell(img.At(g.clock), g.Every)}
+	o := &openGroup{
+		key: s.path.Image(first, g.w.runID), cell: media.Cell(img.At(g.clock), g.Every), began: time.Now(), server: img.ServerTime,
+	}
 	o.opts = g.w.options(first)
 	o.opts.IfAbsent = !g.replaces()
 	if g.appends {
@@ -175,8 +178,8 @@ func (g *group) append(ctx context.Context, p []byte) error {
 }
 
 // complete makes the open group visible, unless if_exists keeps what is there, and reports the fragments that have ended. next is the frame with which
-// the next group begins, the zero value for none, and kept that of the last report.
-func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan struct{}) error {
+// the next group begins, the zero value for none, and ends states that the part of the manifest ends with the group.
+func (g *group) complete(ctx context.Context, next media.FrameInfo, ends bool) error {
 	o, s := g.open, g.w.sink
 	end, beside, err := o.pack.End()
 	if err != nil {
@@ -202,13 +205,27 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan st
 	if g.last.FragmentNumber != next.FragmentNumber { // the next group begins with its fragment
 		split = media.Split{}
 	}
-	var following time.Time
+	var following *media.Fragment
 	if next.FragmentNumber != "" {
-		following = next.At(g.clock).Add(-next.PTS)
+		following = &media.Fragment{ProducerTime: next.ProducerTime.Add(-next.PTS)}
+		if !next.ServerTime.IsZero() {
+			following.ServerTime = next.ServerTime.Add(-next.PTS)
+		}
 	}
 	ended := g.ended
 	g.ended = nil
-	return g.w.parts.add(ctx, ended, split, following, kept)
+	return g.w.parts.add(ctx, ended, split, following, ends)
+}
+
+// pass completes what is open if a fragment is behind the one with which an earlier run has had it end. next is its frame, the zero value for none.
+func (g *group) pass(ctx context.Context, number string, next media.FrameInfo) error {
+	switch {
+	case !g.w.border.passes(number):
+		return nil
+	case g.open != nil:
+		return g.complete(ctx, next, true)
+	}
+	return g.w.parts.complete(ctx)
 }
 
 func (g *group) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
@@ -250,8 +267,11 @@ func (g *group) endFragment(ctx context.Context, e ended) error {
 		return err
 	}
 	g.inside = false
+	if err := g.pass(ctx, e.fragment.Number, media.FrameInfo{}); err != nil {
+		return err
+	}
 	if g.open == nil || g.appends {
-		return g.w.parts.add(ctx, []ended{e}, media.Split{}, time.Time{}, nil)
+		return g.w.parts.add(ctx, []ended{e}, media.Split{}, nil, false)
 	}
 	g.ended = append(g.ended, e)
 	if !g.w.sink.endless {
@@ -260,11 +280,13 @@ func (g *group) endFragment(ctx context.Context, e ended) error {
 	return g.tend(ctx)
 }
 
-// silence is how long no image comes before an open group is completed.
-func (g *group) silence() time.Duration { return max(g.Every, minSilence) }
+// silence is how long no image comes before the open group is completed.
+func (g *group) silence() time.Duration {
+	return silence(g.Every, g.w.border.group, g.open.began, g.came)
+}
 
 // tend completes the open group of a live stream if no image has come for as long as a group may be: the next one would begin another group, unless
-// it was taken long before it comes. That border is not in the stream, so it is kept in the checkpoint. Otherwise tend shows
+// it was taken long before it comes. That border is not in the stream, so the checkpoint has it before anybody sees the group. Otherwise tend shows
 // the group if it has grown, and sets the timer.
 func (g *group) tend(ctx context.Context) error {
 	if g.open == nil || g.inside {
@@ -272,9 +294,10 @@ func (g *group) tend(ctx context.Context) error {
 	}
 	left := g.silence() - time.Since(g.came)
 	if left <= 0 {
-		kept := make(chan struct{})
-		g.kept = kept
-		return g.complete(ctx, media.FrameInfo{}, kept)
+		if err := g.w.border.end(ctx, g.ended[len(g.ended)-1].fragment.Number); err != nil {
+			return err
+		}
+		return g.complete(ctx, media.FrameInfo{}, true)
 	}
 	next, err := g.show(ctx)
 	g.after(ctx, min(next, left), g.tend)
@@ -289,11 +312,11 @@ func (g *group) finish(ctx context.Context) error {
 	defer g.leave()
 	defer g.stop()
 	if g.open != nil {
-		if err := g.complete(ctx, media.FrameInfo{}, nil); err != nil {
+		if err := g.complete(ctx, media.FrameInfo{}, false); err != nil {
 			return err
 		}
 	}
-	return g.w.parts.complete(ctx, nil)
+	return g.w.parts.complete(ctx)
 }
 
 // abandon discards the open group.

@@ -72,7 +72,7 @@ func TestALargeObjectSurvivesFaultsThatPass(t *testing.T) {
 			if got, err := server.Get(t.Context(), d.Bucket, key); err != nil || string(got) != string(want) {
 				t.Errorf("the object has %d bytes (%v), want the %d written", len(got), err, len(want))
 			}
-			if same, err := store.Holds(t.Context(), key, want); err != nil || same != (test.checksum == s3.ChecksumCRC32) {
+			if same, err := store.Holds(t.Context(), key, want); err != nil || !same {
 				t.Errorf("holds gave %t, %v", same, err)
 			}
 			if left, err := server.Uploads(t.Context(), d.Bucket); err != nil || len(left) > 0 {
