@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"crypto/md5"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,9 +22,9 @@ import (
 // errReceipt is returned for a put that the server answered with success but without a valid receipt.
 var errReceipt = errors.New("the answer does not confirm the object")
 
-// attempts counts the attempts of one request; body is the body that it sends.
+// attempts counts the attempts of one request; body is the body that it sends, nil for none.
 type attempts struct {
-	body []byte
+	body *part
 	// confirm is called before each attempt; nil is none (see sink.PutOptions).
 	confirm func(context.Context) error
 	n       int
@@ -90,7 +89,7 @@ func (s *Store) renew() {
 
 // checkReceipt returns an error unless the answer states that the server stored body. A proxy that wants a
 // login, or a server that is starting, may have answered instead.
-func checkReceipt(answer any, body []byte) error {
+func checkReceipt(answer any, body *part) error {
 	var etag, checksum *string
 	switch answer := answer.(type) {
 	case *s3.PutObjectOutput:
@@ -105,11 +104,18 @@ func checkReceipt(answer any, body []byte) error {
 		return nil
 	}
 	sum := aws.ToString(checksum)
+	if sum == "" {
+		if aws.ToString(etag) == "" {
+			return fmt.Errorf("%w: it has neither ETag nor checksum", errReceipt)
+		}
+		return nil
+	}
+	ours, err := body.crc32()
 	switch {
-	case sum != "" && sum != crc32Base64(body):
+	case err != nil:
+		return err
+	case sum != base64CRC32(ours):
 		return fmt.Errorf("%w: its checksum is %s", errReceipt, sum)
-	case sum == "" && aws.ToString(etag) == "":
-		return fmt.Errorf("%w: it has neither ETag nor checksum", errReceipt)
 	}
 	return nil
 }
@@ -118,8 +124,8 @@ func checkReceipt(answer any, body []byte) error {
 // are digests.
 type content struct {
 	size  int64
-	crc32 string
-	etag  func() string
+	crc32 uint32
+	etag  func() (string, error)
 }
 
 // Holds implements sink.Store. It compares size and CRC32 or, without a CRC32, an ETag that is an MD5. If that is another one, it may be none,
@@ -131,10 +137,20 @@ func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	return s.has(ctx, key, content{int64(len(body)), crc32Base64(body), func() string {
-		sum := md5.Sum(body)
-		return hex.EncodeToString(sum[:])
-	}})
+	want, err := whole(body).content()
+	if err != nil {
+		return false, err
+	}
+	return s.has(ctx, key, want)
+}
+
+// content identifies an object that consists of the part.
+func (p *part) content() (content, error) {
+	sum, err := p.crc32()
+	return content{int64(p.size), sum, func() (string, error) {
+		sum, err := p.md5()
+		return hex.EncodeToString(sum), err
+	}}, err
 }
 
 // has reports whether the object of a key has this content.
@@ -158,10 +174,10 @@ func (s *Store) has(ctx context.Context, key string, want content) (bool, error)
 		return false, nil
 	}
 	if sum := aws.ToString(head.ChecksumCRC32); sum != "" && head.ChecksumType != types.ChecksumTypeComposite {
-		return sum == want.crc32, nil
+		return sum == base64CRC32(want.crc32), nil
 	}
-	if strings.Trim(aws.ToString(head.ETag), `"`) == want.etag() {
-		return true, nil
+	if etag, err := want.etag(); err != nil || etag == strings.Trim(aws.ToString(head.ETag), `"`) {
+		return err == nil, err
 	}
 	return s.reads(ctx, key, want)
 }
@@ -180,5 +196,5 @@ func (s *Store) reads(ctx context.Context, key string, want content) (bool, erro
 	if err = errors.Join(err, body.Close()); err != nil {
 		return false, err
 	}
-	return size == want.size && base64CRC32(sum.Sum32()) == want.crc32, nil
+	return size == want.size && sum.Sum32() == want.crc32, nil
 }
