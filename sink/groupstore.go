@@ -77,12 +77,15 @@ func (g *group) create(ctx context.Context, beside []Companion) (there, error) {
 	return there{}, err
 }
 
-// keep decides about an object that is there, or about what has the name of a companion. same reports whether the object equals the group, and ours
+// keep discards what was written if an object that is there may stay in its place, or what has the name of a companion. same reports whether the object equals the group, and ours
 // whether it is no older one then.
 func (g *group) keep(ctx context.Context, same, ours bool, beside []Companion) (there, error) {
 	skips := g.w.sink.config.Destination.IfExists == IfExistsSkip
 	if !skips && !(same && ours) {
 		return there{}, fmt.Errorf("%s: %w", g.open.key, ErrExist)
+	}
+	if err := g.open.object.Abandon(); err != nil { // what is left does no harm, and the next writer of the key removes it
+		g.w.sink.log.WarnContext(ctx, "could not remove what was written of a group that is not stored", "key", g.open.key, "error", err)
 	}
 	if !same {
 		return there{skipped: true, differs: true}, nil
@@ -129,14 +132,11 @@ func (g *group) putCompanion(ctx context.Context, key string, c Companion) error
 	return err
 }
 
-// skip discards the open group, in whose place another object is kept, and marks the records of its images.
+// skip marks the records of the images of the open group, in whose place another object is kept.
 func (g *group) skip(ctx context.Context, found there) {
-	o, log := g.open, g.w.sink.log
-	if err := o.object.Abandon(); err != nil { // what is left does no harm, and the next writer of the key removes it
-		log.WarnContext(ctx, "could not remove what was written of a group that is not stored", "key", o.key, "error", err)
-	}
+	o := g.open
 	if found.differs {
-		log.WarnContext(ctx, "kept an existing object that differs: the images of the group have no records", "key", o.key, "images", o.images)
+		g.w.sink.log.WarnContext(ctx, "kept an existing object that differs: the images of the group have no records", "key", o.key, "images", o.images)
 	}
 	mark := func(records []media.Record) {
 		for i := range records {

@@ -31,6 +31,44 @@ func inPairs(ifExists sink.IfExists) func(c *sink.Config) {
 	}
 }
 
+// counting is a store that counts the writers that are neither committed nor abandoned.
+type counting struct {
+	*sink.Mem
+	open int
+}
+
+func (s *counting) Create(ctx context.Context, key string, opts sink.PutOptions) (sink.ObjectWriter, error) {
+	w, err := s.Mem.Create(ctx, key, opts)
+	s.open++
+	return &counted{ObjectWriter: w, store: s}, err
+}
+
+type counted struct {
+	sink.ObjectWriter
+	store *counting
+	ended bool
+}
+
+func (w *counted) end() {
+	if !w.ended {
+		w.ended = true
+		w.store.open--
+	}
+}
+
+func (w *counted) Commit(ctx context.Context) error {
+	err := w.ObjectWriter.Commit(ctx)
+	if err == nil {
+		w.end()
+	}
+	return err
+}
+
+func (w *counted) Abandon() error {
+	w.end()
+	return w.ObjectWriter.Abandon()
+}
+
 // TestGroupsThatAreThereAlready puts objects in the place of the second of three groups, or of what is beside it.
 func TestGroupsThatAreThereAlready(t *testing.T) {
 	const key, beside = "1_000002.txt", "1_000002.idx"
@@ -65,7 +103,8 @@ func TestGroupsThatAreThereAlready(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					s := newSink(t, store, inPairs(ifExists))
+					writers := &counting{Mem: store}
+					s := newSink(t, writers, inPairs(ifExists))
 					w := s.NewWriter()
 					if continues {
 						w = s.Continue(sink.Continuation{RunID: "run-7"})
@@ -78,7 +117,12 @@ func TestGroupsThatAreThereAlready(t *testing.T) {
 							split = r.Next
 						}
 					})
-					err = errors.Join(err, w.Finish(t.Context()))
+					if err = cmpOr(err, func() error { return w.Finish(t.Context()) }); err != nil {
+						err = errors.Join(err, w.Abandon())
+					}
+					if writers.open != 0 {
+						t.Errorf("%d writers are open in the end", writers.open)
+					}
 					ours := continues && !test.differs
 					another := test.there[beside] == "other" && ours && ifExists == sink.IfExistsFail
 					if fails := ifExists == sink.IfExistsFail && test.also && !ours || another; fails || err != nil {
