@@ -49,15 +49,15 @@ func (g *group) create(ctx context.Context, beside []Companion) (there, error) {
 	var err error
 	for range maxVanished {
 		same := false
-		err = g.call(ctx, func() (err error) {
+		looked := g.call(ctx, func() (err error) {
 			same, err = g.open.object.Same(ctx)
 			return err
 		})
-		if err == nil {
+		switch {
+		case looked == nil, errors.Is(looked, ErrUnseen) && errors.Is(err, ErrExist):
 			return g.keep(ctx, same, ours, beside)
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return there{}, err
+		case !errors.Is(looked, fs.ErrNotExist) && !errors.Is(looked, ErrUnseen):
+			return there{}, looked
 		}
 		switch err = g.putBeside(ctx, beside); {
 		case errors.Is(err, ErrExist):

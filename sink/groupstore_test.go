@@ -173,6 +173,39 @@ func TestGroupsThatAreThereAlready(t *testing.T) {
 	}
 }
 
+// blind is a store that does not tell what is there.
+type blind struct{ *sink.Mem }
+
+func (s blind) Create(ctx context.Context, key string, opts sink.PutOptions) (sink.ObjectWriter, error) {
+	w, err := s.Mem.Create(ctx, key, opts)
+	return blindWriter{w}, err
+}
+
+func (blind) Holds(context.Context, string, []byte) (bool, error) { return false, nil }
+
+type blindWriter struct{ sink.ObjectWriter }
+
+func (blindWriter) Same(context.Context) (bool, error) { return false, sink.ErrUnseen }
+
+// TestAGroupIsStoredWhereNobodyMayLook has a place for the first two of three groups, and another object in that of the third.
+func TestAGroupIsStoredWhereNobodyMayLook(t *testing.T) {
+	for _, ifExists := range []sink.IfExists{sink.IfExistsSkip, sink.IfExistsFail} {
+		store := blind{sink.NewMem()}
+		if err := store.Put(t.Context(), "2_000004.txt", []byte("other"), sink.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w := newSink(t, store, inPairs(ifExists)).NewWriter()
+		err := cmpOr(deliver(t.Context(), w, threeGroups(), nobody), func() error { return w.Finish(t.Context()) })
+		if fails := ifExists == sink.IfExistsFail; fails != errors.Is(err, sink.ErrExist) || !fails && err != nil {
+			t.Errorf("%s: error %v", ifExists, err)
+		}
+		objects := objectsOf(store.Mem)
+		if objects["2_000004.txt"] != "other" || objects["1_000000.txt"] == "" || objects["1_000002.txt"] == "" || strings.Contains(objects["manifest/3"], "2_000004") {
+			t.Errorf("%s: %q", ifExists, objects)
+		}
+	}
+}
+
 // TestARunThatContinuesHasNoRecordsOfWhatIsNotThere continues inside a fragment whose earlier images are in a group in whose place another
 // object is.
 func TestARunThatContinuesHasNoRecordsOfWhatIsNotThere(t *testing.T) {

@@ -141,7 +141,11 @@ func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error
 	if err != nil {
 		return false, err
 	}
-	return s.has(ctx, key, want)
+	same, err := s.has(ctx, key, want)
+	if errors.Is(err, sink.ErrUnseen) {
+		return false, nil
+	}
+	return same, err
 }
 
 // content identifies an object that consists of the part.
@@ -153,7 +157,7 @@ func (p *part) content() (content, error) {
 	}}, err
 }
 
-// has reports whether the object of a key has this content.
+// has reports whether the object of a key has this content. The error is sink.ErrUnseen if the server does not tell.
 func (s *Store) has(ctx context.Context, key string, want content) (bool, error) {
 	full := s.prefix + key
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
@@ -166,7 +170,7 @@ func (s *Store) has(ctx context.Context, key string, want content) (bool, error)
 			return false, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 		}
 		if unasked(err) {
-			return false, nil
+			return false, fmt.Errorf("%w: %w", sink.ErrUnseen, err)
 		}
 		return false, err
 	}
@@ -187,7 +191,7 @@ func (s *Store) reads(ctx context.Context, key string, want content) (bool, erro
 	body, err := s.Open(ctx, key)
 	if err != nil {
 		if unasked(err) {
-			return false, nil
+			return false, fmt.Errorf("%w: %w", sink.ErrUnseen, err)
 		}
 		return false, err
 	}

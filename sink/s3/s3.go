@@ -6,7 +6,8 @@
 // 8 MiB that is written piece by piece is a multipart upload. The error of a request is an [Error].
 //
 // Putting requires the permission s3:PutObject. Large objects also require s3:AbortMultipartUpload, and
-// s3:ListBucketMultipartUploads to find the leftovers of killed processes.
+// s3:ListBucketMultipartUploads to find the leftovers of killed processes. Comparing objects requires s3:GetObject, and s3:ListBucket
+// to learn that there is none.
 package s3
 
 import (

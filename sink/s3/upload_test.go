@@ -332,6 +332,19 @@ func TestAnObjectOfWhichNoDigestIsKnownIsRead(t *testing.T) {
 			t.Errorf("%s holds %d bytes: %t, %v", test.key, len(test.body), held, err)
 		}
 	}
+	w, err := store.Create(t.Context(), "put.tar", sink.PutOptions{IfAbsent: true})
+	if err = errors.Join(err, w.Write(t.Context(), other)); err != nil {
+		t.Fatal(err)
+	}
+	for _, faults := range [][]fault{{answer(http.StatusForbidden, "AccessDenied")}, {through, answer(http.StatusForbidden, "AccessDenied")}} {
+		p.plan(faults...)
+		if same, err := w.Same(t.Context()); same || !errors.Is(err, sink.ErrUnseen) {
+			t.Errorf("an object that may not be read is the same: %t, %v", same, err)
+		}
+	}
+	if err := w.Abandon(); err != nil {
+		t.Error(err)
+	}
 	p.plan(through, answer(http.StatusForbidden, "AccessDenied"))
 	if held, err := store.Holds(t.Context(), "put.tar", other); err != nil || held {
 		t.Errorf("an object that may not be read gives %t, %v", held, err)
