@@ -340,6 +340,8 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	if rd.first {
 		defer st.outages.watch(in.Stream, src)()
 	}
+	from, _ := st.source.KVS()
+	o.Ahead = from.Deliver == source.DeliverFrame
 	if o.Account, o.Aside = rd.account, rd.aside; at != nil {
 		o.Planned = at.track(ctx, rd, planner)
 		most, _ := st.pipeline.mostOpen()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"time"
@@ -81,6 +82,16 @@ type recording struct {
 	file *storedFile
 	// rest stores the chunks that differ from the bytes of the recording.
 	rest scratch
+	// paced reports whether the chunks are sent in pieces.
+	paced bool
+}
+
+// pieces returns the pieces of a chunk, none if chunks are sent whole.
+func (r *recording) pieces(d *document) []piece {
+	if !r.paced {
+		return nil
+	}
+	return d.pieces()
 }
 
 // part returns the bytes from begin up to end.
@@ -95,6 +106,7 @@ func (s *Server) addRecording(name string, r *recording) error {
 	if !streamNameForm.valid(name) {
 		return fmt.Errorf("the name must be %s", streamNameForm.text)
 	}
+	r.paced = s.opts.Pace == PaceRealtime
 	chunks, recorded, err := readChunks(r)
 	if r.size == 0 {
 		return err
@@ -115,8 +127,8 @@ func (s *Server) addRecording(name string, r *recording) error {
 		}
 	}
 	start, added := time.Now(), s.opts.Now()
-	if s.opts.Pace == PaceRealtime {
-		schedule(chunks, start)
+	if r.paced {
+		schedule(chunks, start, s.opts.Jitter, rand.New(rand.NewPCG(0, hash64(name))))
 	}
 	for _, c := range chunks {
 		c.born = added
@@ -142,6 +154,7 @@ func readChunks(r *recording) (chunks []*chunk, recorded bool, err error) {
 			token:  d.tag(tagToken),
 			length: d.length(),
 			data:   r.part(at, end),
+			pieces: r.pieces(d),
 			tail:   d.tail,
 			cut:    d.cut,
 		}
@@ -230,29 +243,7 @@ func splitChunks(r *recording) ([]*chunk, error) {
 		}
 		chunks = append(chunks, &chunk{
 			number: f.Number, token: cmp.Or(f.ContinuationToken, f.Number), closing: f.ContinuationToken == "",
-			producer: f.ProducerTime, server: f.ServerTime, length: d.length(), data: data, tail: d.tail,
+			producer: f.ProducerTime, server: f.ServerTime, length: d.length(), data: data, pieces: r.pieces(d), tail: d.tail,
 		})
-	}
-}
-
-// maxPause is the longest pause between two chunks that PaceRealtime keeps: the longest fragment that KVS
-// accepts (Developer Guide, Quotas). After a longer one, or a clock that goes back, the producer is assumed to
-// have restarted; there is no wait.
-const maxPause = 20 * time.Second
-
-// schedule sets when each chunk appears: the first at start, the others later by the distance of their
-// producer times.
-func schedule(chunks []*chunk, start time.Time) {
-	at := start
-	for i, c := range chunks {
-		c.at = at
-		if i+1 == len(chunks) {
-			break
-		}
-		step := chunks[i+1].producer.Sub(c.producer)
-		if c.producer.IsZero() || chunks[i+1].producer.IsZero() || step <= 0 || step > c.length+maxPause {
-			step = c.length
-		}
-		at = at.Add(step)
 	}
 }

@@ -25,6 +25,7 @@ type emulation struct {
 	streams, faults []string
 	serviceQuotas   bool
 	link            kvstest.Link
+	jitter          time.Duration
 }
 
 // recording is a file and the name of the stream that serves it.
@@ -61,7 +62,8 @@ With --fault the emulator fails on purpose, once or every time:
 	flags.StringVar(&e.listen, "listen", "127.0.0.1:0", "address to listen on; port 0 is a free one")
 	flags.StringVar(&e.accessKey, "access-key", kvstest.DefaultKey, "access key that requests must be signed with")
 	flags.StringVar(&e.secretKey, "secret-key", kvstest.DefaultKey, "secret key that requests must be signed with")
-	flags.StringVar(&e.pace, "pace", "max", "max: everything is available from the start; realtime: as fast as it was recorded")
+	flags.StringVar(&e.pace, "pace", "max", "max: everything is available from the start; realtime: as fast as it was recorded, frame by frame")
+	flags.DurationVar(&e.jitter, "jitter", 0, "with --pace realtime: delay each frame by up to this time, at random")
 	flags.StringArrayVar(&e.streams, "stream", nil, "NAME or NAME=HOURS: a stream without a recording, and its retention (24 hours); may be repeated")
 	flags.StringArrayVar(&e.faults, "fault", nil, "KIND:KEY=VALUE,...: a fault, see above; may be repeated")
 	flags.BoolVar(&e.serviceQuotas, "service-quotas", false, "enforce every quota of the service, not only those of calls and connections")
@@ -87,8 +89,11 @@ func (p *program) runEmulate(ctx context.Context, e emulation) error {
 	if !ok {
 		return usage(fmt.Errorf("--pace %q is neither max nor realtime", e.pace))
 	}
+	if e.jitter < 0 || e.jitter > 0 && pace != kvstest.PaceRealtime {
+		return usage(errors.New("--jitter must be a positive time, with --pace realtime"))
+	}
 	log := slog.New(slog.NewTextHandler(p.stderr, nil))
-	options := kvstest.Options{AccessKey: e.accessKey, SecretKey: e.secretKey, Pace: pace, Link: e.link, Log: log}
+	options := kvstest.Options{AccessKey: e.accessKey, SecretKey: e.secretKey, Pace: pace, Jitter: e.jitter, Link: e.link, Log: log}
 	if e.serviceQuotas {
 		options.Quotas = kvstest.ServiceQuotas()
 	}

@@ -298,7 +298,7 @@ func (s *soak) settings(streams []soakStream, mode, url, thumbs, others string) 
 	for _, stream := range streams {
 		names = append(names, stream.name)
 	}
-	return fmt.Sprintf("source: {streams: [%s], mode: %s, start_selector: {type: EARLIEST}, end: {timestamp: %s}, endpoint_url: '%s'}\n",
+	return fmt.Sprintf("source: {streams: [%s], mode: %s, deliver: frame, start_selector: {type: EARLIEST}, end: {timestamp: %s}, endpoint_url: '%s'}\n",
 		strings.Join(names, ", "), mode, s.start.Add(s.length).Format(time.RFC3339), url) + fmt.Sprintf(soakSinks, thumbs, others, s.times)
 }
 
