@@ -169,6 +169,7 @@ type struck struct {
 	server       s3test.Server
 	s3           bool // whether the objects go to S3
 	remote       bool // whether the checkpoint does, so that another machine could continue
+	skips        bool // whether objects that are there stay
 	broken       bool // whether a sink fails until it is repaired
 	signal       syscall.Signal
 	rng          *rand.Rand
@@ -195,11 +196,15 @@ type places struct {
 func (c *struck) prepare(t *testing.T) places {
 	t.Helper()
 	p := places{folder: t.TempDir(), other: t.TempDir(), state: t.TempDir()}
-	to := "{directory: '" + p.folder + "'}"
+	ifExists := "overwrite"
+	if c.skips {
+		ifExists = "skip"
+	}
+	to := "{directory: '" + p.folder + "', if_exists: " + ifExists + "}"
 	keep := "{type: file, every: 1ms, path: '" + p.state + "/{stream}.json'}"
 	if c.s3 {
 		p.bucket = c.server.Bucket(t)
-		to = fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true}", p.bucket, c.server.Endpoint)
+		to = fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true, if_exists: %s}", p.bucket, c.server.Endpoint, ifExists)
 	}
 	if c.remote {
 		p.states = c.server.Bucket(t)
@@ -387,7 +392,7 @@ func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 			for _, s3 := range []bool{false, true} {
 				cases = append(cases, &struck{
 					stream: s, mode: mode, url: url, server: server, signal: signal, rng: rand.New(rand.NewPCG(rng.Uint64(), 3)),
-					s3: s3, broken: mayBreak && (i+j)%2 == 0,
+					s3: s3, skips: s3 == (j%2 == 0), broken: mayBreak && (i+j)%2 == 0,
 					remote: s3 && (signal == syscall.SIGTERM || mode == "auto"), // others wait until the lease of a run that was killed is over
 				})
 			}
@@ -395,7 +400,7 @@ func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 	}
 	t.Run("cases", func(t *testing.T) {
 		for i, c := range cases {
-			t.Run(fmt.Sprintf("%s %s s3=%v remote=%v broken=%v", c.stream.name, c.mode, c.s3, c.remote, c.broken), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s %s s3=%v remote=%v skips=%v broken=%v", c.stream.name, c.mode, c.s3, c.remote, c.skips, c.broken), func(t *testing.T) {
 				t.Parallel()
 				c.strike(t, (i+1)*hits/len(cases)-i*hits/len(cases))
 			})
