@@ -146,6 +146,9 @@ func (w *Writer) Replace(ctx context.Context, f *media.Fragment) error {
 // get more fragments: then the call that completes it does both.
 func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error {
 	w.mu.Lock()
+	for i := range w.records[f.Number] { // an image may have been made before its fragment's tags were there
+		w.records[f.Number][i].Tags = f.Tags
+	}
 	ended := ended{fragment: f, records: w.records[f.Number], durable: func(r media.Receipt) {
 		w.sink.keeper.end(f.Stream, f.Number)
 		durable(r)
@@ -156,6 +159,14 @@ func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable fun
 		return w.group.endFragment(ctx, ended)
 	}
 	return w.single.endFragment(ctx, ended)
+}
+
+// Forget drops the records of a fragment that has not ended: its images are written again, or it does not end.
+func (w *Writer) Forget(stream, number string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.records, number)
+	w.sink.keeper.end(stream, number)
 }
 
 // ended is a fragment that has ended. Its images have these records.
