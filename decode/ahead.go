@@ -3,6 +3,7 @@
 package decode
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -20,14 +21,20 @@ type arrival struct {
 	stream       *Stream
 	plan         *plan.Ahead
 	name, number string // of the stream, and of the fragment
+	// outputs are those of the stream, without EXIF: an image gets it when its index is final.
+	outputs []Output
 	// again makes the sinks forget the images, which then are handed on again.
 	again func(context.Context) error
 
 	mu sync.Mutex
-	// pieces are the parts that wait to be decoded, closed reports whether no more come.
+	// pieces are the parts that wait to be decoded, closed reports whether no more come. final are the frames with final indexes whose images
+	// were not handed on yet, in presentation order.
 	pieces []piece
+	final  []plan.Final
 	closed bool
 	change chan struct{} // has room for one
+	// waiting are the decoded images by frame. Decode alone uses them.
+	waiting map[int][]outputImage
 	// done is closed when nothing more is handed on; images is what was.
 	done   chan struct{}
 	images *aheadImages
@@ -92,24 +99,29 @@ func (s *Stream) Ahead(f *media.Fragment, takes func(sink string) bool, again fu
 	}
 	s.arriving = &arrival{
 		stream: s, plan: a, name: f.Stream, number: f.Number, again: again, change: make(chan struct{}, 1), done: make(chan struct{}),
-		images: &aheadImages{given: map[aheadImage]media.FrameInfo{}},
+		images: &aheadImages{given: map[aheadImage]media.FrameInfo{}}, waiting: map[int][]outputImage{}, outputs: slices.Clone(s.outputs),
+	}
+	for i := range s.arriving.outputs {
+		s.arriving.outputs[i].EXIF = false
 	}
 	return s.arriving
 }
 
 // More states how far the fragment has arrived. It does not wait.
-func (a *arrival) More(f *media.Fragment) {
+func (a *arrival) More(f *media.Fragment) { a.more(f, false) }
+
+func (a *arrival) more(f *media.Fragment, whole bool) {
 	a.note(f)
 	from := a.plan.Fed()
-	pl := a.plan.More(f)
-	if pl == nil {
-		return
-	}
-	head := *f
-	head.MKV, head.Blocks, head.Recycle = f.MKV[:f.Blocks[0].Offset], nil, nil
+	pl, final := a.plan.More(f, whole)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.pieces = append(a.pieces, piece{pl, &head, from})
+	a.final = append(a.final, final...)
+	if pl != nil {
+		head := *f
+		head.MKV, head.Blocks, head.Recycle = bytes.Clone(f.MKV[:f.Blocks[0].Offset]), nil, nil
+		a.pieces = append(a.pieces, piece{pl, &head, from})
+	}
 	a.wake()
 }
 
@@ -143,23 +155,22 @@ func (a *arrival) wake() {
 	}
 }
 
-// next waits for the next part; ok is false when there is none.
-func (a *arrival) next(ctx context.Context) (p piece, ok bool, err error) {
+// next waits for more to do: a part to decode, if there is one, or images to hand on. ok is false when no more comes.
+func (a *arrival) next(ctx context.Context, handed int) (p *piece, ok bool, err error) {
 	for {
 		a.mu.Lock()
+		closed, more := a.closed, len(a.final) > handed
 		if len(a.pieces) > 0 {
-			p, a.pieces = a.pieces[0], a.pieces[1:]
-			a.mu.Unlock()
-			return p, true, nil
+			p, more = &a.pieces[0], true
+			a.pieces = a.pieces[1:]
 		}
-		closed := a.closed
 		a.mu.Unlock()
-		if closed {
-			return piece{}, false, nil
+		if more || closed {
+			return p, more, nil
 		}
 		select {
 		case <-ctx.Done():
-			return piece{}, false, ctx.Err()
+			return nil, false, ctx.Err()
 		case <-a.change:
 		}
 	}
@@ -171,22 +182,56 @@ func (a *arrival) Decode(ctx context.Context, emit func(media.Image) error) erro
 	defer close(a.done)
 	defer a.drop()
 	over := false
-	for {
-		p, ok, err := a.next(ctx)
+	for handed, known := 0, 0; ; {
+		p, ok, err := a.next(ctx, known)
 		if err != nil || !ok {
 			return err
 		}
-		if over {
-			p.plan.GiveUp()
-			continue
+		if p != nil && !over {
+			err = a.decode(ctx, *p)
+			over = errors.Is(err, errDoubtful)
 		}
-		err = a.decode(ctx, p, emit)
-		if over = errors.Is(err, errDoubtful); over {
+		switch {
+		case over && err != nil:
 			a.stream.pool.log.Debug("the rest of a fragment is decoded at its end", "stream", a.name, "fragment", a.number, "reason", err)
-		} else if err != nil {
+		case over && p != nil:
+			p.plan.GiveUp()
+		case err != nil:
+			return err
+		}
+		if handed, known, err = a.hand(handed, emit); err != nil {
 			return err
 		}
 	}
+}
+
+// hand hands on the images that are decoded and whose indexes are final, in presentation order: those of all final frames after the first
+// handed ones. It returns how many were handed on by now, and how many final frames it knows of.
+func (a *arrival) hand(handed int, emit func(media.Image) error) (now, known int, err error) {
+	a.mu.Lock()
+	final := a.final
+	a.mu.Unlock()
+	for ; handed < len(final); handed++ {
+		f := final[handed]
+		images := a.waiting[f.Frame]
+		if len(images) < f.Outputs {
+			break
+		}
+		delete(a.waiting, f.Frame)
+		for _, img := range images {
+			img.FrameInfo = f.Info
+			if o := a.stream.outputs[img.output]; o.EXIF {
+				if img.Data, err = o.complete(img.Data, img.Image); err != nil {
+					return handed, len(final), err
+				}
+			}
+			if err := emit(img.Image); err != nil {
+				return handed, len(final), err
+			}
+			a.images.given[aheadImage{f.Frame, img.output}] = f.Info
+		}
+	}
+	return handed, len(final), nil
 }
 
 // drop gives up the parts that are left.
@@ -199,8 +244,8 @@ func (a *arrival) drop() {
 	a.pieces = nil
 }
 
-// decode decodes one part. It returns errDoubtful if anything is wrong.
-func (a *arrival) decode(ctx context.Context, p piece, emit func(media.Image) error) error {
+// decode decodes one part, whose images then wait. It returns errDoubtful if anything is wrong.
+func (a *arrival) decode(ctx context.Context, p piece) error {
 	s := a.stream
 	if next := p.plan.Next(); next != nil {
 		defer next.GiveUp()
@@ -232,21 +277,18 @@ func (a *arrival) decode(ctx context.Context, p piece, emit func(media.Image) er
 	for _, i := range p.plan.InOrder {
 		k[p.plan.Frames[i].Info.Index] = p.from + i
 	}
-	account := newAccount(p.fragment, p.plan, s.outputs, OnErrorSkip, func(img media.Image) error {
+	account := newAccount(p.fragment, p.plan, a.outputs, OnErrorSkip, func(img media.Image) error {
 		if img.Concealed {
 			return errDoubtful
 		}
-		output := s.outputOf(img.Sink)
+		frame, output := k[img.Index], s.outputOf(img.Sink)
 		a.mu.Lock()
-		img.Arrived = a.images.arrivedAt(p.plan.LastBlock(k[img.Index] - p.from))
+		img.Arrived = a.images.arrivedAt(p.plan.LastBlock(frame - p.from))
 		a.mu.Unlock()
-		if err := emit(img); err != nil {
-			return err
-		}
-		a.images.given[aheadImage{k[img.Index], output}] = img.FrameInfo
+		a.waiting[frame] = append(a.waiting[frame], outputImage{output, img})
 		return nil
 	})
-	err = e.run(ctx, s, newWork(p.fragment, p.plan, s.outputs), before, room, account)
+	err = e.run(ctx, s, newWork(p.fragment, p.plan, a.outputs), before, room, account)
 	a.images.decoded += account.decoded
 	if err == nil && len(account.missed) > 0 {
 		return errDoubtful
@@ -270,8 +312,12 @@ func (s *Stream) arrived(f *media.Fragment, pl *plan.Plan) *arrival {
 	if a == nil {
 		return nil
 	}
+	same := a.number == f.Number
+	if same && a.plan.Fed() > 0 && !f.Cut {
+		a.more(f, true) // with the decoder that has what came before
+	}
 	a.Close()
-	if a.number != f.Number {
+	if !same {
 		return nil
 	}
 	a.note(f)

@@ -13,7 +13,8 @@ import (
 // of which continues with the decoder of the part before. What is planned ahead counts only if it holds in the plan of the whole fragment.
 //
 // A frame's index is final when so many frames are there that no later one can be shown before it: the sequence declares how many pictures
-// may follow one in the stream that they precede on the screen (see h26x.Reordering).
+// may follow one in the stream that they precede on the screen (see h26x.Reordering). Where outputs want frames whatever their order is, parts
+// have frames whose indexes are not final yet; their images must wait.
 //
 // It plans only fragments that begin with a closed entry and are not damaged. A sampler that depends on what follows waits for the end of
 // the fragment, and so does everything from the first frame on that is not as expected.
@@ -21,28 +22,35 @@ type Ahead struct {
 	skip     SkipFrame
 	onlyKeys bool
 	sets     setsInForce
-	behind   [][]byte
 	outputs  []Output
-	// samplers has a copy of the planner's sampler for each output, nil for one that waits for the end.
+	// samplers has a copy of the planner's sampler for each output, nil for one that waits for the end. eager reports whether none of them
+	// depends on the order of the frames.
 	samplers []Sampler
+	eager    bool
 	number   string
 	// over reports whether nothing more is planned ahead.
 	over bool
 	// blocks is how many blocks of the fragment were looked at, keys how many of them are marked as key frames.
 	blocks, keys int
-	// order are the frames whose indexes are final, in presentation order; asked is what outputs ask of them, by frame.
+	// order are the frames whose indexes are final, in presentation order; infos are their names.
 	order []int
-	asked map[int][]Asked
-	// fed are the frames that parts have, in decode order.
-	fed  []fedFrame
+	infos map[int]media.FrameInfo
+	// asked is what outputs ask of the frames, by frame: of the first sampled ones in the order in which they were seen.
+	asked   map[int][]Asked
+	sampled int
+	// fed are the hashes of the packets that parts have, in decode order.
+	fed  []uint64
 	seed maphash.Seed
 	link *Link
 }
 
-// fedFrame is a frame that a part has.
-type fedFrame struct {
-	info   media.FrameInfo
-	packet uint64 // its hash
+// Final is a frame whose index has become final.
+type Final struct {
+	// Frame is its place in the stream, from the start of the fragment.
+	Frame int
+	Info  media.FrameInfo
+	// Outputs is the number of outputs that want it.
+	Outputs int
 }
 
 // Ahead returns what plans the fragment that follows the last planned one, or nil if that cannot be planned before its end. It does so for
@@ -56,14 +64,19 @@ func (p *Planner) Ahead(waits func(output int) bool) *Ahead {
 	}
 	a := &Ahead{
 		skip: p.skip, onlyKeys: p.onlyKeys, sets: p.sets, outputs: p.outputs,
-		samplers: make([]Sampler, len(p.samplers)), asked: map[int][]Asked{}, seed: maphash.MakeSeed(),
+		samplers: make([]Sampler, len(p.samplers)), asked: map[int][]Asked{}, infos: map[int]media.FrameInfo{}, seed: maphash.MakeSeed(), eager: true,
 	}
 	some := false
 	for o, s := range p.samplers {
-		if s != nil && !waits(o) {
-			a.samplers[o] = copyOf(s)
-			some = some || a.samplers[o] != nil
+		if s == nil || waits(o) {
+			continue
 		}
+		switch a.samplers[o] = copyOf(s); s.(type) {
+		case allSampler, keySampler:
+		default:
+			a.eager = false
+		}
+		some = some || a.samplers[o] != nil
 	}
 	if !some {
 		return nil
@@ -89,23 +102,43 @@ func copyOf(s Sampler) Sampler {
 	return nil
 }
 
-// More plans what f has more than before, which is the fragment as far as it has arrived. It returns nil if that gives nothing to decode.
-func (a *Ahead) More(f *media.Fragment) *Plan {
-	if a.over || !a.grows(f) {
-		return nil
+// More plans what f has more than before, which is the fragment as far as it has arrived, or whole. It returns a plan of the next part, or nil
+// if there is nothing to decode, and the frames whose indexes have become final, in presentation order.
+func (a *Ahead) More(f *media.Fragment, whole bool) (*Plan, []Final) {
+	if a.over || !a.grows(f) && !whole {
+		return nil, nil
 	}
-	if len(a.order) == 0 && len(a.fed) == 0 {
-		a.number = f.Number
+	a.number = f.Number
+	pl, packets, order := a.read(f, whole)
+	if pl == nil {
+		return nil, nil
 	}
-	pl, packets, order := a.read(f)
-	if a.over || pl == nil {
-		return nil
-	}
-	if !a.sample(pl, f, order) {
+	known := len(a.order)
+	if len(order) < known || !slices.Equal(order[:known], a.order) { // an index that was final is another
 		a.over = true
-		return nil
+		return nil, nil
 	}
-	return a.part(pl, f, packets)
+	seen := order
+	if a.eager {
+		seen = inDecodeOrder(len(pl.Frames))
+	}
+	a.sample(pl, f, seen)
+	a.order = slices.Clone(order)
+	var final []Final
+	for _, k := range order[known:] {
+		a.infos[k] = pl.Frames[k].Info
+		final = append(final, Final{k, pl.Frames[k].Info, len(a.asked[k])})
+	}
+	return a.part(pl, f, packets), final
+}
+
+// inDecodeOrder returns the numbers from 0 to n.
+func inDecodeOrder(n int) []int {
+	order := make([]int, n)
+	for k := range order {
+		order[k] = k
+	}
+	return order
 }
 
 // grows reports whether the fragment has new blocks that may matter.
@@ -126,8 +159,8 @@ func (a *Ahead) grows(f *media.Fragment) bool {
 	return grown
 }
 
-// read reads the frames that are there, and returns their packets and the order in which they are shown.
-func (a *Ahead) read(f *media.Fragment) (pl *Plan, packets [][]byte, order []int) {
+// read reads the frames that are there, and returns their packets, and those whose indexes are final in the order in which they are shown.
+func (a *Ahead) read(f *media.Fragment, whole bool) (pl *Plan, packets [][]byte, order []int) {
 	scratch := &Planner{sets: a.sets}
 	scratch.sets.sets = maps.Clone(a.sets.sets)
 	pl = &Plan{hold: newHold(nil)}
@@ -150,6 +183,9 @@ func (a *Ahead) read(f *media.Fragment) (pl *Plan, packets [][]byte, order []int
 	if a.over = !known; !known {
 		return nil, nil, nil
 	}
+	if whole {
+		depth = 0
+	}
 	return pl, packets, order[:max(0, len(order)-depth)]
 }
 
@@ -164,12 +200,10 @@ func (a *Ahead) depth(f *media.Fragment, pl *Plan, reader *nalReader) (depth int
 	return h26x.Reordering(pl.Track.CodecID, units)
 }
 
-// sample asks the samplers for the frames whose indexes have become final. It returns false if an index was final and is another now.
-func (a *Ahead) sample(pl *Plan, f *media.Fragment, order []int) bool {
-	if len(order) < len(a.order) || !slices.Equal(order[:len(a.order)], a.order) {
-		return false
-	}
-	for _, k := range order[len(a.order):] {
+// sample asks the samplers for frames that they have not seen: those after the first sampled ones.
+func (a *Ahead) sample(pl *Plan, f *media.Fragment, seen []int) {
+	for ; a.sampled < len(seen); a.sampled++ {
+		k := seen[a.sampled]
 		frame := &pl.Frames[k]
 		if a.skip == SkipNonKey && !frame.Info.Key {
 			continue
@@ -190,8 +224,6 @@ func (a *Ahead) sample(pl *Plan, f *media.Fragment, order []int) bool {
 			}
 		}
 	}
-	a.order = slices.Clone(order)
-	return true
 }
 
 // part returns a plan of the packets up to the last one that is certainly wanted, from where the last part ended.
@@ -201,7 +233,7 @@ func (a *Ahead) part(pl *Plan, f *media.Fragment, packets [][]byte) *Plan {
 		final[k] = true
 	}
 	from, to := len(a.fed), len(a.fed)
-	for k := from; k < len(final) && final[k]; k++ {
+	for k := from; k < len(final) && (final[k] || a.eager); k++ {
 		if len(a.asked[k]) > 0 {
 			to = k + 1
 		}
@@ -226,7 +258,7 @@ func (a *Ahead) part(pl *Plan, f *media.Fragment, packets [][]byte) *Plan {
 		if len(frame.Outputs) > 0 {
 			part.InOrder = append(part.InOrder, i)
 		}
-		a.fed = append(a.fed, fedFrame{info: frame.Info, packet: maphash.Bytes(a.seed, packets[k])})
+		a.fed = append(a.fed, maphash.Bytes(a.seed, packets[k]))
 	}
 	slices.SortFunc(part.InOrder, func(i, j int) int { return part.Frames[i].Info.Index - part.Frames[j].Info.Index })
 	part.Samples = len(part.InOrder)
@@ -261,7 +293,7 @@ func (a *Ahead) SameMedia(pl *Plan, f *media.Fragment) bool {
 			b := pl.blocks[pl.Frames[k].last]
 			packet = f.MKV[b.Offset : b.Offset+b.Size]
 		}
-		if maphash.Bytes(a.seed, packet) != fed.packet {
+		if maphash.Bytes(a.seed, packet) != fed {
 			return false
 		}
 	}
@@ -270,11 +302,11 @@ func (a *Ahead) SameMedia(pl *Plan, f *media.Fragment) bool {
 
 // Holds reports whether an output wants frame k of the whole fragment, as it was planned ahead. The plan must be complete (see Plan.Wait).
 func (a *Ahead) Holds(pl *Plan, k, output int) bool {
-	if k >= len(pl.Frames) || k >= len(a.fed) {
+	if k >= len(pl.Frames) {
 		return false
 	}
 	_, wanted := pl.Asked(k, output)
-	return wanted && !pl.Frames[k].Broken && sameFrame(pl.Frames[k].Info, a.fed[k].info)
+	return wanted && !pl.Frames[k].Broken && sameFrame(pl.Frames[k].Info, a.infos[k])
 }
 
 // sameFrame reports whether two frames have the same name and the same times.
