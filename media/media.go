@@ -308,9 +308,6 @@ type Receipt struct {
 	Written, Skipped int
 	// Next, if it has a number, states that of a later fragment a part is durable, too.
 	Next Split
-	// Kept, if it is not nil, is closed when a later run will know of this report. The sink waits for that before it begins another object: the
-	// last one has ended where nothing in the stream says so.
-	Kept chan<- struct{}
 	// Chosen is the state of the sink's Chooser after the fragment; nil without a Chooser. Sinks leave it unset.
 	Chosen json.Marshaler
 }
@@ -322,6 +319,8 @@ type Split struct {
 	// Index is the frame with which the next object begins. The samples before it are in the object Key.
 	Index int    `json:"frame_index"`
 	Key   string `json:"key"`
+	// Differs reports whether another object of that key was kept in place of theirs, so that they have no records.
+	Differs bool `json:"differs,omitzero"`
 }
 
 // WholeFragment is the FrameIndex of a Gap that concerns no frame in particular.

@@ -64,7 +64,7 @@ type Options struct {
 // Planned is what is known of a fragment that was planned.
 type Planned struct {
 	// Durable is called for each sink when that has reported the fragment: in stream order, on any goroutine, and without
-	// blocking. It closes Kept of a receipt when a later run will know of that. It is nil for a fragment that other runs have delivered to all sinks.
+	// blocking. It is nil for a fragment that other runs have delivered to all sinks.
 	Durable func(sink string, r media.Receipt)
 	// Lacks reports whether a sink lacks the fragment: if not, other runs have delivered it, with its gaps. Nil means that all do.
 	Lacks func(sink string) bool

@@ -21,6 +21,7 @@ type Writer struct {
 	confirm func(context.Context) error
 	ledger  ledgerParts
 	parts   *parts
+	border  border
 	// group makes the objects; nil if each image is an object, and single then ends the fragments.
 	group  *group
 	single *single
@@ -59,6 +60,11 @@ type Continuation struct {
 	After *media.Place
 	// Split is the last Receipt's Next.
 	Split media.Split
+	// Ends is the number of the last fragment in what was open, of groups and of the manifest, as far as KeepEnd was told and no Receipt of that
+	// fragment has come since; "" for none.
+	Ends string
+	// KeepEnd has a later run know of Ends, before it returns nil. Nil if there is no later run.
+	KeepEnd func(ctx context.Context, number string) error
 }
 
 // Continue returns a writer for one stream of which another run has written a part. Objects that are there
@@ -66,6 +72,7 @@ type Continuation struct {
 func (s *Sink) Continue(c Continuation) *Writer {
 	w := s.NewWriter()
 	w.runID, w.continued, w.confirm = c.RunID, true, c.Confirm
+	w.border.ends, w.border.keep = c.Ends, c.KeepEnd
 	if w.group != nil {
 		w.group.split = c.Split
 	}
