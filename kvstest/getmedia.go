@@ -90,7 +90,7 @@ func (m *session) run(ctx context.Context) error {
 
 // idleEnd returns how long a session waits for a chunk. It is 0 where no chunk can appear.
 func (m *session) idleEnd() time.Duration {
-	if m.s.opts.Pace == PaceMax && !m.x.st.open() {
+	if !m.x.st.live() {
 		return 0
 	}
 	return m.s.opts.IdleEnd

@@ -20,10 +20,11 @@ import (
 // GetMedia payload is read from the file when it is sent; sessions break if the file has changed by then. The
 // chunks made from any other recording are kept in a temporary file.
 func (s *Server) AddFile(name, path string) error {
-	return adding(name, s.addFile(name, path))
+	return adding(name, s.addFile(name, path, nil))
 }
 
-func (s *Server) addFile(name, path string) error {
+// addFile adds a stream with the pace of the server, or of arrivals if they are not nil.
+func (s *Server) addFile(name, path string, arrivals []Arrival) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -32,12 +33,12 @@ func (s *Server) addFile(name, path string) error {
 	switch {
 	case err != nil:
 		return errors.Join(err, f.Close())
-	case !info.Mode().IsRegular(): // it can be read only once
+	case !info.Mode().IsRegular() && arrivals == nil: // it can be read only once
 		return errors.Join(s.addStream(name, f), f.Close())
 	}
 	file := &storedFile{File: f, size: info.Size(), modified: info.ModTime()}
 	rest := &onDisk{}
-	switch err := s.addRecording(name, &recording{in: f, size: file.size, file: file, rest: rest}); {
+	switch err := s.addRecording(name, &recording{in: f, size: file.size, file: file, rest: rest, arrivals: arrivals}); {
 	case err != nil:
 		return errors.Join(err, f.Close(), rest.close())
 	case rest.file != nil: // every chunk is in the file
@@ -82,11 +83,13 @@ type recording struct {
 	file *storedFile
 	// rest stores the chunks that differ from the bytes of the recording.
 	rest scratch
-	// paced reports whether the chunks are sent in pieces.
+	// paced reports whether the chunks are sent in pieces, by the times of their blocks.
 	paced bool
+	// arrivals, if not nil, are the times at which they are sent instead.
+	arrivals []Arrival
 }
 
-// pieces returns the pieces of a chunk, none if chunks are sent whole.
+// pieces returns the pieces of a chunk by the times of its blocks, none if it is not sent by these.
 func (r *recording) pieces(d *document) []piece {
 	if !r.paced {
 		return nil
@@ -106,12 +109,15 @@ func (s *Server) addRecording(name string, r *recording) error {
 	if !streamNameForm.valid(name) {
 		return fmt.Errorf("the name must be %s", streamNameForm.text)
 	}
-	r.paced = s.opts.Pace == PaceRealtime
+	r.paced = s.opts.Pace == PaceRealtime && r.arrivals == nil
 	chunks, recorded, err := readChunks(r)
 	if r.size == 0 {
 		return err
 	}
 	merged := slices.ContainsFunc(chunks, func(c *chunk) bool { return c.merged })
+	if r.arrivals != nil && (err != nil || merged || !recorded) {
+		return errors.Join(errors.New("only a whole GetMedia payload has times"), err)
+	}
 	if err != nil || merged { // damaged, or under one header
 		split, splitErr := splitChunks(r)
 		if splitErr != nil {
@@ -127,7 +133,12 @@ func (s *Server) addRecording(name string, r *recording) error {
 		}
 	}
 	start, added := time.Now(), s.opts.Now()
-	if r.paced {
+	switch {
+	case r.arrivals != nil:
+		if err := replay(chunks, r.arrivals, start); err != nil {
+			return err
+		}
+	case r.paced:
 		schedule(chunks, start, s.opts.Jitter, rand.New(rand.NewPCG(0, hash64(name))))
 	}
 	for _, c := range chunks {
@@ -136,7 +147,9 @@ func (s *Server) addRecording(name string, r *recording) error {
 			c.born = added.Add(c.at.Sub(start))
 		}
 	}
-	return s.register(newStream(name, s.opts.Region, chunks))
+	st := newStream(name, s.opts.Region, chunks)
+	st.paced = r.paced || r.arrivals != nil
+	return s.register(st)
 }
 
 // readChunks cuts a GetMedia payload into its chunks. recorded is false when no chunk has a fragment number:

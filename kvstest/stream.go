@@ -85,8 +85,8 @@ type stream struct {
 
 	mu        sync.Mutex
 	retention time.Duration
-	// fed reports whether chunks arrive by PutMedia, so that more may always follow.
-	fed bool
+	// fed reports whether chunks arrive by PutMedia, so that more may always follow; paced whether those of the recording have times.
+	fed, paced bool
 	// chunks[i] is the stream's chunk number first+i; earlier ones were dropped.
 	chunks []*chunk
 	first  int
@@ -279,11 +279,11 @@ func (st *stream) chunkAt(i int, now time.Time, most time.Duration) (c *chunk, a
 	return c, i, 0, nil
 }
 
-// open reports whether a chunk may still arrive by PutMedia.
-func (st *stream) open() bool {
+// live reports whether a chunk may still arrive.
+func (st *stream) live() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.fed
+	return st.fed || st.paced
 }
 
 // newest returns the index of the last chunk that has reached a point, its start or its end, at the time now; -1 when none has yet.

@@ -159,6 +159,34 @@ func TestTheIdleTimeoutDoesNotRunWhileAnArrivalIsTaken(t *testing.T) {
 	})
 }
 
+// The part of a fragment that arrived is returned when the stream falls silent inside of it, and when it does not come again after an interruption.
+func TestAFragmentThatWasToldOfIsReturnedInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &script{t: t, answers: []any{play(frag(1), part{2, 1}, time.Hour)}}
+		s := WithEnd(NewLive(d, LiveConfig{Stream: "cam", Start: fromEarliest}), End{IdleTimeout: 5 * time.Second}, media.ClockProducer)
+		defer s.Close()
+		if got := strings.Join(read(t, s, time.Hour), ", "); got != "1, 2+1, CUT 2, EOF" {
+			t.Errorf("got %s", got)
+		}
+	})
+	for want, again := range map[string]scriptedSession{
+		"2+1, 2, 3, time": play(part{2, 1}, frag(2), frag(3)),
+		"CUT 2, 3, time":  frags(3, 3),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &script{t: t, answers: []any{play(frag(1), part{2, 2}, time.Hour), again}}
+			l := NewLive(d, LiveConfig{Stream: "cam", Start: fromEarliest})
+			defer l.Close()
+			if got := strings.Join(read(t, l, time.Minute), ", "); got != "1, 2+2, time" {
+				t.Errorf("got %s", got)
+			}
+			if got := strings.Join(read(t, l, time.Minute), ", "); got != want {
+				t.Errorf("afterwards %s, want %s", got, want)
+			}
+		})
+	}
+}
+
 func TestTellingAddsNothingToAContextWithoutArrivals(t *testing.T) {
 	ctx := t.Context()
 	if telling(ctx, nil) != ctx || media.Arrivals(ctx) != nil || media.Arrivals(media.WithArrivals(ctx, nil)) != nil {

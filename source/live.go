@@ -21,7 +21,8 @@ import (
 type Dialer interface {
 	// Dial opens a session that starts at start. It makes one call, without retries. With refresh it first gets fresh
 	// credentials and a fresh data endpoint. ctx bounds only the opening. The caller closes the session. It may do so
-	// while Next is waiting; Next then returns.
+	// while Next is waiting; Next then returns. A Next whose context ends may return the part of a fragment that arrived in an
+	// *UnfinishedError.
 	Dial(ctx context.Context, start StartSelector, refresh bool) (Source, error)
 }
 
@@ -159,6 +160,10 @@ func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 		f, err := session.Next(telling(waiting, l.arriving))
 		if err == nil || waiting.Err() == nil {
 			l.handle(f, err)
+			continue
+		}
+		if part := (*UnfinishedError)(nil); l.held == nil && errors.As(err, &part) {
+			l.held = part.Fragment // hanging up makes it the one that is read again
 		}
 	}
 }

@@ -168,6 +168,8 @@ type playing struct {
 	once   sync.Once
 	gone   chan struct{}
 	closed bool
+	// arriving is the part of a fragment.
+	arriving *media.Fragment
 }
 
 // OpenedAt is the moment of NOW.
@@ -182,18 +184,23 @@ func (p *playing) Next(ctx context.Context) (*media.Fragment, error) {
 		switch step := step.(type) {
 		case *media.Fragment:
 			p.read.Add(int64(len(step.MKV)))
+			p.arriving = nil
 			return step, nil
 		case part:
-			f := frag(step.n)
+			f := cutFrag(step.n, 50)
 			if f.Blocks = f.Blocks[:step.blocks]; media.Arrivals(ctx) != nil {
 				media.Arrivals(ctx)(f)
 			}
+			p.arriving = f
 		case int:
 			p.read.Add(int64(step))
 		case time.Duration:
 			select {
 			case <-time.After(step):
 			case <-ctx.Done():
+				if p.arriving != nil {
+					return nil, &UnfinishedError{Fragment: p.arriving, Err: ctx.Err()}
+				}
 				return nil, ctx.Err()
 			case <-p.gone:
 				return nil, errors.New("session is closed")

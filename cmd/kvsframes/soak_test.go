@@ -298,7 +298,7 @@ func (s *soak) settings(streams []soakStream, mode, url, thumbs, others string) 
 	for _, stream := range streams {
 		names = append(names, stream.name)
 	}
-	return fmt.Sprintf("source: {streams: [%s], mode: %s, deliver: frame, start_selector: {type: EARLIEST}, end: {timestamp: %s}, endpoint_url: '%s'}\n",
+	return fmt.Sprintf("source: {streams: [%s], mode: %s, start_selector: {type: EARLIEST}, end: {timestamp: %s}, endpoint_url: '%s'}\n",
 		strings.Join(names, ", "), mode, s.start.Add(s.length).Format(time.RFC3339), url) + fmt.Sprintf(soakSinks, thumbs, others, s.times)
 }
 
@@ -311,7 +311,7 @@ func (s *soak) prepare(r *soakRun, emulator, store string) {
 	free.Close()
 	r.metrics = "http://" + address + "/metrics"
 	thumbs := fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true, timeout: 10s}", r.bucket, store)
-	r.file = settings(s.t, s.settings(r.streams, r.mode, emulator, thumbs, "{directory: '"+r.folder+"'}")+
+	r.file = settings(s.t, s.settings(r.streams, r.mode+", deliver: frame", emulator, thumbs, "{directory: '"+r.folder+"'}")+
 		"checkpoint: {type: file, path: '"+s.t.TempDir()+"/{stream}.json'}\n"+
 		"service: {http: '"+address+"', log: {level: warn}, progress: 'off'}\n")
 }

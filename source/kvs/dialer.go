@@ -59,14 +59,22 @@ func (d *dialer) untold(why string) {
 // call makes the calls that open a session. Each call gets the credentials anew.
 func (d *dialer) call(ctx context.Context, start source.StartSelector, refresh bool) (*session, error) {
 	if refresh || time.Since(d.fetched) >= endpointAge {
-		d.fetched = time.Time{}
-		client := kinesisvideo.NewFromConfig(d.cfg.AWS, controlPlane(d.cfg.EndpointURL))
-		endpoint, _, err := dataEndpoint(ctx, client, d.id, types.APINameGetMedia)
-		if err != nil {
+		if _, err := d.locate(ctx); err != nil {
 			return nil, err
 		}
-		d.client.at(endpoint)
-		d.fetched = time.Now()
 	}
 	return d.newSession(ctx, start)
+}
+
+// locate requests the data endpoint. It returns the time of the answer by the service's clock, zero if the answer has none.
+func (d *dialer) locate(ctx context.Context) (time.Time, error) {
+	d.fetched = time.Time{}
+	client := kinesisvideo.NewFromConfig(d.cfg.AWS, controlPlane(d.cfg.EndpointURL))
+	endpoint, at, err := dataEndpoint(ctx, client, d.id, types.APINameGetMedia)
+	if err != nil {
+		return at, err
+	}
+	d.client.at(endpoint)
+	d.fetched = time.Now()
+	return at, nil
 }

@@ -73,8 +73,8 @@ func (d *dialer) newSession(ctx context.Context, start source.StartSelector) (*s
 	}, nil
 }
 
-// Next implements source.Source. A cancelled ctx ends the session, because the part of the fragment read so
-// far is lost. The arriving fragment is told of as media.WithArrivals describes.
+// Next implements source.Source. A cancelled ctx ends the session; the part of the fragment read so far is in the error, a
+// *source.UnfinishedError. The arriving fragment is told of as media.WithArrivals describes.
 func (s *session) Next(ctx context.Context) (*media.Fragment, error) {
 	if s.err != nil {
 		return nil, s.err
@@ -83,8 +83,12 @@ func (s *session) Next(ctx context.Context) (*media.Fragment, error) {
 	s.split.Tell(media.Arrivals(ctx), s.untold)
 	f, err := s.split.Next()
 	if !stop() {
-		// The fragment may be whole, or cut by the cancellation.
-		return nil, s.end(fmt.Errorf("read %s: %w", s.name, ctx.Err()))
+		cause := s.end(fmt.Errorf("read %s: %w", s.name, ctx.Err()))
+		if err == nil {
+			// It may be whole, or cut by the cancellation.
+			cause = &source.UnfinishedError{Fragment: f, Err: cause}
+		}
+		return nil, cause
 	}
 	var gap *media.GapError
 	switch {
