@@ -185,7 +185,9 @@ func (r *Run) metrics(now time.Time) string {
 func (p *page) histogram(name, help string, l *pipeline.Latency) {
 	p.metric(name, "histogram", help)
 	count := l.Count()
-	l.Buckets(func(most time.Duration, n int64) { p.sample(name+"_bucket", float64(n), "le", fmt.Sprint(most.Seconds())) })
+	l.Buckets(func(most time.Duration, n int64) {
+		p.sample(name+"_bucket", float64(n), "le", fmt.Sprint(most.Seconds()))
+	})
 	p.sample(name+"_bucket", float64(count), "le", "+Inf")
 	p.sample(name+"_sum", l.Sum().Seconds())
 	p.sample(name+"_count", float64(count))

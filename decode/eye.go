@@ -5,6 +5,8 @@ package decode
 import (
 	"encoding/binary"
 	"math"
+	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/kvsframes/kvsframes/decode/measure"
@@ -16,7 +18,7 @@ import (
 type eye struct {
 	// last is the output's last frame in the fragment: its packet.
 	last int
-	// before is the last picture, without pixels before the first one.
+	// before is a copy of the last picture, without pixels before the first one.
 	before measure.Picture
 	// best is the highest quality in the window, if any is set.
 	best float64
@@ -46,6 +48,7 @@ func (j *job) openEyes() {
 // small picture: it is not rendered either, for the same reason.
 func (j *job) see(k int, f frame) (sights []sight) {
 	var small measure.Picture
+	var blur func() float64
 	asked := j.plan.Frames[k].Outputs
 	for i, a := range asked {
 		o := &j.outputs[a.Output]
@@ -58,54 +61,55 @@ func (j *job) see(k int, f frame) (sights []sight) {
 				return nil
 			}
 			sights = make([]sight, len(asked))
+			blur = sync.OnceValue(func() float64 { return measure.Blur(small) })
 		}
-		sights[i] = j.eyes[a.Output].see(o, small, a.Begins, k)
+		sights[i] = j.eyes[a.Output].see(o, small, blur, a.Begins, k)
 	}
 	return sights
 }
 
-// see measures the small picture of frame k. begins reports whether a window begins with it.
-func (e *eye) see(o *Output, p measure.Picture, begins bool, k int) (s sight) {
+// see measures the small picture of frame k, until it is certain that the frame is not chosen: what costs most comes last. blur returns the
+// picture's Blur. begins reports whether a window begins with the frame.
+func (e *eye) see(o *Output, p measure.Picture, blur func() float64, begins bool, k int) (s sight) {
 	n := o.needs
 	m := &media.Measured{}
 	s.measured = m
-	if n.Black > 0 {
-		m.Black = measure.Black(p, n.Black)
-		s.hopeless = m.Black >= n.MaxBlack
-	}
-	if n.Blur {
-		m.Blur = measure.Blur(p)
-		s.hopeless = s.hopeless || m.Blur > n.MaxBlur
-	}
-	if n.Duplicate {
-		m.Hash = measure.Hash(p)
-	}
 	if n.Scene {
 		first := e.before.Pix == nil
 		m.Change = -1
 		if !first {
 			m.Change = measure.Difference(e.before, p)
-			s.hopeless = s.hopeless || m.Change < n.LeastChange // no score is above the change
+			s.hopeless = m.Change < n.LeastChange // no score is above the change
 		}
 		if first || k == e.last {
-			m.Luma = &media.Luma{Width: p.W, Height: p.H, Pix: p.Pix}
+			m.Luma = &media.Luma{Width: p.W, Height: p.H, Pix: slices.Clone(p.Pix)}
 		}
-		e.before = p
+		e.before = measure.Picture{W: p.W, H: p.H, Pix: append(e.before.Pix[:0], p.Pix...)}
 	}
-	if n.Best {
+	e.any = e.any && !begins
+	if n.Black > 0 && !s.hopeless {
+		m.Black = measure.Black(p, n.Black)
+		s.hopeless = m.Black >= n.MaxBlack
+	}
+	if n.Best && !s.hopeless {
 		m.Quality = measure.Quality(p)
-		switch e.any = e.any && !begins; {
-		case s.hopeless:
-		case e.any && m.Quality <= e.best:
-			s.hopeless = true
-		default:
-			e.best, e.any = m.Quality, true
-		}
+		s.hopeless = e.any && m.Quality <= e.best
 	}
+	if n.Blur && !s.hopeless {
+		m.Blur = blur()
+		s.hopeless = m.Blur > n.MaxBlur
+	}
+	if s.hopeless {
+		return s
+	}
+	if n.Duplicate {
+		m.Hash = measure.Hash(p)
+	}
+	e.best, e.any = m.Quality, n.Best
 	return s
 }
 
-// small returns the small picture of a frame: of the part that is shown, before it is turned.
+// small returns the small picture of a frame: of the part that is shown, before it is turned. It is valid until the next call.
 func (r *renderer) small(f frame) (measure.Picture, error) {
 	d, err := r.describe(f)
 	if err != nil {
@@ -118,9 +122,13 @@ func (r *renderer) small(f frame) (measure.Picture, error) {
 	}
 	v := part(luma, view.x, view.y, view.w, view.h, d.sampleSize())
 	size := int(v.stride)*(int(v.h)-1) + int(v.w)*d.sampleSize()
-	return measure.Shrink(measure.Plane{
+	small, err := measure.Shrink(r.luma, measure.Plane{
 		Data: unsafe.Slice((*byte)(unsafe.Pointer(v.data)), size), Stride: int(v.stride), W: int(v.w), H: int(v.h), Depth: d.depth, Full: d.color.full,
 	})
+	if err == nil {
+		r.luma = small.Pix
+	}
+	return small, err
 }
 
 // What was measured is sent as five numbers of 8 bytes, and two of 4 for the size of the picture that follows, if there is one.

@@ -35,6 +35,8 @@ type renderer struct {
 	scalers       lru[scalerKey, scaler]
 	pictures      lru[pictureKey, frame]
 	scratch       scratch
+	// luma is memory for small pictures.
+	luma []byte
 }
 
 func newRenderer(cfg Config) *renderer {

@@ -18,7 +18,7 @@ type AVCSPS struct {
 	// References is max_num_ref_frames, the number of reference pictures that a decoder keeps.
 	References uint32
 	// Gaps reports whether frame_num may jump.
-	Gaps bool
+	Gaps    bool
 	reorder reorder
 }
 

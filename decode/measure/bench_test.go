@@ -19,9 +19,10 @@ func BenchmarkShrink(b *testing.B) {
 			for i := range planes {
 				planes[i] = plane(test.w, test.h, test.depth, false, func(x, y int) int { return 16 + (x^y+i)&0x7f })
 			}
+			buf := make([]byte, 320*320)
 			i, start := 0, userTime(b)
 			for b.Loop() {
-				if _, err := measure.Shrink(planes[i%len(planes)]); err != nil {
+				if _, err := measure.Shrink(buf, planes[i%len(planes)]); err != nil {
 					b.Fatal(err)
 				}
 				i++

@@ -73,7 +73,7 @@ func shrunk(t testing.TB, planes []measure.Plane) []measure.Picture {
 	pictures := make([]measure.Picture, len(planes))
 	for i, p := range planes {
 		var err error
-		if pictures[i], err = measure.Shrink(p); err != nil {
+		if pictures[i], err = measure.Shrink(nil, p); err != nil {
 			t.Fatal(err)
 		}
 	}

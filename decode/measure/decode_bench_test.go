@@ -23,15 +23,14 @@ func BenchmarkBesideDecoding(b *testing.B) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var last measure.Picture
-	var small measure.Picture
+	var last, small measure.Picture
 	steps := []struct {
 		name string
 		do   func(p measure.Plane)
 	}{
 		{"shrink", func(p measure.Plane) {
 			var err error
-			if small, err = measure.Shrink(p); err != nil {
+			if small, err = measure.Shrink(small.Pix, p); err != nil {
 				b.Fatal(err)
 			}
 		}},
@@ -56,7 +55,7 @@ func BenchmarkBesideDecoding(b *testing.B) {
 				step.do(p)
 				lap(i)
 			}
-			last = small
+			last, small = small, last
 			frames++
 		})
 		lap(len(steps))

@@ -11,17 +11,18 @@ import "C"
 import (
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"unsafe"
 )
 
-// coarsest is the largest factor of Shrink: so many samples of 16 bits, squared, add up to less than 1 << 31.
+// coarsest is the largest factor of Shrink, for which its sums and their scale have room.
 const coarsest = 181
 
 var errPlane = errors.New("a plane that cannot be measured: wrong size, stride or depth")
 
 // scratch holds memory that Blur uses.
-var scratch = sync.Pool{New: func() any { return new([]uint16) }}
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 // Plane is a plane of luma as it is decoded. It is only read.
 type Plane struct {
@@ -37,10 +38,11 @@ type Plane struct {
 	Full bool
 }
 
-// Shrink returns the small picture of a plane, of the size that Size states. A pixel is the average of its samples; that is converted to full
-// range, rounded once, and clipped. The caller owns the picture. It is an error if Data is shorter than W and H say, or if a side
-// is longer than 57,920.
-func Shrink(p Plane) (Picture, error) {
+// Shrink returns the small picture of a plane, of the size that Size states. A pixel is the average of samples of its block: of those of two rows,
+// at a quarter and at three quarters of the block's height, or of all if it has less than four. The average is converted to full range, rounded
+// once, and clipped. The picture is written to buf if that has room for it, and is the caller's. It is an error if Data is shorter than W and
+// H say, or if a side is longer than 57,920.
+func Shrink(buf []byte, p Plane) (Picture, error) {
 	w, h, factor := Size(p.W, p.H)
 	size := 1
 	if p.Depth > 8 {
@@ -50,7 +52,7 @@ func Shrink(p Plane) (Picture, error) {
 		len(p.Data) < p.W*size || (len(p.Data)-p.W*size)/p.Stride < p.H-1 {
 		return Picture{}, errPlane
 	}
-	out := Picture{W: w, H: h, Pix: make([]byte, w*h)}
+	out := Picture{W: w, H: h, Pix: slices.Grow(buf[:0], w*h)[:w*h]}
 	C.kvsf_shrink(pixels(out), (*C.uint8_t)(unsafe.SliceData(p.Data)), C.ptrdiff_t(p.Stride), C.int(p.W), C.int(p.H), C.int(p.Depth), flag(p.Full), C.int(factor))
 	return out, nil
 }
@@ -75,10 +77,10 @@ func Blur(p Picture) float64 {
 	if p.W*p.H == 0 {
 		return 0
 	}
-	buffer := scratch.Get().(*[]uint16)
+	buffer := scratch.Get().(*[]byte)
 	defer scratch.Put(buffer)
-	if size := (5*p.W*p.H+76*p.W+256)/2 + 1; len(*buffer) < size {
-		*buffer = make([]uint16, size)
+	if size := int(C.kvsf_blur_scratch(C.int(p.W), C.int(p.H))); len(*buffer) < size {
+		*buffer = make([]byte, size)
 	}
 	var e C.kvsf_edges
 	C.kvsf_blur(pixels(p), C.int(p.W), C.int(p.H), unsafe.Pointer(unsafe.SliceData(*buffer)), &e)

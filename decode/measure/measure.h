@@ -51,13 +51,14 @@ typedef struct {
 	uint64_t count, straight, diagonal;
 } kvsf_edges;
 
-/* kvsf_shrink averages blocks of factor x factor samples; measure.go explains the rest. */
+/* kvsf_shrink averages some rows of blocks of factor x factor samples; measure.go explains the rest. */
 void kvsf_shrink(uint8_t *dst, const uint8_t *data, ptrdiff_t stride, int w, int h, int depth, int full, int factor);
 /* kvsf_absolute adds up the absolute differences of n bytes. */
 uint64_t kvsf_absolute(const uint8_t *a, const uint8_t *b, ptrdiff_t n);
 /* kvsf_below counts the bytes that are less than the threshold. */
 int kvsf_below(const uint8_t *p, int n, int threshold);
-/* kvsf_blur measures edges. Scratch has 5 bytes for each pixel, 76 for each column and 256 more, aligned for words. */
+/* kvsf_blur measures edges. Scratch has as many bytes as kvsf_blur_scratch says. */
+size_t kvsf_blur_scratch(int w, int h);
 void kvsf_blur(const uint8_t *p, int w, int h, void *scratch, kvsf_edges *out);
 /* kvsf_gradients adds up the squares of the differences between each pixel and its neighbours to the right and below. */
 uint64_t kvsf_gradients(const uint8_t *p, int w, int h);

@@ -2,7 +2,7 @@
 // a small luma picture. Where ffmpeg has such a number, it is the same for the same picture: those of the filters blackframe,
 // scdet and blurdetect.
 //
-//	picture, err := measure.Shrink(measure.Plane{Data: luma, Stride: stride, W: 1920, H: 1080, Depth: 8})
+//	picture, err := measure.Shrink(nil, measure.Plane{Data: luma, Stride: stride, W: 1920, H: 1080, Depth: 8})
 //	if measure.Black(picture, 32) >= 98 || measure.Blur(picture) > 6 {
 //		// not this one
 //	}
@@ -25,7 +25,7 @@ type Picture struct {
 	Pix  []byte
 }
 
-// Size returns what Shrink makes of w x h samples: a picture of sw x sh pixels, each the average of factor x factor samples, or of fewer
+// Size returns what Shrink makes of w x h samples: a picture of sw x sh pixels, each for a block of factor x factor samples, or of fewer
 // at the right and at the bottom. It is the least factor that makes the longer side 320 or less.
 func Size(w, h int) (sw, sh, factor int) {
 	if w <= 0 || h <= 0 {

@@ -7,77 +7,77 @@
 
 int kvsf_measure_plain;
 
-/* Rows are added up first: of each column of a block one sum is left. This reads each sample once and is most of the work. A
- * strip of such sums, which stays in the first cache, is then added up along x. */
+/* Of a block's rows two are read, at a quarter and at three quarters of its height, or all if there are less than 4. They are added
+ * up first: of each column one sum is left. A strip of such sums, which stays in the first cache, is then added up along x. Since that
+ * reads no other memory, the next blocks are fetched meanwhile, a line of the cache at a time: all at once would have to be waited for. */
 enum {
 	STRIP = 2048, /* columns that are added up at a time, or less */
-	SPARE = 192,  /* sums behind a strip, all 0, that may be read: more than the largest factor */
-	LINE = 64,    /* bytes of a row that are read at a time */
+	SPARE = 192,  /* sums behind a strip that may be read: more than the largest factor */
+	AHEAD = 1,    /* how many blocks below another one its memory is fetched */
 };
 
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-typedef uint16_t words8 __attribute__((vector_size(16))), words16 __attribute__((vector_size(32)));
-typedef uint32_t longs8 __attribute__((vector_size(32)));
+/* rows are some that are read: where the first one begins, and how far apart they are. */
+typedef struct {
+	const uint8_t *at;
+	ptrdiff_t stride;
+	int n;
+} rows;
 
-/* LOAD reads a vector of a type from anywhere. */
-#define LOAD(type, from)                                  \
-	({                                                \
-		type v_;                                  \
-		memcpy(&v_, (from), sizeof(type));        \
-		v_;                                       \
-	})
+INLINE rows rows_of(const uint8_t *block, ptrdiff_t stride, int height)
+{
+	const int above = height / 4;
+	return height < 4 ? (rows){block, stride, height} : (rows){block + above * stride, (height - 1 - 2 * above) * stride, 2};
+}
 
-/* add_bytes and add_words add up n columns of some rows. They prefetch the rows below, which are too far away for the processor's
- * own prefetching. A vector of samples has 16 bytes; wide is the type of the sums of one. */
-#define ADD(name, sum, sample, vector, wide)                                                                \
-	INLINE void name(sum *sums, const uint8_t *data, ptrdiff_t stride, int n, int rows)                 \
-	{                                                                                                   \
-		enum { EACH = 16 / sizeof(sample), line = LINE / sizeof(sample) };                          \
-		int x = 0;                                                                                  \
-		for (; x + line <= n; x += line) {                                                          \
-			wide a = {0}, b = a, c = a, d = a;                                                  \
-			for (ptrdiff_t y = 0; y < rows; y++) {                                              \
-				const uint8_t *at = data + y * stride + x * sizeof(sample);                 \
-				__builtin_prefetch(at + rows * stride);                                     \
-				a += __builtin_convertvector(LOAD(vector, at), wide);                       \
-				b += __builtin_convertvector(LOAD(vector, at + 16), wide);                  \
-				c += __builtin_convertvector(LOAD(vector, at + 32), wide);                  \
-				d += __builtin_convertvector(LOAD(vector, at + 48), wide);                  \
-			}                                                                                   \
-			memcpy(sums + x, &a, sizeof(a));                                                    \
-			memcpy(sums + x + EACH, &b, sizeof(b));                                             \
-			memcpy(sums + x + 2 * EACH, &c, sizeof(c));                                         \
-			memcpy(sums + x + 3 * EACH, &d, sizeof(d));                                         \
-		}                                                                                           \
-		for (; x < n; x++) {                                                                        \
-			sums[x] = 0;                                                                        \
-			for (ptrdiff_t y = 0; y < rows; y++)                                                \
-				sums[x] += ((const sample *)(data + y * stride))[x];                        \
-		}                                                                                           \
+/* add_bytes and add_words add up n columns. */
+#define ADD(name, sum, sample)                                                                        \
+	INLINE void name(sum *restrict sums, rows r, int n)                                           \
+	{                                                                                             \
+		const sample *a = (const sample *)r.at, *b = (const sample *)(r.at + r.stride);       \
+		if (r.n == 1)                                                                         \
+			for (int x = 0; x < n; x++)                                                   \
+				sums[x] = a[x];                                                       \
+		else                                                                                  \
+			for (int x = 0; x < n; x++)                                                   \
+				sums[x] = a[x] + b[x];                                                \
+		for (int y = 2; y < r.n; y++) {                                                       \
+			b = (const sample *)(r.at + y * r.stride);                                    \
+			for (int x = 0; x < n; x++)                                                   \
+				sums[x] += b[x];                                                      \
+		}                                                                                     \
 	}
-ADD(add_bytes, uint16_t, uint8_t, bytes16, words16)
-ADD(add_words, uint32_t, uint16_t, words8, longs8)
+ADD(add_bytes, uint16_t, uint8_t)
+ADD(add_words, uint32_t, uint16_t)
 
-/* join_plain and join_longs add up each factor sums to one. */
-#define JOIN(name, sum)                                                            \
-	INLINE void name(uint32_t *out, const sum *sums, int n, int factor)        \
-	{                                                                          \
-		for (int x = 0; x < n; x++, sums += factor) {                      \
-			uint32_t all = 0;                                          \
-			for (int i = 0; i < factor; i++)                           \
-				all += sums[i];                                    \
-			out[x] = all;                                              \
-		}                                                                  \
+/* fetch fetches what is x bytes from the beginning of the first and the last of some rows. */
+INLINE void fetch(rows r, ptrdiff_t x)
+{
+	__builtin_prefetch(r.at + x);
+	__builtin_prefetch(r.at + (r.n - 1) * r.stride + x);
+}
+
+/* join_plain and join_longs add up each factor sums to one, and fetch as many samples of next. */
+#define JOIN(name, sum)                                                                 \
+	INLINE void name(uint32_t *out, const sum *sums, int n, int factor, rows next) \
+	{                                                                               \
+		for (int x = 0; x < n; x++, sums += factor) {                           \
+			uint32_t all = 0;                                               \
+			for (int i = 0; i < factor; i++)                                \
+				all += sums[i];                                         \
+			out[x] = all;                                                   \
+			fetch(next, (ptrdiff_t)x * factor * (sizeof(sum) / 2));         \
+		}                                                                       \
 	}
 JOIN(join_plain, uint16_t)
 JOIN(join_longs, uint32_t)
 
 #ifdef __x86_64__
 /* join_taps is join_plain for sums that are signed words: four at a time, of taps columns of which the first ones count. */
-INLINE void join_taps(uint32_t *out, const uint16_t *sums, const int16_t *ones, int n, int factor, const int taps)
+INLINE void join_taps(uint32_t *out, const uint16_t *sums, const int16_t *ones, int n, int factor, rows next, const int taps)
 {
 	for (int x = 0; x < n; x += 4) {
 		__m128i p[4];
+		fetch(next, (ptrdiff_t)x * factor);
 		for (int k = 0; k < 4; k++, sums += factor) {
 			p[k] = _mm_madd_epi16(_mm_loadu_si128((const __m128i *)sums), _mm_loadu_si128((const __m128i *)ones));
 			for (int i = 8; i < taps; i += 8)
@@ -89,19 +89,17 @@ INLINE void join_taps(uint32_t *out, const uint16_t *sums, const int16_t *ones, 
 	}
 }
 
-INLINE void join_words(uint32_t *out, const uint16_t *sums, int n, int factor)
+INLINE void join_words(uint32_t *out, const uint16_t *sums, int n, int factor, rows next)
 {
 	int16_t ones[SPARE] = {0};
 	for (int i = 0; i < factor; i++)
 		ones[i] = 1;
-	if (factor > INT16_MAX / 255)
-		join_plain(out, sums, n, factor);
-	else if (factor <= 8)
-		join_taps(out, sums, ones, n, factor, 8);
+	if (factor <= 8)
+		join_taps(out, sums, ones, n, factor, next, 8);
 	else if (factor <= 16)
-		join_taps(out, sums, ones, n, factor, 16);
+		join_taps(out, sums, ones, n, factor, next, 16);
 	else
-		join_taps(out, sums, ones, n, factor, (factor + 7) & ~7);
+		join_taps(out, sums, ones, n, factor, next, (factor + 7) & ~7);
 }
 #else
 #define join_words join_plain
@@ -113,7 +111,7 @@ typedef struct {
 } scale;
 
 /* scale_of returns the scale of sums of n samples. With black and white as such sums, an exact result is a multiple of 1/(2 * (white - black)),
- * which is more than 2^-33. Half of that is added, so that what is rounded down is never within 2^-34 of a whole number: the errors of the
+ * which is more than 2^-27. Half of that is added, so that what is rounded down is never within 2^-28 of a whole number: the errors of the
  * doubles are less than 2^-42, and results are those of exact arithmetic, with or without fused operations. */
 INLINE scale scale_of(int depth, int full, int n)
 {
@@ -121,37 +119,58 @@ INLINE scale scale_of(int depth, int full, int n)
 	return (scale){255 / (white - black), 0.5 + (0.25 - 255 * black) / (white - black)};
 }
 
-INLINE void convert(uint8_t *restrict dst, const uint32_t *restrict sums, int n, scale s)
-{
-	for (int x = 0; x < n; x++) {
-		const int32_t v = (int32_t)((int32_t)sums[x] * s.range + s.offset);
-		dst[x] = v < 0 ? 0 : v > 255 ? 255 : v;
+/* FLOATS is for how many samples of 8 bits floats are exact as well: what is rounded down is then never within 2^-14 of a whole number,
+ * and the errors are less than 2^-14.5. */
+enum { FLOATS = 15 };
+
+#define CONVERT(name, real)                                                                        \
+	INLINE void name(uint8_t *restrict dst, const uint32_t *restrict sums, int n, scale s)     \
+	{                                                                                          \
+		const real range = s.range, offset = s.offset;                                     \
+		for (int x = 0; x < n; x++) {                                                      \
+			const int32_t v = (int32_t)((int32_t)sums[x] * range + offset);            \
+			dst[x] = v < 0 ? 0 : v > 255 ? 255 : v;                                    \
+		}                                                                                  \
 	}
+CONVERT(convert_some, float)
+CONVERT(convert_many, double)
+
+INLINE void convert(uint8_t *dst, const uint32_t *sums, int n, int depth, int full, int samples)
+{
+	if (depth == 8 && samples <= FLOATS)
+		convert_some(dst, sums, n, scale_of(depth, full, samples));
+	else
+		convert_many(dst, sums, n, scale_of(depth, full, samples));
 }
 
 INLINE void shrink_body(uint8_t *dst, const uint8_t *data, ptrdiff_t stride, int w, int h, int depth, int full, int factor)
 {
-	_Alignas(32) uint32_t words[STRIP + SPARE]; /* or twice as many sums of 16 bits */
+	_Alignas(32) uint32_t words[STRIP + SPARE] = {0}; /* or twice as many sums of 16 bits */
 	uint32_t sums[STRIP + 4];
 	uint16_t *halves = (uint16_t *)words;
 	const int sw = (w - 1) / factor + 1, part = w - (sw - 1) * factor, strip = STRIP / factor;
 	for (int y = 0; y < h; y += factor, data += factor * stride, dst += sw) {
-		const int rows = h - y < factor ? h - y : factor;
-		const scale whole = scale_of(depth, full, factor * rows), last = scale_of(depth, full, part * rows);
+		const int height = h - y < factor ? h - y : factor;
 		for (int x = 0; x < sw; x += strip) {
 			const int n = sw - x < strip ? sw - x : strip, first = x * factor, columns = w - first < n * factor ? w - first : n * factor;
+			rows r = rows_of(data, stride, height), next = r;
+			r.at += first * (depth > 8 ? 2 : 1);
+			next.at = r.at + AHEAD * factor * stride;
 			if (depth > 8) {
-				add_words(words, data + 2 * first, stride, columns, rows);
-				memset(words + columns, 0, SPARE * sizeof(*words));
-				join_longs(sums, words, n, factor);
+				add_words(words, r, columns);
+				if (columns < n * factor)
+					memset(words + columns, 0, SPARE * sizeof(*words));
+				join_longs(sums, words, n, factor, next);
 			} else {
-				add_bytes(halves, data + first, stride, columns, rows);
-				memset(halves + columns, 0, SPARE * sizeof(*halves));
-				join_words(sums, halves, n, factor);
+				add_bytes(halves, r, columns);
+				if (columns < n * factor)
+					memset(halves + columns, 0, SPARE * sizeof(*halves));
+				join_words(sums, halves, n, factor, next);
 			}
-			convert(dst + x, sums, n, whole);
+			convert(dst + x, sums, n, depth, full, factor * r.n);
+			if (columns < n * factor)
+				convert(dst + sw - 1, sums + n - 1, 1, depth, full, part * r.n);
 		}
-		convert(dst + sw - 1, sums + (sw - 1) % strip, 1, last);
 	}
 }
 
@@ -175,8 +194,8 @@ INLINE void cells_body(int32_t *means, const uint8_t *p, int w, int h)
 		uint64_t sums[KVSF_CELLS] = {0};
 		for (int y = top; y < bottom; y += ROWS)
 			for (int x = 0; x < w; x += STRIP) {
-				const int rows = bottom - y < ROWS ? bottom - y : ROWS, end = w - x < STRIP ? w : x + STRIP;
-				add_bytes(strip, p + (ptrdiff_t)y * w + x, w, end - x, rows);
+				const int end = w - x < STRIP ? w : x + STRIP;
+				add_bytes(strip, (rows){p + (ptrdiff_t)y * w + x, w, bottom - y < ROWS ? bottom - y : ROWS}, end - x);
 				for (int i = 0; i < KVSF_CELLS; i++)
 					for (int k = cell_begin(i, w) > x ? cell_begin(i, w) : x; k < cell_end(i, w) && k < end; k++)
 						sums[i] += strip[k - x];

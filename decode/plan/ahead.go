@@ -314,4 +314,3 @@ func sameFrame(a, b media.FrameInfo) bool {
 	return a.Stream == b.Stream && a.FragmentNumber == b.FragmentNumber && a.Index == b.Index && a.PTS == b.PTS && a.Key == b.Key &&
 		a.ProducerTime.Equal(b.ProducerTime) && a.ServerTime.Equal(b.ServerTime)
 }
-

@@ -197,7 +197,7 @@ func TestWhatIsToldOfARecordingIsTheBeginningOfTheFragment(t *testing.T) {
 
 // Damage is found behind the element that has it, so that a little of what was told may be wrong, but no more.
 func TestWhatIsToldOfADamagedFragmentIsNearlyItsBeginning(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(12) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		for _, shape := range recordedShapes(r) {
 			for range 3 {
