@@ -273,6 +273,10 @@ func (g *group) endFragment(ctx context.Context, e ended) error {
 	if g.open == nil || g.appends {
 		return g.w.parts.add(ctx, []ended{e}, media.Split{}, nil, false)
 	}
+	e, err := g.w.pack(e, g.open.key)
+	if err != nil {
+		return err
+	}
 	g.ended = append(g.ended, e)
 	if !g.w.sink.endless {
 		return nil

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-
-	"github.com/kvsframes/kvsframes/media"
 )
 
 // there is what was found in place of a group: an object that is kept, and whether that is another one.
@@ -138,19 +136,18 @@ func (g *group) skip(ctx context.Context, found there) {
 	if found.differs {
 		g.w.sink.log.WarnContext(ctx, "kept an existing object that differs: the images of the group have no records", "key", o.key, "images", o.images)
 	}
-	mark := func(records []media.Record) {
+	for i := range g.ended {
+		if g.ended[i].packed.images > 0 {
+			g.ended[i].packed.there = found
+		}
+	}
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	for _, records := range g.w.records { // of a fragment that has not ended
 		for i := range records {
 			if records[i].Key == o.key {
 				records[i].Skipped, records[i].Differs = true, found.differs
 			}
 		}
-	}
-	for _, e := range g.ended {
-		mark(e.records)
-	}
-	g.w.mu.Lock()
-	defer g.w.mu.Unlock()
-	for _, records := range g.w.records {
-		mark(records)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -343,6 +344,7 @@ func TestAGroupWhoseCommitWasDoneAllTheSameIsNoFailure(t *testing.T) {
 // forgetful is a store that makes each object, and whose first answer is then lost.
 type forgetful struct {
 	*sink.Mem
+	mu   sync.Mutex
 	lost int
 }
 
@@ -351,6 +353,8 @@ func (s *forgetful) Put(ctx context.Context, key string, body []byte, opts sink.
 }
 
 func (s *forgetful) lose(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.lost++; err == nil && s.lost%2 == 1 {
 		return refused{true}
 	}

@@ -201,14 +201,11 @@ func TestAnObjectThatMayNotBeReplacedIsNotStoredAsItGrows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			early := 0
-			w := s.NewWriter()
-			go func() {
-				time.Sleep(30 * time.Second)
-				early = len(store.Keys())
-			}()
-			if err := live(t.Context(), w, 0, func(string, media.Receipt) {}); err != nil || early > 0 {
-				t.Errorf("%s: %d objects before the first sheet is complete, %v", ifExists, early, err)
+			early := make(chan int, 1)
+			time.AfterFunc(30*time.Second, func() { early <- len(store.Keys()) })
+			err = live(t.Context(), s.NewWriter(), 0, func(string, media.Receipt) {})
+			if n := <-early; err != nil || n > 0 {
+				t.Errorf("%s: %d objects before the first sheet is complete, %v", ifExists, n, err)
 			}
 			want := sink.NewMem()
 			if err := live(t.Context(), sheets(t, want, false).NewWriter(), 0, func(string, media.Receipt) {}); err != nil {

@@ -64,7 +64,7 @@ func (p *parts) add(ctx context.Context, all []ended, next media.Split, followin
 	var first *media.Fragment // that has lines
 	partial := false
 	for _, e := range all {
-		more, without, err := p.w.lines(e.records)
+		more, without, err := p.w.lines(e)
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (p *parts) each(ctx context.Context, all []ended, next media.Split) error {
 		}
 		parts.Go(func() {
 			defer leave()
-			lines, partial, err := p.w.lines(e.records)
+			lines, partial, err := p.w.lines(e)
 			if err == nil {
 				err = p.w.putPart(ctx, e.fragment, lines, partial)
 			}
@@ -168,6 +168,11 @@ func waitingOf(all []ended) []waiting {
 	out := make([]waiting, len(all))
 	for i, e := range all {
 		out[i].durable = e.durable
+		if e.packed.skipped {
+			out[i].receipt.Skipped = e.packed.images
+		} else {
+			out[i].receipt.Written = e.packed.images
+		}
 		for _, r := range e.records {
 			if r.Skipped {
 				out[i].receipt.Skipped++

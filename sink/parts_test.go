@@ -236,9 +236,9 @@ func TestAPartHasALimit(t *testing.T) {
 	w := newSink(t, store, inParts(time.Hour)).NewWriter()
 	long := []media.Tag{{Name: "long", Value: strings.Repeat("x", sink.FullLines/4)}}
 	for n := range 8 {
-		img := sample(n, 0, 1000*n)
-		img.Tags = long
-		if err := errors.Join(w.Write(t.Context(), img), w.EndFragment(t.Context(), piece{n: n, at: 1000 * n}.fragment(), func(media.Receipt) {})); err != nil {
+		f := piece{n: n, at: 1000 * n}.fragment()
+		f.Tags = long
+		if err := errors.Join(w.Write(t.Context(), sample(n, 0, 1000*n)), w.EndFragment(t.Context(), f, func(media.Receipt) {})); err != nil {
 			t.Fatal(err)
 		}
 	}

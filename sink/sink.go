@@ -223,16 +223,19 @@ func (w *Writer) place(ctx context.Context, record *media.Record, img media.Imag
 
 // lines returns a line of a manifest part for each record of a fragment that does not differ from its object. partial reports whether there
 // are others.
-func (w *Writer) lines(records []media.Record) (lines []byte, partial bool, err error) {
+func (w *Writer) lines(e ended) (lines []byte, partial bool, err error) {
 	if w.sink.manifest == nil {
 		return nil, false, nil
 	}
-	whole := slices.DeleteFunc(slices.Clone(records), func(r media.Record) bool { return r.Differs })
+	whole := slices.DeleteFunc(slices.Clone(e.records), func(r media.Record) bool { return r.Differs })
 	lines, err = encodePart(whole, w.sink.digest)
+	if err == nil && !e.packed.differs {
+		lines, err = e.packed.unpack(lines)
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("write manifest: %w", err)
 	}
-	return lines, len(whole) < len(records), nil
+	return lines, len(whole) < len(e.records) || e.packed.differs, nil
 }
 
 // putPart writes a manifest part, which begins with fragment f, and whose images are all durable. It writes none without lines. It replaces an

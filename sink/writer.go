@@ -176,10 +176,11 @@ func (w *Writer) Forget(stream, number string) {
 	w.sink.keeper.end(stream, number)
 }
 
-// ended is a fragment that has ended. Its images have these records.
+// ended is a fragment that has ended. Its images have these records; those that wait for their group are packed.
 type ended struct {
 	fragment *media.Fragment
 	records  []media.Record
+	packed   packed
 	durable  func(media.Receipt)
 }
 

@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 
@@ -41,7 +40,7 @@ type rows struct {
 	sample string
 	size   int // of a row, in bytes
 	count  int
-	lines  bytes.Buffer
+	lines  sink.Lines
 }
 
 // Joins implements sink.Pack.
@@ -56,7 +55,9 @@ func (p *rows) Add(img media.Image, r sink.ManifestRecord) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.lines.Write(line)
+	if _, err := p.lines.Write(line); err != nil {
+		return nil, err
+	}
 	p.count++
 	if p.count == 1 {
 		return [][]byte{p.Head(), img.Data}, nil
@@ -71,5 +72,6 @@ func (p *rows) Head() []byte {
 
 // End implements sink.Pack.
 func (p *rows) End() ([]byte, []sink.Companion, error) {
-	return nil, []sink.Companion{{Body: p.lines.Bytes(), ContentType: sink.LinesContentType}}, nil
+	lines, err := p.lines.All()
+	return nil, []sink.Companion{{Body: lines, ContentType: sink.LinesContentType}}, err
 }

@@ -18,14 +18,14 @@ func (layout) Ext() string                        { return "tar" }
 func (layout) ContentType() string                { return "application/x-tar" }
 func (layout) Beside() []string                   { return []string{"idx"} }
 func (layout) Inside(img media.Image) media.Image { return img }
-func (layout) NewPack(media.Image) sink.Pack      { return &pack{index: &bytes.Buffer{}} }
+func (layout) NewPack(media.Image) sink.Pack      { return &pack{index: &sink.Lines{}} }
 func (layout) NewEndless(media.Image) sink.Pack   { return &pack{} }
 
 // pack makes one tar file.
 type pack struct {
 	size  int64 // so far
 	count int
-	index *bytes.Buffer // the lines of the samples; nil for no index
+	index *sink.Lines // the lines of the samples; nil for no index
 }
 
 // Joins implements sink.Pack.
@@ -70,7 +70,9 @@ func (p *pack) begin(key, ext string, size int) ([]byte, error) {
 		if ext == aboutExt {
 			separator = "\n"
 		}
-		fmt.Fprintf(p.index, "%s %d %d %s%s", ext, p.size+int64(b.Len()), size, name, separator)
+		if _, err := fmt.Fprintf(p.index, "%s %d %d %s%s", ext, p.size+int64(b.Len()), size, name, separator); err != nil {
+			return nil, err
+		}
 	}
 	p.size += int64(b.Len() + size + len(rest(size)))
 	return b.Bytes(), nil
@@ -86,8 +88,9 @@ func (p *pack) End() (end []byte, beside []sink.Companion, err error) {
 	if p.index == nil {
 		return end, nil, nil
 	}
-	index := fmt.Appendf(nil, "v1.2 %d\n%s", p.count, p.index.Bytes())
-	return end, []sink.Companion{{Body: index, ContentType: "text/plain"}}, nil
+	lines, err := p.index.All()
+	index := fmt.Appendf(nil, "v1.2 %d\n%s", p.count, lines)
+	return end, []sink.Companion{{Body: index, ContentType: "text/plain"}}, err
 }
 
 // names are the names of samples, before what they may not have is escaped.
