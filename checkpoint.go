@@ -240,7 +240,7 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 		first := r.first && media.CompareNumbers(s.mark.Place().Number, r.counted) > 0
 		return pipeline.Planned{
 			Durable: func(sink string, r media.Receipt) {
-				p.durable(slices.Index(p.names, sink), reached{s, r.Next, r.Chosen}, r.Kept)
+				p.durable(slices.Index(p.names, sink), reached{s, r.Next, r.Chosen})
 			},
 			Lacks: func(sink string) bool { return s.lacks(slices.Index(p.names, sink)) },
 			First: first,
@@ -248,17 +248,31 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 	}
 }
 
-// durable notes what a sink has, and closes kept, if it is not nil, when the checkpoint has it.
-func (p *position) durable(output int, r reached, kept chan<- struct{}) {
+// durable notes what a sink has.
+func (p *position) durable(output int, r reached) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r.mark.IsFor(slices.Index(r.outputs, output)) {
 		p.steps[output], p.moved = r, true
 		p.unsaved[output]++
 	}
-	if kept != nil {
-		p.kept, p.moved = append(p.kept, kept), true
-		p.hurry()
+}
+
+// keepEnd has the checkpoint say with which fragment what is open of an output ends, before it returns nil.
+func (p *position) keepEnd(ctx context.Context, output int, number string) error {
+	kept := make(chan struct{})
+	p.mu.Lock()
+	s := p.now.Sinks[p.names[output]]
+	s.Ends = number
+	p.now.Sinks[p.names[output]] = s
+	p.kept, p.moved = append(p.kept, kept), true
+	p.hurry()
+	p.mu.Unlock()
+	select {
+	case <-kept:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

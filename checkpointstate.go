@@ -45,6 +45,8 @@ type savedSink struct {
 	State    plan.State `json:"state"`
 	// Split ends what is stored of the fragment after the place, of a sink that makes groups.
 	Split media.Split `json:"split,omitzero"`
+	// Ends is the last fragment of what is open, if nothing in the stream says so (see sink.Continuation).
+	Ends string `json:"ends,omitzero"`
 }
 
 // settingsOf stands for all settings that the images of a sink, their names and their place depend on.
@@ -130,7 +132,7 @@ func (p *position) accept(old *saved) (changed []string) {
 	for i, name := range p.names {
 		if s, ok := old.Sinks[name]; ok && s.Settings != p.settings[i] {
 			changed = append(changed, "sink "+name)
-			s.Settings, s.State.Sampler, s.State.Chosen, s.Split = p.settings[i], plan.SamplerState{}, nil, media.Split{}
+			s.Settings, s.State.Sampler, s.State.Chosen, s.Split, s.Ends = p.settings[i], plan.SamplerState{}, nil, media.Split{}, ""
 			old.Sinks[name] = s
 		}
 	}
@@ -185,6 +187,9 @@ func (p *position) sink(output int, durable reached) savedSink {
 			s.State.Chosen, _ = durable.chosen.MarshalJSON() // of numbers, which are finite
 		}
 	}
+	if media.CompareNumbers(s.State.Place.Number, s.Ends) >= 0 {
+		s.Ends = ""
+	}
 	if latest := p.planned[output]; latest != nil { // perhaps of another reader, which decides about what follows
 		s.State.CaughtUp = latest.catchUp(output, s.State.Place)
 	}
@@ -196,6 +201,13 @@ func (p *position) split(output int) media.Split {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sink(output, p.steps[output]).Split
+}
+
+// ends returns the last fragment of what is open of an output, "" unless keepEnd was told.
+func (p *position) ends(output int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sink(output, p.steps[output]).Ends
 }
 
 // next returns the number of the fragment after an output's last one, or "" if it is not known.

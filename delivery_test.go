@@ -166,12 +166,10 @@ func newDelivery(t *testing.T, to string) *delivery {
 		"  - {name: asked, sample: {type: timestamps, at: ['2026-01-01T12:00:00Z', '2026-01-01T12:00:08Z', '2026-01-01T13:00:00Z']}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
 		// Each window has several fragments, so that what is chosen is known only later.
 		"  - {name: best, sample: {type: best, window: 5s}, filters: {duplicate: {max_gap: 15s}}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", manifest: {every: 7s}, " + destination + "}\n"
-	if !strings.Contains(to, "skip") && !strings.Contains(to, "fail") { // as objects of several images do not
-		text += "  - {name: rows, type: batch, sample: {type: stride, n: 3}, resize: {width: 8}, group: {count: 4}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", manifest: {every: 9s}, " + destination + "}\n" +
-			"  - {name: shards, type: webdataset, sample: {type: stride, n: 5}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
-			"  - {name: table, type: parquet, sample: {type: stride, n: 6}, resize: {width: 8}, group: {count: 9}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
-			"  - {name: sheets, type: sprite, columns: 3, sample: {type: stride, n: 8}, resize: {width: 8}, group: {count: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
-	}
+	text += "  - {name: rows, type: batch, sample: {type: stride, n: 3}, resize: {width: 8}, group: {count: 4}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", manifest: {every: 9s}, " + destination + "}\n" +
+		"  - {name: shards, type: webdataset, sample: {type: stride, n: 5}, resize: {width: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
+		"  - {name: table, type: parquet, sample: {type: stride, n: 6}, resize: {width: 8}, group: {count: 9}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n" +
+		"  - {name: sheets, type: sprite, columns: 3, sample: {type: stride, n: 8}, resize: {width: 8}, group: {count: 8}, path: \"{sink}/{fragment_number}_{frame_index}.{ext}\", " + destination + "}\n"
 	if err := os.WriteFile(d.settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -191,6 +191,14 @@ func (w *flakyWriter) Write(ctx context.Context, p []byte) error {
 	return w.call(func() error { return w.ObjectWriter.Write(ctx, p) })
 }
 
+func (w *flakyWriter) Same(ctx context.Context) (same bool, err error) {
+	err = w.store.call(func() error {
+		same, err = w.ObjectWriter.Same(ctx)
+		return err
+	})
+	return same && err == nil, err
+}
+
 func (w *flakyWriter) Commit(ctx context.Context) error {
 	return w.call(func() error { return w.ObjectWriter.Commit(ctx) })
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -58,6 +59,8 @@ type Pipeline struct {
 	times map[int][]plan.Request
 	// lagPatience is how long a stream may be too far behind, if tests do not wait for the usual time.
 	lagPatience time.Duration
+	// descriptions are what is known of KVS streams, each a *describer, by the stream's name.
+	descriptions sync.Map
 	// inputs are the recordings of a file source.
 	inputs []source.Input
 	// aws is the AWS configuration, if anything needs it.

@@ -176,7 +176,21 @@ func (r *Run) metrics(now time.Time) string {
 	r.positions.each(func(name string, at *position) {
 		p.sample("checkpoint_age_seconds", at.age(now).Seconds(), "stream", name)
 	})
+	p.histogram("image_arrival_seconds", "From the last byte of a picture to its stored image, where source.deliver is frame.", &r.meter.Arrival)
+	p.histogram("image_capture_seconds", "From the capture of a picture, by its producer's clock, to its stored image, where source.deliver is frame.", &r.meter.Capture)
 	return p.String()
+}
+
+// histogram adds a histogram.
+func (p *page) histogram(name, help string, l *pipeline.Latency) {
+	p.metric(name, "histogram", help)
+	count := l.Count()
+	l.Buckets(func(most time.Duration, n int64) {
+		p.sample(name+"_bucket", float64(n), "le", fmt.Sprint(most.Seconds()))
+	})
+	p.sample(name+"_bucket", float64(count), "le", "+Inf")
+	p.sample(name+"_sum", l.Sum().Seconds())
+	p.sample(name+"_count", float64(count))
 }
 
 func one(b bool) float64 {

@@ -51,8 +51,9 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// keyFrames returns a saved payload of n fragments, each of which is the demo's first key frame.
-func keyFrames(t *testing.T, n int, step time.Duration) []byte {
+// keyFrames returns a saved payload of n fragments, each of which is the demo's first key frame. They follow each other by a step on the clock of the
+// server, and by another one on that of the producer.
+func keyFrames(t *testing.T, n int, step, producer time.Duration) []byte {
 	t.Helper()
 	f, err := os.Open("testdata/demo.mkv")
 	if err != nil {
@@ -68,9 +69,9 @@ func keyFrames(t *testing.T, n int, step time.Duration) []byte {
 	start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	var saved []byte
 	for i := range n {
-		number, at := fmt.Sprintf("%047d", i+1), start.Add(time.Duration(i)*step)
+		number := fmt.Sprintf("%047d", i+1)
 		saved = kvstest.AppendChunk(saved, kvstest.Chunk{
-			FragmentNumber: number, ProducerTime: at, ServerTime: at, Tracks: []media.Track{track}, ContinuationToken: number,
+			FragmentNumber: number, ProducerTime: start.Add(time.Duration(i) * producer), ServerTime: start.Add(time.Duration(i) * step), Tracks: []media.Track{track}, ContinuationToken: number,
 			Blocks: []kvstest.Block{{Track: track.Number, Key: true, Data: first.MKV[block.Offset : block.Offset+block.Size]}},
 		})
 	}
@@ -84,7 +85,7 @@ func newTwoSinks(t *testing.T, o kvstest.Options, source string, n int, step tim
 	s.bucket = s.server.Bucket(t)
 	o.AccessKey, o.SecretKey = s.server.AccessKey, s.server.SecretKey
 	s.kvs = kvstest.New(t, o)
-	if err := s.kvs.AddRecording("cam", bytes.NewReader(keyFrames(t, n, step))); err != nil {
+	if err := s.kvs.AddRecording("cam", bytes.NewReader(keyFrames(t, n, step, step))); err != nil {
 		t.Fatal(err)
 	}
 	s.file = filepath.Join(t.TempDir(), "pipeline.yaml")
@@ -356,6 +357,41 @@ func TestWhatIsOpenIsShorterThanAStreamKeepsIt(t *testing.T) {
 		_, ended := s.start(t, nil)
 		if err := <-ended; (err == nil) != (want == "") || !strings.Contains(s.log.String(), want) {
 			t.Errorf("%s: %v\n%s", keys, err, s.log)
+		}
+	}
+}
+
+// TestAGroupTakesHalfOfTheRetention reads streams whose producer's clock stands still, and which keep their fragments for an hour or a day.
+func TestAGroupTakesHalfOfTheRetention(t *testing.T) {
+	for kept, want := range map[time.Duration][]int{time.Hour: {1, 4, 7}, 24 * time.Hour: {1}} {
+		for _, checkpoint := range []bool{false, true} {
+			s := newTwoSinks(t, kvstest.Options{}, "start_selector: {type: EARLIEST}, end: {fragments: 8}", 1, time.Second, "1s")
+			text, err := os.ReadFile(s.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = bytes.Replace(text, []byte("{name: bucket, "), []byte("{name: bucket, type: webdataset, group: {every: 20m}, "), 1)
+			text = bytes.Replace(text, []byte("[cam]"), []byte("[slow]"), 1)
+			if head, _, _ := bytes.Cut(text, []byte("checkpoint:")); !checkpoint {
+				text = append(head, "checkpoint: {type: none}\n"...)
+			}
+			err = s.kvs.AddRecording("slow", bytes.NewReader(keyFrames(t, 8, 10*time.Minute, 0)))
+			if err = errors.Join(err, os.WriteFile(s.file, text, 0o600), s.kvs.SetRetention("slow", kept)); err != nil {
+				t.Fatal(err)
+			}
+			_, ended := s.start(t, nil)
+			if err := <-ended; err != nil {
+				t.Fatalf("%v\n%s", err, s.log)
+			}
+			objects := s.inBucket(t)
+			for _, n := range want {
+				if key := fmt.Sprintf("%047d_000000.tar", n); objects[key] == 0 {
+					t.Errorf("kept for %v: no group begins with fragment %d", kept, n)
+				}
+			}
+			if len(objects) != 2*len(want) {
+				t.Errorf("kept for %v: %v", kept, objects)
+			}
 		}
 	}
 }

@@ -45,7 +45,12 @@ func (p *Pipeline) NewRun(o RunOptions) (*Run, error) {
 }
 
 // Summary returns the summary of the run so far.
-func (r *Run) Summary() Summary { return r.journal.summary() }
+func (r *Run) Summary() Summary { return r.withLatency(r.journal.summary()) }
+
+func (r *Run) withLatency(s Summary) Summary {
+	s.Latency = latencySummary(&r.meter)
+	return s
+}
 
 // Meter returns the counters of the run.
 func (r *Run) Meter() *pipeline.Meter { return &r.meter }
@@ -56,7 +61,7 @@ func (r *Run) Outage(now time.Time) string { return r.outages.text(now) }
 // End completes the run's summary and returns it. code is the exit code of the program, err the error it
 // reports.
 func (r *Run) End(status pipeline.Status, code int, err error) Summary {
-	return r.journal.close(status, code, err)
+	return r.withLatency(r.journal.close(status, code, err))
 }
 
 // ExitCode returns the exit code of the command kvsframes for a run that ended with status.

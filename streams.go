@@ -107,7 +107,8 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k := kvs.ConfigOf(cfg, p.Config.Source, entry, log)
 	k.Fragments = p.fragments()
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
-	description := describer{of: k}
+	description := &describer{of: k}
+	p.descriptions.Store(k.As, description)
 	longest, name := p.mostOpen()
 	from := func(ctx context.Context, from media.Progress, whole bool) (source.Source, error) {
 		k := k
@@ -129,6 +130,15 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 		Forgets: func(ctx context.Context) bool { return description.get(ctx).Retention == 0 && description.known },
 		Open:    func(ctx context.Context) (source.Source, error) { return from(ctx, media.Progress{}, false) },
 	}
+}
+
+// retention returns for how long a stream keeps its fragments, 0 if it keeps none or that is not known.
+func (p *Pipeline) retention(ctx context.Context, stream string) time.Duration {
+	description, known := p.descriptions.Load(stream)
+	if !known {
+		return 0
+	}
+	return description.(*describer).get(ctx).Retention
 }
 
 // mostOpen returns how much media may lie in groups and parts of manifests that are not complete, at most, and of which sink; 0 if there are none.
@@ -299,9 +309,17 @@ func (st *stages) allSinks() []int {
 func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *position, o pipeline.Options) error {
 	outputs, sinks := make([]decode.Output, len(rd.sinks)), make([]pipeline.Sink, len(rd.sinks))
 	for n, i := range rd.sinks {
-		if outputs[n], sinks[n] = st.outputs[i], st.sinks[i].NewWriter(); at != nil {
-			sinks[n] = st.sinks[i].Continue(sink.Continuation{RunID: at.now.RunID, Confirm: at.held.Confirm, After: at.continued(i), Split: at.split(i)})
+		w := st.sinks[i].NewWriter()
+		if at != nil {
+			w = st.sinks[i].Continue(sink.Continuation{
+				RunID: at.now.RunID, Confirm: at.held.Confirm, After: at.continued(i), Split: at.split(i), Ends: at.ends(i),
+				KeepEnd: func(ctx context.Context, number string) error { return at.keepEnd(ctx, i, number) },
+			})
 		}
+		if most, _ := st.pipeline.mostOpen(); most > 0 {
+			w.Within(st.pipeline.retention(ctx, in.Stream))
+		}
+		outputs[n], sinks[n] = st.outputs[i], w
 	}
 	planner, err := st.pool.Stream(outputs)
 	if err != nil {
@@ -322,6 +340,8 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 	if rd.first {
 		defer st.outages.watch(in.Stream, src)()
 	}
+	from, _ := st.source.KVS()
+	o.Ahead = from.Deliver == source.DeliverFrame
 	if o.Account, o.Aside = rd.account, rd.aside; at != nil {
 		o.Planned = at.track(ctx, rd, planner)
 		most, _ := st.pipeline.mostOpen()

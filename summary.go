@@ -26,6 +26,25 @@ type Summary struct {
 	Config  string                      `json:"config"`
 	Streams map[string]pipeline.Summary `json:"streams"`
 	Sinks   map[string]SinkSummary      `json:"sinks"`
+	// Latency has values where source.deliver is frame.
+	Latency LatencySummary `json:"latency"`
+}
+
+// LatencySummary states how long images took (see pipeline.Latencies), by bounds that are exceeded by half of them, and by one in a hundred.
+type LatencySummary struct {
+	Images     int64 `json:"images"`
+	ArrivalP50 int64 `json:"arrival_p50_ms"`
+	ArrivalP99 int64 `json:"arrival_p99_ms"`
+	CaptureP50 int64 `json:"capture_p50_ms"`
+	CaptureP99 int64 `json:"capture_p99_ms"`
+}
+
+func latencySummary(m *pipeline.Meter) LatencySummary {
+	return LatencySummary{
+		Images:     m.Arrival.Count(),
+		ArrivalP50: m.Arrival.Quantile(0.5).Milliseconds(), ArrivalP99: m.Arrival.Quantile(0.99).Milliseconds(),
+		CaptureP50: m.Capture.Quantile(0.5).Milliseconds(), CaptureP99: m.Capture.Quantile(0.99).Milliseconds(),
+	}
 }
 
 // SinkSummary counts what one sink wrote for all streams.

@@ -66,6 +66,7 @@ h264 1080p-gop2s 1920 1080 60 4000 60 veryfast
 if [ ! -e "$folder/1080p-gop2s-20s.mkv" ]; then
 	keep 1080p-gop2s-20s "$folder/1080p-gop2s.mkv" -fragments 10
 fi
+h264 1080p-live 1920 1080 30 4000 60 veryfast --tune zerolatency --bframes 0
 h264 1080p-gop1s 1920 1080 60 4000 30 veryfast
 h264 1080p-gop10s 1920 1080 60 4000 300 veryfast
 h264 720p-gop1s 1280 720 60 2000 30 veryfast

@@ -89,15 +89,15 @@ func (l *loader) check(c *Config) {
 	configs := make([]sink.Config, len(c.Sinks))
 	for i, s := range c.Sinks {
 		configs[i] = s.SinkConfig()
-		l.checkSink(i, s, configs[i], c.Source.Origin)
+		l.checkSink(i, s, configs[i], c.Source)
 	}
 	for _, err := range sink.Conflicts(configs) {
 		l.checkPart("sinks", err)
 	}
 }
 
-func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
-	prefix := sinkPath(i)
+func (l *loader) checkSink(i int, s Sink, c sink.Config, src source.Config) {
+	prefix, from := sinkPath(i), src.Origin
 	if s.Name == "" {
 		l.report(prefix+".name", "is missing: every sink needs its own name")
 	}
@@ -113,6 +113,9 @@ func (l *loader) checkSink(i int, s Sink, c sink.Config, from source.Origin) {
 	l.checkPart(prefix, c.Validate())
 	if from.Many() {
 		l.checkPart(prefix, c.CheckStreams())
+	}
+	if kvs, _ := src.KVS(); kvs.Deliver == source.DeliverFrame && strings.Contains(s.Path, "{tag:") {
+		l.report(prefix+".path", "{tag:NAME} does not go with source.deliver: frame: the tags of a fragment come behind its frames")
 	}
 }
 

@@ -21,6 +21,8 @@ type account struct {
 	outputs  []Output
 	onError  OnError
 	emit     func(media.Image) error
+	// ahead is what was decoded while the fragment arrived, and is not handed on again; nil is nothing.
+	ahead *aheadImages
 
 	// at is how far this try is, reached how far any try was.
 	at, reached progress
@@ -119,7 +121,10 @@ func (a *account) image(k, output int, img media.Image) error {
 		last := &a.missed[len(a.missed)-1]
 		last.images = append(last.images, output)
 	}
-	img.Tags = a.fragment.Tags
+	if a.ahead.has(k, output) {
+		return nil
+	}
+	img.Tags, img.Arrived = a.fragment.Tags, a.ahead.arrivedAt(a.plan.LastBlock(k))
 	img.Answers, img.Label = asked[i].Answer()
 	return a.emit(img)
 }
@@ -237,7 +242,7 @@ func (a *account) gapsOf(output int) (gaps []media.Gap) {
 	lost := 0
 	for _, m := range a.missed {
 		asked, wanted := a.plan.Asked(m.k, output)
-		if !wanted || slices.Contains(m.images, output) {
+		if !wanted || slices.Contains(m.images, output) || a.ahead.has(m.k, output) {
 			continue
 		}
 		times, _ := asked.Answer()

@@ -253,12 +253,14 @@ func (e *isolated) run(ctx context.Context, s *Stream, what work, before plan.De
 		*room = *p.room.pass()
 		p.kill()
 		p, before = nil, nil
-		if errors.Is(err, errDoubtful) {
-			continue
-		}
 		var d *death
-		if !errors.As(err, &d) {
+		switch died := errors.As(err, &d); {
+		case what.plan.Ahead && died:
+			return fmt.Errorf("%w: %s", errDoubtful, d.how)
+		case what.plan.Ahead || !died && !errors.Is(err, errDoubtful):
 			return err
+		case !died:
+			continue
 		}
 		log := e.all.log.With("stream", what.stream, "fragment", a.fragment.Number, "death", d.how)
 		if d.passing {

@@ -115,10 +115,10 @@ func (j *job) begin(from int, before taint) {
 }
 
 // doubt records that something is wrong. What libav makes of damage depends on the content of its memory, so from now on only the
-// output of a new decoder can be used. Images that were emitted before are correct.
+// output of a new decoder can be used, and nothing is decoded ahead. Images that were emitted before are correct.
 func (j *job) doubt() error {
 	j.doubtful = true
-	if j.used {
+	if j.used || j.plan.Ahead {
 		return errDoubtful
 	}
 	return nil

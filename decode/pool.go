@@ -93,6 +93,8 @@ type Stream struct {
 	settings []byte
 	// choosers choose the images of outputs, by output; nil for those that get all.
 	choosers []*pick.Chooser
+	// arriving is the fragment that is decoded while it arrives; nil for none.
+	arriving *arrival
 }
 
 // Stream returns the decode stage of one stream. All outputs share one decode. Zero values in an output are defaults.
@@ -131,6 +133,7 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 	} else if ended {
 		s.pool.log.Info("no longer too far behind, all frames are decoded again", "stream", f.Stream, "fragment", f.Number)
 	}
+	ahead := s.arrived(f, pl)
 	release := func() {} // of the fragment's media
 	if !pl.Pending() {
 		whole := f
@@ -147,31 +150,35 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 	}
 	return func(ctx context.Context, emit func(media.Image) error) (media.Outcome, error) {
 		defer s.queue.leave(turn)
-		if pl.Skipped {
-			return media.Outcome{}, nil
+		err := pl.Wait(ctx)
+		var given *aheadImages
+		var renumbered []media.Gap
+		if err == nil {
+			given, renumbered, err = ahead.settle(ctx, pl)
 		}
-		if err := pl.Wait(ctx); err != nil {
+		switch {
+		case pl.Skipped:
+			return media.Outcome{Gaps: renumbered}, err
+		case err != nil:
 			pl.GiveUp()
 			return media.Outcome{}, err
+		case given.all(pl):
+			pl.GiveUp()
+			release()
+			return media.Outcome{FramesDecoded: given.decoded, Gaps: pl.LeftOut}, nil
 		}
 		defer pl.ReleaseLeads()
 		if pl.Idle() {
 			release()
-			return media.Outcome{Gaps: pl.LeftOut}, nil
+			return media.Outcome{Gaps: append(renumbered, pl.LeftOut...)}, nil
 		}
 		next := pl.Next()
 		if next != nil {
 			defer next.GiveUp()
 		}
-		before, err := pl.Before(ctx)
+		before, err := decoderBefore(ctx, pl)
 		if err != nil {
 			return media.Outcome{}, err
-		}
-		if h, ok := before.(*heldProcess); ok {
-			before = nil
-			if p := h.claim(); p != nil {
-				before = p
-			}
 		}
 		size := pl.Footprint
 		if before != nil {
@@ -187,15 +194,28 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		defer s.pool.memory.leave()
 		defer s.pool.idle.put(e)
 		defer release()
-		outcome, err := s.decode(ctx, e, f, pl, before, room, emit)
-		outcome.Gaps = append(outcome.Gaps, pl.LeftOut...)
+		outcome, err := s.decode(ctx, e, f, pl, before, room, given, emit)
+		outcome.Gaps = slices.Concat(renumbered, outcome.Gaps, pl.LeftOut)
 		return outcome, err
 	}
 }
 
-// decode decodes a fragment of which something is needed. It takes ownership of before and room.
-func (s *Stream) decode(ctx context.Context, e executor, f *media.Fragment, pl *plan.Plan, before plan.Decoder, room *room, emit func(media.Image) error) (media.Outcome, error) {
+// decoderBefore returns the decoder that continues with a fragment, or nil if there is none, or it was ended to make room.
+func decoderBefore(ctx context.Context, pl *plan.Plan) (plan.Decoder, error) {
+	before, err := pl.Before(ctx)
+	if h, ok := before.(*heldProcess); ok {
+		before = nil
+		if p := h.claim(); p != nil {
+			before = p
+		}
+	}
+	return before, err
+}
+
+// decode decodes a fragment of which something is needed, and hands on all but what was given. It takes ownership of before and room.
+func (s *Stream) decode(ctx context.Context, e executor, f *media.Fragment, pl *plan.Plan, before plan.Decoder, room *room, given *aheadImages, emit func(media.Image) error) (media.Outcome, error) {
 	a := newAccount(f, pl, s.outputs, s.pool.config.OnError, emit)
+	a.ahead = given
 	if len(f.Tracks) == 0 && len(f.Blocks) > 0 {
 		room.free()
 		return media.Outcome{Gaps: []media.Gap{a.gap(nil, 0, errNoTracks, nil)}}, nil

@@ -207,7 +207,7 @@ func (p *process) decode(ctx context.Context, task []byte, h head, a *account, l
 		case msgFatal:
 			err = a.told(m, func(err error) error { return a.fatal(int(m.Frame), err) })
 		case msgAgain:
-			if err = errNonsense; h.Goes {
+			if err = errNonsense; h.Goes || a.plan.Ahead {
 				return false, false, errDoubtful
 			}
 		case msgPanic:

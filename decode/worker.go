@@ -119,7 +119,7 @@ func (w *worker) decodeAlone(j *job, feed *feeder, open func() (codec, error)) e
 		} else {
 			c.flush() // the next fragment finds the decoder empty
 		}
-		if !errors.Is(err, errDoubtful) {
+		if !errors.Is(err, errDoubtful) || j.plan.Ahead {
 			return err
 		}
 		j.again()

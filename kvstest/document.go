@@ -26,8 +26,9 @@ type document struct {
 	// timecode is that of the first cluster; hasCluster reports whether there is one.
 	timecode   time.Duration
 	hasCluster bool
-	// blocks are the blocks of all clusters, with times relative to timecode.
+	// blocks are the blocks of all clusters, with times relative to timecode; places are the ranges of their elements.
 	blocks []Block
+	places []span
 	tags   []media.Tag
 	// tail is the Tags element with AWS's closing tags, which has no other tags in payloads of the service;
 	// empty when there is none.
@@ -92,6 +93,9 @@ func readDocument(b []byte) (*document, error) {
 		}
 		if slices.ContainsFunc(d.tags[tags:], isClosing) {
 			d.tail = span{at, end}
+		}
+		if len(d.places) < len(d.blocks) {
+			d.places = append(d.places, span{at, end})
 		}
 		at = end
 	}

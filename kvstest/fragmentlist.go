@@ -69,7 +69,7 @@ func (st *stream) find(numbers []string, now, kept time.Time) []*chunk {
 	chunks, _ := st.kept(kept)
 	byNumber := make(map[string]*chunk, len(chunks))
 	for _, c := range chunks {
-		if c.stored() && !c.at.After(now) {
+		if c.stored() && !c.whole.After(now) {
 			byNumber[payload.PlainNumber(c.number)] = c
 		}
 	}

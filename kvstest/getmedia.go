@@ -2,6 +2,7 @@ package kvstest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -53,7 +54,7 @@ type session struct {
 	flush           func() error
 }
 
-// run writes chunk after chunk, each as soon as it exists, until none has appeared for the idle time or the
+// run writes chunk after chunk, each from when it begins to appear, until none has begun for the idle time or the
 // client has disconnected.
 func (m *session) run(ctx context.Context) error {
 	if err := m.flush(); err != nil { // the status line must not wait for a fragment
@@ -89,7 +90,7 @@ func (m *session) run(ctx context.Context) error {
 
 // idleEnd returns how long a session waits for a chunk. It is 0 where no chunk can appear.
 func (m *session) idleEnd() time.Duration {
-	if m.s.opts.Pace == PaceMax && !m.x.st.open() {
+	if !m.x.st.live() {
 		return 0
 	}
 	return m.s.opts.IdleEnd
@@ -116,7 +117,7 @@ func (m *session) send(ctx context.Context, c *chunk) (end bool, err error) {
 		return end, err
 	}
 	if !skip {
-		if err := m.write(c); err != nil {
+		if err := m.write(ctx, c); err != nil {
 			return false, err
 		}
 		m.fragments++
@@ -124,9 +125,19 @@ func (m *session) send(ctx context.Context, c *chunk) (end bool, err error) {
 	return false, m.flush()
 }
 
-func (m *session) write(c *chunk) error {
-	if err := c.data.writeTo(m.x.w, 0, c.data.len()); err != nil {
-		return err
+// write writes a chunk, each piece when its time has come.
+func (m *session) write(ctx context.Context, c *chunk) error {
+	for begin := int64(0); ; {
+		end, next := c.due(time.Now())
+		if err := c.data.writeTo(m.x.w, begin, end); err != nil {
+			return err
+		}
+		if begin = end; next.IsZero() {
+			break
+		}
+		if err := errors.Join(m.flush(), sleep(ctx, time.Until(next))); err != nil {
+			return err
+		}
 	}
 	if !c.closing {
 		return nil

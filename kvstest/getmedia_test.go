@@ -219,48 +219,6 @@ func TestACancelledClientEndsTheHandler(t *testing.T) {
 	}
 }
 
-func TestRealtimeSendsNoChunkBeforeItsTime(t *testing.T) {
-	const step = 60 * time.Millisecond
-	var chunks [][]byte
-	for i := range 4 {
-		chunks = append(chunks, AppendChunk(nil, Chunk{
-			FragmentNumber: fragmentNumber(i),
-			ProducerTime:   epoch.Add(time.Duration(i) * step),
-			Blocks:         syntheticBlocks(i, step/4),
-		}))
-	}
-	e := serve(t, Options{Pace: PaceRealtime, IdleEnd: 80 * time.Millisecond})
-	begin := time.Now()
-	e.add(t, "cam", bytes.Join(chunks, nil))
-	resp := getMedia(`{"StartSelectorType":"NOW"}`).send(t, e.url)
-
-	// The session has begun at the newest chunk of its moment, whichever that was.
-	first := make([]byte, len(chunks[0]))
-	if _, err := io.ReadFull(resp.Body, first); err != nil {
-		t.Fatal(err)
-	}
-	next := 1
-	for ; next < len(chunks) && !bytes.Equal(first, chunks[next-1]); next++ {
-		continue
-	}
-	for i := next; i < len(chunks); i++ {
-		got := make([]byte, len(chunks[i]))
-		if _, err := io.ReadFull(resp.Body, got); err != nil || !bytes.Equal(got, chunks[i]) {
-			t.Fatalf("chunk %d: %q, %v", i, got, err)
-		}
-		if early := time.Duration(i)*step - time.Since(begin); early > 0 {
-			t.Errorf("chunk %d came %v before its time", i, early)
-		}
-	}
-	rest, err := io.ReadAll(resp.Body)
-	if err != nil || len(rest) != 0 {
-		t.Errorf("after the last chunk came %q, %v, want a clean end", rest, err)
-	}
-	if took := time.Since(begin); took < 3*step+80*time.Millisecond {
-		t.Errorf("the session ended after %v, before its idle time", took)
-	}
-}
-
 func TestTheScheduleFollowsTheProducerClock(t *testing.T) {
 	at := func(ms int64) *chunk {
 		return &chunk{producer: epoch.Add(time.Duration(ms) * time.Millisecond), length: 2 * time.Second}
@@ -278,7 +236,7 @@ func TestTheScheduleFollowsTheProducerClock(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			schedule(c.chunks, epoch)
+			schedule(c.chunks, epoch, 0, nil)
 			for i, want := range c.want {
 				if got := c.chunks[i].at.Sub(epoch).Milliseconds(); got != want {
 					t.Errorf("chunk %d comes after %d ms, want %d", i, got, want)

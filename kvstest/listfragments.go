@@ -139,7 +139,7 @@ func (st *stream) list(page fragmentPage, limit int, now, kept time.Time) (found
 	chunks, _ := st.kept(kept)
 	for _, c := range chunks {
 		begin := clock(c)
-		if !c.stored() || c.at.After(now) || begin.IsZero() || begin.UnixMilli() < page.Begin || begin.UnixMilli() > page.End {
+		if !c.stored() || c.whole.After(now) || begin.IsZero() || begin.UnixMilli() < page.Begin || begin.UnixMilli() > page.End {
 			continue
 		}
 		l := listed{c, hash64(st.name, c.number)}

@@ -14,8 +14,11 @@ type Pace int
 const (
 	// PaceMax makes every chunk available from the start. A session ends after the last one.
 	PaceMax Pace = iota
-	// PaceRealtime plays a recording once, in real time by its producer clock, starting when it is added. A
-	// session ends after waiting Options.IdleEnd for the next chunk.
+	// PaceRealtime plays a recording once, in real time by its producer clock, starting when it is added. GetMedia sends a chunk
+	// while it arrives, as the service does: its start, with the tags before the cluster, when the fragment begins; each block when its
+	// frame has been captured, at its time, or at the latest time of the blocks before it; and the rest when the fragment is
+	// whole, when the next one begins or its last frame is over. What is over already is sent at once. The archive has only whole
+	// fragments. A session ends after waiting Options.IdleEnd for the next chunk to begin.
 	PaceRealtime
 )
 
@@ -44,6 +47,9 @@ type Options struct {
 	Region string
 	// Pace determines when chunks appear.
 	Pace Pace
+	// Jitter is the most by which PaceRealtime delays each block, at random but in order. The delays depend only on the name of the
+	// stream and its recording.
+	Jitter time.Duration
 	// IdleEnd is how long a session waits for the next chunk before it ends, with
 	// PaceRealtime and on streams that PutMedia feeds. It is also the silence after
 	// which PutMedia sends an IDLE acknowledgement. 0 means 3 s.

@@ -36,6 +36,11 @@ func plainChunks(r *recording, epoch time.Time) ([]*chunk, error) {
 		if err != nil {
 			return nil, fmt.Errorf("turn fragment %d into a chunk: %w", len(chunks), err)
 		}
+		d, err := readDocument(data)
+		if err != nil {
+			return nil, fmt.Errorf("read chunk %d: %w", len(chunks), err)
+		}
+		c.pieces = r.pieces(d)
 		if c.data, err = r.rest.add(data); err != nil {
 			return nil, fmt.Errorf("keep fragment %d: %w", len(chunks), err)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"time"
@@ -19,10 +20,11 @@ import (
 // GetMedia payload is read from the file when it is sent; sessions break if the file has changed by then. The
 // chunks made from any other recording are kept in a temporary file.
 func (s *Server) AddFile(name, path string) error {
-	return adding(name, s.addFile(name, path))
+	return adding(name, s.addFile(name, path, nil))
 }
 
-func (s *Server) addFile(name, path string) error {
+// addFile adds a stream with the pace of the server, or of arrivals if they are not nil.
+func (s *Server) addFile(name, path string, arrivals []Arrival) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -31,12 +33,12 @@ func (s *Server) addFile(name, path string) error {
 	switch {
 	case err != nil:
 		return errors.Join(err, f.Close())
-	case !info.Mode().IsRegular(): // it can be read only once
+	case !info.Mode().IsRegular() && arrivals == nil: // it can be read only once
 		return errors.Join(s.addStream(name, f), f.Close())
 	}
 	file := &storedFile{File: f, size: info.Size(), modified: info.ModTime()}
 	rest := &onDisk{}
-	switch err := s.addRecording(name, &recording{in: f, size: file.size, file: file, rest: rest}); {
+	switch err := s.addRecording(name, &recording{in: f, size: file.size, file: file, rest: rest, arrivals: arrivals}); {
 	case err != nil:
 		return errors.Join(err, f.Close(), rest.close())
 	case rest.file != nil: // every chunk is in the file
@@ -81,6 +83,18 @@ type recording struct {
 	file *storedFile
 	// rest stores the chunks that differ from the bytes of the recording.
 	rest scratch
+	// paced reports whether the chunks are sent in pieces, by the times of their blocks.
+	paced bool
+	// arrivals, if not nil, are the times at which they are sent instead.
+	arrivals []Arrival
+}
+
+// pieces returns the pieces of a chunk by the times of its blocks, none if it is not sent by these.
+func (r *recording) pieces(d *document) []piece {
+	if !r.paced {
+		return nil
+	}
+	return d.pieces()
 }
 
 // part returns the bytes from begin up to end.
@@ -95,11 +109,15 @@ func (s *Server) addRecording(name string, r *recording) error {
 	if !streamNameForm.valid(name) {
 		return fmt.Errorf("the name must be %s", streamNameForm.text)
 	}
+	r.paced = s.opts.Pace == PaceRealtime && r.arrivals == nil
 	chunks, recorded, err := readChunks(r)
 	if r.size == 0 {
 		return err
 	}
 	merged := slices.ContainsFunc(chunks, func(c *chunk) bool { return c.merged })
+	if r.arrivals != nil && (err != nil || merged || !recorded) {
+		return errors.Join(errors.New("only a whole GetMedia payload has times"), err)
+	}
 	if err != nil || merged { // damaged, or under one header
 		split, splitErr := splitChunks(r)
 		if splitErr != nil {
@@ -115,8 +133,13 @@ func (s *Server) addRecording(name string, r *recording) error {
 		}
 	}
 	start, added := time.Now(), s.opts.Now()
-	if s.opts.Pace == PaceRealtime {
-		schedule(chunks, start)
+	switch {
+	case r.arrivals != nil:
+		if err := replay(chunks, r.arrivals, start); err != nil {
+			return err
+		}
+	case r.paced:
+		schedule(chunks, start, s.opts.Jitter, rand.New(rand.NewPCG(0, hash64(name))))
 	}
 	for _, c := range chunks {
 		c.born = added
@@ -124,7 +147,9 @@ func (s *Server) addRecording(name string, r *recording) error {
 			c.born = added.Add(c.at.Sub(start))
 		}
 	}
-	return s.register(newStream(name, s.opts.Region, chunks))
+	st := newStream(name, s.opts.Region, chunks)
+	st.paced = r.paced || r.arrivals != nil
+	return s.register(st)
 }
 
 // readChunks cuts a GetMedia payload into its chunks. recorded is false when no chunk has a fragment number:
@@ -142,6 +167,7 @@ func readChunks(r *recording) (chunks []*chunk, recorded bool, err error) {
 			token:  d.tag(tagToken),
 			length: d.length(),
 			data:   r.part(at, end),
+			pieces: r.pieces(d),
 			tail:   d.tail,
 			cut:    d.cut,
 		}
@@ -230,29 +256,7 @@ func splitChunks(r *recording) ([]*chunk, error) {
 		}
 		chunks = append(chunks, &chunk{
 			number: f.Number, token: cmp.Or(f.ContinuationToken, f.Number), closing: f.ContinuationToken == "",
-			producer: f.ProducerTime, server: f.ServerTime, length: d.length(), data: data, tail: d.tail,
+			producer: f.ProducerTime, server: f.ServerTime, length: d.length(), data: data, pieces: r.pieces(d), tail: d.tail,
 		})
-	}
-}
-
-// maxPause is the longest pause between two chunks that PaceRealtime keeps: the longest fragment that KVS
-// accepts (Developer Guide, Quotas). After a longer one, or a clock that goes back, the producer is assumed to
-// have restarted; there is no wait.
-const maxPause = 20 * time.Second
-
-// schedule sets when each chunk appears: the first at start, the others later by the distance of their
-// producer times.
-func schedule(chunks []*chunk, start time.Time) {
-	at := start
-	for i, c := range chunks {
-		c.at = at
-		if i+1 == len(chunks) {
-			break
-		}
-		step := chunks[i+1].producer.Sub(c.producer)
-		if c.producer.IsZero() || chunks[i+1].producer.IsZero() || step <= 0 || step > c.length+maxPause {
-			step = c.length
-		}
-		at = at.Add(step)
 	}
 }

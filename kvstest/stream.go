@@ -43,9 +43,11 @@ type chunk struct {
 	producer, server time.Time
 	// length is the chunk's duration.
 	length time.Duration
-	// at is when the chunk appears; zero is always.
-	at time.Time
-	// born is that time on the clock of retention.
+	// at is when the chunk begins to appear, whole when all of it is there; zero is always.
+	at, whole time.Time
+	// pieces are the parts that are sent before whole, each at its time; none if the chunk is sent at once.
+	pieces []piece
+	// born is at on the clock of retention.
 	born time.Time
 	// data is the chunk as it is sent, without the closing tags when closing is set.
 	data    content
@@ -83,8 +85,8 @@ type stream struct {
 
 	mu        sync.Mutex
 	retention time.Duration
-	// fed reports whether chunks arrive by PutMedia, so that more may always follow.
-	fed bool
+	// fed reports whether chunks arrive by PutMedia, so that more may always follow; paced whether those of the recording have times.
+	fed, paced bool
 	// chunks[i] is the stream's chunk number first+i; earlier ones were dropped.
 	chunks []*chunk
 	first  int
@@ -261,8 +263,8 @@ func (st *stream) append(c *chunk, now time.Time, limit int64) {
 	st.grown = make(chan struct{})
 }
 
-// chunkAt returns chunk i, or the oldest one if i was dropped, if it exists at the time now. Otherwise wait is
-// the time until it appears, most if that is unknown or longer, and grown is closed when PutMedia adds a chunk.
+// chunkAt returns chunk i, or the oldest one if i was dropped, if it has begun at the time now. Otherwise wait is
+// the time until it begins, most if that is unknown or longer, and grown is closed when PutMedia adds a chunk.
 func (st *stream) chunkAt(i int, now time.Time, most time.Duration) (c *chunk, at int, wait time.Duration, grown <-chan struct{}) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -277,28 +279,32 @@ func (st *stream) chunkAt(i int, now time.Time, most time.Duration) (c *chunk, a
 	return c, i, 0, nil
 }
 
-// open reports whether a chunk may still arrive by PutMedia.
-func (st *stream) open() bool {
+// live reports whether a chunk may still arrive.
+func (st *stream) live() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.fed
+	return st.fed || st.paced
 }
 
-// newest returns the index of the newest chunk at the time now, -1 when there is none yet.
-func newest(chunks []*chunk, now time.Time) int {
+// newest returns the index of the last chunk that has reached a point, its start or its end, at the time now; -1 when none has yet.
+func newest(chunks []*chunk, point func(*chunk) time.Time, now time.Time) int {
 	for i := len(chunks) - 1; i >= 0; i-- {
-		if !chunks[i].at.After(now) {
+		if !point(chunks[i]).After(now) {
 			return i
 		}
 	}
 	return -1
 }
 
-// millisBehind returns the distance from c to the newest chunk, in milliseconds.
+func (c *chunk) beginTime() time.Time { return c.at }
+func (c *chunk) wholeTime() time.Time { return c.whole }
+
+// millisBehind returns the distance from c to the newest whole chunk, in milliseconds: 0 for a session that keeps pace. AWS does not say
+// whether a chunk that is still arriving counts; a session that keeps pace would then be a chunk behind.
 func (st *stream) millisBehind(c *chunk, now time.Time) int64 {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	i := newest(st.chunks, now)
+	i := newest(st.chunks, (*chunk).wholeTime, now)
 	if i < 0 {
 		return 0
 	}

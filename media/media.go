@@ -265,8 +265,11 @@ type Image struct {
 	Answers []time.Time
 	// Label is the text that sample.file has for these times.
 	Label string
-	// Tags are the tags of the fragment. The slice is shared: do not change it.
+	// Tags are the tags of the fragment. The slice is shared: do not change it. They are not known in an image that is made before the end of its
+	// fragment.
 	Tags []Tag
+	// Arrived is when the last byte of the picture was read, if the image was made before the end of its fragment; else zero.
+	Arrived time.Time
 	// Scores are what a sink that chooses by pixels has measured, and Measured what it decides by; nil for other sinks.
 	Scores   []Score
 	Measured *Measured
@@ -305,9 +308,6 @@ type Receipt struct {
 	Written, Skipped int
 	// Next, if it has a number, states that of a later fragment a part is durable, too.
 	Next Split
-	// Kept, if it is not nil, is closed when a later run will know of this report. The sink waits for that before it begins another object: the
-	// last one has ended where nothing in the stream says so.
-	Kept chan<- struct{}
 	// Chosen is the state of the sink's Chooser after the fragment; nil without a Chooser. Sinks leave it unset.
 	Chosen json.Marshaler
 }
@@ -319,6 +319,8 @@ type Split struct {
 	// Index is the frame with which the next object begins. The samples before it are in the object Key.
 	Index int    `json:"frame_index"`
 	Key   string `json:"key"`
+	// Differs reports whether another object of that key was kept in place of theirs, so that they have no records.
+	Differs bool `json:"differs,omitzero"`
 }
 
 // WholeFragment is the FrameIndex of a Gap that concerns no frame in particular.
@@ -378,6 +380,9 @@ const (
 	GapNoFrame GapReason = "no_frame"
 	// GapRepaired closes another gap, of which it is a copy but for this and the detail: the archive had what was missing.
 	GapRepaired GapReason = "repaired"
+	// GapRenumbered is not a loss: the end of a fragment showed that an image was made too early, of a frame that has another name or is
+	// not wanted. The fragment was delivered again.
+	GapRenumbered GapReason = "renumbered"
 	// GapLeftOut: the stream was read too far behind its newest fragment, and this was left out to catch up; or a run that was
 	// told to begin anew began behind it.
 	GapLeftOut GapReason = "left_out"

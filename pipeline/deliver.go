@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -111,6 +112,11 @@ func (r *run) write(ctx context.Context, o *outlet, img media.Image) error {
 		return o.fail(ctx, "write to sink "+img.Sink, err)
 	}
 	o.leave()
+	if !img.Arrived.IsZero() && !o.ordered() {
+		now := time.Now()
+		r.Meter.Arrival.observe(now.Sub(img.Arrived))
+		r.Meter.Capture.observe(now.Sub(img.ProducerTime))
+	}
 	return nil
 }
 

@@ -53,6 +53,9 @@ type Options struct {
 	// Aside holds contexts by the names of sinks: when one ends, its sink leaves the run. The run then ends the sink's calls
 	// and abandons it, as if it had failed, but this is no failure: another run continues the stream for the sink.
 	Aside map[string]context.Context
+	// Ahead decodes fragments while they arrive, for sinks that are Forgetters and take several images at once. The Planner must be an
+	// Advance, and the Source tell what has arrived (see media.WithArrivals).
+	Ahead bool
 	// BacklogBytes bounds the total size of the images that wait for their sinks or are being written. Less
 	// than 1 means 16 MiB. One image may exceed it.
 	BacklogBytes int64
@@ -61,7 +64,7 @@ type Options struct {
 // Planned is what is known of a fragment that was planned.
 type Planned struct {
 	// Durable is called for each sink when that has reported the fragment: in stream order, on any goroutine, and without
-	// blocking. It closes Kept of a receipt when a later run will know of that. It is nil for a fragment that other runs have delivered to all sinks.
+	// blocking. It is nil for a fragment that other runs have delivered to all sinks.
 	Durable func(sink string, r media.Receipt)
 	// Lacks reports whether a sink lacks the fragment: if not, other runs have delivered it, with its gaps. Nil means that all do.
 	Lacks func(sink string) bool
@@ -137,6 +140,9 @@ type run struct {
 	order     chan *item // from read to deliver
 	outlets   []*outlet  // one for each sink
 	unsettled tail
+	// arriving is the fragment that is decoded while it arrives; nil for none. number counts the items. The goroutine that reads uses both.
+	arriving *arriving
+	number   uint64
 	// continues reports whether a later run continues the stream. It is set before the last fragment ends.
 	continues bool
 }
@@ -239,7 +245,9 @@ func (r *run) carry(parent context.Context) error {
 
 // read takes fragments from the source, plans them in order and starts decoding them. Its error is the source's.
 func (r *run) read(ctx context.Context, group *errgroup.Group) error {
-	for number := uint64(1); ; number++ {
+	defer r.drop(ctx)
+	telling := r.telling(ctx, group)
+	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -249,14 +257,14 @@ func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 			return err
 		}
 		before := r.Source.Stats().BytesRead
-		it, err := r.next(ctx)
+		it, err := r.next(ctx, telling)
 		r.Meter.BytesRead.Add(r.Source.Stats().BytesRead - before)
 		r.Account.source(r.Source)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if endErr := r.end(ctx, number, err); endErr != nil {
+			if endErr := r.end(ctx, err); endErr != nil {
 				return endErr
 			}
 			if errors.Is(err, io.EOF) {
@@ -264,7 +272,6 @@ func (r *run) read(ctx context.Context, group *errgroup.Group) error {
 			}
 			return fmt.Errorf("read stream %s: %w", r.Name, err)
 		}
-		it.lane.number = number
 		r.start(ctx, group, it)
 		if err := r.queue(ctx, it); err != nil {
 			return err
@@ -283,7 +290,7 @@ func (r *run) queue(ctx context.Context, it *item) error {
 }
 
 // end calls the planner's End, however the source ended, and queues the gaps that it returns.
-func (r *run) end(ctx context.Context, number uint64, why error) error {
+func (r *run) end(ctx context.Context, why error) error {
 	if r.continues = r.Interrupted != nil && r.Interrupted(why); r.continues {
 		return nil
 	}
@@ -294,19 +301,29 @@ func (r *run) end(ctx context.Context, number uint64, why error) error {
 	for i := range gaps { // a planner that got no fragment does not know it
 		gaps[i].Stream = r.Name
 	}
-	return r.queue(ctx, &item{gaps: gaps, lane: lane{number: number, ended: true}})
+	return r.queue(ctx, r.item(lane{ended: true}, gaps))
 }
 
-// next reads one fragment, or the gap in its place.
-func (r *run) next(ctx context.Context) (*item, error) {
-	f, err := r.Source.Next(ctx)
+// item returns a new item.
+func (r *run) item(l lane, gaps []media.Gap) *item {
+	r.number++
+	l.number = r.number
+	return &item{gaps: gaps, lane: l, writes: make([]sync.WaitGroup, len(r.outlets))}
+}
+
+// next reads one fragment, or the gap in its place. The source tells what arrives meanwhile.
+func (r *run) next(ctx, telling context.Context) (*item, error) {
+	f, err := r.Source.Next(telling)
 	if gap := (*media.GapError)(nil); errors.As(err, &gap) {
-		return &item{gaps: []media.Gap{gap.Gap}}, nil
+		if number := gap.Gap.FragmentNumber; number != "" && r.isArriving(number) {
+			r.drop(ctx)
+		}
+		return r.item(lane{}, []media.Gap{gap.Gap}), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	it := &item{fragment: f}
+	it := r.itemOf(ctx, f)
 	if f.Cut {
 		g := media.Gap{Stream: f.Stream, FragmentNumber: f.Number, FrameIndex: media.WholeFragment, ProducerTime: f.ProducerTime, Reason: media.GapCut, Detail: "the payload ended inside the fragment"}
 		if f.CutBlock {
@@ -339,7 +356,6 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 	if it.counts {
 		r.Account.begin(it.fragment)
 	}
-	it.writes = make([]sync.WaitGroup, len(r.outlets))
 	size := int64(len(it.fragment.MKV))
 	// The plan keeps the part of the media that it needs.
 	it.fragment = withoutMedia(it.fragment)

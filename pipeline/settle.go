@@ -138,11 +138,8 @@ func (r *run) report(o *outlet, p *pending, chosen json.Marshaler) func(media.Re
 		if !r.unsettled.report(o, p) {
 			panic(fmt.Sprintf("pipeline: sink %s reported fragment %s out of order or twice", name, p.number))
 		}
-		switch {
-		case p.durable != nil:
+		if p.durable != nil {
 			p.durable(name, receipt)
-		case receipt.Kept != nil: // there is no later run
-			close(receipt.Kept)
 		}
 	}
 }

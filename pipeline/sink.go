@@ -60,6 +60,14 @@ type GapSink interface {
 	Gaps(ctx context.Context, after media.Place, gaps []media.Gap) error
 }
 
+// Forgetter is a Sink that takes images before the end of their fragment, if it takes several at once.
+type Forgetter interface {
+	Sink
+	// Forget drops what is known of the images of a fragment that were written: they are written again, or the fragment does not end. No
+	// Write of them is in progress.
+	Forget(stream, number string)
+}
+
 // NewFuncSink returns a sink that passes each image to write, which returns when the image is stored. Up to
 // maxInFlight calls run at once; with 1 or less, calls do not overlap and images arrive in stream order. A
 // fragment counts as delivered when write has returned nil for all of its images. The sink serves one run of
@@ -97,6 +105,13 @@ func (s *funcSink) EndFragment(_ context.Context, f *media.Fragment, durable fun
 	s.mu.Unlock()
 	durable(media.Receipt{Written: n})
 	return nil
+}
+
+// Forget implements Forgetter.
+func (s *funcSink) Forget(_, number string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.written, number)
 }
 
 func (s *funcSink) Finish(context.Context) error { return nil }

@@ -55,3 +55,13 @@ type Choosing interface {
 	// Chooser returns what chooses the images of a sink, or nil if the sink gets all of them.
 	Chooser(sink string) media.Chooser
 }
+
+// Advance is a Planner that can decode a fragment while it arrives.
+type Advance interface {
+	Planner
+	// Ahead begins to decode the fragment that follows the last planned one, as far as it has arrived: for the sinks that take images
+	// before the fragment's end. It returns nil if there is nothing to do before that. The work function of the fragment's Plan emits
+	// the images that are left. If the whole fragment contradicts what was emitted ahead, it first calls again, which makes the sinks
+	// forget all images of the fragment, and then emits all of them.
+	Ahead(f *media.Fragment, takes func(sink string) bool, again func(context.Context) error) media.Arrival
+}

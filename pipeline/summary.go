@@ -126,7 +126,8 @@ type Meter struct {
 	Fragments, FramesDecoded, BytesRead, Gaps atomic.Int64
 	// MillisBehind is the lag of the stream that was read last, in milliseconds.
 	MillisBehind atomic.Int64
-	written      sync.Map // sink name to *atomic.Int64
+	Latencies
+	written sync.Map // sink name to *atomic.Int64
 }
 
 // FramesWritten returns the number of images that a sink has made durable.

@@ -80,31 +80,33 @@ func (d *Dir) Holds(ctx context.Context, key string, body []byte) (bool, error) 
 	if err != nil {
 		return false, fmt.Errorf("compare %s: %w", key, err)
 	}
-	same, err := holds(file, body)
+	same, err := holds(file, bytes.NewReader(body), int64(len(body)))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return false, fmt.Errorf("compare %s: %w", key, err)
 	}
 	return same, nil
 }
 
-// holds reports whether the content of a file is body.
-func holds(file disk.File, body []byte) (bool, error) {
+// holds reports whether the content of a file is that of a reader, of which the size in bytes is known.
+func holds(file disk.File, want io.Reader, size int64) (bool, error) {
 	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(body)) {
+	if err != nil || !info.Mode().IsRegular() || info.Size() != size {
 		return false, err
 	}
-	buffer := make([]byte, min(len(body), 64<<10))
-	for len(body) > 0 {
-		n, err := file.Read(buffer)
-		switch {
-		case errors.Is(err, io.EOF): // the file has shrunk
+	const atOnce = 64 << 10
+	a, b := make([]byte, min(size, atOnce)), make([]byte, min(size, atOnce))
+	for size > 0 {
+		n := min(size, atOnce)
+		switch _, err := io.ReadFull(file, a[:n]); {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // the file has shrunk
 			return false, nil
 		case err != nil:
 			return false, err
-		case n > len(body) || !bytes.Equal(buffer[:n], body[:n]):
-			return false, nil
 		}
-		body = body[n:]
+		if _, err := io.ReadFull(want, b[:n]); err != nil || !bytes.Equal(a[:n], b[:n]) {
+			return false, err
+		}
+		size -= n
 	}
 	return true, nil
 }

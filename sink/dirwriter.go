@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 
 	"github.com/kvsframes/kvsframes/internal/disk"
@@ -55,12 +56,49 @@ func (w *dirWriter) Write(ctx context.Context, p []byte) error {
 	return nil
 }
 
+// Same implements ObjectWriter: it compares every byte.
+func (w *dirWriter) Same(ctx context.Context) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	there, err := w.dir.folder.OpenFile(w.key, os.O_RDONLY, 0)
+	if err != nil {
+		return false, fmt.Errorf("compare %s: %w", w.key, err)
+	}
+	same, err := w.equals(there)
+	if err = errors.Join(err, there.Close()); err != nil {
+		return false, fmt.Errorf("compare %s: %w", w.key, err)
+	}
+	return same, nil
+}
+
+// equals reports whether a file has what was written.
+func (w *dirWriter) equals(there disk.File) (same bool, err error) {
+	if err := w.rewrite(); err != nil {
+		return false, err
+	}
+	written, err := w.file.Open()
+	if err != nil { // which is another error than that there is nothing to compare with
+		return false, fmt.Errorf("what was written cannot be read: %v", err)
+	}
+	info, err := written.Stat()
+	if err == nil {
+		same, err = holds(there, written, info.Size())
+	}
+	return same, errors.Join(err, written.Close())
+}
+
+// rewrite writes the head again, if it was not known before.
+func (w *dirWriter) rewrite() error {
+	if w.opts.Head == nil {
+		return nil
+	}
+	return w.file.Rewrite(w.opts.Head())
+}
+
 // Commit implements ObjectWriter.
 func (w *dirWriter) Commit(ctx context.Context) error {
-	var err error
-	if w.opts.Head != nil {
-		err = w.file.Rewrite(w.opts.Head())
-	}
+	err := w.rewrite()
 	if err == nil {
 		err = w.commit(ctx)
 	}

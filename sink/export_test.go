@@ -17,5 +17,5 @@ func WriteImage(s *Sink, ctx context.Context, img media.Image) (media.Record, er
 // WritePart writes one manifest part with a writer of its own.
 func WritePart(s *Sink, ctx context.Context, f *media.Fragment, records []media.Record) error {
 	w := s.NewWriter()
-	return w.parts.each(ctx, []ended{{fragment: f, records: records, durable: func(media.Receipt) {}}}, media.Split{}, nil)
+	return w.parts.each(ctx, []ended{{fragment: f, records: records, durable: func(media.Receipt) {}}}, media.Split{})
 }

@@ -18,8 +18,6 @@ type group struct {
 	// came is when the last image came, and inside whether its fragment has not ended.
 	came   time.Time
 	inside bool
-	// kept is closed when the checkpoint has the border that silence has drawn; nil if it has drawn none.
-	kept <-chan struct{}
 	// split is where the first object begins inside a fragment whose earlier images are durable.
 	split media.Split
 	open  *openGroup  // nil for none
@@ -35,6 +33,8 @@ type group struct {
 // openGroup is an object that is being written.
 type openGroup struct {
 	key    string
+	began  time.Time // when its first image came
+	server time.Time // of the first image
 	object ObjectWriter
 	opts   PutOptions
 	pack   Pack
@@ -64,13 +64,18 @@ func (g *group) write(ctx context.Context, img media.Image) (media.Record, error
 	defer func() { g.came = time.Now() }()
 	img = g.Layout.Inside(img)
 	if img.FragmentNumber == g.split.Number && img.Index < g.split.Index { // an earlier run completed its group
-		return g.w.record(img, g.split.Key), nil
+		record := g.w.record(img, g.split.Key)
+		record.Skipped, record.Differs = g.split.Differs, g.split.Differs
+		return record, nil
+	}
+	if err := g.pass(ctx, img.FragmentNumber, img.FrameInfo); err != nil {
+		return media.Record{}, err
 	}
 	if g.open != nil && g.begins(img) {
 		if g.appends {
 			return media.Record{}, cannotFollow(g.last, img)
 		}
-		if err := g.complete(ctx, img.FrameInfo, nil); err != nil {
+		if err := g.complete(ctx, img.FrameInfo, false); err != nil {
 			return media.Record{}, err
 		}
 	}
@@ -106,6 +111,8 @@ func (g *group) begins(img media.Image) bool {
 		return true
 	case media.Cell(at, g.Every) > o.cell:
 		return true
+	case tooLate(o.server, img.ServerTime, g.w.border.group):
+		return true
 	case g.Count > 0 && o.images >= g.Count:
 		return true
 	case g.Size > 0 && o.size+int64(len(img.Data)) > int64(g.Size):
@@ -124,14 +131,13 @@ func frameDuration(img media.Image) time.Duration {
 
 // begin creates the object of a group whose first image is img.
 func (g *group) begin(ctx context.Context, img media.Image) error {
-	if err := waitFor(ctx, g.kept); err != nil {
-		return err
-	}
-	g.kept = nil
 	s, first := g.w.sink, img
 	first.Ext, first.ContentType = g.Layout.Ext(), g.Layout.ContentType()
-	o := &openGroup{key: s.path.Image(first, g.w.runID), cell: media.Cell(img.At(g.clock), g.Every)}
+	o := &openGroup{
+		key: s.path.Image(first, g.w.runID), cell: media.Cell(img.At(g.clock), g.Every), began: time.Now(), server: img.ServerTime,
+	}
 	o.opts = g.w.options(first)
+	o.opts.IfAbsent = !g.replaces()
 	if g.appends {
 		o.pack = g.Layout.(EndlessLayout).NewEndless(img) // as Validate has checked
 	} else {
@@ -171,9 +177,9 @@ func (g *group) append(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// complete makes the open group visible, and reports the fragments that have ended. Companions become visible before it, but after an object that
-// grows. next is the frame with which the next group begins, the zero value for none, and kept that of the last report.
-func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan struct{}) error {
+// complete makes the open group visible, unless if_exists keeps what is there, and reports the fragments that have ended. next is the frame with which
+// the next group begins, the zero value for none, and ends states that the part of the manifest ends with the group.
+func (g *group) complete(ctx context.Context, next media.FrameInfo, ends bool) error {
 	o, s := g.open, g.w.sink
 	end, beside, err := o.pack.End()
 	if err != nil {
@@ -182,46 +188,44 @@ func (g *group) complete(ctx context.Context, next media.FrameInfo, kept chan st
 	if err := g.append(ctx, end); err != nil {
 		return err
 	}
-	_, grows := o.pack.(GrowingPack)
-	if !grows {
-		if err := g.putBeside(ctx, beside); err != nil {
-			return err
-		}
-	}
-	if err := g.call(ctx, func() error { return o.object.Commit(ctx) }); err != nil {
+	there, err := g.publish(ctx, beside)
+	if err != nil {
 		return fmt.Errorf("complete group: %w", err)
 	}
-	if grows {
-		if err := g.putBeside(ctx, beside); err != nil {
-			return err
-		}
+	if there.skipped {
+		g.skip(ctx, there)
+	} else {
+		s.objects.Add(1)
+		s.bytes.Add(o.bytes)
 	}
 	g.open = nil
 	g.completed++
-	s.objects.Add(1)
-	s.bytes.Add(o.bytes)
-	s.log.DebugContext(ctx, "wrote group", "key", o.key, "images", o.images, "bytes", o.bytes)
-	split := media.Split{Number: next.FragmentNumber, Index: next.Index, Key: o.key}
+	s.log.DebugContext(ctx, "wrote group", "key", o.key, "images", o.images, "bytes", o.bytes, "skipped", there.skipped, "differs", there.differs)
+	split := media.Split{Number: next.FragmentNumber, Index: next.Index, Key: o.key, Differs: there.differs}
 	if g.last.FragmentNumber != next.FragmentNumber { // the next group begins with its fragment
 		split = media.Split{}
 	}
-	var following time.Time
+	var following *media.Fragment
 	if next.FragmentNumber != "" {
-		following = next.At(g.clock).Add(-next.PTS)
+		following = &media.Fragment{ProducerTime: next.ProducerTime.Add(-next.PTS)}
+		if !next.ServerTime.IsZero() {
+			following.ServerTime = next.ServerTime.Add(-next.PTS)
+		}
 	}
 	ended := g.ended
 	g.ended = nil
-	return g.w.parts.add(ctx, ended, split, following, kept)
+	return g.w.parts.add(ctx, ended, split, following, ends)
 }
 
-// putBeside stores the companions of the open group.
-func (g *group) putBeside(ctx context.Context, all []Companion) error {
-	for i, c := range all {
-		if err := g.put(ctx, g.beside(g.open.key, g.Layout.Beside()[i]), c.Body, PutOptions{ContentType: c.ContentType}); err != nil {
-			return fmt.Errorf("write beside group: %w", err)
-		}
+// pass completes what is open if a fragment is behind the one with which an earlier run has had it end. next is its frame, the zero value for none.
+func (g *group) pass(ctx context.Context, number string, next media.FrameInfo) error {
+	switch {
+	case !g.w.border.passes(number):
+		return nil
+	case g.open != nil:
+		return g.complete(ctx, next, true)
 	}
-	return nil
+	return g.w.parts.complete(ctx)
 }
 
 func (g *group) put(ctx context.Context, key string, body []byte, opts PutOptions) error {
@@ -235,7 +239,7 @@ func (g *group) put(ctx context.Context, key string, body []byte, opts PutOption
 // show stores the open group if it grows and has grown. The next call, or complete, replaces that. It returns when to call it again.
 func (g *group) show(ctx context.Context) (next time.Duration, err error) {
 	o := g.open
-	p, grows := o.pack.(GrowingPack)
+	p, grows := g.growing()
 	if !grows || o.shown == o.images {
 		return g.silence(), nil
 	}
@@ -263,8 +267,11 @@ func (g *group) endFragment(ctx context.Context, e ended) error {
 		return err
 	}
 	g.inside = false
+	if err := g.pass(ctx, e.fragment.Number, media.FrameInfo{}); err != nil {
+		return err
+	}
 	if g.open == nil || g.appends {
-		return g.w.parts.add(ctx, []ended{e}, media.Split{}, time.Time{}, nil)
+		return g.w.parts.add(ctx, []ended{e}, media.Split{}, nil, false)
 	}
 	g.ended = append(g.ended, e)
 	if !g.w.sink.endless {
@@ -273,11 +280,13 @@ func (g *group) endFragment(ctx context.Context, e ended) error {
 	return g.tend(ctx)
 }
 
-// silence is how long no image comes before an open group is completed.
-func (g *group) silence() time.Duration { return max(g.Every, minSilence) }
+// silence is how long no image comes before the open group is completed.
+func (g *group) silence() time.Duration {
+	return silence(g.Every, g.w.border.group, g.open.began, g.came)
+}
 
 // tend completes the open group of a live stream if no image has come for as long as a group may be: the next one would begin another group, unless
-// it was taken long before it comes. That border is not in the stream, so it is kept in the checkpoint. Otherwise tend shows
+// it was taken long before it comes. That border is not in the stream, so the checkpoint has it before anybody sees the group. Otherwise tend shows
 // the group if it has grown, and sets the timer.
 func (g *group) tend(ctx context.Context) error {
 	if g.open == nil || g.inside {
@@ -285,9 +294,10 @@ func (g *group) tend(ctx context.Context) error {
 	}
 	left := g.silence() - time.Since(g.came)
 	if left <= 0 {
-		kept := make(chan struct{})
-		g.kept = kept
-		return g.complete(ctx, media.FrameInfo{}, kept)
+		if err := g.w.border.end(ctx, g.ended[len(g.ended)-1].fragment.Number); err != nil {
+			return err
+		}
+		return g.complete(ctx, media.FrameInfo{}, true)
 	}
 	next, err := g.show(ctx)
 	g.after(ctx, min(next, left), g.tend)
@@ -302,11 +312,11 @@ func (g *group) finish(ctx context.Context) error {
 	defer g.leave()
 	defer g.stop()
 	if g.open != nil {
-		if err := g.complete(ctx, media.FrameInfo{}, nil); err != nil {
+		if err := g.complete(ctx, media.FrameInfo{}, false); err != nil {
 			return err
 		}
 	}
-	return g.w.parts.complete(ctx, nil)
+	return g.w.parts.complete(ctx)
 }
 
 // abandon discards the open group.

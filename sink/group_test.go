@@ -270,14 +270,9 @@ func TestAGroupWaitsForTroubleThatPasses(t *testing.T) {
 	})
 }
 
-func TestGroupsAreNotForEveryDestination(t *testing.T) {
+func TestSettingsOfGroups(t *testing.T) {
 	c := named("a")
 	inGroups(sink.DefaultGroup())(&c)
-	c.Destination.IfExists = sink.IfExistsSkip
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "destination.if_exists: is skip, and objects of several images are always written: want overwrite") {
-		t.Errorf("error %v", err)
-	}
-	c.Destination.IfExists = sink.IfExistsOverwrite
 	c.Groups.Every, c.Groups.Count = time.Millisecond, -1
 	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "group.every: 1ms is below 1s") || !strings.Contains(err.Error(), "group.count: -1 is below 0") {
 		t.Errorf("error %v", err)

@@ -188,3 +188,36 @@ func TestAnObjectThatGrowsIsMadeAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestAnObjectThatMayNotBeReplacedIsNotStoredAsItGrows has a live stream whose sheets appear once, when they are complete, with what is beside them.
+func TestAnObjectThatMayNotBeReplacedIsNotStoredAsItGrows(t *testing.T) {
+	for _, ifExists := range []sink.IfExists{sink.IfExistsSkip, sink.IfExistsFail} {
+		synctest.Test(t, func(t *testing.T) {
+			store := sink.NewMem()
+			c := named("sheets")
+			inGroups(sink.Group{Every: 40 * time.Second})(&c)
+			c.Groups.Layout, c.Destination.IfExists = growing{}, ifExists
+			s, err := sink.New(c, store, sink.Options{RunID: "run-7", Endless: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			early := 0
+			w := s.NewWriter()
+			go func() {
+				time.Sleep(30 * time.Second)
+				early = len(store.Keys())
+			}()
+			if err := live(t.Context(), w, 0, func(string, media.Receipt) {}); err != nil || early > 0 {
+				t.Errorf("%s: %d objects before the first sheet is complete, %v", ifExists, early, err)
+			}
+			want := sink.NewMem()
+			if err := live(t.Context(), sheets(t, want, false).NewWriter(), 0, func(string, media.Receipt) {}); err != nil {
+				t.Fatal(err)
+			}
+			if got := contents(store); !maps.Equal(got, contents(want)) {
+				t.Errorf("%s: %q, want %q", ifExists, got, contents(want))
+			}
+			time.Sleep(time.Hour)
+		})
+	}
+}

@@ -67,8 +67,8 @@ type HeadedPack interface {
 	Head() []byte
 }
 
-// GrowingPack is a Pack whose Add returns nothing, since any image changes all of the object. The Sink of a live stream stores the object while it
-// grows, between fragments and at most every 10 s. It stores the companions after the object, of which they tell.
+// GrowingPack is a Pack whose Add returns nothing, since any image changes all of the object. The Sink of a live stream that may replace objects
+// stores the object while it grows, between fragments and at most every 10 s. It stores the companions after the object, of which they tell.
 type GrowingPack interface {
 	Pack
 	// SoFar returns the object with the images so far, and its companions. Add may follow.
@@ -106,7 +106,4 @@ func (g *Groups) check(p *setting.Problems, c Config) {
 		return
 	}
 	p.Check("group", g.Group, DefaultGroup())
-	if c.Destination.IfExists != IfExistsOverwrite {
-		p.Add("destination.if_exists", "is %s, and objects of several images are always written: want overwrite", c.Destination.IfExists)
-	}
 }

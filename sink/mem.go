@@ -76,12 +76,24 @@ func (w *memWriter) Commit(ctx context.Context) error {
 	if w.ended {
 		return errEnded
 	}
+	err := w.store.Put(ctx, w.key, w.whole(), w.opts)
+	w.ended = err == nil
+	return err
+}
+
+func (w *memWriter) Same(ctx context.Context) (bool, error) {
+	if w.ended {
+		return false, errEnded
+	}
+	return w.store.Holds(ctx, w.key, w.whole())
+}
+
+// whole returns what was written, with its head.
+func (w *memWriter) whole() []byte {
 	if w.opts.Head != nil {
 		copy(w.body.Bytes(), w.opts.Head())
 	}
-	err := w.store.Put(ctx, w.key, w.body.Bytes(), w.opts)
-	w.ended = err == nil
-	return err
+	return w.body.Bytes()
 }
 
 func (w *memWriter) Abandon() error {

@@ -20,8 +20,6 @@ type parts struct {
 	next    media.Split
 	// came is when the latest records came.
 	came time.Time
-	// kept is closed when the checkpoint has the border that silence has drawn; nil if it has drawn none.
-	kept <-chan struct{}
 	// completed is the number of parts so far that may have several fragments.
 	completed int
 }
@@ -31,6 +29,8 @@ type part struct {
 	first media.Fragment // without its media
 	cell  int64          // of the grid
 	last  time.Time      // that of the latest fragment
+	until string         // its number
+	began time.Time      // when its first fragment came
 	lines []byte
 	// partial reports whether images have no record, since other ones were kept in their place.
 	partial bool
@@ -54,11 +54,11 @@ func newParts(w *Writer) *parts {
 }
 
 // add takes fragments that have ended and whose images are durable, in order. No part ends between them: those of a group are taken together, since
-// a run can continue only where a group ends. next is what is durable of the fragment after them, and following the time of that, or zero if it is
-// not known. kept, if it is not nil, states that silence has ended the group, and so ends the part; it is that of the last report.
-func (p *parts) add(ctx context.Context, all []ended, next media.Split, following time.Time, kept chan struct{}) error {
+// a run can continue only where a group ends. next is what is durable of the fragment after them, and following has the times of that; nil if they are not
+// known. ends states that the part ends with them.
+func (p *parts) add(ctx context.Context, all []ended, next media.Split, following *media.Fragment, ends bool) error {
 	if p.every == 0 || len(all) == 0 {
-		return p.each(ctx, all, next, kept)
+		return p.each(ctx, all, next)
 	}
 	var lines []byte
 	var first *media.Fragment // that has lines
@@ -74,17 +74,17 @@ func (p *parts) add(ctx context.Context, all []ended, next media.Split, followin
 		lines, partial = append(lines, more...), partial || without
 	}
 	clock := p.w.sink.config.Clock
-	if p.ends(all[0].fragment.At(clock), len(lines)) {
-		if err := p.complete(ctx, nil); err != nil {
+	if p.ends(all[0].fragment, len(lines)) {
+		if err := p.complete(ctx); err != nil {
 			return err
 		}
 	}
 	if p.open == nil && first == nil { // nothing holds them back
-		report(waitingOf(all), next, kept)
+		report(waitingOf(all), next)
 		return nil
 	}
 	if p.open == nil {
-		p.open = &part{cell: media.Cell(first.At(clock), p.every), first: media.Fragment{
+		p.open = &part{began: time.Now(), cell: media.Cell(first.At(clock), p.every), first: media.Fragment{
 			Stream: first.Stream, Number: first.Number, ProducerTime: first.ProducerTime, ServerTime: first.ServerTime, Tags: first.Tags,
 		}}
 	}
@@ -92,24 +92,25 @@ func (p *parts) add(ctx context.Context, all []ended, next media.Split, followin
 		p.came = time.Now()
 	}
 	o := p.open
-	o.last = all[len(all)-1].fragment.At(clock)
+	latest := all[len(all)-1].fragment
+	o.last, o.until = latest.At(clock), latest.Number
 	o.lines, o.partial = append(o.lines, lines...), o.partial || partial
 	p.waiting, p.next = append(p.waiting, waitingOf(all)...), next
-	if kept != nil || !following.IsZero() && p.ends(following, 0) {
-		return p.complete(ctx, kept)
+	if ends || following != nil && p.ends(following, 0) {
+		return p.complete(ctx)
 	}
 	return nil
 }
 
-// ends reports whether the open part ends before a fragment of a time and so many bytes of lines.
-func (p *parts) ends(at time.Time, size int) bool {
-	o := p.open
+// ends reports whether the open part ends before a fragment with so many bytes of lines.
+func (p *parts) ends(f *media.Fragment, size int) bool {
+	o, at := p.open, f.At(p.w.sink.config.Clock)
 	return o != nil && (o.last.Sub(at) > time.Second || // smaller steps back are rounding
-		media.Cell(at, p.every) > o.cell || len(o.lines)+size > fullLines)
+		media.Cell(at, p.every) > o.cell || len(o.lines)+size > fullLines || tooLate(o.first.ServerTime, f.ServerTime, p.w.border.part))
 }
 
 // each writes a part for each fragment, several at once, and reports them.
-func (p *parts) each(ctx context.Context, all []ended, next media.Split, kept chan struct{}) error {
+func (p *parts) each(ctx context.Context, all []ended, next media.Split) error {
 	failures := make([]error, len(all))
 	var parts sync.WaitGroup
 	for i, e := range all {
@@ -130,7 +131,7 @@ func (p *parts) each(ctx context.Context, all []ended, next media.Split, kept ch
 	if err := errors.Join(failures...); err != nil {
 		return err
 	}
-	report(waitingOf(all), next, kept)
+	report(waitingOf(all), next)
 	return nil
 }
 
@@ -142,13 +143,10 @@ func (p *parts) slot(ctx context.Context) (leave func(), err error) {
 	return p.w.sink.leave, p.w.sink.enter(ctx)
 }
 
-// complete writes the open part, if there is one, and reports the fragments that wait for it. kept is that of the last report.
-func (p *parts) complete(ctx context.Context, kept chan struct{}) error {
+// complete writes the open part, if there is one, and reports the fragments that wait for it.
+func (p *parts) complete(ctx context.Context) error {
 	if p.open == nil {
 		return nil
-	}
-	if err := waitFor(ctx, p.kept); err != nil {
-		return err
 	}
 	leave, err := p.slot(ctx)
 	if err != nil {
@@ -159,9 +157,9 @@ func (p *parts) complete(ctx context.Context, kept chan struct{}) error {
 		return err
 	}
 	all := p.waiting
-	p.open, p.waiting, p.kept = nil, nil, kept
+	p.open, p.waiting = nil, nil
 	p.completed++
-	report(all, p.next, kept)
+	report(all, p.next)
 	return nil
 }
 
@@ -181,11 +179,11 @@ func waitingOf(all []ended) []waiting {
 	return out
 }
 
-// report states that fragments are durable, and of the one after them the part before next. kept is that of the last receipt.
-func report(all []waiting, next media.Split, kept chan<- struct{}) {
+// report states that fragments are durable, and of the one after them the part before next.
+func report(all []waiting, next media.Split) {
 	for i, e := range all {
 		if i == len(all)-1 {
-			e.receipt.Next, e.receipt.Kept = next, kept
+			e.receipt.Next = next
 		}
 		e.durable(e.receipt)
 	}
@@ -206,7 +204,12 @@ func (s *single) endFragment(ctx context.Context, e ended) error {
 	if err := s.w.emptyOutdated(ctx, e.fragment); err != nil {
 		return err
 	}
-	if err := s.add(ctx, []ended{e}, media.Split{}, time.Time{}, nil); err != nil {
+	if s.w.border.passes(e.fragment.Number) {
+		if err := s.complete(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.add(ctx, []ended{e}, media.Split{}, nil, false); err != nil {
 		return err
 	}
 	if s.w.sink.endless && len(e.records) > 0 {
@@ -215,17 +218,20 @@ func (s *single) endFragment(ctx context.Context, e ended) error {
 	return nil
 }
 
-// tend completes the open part of a live stream if no image has come for as long as a part may be. As with groups, that border is kept in the
-// checkpoint. Otherwise it sets the timer.
+// tend completes the open part of a live stream if no image has come for as long as a part may be. As with groups, the checkpoint has that border
+// before. Otherwise tend sets the timer.
 func (s *single) tend(ctx context.Context) error {
 	if s.open == nil {
 		return nil
 	}
-	if left := max(s.every, minSilence) - time.Since(s.came); left > 0 {
+	if left := silence(s.every, s.w.border.part, s.open.began, s.came) - time.Since(s.came); left > 0 {
 		s.after(ctx, left, s.tend)
 		return nil
 	}
-	return s.complete(ctx, make(chan struct{}))
+	if err := s.w.border.end(ctx, s.open.until); err != nil {
+		return err
+	}
+	return s.complete(ctx)
 }
 
 // finish completes the open part at the end of the stream.
@@ -235,7 +241,7 @@ func (s *single) finish(ctx context.Context) error {
 	}
 	defer s.leave()
 	defer s.stop()
-	return s.complete(ctx, nil)
+	return s.complete(ctx)
 }
 
 // abandon leaves the open part to the next run.

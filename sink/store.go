@@ -11,6 +11,8 @@ import (
 var (
 	// ErrExist is returned by Put and Commit when PutOptions.IfAbsent is set and an object of that key exists.
 	ErrExist = errors.New("object exists already")
+	// ErrUnseen is returned by Same where nobody may ask whether there is an object, or what it holds.
+	ErrUnseen = errors.New("the store does not tell what is there")
 	// ErrKey is returned by Put and Create when the key is invalid.
 	ErrKey = errors.New("key is not valid")
 	// ErrFenced is returned by an ObjectWriter when a later writer of its key has begun, and the store
@@ -79,8 +81,13 @@ type ObjectWriter interface {
 	// the same p, which is then written once. After another error only Abandon may be called.
 	Write(ctx context.Context, p []byte) error
 	// Commit makes the object durable and visible. After an error the object may still exist in full, if an
-	// answer was lost. If Passing returns true for the error, Commit may be called again, otherwise only Abandon.
+	// answer was lost. If Passing returns true for the error, Commit may be called again, otherwise only Abandon, or
+	// Same after ErrExist.
 	Commit(ctx context.Context) error
+	// Same reports whether the object of the key equals what was written, by its bytes or by size and checksum. Without an object it returns an
+	// error that is fs.ErrNotExist, and ErrUnseen where the store does not tell. It may be called when all is written, and after Commit returned
+	// ErrExist, and Commit after it.
+	Same(ctx context.Context) (bool, error)
 	// Abandon removes what was written. It does nothing after Commit returned nil, so that it can be deferred.
 	// It takes no context, because it is often called after a context has ended; it returns within 10 seconds.
 	// Afterwards Write and Commit return an error.

@@ -69,16 +69,3 @@ func (t *turns) end() {
 	t.turn <- struct{}{}
 	t.leave()
 }
-
-// waitFor waits until a channel is closed, which may be nil for nothing to wait for.
-func waitFor(ctx context.Context, closed <-chan struct{}) error {
-	if closed == nil {
-		return nil
-	}
-	select {
-	case <-closed:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -21,6 +21,7 @@ type Writer struct {
 	confirm func(context.Context) error
 	ledger  ledgerParts
 	parts   *parts
+	border  border
 	// group makes the objects; nil if each image is an object, and single then ends the fragments.
 	group  *group
 	single *single
@@ -59,6 +60,11 @@ type Continuation struct {
 	After *media.Place
 	// Split is the last Receipt's Next.
 	Split media.Split
+	// Ends is the number of the last fragment in what was open, of groups and of the manifest, as far as KeepEnd was told and no Receipt of that
+	// fragment has come since; "" for none.
+	Ends string
+	// KeepEnd has a later run know of Ends, before it returns nil. Nil if there is no later run.
+	KeepEnd func(ctx context.Context, number string) error
 }
 
 // Continue returns a writer for one stream of which another run has written a part. Objects that are there
@@ -66,6 +72,7 @@ type Continuation struct {
 func (s *Sink) Continue(c Continuation) *Writer {
 	w := s.NewWriter()
 	w.runID, w.continued, w.confirm = c.RunID, true, c.Confirm
+	w.border.ends, w.border.keep = c.Ends, c.KeepEnd
 	if w.group != nil {
 		w.group.split = c.Split
 	}
@@ -146,6 +153,9 @@ func (w *Writer) Replace(ctx context.Context, f *media.Fragment) error {
 // get more fragments: then the call that completes it does both.
 func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable func(media.Receipt)) error {
 	w.mu.Lock()
+	for i := range w.records[f.Number] { // an image may have been made before its fragment's tags were there
+		w.records[f.Number][i].Tags = f.Tags
+	}
 	ended := ended{fragment: f, records: w.records[f.Number], durable: func(r media.Receipt) {
 		w.sink.keeper.end(f.Stream, f.Number)
 		durable(r)
@@ -156,6 +166,14 @@ func (w *Writer) EndFragment(ctx context.Context, f *media.Fragment, durable fun
 		return w.group.endFragment(ctx, ended)
 	}
 	return w.single.endFragment(ctx, ended)
+}
+
+// Forget drops the records of a fragment that has not ended: its images are written again, or it does not end.
+func (w *Writer) Forget(stream, number string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.records, number)
+	w.sink.keeper.end(stream, number)
 }
 
 // ended is a fragment that has ended. Its images have these records.

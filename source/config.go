@@ -40,9 +40,8 @@ type Config struct {
 	// FragmentTags are the tags that a wanted fragment has, as NAME=VALUE.
 	FragmentTags []string `key:"fragment_tags,optional,pairs"`
 	// Origin holds the keys that depend on the type of the source.
-	Origin Origin   `block:"type"`
-	End    End      `key:"end"`
-	_      struct{} `later:"deliver"`
+	Origin Origin `block:"type"`
+	End    End    `key:"end"`
 	// MaxFragmentSize is the largest fragment that is read into memory, in bytes.
 	MaxFragmentSize Size `key:"max_fragment_size" range:"1KiB..2GiB"`
 }
@@ -76,6 +75,9 @@ func (c Config) Validate() error {
 	var p setting.Problems
 	p.Check("", c, DefaultConfig())
 	kvs, _ := c.KVS()
+	if kvs.Deliver == DeliverFrame && len(c.FragmentTags) > 0 {
+		p.Add("fragment_tags", "does not go with deliver: frame: the tags of a fragment come behind its frames")
+	}
 	if start := kvs.StartSelector.Timestamp; !c.End.Timestamp.IsZero() && !start.IsZero() && !c.End.Timestamp.After(start) {
 		p.Add("end.timestamp", "is not after start_selector.timestamp")
 	}

@@ -59,7 +59,7 @@ func (c *continued) Next(ctx context.Context) (*media.Fragment, error) {
 		return f, nil
 	}
 	for {
-		f, err := c.Source.Next(ctx)
+		f, err := c.Source.Next(telling(ctx, c.arriving))
 		var gap *media.GapError
 		switch {
 		case c.passed:
@@ -78,4 +78,13 @@ func (c *continued) Next(ctx context.Context) (*media.Fragment, error) {
 		hole.Gap.ProducerTime, hole.Gap.Until = c.last.ProducerTime, f.Place()
 		return nil, hole
 	}
+}
+
+// arriving returns a fragment that is told of, nil if a gap in its place would be dropped, which was reported before. In front of the first one
+// after the last fragment a hole may still be returned.
+func (c *continued) arriving(f *media.Fragment) *media.Fragment {
+	if c.reported && !c.passed && media.CompareNumbers(f.Number, c.last.Number) <= 0 {
+		return nil
+	}
+	return f
 }

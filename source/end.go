@@ -78,27 +78,43 @@ func (s *ending) Next(ctx context.Context) (*media.Fragment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.past(f) {
+	if s.count == 0 {
+		s.first = f.At(s.clock)
+	}
+	if s.past(f, s.first) {
 		s.limit.Store(true)
 		s.finish()
 		return nil, s.over
 	}
 	if f.Unwanted {
-		return s.bounded(f), nil
+		return s.bounded(f, s.first), nil
 	}
 	if s.count++; s.end.Fragments > 0 && s.count >= s.end.Fragments {
 		// The connection is released at once: the next fragment is not wanted.
 		s.limit.Store(true)
 		s.finish()
 	}
-	return s.bounded(f), nil
+	return s.bounded(f, s.first), nil
 }
 
-// bounded returns the fragment with Until set to the end of the stream.
-func (s *ending) bounded(f *media.Fragment) *media.Fragment {
+// arriving returns a fragment that is told of with its Until, nil if it is past the end. The limit on the number of fragments needs no look: at
+// that number the source is closed.
+func (s *ending) arriving(f *media.Fragment) *media.Fragment {
+	first := s.first
+	if s.count == 0 {
+		first = f.At(s.clock)
+	}
+	if s.past(f, first) {
+		return nil
+	}
+	return s.bounded(f, first)
+}
+
+// bounded returns the fragment with Until set to the end of the stream, whose first fragment starts at first.
+func (s *ending) bounded(f *media.Fragment, first time.Time) *media.Fragment {
 	until := s.end.Timestamp
-	if d := s.end.Duration; d > 0 && (until.IsZero() || s.first.Add(d).Before(until)) {
-		until = s.first.Add(d)
+	if d := s.end.Duration; d > 0 && (until.IsZero() || first.Add(d).Before(until)) {
+		until = first.Add(d)
 	}
 	if until.IsZero() {
 		return f
@@ -110,6 +126,7 @@ func (s *ending) bounded(f *media.Fragment) *media.Fragment {
 
 // next asks the source for a fragment until the source has been idle for too long.
 func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
+	ctx = telling(ctx, s.arriving)
 	if s.end.IdleTimeout <= 0 {
 		return s.Source.Next(ctx)
 	}
@@ -118,7 +135,7 @@ func (s *ending) next(ctx context.Context) (*media.Fragment, error) {
 	var outage error
 	watch := watchIdle(s.Source, s.end.IdleTimeout, func(why error) { outage = why; cancel(errIdle) })
 	defer watch.stop()
-	f, err := s.Source.Next(waiting)
+	f, err := s.Source.Next(watch.pausing(waiting))
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errIdle) {
 		s.finish()
 		if outage != nil {
@@ -147,6 +164,8 @@ type idleWatch struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	bytes   int64
+	// paused reports whether nobody waits for bytes.
+	paused bool
 	// quiet is when the last byte arrived, or the watch began.
 	quiet time.Time
 }
@@ -165,6 +184,9 @@ func watchIdle(s Source, timeout time.Duration, idle func(outage error)) *idleWa
 func (w *idleWatch) check() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.paused {
+		return
+	}
 	now, stats := time.Now(), w.source.Stats()
 	bytes, reach := stats.BytesRead, stats.Reach
 	if bytes != w.bytes {
@@ -181,6 +203,29 @@ func (w *idleWatch) check() {
 	w.idle(reach.Err)
 }
 
+// pausing returns a context whose media.Arrivals may take their time: it does not count as silence.
+func (w *idleWatch) pausing(ctx context.Context) context.Context {
+	arrived := media.Arrivals(ctx)
+	if arrived == nil {
+		return ctx
+	}
+	return media.WithArrivals(ctx, func(f *media.Fragment) {
+		w.pause(true)
+		defer w.pause(false)
+		arrived(f)
+	})
+}
+
+// pause ends the watch for a while, or begins it again.
+func (w *idleWatch) pause(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.paused = on; !on {
+		w.quiet = time.Now()
+		w.timer.Reset(w.timeout)
+	}
+}
+
 // stop ends the watch. A check in progress may still call idle.
 func (w *idleWatch) stop() {
 	w.mu.Lock()
@@ -188,14 +233,11 @@ func (w *idleWatch) stop() {
 	w.timer.Stop()
 }
 
-// past reports whether a fragment starts at or after the end.
-func (s *ending) past(f *media.Fragment) bool {
+// past reports whether a fragment starts at or after the end of a stream whose first one starts at first.
+func (s *ending) past(f *media.Fragment, first time.Time) bool {
 	start := f.At(s.clock)
-	if s.count == 0 {
-		s.first = start
-	}
 	return !s.end.Timestamp.IsZero() && !start.Before(s.end.Timestamp) ||
-		s.end.Duration > 0 && start.Sub(s.first) >= s.end.Duration
+		s.end.Duration > 0 && start.Sub(first) >= s.end.Duration
 }
 
 // finish closes the source.

@@ -28,6 +28,18 @@ const (
 // Values returns the modes of a KVS source.
 func (Mode) Values() []string { return setting.Texts(ModeLive, ModeArchive, ModeAuto) }
 
+// Deliver is when the frames of a live stream leave.
+type Deliver string
+
+// When frames leave. With DeliverFrame they do while their fragment is still arriving; in ModeAuto that begins where reading continues live.
+const (
+	DeliverFragment Deliver = "fragment"
+	DeliverFrame    Deliver = "frame"
+)
+
+// Values returns when frames may leave.
+func (Deliver) Values() []string { return setting.Texts(DeliverFragment, DeliverFrame) }
+
 // StartType is where a GetMedia session starts (Kinesis Video Streams API
 // Reference, StartSelector).
 type StartType string
@@ -68,13 +80,15 @@ type KVSConfig struct {
 	EndpointURL   string        `key:"endpoint_url"`
 	Mode          Mode          `key:"mode"`
 	StartSelector StartSelector `key:"start_selector"`
+	// Deliver is when the frames of a live stream leave; "" is DeliverFragment.
+	Deliver Deliver `key:"deliver,optional" with:"mode=live|auto"`
 }
 
 var _ Origin = KVSConfig{}
 
 // DefaultKVSConfig returns the keys of a source for which only the streams are set.
 func DefaultKVSConfig() KVSConfig {
-	return KVSConfig{Mode: ModeLive, StartSelector: StartSelector{Type: StartNow}}
+	return KVSConfig{Mode: ModeLive, StartSelector: StartSelector{Type: StartNow}, Deliver: DeliverFragment}
 }
 
 // Many implements Origin.

@@ -21,7 +21,8 @@ import (
 type Dialer interface {
 	// Dial opens a session that starts at start. It makes one call, without retries. With refresh it first gets fresh
 	// credentials and a fresh data endpoint. ctx bounds only the opening. The caller closes the session. It may do so
-	// while Next is waiting; Next then returns.
+	// while Next is waiting; Next then returns. A Next whose context ends may return the part of a fragment that arrived in an
+	// *UnfinishedError.
 	Dial(ctx context.Context, start StartSelector, refresh bool) (Source, error)
 }
 
@@ -46,7 +47,7 @@ type LiveConfig struct {
 // returned. Fragments whose numbers are not greater are dropped; if their media differs from before, they are gaps. A
 // fragment is read again when it ended early, was malformed, or was replaced by a temporary error. When that happens
 // three times at the same place, Next returns the part of the fragment that arrived (Cut), or a gap, and reading
-// continues after it.
+// continues after it. So it does if the fragment does not come again before a later one, or before the stream ends with an error.
 //
 // NOW is requested only once, as requesting it again would skip media. Until a fragment has arrived, later sessions
 // start at the time of the first one (SERVER_TIMESTAMP, on the service's clock).
@@ -87,8 +88,12 @@ type Live struct {
 	recent  recent
 	// held is a fragment that may be incomplete. It is returned as soon as more follows it in the same session.
 	held *media.Fragment
-	// begun is the fragment inside which a session ended, and which is read again.
-	begun *media.Fragment
+	// begun is what there is of the fragment that is read again: the part that arrived, or a gap. It is returned if the fragment does not
+	// come again.
+	begun struct {
+		number string
+		result
+	}
 	// lost is the number of the last gap.
 	lost string
 	// flowed reports whether the session returned something, idle whether the last ones did not, unsure whether the
@@ -152,11 +157,44 @@ func (l *Live) Next(ctx context.Context) (*media.Fragment, error) {
 			l.connect(waiting)
 			continue
 		}
-		f, err := session.Next(waiting)
+		f, err := session.Next(telling(waiting, l.arriving))
 		if err == nil || waiting.Err() == nil {
 			l.handle(f, err)
+			continue
+		}
+		if part := (*UnfinishedError)(nil); l.held == nil && errors.As(err, &part) {
+			l.held = part.Fragment // hanging up makes it the one that is read again
 		}
 	}
+}
+
+// arriving returns a fragment that is told of, or nil. Nothing is told of a fragment that was returned or given up, while reading skips to the
+// newest fragment, as this one may then be skipped, and before the fragment in front of this one was returned.
+func (l *Live) arriving(f *media.Fragment) *media.Fragment {
+	if l.seen(f.Number) || l.toNow || l.held != nil || l.begun.number != "" && l.begun.number != f.Number {
+		return nil
+	}
+	return f
+}
+
+// begin records what there is of a fragment that is read again.
+func (l *Live) begin(number string, r result) {
+	l.begun.number, l.begun.result = number, r
+}
+
+// giveUp queues what there is of the fragment that was to be read again: it does not come any more, as a later one has come, or none comes
+// if number is empty.
+func (l *Live) giveUp(number string) {
+	b := l.begun
+	if b.number == "" || l.seen(b.number) || number != "" && media.CompareNumbers(b.number, number) >= 0 {
+		return
+	}
+	l.begin("", result{})
+	if b.fragment != nil {
+		l.accept(b.fragment)
+		return
+	}
+	l.lose(b.number, b.err)
 }
 
 // interrupted closes the session and returns the error of a cancelled Next.
@@ -170,8 +208,8 @@ func (l *Live) interrupted(cause error) error {
 	switch {
 	case l.toNow:
 		return &UnfinishedError{Gap: payload.NewGap(l.cfg.Stream, "", errLeftOut, 0), Err: err}
-	case l.begun != nil:
-		return &UnfinishedError{Fragment: l.begun, Err: err}
+	case l.begun.fragment != nil:
+		return &UnfinishedError{Fragment: l.begun.fragment, Err: err}
 	case inside:
 		return &UnfinishedError{Gap: payload.NewGap(l.cfg.Stream, "", errSilent, 0), Err: err}
 	}
@@ -235,7 +273,7 @@ func (l *Live) noteStart(session Source) {
 // hangUp closes the session.
 func (l *Live) hangUp() {
 	if l.held != nil && !l.seen(l.held.Number) {
-		l.begun = l.held
+		l.begin(l.held.Number, result{fragment: l.held})
 	}
 	l.held = nil
 	l.sessions.leave()
@@ -259,6 +297,7 @@ func (l *Live) handle(f *media.Fragment, err error) {
 		l.log.Warn("fragment is damaged, reading it again", "fragment", f.Number, "error", f.Damage)
 		l.remember(f)
 		l.hangUp()
+		l.begin(f.Number, result{fragment: f})
 		l.scheduleRedial()
 	case err == nil:
 		l.release()
@@ -295,6 +334,7 @@ func (l *Live) accept(f *media.Fragment) {
 		l.log.Debug("fragment dropped, it was already read", "fragment", f.Number, "after", l.last)
 		return
 	}
+	l.giveUp(f.Number)
 	if l.idle {
 		l.log.Info("stream active again", "fragment", f.Number, "producer_time", f.ProducerTime)
 	}
@@ -326,7 +366,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z
 // advance makes a fragment the last one that was returned or given up.
 func (l *Live) advance(number string) {
 	l.position.advance(number)
-	l.begun = nil
+	l.begin("", result{})
 	l.trouble, l.flowed, l.fruitless = trouble{}, true, 0
 }
 
@@ -362,9 +402,6 @@ func (l *Live) sessionOver(err error) {
 	}
 	if errors.As(err, &tag) {
 		l.flowed = false // after an error of the service there is always a delay
-	}
-	if l.over != nil && held != nil {
-		l.accept(held) // no session will return the rest
 	}
 	l.scheduleRedial()
 }

@@ -64,6 +64,12 @@ func TestReadingGoesOnAfterEveryEnd(t *testing.T) {
 			nil, "1, gap, gap, 4, time", "EARLIEST, after 1, after 1, at 2s, at 3s, after 4",
 		},
 		{"nothing but nonsense is fatal", fromNow, nil, play(poison(0)), "fatal", "NOW, at 0s, at 0s, NOW, NOW"},
+		{"one that was cut and does not come again is handed on as it was", fromEarliest, []any{play(frag(1), cutFrag(2, 50)), frags(3, 3)}, nil, "1, CUT 2, 3, time", "EARLIEST, after 1, after 3"},
+		{"one without its closing tags that does not come again", fromEarliest, []any{play(frag(1), tokenless(2)), frags(3, 3)}, nil, "1, 2, 3, time", "EARLIEST, after 1, after 3"},
+		{"one that is damaged and does not come again", fromEarliest, []any{play(frag(1), damagedFrag(2)), frags(3, 3)}, nil, "1, CUT 2, 3, time", "EARLIEST, after 1, after 3"},
+		{"one that makes no sense and does not come again is a gap", fromEarliest, []any{play(frag(1), badContent(2)), frags(3, 3)}, nil, "1, gap 2, 3, time", "EARLIEST, after 1, after 3"},
+		{"one that does not come again before a gap", fromEarliest, []any{play(frag(1), cutFrag(2, 50)), play(payload.NewGap("cam", num(3), &payload.ErrorTag{ID: 4000}, 0), frag(4))}, nil, "1, CUT 2, gap 3, 4, time", "EARLIEST, after 1, after 4"},
+		{"one after which nothing can be read", fromEarliest, []any{play(frag(1), cutFrag(2, 50)), coded("ResourceNotFoundException")}, nil, "1, CUT 2, fatal", "EARLIEST, after 1"},
 		{"a broken connection", fromEarliest, []any{play(frag(1), broken), broken, frags(2, 2)}, nil, "1, 2, time", "EARLIEST, after 1, after 1, after 2"},
 	})
 }

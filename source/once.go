@@ -80,7 +80,7 @@ type once struct {
 // Next implements Source.
 func (s *once) Next(ctx context.Context) (*media.Fragment, error) {
 	for {
-		f, err := s.Source.Next(ctx)
+		f, err := s.Source.Next(telling(ctx, s.arriving))
 		if err != nil {
 			return nil, err
 		}
@@ -92,4 +92,12 @@ func (s *once) Next(ctx context.Context) (*media.Fragment, error) {
 			return f, nil
 		}
 	}
+}
+
+// arriving returns a fragment that is told of, nil if its number is known: it is dropped when it is whole, or a gap.
+func (s *once) arriving(f *media.Fragment) *media.Fragment {
+	if _, known := s.recent.digests[f.Number]; known {
+		return nil
+	}
+	return f
 }

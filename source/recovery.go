@@ -52,6 +52,9 @@ func (l *Live) handleGap(gap *media.GapError) {
 		l.log.Warn("fragment is malformed, reading it again", "fragment", number, "error", gap.Err)
 		l.reach.Lost(gap)
 		l.hangUp()
+		if number != "" {
+			l.begin(number, result{err: gap})
+		}
 		l.scheduleRedial()
 	case number != "":
 		l.lose(number, gap)
@@ -62,7 +65,8 @@ func (l *Live) handleGap(gap *media.GapError) {
 }
 
 // lose gives up a fragment, which is a gap.
-func (l *Live) lose(number string, gap *media.GapError) {
+func (l *Live) lose(number string, gap error) {
+	l.giveUp(number)
 	if l.toNow {
 		l.endSkip(media.Place{Number: number}, l.clock.end)
 		l.clock = continuity{} // what was before the next fragment is in that gap
@@ -111,6 +115,7 @@ func (l *Live) fail(err error, v Verdict) {
 	if v.Hint != "" && errors.As(err, &tag) {
 		l.over = fmt.Errorf("%w: %s", l.over, v.Hint)
 	}
+	l.giveUp("") // no session will return the rest
 }
 
 // unreadable handles an error about an unreadable part of the payload that blocks the rest, and reports whether

@@ -44,12 +44,22 @@ func cutFrag(n, size int) *media.Fragment {
 	return f
 }
 
+// damagedFrag is fragment n, up to its damage.
+func damagedFrag(n int) *media.Fragment {
+	f := cutFrag(n, 50)
+	f.Damage = "bytes are missing"
+	return f
+}
+
 // tokenless is fragment n without its closing tags.
 func tokenless(n int) *media.Fragment {
 	f := frag(n)
 	f.ContinuationToken = ""
 	return f
 }
+
+// part is a call that tells of fragment n with its first blocks.
+type part struct{ n, blocks int }
 
 // codedError is a refusal with a code.
 type codedError struct {
@@ -64,7 +74,7 @@ func (e *codedError) HTTPStatusCode() int { return e.status }
 func coded(code string) error { return &codedError{code, 400} }
 
 // scriptedSession is a session: fragments, errors (the last one ends it, io.EOF if
-// there is none), times to wait and numbers of bytes that come. One that is empty is idle as GetMedia is.
+// there is none), parts of fragments, times to wait and numbers of bytes that come. One that is empty is idle as GetMedia is.
 type scriptedSession []any
 
 // play makes a session of steps.
@@ -158,6 +168,8 @@ type playing struct {
 	once   sync.Once
 	gone   chan struct{}
 	closed bool
+	// arriving is the part of a fragment.
+	arriving *media.Fragment
 }
 
 // OpenedAt is the moment of NOW.
@@ -172,13 +184,23 @@ func (p *playing) Next(ctx context.Context) (*media.Fragment, error) {
 		switch step := step.(type) {
 		case *media.Fragment:
 			p.read.Add(int64(len(step.MKV)))
+			p.arriving = nil
 			return step, nil
+		case part:
+			f := cutFrag(step.n, 50)
+			if f.Blocks = f.Blocks[:step.blocks]; media.Arrivals(ctx) != nil {
+				media.Arrivals(ctx)(f)
+			}
+			p.arriving = f
 		case int:
 			p.read.Add(int64(step))
 		case time.Duration:
 			select {
 			case <-time.After(step):
 			case <-ctx.Done():
+				if p.arriving != nil {
+					return nil, &UnfinishedError{Fragment: p.arriving, Err: ctx.Err()}
+				}
 				return nil, ctx.Err()
 			case <-p.gone:
 				return nil, errors.New("session is closed")
@@ -224,7 +246,7 @@ type live struct {
 	answers []any
 	then    any
 	// want are the answers of Next: numbers, CUT numbers, gap numbers, and the
-	// last one, which is "time" when d was over.
+	// last one, which is "time" when d was over. 1+2 are two blocks that are told of fragment 1.
 	want   string
 	starts string
 }
@@ -235,9 +257,23 @@ func read(t *testing.T, s Source, d time.Duration) []string {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	var got []string
+	told := "" // the fragment that is open
+	ctx = media.WithArrivals(ctx, func(f *media.Fragment) {
+		if told != "" && told != f.Number {
+			t.Errorf("fragment %s is told of while %s is open", f.Number, told)
+		}
+		told = f.Number
+		got = append(got, fmt.Sprint(short47(f.Number), "+", len(f.Blocks)))
+	})
 	for {
 		f, err := s.Next(ctx)
 		var gap *media.GapError
+		switch ofIt := err != nil && errors.As(err, &gap) && gap.Gap.FragmentNumber == told; {
+		case err == nil && told != "" && told != f.Number:
+			t.Errorf("fragment %s is returned while %s is open", f.Number, told)
+		case err == nil || ofIt:
+			told = ""
+		}
 		switch {
 		case err == nil && f.Cut:
 			got = append(got, "CUT "+short47(f.Number))

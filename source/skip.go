@@ -28,7 +28,8 @@ func (l *Live) skipToNow() {
 	l.log.Warn("too far behind, reading continues at the newest fragment", "after", l.last, "behind", time.Duration(l.lag.Load()).String())
 	l.skips, l.held = false, nil
 	l.hangUp()
-	l.begun, l.trouble, l.delay = nil, trouble{}, 0
+	l.begin("", result{})
+	l.trouble, l.delay = trouble{}, 0
 	l.late.Reset()
 	l.position.skipToNow()
 }

@@ -11,7 +11,7 @@ import (
 
 // WithTags returns a Source of the fragments of s that marks as Unwanted those whose own tags lack one of
 // these, each as NAME=VALUE. Where a name repeats in a fragment, any of its values counts. Stats counts the
-// unwanted fragments.
+// unwanted fragments. It tells of no arriving fragment, as the tags come behind the media.
 func WithTags(s Source, tags []string) Source {
 	if len(tags) == 0 {
 		return s
@@ -33,7 +33,7 @@ type tagged struct {
 
 // Next implements Source.
 func (s *tagged) Next(ctx context.Context) (*media.Fragment, error) {
-	f, err := s.Source.Next(ctx)
+	f, err := s.Source.Next(media.WithArrivals(ctx, nil))
 	if err != nil || s.wants(f) {
 		return f, err
 	}

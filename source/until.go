@@ -7,7 +7,8 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// Until returns a Source that ends cleanly once stop is done and reads nothing more.
+// Until returns a Source that ends cleanly once stop is done and reads nothing more. Of a fragment that is arriving then, nothing follows what
+// was told of it.
 func Until(stop context.Context, s Source) Source { return &until{Source: s, stop: stop} }
 
 // until is a Source that can be stopped.

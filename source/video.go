@@ -45,7 +45,7 @@ func (s *watched) Next(ctx context.Context) (*media.Fragment, error) {
 		s.gaps = s.gaps[1:]
 		return nil, err
 	}
-	f, err := s.Source.Next(ctx)
+	f, err := s.Source.Next(telling(ctx, s.arriving))
 	switch {
 	case errors.Is(err, io.EOF) && !s.reported && len(s.odd) > 0:
 		s.reported = true
@@ -58,13 +58,7 @@ func (s *watched) Next(ctx context.Context) (*media.Fragment, error) {
 
 // choose returns the fragment with its video track, and records the gaps that come after it.
 func (s *watched) choose(f *media.Fragment) *media.Fragment {
-	chosen := *f
-	f = &chosen
-	if s.wanted != 0 {
-		f.VideoTrackNumber = s.wanted
-	} else if s.continues(f) {
-		f.VideoTrackNumber = s.chosen
-	}
+	f = s.numbered(f)
 	track, video := f.VideoTrack()
 	switch {
 	case !video:
@@ -82,6 +76,26 @@ func (s *watched) choose(f *media.Fragment) *media.Fragment {
 		if len(s.odd) == maxSilent {
 			s.gaps, s.reported = append(s.gaps, s.odd[0]), true
 		}
+	}
+	return f
+}
+
+// numbered returns the fragment with the number of its video track.
+func (s *watched) numbered(f *media.Fragment) *media.Fragment {
+	chosen := *f
+	if s.wanted != 0 {
+		chosen.VideoTrackNumber = s.wanted
+	} else if s.continues(f) {
+		chosen.VideoTrackNumber = s.chosen
+	}
+	return &chosen
+}
+
+// arriving returns a fragment that is told of with its video track, nil if that cannot be decoded: it may be returned as Unwanted.
+func (s *watched) arriving(f *media.Fragment) *media.Fragment {
+	f = s.numbered(f)
+	if track, video := f.VideoTrack(); !video || !payload.Decodable(track) {
+		return nil
 	}
 	return f
 }

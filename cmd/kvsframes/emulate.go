@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,6 +26,9 @@ type emulation struct {
 	streams, faults []string
 	serviceQuotas   bool
 	link            kvstest.Link
+	jitter          time.Duration
+	// times is a file of record --times, "" for none.
+	times string
 }
 
 // recording is a file and the name of the stream that serves it.
@@ -39,6 +43,9 @@ func (p *program) newEmulateCommand() *cobra.Command {
 to any AWS SDK, until it is interrupted. A recording is a saved GetMedia payload
 or a plain MKV file; without NAME its stream has the file's base name
 without extension. The first line on standard output is the endpoint's URL.
+
+With --times a recording is played once, in the rhythm in which it arrived when
+record --times saved it.
 
 With --stream there are streams without a recording, to which producers write
 with PutMedia; a producer can also make its own with CreateStream.
@@ -61,7 +68,9 @@ With --fault the emulator fails on purpose, once or every time:
 	flags.StringVar(&e.listen, "listen", "127.0.0.1:0", "address to listen on; port 0 is a free one")
 	flags.StringVar(&e.accessKey, "access-key", kvstest.DefaultKey, "access key that requests must be signed with")
 	flags.StringVar(&e.secretKey, "secret-key", kvstest.DefaultKey, "secret key that requests must be signed with")
-	flags.StringVar(&e.pace, "pace", "max", "max: everything is available from the start; realtime: as fast as it was recorded")
+	flags.StringVar(&e.pace, "pace", "max", "max: everything is available from the start; realtime: as fast as it was recorded, frame by frame")
+	flags.DurationVar(&e.jitter, "jitter", 0, "with --pace realtime: delay each frame by up to this time, at random")
+	flags.StringVar(&e.times, "times", "", "the `FILE` of times that record wrote with the recording")
 	flags.StringArrayVar(&e.streams, "stream", nil, "NAME or NAME=HOURS: a stream without a recording, and its retention (24 hours); may be repeated")
 	flags.StringArrayVar(&e.faults, "fault", nil, "KIND:KEY=VALUE,...: a fault, see above; may be repeated")
 	flags.BoolVar(&e.serviceQuotas, "service-quotas", false, "enforce every quota of the service, not only those of calls and connections")
@@ -87,8 +96,14 @@ func (p *program) runEmulate(ctx context.Context, e emulation) error {
 	if !ok {
 		return usage(fmt.Errorf("--pace %q is neither max nor realtime", e.pace))
 	}
+	if e.jitter < 0 || e.jitter > 0 && pace != kvstest.PaceRealtime {
+		return usage(errors.New("--jitter must be a positive time, with --pace realtime"))
+	}
+	if e.times != "" && (len(e.recordings) != 1 || pace != kvstest.PaceMax) {
+		return usage(errors.New("--times needs one recording, and has a pace of its own"))
+	}
 	log := slog.New(slog.NewTextHandler(p.stderr, nil))
-	options := kvstest.Options{AccessKey: e.accessKey, SecretKey: e.secretKey, Pace: pace, Link: e.link, Log: log}
+	options := kvstest.Options{AccessKey: e.accessKey, SecretKey: e.secretKey, Pace: pace, Jitter: e.jitter, Link: e.link, Log: log}
 	if e.serviceQuotas {
 		options.Quotas = kvstest.ServiceQuotas()
 	}
@@ -137,12 +152,29 @@ func (e emulation) fill(server *kvstest.Server, log *slog.Logger) error {
 		log.Info("stream created", "stream", name, "retention", retention)
 	}
 	for _, r := range e.recordings {
-		if err := server.AddFile(r.stream, r.path); err != nil {
+		if err := e.add(server, r); err != nil {
 			return err
 		}
 		log.Info("stream added", "stream", r.stream, "file", r.path)
 	}
 	return server.SetFaults(faults)
+}
+
+// add adds the stream of a recording to a server.
+func (e emulation) add(server *kvstest.Server, r recording) error {
+	if e.times == "" {
+		return server.AddFile(r.stream, r.path)
+	}
+	f, err := os.Open(e.times)
+	if err != nil {
+		return fmt.Errorf("read times: %w", err)
+	}
+	defer f.Close() // only read
+	arrivals, err := kvstest.ReadArrivals(f)
+	if err != nil {
+		return fmt.Errorf("read times in %s: %w", e.times, err)
+	}
+	return server.AddTimedFile(r.stream, r.path, arrivals)
 }
 
 // parseStream reads NAME or NAME=HOURS.

@@ -108,14 +108,20 @@ var clips = []struct {
 }
 
 // killables are streams whose fragments need others, groups cut over fragments of three and of seven packets, and one with damage.
-func killables(t *testing.T, rng *rand.Rand, server s3test.Server) (url string, streams []*killable) {
+// Over the slow link they arrive block by block.
+func killables(t *testing.T, rng *rand.Rand, server s3test.Server) (url, slow string, streams []*killable) {
 	t.Helper()
-	e := kvstest.New(t, kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey})
+	options := kvstest.Options{AccessKey: server.AccessKey, SecretKey: server.SecretKey}
+	e := kvstest.New(t, options)
+	options.Link.BytesPerSecond = 200_000
+	linked := kvstest.New(t, options)
 	for _, clip := range clips {
 		clip.whole = packetsOf(t, read(t, filepath.Join("../../decode/testdata", clip.name+".mkv")))
 		saved, n, _ := clip.record(rng)
-		if err := e.AddRecording(clip.name, bytes.NewReader(saved)); err != nil {
-			t.Fatal(err)
+		for _, e := range []*kvstest.Server{e, linked} {
+			if err := e.AddRecording(clip.name, bytes.NewReader(saved)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		var asked strings.Builder
 		start := clip.whole.ProducerTime
@@ -133,7 +139,7 @@ func killables(t *testing.T, rng *rand.Rand, server s3test.Server) (url string, 
 		}
 		streams = append(streams, s)
 	}
-	return e.URL(), streams
+	return e.URL(), linked.URL(), streams
 }
 
 // sinksInto are the settings of the stream's sinks.
@@ -163,6 +169,7 @@ type struck struct {
 	server       s3test.Server
 	s3           bool // whether the objects go to S3
 	remote       bool // whether the checkpoint does, so that another machine could continue
+	skips        bool // whether objects that are there stay
 	broken       bool // whether a sink fails until it is repaired
 	signal       syscall.Signal
 	rng          *rand.Rand
@@ -189,11 +196,15 @@ type places struct {
 func (c *struck) prepare(t *testing.T) places {
 	t.Helper()
 	p := places{folder: t.TempDir(), other: t.TempDir(), state: t.TempDir()}
-	to := "{directory: '" + p.folder + "'}"
+	ifExists := "overwrite"
+	if c.skips {
+		ifExists = "skip"
+	}
+	to := "{directory: '" + p.folder + "', if_exists: " + ifExists + "}"
 	keep := "{type: file, every: 1ms, path: '" + p.state + "/{stream}.json'}"
 	if c.s3 {
 		p.bucket = c.server.Bucket(t)
-		to = fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true}", p.bucket, c.server.Endpoint)
+		to = fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true, if_exists: %s}", p.bucket, c.server.Endpoint, ifExists)
 	}
 	if c.remote {
 		p.states = c.server.Bucket(t)
@@ -359,22 +370,29 @@ func (s *killable) undisturbed(t *testing.T, url string, server s3test.Server) {
 }
 
 // modes are how a stream is read.
-var modes = []string{"live", "archive", "auto", "file"}
+var modes = []string{"live", "archive", "auto", "file", framewise}
+
+// framewise is a mode in which images leave while their fragment arrives.
+const framewise = "live, deliver: frame"
 
 // strikeAll strikes so many runs in all, over each stream, in each mode, into each store, and with a sink that fails if one may.
 func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 	t.Helper()
 	server := s3test.Start(t)
 	rng := soaktest.Rand(t)
-	url, streams := killables(t, rng, server)
+	url, slow, streams := killables(t, rng, server)
 	var cases []*struck
 	for i, s := range streams {
 		s.undisturbed(t, url, server)
 		for j, mode := range modes {
+			url := url
+			if mode == framewise {
+				url = slow
+			}
 			for _, s3 := range []bool{false, true} {
 				cases = append(cases, &struck{
 					stream: s, mode: mode, url: url, server: server, signal: signal, rng: rand.New(rand.NewPCG(rng.Uint64(), 3)),
-					s3: s3, broken: mayBreak && (i+j)%2 == 0,
+					s3: s3, skips: s3 == (j%2 == 0), broken: mayBreak && (i+j)%2 == 0,
 					remote: s3 && (signal == syscall.SIGTERM || mode == "auto"), // others wait until the lease of a run that was killed is over
 				})
 			}
@@ -382,7 +400,7 @@ func strikeAll(t *testing.T, signal syscall.Signal, hits int, mayBreak bool) {
 	}
 	t.Run("cases", func(t *testing.T) {
 		for i, c := range cases {
-			t.Run(fmt.Sprintf("%s %s s3=%v remote=%v broken=%v", c.stream.name, c.mode, c.s3, c.remote, c.broken), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s %s s3=%v remote=%v skips=%v broken=%v", c.stream.name, c.mode, c.s3, c.remote, c.skips, c.broken), func(t *testing.T) {
 				t.Parallel()
 				c.strike(t, (i+1)*hits/len(cases)-i*hits/len(cases))
 			})

@@ -14,7 +14,7 @@ import (
 	"github.com/kvsframes/kvsframes/source/kvs"
 )
 
-// liveFlags are the flags of commands that read one live stream without a settings file.
+// liveFlags are the flags of commands that take one live stream without a settings file.
 type liveFlags struct {
 	start   string
 	source  source.Config
@@ -25,14 +25,21 @@ type liveFlags struct {
 // liveFlagNames are the flags that have no meaning for a file.
 var liveFlagNames = []string{"region", "endpoint-url", "start", "fragments", "duration", "idle-timeout"}
 
-// addLive adds the flags to a command. limits are the defaults of the limits.
-func addLive(cmd *cobra.Command, limits source.End) *liveFlags {
+// addStream adds the flags that state where a stream is, and where reading starts, to a command.
+func addStream(cmd *cobra.Command) *liveFlags {
 	l := &liveFlags{source: source.DefaultConfig(), kvs: source.DefaultKVSConfig(), command: cmd}
-	l.source.End = limits
 	f := cmd.Flags()
 	f.StringVar(&l.kvs.Region, "region", "", "the stream's region; the default is that of the AWS environment or profile")
 	f.StringVar(&l.kvs.EndpointURL, "endpoint-url", "", "the control plane's endpoint, for the emulator and VPC endpoints")
 	f.StringVar(&l.start, "start", "NOW", "NOW, EARLIEST or a producer time in RFC 3339")
+	return l
+}
+
+// addLive adds the flags of a command that reads a stream. limits are the defaults of the limits.
+func addLive(cmd *cobra.Command, limits source.End) *liveFlags {
+	l := addStream(cmd)
+	l.source.End = limits
+	f := cmd.Flags()
 	f.IntVar(&l.source.End.Fragments, "fragments", limits.Fragments, "end after this number of fragments; 0 is no limit")
 	f.DurationVar(&l.source.End.Duration, "duration", limits.Duration, "end after this duration of media; 0 is no limit")
 	f.DurationVar(&l.source.End.IdleTimeout, "idle-timeout", limits.IdleTimeout, "end when no fragment arrived for this time; 0 waits forever")
@@ -74,17 +81,26 @@ func (l *liveFlags) settings(nameOrARN string) (source.Config, error) {
 	return c, nil
 }
 
+// liveConfig returns the configuration of the stream of the settings, with credentials.
+func liveConfig(ctx context.Context, c source.Config, log *slog.Logger) (kvs.Config, error) {
+	from, _ := c.KVS()
+	cfg, err := kvs.LoadAWS(ctx, from.Region)
+	if err == nil {
+		err = kvs.CheckCredentials(ctx, cfg)
+	}
+	if err != nil {
+		return kvs.Config{}, err
+	}
+	return kvs.ConfigOf(cfg, c, from.Streams[0], log), nil
+}
+
 // openLive opens the stream of the settings. The stream ends cleanly once draining is done. The caller closes it.
 func openLive(draining context.Context, c source.Config, log *slog.Logger) (source.Source, error) {
-	from, _ := c.KVS()
-	cfg, err := kvs.LoadAWS(draining, from.Region)
-	if err == nil {
-		err = kvs.CheckCredentials(draining, cfg)
-	}
+	cfg, err := liveConfig(draining, c, log)
 	if err != nil {
 		return nil, err
 	}
-	src, err := kvs.Open(draining, kvs.ConfigOf(cfg, c, from.Streams[0], log))
+	src, err := kvs.Open(draining, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -217,6 +217,7 @@ func (p *program) newRootCommand() *cobra.Command {
 		p.newPlanCommand(),
 		p.newInspectCommand(),
 		p.newRecordCommand(),
+		p.newRequestCommand(),
 		p.newManifestCommand(),
 		p.newViewCommand(),
 		p.newEmulateCommand(),

@@ -79,6 +79,8 @@ func TestExitCodesOfWhatStartsNothing(t *testing.T) {
 		{"too many arguments", []string{"validate", "a", "b"}, exitUsage, "", "kvsframes: accepts at most 1 arg(s), received 2\nSee `kvsframes validate --help`.\n"},
 		{"too few arguments", []string{"emulate"}, exitUsage, "", "kvsframes: name a recording, or a stream with --stream\nSee `kvsframes emulate --help`.\n"},
 		{"an unknown pace", []string{"emulate", "--pace", "fast", demo}, exitUsage, "", "kvsframes: --pace \"fast\" is neither max nor realtime\nSee `kvsframes emulate --help`.\n"},
+		{"jitter at the pace of max", []string{"emulate", "--jitter", "1s", demo}, exitUsage, "", "kvsframes: --jitter must be a positive time, with --pace realtime\nSee `kvsframes emulate --help`.\n"},
+		{"a negative jitter", []string{"emulate", "--pace", "realtime", "--jitter", "-1s", demo}, exitUsage, "", "kvsframes: --jitter must be a positive time, with --pace realtime\nSee `kvsframes emulate --help`.\n"},
 		{"a size without a unit", []string{"inspect", "--max-fragment-size", "5", demo}, exitUsage, "", "kvsframes: invalid argument \"5\" for \"--max-fragment-size\" flag: 5 has no unit: write a size such as 64MiB\nSee `kvsframes inspect --help`.\n"},
 		{"valid settings", []string{"validate", good}, exitDone, good + ": ok\n", ""},
 		{"wrong settings", []string{"validate", bad}, exitConfig, "", bad + ":2:19: sinks[0].qualty: unknown key (did you mean quality?)\n"},

@@ -136,7 +136,7 @@ func progressLine(sinks []config.Sink, m *pipeline.Meter, fps float64, width int
 		parts = append(parts, fmt.Sprintf("%d gaps", gaps))
 	}
 	parts = append(parts,
-		cmp.Or(outage, "lag "+lag(m).String()),
+		cmp.Or(outage, latency(m), "lag "+lag(m).String()),
 		perSecond(fps),
 		fmt.Sprintf("%d fragments, %d frames", m.Fragments.Load(), m.FramesDecoded.Load()),
 		imagesOf(sinks, m),
@@ -177,10 +177,21 @@ func progressFields(sinks []config.Sink, m *pipeline.Meter, fps float64, outage 
 		"fragments", m.Fragments.Load(), "frames_decoded", m.FramesDecoded.Load(), slog.Group("frames_written", written...),
 		"frames_per_s", fps, "bytes_read", m.BytesRead.Load(), "lag_ms", m.MillisBehind.Load(), "gaps", m.Gaps.Load(),
 	}
+	if m.Arrival.Count() > 0 {
+		fields = append(fields, "arrival_p50_ms", m.Arrival.Quantile(0.5).Milliseconds(), "arrival_p99_ms", m.Arrival.Quantile(0.99).Milliseconds())
+	}
 	if outage != "" {
 		fields = append(fields, "outage", outage)
 	}
 	return fields
+}
+
+// latency returns how long images take from the arrival of their pictures on, or "" where that is not measured.
+func latency(m *pipeline.Meter) string {
+	if m.Arrival.Count() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%v after arrival, 1 in 100 %v", m.Arrival.Quantile(0.5), m.Arrival.Quantile(0.99))
 }
 
 func lag(m *pipeline.Meter) time.Duration {

@@ -311,7 +311,7 @@ func (s *soak) prepare(r *soakRun, emulator, store string) {
 	free.Close()
 	r.metrics = "http://" + address + "/metrics"
 	thumbs := fmt.Sprintf("{type: s3, bucket: %s, endpoint_url: %q, force_path_style: true, timeout: 10s}", r.bucket, store)
-	r.file = settings(s.t, s.settings(r.streams, r.mode, emulator, thumbs, "{directory: '"+r.folder+"'}")+
+	r.file = settings(s.t, s.settings(r.streams, r.mode+", deliver: frame", emulator, thumbs, "{directory: '"+r.folder+"'}")+
 		"checkpoint: {type: file, path: '"+s.t.TempDir()+"/{stream}.json'}\n"+
 		"service: {http: '"+address+"', log: {level: warn}, progress: 'off'}\n")
 }

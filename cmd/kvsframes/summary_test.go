@@ -39,6 +39,7 @@ type runSummary struct {
 		Objects int64  `json:"objects"`
 		Bytes   int64  `json:"bytes"`
 	} `json:"sinks"`
+	Latency kvsframes.LatencySummary `json:"latency"`
 }
 
 type streamSummary struct {

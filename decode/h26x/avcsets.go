@@ -18,7 +18,8 @@ type AVCSPS struct {
 	// References is max_num_ref_frames, the number of reference pictures that a decoder keeps.
 	References uint32
 	// Gaps reports whether frame_num may jump.
-	Gaps bool
+	Gaps    bool
+	reorder reorder
 }
 
 // avcPPS holds the parts of a picture parameter set that slice headers depend on (ITU-T H.264, 7.3.2.2).
@@ -79,6 +80,7 @@ func ParseAVCSPS(nal []byte) (id uint32, s AVCSPS, ok bool) {
 	}
 	const mostBits, mostReferences = 16, 16
 	ok = !b.short && s.FramesOnly && !s.separate && s.OrderType != 1 && s.frameNumBits <= mostBits && s.OrderBits <= mostBits && s.References <= mostReferences
+	s.reorder = b.reorder(s.FramesOnly)
 	return id, s, ok
 }
 

@@ -59,6 +59,8 @@ type Plan struct {
 	Footprint int64
 	// Refused is why the fragment cannot be decoded; nil if it can.
 	Refused error
+	// Ahead reports whether the plan is of a part of a fragment that is still arriving: a decoder that finds anything wrong gives up.
+	Ahead bool
 	// Skipped reports whether no frame of this fragment can be wanted. Only the planner still needs it, for bookkeeping.
 	Skipped bool
 
@@ -121,6 +123,20 @@ func (pl *Plan) GiveUp() {
 	if pl.Chain.Next != nil {
 		pl.Chain.Next.GiveUp()
 	}
+}
+
+// LastBlock returns the last block of frame k, as an index into those of the video track that are not empty (see VideoBlocks).
+func (pl *Plan) LastBlock(k int) int { return pl.Frames[k].last }
+
+// VideoBlocks returns the number of the blocks of the fragment's video track that are not empty.
+func VideoBlocks(f *media.Fragment) (n int) {
+	track, ok := f.VideoTrack()
+	for _, b := range f.Blocks {
+		if ok && b.Track == track.Number && b.Size > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Frame is one frame of the video track, and what happens to its packet.

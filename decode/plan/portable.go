@@ -43,7 +43,7 @@ func (p *portable) plan(pl *Plan, mkv *[]byte) {
 	p.numbers(&pl.Track.Width, &pl.Track.Height, &pl.LengthSize)
 	p.text(&pl.Form.CodecData)
 	p.text(&pl.Form.InBand)
-	p.flags(&pl.Form.ByStream, &pl.Form.Replaced, &pl.Form.Blocks.Fields)
+	p.flags(&pl.Form.ByStream, &pl.Form.Replaced, &pl.Form.Blocks.Fields, &pl.Ahead)
 	p.numbers(&pl.Form.Blocks.Side, &pl.Refresh.From, &pl.Refresh.Done)
 	pl.Frames = list(p, pl.Frames)
 	if p.reading {

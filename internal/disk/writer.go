@@ -118,6 +118,9 @@ func (w *Writer) Write(ctx context.Context, p []byte) error {
 	return err
 }
 
+// Open opens what was written so far, to read it, unless Commit or Abandon returned nil.
+func (w *Writer) Open() (File, error) { return w.folder.OpenFile(w.temp, os.O_RDONLY, 0) }
+
 // Rewrite replaces the first bytes of what was written.
 func (w *Writer) Rewrite(head []byte) error {
 	if w.closed {

@@ -32,5 +32,8 @@ func (w *Watch) Exceeded(behind time.Duration) bool {
 	return now.Sub(w.since) >= cmp.Or(w.Patience, patience)
 }
 
+// Late reports whether the distance was larger than Max when it was recorded last.
+func (w *Watch) Late() bool { return !w.since.IsZero() }
+
 // Reset forgets what was observed.
 func (w *Watch) Reset() { w.since = time.Time{} }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"net/http"
 	"strings"
 
@@ -120,10 +119,8 @@ func (e *Error) classify(answer *awshttp.ResponseError) {
 	}
 }
 
-// crc32Base64 returns a checksum as S3 writes it, big-endian in base64 (Amazon S3 API Reference,
+// base64CRC32 returns a checksum as S3 writes it, big-endian in base64 (Amazon S3 API Reference,
 // x-amz-checksum-crc32).
-func crc32Base64(body []byte) string { return base64CRC32(crc32.ChecksumIEEE(body)) }
-
 func base64CRC32(sum uint32) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
 }

@@ -71,11 +71,11 @@ func (o *Object) Swap(ctx context.Context, content []byte, etag string) (next st
 	if err != nil {
 		return "", false, err
 	}
-	in := o.store.request(full, content, sink.PutOptions{ContentType: "application/json", IfAbsent: etag == ""})
+	in := o.store.request(full, whole(content), sink.PutOptions{ContentType: "application/json", IfAbsent: etag == ""})
 	if etag != "" {
 		in.IfMatch = &etag
 	}
-	out, err := o.store.client.PutObject(ctx, in, o.store.tries(&attempts{body: content}))
+	out, err := o.store.client.PutObject(ctx, in, o.store.tries(&attempts{body: whole(content)}))
 	if err == nil {
 		return aws.ToString(out.ETag), true, nil
 	}

@@ -2,10 +2,11 @@ package s3
 
 import (
 	"context"
-	"crypto/md5"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -21,9 +22,9 @@ import (
 // errReceipt is returned for a put that the server answered with success but without a valid receipt.
 var errReceipt = errors.New("the answer does not confirm the object")
 
-// attempts counts the attempts of one request; body is the body that it sends.
+// attempts counts the attempts of one request; body is the body that it sends, nil for none.
 type attempts struct {
-	body []byte
+	body *part
 	// confirm is called before each attempt; nil is none (see sink.PutOptions).
 	confirm func(context.Context) error
 	n       int
@@ -88,7 +89,7 @@ func (s *Store) renew() {
 
 // checkReceipt returns an error unless the answer states that the server stored body. A proxy that wants a
 // login, or a server that is starting, may have answered instead.
-func checkReceipt(answer any, body []byte) error {
+func checkReceipt(answer any, body *part) error {
 	var etag, checksum *string
 	switch answer := answer.(type) {
 	case *s3.PutObjectOutput:
@@ -103,11 +104,18 @@ func checkReceipt(answer any, body []byte) error {
 		return nil
 	}
 	sum := aws.ToString(checksum)
+	if sum == "" {
+		if aws.ToString(etag) == "" {
+			return fmt.Errorf("%w: it has neither ETag nor checksum", errReceipt)
+		}
+		return nil
+	}
+	ours, err := body.crc32()
 	switch {
-	case sum != "" && sum != crc32Base64(body):
+	case err != nil:
+		return err
+	case sum != base64CRC32(ours):
 		return fmt.Errorf("%w: its checksum is %s", errReceipt, sum)
-	case sum == "" && aws.ToString(etag) == "":
-		return fmt.Errorf("%w: it has neither ETag nor checksum", errReceipt)
 	}
 	return nil
 }
@@ -116,12 +124,12 @@ func checkReceipt(answer any, body []byte) error {
 // are digests.
 type content struct {
 	size  int64
-	crc32 string
-	etag  func() string
+	crc32 uint32
+	etag  func() (string, error)
 }
 
-// Holds implements sink.Store. It compares size and CRC32 or, without a CRC32, an ETag that is an MD5. Neither
-// detects forgery; both detect a different picture.
+// Holds implements sink.Store. It compares size and CRC32 or, without a CRC32, an ETag that is an MD5. If that is another one, it may be none,
+// or that of other parts; then the object is read. None of these detects forgery; all detect a different picture.
 func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error) {
 	if err := sink.CheckKey(key); err != nil {
 		return false, err
@@ -129,14 +137,29 @@ func (s *Store) Holds(ctx context.Context, key string, body []byte) (bool, error
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	return s.has(ctx, s.prefix+key, content{int64(len(body)), crc32Base64(body), func() string {
-		sum := md5.Sum(body)
-		return hex.EncodeToString(sum[:])
-	}})
+	want, err := whole(body).content()
+	if err != nil {
+		return false, err
+	}
+	same, err := s.has(ctx, key, want)
+	if errors.Is(err, sink.ErrUnseen) {
+		return false, nil
+	}
+	return same, err
 }
 
-// has reports whether the object with the full key has this content.
-func (s *Store) has(ctx context.Context, full string, want content) (bool, error) {
+// content identifies an object that consists of the part.
+func (p *part) content() (content, error) {
+	sum, err := p.crc32()
+	return content{int64(p.size), sum, func() (string, error) {
+		sum, err := p.md5()
+		return hex.EncodeToString(sum), err
+	}}, err
+}
+
+// has reports whether the object of a key has this content. The error is sink.ErrUnseen if the server does not tell.
+func (s *Store) has(ctx context.Context, key string, want content) (bool, error) {
+	full := s.prefix + key
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &s.destination.Bucket, Key: &full, ChecksumMode: types.ChecksumModeEnabled,
 	}, s.tries(&attempts{}))
@@ -147,7 +170,7 @@ func (s *Store) has(ctx context.Context, full string, want content) (bool, error
 			return false, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 		}
 		if unasked(err) {
-			return false, nil
+			return false, fmt.Errorf("%w: %w", sink.ErrUnseen, err)
 		}
 		return false, err
 	}
@@ -155,7 +178,27 @@ func (s *Store) has(ctx context.Context, full string, want content) (bool, error
 		return false, nil
 	}
 	if sum := aws.ToString(head.ChecksumCRC32); sum != "" && head.ChecksumType != types.ChecksumTypeComposite {
-		return sum == want.crc32, nil
+		return sum == base64CRC32(want.crc32), nil
 	}
-	return strings.Trim(aws.ToString(head.ETag), `"`) == want.etag(), nil
+	if etag, err := want.etag(); err != nil || etag == strings.Trim(aws.ToString(head.ETag), `"`) {
+		return err == nil, err
+	}
+	return s.reads(ctx, key, want)
+}
+
+// reads reads the object of a key, and reports whether it has this content.
+func (s *Store) reads(ctx context.Context, key string, want content) (bool, error) {
+	body, err := s.Open(ctx, key)
+	if err != nil {
+		if unasked(err) {
+			return false, fmt.Errorf("%w: %w", sink.ErrUnseen, err)
+		}
+		return false, err
+	}
+	sum := crc32.NewIEEE()
+	size, err := io.Copy(sum, body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return false, err
+	}
+	return size == want.size && sum.Sum32() == want.crc32, nil
 }

@@ -6,11 +6,11 @@
 // 8 MiB that is written piece by piece is a multipart upload. The error of a request is an [Error].
 //
 // Putting requires the permission s3:PutObject. Large objects also require s3:AbortMultipartUpload, and
-// s3:ListBucketMultipartUploads to find the leftovers of killed processes.
+// s3:ListBucketMultipartUploads to find the leftovers of killed processes. Comparing objects requires s3:GetObject, and s3:ListBucket
+// to learn that there is none.
 package s3
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +61,7 @@ type Store struct {
 	destination Config
 	prefix      string // empty, or ends with a slash
 	checksum    bool   // objects have one
+	room        room   // for parts in memory
 }
 
 var _ sink.Store = (*Store)(nil)
@@ -75,6 +76,7 @@ func Open(ctx context.Context, d Config) (*Store, error) {
 		return nil, fmt.Errorf("open bucket %s: %w", d.Bucket, err)
 	}
 	s := &Store{client: client, destination: d, checksum: checksum}
+	s.room.give(partsInMemory)
 	if prefix := strings.TrimSuffix(d.Prefix, "/"); prefix != "" {
 		s.prefix = prefix + "/"
 	}
@@ -181,6 +183,10 @@ func httpClient(timeout time.Duration) *awshttp.BuildableClient {
 
 // Put implements sink.Store. It appends the key to the destination's prefix.
 func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutOptions) error {
+	return s.put(ctx, key, whole(body), opts)
+}
+
+func (s *Store) put(ctx context.Context, key string, body *part, opts sink.PutOptions) error {
 	full, err := s.fullKey(key)
 	if err != nil {
 		return err
@@ -197,8 +203,10 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, opts sink.PutO
 	if opts.IfAbsent && errors.Is(err, sink.ErrExist) && tried.n > 1 {
 		// If the answer to a conditional put was lost, the repeated put finds the object of the first one and is
 		// refused. That is a success.
-		if ours, _ := s.Holds(ctx, key, body); ours {
-			return nil
+		if want, sumErr := body.content(); sumErr == nil {
+			if ours, _ := s.has(ctx, key, want); ours {
+				return nil
+			}
 		}
 	}
 	return err
@@ -216,13 +224,14 @@ func (s *Store) fullKey(key string) (string, error) {
 	return full, nil
 }
 
-func (s *Store) request(key string, body []byte, opts sink.PutOptions) *s3.PutObjectInput {
+// request returns the request that puts an object.
+func (s *Store) request(key string, body *part, opts sink.PutOptions) *s3.PutObjectInput {
 	in := &s3.PutObjectInput{
 		Bucket: &s.destination.Bucket,
 		Key:    &key,
 		// The client reads the body again for each attempt, which requires a Seeker.
-		Body:          bytes.NewReader(body),
-		ContentLength: aws.Int64(int64(len(body))),
+		Body:          body.reader(),
+		ContentLength: aws.Int64(int64(body.size)),
 		Metadata:      opts.Metadata,
 		Tagging:       tagging(s.destination.Tags),
 	}

@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
@@ -40,9 +39,9 @@ type upload struct {
 	store *Store
 	key   string // without the prefix
 	opts  sink.PutOptions
-	part  []byte // bytes written but not sent yet
+	part  part   // what is written but not sent yet
 	taken int    // how many bytes of a Write that failed are in the object
-	first []byte // the first part, which Commit sends, where its head is not known before
+	first *part  // the first part, which Commit sends, where its head is not known before
 	id    string // of the multipart upload; empty before it begins
 	// begun receives the outcome of the request that begins the upload, and stop ends that request. Both are
 	// nil when no such request is in progress.
@@ -71,7 +70,7 @@ func (s *Store) Create(ctx context.Context, key string, opts sink.PutOptions) (s
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return &upload{store: s, key: key, opts: opts}, nil
+	return &upload{store: s, key: key, opts: opts, part: part{room: &s.room}}, nil
 }
 
 // Write implements sink.ObjectWriter.
@@ -83,18 +82,15 @@ func (u *upload) Write(ctx context.Context, p []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if len(u.part) == partSize {
+		if u.part.size == partSize {
 			if err := u.send(ctx); err != nil {
 				return err
 			}
 		}
-		n := min(len(p), partSize-len(u.part))
-		if size := len(u.part) + n; size > cap(u.part) { // append could allocate more than a part
-			grown := make([]byte, len(u.part), min(partSize, max(size, 2*cap(u.part))))
-			copy(grown, u.part)
-			u.part = grown
+		n, err := u.part.add(p)
+		if err != nil {
+			return fmt.Errorf("put %s: %w", u.key, err)
 		}
-		u.part = append(u.part, p[:n]...)
 		p = p[n:]
 		u.taken += n
 	}
@@ -108,17 +104,17 @@ func (u *upload) send(ctx context.Context) error {
 	case len(u.parts) == maxParts:
 		return fmt.Errorf("put %s: %w", u.key, errTooLarge)
 	case len(u.parts) == 0 && u.opts.Head != nil:
-		u.first, u.part, u.parts = u.part, nil, make([]types.CompletedPart, 1)
+		first := u.part
+		u.first, u.part, u.parts = &first, part{room: first.room}, make([]types.CompletedPart, 1)
 		return nil
 	}
-	part, err := u.sendPart(ctx, len(u.parts)+1, u.part)
+	done, sum, err := u.sendPart(ctx, len(u.parts)+1, &u.part)
 	if err != nil {
 		return err
 	}
-	u.parts = append(u.parts, part)
-	u.size += int64(len(u.part))
-	u.sum = crc32.Update(u.sum, crc32.IEEETable, u.part)
-	u.part = u.part[:0]
+	u.parts = append(u.parts, done)
+	u.sum, u.size = joined(u.sum, sum, int64(u.part.size)), u.size+int64(u.part.size)
+	u.part.clear()
 	return nil
 }
 
@@ -127,14 +123,16 @@ func (u *upload) sendFirst(ctx context.Context) error {
 	if u.first == nil {
 		return nil
 	}
-	copy(u.first, u.opts.Head())
-	part, err := u.sendPart(ctx, 1, u.first)
+	if err := u.first.setHead(u.opts.Head()); err != nil {
+		return err
+	}
+	done, sum, err := u.sendPart(ctx, 1, u.first)
 	if err != nil {
 		return err
 	}
-	u.parts[0] = part
-	u.sum = joined(crc32.ChecksumIEEE(u.first), u.sum, u.size)
-	u.size += int64(len(u.first))
+	u.parts[0] = done
+	u.sum, u.size = joined(sum, u.sum, u.size), u.size+int64(u.first.size)
+	u.first.free()
 	u.first = nil
 	return nil
 }
@@ -150,30 +148,34 @@ func joined(first, second uint32, size int64) uint32 {
 	return ^first ^ second
 }
 
-func (u *upload) sendPart(ctx context.Context, number int, data []byte) (types.CompletedPart, error) {
+// sendPart sends a part, and returns it with its CRC32.
+func (u *upload) sendPart(ctx context.Context, number int, p *part) (done types.CompletedPart, sum uint32, err error) {
+	if sum, err = p.crc32(); err != nil {
+		return done, 0, err
+	}
 	if u.id == "" {
 		if err := u.begin(ctx); err != nil {
-			return types.CompletedPart{}, err
+			return done, 0, err
 		}
 	}
 	put := u.request()
-	part := types.CompletedPart{PartNumber: aws.Int32(int32(number))}
+	done.PartNumber = aws.Int32(int32(number))
 	out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
-		Bucket: put.Bucket, Key: put.Key, UploadId: &u.id, PartNumber: part.PartNumber,
-		Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))), ChecksumAlgorithm: put.ChecksumAlgorithm,
-	}, u.store.tries(&attempts{body: data, confirm: u.opts.Confirm}))
+		Bucket: put.Bucket, Key: put.Key, UploadId: &u.id, PartNumber: done.PartNumber,
+		Body: p.reader(), ContentLength: aws.Int64(int64(p.size)), ChecksumAlgorithm: put.ChecksumAlgorithm,
+	}, u.store.tries(&attempts{body: p, confirm: u.opts.Confirm}))
 	if err != nil {
-		return part, u.store.explain(ctx, "put", *put.Key, err)
+		return done, 0, u.store.explain(ctx, "put", *put.Key, err)
 	}
-	if part.ETag = out.ETag; u.store.checksum {
-		part.ChecksumCRC32 = aws.String(crc32Base64(data))
+	if done.ETag = out.ETag; u.store.checksum {
+		done.ChecksumCRC32 = aws.String(base64CRC32(sum))
 	}
-	return part, nil
+	return done, sum, nil
 }
 
 // request returns the request that puts the whole object, without a body.
 func (u *upload) request() *s3.PutObjectInput {
-	return u.store.request(u.store.prefix+u.key, nil, u.opts)
+	return u.store.request(u.store.prefix+u.key, &part{}, u.opts)
 }
 
 // begin begins the multipart upload, and aborts earlier ones. It lists them before it begins its own, so that
@@ -254,18 +256,28 @@ func (u *upload) Commit(ctx context.Context) error {
 	if err := u.commit(ctx); err != nil {
 		return err
 	}
-	u.ended, u.part = true, nil
+	u.end()
 	return nil
+}
+
+// end gives back what the writer has of memory and files.
+func (u *upload) end() {
+	u.ended = true
+	u.part.free()
+	if u.first != nil {
+		u.first.free()
+		u.first = nil
+	}
 }
 
 func (u *upload) commit(ctx context.Context) error {
 	if len(u.parts) == 0 { // it fits into one
-		if u.opts.Head != nil {
-			copy(u.part, u.opts.Head())
+		if err := u.setHead(); err != nil {
+			return err
 		}
-		return u.store.Put(ctx, u.key, u.part, u.opts)
+		return u.store.put(ctx, u.key, &u.part, u.opts)
 	}
-	if len(u.part) > 0 { // a full part is sent only when more bytes follow, so that it is empty only after a Commit that failed
+	if u.part.size > 0 { // a full part is sent only when more bytes follow, so that it is empty only after a Commit that failed
 		if err := u.send(ctx); err != nil {
 			return err
 		}
@@ -295,21 +307,87 @@ func (u *upload) complete(ctx context.Context) error {
 	u.asked = true
 	if again && (errors.Is(err, sink.ErrFenced) || errors.Is(err, sink.ErrExist)) {
 		// If the answer was lost, the repeated request finds no upload, or the object of the first request.
-		if ours, _ := u.store.has(ctx, *put.Key, content{u.size, base64CRC32(u.sum), u.etag}); ours {
-			return nil
+		if want, sumErr := u.content(); sumErr == nil {
+			if ours, _ := u.store.has(ctx, u.key, want); ours {
+				return nil
+			}
 		}
 	}
 	return err
 }
 
+// Same implements sink.ObjectWriter, as Holds compares.
+func (u *upload) Same(ctx context.Context) (bool, error) {
+	if u.ended {
+		return false, errEnded
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	want, err := u.content()
+	if err != nil {
+		return false, err
+	}
+	return u.store.has(ctx, u.key, want)
+}
+
+// setHead writes the head again if it was not known before, and is not sent yet.
+func (u *upload) setHead() error {
+	switch {
+	case u.opts.Head == nil:
+	case u.first != nil:
+		return u.first.setHead(u.opts.Head())
+	case len(u.parts) == 0:
+		return u.part.setHead(u.opts.Head())
+	}
+	return nil
+}
+
+// content identifies what was written, whether it is sent or not.
+func (u *upload) content() (content, error) {
+	if err := u.setHead(); err != nil {
+		return content{}, err
+	}
+	if len(u.parts) == 0 {
+		return u.part.content()
+	}
+	last, err := u.part.crc32()
+	if err != nil {
+		return content{}, err
+	}
+	sum, size := joined(u.sum, last, int64(u.part.size)), u.size+int64(u.part.size)
+	if u.first != nil {
+		first, err := u.first.crc32()
+		if err != nil {
+			return content{}, err
+		}
+		sum, size = joined(first, sum, size), size+int64(u.first.size)
+	}
+	return content{size, sum, u.etag}, nil
+}
+
 // etag returns the ETag that S3 gives an object of several parts: the MD5 of the parts' MD5s, and their number.
-func (u *upload) etag() string {
-	all := md5.New()
-	for _, part := range u.parts {
-		sum, _ := hex.DecodeString(strings.Trim(aws.ToString(part.ETag), `"`)) // an ETag that is not an MD5 matches nothing
+func (u *upload) etag() (string, error) {
+	all, n := md5.New(), len(u.parts)
+	for i, done := range u.parts {
+		sum, _ := hex.DecodeString(strings.Trim(aws.ToString(done.ETag), `"`)) // an ETag that is not an MD5 matches nothing
+		if i == 0 && u.first != nil {
+			var err error
+			if sum, err = u.first.md5(); err != nil {
+				return "", err
+			}
+		}
 		all.Write(sum)
 	}
-	return hex.EncodeToString(all.Sum(nil)) + "-" + strconv.Itoa(len(u.parts))
+	if u.part.size > 0 {
+		last, err := u.part.md5()
+		if err != nil {
+			return "", err
+		}
+		all.Write(last)
+		n++
+	}
+	return hex.EncodeToString(all.Sum(nil)) + "-" + strconv.Itoa(n), nil
 }
 
 // Abandon implements sink.ObjectWriter.
@@ -317,7 +395,7 @@ func (u *upload) Abandon() error {
 	if u.ended {
 		return nil
 	}
-	u.ended, u.part = true, nil
+	u.end()
 	ctx, cancel := context.WithTimeout(context.Background(), abandonLimit)
 	defer cancel()
 	if u.begun != nil {

@@ -33,8 +33,9 @@ import (
 
 // form is a form of objects that hold several images.
 type form struct {
-	groups sink.Groups
-	parts  time.Duration // of the manifest
+	groups   sink.Groups
+	ifExists sink.IfExists
+	parts    time.Duration // of the manifest
 	// prepare makes an image of the suite one that the form takes, see sinktest.Harness.
 	prepare func(*media.Image)
 	// open returns the images in an object.
@@ -48,25 +49,29 @@ func forms() map[string]form {
 	one := sink.DefaultGroup()
 	one.Count = 1
 	all := map[string]form{}
-	for name, g := range map[string]sink.Group{"count": few, "one image": one, "grid": grid, "size": small} {
+	for name, g := range map[string]sink.Group{"count": few, "skip": few, "one image": one, "grid": grid, "size": small} {
+		ifExists := sink.IfExistsOverwrite
+		if name == "skip" {
+			ifExists = sink.IfExistsSkip
+		}
 		f := webdataset.DefaultForm()
 		f.Group = g
 		parts := time.Duration(0)
 		if name == "one image" || name == "size" {
 			parts = 4 * time.Second
 		}
-		all["webdataset, "+name] = form{f.Groups(), parts, nil, openTar}
+		all["webdataset, "+name] = form{f.Groups(), ifExists, parts, nil, openTar}
 		q := parquet.DefaultForm()
 		q.Group = g
-		all["parquet, "+name] = form{q.Groups(), parts, nil, openParquet}
+		all["parquet, "+name] = form{q.Groups(), ifExists, parts, nil, openParquet}
 		sheet := sprite.DefaultForm()
 		sheet.Group, sheet.Format, sheet.Columns = g, decode.FormatPNG, 3 // of PNG, which has the pixels as they were
-		all["sprite, "+name] = form{sheet.Groups(), parts, asTile, openSheet}
+		all["sprite, "+name] = form{sheet.Groups(), ifExists, parts, asTile, openSheet}
 		b := batch.DefaultForm()
 		b.Group = g
-		all["npy, "+name] = form{b.Groups(), parts, asArray, openArray}
+		all["npy, "+name] = form{b.Groups(), ifExists, parts, asArray, openArray}
 		b.Format = decode.FormatYUV4MPEG
-		all["yuv4mpeg, "+name] = form{b.Groups(), parts, asFrame, openVideo}
+		all["yuv4mpeg, "+name] = form{b.Groups(), ifExists, parts, asFrame, openVideo}
 	}
 	return all
 }
@@ -170,7 +175,7 @@ func openTar(object []byte) (images [][]byte, err error) {
 // harness returns a harness for a form.
 func (f form) harness(tb testing.TB, h storetest.Harness) sinktest.Harness {
 	out := sinktest.ForGroups(tb, h, func(c *sink.Config) {
-		c.Groups, c.Manifest.Every = &f.groups, f.parts
+		c.Groups, c.Destination.IfExists, c.Manifest.Every = &f.groups, f.ifExists, f.parts
 	}, f.open)
 	out.Prepare = f.prepare
 	return out
@@ -214,7 +219,7 @@ func TestFormsOfSeveralImagesConform(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for where, open := range map[string]storetest.Open{"memory": inMemory, "folder": folder} {
-				if where == "folder" && !strings.HasSuffix(name, ", count") {
+				if where == "folder" && !strings.HasSuffix(name, ", count") && !strings.HasSuffix(name, ", skip") {
 					continue // which is the slow one
 				}
 				t.Run(where, func(t *testing.T) {
@@ -236,11 +241,11 @@ func TestPartsOfSeveralFragmentsConform(t *testing.T) {
 	}
 }
 
-// TestFormsOfSeveralImagesConformInS3 tries one kind of group of each form.
+// TestFormsOfSeveralImagesConformInS3 tries one kind of group of each form, and two that replace nothing.
 func TestFormsOfSeveralImagesConformInS3(t *testing.T) {
 	open := buckets(t)
 	for _, name := range slices.Sorted(maps.Keys(forms())) {
-		if f := forms()[name]; strings.HasSuffix(name, ", count") {
+		if f := forms()[name]; strings.HasSuffix(name, ", count") || name == "npy, skip" || name == "webdataset, skip" {
 			t.Run(name, func(t *testing.T) {
 				sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return f.harness(tb, open(tb)) })
 			})

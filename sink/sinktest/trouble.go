@@ -108,6 +108,13 @@ func (w troubledWriter) Write(ctx context.Context, p []byte) error {
 	return w.ObjectWriter.Write(ctx, p)
 }
 
+func (w troubledWriter) Same(ctx context.Context) (bool, error) {
+	if err := w.trouble.Pass(ctx); err != nil {
+		return false, err
+	}
+	return w.ObjectWriter.Same(ctx)
+}
+
 func (w troubledWriter) Commit(ctx context.Context) error {
 	if err := w.trouble.Pass(ctx); err != nil {
 		return err

@@ -63,6 +63,9 @@ func (p *pipe) Holds(context.Context, string, []byte) (bool, error) { return fal
 // Commit implements sink.ObjectWriter.
 func (p *pipe) Commit(context.Context) error { return nil }
 
+// Same implements sink.ObjectWriter.
+func (p *pipe) Same(context.Context) (bool, error) { return false, fs.ErrNotExist }
+
 // Abandon implements sink.ObjectWriter.
 func (p *pipe) Abandon() error { return nil }
 

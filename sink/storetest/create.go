@@ -27,6 +27,7 @@ var createTests = []suiteTest{
 	{"create refuses the keys that put refuses", badLargeKeys},
 	{"if absent refuses to replace by a large object", ifAbsentLarge},
 	{"a race of large objects if absent has one winner", ifAbsentLargeRace},
+	{"a large object is compared with the one that is there", sameLarge},
 	{"a writer neither changes nor keeps its input", piecesAreTheCallers},
 	{"a cancelled context ends the calls of a writer", cancelledWriter},
 	{"a large object that is cancelled midway leaves nothing", cancelledLargeOnTheWay},
@@ -293,6 +294,54 @@ func sameLargeKeyAtOnce(t *testing.T, h Harness) {
 		t.Errorf("the object of %d bytes is not one of the committed ones: %v", len(got), errs)
 	}
 	wantKeys(t, h, "hot.tar")
+}
+
+// sameLarge writes objects whose names are taken, with a head that is known at the end or without.
+func sameLarge(t *testing.T, h Harness) {
+	for _, size := range []int{100, manyParts} {
+		there := pattern(1, size)
+		almost := pattern(1, size)
+		almost[size-1]++
+		first := pattern(1, size)
+		first[0]++
+		for i, test := range []struct {
+			body []byte
+			want bool
+		}{{there, true}, {almost, false}, {first, false}, {there[:size-1], false}} {
+			for _, head := range []bool{false, true} {
+				key := fmt.Sprintf("%d/%d/%t", size, i, head)
+				opts, body := sink.PutOptions{IfAbsent: true}, test.body
+				if head {
+					opts.Head = func() []byte { return test.body[:10] }
+					body = slices.Concat(make([]byte, 10), test.body[10:])
+				}
+				w := create(t, h, key, opts)
+				must(t, writePieces(t.Context(), w, body, 3<<20))
+				if same, err := w.Same(t.Context()); same || !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%s: nothing is there, and same gave %t, %v", key, same, err)
+				}
+				put(t, h, key, there) // another large object would end the first writer's
+				wantSame(t, w, key, test.want)
+				if err := w.Commit(t.Context()); !errors.Is(err, sink.ErrExist) {
+					t.Errorf("%s: commit gave %v, want sink.ErrExist", key, err)
+				}
+				wantSame(t, w, key, test.want)
+				mustAbandon(t, w)
+				wantNothingUnfinished(t, h)
+				wantBody(t, h, key, there)
+				if _, err := w.Same(t.Context()); err == nil {
+					t.Errorf("%s: an abandoned writer compares", key)
+				}
+			}
+		}
+	}
+}
+
+func wantSame(t *testing.T, w sink.ObjectWriter, key string, want bool) {
+	t.Helper()
+	if same, err := w.Same(t.Context()); err != nil || same != want {
+		t.Errorf("%s: same gave %t, %v, want %t", key, same, err, want)
+	}
 }
 
 func ifAbsentLargeRace(t *testing.T, h Harness) {

@@ -2,6 +2,7 @@ package kvs
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
@@ -22,6 +23,8 @@ type dialer struct {
 	client *mediaClient
 	// fetched is when the endpoint was requested, zero when there is none.
 	fetched time.Time
+	// explained is done when it was logged why fragments come whole.
+	explained sync.Once
 }
 
 var _ source.Dialer = (*dialer)(nil)
@@ -46,17 +49,32 @@ func (d *dialer) Dial(ctx context.Context, start source.StartSelector, refresh b
 	return session, nil
 }
 
+// untold logs, once, why fragments come whole although they were to be told of while they arrive.
+func (d *dialer) untold(why string) {
+	d.explained.Do(func() {
+		d.cfg.Log.Warn("frames of this stream leave at the end of their fragment, not as they arrive", "stream", d.id.name, "because", why)
+	})
+}
+
 // call makes the calls that open a session. Each call gets the credentials anew.
 func (d *dialer) call(ctx context.Context, start source.StartSelector, refresh bool) (*session, error) {
 	if refresh || time.Since(d.fetched) >= endpointAge {
-		d.fetched = time.Time{}
-		client := kinesisvideo.NewFromConfig(d.cfg.AWS, controlPlane(d.cfg.EndpointURL))
-		endpoint, _, err := dataEndpoint(ctx, client, d.id, types.APINameGetMedia)
-		if err != nil {
+		if _, err := d.locate(ctx); err != nil {
 			return nil, err
 		}
-		d.client.at(endpoint)
-		d.fetched = time.Now()
 	}
-	return newSession(ctx, d.client, d.id, d.cfg, start)
+	return d.newSession(ctx, start)
+}
+
+// locate requests the data endpoint. It returns the time of the answer by the service's clock, zero if the answer has none.
+func (d *dialer) locate(ctx context.Context) (time.Time, error) {
+	d.fetched = time.Time{}
+	client := kinesisvideo.NewFromConfig(d.cfg.AWS, controlPlane(d.cfg.EndpointURL))
+	endpoint, at, err := dataEndpoint(ctx, client, d.id, types.APINameGetMedia)
+	if err != nil {
+		return at, err
+	}
+	d.client.at(endpoint)
+	d.fetched = time.Now()
+	return at, nil
 }

@@ -134,7 +134,8 @@ func (c *mediaClient) getMedia(ctx context.Context, in mediaRequest) (*http.Resp
 	return nil, err
 }
 
-func (c *mediaClient) send(ctx context.Context, in mediaRequest) (*http.Response, error) {
+// request returns a signed request.
+func (c *mediaClient) request(ctx context.Context, in mediaRequest) (*http.Request, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return nil, fmt.Errorf("write request: %w", err)
@@ -144,7 +145,12 @@ func (c *mediaClient) send(ctx context.Context, in mediaRequest) (*http.Response
 		return nil, fmt.Errorf("build request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if err := c.sign(ctx, req, body); err != nil {
+	return req, c.sign(ctx, req, body)
+}
+
+func (c *mediaClient) send(ctx context.Context, in mediaRequest) (*http.Response, error) {
+	req, err := c.request(ctx, in)
+	if err != nil {
 		return nil, err
 	}
 	// The header is not signed, as proxies may change it.
@@ -186,18 +192,21 @@ var signatureCodes = []string{
 	"InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "AuthFailure",
 }
 
-// learnClock records how far this machine's clock is off, by the Date of the answer, if that may be the cause
-// of err. The next call is signed with the service's time.
+// learnClock sets the clock by the Date of the answer, if a wrong clock may be the cause of err. The next call is
+// signed with the service's time.
 func (c *mediaClient) learnClock(err error) {
 	var refusal *awshttp.ResponseError
 	var code interface{ ErrorCode() string }
 	if !errors.As(err, &refusal) || !errors.As(err, &code) || !slices.Contains(signatureCodes, code.ErrorCode()) {
 		return
 	}
-	date, err := http.ParseTime(refusal.Response.Header.Get("Date"))
-	if err != nil {
-		return
+	if date, err := http.ParseTime(refusal.Response.Header.Get("Date")); err == nil {
+		c.setClock(date)
 	}
+}
+
+// setClock records how far this machine's clock is off, by the service's time now.
+func (c *mediaClient) setClock(date time.Time) {
 	offset := date.Sub(c.now())
 	if (offset - c.clockOffset).Abs() <= maxClockError {
 		return

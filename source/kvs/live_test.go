@@ -83,12 +83,32 @@ func (b *bubble) live(t *testing.T, awsCfg aws.Config, start source.StartSelecto
 	return s
 }
 
-// collect reads fragments until s ends, and reports gaps.
+// collect reads fragments until s ends, and reports gaps, and calls of media.Arrivals that were not of the next fragment.
 func collect(t *testing.T, s source.Source) []*media.Fragment {
 	t.Helper()
-	var all []*media.Fragment
+	all, _ := collectArrivals(t, s)
+	return all
+}
+
+// collectArrivals also counts these calls.
+func collectArrivals(t *testing.T, s source.Source) (all []*media.Fragment, calls int) {
+	t.Helper()
+	var told *media.Fragment
+	ctx := media.WithArrivals(t.Context(), func(f *media.Fragment) {
+		if told != nil && told.Number != f.Number {
+			t.Errorf("fragment %s is told of while %s is open", f.Number, told.Number)
+		}
+		told = f
+		calls++
+	})
 	for {
-		f, err := s.Next(t.Context())
+		f, err := s.Next(ctx)
+		if a := told; a != nil {
+			told = nil
+			if f == nil || f.Number != a.Number || len(a.Blocks) > len(f.Blocks) || !slices.Equal(a.Blocks, f.Blocks[:len(a.Blocks)]) || !bytes.HasPrefix(f.MKV, a.MKV) {
+				t.Fatalf("after fragment %s with %d blocks was told of comes %v, %v", a.Number, len(a.Blocks), f, err)
+			}
+		}
 		var gap *media.GapError
 		switch {
 		case err == nil:
@@ -96,7 +116,7 @@ func collect(t *testing.T, s source.Source) []*media.Fragment {
 		case errors.As(err, &gap):
 			t.Errorf("after %d fragments: %v", len(all), gap)
 		case errors.Is(err, io.EOF):
-			return all
+			return all, calls
 		default:
 			t.Fatalf("after %d fragments: %v", len(all), err)
 		}
@@ -137,7 +157,10 @@ func TestNothingIsLostOrDoubledOver300Cuts(t *testing.T) {
 				b := newBubble(t, kvstest.Options{Pace: kvstest.PaceRealtime}, recording,
 					kvstest.Fault{Kind: kvstest.FaultCut, Clean: clean, Bytes: 1, BytesMax: 2 * size, Count: 300, Seed: seed})
 				l := b.live(t, b.net.aws(), earliest)
-				checkWhole(t, collect(t, source.WithEnd(l, source.End{IdleTimeout: time.Minute}, media.ClockProducer)), chunks)
+				got, told := collectArrivals(t, source.WithEnd(l, source.End{IdleTimeout: time.Minute}, media.ClockProducer))
+				if checkWhole(t, got, chunks); told == 0 {
+					t.Error("no arriving fragment is told of")
+				}
 				if cuts := b.Fired()["cut"]; cuts != 300 || l.Stats().Reconnects < cuts {
 					t.Errorf("%d cuts, %d reconnects", cuts, l.Stats().Reconnects)
 				}

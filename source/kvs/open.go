@@ -15,7 +15,7 @@
 //
 // The source reads over as many sessions and calls as necessary, retries after temporary failures, and observes
 // the quotas of the service. List lists an archive without reading media, and ListStreams finds the streams of
-// an account. A call that KVS refuses is an *Error.
+// an account. SignGetMedia prepares a call for another program. A call that KVS refuses is an *Error.
 //
 // No other package imports the AWS SDK's video services.
 package kvs

@@ -30,6 +30,8 @@ type session struct {
 	// opened is when the session began, by the service's clock if the answer has it.
 	opened time.Time
 	split  *payload.Splitter
+	// untold is called with the reason if arriving fragments cannot be told of.
+	untold func(why string)
 	body   io.Closer
 	cancel context.CancelCauseFunc
 	close  sync.Once
@@ -40,7 +42,8 @@ type session struct {
 var _ source.Source = (*session)(nil)
 
 // newSession opens a session at start. ctx bounds only the opening; the session lasts until it is closed.
-func newSession(ctx context.Context, client *mediaClient, id streamID, cfg Config, start source.StartSelector) (*session, error) {
+func (d *dialer) newSession(ctx context.Context, start source.StartSelector) (*session, error) {
+	client, id, cfg := d.client, d.id, d.cfg
 	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
 	resp, err := client.getMedia(life, newMediaRequest(id, start))
@@ -64,22 +67,28 @@ func newSession(ctx context.Context, client *mediaClient, id streamID, cfg Confi
 		opened: opened,
 		name:   fmt.Sprintf("stream %s (request id %s)", id.name, request),
 		split:  payload.NewSplitter(body, payload.Config{Stream: id.name, MaxFragmentSize: cfg.MaxFragmentSize, Chunks: true}),
+		untold: d.untold,
 		body:   resp.Body,
 		cancel: cancel,
 	}, nil
 }
 
-// Next implements source.Source. A cancelled ctx ends the session, because the part of the fragment read so
-// far is lost.
+// Next implements source.Source. A cancelled ctx ends the session; the part of the fragment read so far is in the error, a
+// *source.UnfinishedError. The arriving fragment is told of as media.WithArrivals describes.
 func (s *session) Next(ctx context.Context) (*media.Fragment, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
 	stop := context.AfterFunc(ctx, func() { s.cancel(ctx.Err()) })
+	s.split.Tell(media.Arrivals(ctx), s.untold)
 	f, err := s.split.Next()
 	if !stop() {
-		// The fragment may be whole, or cut by the cancellation.
-		return nil, s.end(fmt.Errorf("read %s: %w", s.name, ctx.Err()))
+		cause := s.end(fmt.Errorf("read %s: %w", s.name, ctx.Err()))
+		if err == nil {
+			// It may be whole, or cut by the cancellation.
+			cause = &source.UnfinishedError{Fragment: f, Err: cause}
+		}
+		return nil, cause
 	}
 	var gap *media.GapError
 	switch {

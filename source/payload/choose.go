@@ -26,17 +26,9 @@ type choice struct {
 // of returns the number of the video track of a fragment, 0 if it has none. If no track can be decoded it
 // returns one that cannot, so that this can be reported.
 func (c *choice) of(tracks []track, blocks []media.Block) uint64 {
-	if c.wanted != 0 {
-		if !slices.ContainsFunc(tracks, func(t track) bool { return t.Number == c.wanted && t.Type == media.TrackVideo }) {
-			return 0
-		}
-		return c.wanted
-	}
-	same := slices.EqualFunc(c.tracks, tracks, func(a media.Track, b track) bool {
-		return a.Number == b.Number && a.Type == b.Type && a.CodecID == b.CodecID && a.Disabled == b.Disabled
-	})
-	if same && !c.blind {
-		return c.number
+	if c.wanted != 0 || c.made(tracks) {
+		number, _ := c.early(tracks)
+		return number
 	}
 	c.tracks = c.tracks[:0]
 	best := -1
@@ -51,6 +43,34 @@ func (c *choice) of(tracks []track, blocks []media.Block) uint64 {
 	}
 	c.blind = best&hasBlocks == 0
 	return c.number
+}
+
+// made reports whether the choice among these tracks was made before.
+func (c *choice) made(tracks []track) bool {
+	return !c.blind && slices.EqualFunc(c.tracks, tracks, func(a media.Track, b track) bool {
+		return a.Number == b.Number && a.Type == b.Type && a.CodecID == b.CodecID && a.Disabled == b.Disabled
+	})
+}
+
+// early returns what of returns for a fragment whose blocks are not known yet, and false if they decide. It chooses nothing.
+func (c *choice) early(tracks []track) (number uint64, sure bool) {
+	if c.wanted == 0 && c.made(tracks) {
+		return c.number, true
+	}
+	videos := 0
+	for _, t := range tracks {
+		switch {
+		case t.Type != media.TrackVideo:
+		case t.Number == c.wanted:
+			return c.wanted, true
+		default:
+			number, videos = t.Number, videos+1
+		}
+	}
+	if c.wanted != 0 {
+		return 0, true
+	}
+	return number, videos < 2
 }
 
 // The reasons to prefer a track, the strongest last.

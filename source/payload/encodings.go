@@ -147,9 +147,12 @@ type unwrapper struct {
 	ended     bool          // by a block that does not unwrap
 }
 
+// wrapped reports whether the blocks or the description of the track may have to be rewritten.
+func (t track) wrapped() bool { return t.vfw != "" || len(t.encodings) > 0 }
+
 // normalise returns the fragment without the wrapping of its tracks. Blocks that cannot be unwrapped end it.
 func (s *Splitter) normalise(f *media.Fragment, h *head) (*media.Fragment, error) {
-	if !slices.ContainsFunc(h.list, func(t track) bool { return t.vfw != "" || len(t.encodings) > 0 }) {
+	if !slices.ContainsFunc(h.list, track.wrapped) {
 		return f, nil
 	}
 	u := &unwrapper{s: s, f: f, h: h, encodings: map[uint64][]encoding{}, todo: f.Blocks}

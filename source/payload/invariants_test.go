@@ -16,7 +16,7 @@ import (
 func checkInvariants(t *testing.T, payload []byte, limit int64) {
 	cfg := Config{Stream: "fuzz", MaxFragmentSize: media.Size(limit)}
 	all := readAll(t, bytes.NewReader(payload), cfg)
-	slow := readAll(t, iotest.OneByteReader(bytes.NewReader(payload)), cfg)
+	slow := watch(t, iotest.OneByteReader(bytes.NewReader(payload)), cfg).read()
 	if a, b := describeAll(all), describeAll(slow); !slices.Equal(a, b) {
 		t.Fatalf("read whole:\n%q\nread byte by byte:\n%q", a, b)
 	}

@@ -25,6 +25,9 @@ type part struct {
 	// block of the input.
 	blocks []media.Block
 	laced  []lace
+	// told are the first of the blocks with the times that they will have, as far as they were told (see arriving.go). Only
+	// appending changes it.
+	told []media.Block
 	// clock is the timestamp of the current cluster, timed reports whether the input has it; first is that of
 	// the first cluster, if hasFirst.
 	clock, first    time.Duration

@@ -112,6 +112,7 @@ type Splitter struct {
 	choice choice
 	ready  []result
 	err    error
+	arrivals
 	// whole reports whether the input ended cleanly, and not inside an element of known size.
 	whole bool
 }
@@ -161,10 +162,15 @@ type meter struct {
 	in    io.Reader
 	bytes atomic.Int64
 	err   error
+	// waits, if it is not nil, is called before the input is read.
+	waits func()
 }
 
 // Read implements io.Reader.
 func (m *meter) Read(p []byte) (int, error) {
+	if m.waits != nil {
+		m.waits()
+	}
 	n, err := m.in.Read(p)
 	m.bytes.Add(int64(n))
 	if err != nil {
