@@ -2,6 +2,7 @@ package kvsframes
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"syscall"
@@ -10,8 +11,8 @@ import (
 )
 
 // BenchmarkPixels compares the processor time of decoding every frame of a recording, and measuring it for samplers and filters, with that of decoding
-// alone, for 2 workers and for 16. Few images are chosen. It reports the median ratio. KVSFRAMES_BENCH_CLIP names the recording; the default is the
-// demo's.
+// alone, for 2 workers and for 16. Few images are chosen: "all" measures the most that can be without encoding them. Runs alternate. It reports
+// the ratio of the shortest ones, since other work on the machine only adds to them, and the median ratio. KVSFRAMES_BENCH_CLIP names the recording; the default is the demo's.
 func BenchmarkPixels(b *testing.B) {
 	clip := os.Getenv("KVSFRAMES_BENCH_CLIP")
 	if clip == "" {
@@ -20,12 +21,11 @@ func BenchmarkPixels(b *testing.B) {
 	const alone = "{name: keys, sample: {type: keyframes}, resize: {width: 320}, destination: {directory: %[1]q}}"
 	for _, workers := range []int{2, 16} {
 		for name, more := range map[string]string{
-			"scene":     "sample: {type: scene, threshold: 60}",
-			"best":      "sample: {type: best, window: 1h}",
-			"black":     "sample: {type: all}, filters: {black: {amount: 0}}",
-			"blur":      "sample: {type: all}, filters: {blur: {max: 0}}",
-			"duplicate": "sample: {type: all}, filters: {black: {amount: 0}, duplicate: {}}",
-			"all":       "sample: {type: scene, threshold: 60}, filters: {black: {amount: 0}, blur: {max: 0}, duplicate: {}}",
+			"scene": "sample: {type: scene, threshold: 60}",
+			"best":  "sample: {type: best, window: 1h}",
+			"black": "sample: {type: all}, filters: {black: {amount: 0}}",
+			"blur":  "sample: {type: all}, filters: {blur: {max: 0}}",
+			"all":   "sample: {type: best, window: 1h}, filters: {black: {amount: 100}, blur: {max: 0}}",
 		} {
 			b.Run(fmt.Sprintf("%s, %d workers", name, workers), func(b *testing.B) {
 				took := func(sinks string) time.Duration {
@@ -38,12 +38,16 @@ func BenchmarkPixels(b *testing.B) {
 					return processorTime(b) - began
 				}
 				var ratios []float64
+				least, leastMore := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 				for b.Loop() {
 					base := took(alone)
-					ratios = append(ratios, float64(took(alone+", {name: more, path: \"more/{fragment_number}_{frame_index}.{ext}\", resize: {width: 320}, "+more+", destination: {directory: %[1]q}}"))/float64(base))
+					measured := took(alone + ", {name: more, path: \"more/{fragment_number}_{frame_index}.{ext}\", resize: {width: 320}, " + more + ", destination: {directory: %[1]q}}")
+					ratios = append(ratios, float64(measured)/float64(base))
+					least, leastMore = min(least, base), min(leastMore, measured)
 				}
 				slices.Sort(ratios)
-				b.ReportMetric(ratios[len(ratios)/2], "measured/alone")
+				b.ReportMetric(float64(leastMore)/float64(least), "measured/alone")
+				b.ReportMetric(ratios[len(ratios)/2], "median")
 				b.ReportMetric(0, "ns/op")
 			})
 		}

@@ -38,7 +38,7 @@ func BenchmarkMeasures(b *testing.B) {
 		if v.name != "people" && v.name != "building site" && v.name != "the demo's camera" {
 			continue
 		}
-		pictures := shrunk(b, v.luma(b))
+		pictures := shrunk(b, v.luma(b, 60))
 		for name, f := range map[string]func(i int){
 			"black":      func(i int) { measure.Black(pictures[i], threshold) },
 			"blur":       func(i int) { measure.Blur(pictures[i]) },

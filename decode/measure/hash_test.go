@@ -22,7 +22,7 @@ func TestHashTellsPeopleFromNoise(t *testing.T) {
 	}
 	for _, v := range videos(t) {
 		if v.name == "street" || v.name == "building site" && !soaktest.UnderRace {
-			scenes[v.name] = v.luma(t)[3]
+			scenes[v.name] = v.luma(t, 4)[3]
 		}
 	}
 	// taken is what the camera sees, with noise of 5 levels, and with somebody at x, y, if h is not 0.

@@ -18,7 +18,7 @@ func TestQualityPrefers(t *testing.T) {
 		default:
 			continue
 		}
-		planes := v.luma(t)
+		planes := v.luma(t, 4)
 		random := rand.New(rand.NewPCG(8, 9))
 		good := planes[3]
 		pixel := func(f func(v, x, y int) float64) measure.Plane {

@@ -19,11 +19,12 @@ INLINE uint64_t gradients_body(const uint8_t *p, int w, int h)
 	for (ptrdiff_t y = 0; y < h - 1; y++) {
 		const uint8_t *a = p + y * w, *b = a + w;
 		uint32_t sum = 0;
-		for (int x = 0; x < w - 1; x++) {
+		for (int x = 0; x < w; x++) { /* one too many: a row is often whole vectors */
 			const int16_t dx = a[x + 1] - a[x], dy = b[x] - a[x];
 			sum += dx * dx + dy * dy;
 		}
-		all += sum;
+		const int dx = a[w] - a[w - 1], dy = b[w - 1] - a[w - 1];
+		all += sum - (uint32_t)(dx * dx + dy * dy);
 	}
 	return all;
 }
