@@ -76,3 +76,15 @@ func TestDigestStandsForAllSettings(t *testing.T) {
 		t.Errorf("digests %q and %q, errors %v, %v", first, second, err, err2)
 	}
 }
+
+func TestWhenFramesLeaveChangesNoFragments(t *testing.T) {
+	c, d := Default(), Default()
+	d.Source.Origin = source.KVSConfig{Mode: source.ModeLive, StartSelector: source.StartSelector{Type: source.StartNow}, Deliver: source.DeliverFrame}
+	if c.Fragments() != d.Fragments() {
+		t.Error("a run with the other source.deliver does not continue")
+	}
+	d.Source.Track = 2
+	if c.Fragments() == d.Fragments() {
+		t.Error("the track makes no difference")
+	}
+}

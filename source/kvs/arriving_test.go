@@ -2,6 +2,8 @@ package kvs
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -46,7 +48,9 @@ func TestABlockIsToldOfAsSoonAsItIsHere(t *testing.T) {
 	}
 	defer s.Close()
 	var calls []string
-	ctx := media.WithArrivals(t.Context(), func(f *media.Fragment) {
+	limited, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ctx := media.WithArrivals(limited, func(f *media.Fragment) {
 		last := f.Blocks[len(f.Blocks)-1]
 		calls = append(calls, fmt.Sprintf("%s %v %s", f.Number, f.ProducerTime.Add(last.Time).Sub(epoch), f.MKV[last.Offset:]))
 		told <- f.Number
@@ -94,6 +98,7 @@ func TestWhyNothingIsToldIsLoggedOnceForAStream(t *testing.T) {
 		for begun := time.Now(); explains && explained() == 0 && time.Since(begun) < 10*time.Second; { // the reader finds out when it waits
 			time.Sleep(time.Millisecond)
 		}
+		time.Sleep(50 * time.Millisecond) // it waits in the next session, too
 		_, _ = w.Write(payload[half:])
 	})
 	cfg := fromEarliest(e.url)
@@ -124,4 +129,31 @@ func TestWhyNothingIsToldIsLoggedOnceForAStream(t *testing.T) {
 			t.Errorf("logged %d times, want %d: %s", n, want, lines.text())
 		}
 	}
+}
+
+// The part of a fragment that has arrived when a session is cancelled is in the error.
+func TestACancelledSessionReturnsThePartOfItsFragment(t *testing.T) {
+	begun := chunk(1)[:bytes.Index(chunk(1), []byte("first"))+len("first")]
+	e := mediaServer(t, sendAndHang(append(chunk(0), begun...)))
+	s, err := openSession(t.Context(), awsConfig(), fromEarliest(e.url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := s.Next(t.Context()); err != nil || f.Number != number(0) {
+		t.Fatalf("fragment %v, %v", f, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err = s.Next(media.WithArrivals(ctx, func(*media.Fragment) { cancel() }))
+	var part *source.UnfinishedError
+	if !errors.As(err, &part) || !errors.Is(err, context.Canceled) {
+		t.Fatalf("error is %v", err)
+	}
+	if f := part.Fragment; f == nil || f.Number != number(1) || !f.Cut || len(f.Blocks) != 1 {
+		t.Errorf("the part is %+v", part.Fragment)
+	}
+	if _, err := s.Next(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("afterwards: %v", err)
+	}
+	e.goneAfter(t, s)
 }
