@@ -61,6 +61,19 @@ func (c *crew) take(ctx context.Context, s *Stream) (executor, error) {
 	return e, nil
 }
 
+// adopt gives a process to an idle executor that has none, and reports whether there was one.
+func (c *crew) adopt(p *process) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.idle {
+		if e, ok := e.(*isolated); ok && e.p == nil {
+			e.p = p
+			return true
+		}
+	}
+	return false
+}
+
 // dropKept frees a decoder that an idle executor keeps, and reports whether there was one.
 func (c *crew) dropKept() bool {
 	c.mu.Lock()

@@ -26,6 +26,7 @@ type processes struct {
 	memory   *memory
 	log      *slog.Logger
 	layers   sandbox.Layers
+	idle     *crew
 	patience func(work) patience
 	// grace is how long a process may take to end after its connection has.
 	grace time.Duration
@@ -165,9 +166,15 @@ func (h *heldProcess) claim() *process {
 	return h.process
 }
 
-// Free implements plan.Decoder.
+// Free implements plan.Decoder. An idle worker without a process gets it.
 func (h *heldProcess) Free() {
-	if p := h.claim(); p != nil {
+	p := h.claim()
+	switch {
+	case p == nil:
+	case p.tasks >= mostTasks:
+		p.kill()
+		h.owner.prepare()
+	case !h.owner.idle.adopt(p):
 		p.kill()
 	}
 }
@@ -181,7 +188,9 @@ func (ps *processes) dropHeld() bool {
 	}
 	h := ps.held[0]
 	ps.mu.Unlock()
-	h.Free()
+	if p := h.claim(); p != nil {
+		p.kill()
+	}
 	return true
 }
 
@@ -287,7 +296,9 @@ func (e *isolated) try(ctx context.Context, s *Stream, p *process, what work, co
 		p.wipe()
 		p.stream = s
 	}
-	p.tasks++
+	if !what.plan.Ahead || !continues { // the parts of a fragment are one task
+		p.tasks++
+	}
 	a.begin()
 	marked := a.concealed + len(a.missed)
 	goes, wrong, err := p.decode(ctx, what.task(p.in[:0:len(p.in)], s.settings, continues), h, a, e.all.patience(what), e.all.grace)

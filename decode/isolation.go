@@ -72,7 +72,7 @@ func (p *Pool) isolate(mark string) error {
 	}
 	switch {
 	case err == nil:
-		p.processes = ps
+		p.processes, ps.idle = ps, p.idle
 		p.log.Info("decoders are isolated", "by", p.Isolation().String())
 	case p.config.Isolation == IsolationProcess:
 		return err
