@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/kvsframes/kvsframes/decode/h26x"
 	"github.com/kvsframes/kvsframes/media"
@@ -16,8 +17,9 @@ import (
 // may follow one in the stream that they precede on the screen (see h26x.Reordering). Where outputs want frames whatever their order is, parts
 // have frames whose indexes are not final yet; their images must wait.
 //
-// It plans only fragments that begin with a closed entry and are not damaged. A sampler that depends on what follows waits for the end of
-// the fragment, and so does everything from the first frame on that is not as expected.
+// It plans only fragments that begin with a closed entry and are not damaged. Requested times look one frame ahead, and wait for the end of the
+// fragment with its last frame. Other samplers that depend on what follows wait for that, and so does everything from the first frame on that is not
+// as expected.
 type Ahead struct {
 	skip     SkipFrame
 	onlyKeys bool
@@ -26,17 +28,18 @@ type Ahead struct {
 	// samplers has a copy of the planner's sampler for each output, nil for one that waits for the end. eager reports whether none of them
 	// depends on the order of the frames.
 	samplers []Sampler
+	stamps   []*stampSampler // copies of those for requested times
 	eager    bool
 	number   string
 	// over reports whether nothing more is planned ahead.
 	over bool
 	// blocks is how many blocks of the fragment were looked at, keys how many of them are marked as key frames.
 	blocks, keys int
-	// order are the frames whose indexes are final, in presentation order; infos are their names.
+	// order are the frames whose indexes are final, in presentation order, and told how many of them More has returned.
 	order []int
-	infos map[int]media.FrameInfo
-	// asked is what outputs ask of the frames, by frame: of the first sampled ones in the order in which they were seen.
-	asked   map[int][]Asked
+	told  int
+	// frames are what samplers have seen and asked, by frame: of the first sampled ones in the order in which they were seen.
+	frames  map[int]*Frame
 	sampled int
 	// fed are the hashes of the packets that parts have, in decode order.
 	fed  []uint64
@@ -44,7 +47,7 @@ type Ahead struct {
 	link *Link
 }
 
-// Final is a frame whose index has become final.
+// Final is a frame whose index has become final, and that no other output asks for.
 type Final struct {
 	// Frame is its place in the stream, from the start of the fragment.
 	Frame int
@@ -64,7 +67,7 @@ func (p *Planner) Ahead(waits func(output int) bool) *Ahead {
 	}
 	a := &Ahead{
 		skip: p.skip, onlyKeys: p.onlyKeys, sets: p.sets, outputs: p.outputs,
-		samplers: make([]Sampler, len(p.samplers)), asked: map[int][]Asked{}, infos: map[int]media.FrameInfo{}, seed: maphash.MakeSeed(), eager: true,
+		samplers: make([]Sampler, len(p.samplers)), frames: map[int]*Frame{}, seed: maphash.MakeSeed(), eager: true,
 	}
 	some := false
 	for o, s := range p.samplers {
@@ -77,6 +80,11 @@ func (p *Planner) Ahead(waits func(output int) bool) *Ahead {
 			a.eager = false
 		}
 		some = some || a.samplers[o] != nil
+	}
+	for _, s := range p.stamps {
+		if !waits(s.output) {
+			a.stamps, a.eager, some = append(a.stamps, s.ahead()), false, true
+		}
 	}
 	if !some {
 		return nil
@@ -103,18 +111,20 @@ func copyOf(s Sampler) Sampler {
 }
 
 // More plans what f has more than before, which is the fragment as far as it has arrived, or whole. It returns a plan of the next part, or nil
-// if there is nothing to decode, and the frames whose indexes have become final, in presentation order.
+// if there is nothing to decode, and the frames that have become final, in presentation order.
 func (a *Ahead) More(f *media.Fragment, whole bool) (*Plan, []Final) {
 	if a.over || !a.grows(f) && !whole {
 		return nil, nil
 	}
-	a.number = f.Number
+	if a.number == "" {
+		a.number = f.Number
+		a.stamps = slices.DeleteFunc(a.stamps, func(s *stampSampler) bool { return s.asksFor(f.Number) })
+	}
 	pl, packets, order := a.read(f, whole)
 	if pl == nil {
 		return nil, nil
 	}
-	known := len(a.order)
-	if len(order) < known || !slices.Equal(order[:known], a.order) { // an index that was final is another
+	if known := len(a.order); len(order) < known || !slices.Equal(order[:known], a.order) { // an index that was final is another
 		a.over = true
 		return nil, nil
 	}
@@ -124,10 +134,15 @@ func (a *Ahead) More(f *media.Fragment, whole bool) (*Plan, []Final) {
 	}
 	a.sample(pl, f, seen)
 	a.order = slices.Clone(order)
+	decided := len(order)
+	if decided > a.told && slices.ContainsFunc(a.stamps, (*stampSampler).undecided) { // by the frame that follows
+		decided--
+	}
 	var final []Final
-	for _, k := range order[known:] {
-		a.infos[k] = pl.Frames[k].Info
-		final = append(final, Final{k, pl.Frames[k].Info, len(a.asked[k])})
+	for ; a.told < decided; a.told++ {
+		k := order[a.told]
+		a.frames[k].Info.Index = pl.Frames[k].Info.Index
+		final = append(final, Final{k, pl.Frames[k].Info, len(a.frames[k].Outputs)})
 	}
 	return a.part(pl, f, packets), final
 }
@@ -204,7 +219,8 @@ func (a *Ahead) depth(f *media.Fragment, pl *Plan, reader *nalReader) (depth int
 func (a *Ahead) sample(pl *Plan, f *media.Fragment, seen []int) {
 	for ; a.sampled < len(seen); a.sampled++ {
 		k := seen[a.sampled]
-		frame := &pl.Frames[k]
+		frame := &Frame{Info: pl.Frames[k].Info}
+		a.frames[k] = frame
 		if a.skip == SkipNonKey && !frame.Info.Key {
 			continue
 		}
@@ -220,7 +236,12 @@ func (a *Ahead) sample(pl *Plan, f *media.Fragment, seen []int) {
 				continue
 			}
 			if s.Pick([]Candidate{c}, Timing{pl.Track.DefaultDuration, f.TimeScale})[0] && within {
-				a.asked[k] = append(a.asked[k], Asked{Output: o})
+				frame.ask(o)
+			}
+		}
+		for _, s := range a.stamps {
+			if within {
+				s.see(frame, frame.Info.At(a.outputs[s.output].Sample.Clock), f.TimeScale)
 			}
 		}
 	}
@@ -229,12 +250,12 @@ func (a *Ahead) sample(pl *Plan, f *media.Fragment, seen []int) {
 // part returns a plan of the packets up to the last one that is certainly wanted, from where the last part ended.
 func (a *Ahead) part(pl *Plan, f *media.Fragment, packets [][]byte) *Plan {
 	final := make([]bool, len(pl.Frames))
-	for _, k := range a.order {
+	for _, k := range a.order[:a.told] {
 		final[k] = true
 	}
 	from, to := len(a.fed), len(a.fed)
 	for k := from; k < len(final) && (final[k] || a.eager); k++ {
-		if len(a.asked[k]) > 0 {
+		if len(a.frames[k].Outputs) > 0 {
 			to = k + 1
 		}
 	}
@@ -252,7 +273,7 @@ func (a *Ahead) part(pl *Plan, f *media.Fragment, packets [][]byte) *Plan {
 			a.over = true
 			return nil
 		}
-		frame.packet, frame.Outputs = packets[k], a.asked[k]
+		frame.packet, frame.Outputs = packets[k], slices.Clone(a.frames[k].Outputs)
 		disposable := picture.disposable && pl.Track.CodecID == h26x.AVC // the layers of H.265 that follow are not known
 		frame.Feed = len(frame.Outputs) > 0 || !alone && (!disposable || picture.sets)
 		if len(frame.Outputs) > 0 {
@@ -305,8 +326,11 @@ func (a *Ahead) Holds(pl *Plan, k, output int) bool {
 	if k >= len(pl.Frames) {
 		return false
 	}
-	_, wanted := pl.Asked(k, output)
-	return wanted && !pl.Frames[k].Broken && sameFrame(pl.Frames[k].Info, a.infos[k])
+	asked, wanted := pl.Asked(k, output)
+	i, _ := a.frames[k].search(output)
+	times, label := asked.Answer()
+	ours, ourLabel := a.frames[k].Outputs[i].Answer()
+	return wanted && !pl.Frames[k].Broken && sameFrame(pl.Frames[k].Info, a.frames[k].Info) && label == ourLabel && slices.EqualFunc(times, ours, time.Time.Equal)
 }
 
 // sameFrame reports whether two frames have the same name and the same times.

@@ -191,10 +191,7 @@ func (p *Planner) mayChain(pl *Plan) bool {
 
 // undecided reports whether the next frame decides whether the latest one is wanted.
 func (p *Planner) undecided() bool {
-	return slices.ContainsFunc(p.stamps, func(s *stampSampler) bool {
-		from, to := s.waiting()
-		return from < to
-	})
+	return slices.ContainsFunc(p.stamps, (*stampSampler).undecided)
 }
 
 // release completes the plans that are held if decided is set, or if the first has waited for MaxLookahead fragments.

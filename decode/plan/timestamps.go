@@ -58,6 +58,8 @@ type stampSampler struct {
 	lastAt time.Time
 	// fragment is the ordinal of the fragment that is being seen, lastFragment that of last's.
 	fragment, lastFragment int
+	// taken are the requests that a copy has answered; nil for a sampler that is no copy (see ahead).
+	taken map[int]bool
 }
 
 func newStampSampler(output int, sink string, rule Timestamps) *stampSampler {
@@ -133,12 +135,40 @@ func (s *stampSampler) see(frame *Frame, at time.Time, unit time.Duration) {
 
 // answer answers a request with a frame: the one that is being seen, or else the last one.
 func (s *stampSampler) answer(i int, frame *Frame, seen bool) {
-	if r := &s.requests[i]; !r.answered {
+	r := &s.requests[i]
+	switch {
+	case r.answered || s.taken[i]:
+	case s.taken != nil:
+		s.taken[i] = true
+		frame.ask(s.output, *r)
+	default:
 		if r.answered, r.by = true, s.lastFragment; seen {
 			r.by = s.fragment
 		}
 		frame.ask(s.output, *r)
 	}
+}
+
+// ahead returns a copy that answers like the sampler, and leaves it as it is. What it answers with the frame that is the latest now is lost.
+func (s *stampSampler) ahead() *stampSampler {
+	c := *s
+	if c.taken = map[int]bool{}; s.last != nil {
+		c.last = &Frame{}
+	}
+	return &c
+}
+
+// asksFor reports whether there are requests for places of a fragment.
+func (s *stampSampler) asksFor(number string) bool {
+	places := s.requests[s.timed:]
+	i := sort.Search(len(places), func(i int) bool { return media.CompareNumbers(places[i].Fragment, number) >= 0 })
+	return i < len(places) && media.CompareNumbers(places[i].Fragment, number) == 0
+}
+
+// undecided reports whether the next frame decides whether the latest one answers a request.
+func (s *stampSampler) undecided() bool {
+	from, to := s.waiting()
+	return from < to
 }
 
 // waiting returns the requests that the latest frame answers unless the next one is
