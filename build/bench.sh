@@ -44,7 +44,7 @@ case ,${CASES:-go}, in
 	build/env.sh go test -run '^$' -bench Splitter ./source/payload
 	build/env.sh go test -run '^$' -bench Archive -benchtime 3x ./source/kvs
 	build/env.sh go test -run '^$' -bench ManyStreams -benchtime 1x ./cmd/kvsframes
-	KVSTEST_BENCH_LIVE=$clips/1080p-live.mkv build/env.sh go test -run '^$' -bench Live -benchtime 1x ./cmd/kvsframes
+	KVSTEST_FFMPEG=$ffmpeg KVSTEST_BENCH_LIVE=$clips/1080p-live.mkv build/env.sh go test -run '^$' -bench Live -benchtime 1x ./cmd/kvsframes
 	build/env.sh go test -run '^$' -bench Page -benchtime 7x ./view
 	KVSFRAMES_BENCH_CLIP=$clips/1080p-gop2s.mkv build/env.sh go test -run '^$' -bench 'Delivery|Forms|Pixels' -benchtime 3x .
 	;;
