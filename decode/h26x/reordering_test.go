@@ -80,7 +80,7 @@ func TestReorderingIsWhatTheStreamDeclares(t *testing.T) {
 		"declared":                  {[][]byte{sps(high, 0, 2)}, 2, true},
 		"declared as none":          {[][]byte{sps(main, 0, 0)}, 0, true},
 		"the most of several":       {[][]byte{sps(high, 0, 1), {0x68, 0}, sps(high, 0, 3)}, 3, true},
-		"more than is kept":         {[][]byte{sps(high, 0, 5)}, 9, true}, // is no declaration
+		"more than is kept":         {[][]byte{sps(high, 0, 5)}, 9, true},  // is no declaration
 		"not declared":              {[][]byte{sps(high, 0, -1)}, 9, true}, // 8,100 macroblocks of level 3.0, 880 in each picture
 		"the order of decoding":     {[][]byte{sps(high, 2, -1)}, 0, true},
 		"baseline":                  {[][]byte{sps(avcBaseline, 0, -1)}, 0, true},
