@@ -49,23 +49,9 @@ var known = map[string]replayed{
 // emulator and the AWS SDK into a folder, a second one and a bucket, every frame
 // raw, and holds the frames against what libav gives for each fragment alone.
 func TestRecordingsFromTheStreamToTheFiles(t *testing.T) {
-	for _, name := range someOf(t, slices.Sorted(maps.Keys(known)), 2) {
+	for _, name := range soaktest.Some(t, slices.Sorted(maps.Keys(known)), 2) {
 		t.Run(name, func(t *testing.T) { replay(t, filepath.Join(recordings, name), known[name]) })
 	}
-}
-
-// someOf returns what to try: n by chance, half as many under the race detector, and all when soaking.
-func someOf(t *testing.T, all []string, n int) []string {
-	t.Helper()
-	rng := soaktest.Rand(t)
-	if soaktest.Soaking() {
-		return all
-	}
-	if soaktest.UnderRace {
-		n /= 2
-	}
-	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:min(n, len(all))]
 }
 
 // TestDemoRecordingFromTheStreamToTheFiles does the same with the recording that

@@ -22,7 +22,7 @@ import (
 // what libav gives for the clip in one piece. A sample of the packets is played unless soaking.
 func TestCutStreamsComeOutExactLiveArchivedAndAsFiles(t *testing.T) {
 	rng := soaktest.Rand(t)
-	for _, clip := range someOf(t, []string{"no-b", "flat-b", "bframes", "opengop", "hevc", "hevc-open"}, 4) {
+	for _, clip := range soaktest.Some(t, []string{"no-b", "flat-b", "bframes", "opengop", "hevc", "hevc-open"}, 4) {
 		whole := packetsOf(t, read(t, filepath.Join("../../decode/testdata", clip+".mkv")))
 		n := len(whole.Blocks)
 		saved, _ := cutBefore(whole, func(int) bool { return false })

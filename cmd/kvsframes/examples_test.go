@@ -17,6 +17,7 @@ import (
 
 	"github.com/kvsframes/kvsframes/internal/duckdbtest"
 	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
 )
 
@@ -286,7 +287,7 @@ func TestExamplesRun(t *testing.T) {
 	url, ofCuts := serve(t, o, "front-door", read(t, demo)), serve(t, o, "front-door", cuts(t))
 	readme := string(read(t, "../../README.md"))
 	all := found(t, "../../examples", "*.yaml")
-	for _, file := range someOf(t, all, len(all)) {
+	for _, file := range soaktest.Some(t, all, len(all)) {
 		name := filepath.Base(file)
 		if !strings.Contains(readme, "](examples/"+name+")") {
 			t.Errorf("the README does not name %s", name)

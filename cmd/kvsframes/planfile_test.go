@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kvsframes/kvsframes"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 )
 
 // samplersOf are settings of every sampler, with times and numbers of frames that suit a stream from first to last.
@@ -80,7 +81,7 @@ func TestPlanOfAFileIsWhatARunWrites(t *testing.T) {
 	written := 0
 	// That HDR is refused shows in the pictures alone.
 	refused := []string{"card-pq.mkv", "card-hlg.mkv"}
-	for _, file := range someOf(t, files, 16) {
+	for _, file := range soaktest.Some(t, files, 16) {
 		if slices.Contains(refused, filepath.Base(file)) {
 			continue
 		}

@@ -26,3 +26,17 @@ func Rand(tb testing.TB) *rand.Rand {
 	fmt.Fprintf(os.Stderr, "%s: KVSTEST_SEED=%d\n", tb.Name(), seed)
 	return rand.New(rand.NewPCG(seed, 1))
 }
+
+// Some returns what to try: n by chance, half as many under the race detector, and all when soaking. It changes the order of all.
+func Some(tb testing.TB, all []string, n int) []string {
+	tb.Helper()
+	rng := Rand(tb)
+	if Soaking() {
+		return all
+	}
+	if UnderRace {
+		n /= 2
+	}
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:min(n, len(all))]
+}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/s3"
 	"github.com/kvsframes/kvsframes/sink/sinktest"
@@ -70,12 +71,23 @@ func harness(tb testing.TB, prefix string) storetest.Open {
 	}
 }
 
+// TestStoreConformsToTheContract has keys with a prefix, and parts in files: from their beginning on, or after a MiB. It tries all when soaking, else some.
 func TestStoreConformsToTheContract(t *testing.T) {
-	storetest.Run(t, harness(t, ""))
-}
-
-func TestStoreWithAPrefixConformsToTheContract(t *testing.T) {
-	storetest.Run(t, harness(t, "archive/front door/"))
+	const plain, prefix, files, some = "plain", "with a prefix", "parts in files", "some parts in files"
+	for _, how := range soaktest.Some(t, []string{plain, prefix, files, some}, 2) {
+		t.Run(how, func(t *testing.T) {
+			switch how {
+			case plain:
+				storetest.Run(t, harness(t, ""))
+			case prefix:
+				storetest.Run(t, harness(t, "archive/front door/"))
+			case files:
+				partsInFiles(t, 0)
+			case some:
+				partsInFiles(t, 1<<20)
+			}
+		})
+	}
 }
 
 func TestSinkConformsToTheContract(t *testing.T) {

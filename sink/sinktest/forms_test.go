@@ -20,6 +20,7 @@ import (
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/internal/npy"
 	"github.com/kvsframes/kvsframes/internal/s3test"
+	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/sink"
 	"github.com/kvsframes/kvsframes/sink/batch"
@@ -214,13 +215,18 @@ func inMemory(testing.TB) storetest.Harness {
 	}
 }
 
+// TestFormsOfSeveralImagesConform tries all forms in memory, and in folders, which are slow, some of them: all when soaking.
 func TestFormsOfSeveralImagesConform(t *testing.T) {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(forms())), func(name string) bool {
+		return !strings.HasSuffix(name, ", count") && !strings.HasSuffix(name, ", skip")
+	})
+	inFolders := soaktest.Some(t, names, 8)
 	for name, f := range forms() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for where, open := range map[string]storetest.Open{"memory": inMemory, "folder": folder} {
-				if where == "folder" && !strings.HasSuffix(name, ", count") && !strings.HasSuffix(name, ", skip") {
-					continue // which is the slow one
+				if where == "folder" && !slices.Contains(inFolders, name) {
+					continue
 				}
 				t.Run(where, func(t *testing.T) {
 					sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return f.harness(tb, open(tb)) })
@@ -241,15 +247,17 @@ func TestPartsOfSeveralFragmentsConform(t *testing.T) {
 	}
 }
 
-// TestFormsOfSeveralImagesConformInS3 tries one kind of group of each form, and two that replace nothing.
+// TestFormsOfSeveralImagesConformInS3 tries one kind of group of each form, and two that replace nothing: all when soaking, else some.
 func TestFormsOfSeveralImagesConformInS3(t *testing.T) {
 	open := buckets(t)
-	for _, name := range slices.Sorted(maps.Keys(forms())) {
-		if f := forms()[name]; strings.HasSuffix(name, ", count") || name == "npy, skip" || name == "webdataset, skip" {
-			t.Run(name, func(t *testing.T) {
-				sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return f.harness(tb, open(tb)) })
-			})
-		}
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(forms())), func(name string) bool {
+		return !strings.HasSuffix(name, ", count") && name != "npy, skip" && name != "webdataset, skip"
+	})
+	for _, name := range soaktest.Some(t, names, 4) {
+		f := forms()[name]
+		t.Run(name, func(t *testing.T) {
+			sinktest.Run(t, func(tb testing.TB) sinktest.Harness { return f.harness(tb, open(tb)) })
+		})
 	}
 }
 
