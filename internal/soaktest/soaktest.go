@@ -27,7 +27,7 @@ func Rand(tb testing.TB) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 1))
 }
 
-// Some returns what to try: n by chance, half as many under the race detector, and all when soaking. It changes the order of all.
+// Some returns what to try: n by chance, a quarter of them under the race detector, and all when soaking. It changes the order of all.
 func Some(tb testing.TB, all []string, n int) []string {
 	tb.Helper()
 	rng := Rand(tb)
@@ -35,7 +35,7 @@ func Some(tb testing.TB, all []string, n int) []string {
 		return all
 	}
 	if UnderRace {
-		n /= 2
+		n = max(1, n/4)
 	}
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all[:min(n, len(all))]
