@@ -184,8 +184,7 @@ func (r *Run) metrics(now time.Time) string {
 // histogram adds a histogram.
 func (p *page) histogram(name, help string, l *pipeline.Latency) {
 	p.metric(name, "histogram", help)
-	count := l.Count()
-	l.Buckets(func(most time.Duration, n int64) {
+	count := l.Buckets(func(most time.Duration, n int64) {
 		p.sample(name+"_bucket", float64(n), "le", fmt.Sprint(most.Seconds()))
 	})
 	p.sample(name+"_bucket", float64(count), "le", "+Inf")

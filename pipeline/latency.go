@@ -36,24 +36,19 @@ func (l *Latency) observe(d time.Duration) {
 }
 
 // Count returns the number of durations.
-func (l *Latency) Count() (n int64) {
-	for i := range l.counts {
-		n += l.counts[i].Load()
-	}
-	return n
-}
+func (l *Latency) Count() int64 { return l.Buckets(func(time.Duration, int64) {}) }
 
 // Sum returns the sum of the durations.
 func (l *Latency) Sum() time.Duration { return time.Duration(l.sum.Load()) }
 
-// Buckets calls each for every bucket: its upper bound, and the number of durations up to that. What is longer than the last bound is
-// counted by Count alone.
-func (l *Latency) Buckets(each func(most time.Duration, count int64)) {
-	n := int64(0)
+// Buckets calls each for every bucket: its upper bound, and the number of durations up to that. It returns the number of all, some of which
+// may be longer than the last bound.
+func (l *Latency) Buckets(each func(most time.Duration, count int64)) (n int64) {
 	for i, bound := range latencyBounds {
 		n += l.counts[i].Load()
 		each(time.Duration(bound)*time.Millisecond, n)
 	}
+	return n + l.counts[len(latencyBounds)].Load()
 }
 
 // Quantile returns a bound that a share q of the durations does not exceed: that of the bucket which completes the share. It is 0 without any
