@@ -3,7 +3,6 @@
 package decode
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -119,7 +118,7 @@ func (a *arrival) more(f *media.Fragment, whole bool) {
 	a.final = append(a.final, final...)
 	if pl != nil {
 		head := *f
-		head.MKV, head.Blocks, head.Recycle = bytes.Clone(f.MKV[:f.Blocks[0].Offset]), nil, nil
+		head.MKV, head.Blocks, head.Recycle = f.MKV[:f.Blocks[0].Offset], nil, nil
 		a.pieces = append(a.pieces, piece{pl, &head, from})
 	}
 	a.wake()
@@ -260,15 +259,8 @@ func (a *arrival) decode(ctx context.Context, p piece) error {
 		}
 		return errDoubtful
 	}
-	size := p.plan.Footprint
-	if before != nil {
-		size = 0
-	}
-	e, room, err := s.executor(ctx, nil, size)
+	e, room, err := s.executor(ctx, nil, p.plan, before)
 	if err != nil {
-		if before != nil {
-			before.Free()
-		}
 		return err
 	}
 	defer s.pool.memory.leave()
@@ -296,16 +288,6 @@ func (a *arrival) decode(ctx context.Context, p piece) error {
 	return err
 }
 
-// outputOf returns the output of a sink.
-func (s *Stream) outputOf(sink string) int {
-	for i, o := range s.outputs {
-		if o.Sink == sink {
-			return i
-		}
-	}
-	return -1
-}
-
 // arrived ends the arrival of a fragment that is planned, and returns it; nil for a fragment that was not decoded ahead.
 func (s *Stream) arrived(f *media.Fragment, pl *plan.Plan) *arrival {
 	a := s.arriving
@@ -313,7 +295,7 @@ func (s *Stream) arrived(f *media.Fragment, pl *plan.Plan) *arrival {
 		return nil
 	}
 	same := a.number == f.Number
-	if same && a.plan.Fed() > 0 && !f.Cut {
+	if same && a.plan.Fed() > 0 && !f.Cut && f.Recycle == nil { // parts may be decoded after the media is released
 		a.more(f, true) // with the decoder that has what came before
 	}
 	a.Close()

@@ -24,12 +24,8 @@ import (
 // images against those of whole fragments.
 func TestDecodingAheadGivesTheSameImages(t *testing.T) {
 	rng := soaktest.Rand(t)
-	clips, err := filepath.Glob("testdata/*.mkv")
-	if err != nil || len(clips) < 50 {
-		t.Fatalf("%d clips, %v", len(clips), err)
-	}
 	ahead, whole := 0, 0
-	for _, clip := range clips {
+	for _, clip := range allClips(t) {
 		t.Run(filepath.Base(clip), func(t *testing.T) {
 			frags := fragments(t, clip)
 			if rng.IntN(2) == 0 {

@@ -4,7 +4,6 @@ package decode
 
 import (
 	"bytes"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -77,11 +76,7 @@ func TestASliceWithTheHeaderOfSomethingElseIsNeverLostSilently(t *testing.T) {
 
 // TestTheSetsOfAllClipsAreBelieved holds the parameter sets of encoders against what is expected of them.
 func TestTheSetsOfAllClipsAreBelieved(t *testing.T) {
-	clips, err := filepath.Glob("testdata/*.mkv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sets := 0
+	clips, sets := allClips(t), 0
 	for _, name := range append(clips, "../testdata/demo.mkv") {
 		for _, f := range fragments(t, name) {
 			track, _ := f.VideoTrack()

@@ -23,10 +23,7 @@ import (
 // when soaking.
 func TestBothWaysGiveTheSameImages(t *testing.T) {
 	rng := soaktest.Rand(t)
-	clips, err := filepath.Glob("testdata/*.mkv")
-	if err != nil || len(clips) < 50 {
-		t.Fatalf("%d clips, %v", len(clips), err)
-	}
+	clips := allClips(t)
 	rng.Shuffle(len(clips), func(i, j int) { clips[i], clips[j] = clips[j], clips[i] })
 	clips = clips[:cases(8, len(clips))]
 	if soaktest.Soaking() {

@@ -180,15 +180,8 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		if err != nil {
 			return media.Outcome{}, err
 		}
-		size := pl.Footprint
-		if before != nil {
-			size = 0 // the decoder has its room
-		}
-		e, room, err := s.executor(ctx, turn, size)
+		e, room, err := s.executor(ctx, turn, pl, before)
 		if err != nil {
-			if before != nil {
-				before.Free()
-			}
 			return media.Outcome{}, err
 		}
 		defer s.pool.memory.leave()
@@ -236,8 +229,18 @@ func (s *Stream) decode(ctx context.Context, e executor, f *media.Fragment, pl *
 	return a.outcome(), err
 }
 
-// executor waits for the fragment's turn, for room for its decoder, and for an idle executor. The caller must give them back.
-func (s *Stream) executor(ctx context.Context, turn *place, size int64) (executor, *room, error) {
+// executor waits for the fragment's turn, for room for its decoder unless before continues, and for an idle executor. The caller must give them back. After
+// an error, before is freed.
+func (s *Stream) executor(ctx context.Context, turn *place, pl *plan.Plan, before plan.Decoder) (_ executor, _ *room, err error) {
+	size := pl.Footprint
+	if before != nil {
+		size = 0 // the decoder has its room
+		defer func() {
+			if err != nil {
+				before.Free()
+			}
+		}()
+	}
 	if err := turn.wait(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -314,12 +317,15 @@ func (s *Stream) Resume(states []plan.State) error {
 // Chooser returns what chooses the images of a sink: the images that the work functions emit are all that may be chosen. It is nil if
 // the sink gets every image.
 func (s *Stream) Chooser(sink string) media.Chooser {
-	for i, o := range s.outputs {
-		if c := s.choosers[i]; o.Sink == sink && c != nil {
-			return c
-		}
+	if i := s.outputOf(sink); i >= 0 && s.choosers[i] != nil {
+		return s.choosers[i]
 	}
 	return nil
+}
+
+// outputOf returns the output of a sink, -1 for none.
+func (s *Stream) outputOf(sink string) int {
+	return slices.IndexFunc(s.outputs, func(o Output) bool { return o.Sink == sink })
 }
 
 // CatchUp makes the stream catch up when it is further behind than most (see plan.Planner.CatchUp). It must be called before Plan.

@@ -24,6 +24,16 @@ import (
 // recordings is the folder of real GetMedia recordings beside the checkout.
 const recordings = "../../shared/kvs"
 
+// allClips returns the paths of all clips.
+func allClips(t testing.TB) []string {
+	t.Helper()
+	clips, err := filepath.Glob("testdata/*.mkv")
+	if err != nil || len(clips) < 50 {
+		t.Fatalf("%d clips, %v", len(clips), err)
+	}
+	return clips
+}
+
 // fragments splits a file of the folder beside the checkout, or of testdata.
 func fragments(t testing.TB, path string) []*media.Fragment {
 	t.Helper()

@@ -38,7 +38,7 @@ func (st *stream) start(sel *startSelector, now, kept time.Time) (int, *apiError
 func (sel *startSelector) place(chunks []*chunk, now time.Time) (int, *apiError) {
 	switch sel.StartSelectorType {
 	case "NOW":
-		// AWS does not say whether a chunk that is still arriving is the latest one: here it is, and is sent from its start.
+		// AWS does not document whether a chunk that is still arriving is the latest one: here it is, and is sent from its start.
 		return max(0, newest(chunks, (*chunk).beginTime, now)), nil
 	case "EARLIEST":
 		return 0, nil

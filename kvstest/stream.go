@@ -299,7 +299,7 @@ func newest(chunks []*chunk, point func(*chunk) time.Time, now time.Time) int {
 func (c *chunk) beginTime() time.Time { return c.at }
 func (c *chunk) wholeTime() time.Time { return c.whole }
 
-// millisBehind returns the distance from c to the newest whole chunk, in milliseconds: 0 for a session that keeps pace. AWS does not say
+// millisBehind returns the distance from c to the newest whole chunk, in milliseconds: 0 for a session that keeps pace. AWS does not document
 // whether a chunk that is still arriving counts; a session that keeps pace would then be a chunk behind.
 func (st *stream) millisBehind(c *chunk, now time.Time) int64 {
 	st.mu.Lock()

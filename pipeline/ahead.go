@@ -58,13 +58,12 @@ func (r *run) arrive(ctx context.Context, group *errgroup.Group, planner Advance
 
 // takesAhead reports whether a sink takes images before the end of their fragment.
 func (r *run) takesAhead(sink string) bool {
-	for _, o := range r.outlets {
-		if o.sink.Name() == sink {
-			_, forgets := o.sink.(Forgetter)
-			return forgets && !o.ordered()
-		}
+	o, err := r.outletOf(sink)
+	if err != nil || o.ordered() {
+		return false
 	}
-	return false
+	_, forgets := o.sink.(Forgetter)
+	return forgets
 }
 
 // isArriving reports whether a fragment is the one that is arriving.

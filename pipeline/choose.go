@@ -21,7 +21,7 @@ type choice struct {
 func (r *run) choose(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
 	size := int64(len(img.Data))
 	release := func() { r.backlog.release(&it.lane, size) }
-	o, err := r.outletOf(img)
+	o, err := r.outletOf(img.Sink)
 	if err != nil {
 		release()
 		return err

@@ -64,11 +64,11 @@ func (o *outlet) enter() bool {
 
 func (o *outlet) leave() { <-o.places }
 
-// outletOf returns the outlet of the sink that an image is for.
-func (r *run) outletOf(img media.Image) (*outlet, error) {
-	i := slices.IndexFunc(r.outlets, func(o *outlet) bool { return o.sink.Name() == img.Sink })
+// outletOf returns the outlet of the sink that images are for.
+func (r *run) outletOf(sink string) (*outlet, error) {
+	i := slices.IndexFunc(r.outlets, func(o *outlet) bool { return o.sink.Name() == sink })
 	if i < 0 {
-		return nil, fmt.Errorf("deliver image: no sink is named %q", img.Sink)
+		return nil, fmt.Errorf("deliver image: no sink is named %q", sink)
 	}
 	return r.outlets[i], nil
 }
@@ -77,7 +77,7 @@ func (r *run) outletOf(img media.Image) (*outlet, error) {
 // whichever fragment it belongs to. Images for a sink that takes one call at a time, or chooses, wait in the lane of their
 // fragment. Images for a failed sink are dropped.
 func (r *run) emit(ctx context.Context, group *errgroup.Group, it *item, img media.Image) error {
-	o, err := r.outletOf(img)
+	o, err := r.outletOf(img.Sink)
 	if err != nil || o.ctx.Err() != nil {
 		return cmp.Or(err, ctx.Err())
 	}

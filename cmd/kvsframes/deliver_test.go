@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,6 +16,8 @@ import (
 // TestImagesAreStoredBeforeTheirFragmentEnds holds a stream up in the middle of a fragment until the images of the frames before are stored, of
 // H.264 without B-frames and with them.
 func TestImagesAreStoredBeforeTheirFragmentEnds(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", kvstest.DefaultKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", kvstest.DefaultKey)
 	for name, test := range map[string]struct {
 		path string
 		// later is how many of the frames that are there wait for frames that may be shown before them.
@@ -27,7 +27,6 @@ func TestImagesAreStoredBeforeTheirFragmentEnds(t *testing.T) {
 		"with B-frames":    {demo, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			saved := read(t, test.path)
 			if !strings.Contains(test.path, "demo") {
 				saved, _, _ = loops{whole: packetsOf(t, saved), each: 16, mutantEvery: 1 << 30}.record(soaktest.Rand(t))
@@ -56,12 +55,7 @@ func TestImagesAreStoredBeforeTheirFragmentEnds(t *testing.T) {
 source: {streams: [cam], start_selector: {type: EARLIEST}, deliver: frame, endpoint_url: "`+e.URL()+`"}
 sinks: [{name: all, sample: {type: all}, resize: {width: 64}, path: "{fragment_number}/{frame_index}.{ext}", destination: {directory: "`+folder+`"}}]
 `)
-			var said bytes.Buffer
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "run", file)
-			cmd.Env, cmd.Stderr = append(os.Environ(), asProgram+"=1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"), &said
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
+			cmd, _, said := startProgram(t, nil, nil, "run", file)
 			var images []string
 			for deadline := time.Now().Add(time.Minute); len(images) < there-test.later && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 				images, _ = filepath.Glob(filepath.Join(folder, second.Number, "*.jpg"))

@@ -147,15 +147,6 @@ func (a *Ahead) More(f *media.Fragment, whole bool) (*Plan, []Final) {
 	return a.part(pl, f, packets), final
 }
 
-// inDecodeOrder returns the numbers from 0 to n.
-func inDecodeOrder(n int) []int {
-	order := make([]int, n)
-	for k := range order {
-		order[k] = k
-	}
-	return order
-}
-
 // grows reports whether the fragment has new blocks that may matter.
 func (a *Ahead) grows(f *media.Fragment) bool {
 	track, ok := f.VideoTrack()
@@ -188,10 +179,7 @@ func (a *Ahead) read(f *media.Fragment, whole bool) (pl *Plan, packets [][]byte,
 	if a.over = odd; odd {
 		return nil, nil, nil
 	}
-	order = presentationOrder(pl.Frames)
-	for index, k := range order {
-		pl.Frames[k].Info.Index = index
-	}
+	order = pl.number()
 	pl.groups()
 	(&lostFrames{}).mark(pl, &references{track: pl.Track, reader: reader, packets: packets})
 	depth, known := a.depth(f, pl, reader)
@@ -309,12 +297,7 @@ func (a *Ahead) SameMedia(pl *Plan, f *media.Fragment) bool {
 		return false
 	}
 	for k, fed := range a.fed {
-		packet := pl.Frames[k].packet
-		if packet == nil {
-			b := pl.blocks[pl.Frames[k].last]
-			packet = f.MKV[b.Offset : b.Offset+b.Size]
-		}
-		if maphash.Bytes(a.seed, packet) != fed {
+		if maphash.Bytes(a.seed, pl.whole(f.MKV, k)) != fed {
 			return false
 		}
 	}

@@ -7,14 +7,22 @@ import (
 	"github.com/kvsframes/kvsframes/media"
 )
 
-// presentationOrder returns the frames' indexes ordered by presentation
-// timestamp; equal ones keep their order.
-func presentationOrder(frames []Frame) []int {
-	order := make([]int, len(frames))
-	for i := range order {
-		order[i] = i
+// number gives the frames their indexes, by presentation timestamp; equal ones keep their order. It returns the frames in this order.
+func (pl *Plan) number() []int {
+	order := inDecodeOrder(len(pl.Frames))
+	sort.SliceStable(order, func(a, b int) bool { return pl.Frames[order[a]].Info.PTS < pl.Frames[order[b]].Info.PTS })
+	for index, k := range order {
+		pl.Frames[k].Info.Index = index
 	}
-	sort.SliceStable(order, func(a, b int) bool { return frames[order[a]].Info.PTS < frames[order[b]].Info.PTS })
+	return order
+}
+
+// inDecodeOrder returns n frames in decode order.
+func inDecodeOrder(n int) []int {
+	order := make([]int, n)
+	for k := range order {
+		order[k] = k
+	}
 	return order
 }
 

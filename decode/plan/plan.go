@@ -216,11 +216,16 @@ func (pl *Plan) Wanted(output int) (n int) {
 
 // Packet returns the packet of frame k. mkv is the fragment's media, of which the packet may be a part.
 func (pl *Plan) Packet(mkv []byte, k int) []byte {
+	if header := pl.Frames[k].HeaderOnly; header != nil {
+		return header
+	}
+	return pl.whole(mkv, k)
+}
+
+// whole returns the packet of frame k with all of its data.
+func (pl *Plan) whole(mkv []byte, k int) []byte {
 	f := &pl.Frames[k]
-	switch {
-	case f.HeaderOnly != nil:
-		return f.HeaderOnly
-	case f.packet != nil:
+	if f.packet != nil {
 		return f.packet
 	}
 	b := pl.blocks[f.last]

@@ -85,11 +85,7 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 		return pl
 	}
 	p.pictures += len(pl.Frames)
-	order := presentationOrder(pl.Frames)
-	for index, k := range order {
-		pl.Frames[k].Info.Index = index
-	}
-	within := p.sample(pl, f, p.candidates(order, pl))
+	within := p.sample(pl, f, p.candidates(pl.number(), pl))
 	keysOnly := p.keysOnly(f, pl)
 	pl.KeysOnly = p.allOf(keysOnly)
 	if len(within) == 0 && p.mayChain(pl) { // its decoder may be needed, so it cannot be skipped

@@ -32,7 +32,7 @@ func (s *Store) List(ctx context.Context, visit func(key string) error) error {
 }
 
 // Open returns the content of an object, which the caller closes. Without an object it returns an error that is fs.ErrNotExist. It needs the
-// permission s3:GetObject; without s3:ListBucket S3 does not say that there is no object.
+// permission s3:GetObject; without s3:ListBucket S3 answers 403 where there is no object.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	full, err := s.fullKey(key)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // Object is one object of a Store that is read and replaced as a whole, by compare-and-swap on its ETag. Reading requires
-// the permissions s3:GetObject and s3:ListBucket: without the latter, S3 does not say that there is no object.
+// the permissions s3:GetObject and s3:ListBucket: without the latter, S3 answers 403 where there is no object.
 type Object struct {
 	store *Store
 	key   string
