@@ -107,17 +107,17 @@ func (g *group) putBeside(ctx context.Context, all []Companion) error {
 }
 
 func (g *group) putCompanion(ctx context.Context, key string, c Companion) error {
+	if err := g.w.sink.enter(ctx); err != nil {
+		return err
+	}
+	defer g.w.sink.leave()
 	var err error
 	for range maxVanished {
-		err = g.put(ctx, key, c.Body, PutOptions{ContentType: c.ContentType, IfAbsent: !g.replaces()})
+		err = g.w.put(ctx, key, c.Body, PutOptions{ContentType: c.ContentType, IfAbsent: !g.replaces()})
 		if !errors.Is(err, ErrExist) {
 			return err
 		}
-		same := false
-		lookErr := g.call(ctx, func() (err error) {
-			same, err = g.w.sink.store.Holds(ctx, key, c.Body)
-			return err
-		})
+		same, lookErr := g.w.sink.holds(ctx, key, c.Body)
 		switch {
 		case same: // whoever put it
 			return nil

@@ -144,11 +144,8 @@ func (w *Writer) emptyParts(ctx context.Context, f media.Fragment, end string) e
 	}
 	for ; ; number++ {
 		f.Number = partName(name, number)
-		key, empty := s.ledger.Part(&f, s.config.Name, w.runID), false
-		err := s.persist(ctx, func(bool) (err error) {
-			empty, err = s.store.Holds(ctx, key, nil)
-			return err
-		})
+		key := s.ledger.Part(&f, s.config.Name, w.runID)
+		empty, err := s.holds(ctx, key, nil)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil

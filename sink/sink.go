@@ -209,16 +209,22 @@ func (w *Writer) place(ctx context.Context, record *media.Record, img media.Imag
 			return err
 		}
 		var same bool
-		err = s.persist(ctx, func(bool) (err error) {
-			same, err = s.store.Holds(ctx, record.Key, img.Data)
-			return err
-		})
+		same, err = s.holds(ctx, record.Key, img.Data)
 		if !errors.Is(err, fs.ErrNotExist) {
 			record.Skipped, record.Differs = true, !same
 			return err
 		}
 	}
 	return err
+}
+
+// holds reports whether an object of the store is body (see Store.Holds). It waits for trouble that passes.
+func (s *Sink) holds(ctx context.Context, key string, body []byte) (same bool, err error) {
+	err = s.persist(ctx, func(bool) (err error) {
+		same, err = s.store.Holds(ctx, key, body)
+		return err
+	})
+	return same, err
 }
 
 // lines returns a line of a manifest part for each record of a fragment that does not differ from its object. partial reports whether there

@@ -132,11 +132,8 @@ func (w *Writer) Replace(ctx context.Context, f *media.Fragment) error {
 	if err != nil {
 		return fmt.Errorf("replace manifest: %w", err)
 	}
-	key, same := s.manifest.Part(f, s.config.Name, w.runID), false
-	err = s.persist(ctx, func(bool) (err error) {
-		same, err = s.store.Holds(ctx, key, part)
-		return err
-	})
+	key := s.manifest.Part(f, s.config.Name, w.runID)
+	same, err := s.holds(ctx, key, part)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && same {
 		return nil
 	}
