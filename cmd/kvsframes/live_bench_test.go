@@ -27,7 +27,7 @@ import (
 
 // BenchmarkLive reads live streams from an emulator beside it that sends them frame by frame in real time, and reports how long images take from the last
 // byte of their picture to the stored file, and the memory of the program with its decoders. The streams begin one after the other, at equal distances
-// within the 2 s of a fragment. KVSTEST_BENCH_LIVE is the recording, of 1080p30 in groups of 2 s without B-frames; the demo's has 640x360 and 1280x720.
+// within the 2 s of a fragment, or all at once. KVSTEST_BENCH_LIVE is the recording, of 1080p30 in groups of 2 s without B-frames; the demo's has 640x360 and 1280x720.
 func BenchmarkLive(b *testing.B) {
 	recording := os.Getenv("KVSTEST_BENCH_LIVE")
 	if recording == "" {
@@ -38,49 +38,47 @@ func BenchmarkLive(b *testing.B) {
 		name      string
 		recording string
 		streams   int
+		apart     time.Duration
 		sample    string
+		memory    string
 	}{
-		{"1 stream, every frame", recording, 1, "{type: all}"},
-		{"20 streams, a frame a second", recording, 20, "{type: interval, interval: 1s}"},
-		{"20 small streams, a frame a second", small, 20, "{type: interval, interval: 1s}"},
-		{"50 streams, key frames", recording, 50, "{type: keyframes}"},
+		{"1 stream, every frame", recording, 1, 0, "{type: all}", "1GiB"},
+		{"20 streams, a frame a second", recording, 20, 100 * time.Millisecond, "{type: interval, interval: 1s}", "1GiB"},
+		{"20 small streams, a frame a second", small, 20, 100 * time.Millisecond, "{type: interval, interval: 1s}", "1GiB"},
+		{"20 small streams, a frame a second, more memory", small, 20, 100 * time.Millisecond, "{type: interval, interval: 1s}", "4GiB"},
+		{"50 streams, key frames", recording, 50, 40 * time.Millisecond, "{type: keyframes}", "1GiB"},
+		{"50 streams, key frames, all at once", recording, 50, 0, "{type: keyframes}", "1GiB"},
 	} {
 		b.Run(of.name, func(b *testing.B) {
 			for b.Loop() {
-				live(b, of.recording, of.streams, of.sample)
+				live(b, of.recording, of.streams, of.apart, of.sample, of.memory)
 			}
 		})
 	}
 }
 
-// live runs the program over so many streams, and reports the summary's latencies.
-func live(b *testing.B, recording string, streams int, sample string) {
+// live runs the program over so many streams, which begin so far apart, and reports the latencies of its metrics.
+func live(b *testing.B, recording string, streams int, apart time.Duration, sample, memory string) {
 	b.Helper()
 	e := kvstest.New(b, kvstest.Options{AccessKey: "test", SecretKey: "test", Pace: kvstest.PaceRealtime})
 	for i := range streams {
 		if err := e.AddFile(fmt.Sprintf("cam-%03d", i), recording); err != nil {
 			b.Fatal(err)
 		}
-		time.Sleep(2 * time.Second / time.Duration(streams)) // so that not all key frames come at once
+		time.Sleep(apart)
 	}
-	folder := b.TempDir()
-	file := filepath.Join(folder, "pipeline.yaml")
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
 	address := free.Addr().String()
 	_ = free.Close() // for the program
-	text := fmt.Sprintf(`
+	run := child(b, "run", settings(b, fmt.Sprintf(`
 source: {streams: ['cam-*'], endpoint_url: %q, start_selector: {type: EARLIEST}, deliver: frame, end: {fragments: 14}}
+decode: {max_memory: %s}
 sinks: [{name: live, sample: %s, resize: {width: 320}, destination: {directory: %q}}]
-checkpoint: {type: none}
 service: {log: {level: warn}, progress: "off", http: %q}
-`, e.URL(), sample, filepath.Join(folder, "out"), address)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	run := child(b, "run", file)
+`, e.URL(), memory, sample, b.TempDir(), address)))
 	var stderr bytes.Buffer
 	run.Stderr = &stderr
 	start(b, run)
@@ -164,17 +162,11 @@ func BenchmarkLiveBesideFFmpeg(b *testing.B) {
 			b.Fatal(err)
 		}
 		folder := b.TempDir()
-		file := filepath.Join(folder, "pipeline.yaml")
-		text := fmt.Sprintf(`
+		run := child(b, "run", settings(b, fmt.Sprintf(`
 source: {streams: [cam], endpoint_url: %q, start_selector: {type: EARLIEST}, deliver: frame, end: {idle_timeout: 5s}}
 sinks: [{name: live, sample: {type: all}, resize: {width: 320}, path: "{fragment_number}_{frame_index}.{ext}", destination: {directory: %q}}]
-checkpoint: {type: none}
 service: {log: {level: warn}, progress: "off"}
-`, e.URL(), filepath.Join(folder, "out"))
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			b.Fatal(err)
-		}
-		run := child(b, "run", file)
+`, e.URL(), folder)))
 		request := child(b, "request", "cam", "--start", "EARLIEST", "--endpoint-url", e.URL(), "--curl")
 		line, err := request.Output()
 		if err != nil {
@@ -203,7 +195,7 @@ service: {log: {level: warn}, progress: "off"}
 		}
 		wg.Wait()
 		_ = piped.Wait()
-		images, err := filepath.Glob(filepath.Join(folder, "out", "*.jpg"))
+		images, err := filepath.Glob(filepath.Join(folder, "*.jpg"))
 		if err != nil || len(images) != len(there) {
 			b.Fatalf("%d images of %d frames, %v", len(images), len(there), err)
 		}

@@ -51,7 +51,7 @@ func newProgram(stdin io.Reader, environ ...string) (p *program, stdout, stderr 
 }
 
 // settings writes a settings file and returns its path. Runs of it have no checkpoint unless the text asks for one.
-func settings(t *testing.T, text string) string {
+func settings(t testing.TB, text string) string {
 	t.Helper()
 	if !strings.Contains(text, "checkpoint:") {
 		text += "\ncheckpoint: {type: none}\n"

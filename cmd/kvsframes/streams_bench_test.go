@@ -61,17 +61,11 @@ func readMany(b *testing.B, streams int, accessKey, secretKey, recording string,
 	if err != nil {
 		b.Fatal(err)
 	}
-	file := filepath.Join(b.TempDir(), "pipeline.yaml")
-	text := fmt.Sprintf(`
+	run := child(b, "run", settings(b, fmt.Sprintf(`
 source: {streams: ['cam-*'], endpoint_url: %q, start_selector: {type: EARLIEST}, end: {fragments: %d}}
 sinks: [%s]
-checkpoint: {type: none}
 service: {log: {level: warn}, progress: "off"}
-`, strings.TrimSpace(url), fragments, sink)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	run := child(b, "run", file)
+`, strings.TrimSpace(url), fragments, sink)))
 	run.Env = append(run.Env, "AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey)
 	var stderr bytes.Buffer
 	run.Stderr = &stderr
