@@ -92,22 +92,65 @@ func TestADecoderThatIsLedUpMarksWhatOneThatContinuesMarks(t *testing.T) {
 	rng := soaktest.Rand(t)
 	for n := range cases(60, 3000) {
 		frags, did := damagedChain(t, rng)
-		want, _ := decodeSideBySide(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
-		p := newTestPool(t, func(c *Config) {
-			if n%4 == 0 {
-				c.Isolation = IsolationProcess
-			}
-		})
-		mu := &sync.Mutex{}
-		for range p.Workers() {
-			e, err := p.idle.take(t.Context(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.idle.put(forgetful{e, mu, rng})
+		sameWhenLedUp(t, rng, fmt.Sprintf("case %d, %v", n, did), frags, n%4 == 0)
+	}
+}
+
+// sameWhenLedUp decodes fragments twice. The second time some of the decoders that continue are lost.
+func sameWhenLedUp(t *testing.T, rng *rand.Rand, what string, frags []*media.Fragment, processes bool) {
+	t.Helper()
+	want, _ := decodeSideBySide(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
+	p := newTestPool(t, func(c *Config) {
+		if processes {
+			c.Isolation = IsolationProcess
 		}
-		got, _ := decodeSideBySide(t, stream(t, p, everyFrame()), frags)
-		sameMarks(t, fmt.Sprintf("case %d, %v", n, did), got, want)
+	})
+	mu := &sync.Mutex{}
+	for range p.Workers() {
+		e, err := p.idle.take(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.idle.put(forgetful{e, mu, rng})
+	}
+	got, _ := decodeSideBySide(t, stream(t, p, everyFrame()), frags)
+	sameMarks(t, what, got, want)
+}
+
+// TestAPictureThatIsThereTwiceIsMarked has one packet of a fragment take the place of another. Whether a decoder of H.265 refuses the second one
+// depends on the pictures between them that it was given, and a decoder that is led up is not given those that no other refers to.
+func TestAPictureThatIsThereTwiceIsMarked(t *testing.T) {
+	rng := soaktest.Rand(t)
+	const damaged, each = 4, 7
+	for _, pair := range rng.Perm(each * each)[:cases(12, each*each)] {
+		from, to := pair/each, pair%each
+		frags := dependentFragments(t, "hevc.mkv", each)
+		p := packetsOf(frags[damaged])
+		p[to] = p[from]
+		frags[damaged] = p.fragment(t, frags[damaged], 0)
+		sameWhenLedUp(t, rng, fmt.Sprintf("packet %d in place of %d", from, to), frags, false)
+	}
+}
+
+// TestAPictureThatSaysItLeadsAndDoesNotIsDamaged turns pictures into ones that decoders skip if they begin with the key frame before them.
+func TestAPictureThatSaysItLeadsAndDoesNotIsDamaged(t *testing.T) {
+	rng := soaktest.Rand(t)
+	const rasl = 8 // RASL_N; with the lowest bit that others may refer to it (ITU-T H.265, table 7-1)
+	const damaged, each = 5, 9
+	for k := range each {
+		frags := dependentFragments(t, "hevc-open.mkv", each)
+		p := packetsOf(frags[damaged])
+		turned := false
+		for _, nal := range p[k] {
+			if kind := nal[0] >> 1; kind < 2 { // TRAIL
+				nal[0], turned = nal[0]&0x81|(rasl+kind)<<1, true
+			}
+		}
+		if !turned {
+			continue
+		}
+		frags[damaged] = p.fragment(t, frags[damaged], 0)
+		sameWhenLedUp(t, rng, fmt.Sprintf("packet %d", k), frags, false)
 	}
 }
 

@@ -71,11 +71,17 @@ type hevcPictures struct {
 	kept  []hevcKept
 	// counted is the PicOrderCntVal of the last picture that later counts are relative to.
 	counted int32
+	// entry is the PicOrderCntVal of the last IRAP picture, recent are those of the last pictures since then.
+	entry  int32
+	recent []int32
 	// refers are the packets that the last picture refers to, missing reports whether it or one of them refers to a missing
-	// picture.
+	// picture, or it is there twice.
 	refers  []int
 	missing bool
 }
+
+// mostRecent is more than any decoder keeps: twice the most pictures of a decoded picture buffer (A.4.2).
+const mostRecent = 32
 
 // mayMiss reports whether a picture may refer to pictures before the first one.
 func (d *hevcPictures) mayMiss(h *h26x.HEVCSliceHeader) bool {
@@ -93,11 +99,12 @@ func (d *hevcPictures) add(packet int, headers []h26x.HEVCSliceHeader) bool {
 		d.begun, d.start = true, *h
 	}
 	order := d.order(h, first)
+	twice := d.seen(h, order)
 	usable, kept := d.resolve(h, order)
 	if slices.ContainsFunc(kept, func(r hevcKept) bool { return r.order == order }) {
 		return false
 	}
-	d.refers, d.missing = nil, false
+	d.refers, d.missing = nil, twice
 	for i := range headers {
 		s := &headers[i]
 		if s.Unit != h.Unit || s.SPS != h.SPS || s.Dependent && i == 0 {
@@ -113,6 +120,23 @@ func (d *hevcPictures) add(packet int, headers []h26x.HEVCSliceHeader) bool {
 	}
 	d.kept = append(kept, hevcKept{packet, order, d.missing})
 	return true
+}
+
+// seen adds a picture to the recent ones, and reports whether it was among them. A decoder that still has it refuses the second one, and
+// whether it has depends on the pictures between them that were not decoded.
+func (d *hevcPictures) seen(h *h26x.HEVCSliceHeader, order int32) (twice bool) {
+	if h.IRAP() {
+		d.entry, d.recent = order, nil
+	}
+	twice = slices.Contains(d.recent, order)
+	d.recent = append(d.recent[max(0, len(d.recent)+1-mostRecent):], order)
+	return twice
+}
+
+// astray reports whether the next picture cannot be what it says, by the slice header: one that decoders skip because it leads the last IRAP picture, and
+// is shown after it.
+func (d *hevcPictures) astray(h *h26x.HEVCSliceHeader) bool {
+	return d.begun && h.Skipped() && d.order(h, false) > d.entry
 }
 
 // order returns the picture order count (8.3.1).

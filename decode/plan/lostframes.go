@@ -103,6 +103,12 @@ func (l *lostFrames) hevc(pl *Plan, k int, refs *references) {
 	case h.Unit == h26x.HEVCTypeCRA:
 		l.skips = false
 	}
+	if l.known && l.pictures.astray(&headers[0]) {
+		// A decoder that began with the IRAP picture skips it, and one that continued does not. So none gets it.
+		f := &pl.Frames[k]
+		f.Feed, f.Disposable, f.Broken = false, true, true
+		return
+	}
 	l.known = l.known && l.pictures.add(k, headers)
 	if l.known && l.pictures.missing && !(l.skips && headers[0].Skipped()) {
 		pl.Frames[k].Broken = true
