@@ -29,7 +29,7 @@ endif
 TOOL = CGO_ENABLED=0 go -C tools tool -n
 WITH_S3_SERVER = server=$$($(TOOL) versitygw); KVSFRAMES_VERSITYGW=$$server
 
-.PHONY: help build demo test race soak lint format fuzz bench benchmarks arm64 clean setup setup-test setup-lint setup-bench
+.PHONY: help build demo live test race soak lint format fuzz bench benchmarks arm64 clean setup setup-test setup-lint setup-bench
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -41,6 +41,9 @@ build: setup ## Build bin/kvsframes, and libav first if it is not in the cache.
 
 demo: build ## Run pipeline.yaml against the emulator; pictures go to out/.
 	@build/demo.sh
+
+live: build ## Play a live camera, and show its newest image beside the wall clock.
+	@build/demo.sh live
 
 test: setup-test ## Run every test.
 	@$(WITH_S3_SERVER) build/env.sh go test -timeout 30m $(if $(COUNT),-count=$(COUNT)) $(PACKAGES)

@@ -206,6 +206,14 @@ var examples = map[string]struct {
 		}
 		x.decodes(looks...)
 	}},
+	"live.yaml": {[]string{``}, func(x *trial) {
+		x.t.Helper()
+		keys := found(x.t, x.folder, "live/keys/front-door/*.jpg")
+		if len(keys) != 6 {
+			x.t.Errorf("%d key frames", len(keys))
+		}
+		x.decodes(append(keys, filepath.Join(x.folder, "live/latest.jpg"))...)
+	}},
 	"pytorch-pipe.yaml": {[]string{`(front-door/\S+\.jpg\nfront-door/\S+\.json\n){24}`}, nil},
 	"duckdb.yaml": {[]string{
 		``, `{"producer_timestamp":"2026-01-01 12:00:00\+00","size":"\d{5}","width":640}\n{"producer_timestamp":"2026-01-01 12:00:10\+00","size":"\d{5}","width":1280}\n`,
