@@ -42,8 +42,9 @@ type job struct {
 type frameState struct {
 	// sent reports whether the packet was decoded.
 	sent bool
-	// out reports whether its frame was decoded, damaged whether data of it is missing, suspect whether data may be missing.
-	out, damaged, suspect bool
+	// out reports whether its frame was decoded, damaged whether data of it is missing, suspect whether data may be missing, torn whether
+	// data is missing whatever it refers to.
+	out, damaged, suspect, torn bool
 	// tainted reports whether a picture that it may refer to is damaged.
 	tainted bool
 	// emitted reports whether its images, if any, were emitted.
@@ -102,7 +103,7 @@ func (j *job) feeder(ctx context.Context, byStream bool) feeder {
 // unsent returns the state of a packet before it is decoded.
 func (j *job) unsent(k int) frameState {
 	cut := j.plan.Frames[k].Cut
-	return frameState{damaged: cut, suspect: cut}
+	return frameState{damaged: cut, suspect: cut, torn: cut}
 }
 
 // begin begins with packet from. before is the taint of the packets before it.
@@ -174,6 +175,7 @@ func (j *job) got(k int, f frame) error {
 			return err
 		}
 	}
+	s.torn = s.torn || own
 	s.damaged = s.damaged || own || referred && !j.plan.Pictures[k].Intra
 	planned := &j.plan.Frames[k]
 	if len(planned.Outputs) == 0 {
@@ -242,7 +244,7 @@ func (j *job) sent(k int) error {
 // whether it had to conceal anything; the H.265 decoder does not.
 func (j *job) suspect(k int, v verdict) {
 	s := &j.frames[k]
-	s.suspect = true
+	s.suspect, s.torn = true, s.torn || v.uncovered
 	s.damaged = s.damaged || v.uncovered || j.plan.Track.CodecID == h26x.HEVC && !j.plan.Frames[k].Broken
 }
 
@@ -300,8 +302,8 @@ func (j *job) propagate(k int) {
 		return
 	}
 	lost := s.damaged || s.suspect && !s.out || !s.sent
-	// If earlier pictures are missing libav has to guess, but no data of this picture is lost.
-	t.refreshing = t.refreshing && (!lost || planned.Broken)
+	// If earlier pictures are missing libav has to guess, but what a refresh needs of this picture may be there.
+	t.refreshing = t.refreshing && (!lost || planned.Broken && s.out && !s.torn)
 	bad := lost || s.tainted || planned.Broken
 	if planned.Leads {
 		t.leading = t.leading || bad

@@ -176,3 +176,46 @@ func TestARunThatContinuesInDamageMarksWhatAnUndisturbedOneMarks(t *testing.T) {
 		sameMarks(t, fmt.Sprintf("case %d, %v, after fragment %d", n, did, place), got[place+1-first:], want[place+1:])
 	}
 }
+
+// TestARefreshThatIsDamagedIsNotDone damages gradual refreshes of a stream that has lost a picture before. What is not marked must be what the undamaged
+// stream shows.
+func TestARefreshThatIsDamagedIsNotDone(t *testing.T) {
+	const lasts, whole = 8, 3 // pictures of a refresh; the first fragment whose refresh is not touched
+	clean := dependentFragments(t, "refresh.mkv", 0)[:whole+1]
+	images, _ := decodeSideBySide(t, stream(t, newTestPool(t, nil), everyFrame()), clean)
+	want := picturesOf(images)
+	for k := 1; k < lasts; k++ {
+		for _, left := range []int{2, 60} { // bytes of a slice; of the first not even the header can be read
+			frags := slices.Clone(clean)
+			change := func(i int, what func(p packets)) {
+				p := packetsOf(frags[i])
+				what(p)
+				frags[i] = p.fragment(t, frags[i], 0)
+			}
+			change(0, func(p packets) { p[20] = nil })
+			change(1, func(p packets) {
+				nal := &p[k][len(p[k])-1]
+				*nal = (*nal)[:min(left, len(*nal)/2)]
+			})
+			change(2, func(p packets) { p[k] = p[16] })
+			images, _ := decodeSideBySide(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
+			sure := 0
+			for picture, shows := range picturesOf(images[1:]) {
+				var i, index int
+				if _, err := fmt.Sscanf(picture, "fragment %d frame %d", &i, &index); err != nil {
+					t.Fatal(err)
+				}
+				if i++; shows == "guessed" {
+					continue
+				}
+				sure++
+				if is := want[fmt.Sprintf("fragment %d frame %d", i, index)]; shows != is {
+					t.Errorf("packet %d, %d bytes: frame %d of fragment %d is %.12s without a mark, and was %.12s", k, left, index, i, shows, is)
+				}
+			}
+			if sure < len(images[whole])-lasts {
+				t.Errorf("packet %d, %d bytes: only %d pictures are not marked", k, left, sure)
+			}
+		}
+	}
+}

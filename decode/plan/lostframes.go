@@ -4,15 +4,15 @@ import "github.com/kvsframes/kvsframes/decode/h26x"
 
 // lostFrames finds the pictures of a stream that refer to missing ones. Pictures that were lost before they
 // were muxed leave no other trace. It continues from fragment to fragment. After a slice header that cannot be
-// read, it finds nothing until the next entry.
+// read, it does not find what is lost before the next one and, of H.265, before the next entry.
 type lostFrames struct {
-	// known reports whether all headers since an entry could be read.
+	// known reports whether the header before could be read and, of H.265, all since an entry.
 	known bool
 	// lastReferred is the frame_num of the last reference picture of H.264.
 	lastReferred int32
 	// own reports whether the next picture may refer to a lost one, leading whether a leading picture may.
 	own, leading bool
-	// left is the number of reference pictures until a gradual refresh is done, or NoRecovery.
+	// left is the number of reference pictures until one that a gradual refresh has made whole, or NoRecovery.
 	left int
 	// pictures are the references of H.265. skips reports whether those of skipped leading pictures are not known.
 	pictures hevcPictures
@@ -22,7 +22,7 @@ type lostFrames struct {
 // mark marks the pictures of a fragment that may refer to lost ones as broken.
 func (l *lostFrames) mark(pl *Plan, refs *references) {
 	if !refs.readSets() {
-		l.known = false
+		*l = lostFrames{}
 		return
 	}
 	for k := range pl.Frames {
@@ -41,6 +41,9 @@ func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 	h, ok := refs.firstSlice(refs.packets[k])
 	if !ok {
 		l.known = false
+		if pic.Entry == EntryClosed {
+			l.own, l.leading, l.left = false, false, h26x.NoRecovery
+		}
 		return
 	}
 	gap := l.known && !h.IDR && !h.SPS.Gaps && h.FrameNum != l.lastReferred && h.FrameNum != (l.lastReferred+1)%h.MaxNum()
@@ -50,20 +53,21 @@ func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 	}
 	switch {
 	case h.IDR:
-		l.known, l.own, l.leading, l.left = true, false, false, h26x.NoRecovery
+		l.own, l.leading, l.left = false, false, h26x.NoRecovery
 	case recovery == 0 && pic.Intra:
-		l.known, l.own, l.leading, l.left = true, false, l.own || gap, h26x.NoRecovery
+		l.own, l.leading, l.left = false, l.own || gap, h26x.NoRecovery
 	case gap:
 		l.own, l.leading, l.left = true, true, h26x.NoRecovery
 	}
 	if recovery > 0 {
 		l.left = recovery
-	} else if l.left == 0 {
-		l.own, l.left = false, h26x.NoRecovery
 	} else if l.left > 0 && h.Referred {
 		l.left--
 	}
-	if l.known && !pic.Intra {
+	if l.left == 0 {
+		l.own, l.left = false, h26x.NoRecovery
+	}
+	if !pic.Intra {
 		f.Broken = f.Broken || l.own || f.Leads && l.leading
 	}
 	switch {
@@ -71,9 +75,10 @@ func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 		l.lastReferred = 0
 	case h.Referred:
 		l.lastReferred = h.FrameNum
-	case gap: // the lost pictures were references
+	case gap, !l.known: // a picture that no other refers to has the number after that of the last reference
 		l.lastReferred = (h.FrameNum - 1 + h.MaxNum()) % h.MaxNum()
 	}
+	l.known = true
 }
 
 // firstSlice reads the header of a packet's first slice.
