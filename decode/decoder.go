@@ -166,6 +166,8 @@ type feeder struct {
 	suspect func(k int, v verdict)
 	// sent, if not nil, is called for each packet after its frame was received.
 	sent func(k int) error
+	// spoiled reports whether pictures before packet k, which later ones may refer to, are damaged.
+	spoiled func(k int) bool
 }
 
 // feed decodes the planned packets, beginning with packet from.
@@ -188,6 +190,9 @@ func (d *feeder) feed(from int) error {
 // through and does not use it.
 func (d *feeder) send(k int) error {
 	f := &d.plan.Frames[k]
+	if d.begins(k) && d.spoiled(k) {
+		d.codec.flush()
+	}
 	data, form := d.plan.Packet(d.mkv, k), asItIs
 	if d.byStream {
 		data, form = startCodes(data, d.plan.LengthSize)
@@ -206,6 +211,14 @@ func (d *feeder) send(k int) error {
 		err = d.sent(k)
 	}
 	return err
+}
+
+// begins reports whether the decoder begins anew with packet k if pictures before it are damaged. Pictures after an entry of H.264 name their references
+// by place in a list, which is right with what the encoder had before the entry and with nothing before it, but not with what libav put in place
+// of lost pictures.
+func (d *feeder) begins(k int) bool {
+	p := &d.plan.Pictures[k]
+	return d.plan.Track.CodecID == h26x.AVC && (p.Entry == plan.EntryOpen || p.Intra && k == d.plan.Refresh.From)
 }
 
 // startCodes returns a packet with length prefixes of size bytes in a form that codec.decode can

@@ -92,7 +92,7 @@ func newJob(w *worker, what work, to results) *job {
 
 // feeder returns what decodes the fragment for the job, but for the decoder. byStream reports whether that was opened for a byte stream.
 func (j *job) feeder(ctx context.Context, byStream bool) feeder {
-	return feeder{worker: j.worker, plan: j.plan, mkv: j.mkv, byStream: byStream, failed: j.failed, suspect: j.suspect, sent: j.sent, got: func(k int, f frame) error {
+	return feeder{worker: j.worker, plan: j.plan, mkv: j.mkv, byStream: byStream, failed: j.failed, suspect: j.suspect, sent: j.sent, spoiled: j.spoiled, got: func(k int, f frame) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -113,6 +113,11 @@ func (j *job) begin(from int, before taint) {
 		j.taint = taint{before: before.own}
 	}
 	j.taint.group, j.taint.refreshing = j.plan.Frames[from].Group, false
+}
+
+// spoiled reports whether pictures before packet k, which begins a group and is sent next, are damaged.
+func (j *job) spoiled(k int) bool {
+	return j.taint.own || j.plan.Frames[k].Group == j.taint.group && j.taint.before
 }
 
 // doubt records that something is wrong. What libav makes of damage depends on the content of its memory, so from now on only the

@@ -177,45 +177,81 @@ func TestARunThatContinuesInDamageMarksWhatAnUndisturbedOneMarks(t *testing.T) {
 	}
 }
 
-// TestARefreshThatIsDamagedIsNotDone damages gradual refreshes of a stream that has lost a picture before. What is not marked must be what the undamaged
-// stream shows.
+// rightOrMarked fails for each picture of damaged fragments that is not marked, and is not what the undamaged ones show. It returns how many of each fragment
+// are not marked.
+func rightOrMarked(t *testing.T, what string, damaged, clean []*media.Fragment) []int {
+	t.Helper()
+	decode := func(frags []*media.Fragment) map[string]string {
+		images, _ := decodeSideBySide(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
+		return picturesOf(images)
+	}
+	want, unmarked := decode(clean), make([]int, len(damaged))
+	for picture, shows := range decode(damaged) {
+		if shows == "guessed" {
+			continue
+		}
+		var i int
+		if _, err := fmt.Sscanf(picture, "fragment %d", &i); err != nil {
+			t.Fatal(err)
+		}
+		unmarked[i]++
+		if shows != want[picture] {
+			t.Errorf("%s: %s is %.12s without a mark, and was %.12s", what, picture, shows, want[picture])
+		}
+	}
+	return unmarked
+}
+
+// changed returns fragments of which one has other packets.
+func changed(t *testing.T, frags []*media.Fragment, i int, how func(p packets)) []*media.Fragment {
+	t.Helper()
+	p := packetsOf(frags[i])
+	how(p)
+	frags = slices.Clone(frags)
+	frags[i] = p.fragment(t, frags[i], 0)
+	return frags
+}
+
+// TestARefreshThatIsDamagedIsNotDone damages gradual refreshes of a stream that has lost a picture before.
 func TestARefreshThatIsDamagedIsNotDone(t *testing.T) {
 	const lasts, whole = 8, 3 // pictures of a refresh; the first fragment whose refresh is not touched
 	clean := dependentFragments(t, "refresh.mkv", 0)[:whole+1]
-	images, _ := decodeSideBySide(t, stream(t, newTestPool(t, nil), everyFrame()), clean)
-	want := picturesOf(images)
+	after := changed(t, clean, 0, func(p packets) { p[20] = nil })
+	after = changed(t, after, 2, func(p packets) { p[5] = p[16] })
 	for k := 1; k < lasts; k++ {
 		for _, left := range []int{2, 60} { // bytes of a slice; of the first not even the header can be read
-			frags := slices.Clone(clean)
-			change := func(i int, what func(p packets)) {
-				p := packetsOf(frags[i])
-				what(p)
-				frags[i] = p.fragment(t, frags[i], 0)
-			}
-			change(0, func(p packets) { p[20] = nil })
-			change(1, func(p packets) {
+			frags := changed(t, after, 1, func(p packets) {
 				nal := &p[k][len(p[k])-1]
 				*nal = (*nal)[:min(left, len(*nal)/2)]
 			})
-			change(2, func(p packets) { p[k] = p[16] })
-			images, _ := decodeSideBySide(t, stream(t, newTestPool(t, nil), everyFrame()), frags)
-			sure := 0
-			for picture, shows := range picturesOf(images[1:]) {
-				var i, index int
-				if _, err := fmt.Sscanf(picture, "fragment %d frame %d", &i, &index); err != nil {
-					t.Fatal(err)
-				}
-				if i++; shows == "guessed" {
-					continue
-				}
-				sure++
-				if is := want[fmt.Sprintf("fragment %d frame %d", i, index)]; shows != is {
-					t.Errorf("packet %d, %d bytes: frame %d of fragment %d is %.12s without a mark, and was %.12s", k, left, index, i, shows, is)
-				}
-			}
-			if sure < len(images[whole])-lasts {
-				t.Errorf("packet %d, %d bytes: only %d pictures are not marked", k, left, sure)
+			// The lost picture moves those after it in its own fragment, but not the numbers of the others.
+			unmarked := rightOrMarked(t, fmt.Sprintf("packet %d, %d bytes", k, left), frags[1:], clean[1:])
+			if all := len(clean[whole].Blocks) - lasts; unmarked[whole-1] < all {
+				t.Errorf("packet %d, %d bytes: %d pictures are not marked after the last refresh, want %d", k, left, unmarked[whole-1], all)
 			}
 		}
+	}
+}
+
+// TestAfterAnOpenEntryPicturesAreRightOrMarked damages what comes before and after a recovery point of H.264. Later pictures name their references by place in
+// a list, and what libav puts in place of lost pictures is in it.
+func TestAfterAnOpenEntryPicturesAreRightOrMarked(t *testing.T) {
+	clean := dependentFragments(t, "opengop.mkv", 10)[1:]
+	for name, how := range map[string]func(p packets){
+		"an earlier picture once more":            func(p packets) { p[3] = p[0] },
+		"a later picture before":                  func(p packets) { p[0] = p[6] },
+		"a reference twice, after the entry":      func(p packets) { p[9] = p[7] },
+		"no reference before the entry":           func(p packets) { p[0], p[1] = p[3], p[2] },
+		"a picture that becomes an IDR picture":   func(p packets) { p[5][0][0] = p[5][0][0]&0xe0 | 5 },
+		"a reference that becomes an IDR picture": func(p packets) { p[6][0][0] = p[6][0][0]&0xe0 | 5 },
+		"a picture that becomes no slice":         func(p packets) { p[1][0][0] = p[1][0][0]&0xe0 | 30 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			frags := changed(t, clean, 1, how)
+			if unmarked := rightOrMarked(t, "all frames", frags, clean); unmarked[len(clean)-1] == 0 {
+				t.Error("everything is marked to the end")
+			}
+			sameWhenLedUp(t, soaktest.Rand(t), "led up", frags, false)
+		})
 	}
 }

@@ -29,9 +29,10 @@ type AVCSliceHeader struct {
 
 // Kinds of slices (ITU-T H.264, table 7-6).
 const (
-	AVCSliceP = 0
-	AVCSliceB = 1
-	AVCSliceI = 2
+	AVCSliceP  = 0
+	AVCSliceB  = 1
+	AVCSliceI  = 2
+	avcSliceSI = 4
 )
 
 // maxActive is the largest number of entries in a reference list (ITU-T H.264, 7.4.3).

@@ -82,9 +82,13 @@ func BeliefIn(codec string, nal []byte) Belief {
 }
 
 // Harms reports whether a NAL unit whose content does not fit its type may change how other pictures are decoded: as a
-// parameter set that replaces another, or as the end of a sequence.
+// parameter set that replaces another, as the end of a sequence, or as the slice of an IDR picture of H.264 that refers to others.
 func Harms(codec string, nal []byte) bool {
 	t := NALType(codec, nal)
+	if codec == AVC && t == AVCTypeIDR {
+		kind, known := avcSliceKind(nal)
+		return known && kind != AVCSliceI && kind != avcSliceSI
+	}
 	if codec == AVC && t == AVCTypeSEI || codec == HEVC && (t == HEVCTypeSEI || t == HEVCTypeSuffixSEI) {
 		return false // cameras get SEI wrong, and decoders skip what they cannot read
 	}

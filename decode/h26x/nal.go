@@ -58,10 +58,16 @@ const (
 
 // IsAVCIntraSlice reports whether a slice is of type I or SI (ITU-T H.264, 7.3.3 and table 7-6).
 func IsAVCIntraSlice(nal []byte) bool {
+	kind, known := avcSliceKind(nal)
+	return known && (kind == AVCSliceI || kind == avcSliceSI)
+}
+
+// avcSliceKind reads what kind a slice of H.264 is. It reports false if the slice ends before that.
+func avcSliceKind(nal []byte) (kind uint32, known bool) {
 	b := bitsOf(nal[1:])
 	b.UE() // first_mb_in_slice
-	t := b.UE() % 5
-	return !b.short && (t == 2 || t == 4)
+	kind = b.UE() % 5
+	return kind, !b.short
 }
 
 // EachNAL calls f for every NAL unit of a packet, and reports whether the packet

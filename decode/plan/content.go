@@ -57,9 +57,13 @@ func (c *content) isLost(codec string, beside bool) bool {
 
 // dropDamaged leaves out the units that would harm pictures other than their own.
 func (c *content) dropDamaged(codec string) {
-	kept := slices.DeleteFunc(c.nals, func(nal []byte) bool { return h26x.Harms(codec, nal) })
-	if len(kept) < len(c.nals) {
-		c.nals, c.clean, c.dropped = kept, false, true
+	kept := slices.DeleteFunc(slices.Clone(c.nals), func(nal []byte) bool { return h26x.Harms(codec, nal) })
+	if len(kept) == len(c.nals) {
+		return
+	}
+	c.nals, c.first, c.clean, c.dropped = kept, nil, false, true
+	if i := slices.IndexFunc(kept, func(nal []byte) bool { return h26x.IsSlice(codec, nal) }); i >= 0 {
+		c.first = kept[i]
 	}
 }
 

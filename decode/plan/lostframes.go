@@ -34,8 +34,8 @@ func (l *lostFrames) mark(pl *Plan, refs *references) {
 	}
 }
 
-// avc processes the next picture of H.264. Where frame_num jumps, a reference is lost (ITU-T H.264, 7.4.3), and any
-// later picture may refer to it.
+// avc processes the next picture of H.264. Where frame_num jumps, a reference is lost, and where it is that of the last reference, one is there
+// twice, since only the fields of a frame share it (ITU-T H.264, 7.4.3). Any later picture may refer to it.
 func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 	f, pic := &pl.Frames[k], &pl.Pictures[k]
 	h, ok := refs.firstSlice(refs.packets[k])
@@ -46,7 +46,8 @@ func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 		}
 		return
 	}
-	gap := l.known && !h.IDR && !h.SPS.Gaps && h.FrameNum != l.lastReferred && h.FrameNum != (l.lastReferred+1)%h.MaxNum()
+	jumps := h.FrameNum != (l.lastReferred+1)%h.MaxNum()
+	gap := l.known && !h.IDR && (jumps && !h.SPS.Gaps || h.FrameNum == l.lastReferred)
 	recovery := pic.recovery
 	if recovery == h26x.NoRecovery && pic.Intra && f.Info.Key {
 		recovery = 0
