@@ -45,6 +45,27 @@ type Ahead struct {
 	fed  []uint64
 	seed maphash.Seed
 	link *Link
+	// like is how long the fragment before was.
+	like span
+}
+
+// span is how long a fragment is: in frames, and from its first frame to its last.
+type span struct {
+	frames int
+	lasts  time.Duration
+}
+
+// span returns how long the fragment is.
+func (pl *Plan) span() span {
+	var first, last time.Duration
+	for k, f := range pl.Frames {
+		if at := f.Info.PTS; k == 0 {
+			first, last = at, at
+		} else {
+			first, last = min(first, at), max(last, at)
+		}
+	}
+	return span{len(pl.Frames), last - first}
 }
 
 // Final is a frame whose index has become final, and that no other output asks for.
@@ -67,7 +88,7 @@ func (p *Planner) Ahead(waits func(output int) bool) *Ahead {
 	}
 	a := &Ahead{
 		skip: p.skip, onlyKeys: p.onlyKeys, sets: p.sets, outputs: p.outputs,
-		samplers: make([]Sampler, len(p.samplers)), frames: map[int]*Frame{}, seed: maphash.MakeSeed(), eager: true,
+		samplers: make([]Sampler, len(p.samplers)), frames: map[int]*Frame{}, seed: maphash.MakeSeed(), eager: true, like: p.like,
 	}
 	some := false
 	for o, s := range p.samplers {
@@ -235,15 +256,34 @@ func (a *Ahead) sample(pl *Plan, f *media.Fragment, seen []int) {
 	}
 }
 
-// part returns a plan of the packets up to the last one that is certainly wanted, from where the last part ended.
+// leads reports whether an output will want a frame that has not arrived, if the fragment is as long as the one before: then what that frame may refer
+// to is decoded now, and not when it is there.
+func (a *Ahead) leads(pl *Plan, f *media.Fragment) bool {
+	for o, s := range a.samplers {
+		switch s := s.(type) {
+		case *strideSampler:
+			if a.sampled+s.next < a.like.frames {
+				return true
+			}
+		case *gridSampler:
+			end := pl.Frames[0].Info.At(a.outputs[o].Sample.Clock).Add(a.like.lasts)
+			if !s.prev.IsZero() && s.grid.cell(end, f.TimeScale) > s.grid.cell(s.prev, f.TimeScale) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// part returns a plan of the packets up to the last one that is certainly wanted, or that leads to one, from where the last part ended.
 func (a *Ahead) part(pl *Plan, f *media.Fragment, packets [][]byte) *Plan {
 	final := make([]bool, len(pl.Frames))
 	for _, k := range a.order[:a.told] {
 		final[k] = true
 	}
-	from, to := len(a.fed), len(a.fed)
+	from, to, leads := len(a.fed), len(a.fed), a.leads(pl, f)
 	for k := from; k < len(final) && (final[k] || a.eager); k++ {
-		if len(a.frames[k].Outputs) > 0 {
+		if leads || len(a.frames[k].Outputs) > 0 {
 			to = k + 1
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,6 +69,55 @@ func TestFramesAreWantedAsSoonAsThatIsCertain(t *testing.T) {
 			a.Close()
 			if fmt.Sprint(at) != fmt.Sprint(test.want) {
 				t.Errorf("parts come with blocks %v, want %v", at, test.want)
+			}
+		})
+	}
+}
+
+// TestWhatAWantedFrameNeedsIsDecodedBeforeItArrives has a second fragment that is as long as the first, and one wanted frame in the middle of it.
+func TestWhatAWantedFrameNeedsIsDecodedBeforeItArrives(t *testing.T) {
+	data, err := os.ReadFile("../testdata/no-b.mkv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := payload.NewSplitter(bytes.NewReader(data), payload.Config{}).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames := len(f.Blocks)
+	middle, lasts := frames/2, f.Blocks[frames-1].Time+f.Blocks[1].Time
+	for name, test := range map[string]struct {
+		rule Rule
+		want int // blocks with which parts come
+	}{
+		"a stride":                  {Stride{N: frames - 3}, frames - 5}, // frames 0, frames-3, and 2 (frames-3) of two fragments
+		"a grid":                    {Interval{Every: lasts}, middle + 1},
+		"a grid with no point left": {Interval{Every: 100 * lasts}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second := *f, *f
+			first.ProducerTime = time.UnixMilli(0).Add(1000*lasts - f.Blocks[middle].Time - lasts).UTC() // the grid has multiples of a fragment's length
+			second.ProducerTime, second.Number = first.ProducerTime.Add(lasts), f.Number+"1"
+			if name == "a grid with no point left" {
+				first.ProducerTime, second.ProducerTime = first.ProducerTime.Add(2*lasts), second.ProducerTime.Add(2*lasts)
+			}
+			p := NewPlanner(SkipAuto, []Output{{Sink: "a", Sample: Sample{Rule: test.rule, Clock: media.ClockProducer}}})
+			p.Plan(&first).GiveUp()
+			a := p.Ahead(func(int) bool { return false })
+			var at, want []int
+			for n := 1; n <= frames; n++ {
+				prefix := second
+				prefix.Blocks = second.Blocks[:n]
+				if part, _ := a.More(&prefix, false); part != nil {
+					at = append(at, n)
+				}
+				if n <= test.want {
+					want = append(want, n)
+				}
+			}
+			a.Close()
+			if !slices.Equal(at, want) {
+				t.Errorf("parts come with blocks %v, want %v", at, want)
 			}
 		})
 	}

@@ -26,6 +26,8 @@ type Planner struct {
 	behind [][]byte
 	// fragments and pictures count those planned so far.
 	fragments, pictures int
+	// like is how long the last fragment was.
+	like span
 	marker
 	catchUp catchUp
 }
@@ -84,7 +86,7 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 		}
 		return pl
 	}
-	p.pictures += len(pl.Frames)
+	p.pictures, p.like = p.pictures+len(pl.Frames), pl.span()
 	within := p.sample(pl, f, p.candidates(pl.number(), pl))
 	keysOnly := p.keysOnly(f, pl)
 	pl.KeysOnly = p.allOf(keysOnly)
