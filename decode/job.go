@@ -115,9 +115,12 @@ func (j *job) begin(from int, before taint) {
 	j.taint.group, j.taint.refreshing = j.plan.Frames[from].Group, false
 }
 
-// spoiled reports whether pictures before packet k, which begins a group and is sent next, are damaged.
+// spoiled reports whether pictures before packet k, which is sent next, are damaged.
 func (j *job) spoiled(k int) bool {
-	return j.taint.own || j.plan.Frames[k].Group == j.taint.group && j.taint.before
+	if j.plan.Pictures[k].Entry != plan.EntryNone && j.plan.Frames[k].Group == j.taint.group { // the job begins with it
+		return j.taint.before
+	}
+	return j.taint.own
 }
 
 // doubt records that something is wrong. What libav makes of damage depends on the content of its memory, so from now on only the
@@ -297,8 +300,8 @@ func (j *job) propagate(k int) {
 	if k == j.plan.Refresh.From {
 		t.refreshing = true
 	}
-	if k == j.plan.Refresh.Done && t.refreshing {
-		t.own = false
+	if k == j.plan.Refresh.Done { // what follows it and is shown before it may refer to what was there before the refresh
+		t.own, t.leading, t.before = t.own && !t.refreshing, t.own, false
 	}
 	if !j.plan.Pictures[k].Intra {
 		s.tainted = t.own || planned.Leads && (t.leading || t.before)

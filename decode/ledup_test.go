@@ -238,13 +238,14 @@ func TestARefreshThatIsDamagedIsNotDone(t *testing.T) {
 func TestAfterAnOpenEntryPicturesAreRightOrMarked(t *testing.T) {
 	clean := dependentFragments(t, "opengop.mkv", 10)[1:]
 	for name, how := range map[string]func(p packets){
-		"an earlier picture once more":            func(p packets) { p[3] = p[0] },
-		"a later picture before":                  func(p packets) { p[0] = p[6] },
-		"a reference twice, after the entry":      func(p packets) { p[9] = p[7] },
-		"no reference before the entry":           func(p packets) { p[0], p[1] = p[3], p[2] },
-		"a picture that becomes an IDR picture":   func(p packets) { p[5][0][0] = p[5][0][0]&0xe0 | 5 },
-		"a reference that becomes an IDR picture": func(p packets) { p[6][0][0] = p[6][0][0]&0xe0 | 5 },
-		"a picture that becomes no slice":         func(p packets) { p[1][0][0] = p[1][0][0]&0xe0 | 30 },
+		"an earlier picture once more":                    func(p packets) { p[3] = p[0] },
+		"a later picture before":                          func(p packets) { p[0] = p[6] },
+		"a reference twice, after the entry":              func(p packets) { p[9] = p[7] },
+		"no reference before the entry":                   func(p packets) { p[0], p[1] = p[3], p[2] },
+		"a picture that becomes an IDR picture":           func(p packets) { p[5][0][0] = p[5][0][0]&0xe0 | 5 },
+		"a reference that becomes an IDR picture":         func(p packets) { p[6][0][0] = p[6][0][0]&0xe0 | 5 },
+		"damage, and an entry without its recovery point": func(p packets) { p[1], p[4] = p[0], p[4][1:] },
+		"a picture that becomes no slice":                 func(p packets) { p[1][0][0] = p[1][0][0]&0xe0 | 30 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			frags := changed(t, clean, 1, how)

@@ -195,6 +195,7 @@ func (p *Planner) link(pl *Plan, f *media.Fragment, refs *references) {
 	needsPast := pl.feed(skip, h.chained, refs)
 	// The leading pictures of an open entry may be in the next fragment, so an existing decoder continues.
 	needsPast = needsPast || h.chained && h.link != nil && pl.Pictures[0].Entry == EntryOpen
+	pl.leadsRefresh()
 	pl.leadsBefore(h.open)
 	pl.markBroken(needsPast && (!h.clean || h.link == nil && len(h.lead) == 0), h.open)
 	if alone {
@@ -305,14 +306,20 @@ func (pl *Plan) lastEntry() (entry, settled int) {
 
 // noteOpen records whether leading pictures of the last entry may still follow.
 func (h *past) noteOpen(pl *Plan, entry, settled int) {
-	trails := slices.ContainsFunc(pl.Frames, func(f Frame) bool { return !f.Leads })
 	switch {
 	case entry >= 0 && entry != settled:
 		clean := h.clean || entry > 0 && settled >= 0
 		h.open = &openEntry{pl.Frames[entry].Info.ProducerTime, clean}
-	case entry >= 0 || trails:
+	case entry < 0 && pl.Refresh.Done >= 0 && !pl.trails(pl.Refresh.Done):
+		h.open = &openEntry{pl.Frames[pl.Refresh.Done].Info.ProducerTime, h.clean}
+	case entry >= 0 || pl.trails(-1):
 		h.open = nil
 	}
+}
+
+// trails reports whether a picture after picture k does not lead one.
+func (pl *Plan) trails(k int) bool {
+	return slices.ContainsFunc(pl.Frames[k+1:], func(f Frame) bool { return !f.Leads })
 }
 
 // leadsBefore marks the pictures that lead an entry of the previous fragment.

@@ -66,7 +66,7 @@ func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 		l.left--
 	}
 	if l.left == 0 {
-		l.own, l.left = false, h26x.NoRecovery
+		l.own, l.leading, l.left = false, l.own, h26x.NoRecovery
 	}
 	if !pic.Intra {
 		f.Broken = f.Broken || l.own || f.Leads && l.leading

@@ -36,3 +36,14 @@ func (pl *Plan) findRefresh() Refresh {
 	}
 	return r
 }
+
+// leadsRefresh marks the pictures that follow the first refreshed one in the stream and are shown before it. They may refer to what the refresh replaces.
+func (pl *Plan) leadsRefresh() {
+	done := pl.Refresh.Done
+	if done < 0 {
+		return
+	}
+	for k := done + 1; k < len(pl.Frames) && pl.Pictures[k].Entry == EntryNone; k++ {
+		pl.Frames[k].Leads = pl.Frames[k].Info.Index < pl.Frames[done].Info.Index
+	}
+}
