@@ -37,9 +37,9 @@ type Summary struct {
 	LastFragmentNumber     string         `json:"last_fragment_number" doc:"the last of them"`
 	FirstProducerTimestamp string         `json:"first_producer_timestamp" doc:"the producer timestamp of the first"`
 	LastProducerTimestamp  string         `json:"last_producer_timestamp" doc:"the producer timestamp of the last"`
-	Gaps        int         `json:"gaps" doc:"fragments and runs of frames that could not be delivered"`
-	GapList     []media.Gap `json:"gap_list" doc:"the first 1,000 of them"`
-	Undelivered Undelivered `json:"undelivered" doc:"fragments that were read and not delivered in full: in progress during the run, and lost when it fails"`
+	Gaps                   int            `json:"gaps" doc:"fragments and runs of frames that could not be delivered"`
+	GapList                []media.Gap    `json:"gap_list" doc:"the first 1,000 of them"`
+	Undelivered            Undelivered    `json:"undelivered" doc:"fragments that were read and not delivered in full: in progress during the run, and lost when it fails"`
 }
 
 // list adds gaps to the list, which does not count them.

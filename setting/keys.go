@@ -158,7 +158,7 @@ func (l *keyList) add(v Variants, config reflect.Value, path string, within []Co
 				*l = append(*l, Key{Path: Join(path, reserved), Instead: f.tag.Get("instead")})
 			}
 		case chooser:
-			k := Key{Path: f.path, Type: reflect.TypeFor[string](), Default: reflect.ValueOf(v.nameOf(f.value)), Variant: true, Conditions: slices.Clone(within), Doc: f.tag.Get("doc")}
+			k := Key{Path: f.path, Type: reflect.TypeFor[string](), Default: reflect.ValueOf(v.nameOf(f.value)), Variant: true, Conditions: slices.Clone(within), Doc: f.tag.Get("doc"), Example: f.tag.Get("example")}
 			k.Values, k.Later = v.names(f.value.Type())
 			*l = append(*l, k)
 		case block:
