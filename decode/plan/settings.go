@@ -41,7 +41,9 @@ func (r *Rate) UnmarshalText(text []byte) error {
 func (Rate) Syntax() string { return "frames per second" }
 
 // Pattern returns a regular expression for the texts that UnmarshalText reads, for the JSON Schema.
-func (Rate) Pattern() string { return `^\+?([0-9]*[1-9][0-9]*\.?[0-9]*|[0-9]*\.[0-9]*[1-9][0-9]*)(/0*[1-9][0-9]*)?$` }
+func (Rate) Pattern() string {
+	return `^\+?([0-9]*[1-9][0-9]*\.?[0-9]*|[0-9]*\.[0-9]*[1-9][0-9]*)(/0*[1-9][0-9]*)?$`
+}
 
 // MarshalText writes the rate as a whole number or a fraction.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
