@@ -23,8 +23,8 @@ type Plan struct {
 // StreamPlan is what a run would read and write for one stream, or for all of them.
 type StreamPlan struct {
 	Fragments int                  `json:"fragments" doc:"the number of fragments"`
-	First     *time.Time           `json:"first_producer_timestamp,omitempty" doc:"the producer time at which the first fragment begins, in reading order"`
-	Last      *time.Time           `json:"last_producer_timestamp,omitempty" doc:"that of the last fragment"`
+	First     *time.Time           `json:"first_producer_timestamp,omitempty" doc:"the producer time at which the first fragment begins, in reading order; absent if there is none"`
+	Last      *time.Time           `json:"last_producer_timestamp,omitempty" doc:"that of the last fragment, likewise"`
 	MediaS    float64              `json:"media_s" doc:"the duration of the wanted media, in seconds"`
 	Bytes     int64                `json:"bytes" doc:"the bytes of the fragments"`
 	Frames    *int64               `json:"frames" doc:"the wanted frames; null when unknown"`

@@ -70,7 +70,7 @@ func TestGroffReadsTheManPages(t *testing.T) {
 		if err != nil || said.Len() > 0 {
 			t.Errorf("the page of %q: %v: %s", args, err, &said)
 		}
-		return overstruck.ReplaceAllString(string(text), "")
+		return strings.Join(strings.Fields(overstruck.ReplaceAllString(string(text), "")), " ")
 	}
 	whole := formatted()
 	var visit func(cmd *cobra.Command)
@@ -83,7 +83,7 @@ func TestGroffReadsTheManPages(t *testing.T) {
 				}
 			}
 		})
-		if !strings.Contains(page, strings.SplitN(longOf(cmd), "\n", 2)[0][:20]) || !strings.Contains(whole, cmd.CommandPath()) {
+		if first, _, _ := strings.Cut(longOf(cmd), "\n"); !strings.Contains(page, first) || !strings.Contains(whole, cmd.CommandPath()) {
 			t.Errorf("the page of %s lacks its description:\n%s", cmd.CommandPath(), page)
 		}
 		for _, sub := range cmd.Commands() {

@@ -39,6 +39,9 @@ func fieldsOf(t reflect.Type, within string, known map[reflect.Type]string) (lis
 		default:
 			at := within + name
 			text, inner, suffix := describe(f.Type, known)
+			if f.Type.Kind() == reflect.Pointer && inner == nil && text != known[f.Type.Elem()] && !strings.Contains(f.Tag.Get("json"), ",omitempty") {
+				text += " or null"
+			}
 			list = append(list, Field{at, text, f.Tag.Get("doc")})
 			if inner != nil {
 				list = append(list, fieldsOf(inner, at+suffix+".", known)...)
