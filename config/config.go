@@ -70,7 +70,7 @@ func (c *Config) keys() *schema {
 
 // Sink is one entry of `sinks`: what the decode stage makes for it, and where the images are written.
 type Sink struct {
-	Name    string        `key:"name,optional" doc:"The name of the sink in names of objects, records, metrics and messages: letters, digits, _ and -, and dots inside." example:"thumbs"`
+	Name    string        `key:"name,optional" doc:"The name of the sink, which must be written, in names of objects, records, metrics and messages: letters, digits, _ and -, and dots inside." example:"thumbs"`
 	_       struct{}      `key:"type" doc:"What the sink makes: image and raw an object for each sample, webdataset, parquet, batch and sprite one for each group of samples."`
 	Sample  plan.Sample   `key:"sample"`
 	Filters pick.Filters  `key:"filters"`
@@ -140,7 +140,7 @@ type Checkpoint struct {
 	Path  string               `key:"path" doc:"The path or key of the checkpoint of a stream, with {stream} and with {pipeline}, which stands for the settings file: below the working directory, or below the prefix."`
 	Every setting.AutoDuration `key:"every" doc:"How often the checkpoint is written while it moves: auto is 1s, and in S3 10s." example:"5s"`
 	// These locate a checkpoint in S3, as they do images (see s3.Config).
-	Bucket         string   `key:"bucket,optional" with:"type=s3" doc:"The bucket of the checkpoints." example:"my-bucket"`
+	Bucket         string   `key:"bucket,optional" with:"type=s3" doc:"The bucket of the checkpoints, which must be written." example:"my-bucket"`
 	Prefix         string   `key:"prefix" with:"type=s3" doc:"What the keys of the checkpoints begin with, followed by a slash." example:"checkpoints"`
 	_              struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
 	Region         string   `key:"region" with:"type=s3" doc:"The region of the bucket; empty is that of the AWS chain." example:"eu-west-1"`

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -73,7 +74,11 @@ func (k *key) schema() object {
 	if len(declared) == 1 && !(k.Default.IsZero() && (k.Optional || k.isList())) {
 		out["default"] = plain(k.Default)
 	}
-	out["anyOf"] = k.ways()
+	if ways := k.ways(); len(ways) == 1 {
+		maps.Copy(out, ways[0].(object))
+	} else {
+		out["anyOf"] = ways
+	}
 	return out
 }
 

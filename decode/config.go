@@ -243,8 +243,8 @@ type Number float32
 // Normalize makes each sample x of a channel (x / 255 - mean) / std, in single precision: what torchvision's Normalize
 // makes after ToTensor. Each list has an entry for each channel, in the order of the pixel format.
 type Normalize struct {
-	Mean []Number `key:"mean,optional" doc:"What is subtracted from x / 255 of each sample, a number for each channel." example:"[0.485, 0.456, 0.406]"`
-	Std  []Number `key:"std,optional" doc:"What the difference is divided by, a number for each channel; the array has float32 then." example:"[0.229, 0.224, 0.225]"`
+	Mean []Number `key:"mean,optional" doc:"What is subtracted from x / 255 of each sample, a number for each channel; of format npy." example:"[0.485, 0.456, 0.406]"`
+	Std  []Number `key:"std,optional" doc:"What the difference is divided by, a number for each channel; of format npy, whose array has float32 then." example:"[0.229, 0.224, 0.225]"`
 }
 
 // asked reports whether samples are normalized.

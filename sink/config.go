@@ -90,7 +90,7 @@ func (ManifestFormat) Later() []string { return []string{"parquet"} }
 type Manifest struct {
 	Format ManifestFormat `key:"format" doc:"The form of the manifest: none, or jsonl, a line for each image." example:"none"`
 	Every  time.Duration  `key:"every" range:"0s.." doc:"The distance of the points of a grid from the Unix epoch on: the first fragment at or after each of them begins a part; 0s makes one for each fragment with an image." example:"10m"`
-	Path   string         `key:"path" doc:"The name of each part, with path tokens: those of the first fragment in it that has an image." example:"\"{stream}/manifest/{sink}/dt={producer_date}/{fragment_number}.jsonl\""`
+	Path   string         `key:"path" doc:"The name of each part, with path tokens: those of the first fragment in it that has an image, and none of a frame." example:"\"{stream}/manifest/{sink}/dt={producer_date}/{fragment_number}.jsonl\""`
 }
 
 // Ledger is the `ledger` part of a sink: the record of what it did not get.

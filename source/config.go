@@ -37,7 +37,7 @@ type Config struct {
 	_     struct{} `key:"type" doc:"Where fragments come from: kvs is Kinesis Video Streams, file is recordings." example:"file"`
 	Track Track    `key:"track" doc:"The video track: auto is the first one that can be decoded." example:"1"`
 	// FragmentTags are the tags that a wanted fragment has, as NAME=VALUE.
-	FragmentTags []string `key:"fragment_tags,optional,pairs" doc:"Tags and values that a fragment must have to be read." example:"{site: lobby}"`
+	FragmentTags []string `key:"fragment_tags,optional,pairs" doc:"Tags and values that a fragment must have to be read; not with deliver: frame." example:"{site: lobby}"`
 	// Origin holds the keys that depend on the type of the source.
 	Origin          Origin `block:"type"`
 	End             End    `key:"end"`

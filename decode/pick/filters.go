@@ -16,7 +16,7 @@ type Filters struct {
 // Black leaves out pictures that are black, as ffmpeg's blackframe finds them.
 type Black struct {
 	Amount    setting.Level `key:"amount,optional" implied:"98" doc:"The percentage of dark pixels from which a picture is black and left out." example:"98"`
-	Threshold setting.Level `key:"threshold,optional" doc:"The level of luma below which pixels are dark, 1 to 255; 32 if it is not written." example:"32"`
+	Threshold setting.Level `key:"threshold,optional" doc:"The level of luma below which pixels are dark, 1 to 255; 32 if it is not written; it needs amount." example:"32"`
 }
 
 // Blur leaves out pictures that are blurred, as ffmpeg's blurdetect measures it.

@@ -14,7 +14,7 @@ import (
 // Sample selects the frames that a sink asks for.
 type Sample struct {
 	// Rule holds the keys of the sampler's type; nil is All.
-	Rule Rule `block:"type" doc:"Which frames the sink gets: all; keyframes; stride, every nth; interval, the first at or after each point of a grid in time; timestamps and indices, those that are listed; uniform, n in each window; scene, the first of each scene; best, the best of each window." example:"keyframes"`
+	Rule Rule `block:"type" doc:"Which frames the sink gets: all; keyframes; stride, every nth; interval, the first at or after each point of a grid in time; timestamps and indices, those that are listed, indices not of live streams; uniform, n in each window; scene, the first of each scene; best, the best of each window." example:"keyframes"`
 	// Clock is the clock that instants refer to.
 	Clock media.Clock `key:"clock" doc:"The clock that times and grids refer to." example:"server"`
 	_     struct{}    `later:"threshold min_gap"`

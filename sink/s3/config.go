@@ -59,7 +59,7 @@ type Encryption struct {
 
 // Config is the location of a destination of type s3: a bucket and its options.
 type Config struct {
-	Bucket               string      `key:"bucket,optional" doc:"The bucket of the objects." example:"my-bucket"`
+	Bucket               string      `key:"bucket,optional" doc:"The bucket of the objects, which must be written." example:"my-bucket"`
 	Prefix               string      `key:"prefix" doc:"What the keys of the objects begin with, followed by a slash." example:"frames"`
 	_                    struct{}    `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
 	Region               string      `key:"region" doc:"The region of the bucket; empty is that of the AWS chain." example:"eu-west-1"`
