@@ -34,18 +34,18 @@ func TestPatternsMatchWhatIsRead(t *testing.T) {
 	schema := compiled(t)
 	types := map[reflect.Type]string{}
 	for _, k := range builtIn().file.keys {
-		if !k.Reserved() && !k.isList() {
+		if !k.Reserved() {
 			types[k.Type] = k.Path
 		}
 	}
 	sinkTypes := map[reflect.Type]string{}
 	for _, k := range builtIn().sink.keys {
-		if !k.Reserved() && !k.isList() {
+		if !k.Reserved() {
 			sinkTypes[k.Type] = k.Path
 		}
 	}
 	texts := []string{
-		"1", "0", "-1", "7.5", "1e3", ".5", "5.", "auto", "none", "10s", "1h30m", "1.5h", "-10s", "10", "10 s", "64MiB", "64 MiB", "1.5MiB", "64mib", "0B", "30000/1001",
+		"1", "0", "-1", "7.5", "1e3", ".5", "5.", "auto", "none", "10s", "1h30m", "1.5h", "-10s", "10", "10 s", "64MiB", "64 MiB", "1.5MiB", "64mib", "0B", "1kB", "2KiB", "3MB", "4GB", "5GiB", "30000/1001",
 		"2026-11-01T00:00:00Z", "2026-11-01T00:00:00.25+02:00", "2026-11-01", "#0a0B0c", "#0a0b", "yesterday", "true", "jpeg", "STANDARD", "s3",
 	}
 	check := func(k *key, wrap func(value any) any) {
