@@ -88,7 +88,7 @@ func distinct(declared []setting.Key, path string) (list []setting.Key) {
 
 // describe writes one declaration of a key.
 func (k *key) describe(out *strings.Builder) {
-	fmt.Fprintf(out, "%s\n\n- Value: %s%s%s\n", k.Doc, k.wants(), k.alternateForm(), after(", ", k.bounds()))
+	fmt.Fprintf(out, "%s\n\n- Value: %s%s%s\n", k.Doc, k.wants(), k.pairs(), k.bounds())
 	fmt.Fprintf(out, "- Default: %s\n", k.standsFor())
 	if needs := k.needs(); needs != "" {
 		fmt.Fprintf(out, "- Only with: %s\n", needs)
@@ -96,15 +96,14 @@ func (k *key) describe(out *strings.Builder) {
 	if k.Unless != "" {
 		fmt.Fprintf(out, "- Instead of it: `%s`; only one of the two may be set\n", k.Unless)
 	}
-	_, name, _ := strings.Cut("."+k.Path, k.Path[:max(0, strings.LastIndexByte(k.Path, '.'))])
-	fmt.Fprintf(out, "- Example: `%s: %s`\n", strings.TrimLeft(name, "."), k.example())
+	fmt.Fprintf(out, "- Example: `%s: %s`\n", k.Path[strings.LastIndexByte(k.Path, '.')+1:], k.example())
 }
 
 // needs returns which values of other keys the key needs, or "".
 func (k *key) needs() string {
 	var conditions []string
 	for _, c := range k.Conditions {
-		conditions = append(conditions, fmt.Sprintf("`%s` %s", c.Path, alternatives(c.Needs)))
+		conditions = append(conditions, fmt.Sprintf("`%s` %s", c.Path, c.Alternatives()))
 	}
 	return strings.Join(conditions, "; ")
 }
@@ -130,26 +129,26 @@ func (k *key) written() string {
 	return (&printer{}).value(k.Path, value)
 }
 
-// alternateForm returns how the value may be written as a mapping.
-func (k *key) alternateForm() string {
+// pairs returns the form of the entries of a list that may be written as a mapping, for the end of a sentence, or "".
+func (k *key) pairs() string {
 	if k.Pairs {
 		return " NAME=VALUE, or a mapping {NAME: VALUE}"
 	}
 	return ""
 }
 
-// bounds returns the range of the value in words, or "".
+// bounds returns the range of the value, for the end of a sentence, or "".
 func (k *key) bounds() string {
 	low, high, bounded := strings.Cut(k.Range, "..")
 	switch {
 	case !bounded:
 		return ""
 	case high == "":
-		return low + " or more"
+		return ", " + low + " or more"
 	case low == "":
-		return high + " or less"
+		return ", " + high + " or less"
 	}
-	return low + " to " + high
+	return ", " + low + " to " + high
 }
 
 // standsFor returns what the value is where the key is not written.
@@ -166,21 +165,4 @@ func (k *key) standsFor() string {
 		return "none"
 	}
 	return "`" + k.written() + "`"
-}
-
-// alternatives returns "a", or "a or b", or "a, b or c".
-func alternatives(all []string) string {
-	last := len(all) - 1
-	if last < 1 {
-		return strings.Join(all, "")
-	}
-	return strings.Join(all[:last], ", ") + " or " + all[last]
-}
-
-// after returns text behind a separator, or "" if there is no text.
-func after(separator, text string) string {
-	if text == "" {
-		return ""
-	}
-	return separator + text
 }

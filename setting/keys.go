@@ -63,16 +63,16 @@ func (c Condition) Met(value string) bool { return slices.Contains(c.Needs, valu
 
 // Unmet returns the problem of a key that is set although the other key's value makes it meaningless.
 func (c Condition) Unmet(value string) string {
-	return fmt.Sprintf("belongs to %s %s, and the %[1]s is %[3]s", c.name(), alternatives(c.Needs), value)
+	return fmt.Sprintf("belongs to %s %s, and the %[1]s is %[3]s", c.name(), c.Alternatives(), value)
 }
 
-// alternatives returns "a", "a or b" or "a, b or c".
-func alternatives(all []string) string {
-	last := len(all) - 1
+// Alternatives returns the values as text: "a", "a or b" or "a, b or c".
+func (c Condition) Alternatives() string {
+	last := len(c.Needs) - 1
 	if last < 1 {
-		return strings.Join(all, "")
+		return strings.Join(c.Needs, "")
 	}
-	return strings.Join(all[:last], ", ") + " or " + all[last]
+	return strings.Join(c.Needs[:last], ", ") + " or " + c.Needs[last]
 }
 
 func (c Condition) name() string { return c.Path[strings.LastIndexByte(c.Path, '.')+1:] }
