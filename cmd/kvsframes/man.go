@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// manPage returns the man page of a command, in the macros of man(7); that of the program has all commands. cobra's own pages fill what
-// stands in columns and have a page for each command, and need a parser of Markdown for it: 355 kB of the program.
+// manPage returns the man page of a command, in the macros of man(7); that of the program has all commands. cobra's own generator makes
+// a page for each command and none of all of them.
 func manPage(cmd *cobra.Command) string {
 	var m manual
 	name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
