@@ -29,7 +29,7 @@ endif
 TOOL = CGO_ENABLED=0 go -C tools tool -n
 WITH_S3_SERVER = server=$$($(TOOL) versitygw); KVSFRAMES_VERSITYGW=$$server
 
-.PHONY: help build demo live test race soak lint format fuzz bench benchmarks arm64 clean setup setup-test setup-lint setup-bench
+.PHONY: help build demo live test race soak lint format reference fuzz bench benchmarks arm64 clean setup setup-test setup-lint setup-bench
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -62,6 +62,10 @@ arm64: ## Test the sandbox of decoders on an arm64 kernel, in an emulated machin
 
 lint: setup-lint ## Check formatting, imports, sizes, comments, go.mod and the build without cgo.
 	@build/lint.sh
+
+reference: setup ## Write docs/reference.md, after a change to keys, fields, metrics or exit codes.
+	@build/env.sh go run ./cmd/kvsframes docs reference > docs/reference.md.new
+	@mv docs/reference.md.new docs/reference.md
 
 format: setup ## Rewrite the Go files as lint wants them.
 	@"$$($(TOOL) gofumpt)" -w .

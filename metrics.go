@@ -69,12 +69,40 @@ func (r *Run) unready(now time.Time) string {
 	return ""
 }
 
+// metric describes a metric of the page.
+type metric struct{ name, kind, labels, help string }
+
+// metrics holds all metrics, in the order of the reference.
+var metrics = []metric{
+	{"build_info", "gauge", "version", "1, with the version of the program."},
+	{"decode_isolation", "gauge", "layer", "1 for each layer (process, landlock, seccomp) that separates decoders from the program, else 0."},
+	{"goroutines", "gauge", "", "Goroutines of the process."},
+	{"decode_objects", "gauge", "", "Objects of libav that are not freed."},
+	{"source_fragments_total", "counter", "stream", "Fragments that were read and delivered."},
+	{"source_bytes_total", "counter", "stream", "Payload bytes that were read."},
+	{"source_reconnects_total", "counter", "stream", "Sessions that were opened after the first."},
+	{"source_lag_seconds", "gauge", "stream", "Distance of the last fragment that was read from the newest one of a live stream."},
+	{"source_outage_seconds", "gauge", "stream", "How long the service of a stream has not answered, 0 while it does."},
+	{"decode_frames_total", "counter", "stream", "Frames that the decoders returned."},
+	{"gaps_total", "counter", "stream", "Fragments and frames that could not be delivered."},
+	{"undelivered_fragments", "gauge", "stream", "Fragments that were read and of which some image is not stored yet."},
+	{"sink_images_total", "counter", "stream, sink, result", "Images by what became of them: written, or skipped because the object was there."},
+	{"sink_objects_total", "counter", "sink", "Objects that were written, manifest parts included."},
+	{"sink_bytes_total", "counter", "sink", "Bytes of these objects."},
+	{"sink_outage_seconds", "gauge", "sink", "How long a sink has waited for its destination, 0 while that works."},
+	{"sink_failed", "gauge", "sink", "1 if a sink has failed for good."},
+	{"image_arrival_seconds", "histogram", "le", "From the last byte of a picture to its stored image, where source.deliver is frame, of sinks whose images are objects."},
+	{"image_capture_seconds", "histogram", "le", "From the capture of a picture, by its producer's clock, to its stored image, likewise."},
+	{"checkpoint_age_seconds", "gauge", "stream", "How old the checkpoint of a stream is that has moved since it was written, else 0."},
+}
+
 // page is a page of metrics in the text format.
 type page struct{ strings.Builder }
 
 // metric begins a metric, whose samples follow.
-func (p *page) metric(name, kind, help string) {
-	fmt.Fprintf(p, "# HELP kvsframes_%s %s\n# TYPE kvsframes_%s %s\n", name, help, name, kind)
+func (p *page) metric(name string) {
+	m := metrics[slices.IndexFunc(metrics, func(m metric) bool { return m.name == name })]
+	fmt.Fprintf(p, "# HELP kvsframes_%s %s\n# TYPE kvsframes_%s %s\n", name, m.help, name, m.kind)
 }
 
 var escaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
@@ -94,23 +122,23 @@ func (p *page) sample(name string, value float64, labels ...string) {
 // streamMetrics are the metrics of a stream's summary, sinkMetrics those of a sink's.
 var (
 	streamMetrics = []struct {
-		name, kind, help string
-		value            func(pipeline.Summary) int64
+		name  string
+		value func(pipeline.Summary) int64
 	}{
-		{"source_fragments_total", "counter", "Fragments that were read and delivered.", func(s pipeline.Summary) int64 { return int64(s.Fragments) }},
-		{"source_bytes_total", "counter", "Payload bytes that were read.", func(s pipeline.Summary) int64 { return s.BytesRead }},
-		{"source_reconnects_total", "counter", "Sessions that were opened after the first.", func(s pipeline.Summary) int64 { return int64(s.Reconnects) }},
-		{"decode_frames_total", "counter", "Frames that the decoders returned.", func(s pipeline.Summary) int64 { return int64(s.FramesDecoded) }},
-		{"gaps_total", "counter", "Fragments and frames that could not be delivered.", func(s pipeline.Summary) int64 { return int64(s.Gaps) }},
-		{"undelivered_fragments", "gauge", "Fragments that were read and of which some image is not stored yet.", func(s pipeline.Summary) int64 { return int64(s.Undelivered.Fragments) }},
+		{"source_fragments_total", func(s pipeline.Summary) int64 { return int64(s.Fragments) }},
+		{"source_bytes_total", func(s pipeline.Summary) int64 { return s.BytesRead }},
+		{"source_reconnects_total", func(s pipeline.Summary) int64 { return int64(s.Reconnects) }},
+		{"decode_frames_total", func(s pipeline.Summary) int64 { return int64(s.FramesDecoded) }},
+		{"gaps_total", func(s pipeline.Summary) int64 { return int64(s.Gaps) }},
+		{"undelivered_fragments", func(s pipeline.Summary) int64 { return int64(s.Undelivered.Fragments) }},
 	}
 	sinkMetrics = []struct {
-		name, kind, help string
-		value            func(SinkSummary) int64
+		name  string
+		value func(SinkSummary) int64
 	}{
-		{"sink_objects_total", "counter", "Objects that were written, manifest parts included.", func(s SinkSummary) int64 { return s.Objects }},
-		{"sink_bytes_total", "counter", "Bytes of these objects.", func(s SinkSummary) int64 { return s.Bytes }},
-		{"sink_failed", "gauge", "1 if a sink has failed for good.", func(s SinkSummary) int64 {
+		{"sink_objects_total", func(s SinkSummary) int64 { return s.Objects }},
+		{"sink_bytes_total", func(s SinkSummary) int64 { return s.Bytes }},
+		{"sink_failed", func(s SinkSummary) int64 {
 			if s.Status == pipeline.StatusFailed {
 				return 1
 			}
@@ -124,9 +152,9 @@ func (r *Run) metrics(now time.Time) string {
 	s := r.Summary()
 	streams, sinks := slices.Sorted(maps.Keys(s.Streams)), slices.Sorted(maps.Keys(s.Sinks))
 	var p page
-	p.metric("build_info", "gauge", "1, with the version of the program.")
+	p.metric("build_info")
 	p.sample("build_info", 1, "version", s.Version)
-	p.metric("decode_isolation", "gauge", "1 for each layer that separates decoders from the program, else 0.")
+	p.metric("decode_isolation")
 	layers := r.isolation.Load()
 	for _, layer := range []struct {
 		name string
@@ -134,23 +162,23 @@ func (r *Run) metrics(now time.Time) string {
 	}{{"process", layers != nil && layers.Process}, {"landlock", layers != nil && layers.Landlock}, {"seccomp", layers != nil && layers.Seccomp}} {
 		p.sample("decode_isolation", one(layer.on), "layer", layer.name)
 	}
-	p.metric("goroutines", "gauge", "Goroutines of the process.")
+	p.metric("goroutines")
 	p.sample("goroutines", float64(runtime.NumGoroutine()))
-	p.metric("decode_objects", "gauge", "Objects of libav that are not freed.")
+	p.metric("decode_objects")
 	p.sample("decode_objects", float64(decode.OpenObjects()))
 	for _, m := range streamMetrics {
-		p.metric(m.name, m.kind, m.help)
+		p.metric(m.name)
 		for _, name := range streams {
 			p.sample(m.name, float64(m.value(s.Streams[name])), "stream", name)
 		}
 	}
 	for _, m := range sinkMetrics {
-		p.metric(m.name, m.kind, m.help)
+		p.metric(m.name)
 		for _, name := range sinks {
 			p.sample(m.name, float64(m.value(s.Sinks[name])), "sink", name)
 		}
 	}
-	p.metric("sink_images_total", "counter", "Images by what became of them: written, or skipped because the object was there.")
+	p.metric("sink_images_total")
 	for _, name := range streams {
 		stream := s.Streams[name]
 		for _, sink := range slices.Sorted(maps.Keys(stream.FramesWritten)) {
@@ -158,7 +186,7 @@ func (r *Run) metrics(now time.Time) string {
 			p.sample("sink_images_total", float64(stream.FramesSkipped[sink]), "stream", name, "sink", sink, "result", "skipped")
 		}
 	}
-	p.metric("source_lag_seconds", "gauge", "Distance of the last fragment that was read from the newest one of a live stream.")
+	p.metric("source_lag_seconds")
 	r.outages.sources.each(func(name string, src source.Source) {
 		p.sample("source_lag_seconds", src.Stats().Lag.Seconds(), "stream", name)
 	})
@@ -168,22 +196,22 @@ func (r *Run) metrics(now time.Time) string {
 		}
 		return max(0, now.Sub(reach.Since)).Seconds()
 	}
-	p.metric("source_outage_seconds", "gauge", "How long the service of a stream has not answered, 0 while it does.")
+	p.metric("source_outage_seconds")
 	r.outages.eachStream(func(name string, reach source.Reach) { p.sample("source_outage_seconds", lasts(reach), "stream", name) })
-	p.metric("sink_outage_seconds", "gauge", "How long a sink has waited for its destination, 0 while that works.")
+	p.metric("sink_outage_seconds")
 	r.outages.eachSink(func(name string, reach source.Reach) { p.sample("sink_outage_seconds", lasts(reach), "sink", name) })
-	p.metric("checkpoint_age_seconds", "gauge", "How old the checkpoint of a stream is that has moved since it was written, else 0.")
+	p.metric("checkpoint_age_seconds")
 	r.positions.each(func(name string, at *position) {
 		p.sample("checkpoint_age_seconds", at.age(now).Seconds(), "stream", name)
 	})
-	p.histogram("image_arrival_seconds", "From the last byte of a picture to its stored image, where source.deliver is frame.", &r.meter.Arrival)
-	p.histogram("image_capture_seconds", "From the capture of a picture, by its producer's clock, to its stored image, where source.deliver is frame.", &r.meter.Capture)
+	p.histogram("image_arrival_seconds", &r.meter.Arrival)
+	p.histogram("image_capture_seconds", &r.meter.Capture)
 	return p.String()
 }
 
 // histogram adds a histogram.
-func (p *page) histogram(name, help string, l *pipeline.Latency) {
-	p.metric(name, "histogram", help)
+func (p *page) histogram(name string, l *pipeline.Latency) {
+	p.metric(name)
 	count := l.Buckets(func(most time.Duration, n int64) {
 		p.sample(name+"_bucket", float64(n), "le", fmt.Sprint(most.Seconds()))
 	})

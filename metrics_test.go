@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,35 @@ func value(t *testing.T, families map[string]*dto.MetricFamily, name string, lab
 	}
 	t.Errorf("there is no %s with %q", name, labels)
 	return -1
+}
+
+// checkDescriptions compares what is served of a run with sinks and streams with the table of metrics.
+func checkDescriptions(t *testing.T, families map[string]*dto.MetricFamily) {
+	t.Helper()
+	for name := range families {
+		if !slices.ContainsFunc(metrics, func(m metric) bool { return "kvsframes_"+m.name == name }) {
+			t.Errorf("%s is served and not described", name)
+		}
+	}
+	for _, described := range metrics {
+		family := families["kvsframes_"+described.name]
+		if family == nil {
+			t.Errorf("%s is described and not served", described.name)
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetName())
+			}
+			if m.GetHistogram() != nil { // whose only label is that of its buckets
+				labels = append(labels, "le")
+			}
+			if got := strings.Join(labels, ", "); got != described.labels || !strings.EqualFold(family.GetType().String(), described.kind) {
+				t.Errorf("%s is a %s with the labels %q, and described as a %s with %q", described.name, family.GetType(), got, described.kind, described.labels)
+			}
+		}
+	}
 }
 
 // TestARunServesMetricsHealthAndReadiness runs the demo's stream, and asks over HTTP while it waits for more.
@@ -117,6 +147,7 @@ func TestARunServesMetricsHealthAndReadiness(t *testing.T) {
 	}
 	code, body := page("/metrics")
 	m := metricsOf(t, body)
+	checkDescriptions(t, m)
 	if n := value(t, m, "kvsframes_goroutines"); n < 5 {
 		t.Errorf("%v goroutines", n)
 	}

@@ -12,10 +12,9 @@ import (
 
 // Plan is what a run would read and write.
 type Plan struct {
-	Streams map[string]*StreamPlan `json:"streams"`
-	Totals  *StreamPlan            `json:"totals"`
-	// Notes are sentences about what the numbers leave out.
-	Notes []string `json:"notes"`
+	Streams map[string]*StreamPlan `json:"streams" doc:"the streams"`
+	Totals  *StreamPlan            `json:"totals" doc:"the sums over all streams"`
+	Notes   []string               `json:"notes" doc:"sentences about what the numbers leave out"`
 	// Order holds the names of the streams in the order of the settings, SinkOrder those of the sinks.
 	Order     []string `json:"-"`
 	SinkOrder []string `json:"-"`
@@ -23,22 +22,16 @@ type Plan struct {
 
 // StreamPlan is what a run would read and write for one stream, or for all of them.
 type StreamPlan struct {
-	Fragments int `json:"fragments"`
-	// First and Last are the producer times at which the first and the last fragment begin, in reading order.
-	First *time.Time `json:"first_producer_timestamp,omitempty"`
-	Last  *time.Time `json:"last_producer_timestamp,omitempty"`
-	// MediaS is the duration of the wanted media, in seconds.
-	MediaS float64 `json:"media_s"`
-	Bytes  int64   `json:"bytes"`
-	// Frames are the wanted frames; null when unknown.
-	Frames *int64 `json:"frames"`
-	// Estimate reports whether Frames is an estimate.
-	Estimate bool `json:"frames_estimated"`
-	// Gaps is the number of places in a file that yield no fragment.
-	Gaps int `json:"gaps"`
-	// Cost is an estimate in US dollars; null for files.
-	Cost  *float64             `json:"cost_usd_estimate"`
-	Sinks map[string]*SinkPlan `json:"sinks"`
+	Fragments int                  `json:"fragments" doc:"the number of fragments"`
+	First     *time.Time           `json:"first_producer_timestamp,omitempty" doc:"the producer time at which the first fragment begins, in reading order; absent if there is none"`
+	Last      *time.Time           `json:"last_producer_timestamp,omitempty" doc:"that of the last fragment, likewise"`
+	MediaS    float64              `json:"media_s" doc:"the duration of the wanted media, in seconds"`
+	Bytes     int64                `json:"bytes" doc:"the bytes of the fragments"`
+	Frames    *int64               `json:"frames" doc:"the wanted frames; null when unknown"`
+	Estimate  bool                 `json:"frames_estimated" doc:"whether frames is an estimate"`
+	Gaps      int                  `json:"gaps" doc:"places in a file that yield no fragment"`
+	Cost      *float64             `json:"cost_usd_estimate" doc:"the price of reading, in US dollars; null for files"`
+	Sinks     map[string]*SinkPlan `json:"sinks" doc:"the sinks"`
 
 	name  string
 	media time.Duration
@@ -47,12 +40,9 @@ type StreamPlan struct {
 
 // SinkPlan is what one sink would write for a stream.
 type SinkPlan struct {
-	// Images is the number of images, Objects that of objects and manifest parts; nil when unknown: that of objects for groups and for manifest.every, and
-	// both where pixels decide.
-	Images  *int64 `json:"images"`
-	Objects *int64 `json:"objects"`
-	// Estimate reports whether both numbers are estimates.
-	Estimate bool `json:"estimated"`
+	Images   *int64 `json:"images" doc:"the number of images; null when unknown: where pixels decide"`
+	Objects  *int64 `json:"objects" doc:"the number of objects and manifest parts; null when unknown: also for groups and for manifest.every"`
+	Estimate bool   `json:"estimated" doc:"whether both numbers are estimates"`
 
 	sample   plan.Sample
 	manifest bool

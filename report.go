@@ -13,11 +13,11 @@ import (
 // Report describes the fragments of one recording or stream, named by File or Stream. Its JSON is the
 // output of `kvsframes inspect --json`.
 type Report struct {
-	File      string           `json:"file,omitempty"`
-	Stream    string           `json:"stream,omitempty"`
-	Fragments []FragmentReport `json:"fragments"`
-	Gaps      []GapReport      `json:"gaps"`
-	Totals    ReportTotals     `json:"totals"`
+	File      string           `json:"file,omitempty" doc:"the file; absent of a stream"`
+	Stream    string           `json:"stream,omitempty" doc:"the stream; absent of a file"`
+	Fragments []FragmentReport `json:"fragments" doc:"the fragments"`
+	Gaps      []GapReport      `json:"gaps" doc:"parts that yielded no fragment"`
+	Totals    ReportTotals     `json:"totals" doc:"the sums over the recording"`
 
 	// expected is the time on the producer clock at which the next fragment should start.
 	expected time.Time
@@ -25,46 +25,42 @@ type Report struct {
 
 // FragmentReport describes one fragment.
 type FragmentReport struct {
-	FragmentNumber string     `json:"fragment_number"`
-	ProducerTime   *time.Time `json:"producer_timestamp"`
-	ServerTime     *time.Time `json:"server_timestamp"`
-	Codec          string     `json:"codec"`
-	CodecID        string     `json:"codec_id"`
-	Width          int        `json:"width"`
-	Height         int        `json:"height"`
-	VideoFrames    int        `json:"video_frames"`
-	KeyFrames      int        `json:"key_frames"`
-	// GOPFrames is the length of the longest group of pictures: the frames from a key frame to the next
-	// one, or to the end of the fragment.
-	GOPFrames   int         `json:"gop_frames"`
-	FrameRate   float64     `json:"frame_rate"` // frames per second, 0 when unknown
-	DurationMS  int64       `json:"duration_ms"`
-	OtherBlocks int         `json:"other_blocks"`
-	Bytes       int         `json:"bytes"`
-	Tags        []media.Tag `json:"tags"`
-	Cut         bool        `json:"cut"`
-	// LagMS is the distance to the newest fragment of the stream when KVS sent this one; null when unknown.
-	LagMS *int64   `json:"lag_ms"`
-	Notes []string `json:"notes"`
+	FragmentNumber string      `json:"fragment_number" doc:"the number of the fragment"`
+	ProducerTime   *time.Time  `json:"producer_timestamp" doc:"when it begins on the clock of the producer; null when unknown"`
+	ServerTime     *time.Time  `json:"server_timestamp" doc:"when it begins on the clock of the server; null when unknown"`
+	Codec          string      `json:"codec" doc:"the codec of the video, with profile and level"`
+	CodecID        string      `json:"codec_id" doc:"the name of the codec in Matroska"`
+	Width          int         `json:"width" doc:"the width in pixels"`
+	Height         int         `json:"height" doc:"the height in pixels"`
+	VideoFrames    int         `json:"video_frames" doc:"the number of video frames"`
+	KeyFrames      int         `json:"key_frames" doc:"how many of them are key frames"`
+	GOPFrames      int         `json:"gop_frames" doc:"the length of the longest group of pictures: frames from a key frame to the next one, or to the end of the fragment"`
+	FrameRate      float64     `json:"frame_rate" doc:"frames per second; 0 when unknown"`
+	DurationMS     int64       `json:"duration_ms" doc:"the duration of the video, in milliseconds"`
+	OtherBlocks    int         `json:"other_blocks" doc:"blocks of other tracks"`
+	Bytes          int         `json:"bytes" doc:"the size of the fragment"`
+	Tags           []media.Tag `json:"tags" doc:"the tags of the fragment, in order; names may repeat"`
+	Cut            bool        `json:"cut" doc:"whether the recording ends inside the fragment"`
+	LagMS          *int64      `json:"lag_ms" doc:"the distance to the newest fragment of the stream when KVS sent this one; null when unknown"`
+	Notes          []string    `json:"notes" doc:"what is conspicuous, for a person"`
 }
 
 // GapReport describes a part of the recording that yielded no fragment.
 type GapReport struct {
-	FragmentNumber string `json:"fragment_number"`
-	// After is the number of fragments before the gap.
-	After  int    `json:"after"`
-	Reason string `json:"reason"`
+	FragmentNumber string `json:"fragment_number" doc:"the fragment, where it is known"`
+	After          int    `json:"after" doc:"the number of fragments before the gap"`
+	Reason         string `json:"reason" doc:"what happened, for a person"`
 }
 
 // ReportTotals holds the sums over one recording.
 type ReportTotals struct {
-	Fragments   int   `json:"fragments"`
-	VideoFrames int   `json:"video_frames"`
-	KeyFrames   int   `json:"key_frames"`
-	DurationMS  int64 `json:"duration_ms"`
-	Bytes       int64 `json:"bytes"`
-	Gaps        int   `json:"gaps"`
-	Cut         int   `json:"cut"`
+	Fragments   int   `json:"fragments" doc:"the number of fragments"`
+	VideoFrames int   `json:"video_frames" doc:"the number of video frames"`
+	KeyFrames   int   `json:"key_frames" doc:"how many of them are key frames"`
+	DurationMS  int64 `json:"duration_ms" doc:"the sum of the durations, in milliseconds"`
+	Bytes       int64 `json:"bytes" doc:"the bytes that were read"`
+	Gaps        int   `json:"gaps" doc:"the number of gaps"`
+	Cut         int   `json:"cut" doc:"the number of fragments that are cut"`
 }
 
 // NewReport returns the report of a recording or stream of which nothing has been read.

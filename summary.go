@@ -13,30 +13,26 @@ import (
 
 // Summary is the outcome of a run, or its state so far. Its JSON is the output of `kvsframes run --summary`.
 type Summary struct {
-	Status pipeline.Status `json:"status"`
-	// ExitCode is -1 during the run, so that the summary of a killed run does not look complete.
-	ExitCode int    `json:"exit_code"`
-	Error    string `json:"error"`
-	// Started and Ended are written by media.Timestamp; Ended is empty during the run.
-	Started string  `json:"started"`
-	Ended   string  `json:"ended"`
-	Elapsed float64 `json:"elapsed_s"`
-	Version string  `json:"version"`
-	// Config is a digest of all settings, 8 hex digits; "" when they could not be read.
-	Config  string                      `json:"config"`
-	Streams map[string]pipeline.Summary `json:"streams"`
-	Sinks   map[string]SinkSummary      `json:"sinks"`
-	// Latency has values where source.deliver is frame.
-	Latency LatencySummary `json:"latency"`
+	Status   pipeline.Status             `json:"status" doc:"running, complete, gaps (done, but not all could be delivered), interrupted or failed"`
+	ExitCode int                         `json:"exit_code" doc:"the exit code; -1 during the run, so that the summary of a killed run does not look complete"`
+	Error    string                      `json:"error" doc:"why the run failed"`
+	Started  string                      `json:"started" doc:"when the run began"`
+	Ended    string                      `json:"ended" doc:"when it ended; empty during the run"`
+	Elapsed  float64                     `json:"elapsed_s" doc:"how many seconds it took"`
+	Version  string                      `json:"version" doc:"the version of the program"`
+	Config   string                      `json:"config" doc:"8 hex digits that identify all settings; empty when they could not be read"`
+	Streams  map[string]pipeline.Summary `json:"streams" doc:"the streams"`
+	Sinks    map[string]SinkSummary      `json:"sinks" doc:"the sinks"`
+	Latency  LatencySummary              `json:"latency" doc:"how long images took, where source.deliver is frame; else 0"`
 }
 
 // LatencySummary states how long images took (see pipeline.Latencies), by bounds that are exceeded by half of them, and by one in a hundred.
 type LatencySummary struct {
-	Images     int64 `json:"images"`
-	ArrivalP50 int64 `json:"arrival_p50_ms"`
-	ArrivalP99 int64 `json:"arrival_p99_ms"`
-	CaptureP50 int64 `json:"capture_p50_ms"`
-	CaptureP99 int64 `json:"capture_p99_ms"`
+	Images     int64 `json:"images" doc:"the number of images"`
+	ArrivalP50 int64 `json:"arrival_p50_ms" doc:"a bound in milliseconds that half of them do not exceed, from the last byte of the picture to its stored image"`
+	ArrivalP99 int64 `json:"arrival_p99_ms" doc:"the same bound for all but one in a hundred"`
+	CaptureP50 int64 `json:"capture_p50_ms" doc:"a bound in milliseconds that half of them do not exceed, from the capture of the picture to its stored image"`
+	CaptureP99 int64 `json:"capture_p99_ms" doc:"the same bound for all but one in a hundred"`
 }
 
 func latencySummary(m *pipeline.Meter) LatencySummary {
@@ -51,12 +47,10 @@ func latencySummary(m *pipeline.Meter) LatencySummary {
 type SinkSummary struct {
 	// Status is failed, even during the run, when the sink stopped because of its own error, else the status of the
 	// run. A sink has every image only when the run is complete.
-	Status pipeline.Status `json:"status"`
-	// Error is why the sink stopped: in the first stream by name, if in several.
-	Error string `json:"error"`
-	// Objects and Bytes count everything written, with manifest parts and rewrites of a key.
-	Objects int64 `json:"objects"`
-	Bytes   int64 `json:"bytes"`
+	Status  pipeline.Status `json:"status" doc:"failed, even during the run, when the sink stopped because of an error of its own, else the status of the run"`
+	Error   string          `json:"error" doc:"why it stopped; in the first stream by name, if in several"`
+	Objects int64           `json:"objects" doc:"the objects that were written, with manifest parts and rewrites of a key"`
+	Bytes   int64           `json:"bytes" doc:"their bytes"`
 }
 
 // stillRunning is the exit code of a run that has not ended.

@@ -43,7 +43,7 @@ const Version = 1
 
 // Config holds the settings of pipeline.yaml.
 type Config struct {
-	Version    int           `key:"version"`
+	Version    int           `key:"version" doc:"The version of the form of this file."`
 	Source     source.Config `key:"source"`
 	Decode     decode.Config `key:"decode"`
 	Sinks      []Sink        // merged one by one, see load.go
@@ -70,14 +70,14 @@ func (c *Config) keys() *schema {
 
 // Sink is one entry of `sinks`: what the decode stage makes for it, and where the images are written.
 type Sink struct {
-	Name    string        `key:"name,optional"`
-	_       struct{}      `key:"type"`
+	Name    string        `key:"name,optional" doc:"The name of the sink, which must be written, in names of objects, records, metrics and messages: letters, digits, _ and -, and dots inside." example:"thumbs"`
+	_       struct{}      `key:"type" doc:"What the sink makes: image and raw an object for each sample, webdataset, parquet, batch and sprite one for each group of samples."`
 	Sample  plan.Sample   `key:"sample"`
 	Filters pick.Filters  `key:"filters"`
 	Resize  decode.Resize `key:"resize"`
 	// Form holds the keys that depend on the type of the sink.
 	Form        decode.Form      `block:"type"`
-	Path        string           `key:"path"`
+	Path        string           `key:"path" doc:"The name of each object, with path tokens; the name of a group has those of its first sample." example:"dt={producer_date}/{stream}/{fragment_number}_{frame_index}.{ext}"`
 	Destination sink.Destination `key:"destination"`
 	Manifest    sink.Manifest    `key:"manifest"`
 	Ledger      sink.Ledger      `key:"ledger"`
@@ -136,18 +136,16 @@ func (CheckpointType) Values() []string {
 
 // Checkpoint is the `checkpoint` part of pipeline.yaml.
 type Checkpoint struct {
-	Type CheckpointType `key:"type"`
-	// Path is the template of the file or key of a stream's checkpoint, with {stream} and {pipeline}.
-	Path string `key:"path"`
-	// Every is how often the checkpoint is written while it moves; auto is a second, and in S3 10 seconds.
-	Every setting.AutoDuration `key:"every"`
+	Type  CheckpointType       `key:"type" doc:"Where the places of the streams are kept for a later run: auto is a file for streams of KVS, and none for files, for --fragment, and where the only sink is stdout." example:"s3"`
+	Path  string               `key:"path" doc:"The path or key of the checkpoint of a stream, with {stream} and with {pipeline}, which stands for the settings file: below the working directory, or below the prefix."`
+	Every setting.AutoDuration `key:"every" doc:"How often the checkpoint is written while it moves: auto is 1s, and in S3 10s." example:"5s"`
 	// These locate a checkpoint in S3, as they do images (see s3.Config).
-	Bucket         string   `key:"bucket,optional" with:"type=s3"`
-	Prefix         string   `key:"prefix" with:"type=s3"`
+	Bucket         string   `key:"bucket,optional" with:"type=s3" doc:"The bucket of the checkpoints, which must be written." example:"my-bucket"`
+	Prefix         string   `key:"prefix" with:"type=s3" doc:"What the keys of the checkpoints begin with, followed by a slash." example:"checkpoints"`
 	_              struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
-	Region         string   `key:"region" with:"type=s3"`
-	EndpointURL    string   `key:"endpoint_url" with:"type=s3"`
-	ForcePathStyle bool     `key:"force_path_style" with:"type=s3"`
+	Region         string   `key:"region" with:"type=s3" doc:"The region of the bucket; empty is that of the AWS chain." example:"eu-west-1"`
+	EndpointURL    string   `key:"endpoint_url" with:"type=s3" doc:"The URL of the server, where it is not that of Amazon." example:"http://127.0.0.1:9000"`
+	ForcePathStyle bool     `key:"force_path_style" with:"type=s3" doc:"Whether the bucket is in the path of URLs, and not in the name of the server." example:"true"`
 }
 
 func defaultCheckpoint() Checkpoint {
@@ -253,18 +251,16 @@ func (LogLevel) Values() []string { return []string{"debug", "info", "warn", "er
 
 // Log is the `service.log` part of pipeline.yaml.
 type Log struct {
-	Level  LogLevel  `key:"level"`
-	Format LogFormat `key:"format"`
+	Level  LogLevel  `key:"level" doc:"The lowest level that is logged." example:"debug"`
+	Format LogFormat `key:"format" doc:"The form of log lines: auto is text on a terminal, else json." example:"json"`
 }
 
 // Service is the `service` part of pipeline.yaml.
 type Service struct {
-	// HTTP is the address of metrics, health and readiness, such as 127.0.0.1:9090; "" serves nothing.
-	HTTP     string `key:"http,optional"`
-	Log      Log    `key:"log"`
-	Progress Choice `key:"progress"`
-	// ShutdownTimeout is how long a drain may take after the first signal.
-	ShutdownTimeout time.Duration `key:"shutdown_timeout"`
+	HTTP            string        `key:"http,optional" doc:"The address on which /metrics, /healthz and /readyz are served; empty serves nothing." example:"127.0.0.1:9090"`
+	Log             Log           `key:"log"`
+	Progress        Choice        `key:"progress" doc:"Whether a line shows the progress: auto is on a terminal." example:"off"`
+	ShutdownTimeout time.Duration `key:"shutdown_timeout" doc:"How long the work in progress may take after the first interrupt."`
 }
 
 // Validate returns all problems of s, joined; each is a *setting.Error whose path starts below `service`.

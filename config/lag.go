@@ -21,9 +21,8 @@ func (LagAction) Values() []string { return setting.Texts(LagNone, LagKeyframes,
 
 // Lag is the `lag` part of pipeline.yaml.
 type Lag struct {
-	// Max is how far behind a stream may be. The action follows when it has been further behind for a minute.
-	Max    time.Duration `key:"max,optional,required" with:"action=keyframes|skip_to_now" range:"0s.."`
-	Action LagAction     `key:"action"`
+	Max    time.Duration `key:"max,optional,required" with:"action=keyframes|skip_to_now" range:"0s.." doc:"How far behind its newest fragment a stream may be: the action follows when it has been further behind for a minute." example:"1m"`
+	Action LagAction     `key:"action" doc:"What happens when a stream of source.mode live or auto is too far behind: keyframes decodes key frames alone until half is made up, skip_to_now continues at the newest fragment." example:"keyframes"`
 }
 
 // Limit returns how far behind a stream may be before an action follows; 0 is no limit.

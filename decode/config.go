@@ -71,8 +71,8 @@ func (Range) Values() []string { return setting.Texts(RangeLimited, RangeFull) }
 
 // Color is what is assumed about video without colour tags.
 type Color struct {
-	UntaggedMatrix Matrix `key:"untagged_matrix"`
-	UntaggedRange  Range  `key:"untagged_range"`
+	UntaggedMatrix Matrix `key:"untagged_matrix" doc:"The matrix of video that does not state one: auto is bt709 from 720 lines up, else bt601." example:"bt709"`
+	UntaggedRange  Range  `key:"untagged_range" doc:"The range of video that does not state one." example:"full"`
 }
 
 // Concealed is what happens to pictures that libav could only guess, because data
@@ -120,18 +120,15 @@ func (Isolation) Values() []string {
 
 // Config is the `decode` part of pipeline.yaml.
 type Config struct {
-	// Workers is the number of fragments decoded at once; 0 is one per CPU.
-	Workers   int            `key:"workers" range:"0..1024"`
-	Isolation Isolation      `key:"isolation"`
-	SkipFrame plan.SkipFrame `key:"skip_frame"`
-	OnError   OnError        `key:"on_error"`
-	// MaxPixels is the largest width x height that is decoded.
-	MaxPixels int64 `key:"max_pixels" range:"1..2147483647"`
-	// MaxMemory is the memory that all decoders may take together, by estimate. A decoder that needs more runs alone.
-	MaxMemory   media.Size  `key:"max_memory" range:"1B.."`
-	Concealed   Concealed   `key:"concealed"`
-	Deinterlace Deinterlace `key:"deinterlace"`
-	Color       Color       `key:"color"`
+	Workers     int            `key:"workers" range:"0..1024" doc:"How many fragments are decoded at once; 0 is one for each CPU." example:"4"`
+	Isolation   Isolation      `key:"isolation" doc:"Where fragments are decoded: process is in child processes that can do nothing else, none in the program itself; auto is process where the system lets it." example:"process"`
+	SkipFrame   plan.SkipFrame `key:"skip_frame" doc:"Which frames are left out before sampling: nonref those that no other refers to, nonkey all but key frames; auto only leaves out work." example:"nonkey"`
+	OnError     OnError        `key:"on_error" doc:"What follows damage: skip counts and reports a gap and continues, fail ends the stream." example:"fail"`
+	MaxPixels   int64          `key:"max_pixels" range:"1..2147483647" doc:"The largest width x height that is decoded."`
+	MaxMemory   media.Size     `key:"max_memory" range:"1B.." doc:"The memory of all decoders together, by estimate; a decoder that needs more runs alone." example:"4GiB"`
+	Concealed   Concealed      `key:"concealed" doc:"What happens to pictures of which parts are guessed: keep marks them in their records, drop makes them gaps." example:"drop"`
+	Deinterlace Deinterlace    `key:"deinterlace" doc:"What happens to interlaced pictures: auto shows their first field, off leaves the lines of both." example:"off"`
+	Color       Color          `key:"color"`
 }
 
 // DefaultConfig returns the settings of an empty `decode` part.
@@ -171,12 +168,11 @@ type RGB [3]uint8
 type Resize struct {
 	// Width and Height are the box. If one is 0, it follows from the aspect ratio;
 	// if both are, the source's size is kept.
-	Width  int `key:"width" range:"0..65535"`
-	Height int `key:"height" range:"0..65535"`
-	Fit    Fit `key:"fit"`
-	// Upscale allows images larger than the source.
-	Upscale    bool `key:"upscale"`
-	Background RGB  `key:"background" with:"fit=pad"`
+	Width      int  `key:"width" range:"0..65535" doc:"The width of images in pixels: of width and height, one 0 follows from the aspect ratio, two are the size of the source." example:"320"`
+	Height     int  `key:"height" range:"0..65535" doc:"The height of images in pixels." example:"180"`
+	Fit        Fit  `key:"fit" doc:"How pictures of another shape fit: contain is within width and height, cover is cut, pad has borders, stretch is distorted." example:"pad"`
+	Upscale    bool `key:"upscale" doc:"Whether images may be larger than the source." example:"true"`
+	Background RGB  `key:"background" with:"fit=pad" doc:"The colour of borders." example:"\"#ffffff\""`
 }
 
 // DefaultResize returns the settings of an empty `resize` part.
@@ -247,8 +243,8 @@ type Number float32
 // Normalize makes each sample x of a channel (x / 255 - mean) / std, in single precision: what torchvision's Normalize
 // makes after ToTensor. Each list has an entry for each channel, in the order of the pixel format.
 type Normalize struct {
-	Mean []Number `key:"mean,optional"`
-	Std  []Number `key:"std,optional"`
+	Mean []Number `key:"mean,optional" doc:"What is subtracted from x / 255 of each sample, a number for each channel; of format npy." example:"[0.485, 0.456, 0.406]"`
+	Std  []Number `key:"std,optional" doc:"What the difference is divided by, a number for each channel; of format npy, whose array has float32 then." example:"[0.229, 0.224, 0.225]"`
 }
 
 // asked reports whether samples are normalized.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -41,6 +42,43 @@ const (
 	typeRational  = 5
 	typeUndefined = 7
 )
+
+// exifFields names the fields that are written, with what their values are.
+var exifFields = []struct {
+	tag       uint16
+	name, doc string
+}{
+	{tagDescription, "ImageDescription", `JSON: {"stream": text, "fragment_number": text, "frame_index": number}`},
+	{tagDateTimeOriginal, "DateTimeOriginal", "the capture time on the clock of the producer"},
+	{tagOffsetTimeOriginal, "OffsetTimeOriginal", "+00:00: the time is in UTC"},
+	{tagSubSecOriginal, "SubSecTimeOriginal", "its milliseconds"},
+	{tagDateTimeDigitized, "DateTimeDigitized", "the capture time on the clock of the server; absent, with the two that follow, if unknown"},
+	{tagOffsetTimeDigitized, "OffsetTimeDigitized", "+00:00: the time is in UTC"},
+	{tagSubSecDigitized, "SubSecTimeDigitized", "its milliseconds"},
+	{tagSoftware, "Software", "kvsframes"},
+	{tagPixelXDimension, "PixelXDimension", "the width of the image in pixels"},
+	{tagPixelYDimension, "PixelYDimension", "the height of the image in pixels"},
+	{tagColorSpace, "ColorSpace", "1, which is sRGB"},
+	{tagXResolution, "XResolution", "72, which the standard requires"},
+	{tagYResolution, "YResolution", "72"},
+	{tagResolutionUnit, "ResolutionUnit", "2, which is inches"},
+	{tagExifVersion, "ExifVersion", "0232"},
+	{tagFlashpixVersion, "FlashpixVersion", "0100"},
+	{tagComponents, "ComponentsConfiguration", "Y, Cb, Cr; of JPEG"},
+	{tagYCbCrPositioning, "YCbCrPositioning", "1, which is centered; of JPEG"},
+	{tagExifIFD, "ExifIFD", "where the second directory begins"},
+}
+
+// ExifFields yields the names of the Exif fields of images, with what their values are.
+func ExifFields() iter.Seq2[string, string] {
+	return func(yield func(name, doc string) bool) {
+		for _, f := range exifFields {
+			if !yield(f.name, f.doc) {
+				return
+			}
+		}
+	}
+}
 
 // exifSizes are the sizes of one value of each type, in bytes.
 var exifSizes = map[uint16]int{typeASCII: 1, typeShort: 2, typeLong: 4, typeRational: 8, typeUndefined: 1}

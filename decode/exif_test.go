@@ -3,10 +3,12 @@
 package decode
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,3 +72,30 @@ var asciiText = func() string {
 	}
 	return b.String()
 }()
+
+// TestEachExifFieldIsDescribed reads the tags of both directories (TIFF 6.0, section 2).
+func TestEachExifFieldIsDescribed(t *testing.T) {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	body := exifBody(media.FrameInfo{Stream: "cam", ProducerTime: at, ServerTime: at}, 40, 24, true)
+	var written []uint16
+	var directory func(offset uint32)
+	directory = func(offset uint32) {
+		for i := range uint32(binary.LittleEndian.Uint16(body[offset:])) {
+			entry := body[offset+2+12*i:]
+			tag := binary.LittleEndian.Uint16(entry)
+			if written = append(written, tag); tag == tagExifIFD {
+				directory(binary.LittleEndian.Uint32(entry[8:]))
+			}
+		}
+	}
+	directory(8)
+	var described []uint16
+	for _, f := range exifFields {
+		described = append(described, f.tag)
+	}
+	slices.Sort(written)
+	slices.Sort(described)
+	if !slices.Equal(written, described) {
+		t.Errorf("written are the tags %x, described %x", written, described)
+	}
+}

@@ -21,11 +21,11 @@ type Form interface {
 
 // FileForm holds the keys of images that image viewers open, whether each is an object or a part of one.
 type FileForm struct {
-	Format Format `key:"format" only:"jpeg|png"`
+	Format Format `key:"format" only:"jpeg|png" doc:"The form of images." example:"png"`
 	// Quality is that of JPEG, see Output.
-	Quality int `key:"quality" with:"format=jpeg" range:"1..100"`
+	Quality int `key:"quality" with:"format=jpeg" range:"1..100" doc:"The quality of JPEG, on the scale of the IJG." example:"90"`
 	// EXIF is that of Output.
-	EXIF bool `key:"exif"`
+	EXIF bool `key:"exif" doc:"Whether capture time, stream and fragment are written into images." example:"false"`
 }
 
 // DefaultFileForm returns the keys of a sink that sets none.
@@ -43,7 +43,7 @@ func (f FileForm) Ask(o *Output) {
 type ImageForm struct {
 	FileForm
 	// Fast is that of Output.
-	Fast bool `key:"fast"`
+	Fast bool `key:"fast" doc:"Whether decoding leaves out the loop filter where no other sink needs the picture." example:"true"`
 }
 
 // DefaultImageForm returns the form of a sink that sets none.
@@ -63,9 +63,9 @@ func (f ImageForm) Ext() string { return f.Format.Ext() }
 
 // RawForm is the form of sinks of type raw: the pixels of a frame, bare or as an array of NumPy.
 type RawForm struct {
-	Format      Format      `key:"format" only:"none|npy"`
-	PixelFormat PixelFormat `key:"pixel_format,optional,required"`
-	Layout      Layout      `key:"layout" with:"format=npy"`
+	Format      Format      `key:"format" only:"none|npy" doc:"The form of a frame: none is bare pixels without padding, npy an array of NumPy." example:"npy"`
+	PixelFormat PixelFormat `key:"pixel_format,optional,required" doc:"The layout of the pixels: rgb24, bgr24 and gray in npy, any without it." example:"gray"`
+	Layout      Layout      `key:"layout" with:"format=npy" doc:"The order of the dimensions: hwc is rows, columns, channels; gray has rows and columns alone." example:"chw"`
 	Normalize   Normalize   `key:"normalize"`
 }
 

@@ -54,6 +54,9 @@ func (n Number) finite() bool { return n-n == 0 }
 // Syntax describes the values, for error messages.
 func (Number) Syntax() string { return "a number such as 0.485" }
 
+// Pattern returns a regular expression for the texts that UnmarshalText reads, for the JSON Schema.
+func (Number) Pattern() string { return `^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$` }
+
 // MarshalText writes the shortest decimal that reads as the same number.
 func (n Number) MarshalText() ([]byte, error) {
 	if !n.finite() {
@@ -74,6 +77,9 @@ func (c *RGB) UnmarshalText(text []byte) error {
 
 // Syntax describes the values, for error messages.
 func (RGB) Syntax() string { return "a colour such as \"#000000\"" }
+
+// Pattern returns a regular expression for the texts that UnmarshalText reads, for the JSON Schema.
+func (RGB) Pattern() string { return "^#[0-9a-fA-F]{6}$" }
 
 // MarshalText writes #rrggbb.
 func (c RGB) MarshalText() ([]byte, error) { return []byte(c.String()), nil }

@@ -134,8 +134,8 @@ func (Clock) Values() []string { return []string{string(ClockProducer), string(C
 
 // Tag is one name and value that a producer attached to a fragment.
 type Tag struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Name  string `json:"name" doc:"the name"`
+	Value string `json:"value" doc:"the value"`
 }
 
 // TrackType is the kind of a track, numbered as Matroska does (RFC 9559, TrackType).
@@ -350,43 +350,6 @@ type Gap struct {
 	// Detail describes in a few words what is missing and why.
 	Detail string
 }
-
-// GapReason is the kind of a gap. The values are part of the ledger's format.
-type GapReason string
-
-// The reasons of gaps.
-const (
-	// GapCut: the payload ended inside the fragment.
-	GapCut GapReason = "cut"
-	// GapDamaged: bytes of the payload are not valid Matroska, or cannot be decoded.
-	GapDamaged GapReason = "damaged"
-	// GapSource: KVS reported an error in place of the fragment.
-	GapSource GapReason = "source_error"
-	// GapMissing: the fragment is no longer in the stream, or was never read.
-	GapMissing GapReason = "missing"
-	// GapConflict: a fragment number appeared twice with different content.
-	GapConflict GapReason = "conflict"
-	// GapOutage: the source could not be read for a time.
-	GapOutage GapReason = "outage"
-	// GapUnsupported: the video cannot be decoded (codec, HDR, encryption, size).
-	GapUnsupported GapReason = "unsupported"
-	// GapNoVideo: the stream has no video track.
-	GapNoVideo GapReason = "no_video"
-	// GapDecoder: the decoder crashed on the fragment, or did not come to an end, twice.
-	GapDecoder GapReason = "decoder_died"
-	// GapConcealed: parts of the picture are guessed, and decode.concealed is drop.
-	GapConcealed GapReason = "concealed"
-	// GapNoFrame: no frame is near enough to a requested time.
-	GapNoFrame GapReason = "no_frame"
-	// GapRepaired closes another gap, of which it is a copy but for this and the detail: the archive had what was missing.
-	GapRepaired GapReason = "repaired"
-	// GapRenumbered is not a loss: the end of a fragment showed that an image was made too early, of a frame that has another name or is
-	// not wanted. The fragment was delivered again.
-	GapRenumbered GapReason = "renumbered"
-	// GapLeftOut: the stream was read too far behind its newest fragment, and this was left out to catch up; or a run that was
-	// told to begin anew began behind it.
-	GapLeftOut GapReason = "left_out"
-)
 
 // String returns the gap as one line for a log.
 func (g Gap) String() string {

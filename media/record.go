@@ -8,8 +8,8 @@ import (
 
 // Score is a measurement of a picture by a filter or a sampler.
 type Score struct {
-	Name  string  `json:"name"`
-	Value float64 `json:"value"`
+	Name  string  `json:"name" doc:"what was measured: scene, black, blur, best or duplicate"`
+	Value float64 `json:"value" doc:"the number; of duplicate the bits in which the picture differs from the last one that stayed, -1 for the first"`
 }
 
 // Timestamp returns t in the format of records: RFC 3339, in UTC, cut to the millisecond; "" when t is zero.
@@ -33,25 +33,25 @@ func Timestamps(times []time.Time) []string {
 	return texts
 }
 
-// gapRecord is the JSON form of a Gap in the ledger and the summary. Every key is always present, and its
+// GapRecord is the JSON form of a Gap in the ledger and the summary. Every key is always present, and its
 // type never changes.
-type gapRecord struct {
-	Stream            string    `json:"stream"`
-	Sink              string    `json:"sink"`
-	FragmentNumber    string    `json:"fragment_number"`
-	FromFrame         int       `json:"from_frame"`
-	FramesLost        int       `json:"frames_lost"`
-	ProducerTimestamp string    `json:"producer_timestamp"`
-	UntilFragment     string    `json:"until_fragment"`
-	Until             string    `json:"until"`
-	AskedFor          []string  `json:"asked_for"`
-	Reason            GapReason `json:"reason"`
-	Detail            string    `json:"detail"`
+type GapRecord struct {
+	Stream            string    `json:"stream" doc:"the stream"`
+	Sink              string    `json:"sink" doc:"the sink that lacks the frames; empty when all sinks do"`
+	FragmentNumber    string    `json:"fragment_number" doc:"the fragment, of a hole the one before it; empty when the gap is outside any fragment"`
+	FromFrame         int       `json:"from_frame" doc:"the index of the first missing frame; -1 is the fragment as a whole"`
+	FramesLost        int       `json:"frames_lost" doc:"the number of frames known to be missing"`
+	ProducerTimestamp string    `json:"producer_timestamp" doc:"the capture time of the first missing frame"`
+	UntilFragment     string    `json:"until_fragment" doc:"of a hole: the first fragment after it"`
+	Until             string    `json:"until" doc:"of a hole: the producer timestamp of that fragment"`
+	AskedFor          []string  `json:"asked_for" doc:"requested times that no frame answers, and places of frames, as FRAGMENT@1.25s"`
+	Reason            GapReason `json:"reason" doc:"the kind of the gap: see below"`
+	Detail            string    `json:"detail" doc:"what happened, for a person"`
 }
 
 // UnmarshalJSON reads what MarshalJSON returns.
 func (g *Gap) UnmarshalJSON(data []byte) error {
-	var r gapRecord
+	var r GapRecord
 	if err := json.Unmarshal(data, &r); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func parseTimestamp(text string, to *time.Time) (err error) {
 // MarshalJSON returns the gap as a record of the ledger. An unknown value is an empty string or list;
 // from_frame is -1 for a whole fragment.
 func (g Gap) MarshalJSON() ([]byte, error) {
-	return json.Marshal(gapRecord{
+	return json.Marshal(GapRecord{
 		Stream:            g.Stream,
 		Sink:              g.Sink,
 		FragmentNumber:    g.FragmentNumber,

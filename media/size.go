@@ -46,6 +46,9 @@ func (s *Size) UnmarshalText(text []byte) error {
 // Syntax describes a valid size, for error messages.
 func (Size) Syntax() string { return "a size such as 64MiB" }
 
+// Pattern returns a regular expression for the texts that UnmarshalText reads, for the JSON Schema.
+func (Size) Pattern() string { return `^[0-9]+ *([kMG]|[KMG]i)?B$` }
+
 // MarshalText writes the size in the largest binary unit that represents it exactly.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 

@@ -23,39 +23,23 @@ const (
 // Summary holds the results of a run of one stream. Its JSON is the stream's part of the file that
 // `run --summary` writes. Times have the format of media.Timestamp.
 type Summary struct {
-	Status Status `json:"status"`
-	// Error is why the run failed; empty when it did not.
-	Error string `json:"error"`
-	// Fragments is the number of fragments that were read and whose images are all durable, except those of failed
-	// sinks.
-	Fragments int `json:"fragments"`
-	// FramesDecoded is the number of frames that the decoders returned.
-	FramesDecoded int `json:"frames_decoded"`
-	// FramesConcealed is the number of samples that were delivered although parts of them are guessed, because
-	// data or a reference is missing.
-	FramesConcealed int `json:"frames_concealed"`
-	// FramesWritten is the number of images by sink that the run made durable, FramesSkipped the number of those
-	// whose object existed and was kept.
-	FramesWritten map[string]int `json:"frames_written"`
-	FramesSkipped map[string]int `json:"frames_skipped"`
-	// BytesRead is the number of payload bytes that were read.
-	BytesRead int64 `json:"bytes_read"`
-	// Reconnects is how often the source opened its stream again.
-	Reconnects int `json:"reconnects"`
-	// Pauses is how often the producer's clock jumped forward while the stream was within reach, so that nothing
-	// was lost.
-	Pauses int `json:"pauses"`
-	// The first and the last of these fragments.
-	FirstFragmentNumber    string `json:"first_fragment_number"`
-	LastFragmentNumber     string `json:"last_fragment_number"`
-	FirstProducerTimestamp string `json:"first_producer_timestamp"`
-	LastProducerTimestamp  string `json:"last_producer_timestamp"`
-	// Gaps is the number of fragments and runs of frames that could not be delivered, GapList the first
-	// MaxListedGaps of them.
-	Gaps    int         `json:"gaps"`
-	GapList []media.Gap `json:"gap_list"`
-	// Undelivered are the fragments that were read but not all of whose images are durable at every sink.
-	Undelivered Undelivered `json:"undelivered"`
+	Status                 Status         `json:"status" doc:"the status of the stream"`
+	Error                  string         `json:"error" doc:"why it failed"`
+	Fragments              int            `json:"fragments" doc:"fragments that were read and whose images are all durable, except those of failed sinks"`
+	FramesDecoded          int            `json:"frames_decoded" doc:"frames that the decoders returned"`
+	FramesConcealed        int            `json:"frames_concealed" doc:"samples that were delivered although parts of them are guessed"`
+	FramesWritten          map[string]int `json:"frames_written" doc:"by sink: images that the run made durable"`
+	FramesSkipped          map[string]int `json:"frames_skipped" doc:"by sink: images whose object was there and was kept"`
+	BytesRead              int64          `json:"bytes_read" doc:"payload bytes that were read"`
+	Reconnects             int            `json:"reconnects" doc:"how often the stream was opened again"`
+	Pauses                 int            `json:"pauses" doc:"how often the clock of the producer jumped forward while the stream was within reach, so that nothing was lost"`
+	FirstFragmentNumber    string         `json:"first_fragment_number" doc:"the first of these fragments"`
+	LastFragmentNumber     string         `json:"last_fragment_number" doc:"the last of them"`
+	FirstProducerTimestamp string         `json:"first_producer_timestamp" doc:"the producer timestamp of the first"`
+	LastProducerTimestamp  string         `json:"last_producer_timestamp" doc:"the producer timestamp of the last"`
+	Gaps                   int            `json:"gaps" doc:"fragments and runs of frames that could not be delivered"`
+	GapList                []media.Gap    `json:"gap_list" doc:"the first 1,000 of them"`
+	Undelivered            Undelivered    `json:"undelivered" doc:"fragments that were read and not delivered in full: in progress during the run, and lost when it fails"`
 }
 
 // list adds gaps to the list, which does not count them.
@@ -93,10 +77,9 @@ const MaxListedGaps = 1000
 // Undelivered describes consecutive fragments that were read but not all of whose images are durable: those on
 // their way during a run, and those lost when it fails.
 type Undelivered struct {
-	// From and To are the numbers of the first and the last fragment; empty when there are none.
-	From      string `json:"from"`
-	To        string `json:"to"`
-	Fragments int    `json:"fragments"`
+	From      string `json:"from" doc:"the number of the first fragment; empty when there are none"`
+	To        string `json:"to" doc:"the number of the last one"`
+	Fragments int    `json:"fragments" doc:"how many there are"`
 }
 
 // join adds other fragments.

@@ -34,6 +34,15 @@ func (a *AutoDuration) UnmarshalText(text []byte) error {
 // Syntax returns the values that messages ask for.
 func (AutoDuration) Syntax() string { return "auto or a duration such as 10m" }
 
+// Regular expressions without anchors: DurationPattern matches durations of 0 or more, TimePattern times of RFC 3339.
+const (
+	DurationPattern = `\+?(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+`
+	TimePattern     = `[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.,][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})`
+)
+
+// Pattern returns a regular expression for the texts that UnmarshalText reads, for the JSON Schema.
+func (AutoDuration) Pattern() string { return "^(auto|0|" + DurationPattern + ")$" }
+
 // MarshalText writes what UnmarshalText reads.
 func (a AutoDuration) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 

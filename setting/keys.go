@@ -37,6 +37,12 @@ type Key struct {
 	Implied string
 	// Instead is the alternative to a reserved key, or "".
 	Instead string
+	// Doc describes the key in a sentence, and Example is a value of it, or "": the default then shows one.
+	Doc, Example string
+	// Range holds inclusive bounds, as 1..10, of which one may be left out; "" is none.
+	Range string
+	// Needed reports whether the key must be set where it has a meaning.
+	Needed bool
 }
 
 // Required is the Implied of a key that must be written where the mapping around it is.
@@ -57,16 +63,16 @@ func (c Condition) Met(value string) bool { return slices.Contains(c.Needs, valu
 
 // Unmet returns the problem of a key that is set although the other key's value makes it meaningless.
 func (c Condition) Unmet(value string) string {
-	return fmt.Sprintf("belongs to %s %s, and the %[1]s is %[3]s", c.name(), alternatives(c.Needs), value)
+	return fmt.Sprintf("belongs to %s %s, and the %[1]s is %[3]s", c.name(), c.Alternatives(), value)
 }
 
-// alternatives returns "a", "a or b" or "a, b or c".
-func alternatives(all []string) string {
-	last := len(all) - 1
+// Alternatives returns the values as text: "a", "a or b" or "a, b or c".
+func (c Condition) Alternatives() string {
+	last := len(c.Needs) - 1
 	if last < 1 {
-		return strings.Join(all, "")
+		return strings.Join(c.Needs, "")
 	}
-	return strings.Join(all[:last], ", ") + " or " + all[last]
+	return strings.Join(c.Needs[:last], ", ") + " or " + c.Needs[last]
 }
 
 func (c Condition) name() string { return c.Path[strings.LastIndexByte(c.Path, '.')+1:] }
@@ -124,6 +130,16 @@ func (v Variants) nameOf(value reflect.Value) string {
 // several variants once.
 func (v Variants) Keys(config any) []Key {
 	var l keyList
+	for _, k := range v.Declarations(config) {
+		l.put(k)
+	}
+	return l
+}
+
+// Declarations returns what Keys returns, with a key of several variants for each of them: its default and its
+// description may differ.
+func (v Variants) Declarations(config any) []Key {
+	var l keyList
 	l.add(v, reflect.ValueOf(config), "", nil)
 	return l
 }
@@ -139,12 +155,12 @@ func (l *keyList) add(v Variants, config reflect.Value, path string, within []Co
 			l.add(v, f.value, f.path, within)
 		case later:
 			for reserved := range strings.FieldsSeq(f.tag.Get("later")) {
-				l.put(Key{Path: Join(path, reserved), Instead: f.tag.Get("instead")})
+				*l = append(*l, Key{Path: Join(path, reserved), Instead: f.tag.Get("instead")})
 			}
 		case chooser:
-			k := Key{Path: f.path, Type: reflect.TypeFor[string](), Default: reflect.ValueOf(v.nameOf(f.value)), Variant: true, Conditions: within}
+			k := Key{Path: f.path, Type: reflect.TypeFor[string](), Default: reflect.ValueOf(v.nameOf(f.value)), Variant: true, Conditions: slices.Clone(within), Doc: f.tag.Get("doc"), Example: f.tag.Get("example")}
 			k.Values, k.Later = v.names(f.value.Type())
-			l.put(k)
+			*l = append(*l, k)
 		case block:
 			for _, one := range v[f.value.Type()] {
 				if one.config.IsValid() {
@@ -152,7 +168,7 @@ func (l *keyList) add(v Variants, config reflect.Value, path string, within []Co
 				}
 			}
 		case leaf:
-			l.put(newKey(f, within))
+			*l = append(*l, newKey(f, within))
 		}
 	}
 }
@@ -161,6 +177,7 @@ func newKey(f field, within []Condition) Key {
 	k := Key{
 		Path: f.path, Type: f.value.Type(), Default: f.value,
 		Optional: f.has("optional"), Pairs: f.has("pairs"), Hint: f.tag.Get("hint"), Implied: f.tag.Get("implied"),
+		Doc: f.tag.Get("doc"), Example: f.tag.Get("example"), Range: f.tag.Get("range"), Needed: f.has("required"),
 	}
 	k.Values, k.Later = valuesOf(k.Type, f.tag.Get("only"))
 	k.Conditions = slices.Clone(within)
@@ -183,7 +200,11 @@ func (l *keyList) put(k Key) {
 		*l = append(*l, k)
 		return
 	}
-	have := &(*l)[at]
+	(*l)[at].Join(k)
+}
+
+// Join adds the values and conditions of another declaration of the key.
+func (k *Key) Join(other Key) {
 	union := func(to *[]string, from []string) {
 		for _, v := range from {
 			if !slices.Contains(*to, v) {
@@ -191,11 +212,11 @@ func (l *keyList) put(k Key) {
 			}
 		}
 	}
-	union(&have.Values, k.Values)
-	union(&have.Later, k.Later)
-	for i := range min(len(have.Conditions), len(k.Conditions)) {
-		if have.Conditions[i].Path == k.Conditions[i].Path {
-			union(&have.Conditions[i].Needs, k.Conditions[i].Needs)
+	union(&k.Values, other.Values)
+	union(&k.Later, other.Later)
+	for i := range min(len(k.Conditions), len(other.Conditions)) {
+		if k.Conditions[i].Path == other.Conditions[i].Path {
+			union(&k.Conditions[i].Needs, other.Conditions[i].Needs)
 		}
 	}
 }

@@ -33,6 +33,9 @@ func (l *Level) UnmarshalText(text []byte) error {
 // Syntax describes the values, for error messages.
 func (Level) Syntax() string { return "a number such as 7.5" }
 
+// Pattern returns a regular expression for the texts that UnmarshalText reads, for the JSON Schema.
+func (Level) Pattern() string { return `^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$` }
+
 // MarshalText writes what UnmarshalText reads.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 

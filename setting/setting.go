@@ -25,6 +25,8 @@
 //	only:"a|b"           the field accepts only these values of its type
 //	implied:"98"         the value of a key that is not written although the mapping around it is;
 //	                     implied:"required" is an error then
+//	doc:"Sentence."      describes the key in the reference and in the JSON Schema
+//	example:"10s"        a value for the reference, where the default shows none
 //	hint:"text"          is appended to messages about a value that cannot be read
 //	entry:"stream as"    an entry of the list may be written {stream: x, as: y} for y=x
 //	block:"type"         on a field of an interface type: its value is the Config of a variant
@@ -111,7 +113,7 @@ func fields(v reflect.Value, path string) []field {
 		case chosen != "":
 			f.kind, f.path = block, Join(path, chosen)
 			if !placed[chosen] {
-				list = append(list, field{kind: chooser, path: f.path, value: f.value})
+				list = append(list, field{kind: chooser, path: f.path, tag: tag, value: f.value})
 			}
 		case name == "":
 			continue

@@ -20,13 +20,13 @@ type engine interface{ Validate() error }
 
 type steam struct {
 	Boiler int    `key:"boiler"`
-	Fuel   string `key:"fuel"`
+	Fuel   string `key:"fuel" doc:"What burns." example:"wood"`
 }
 
 func (steam) Validate() error { return nil }
 
 type electric struct {
-	Fuel  string `key:"fuel,optional"`
+	Fuel  string `key:"fuel,optional" doc:"What heats the cars."`
 	Volts int    `key:"volts,required"`
 }
 
@@ -43,7 +43,7 @@ type limits struct {
 
 type train struct {
 	Name   string   `key:"name,required"`
-	_      struct{} `key:"type"`
+	_      struct{} `key:"type" doc:"What pulls." example:"electric"`
 	Mode   mode     `key:"mode"`
 	Rate   int      `key:"rate,optional" with:"mode=fast" range:"1.."`
 	Step   int      `key:"step,optional" unless:"rate"`
@@ -86,6 +86,23 @@ func TestKeysStandInTheOrderOfTheFields(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("keys are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestDeclarationsKeepVariantsApart(t *testing.T) {
+	var got []string
+	for _, k := range variants().Declarations(defaults()) {
+		if k.Path == "fuel" || k.Path == "type" {
+			got = append(got, fmt.Sprintf("%s %v %v %q %q", k.Path, k.Conditions, k.Default, k.Doc, k.Example))
+		}
+	}
+	want := []string{
+		`type [] steam "What pulls." "electric"`,
+		`fuel [{type [steam]}] coal "What burns." "wood"`,
+		`fuel [{type [electric]}]  "What heats the cars." ""`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("declarations are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

@@ -63,13 +63,12 @@ type Describer interface {
 // Destination is the `destination` part of a sink.
 type Destination struct {
 	// Location holds the keys that depend on the type of the destination.
-	Location Location `block:"type"`
-	IfExists IfExists `key:"if_exists"`
+	Location Location `block:"type" doc:"Where objects are written: file is a folder, s3 a bucket, stdout a pipe in which samples follow each other." example:"s3"`
+	IfExists IfExists `key:"if_exists" doc:"What happens where an object of that name exists: overwrite; skip, which keeps the object, and records it if it is the same; or fail." example:"skip"`
 	// MaxInFlight is the largest number of objects written at once.
-	MaxInFlight int `key:"max_in_flight" range:"1..1024"`
-	// RetryFor is how long calls are retried after temporary failures.
-	RetryFor setting.AutoDuration `key:"retry_for"`
-	_        struct{}             `later:"command ack restart"`
+	MaxInFlight int                  `key:"max_in_flight" range:"1..1024" doc:"How many objects are written at once." example:"64"`
+	RetryFor    setting.AutoDuration `key:"retry_for" doc:"How long temporary failures (no server, a full disk) are retried: auto is without limit for live streams, else 15m." example:"1h"`
+	_           struct{}             `later:"command ack restart"`
 }
 
 // ManifestFormat is the format of a manifest part.
@@ -89,18 +88,14 @@ func (ManifestFormat) Later() []string { return []string{"parquet"} }
 
 // Manifest is the `manifest` part of a sink.
 type Manifest struct {
-	Format ManifestFormat `key:"format"`
-	// Every is the distance of the points of a grid that begins at the Unix epoch. The first fragment at or after a point begins a part. 0 gives each
-	// fragment a part.
-	Every time.Duration `key:"every" range:"0s.."`
-	// Path is the template of the key of a part; its tokens are those of the first fragment in it that has an image.
-	Path string `key:"path"`
+	Format ManifestFormat `key:"format" doc:"The form of the manifest: none, or jsonl, a line for each image." example:"none"`
+	Every  time.Duration  `key:"every" range:"0s.." doc:"The distance of the points of a grid from the Unix epoch on: the first fragment at or after each of them begins a part; 0s makes one for each fragment with an image." example:"10m"`
+	Path   string         `key:"path" doc:"The name of each part, with path tokens: those of the first fragment in it that has an image, and none of a frame." example:"\"{stream}/manifest/{sink}/dt={producer_date}/{fragment_number}.jsonl\""`
 }
 
 // Ledger is the `ledger` part of a sink: the record of what it did not get.
 type Ledger struct {
-	// Path is the template of a part's key, one part for each fragment with a gap; "" writes none.
-	Path string `key:"path,optional"`
+	Path string `key:"path,optional" doc:"The name of each part, one for each fragment with a gap, with path tokens; empty writes no ledger." example:"\"{stream}/gaps/{fragment_number}.jsonl\""`
 }
 
 // Config holds the settings for naming, writing and recording images.

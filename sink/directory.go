@@ -15,10 +15,9 @@ import (
 
 // Directory is the Location of a destination of type file: files in a directory.
 type Directory struct {
-	Path string `key:"directory"`
-	// Fsync makes every file and its name durable before it counts as written.
-	Fsync bool `key:"fsync"`
-	Keep  Keep `key:"keep"`
+	Path  string `key:"directory" doc:"The folder of the objects." example:"out"`
+	Fsync bool   `key:"fsync" doc:"Whether each file is on the disk before it counts; without it, all are before each checkpoint." example:"true"`
+	Keep  Keep   `key:"keep"`
 }
 
 var _ Location = Directory{}

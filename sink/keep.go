@@ -23,8 +23,8 @@ import (
 // Keep states how much of what a sink has written stays in a directory: the objects whose manifest parts are older than Age are removed, and the
 // oldest until the rest has Size. 0 is no limit.
 type Keep struct {
-	Age  time.Duration `key:"age" range:"0s.."`
-	Size media.Size    `key:"size" range:"0B.."`
+	Age  time.Duration `key:"age" range:"0s.." doc:"How long objects stay after they were written; 0s is no limit; it needs a manifest without {run_id} in its path." example:"720h"`
+	Size media.Size    `key:"size" range:"0B.." doc:"How many bytes of objects stay, the newest; 0B is no limit; it needs the same manifest." example:"100GiB"`
 }
 
 // keep returns what the settings of the destination say.

@@ -48,19 +48,54 @@ const (
 	tagPrefix = "tag:"
 )
 
-// imageTokens may appear in the path of an image; partTokens describe a whole fragment and may appear in
-// the path of a manifest.
+// PathToken describes a token of path templates.
+type PathToken struct {
+	// Name is the token without its braces.
+	Name string
+	// Parts reports whether it may appear in the path of a manifest part: it describes a whole fragment.
+	// Ledger reports the same of a ledger part.
+	Parts, Ledger bool
+	// Doc states what stands in its place.
+	Doc string
+}
+
+var pathTokens = []PathToken{
+	{string(tokenStream), true, true, "the name of the stream"},
+	{string(tokenSink), true, true, "the name of the sink"},
+	{string(tokenFragment), true, true, "the number of the fragment as KVS gives it; of a plain MKV file six digits"},
+	{string(tokenFrame), false, false, "the place of the frame in its fragment, six digits"},
+	{string(tokenProducerTime), true, true, "the time on the clock of the producer, in UTC: 20260304T050607_089Z; of a part, that of its fragment"},
+	{string(tokenServerTime), true, true, "the same on the clock of the server"},
+	{string(tokenDate), true, true, "the date on the clock of the producer, in UTC: 2026-03-04"},
+	{string(tokenHour), true, true, "the hour on that clock: 05"},
+	{string(tokenPTS), false, false, "milliseconds from the start of the fragment"},
+	{string(tokenWidth), false, false, "the width of the image in pixels"},
+	{string(tokenHeight), false, false, "the height of the image in pixels"},
+	{string(tokenExt), false, false, "the extension of the form of the image: jpg"},
+	{string(tokenRunID), true, true, "the name of the run"},
+	{string(tokenHash), true, true, "two hex digits of the hash of the rest, to spread the prefixes of S3"},
+	{string(tokenTag), true, false, "the value of the first tag of that name of the fragment; none if there is no such tag or it is empty"},
+}
+
+// PathTokens returns the tokens that may appear in the path of an image.
+func PathTokens() []PathToken { return slices.Clone(pathTokens) }
+
+// imageTokens may appear in the path of an image, partTokens in that of a manifest.
 var (
-	imageTokens = []token{
-		tokenStream, tokenSink, tokenFragment, tokenFrame, tokenProducerTime, tokenServerTime,
-		tokenDate, tokenHour, tokenPTS, tokenWidth, tokenHeight, tokenExt, tokenRunID, tokenHash, tokenTag,
-	}
-	partTokens = []token{
-		tokenStream, tokenSink, tokenFragment, tokenProducerTime, tokenServerTime, tokenDate, tokenHour, tokenRunID, tokenHash, tokenTag,
-	}
+	imageTokens = tokensOf(func(PathToken) bool { return true })
+	partTokens  = tokensOf(func(t PathToken) bool { return t.Parts })
 	// distinguishing tell keys apart. A tag beside one of them could look like a part of it.
 	distinguishing = []token{tokenStream, tokenFragment, tokenFrame, tokenRunID}
 )
+
+func tokensOf(wanted func(PathToken) bool) (tokens []token) {
+	for _, t := range pathTokens {
+		if wanted(t) {
+			tokens = append(tokens, token(t.Name))
+		}
+	}
+	return tokens
+}
 
 // piece is a literal or, if token is not empty, a token.
 type piece struct {

@@ -10,11 +10,10 @@ import (
 
 // Group states how many samples are in a group: each limit that is reached ends it.
 type Group struct {
-	// Every is the distance of the points of a grid that begins at the Unix epoch. The first sample at or after a point begins a group.
-	Every time.Duration `key:"every" range:"1s.."`
+	Every time.Duration `key:"every" range:"1s.." doc:"The distance of the points of a grid from the Unix epoch on; the first sample at or after each of them begins a group." example:"1h"`
 	// Count is the largest number of samples, and Size that of their bytes, unless one sample has more; 0 is no limit.
-	Count int        `key:"count" range:"0.."`
-	Size  media.Size `key:"size" range:"0B.."`
+	Count int        `key:"count" range:"0.." doc:"How many samples a group has at most; 0 is no limit." example:"1000"`
+	Size  media.Size `key:"size" range:"0B.." doc:"How many bytes the samples of a group have at most, unless one alone has more; 0B is no limit." example:"1GiB"`
 }
 
 // DefaultGroup returns the settings of an empty `group` part.

@@ -14,46 +14,33 @@ const LinesContentType = "application/x-ndjson"
 
 // FrameRecord is the part of a ManifestRecord about the frame and the size of its image. The fields are in the order of the file.
 type FrameRecord struct {
-	Stream         string `json:"stream"`
-	FragmentNumber string `json:"fragment_number"`
-	FrameIndex     int    `json:"frame_index"`
-	// ProducerTimestamp and ServerTimestamp are the frame's capture time on the two clocks, RFC 3339 in UTC
-	// with milliseconds. ServerTimestamp may be unknown.
-	ProducerTimestamp string `json:"producer_timestamp"`
-	ServerTimestamp   string `json:"server_timestamp"`
-	// PTSMillis is the presentation time, relative to the start of the fragment.
-	PTSMillis int64 `json:"pts_ms"`
-	Keyframe  bool  `json:"keyframe"`
-	// Concealed reports whether parts of the picture are guessed.
-	Concealed bool `json:"concealed"`
-	// Width and Height are the size of the image, in pixels.
-	Width  int    `json:"width"`
-	Height int    `json:"height"`
-	Sink   string `json:"sink"`
+	Stream            string `json:"stream" doc:"the stream"`
+	FragmentNumber    string `json:"fragment_number" doc:"the fragment"`
+	FrameIndex        int    `json:"frame_index" doc:"the place of the frame in its fragment, in presentation order, from 0, sampled or not"`
+	ProducerTimestamp string `json:"producer_timestamp" doc:"the capture time on the clock of the producer"`
+	ServerTimestamp   string `json:"server_timestamp" doc:"the capture time on the clock of the server"`
+	PTSMillis         int64  `json:"pts_ms" doc:"milliseconds from the start of the fragment"`
+	Keyframe          bool   `json:"keyframe" doc:"whether it is a key frame"`
+	Concealed         bool   `json:"concealed" doc:"whether parts of the picture are guessed, since data is missing"`
+	Width             int    `json:"width" doc:"the width of the image in pixels"`
+	Height            int    `json:"height" doc:"the height of the image in pixels"`
+	Sink              string `json:"sink" doc:"the sink"`
 }
 
 // ManifestRecord is one line of a manifest part, about one image. Every line has every key, and the type of
 // a key never changes: unknown text is "", an empty list []. The fields are in the order of the file.
 type ManifestRecord struct {
 	FrameRecord
-	// Key is the name of the object, relative to the directory or to bucket and prefix.
-	Key    string `json:"key"`
-	Format string `json:"format"`
-	// Shape is the shape of the array that the object holds; empty for a JPEG or PNG.
-	Shape  []int  `json:"shape"`
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"`
-	// Answers are the requested times that the image answers (sampler timestamps), in the format of the
-	// timestamps, with more digits where a request has them.
-	Answers []string `json:"answers"`
-	// Tags are the tags of the fragment, in order: a list and not an object, because names may repeat.
-	Tags []media.Tag `json:"tags"`
-	// Label is the text that the file of times has for these times.
-	Label string `json:"label"`
-	// Scores are the measurements of filters and samplers.
-	Scores []media.Score `json:"scores"`
-	// Config is a digest of the settings that affect the pictures (Options.Config).
-	Config string `json:"config"`
+	Key     string        `json:"key" doc:"the name of the object, relative to the directory or to bucket and prefix"`
+	Format  string        `json:"format" doc:"jpeg, png, npy, or of bare pixels the pixel format"`
+	Shape   []int         `json:"shape" doc:"the shape of the array that the object holds: [rows, columns, channels] of rgb24, bgr24 and gray, of npy also [channels, rows, columns], and [rows, columns] of gray; [rows * 3 / 2, columns] of nv12 and yuv420p, where chroma follows luma ([bytes] when a side is odd); [] of JPEG and PNG"`
+	Bytes   int64         `json:"bytes" doc:"the size of the image: of the object, or of its part of an object of several images"`
+	SHA256  string        `json:"sha256" doc:"the SHA-256 of the same bytes"`
+	Answers []string      `json:"answers" doc:"the requested times that this frame answers (sampler timestamps), with more digits where a request has them"`
+	Tags    []media.Tag   `json:"tags" doc:"the tags of the fragment, in order; names may repeat"`
+	Label   string        `json:"label" doc:"the text that the file of times has for those times"`
+	Scores  []media.Score `json:"scores" doc:"what samplers and filters measured, in their order"`
+	Config  string        `json:"config" doc:"8 hex digits that identify the settings that affect the picture and its name"`
 }
 
 // encodePart returns a manifest part: one line for each record, ordered by frame index. Equal records give

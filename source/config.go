@@ -11,10 +11,10 @@ import (
 
 // End states when a session ends: at the first limit that is reached. A zero field is no limit.
 type End struct {
-	Timestamp   time.Time     `key:"timestamp,optional"`
-	Duration    time.Duration `key:"duration,optional" range:"0s.."`
-	Fragments   int           `key:"fragments,optional" range:"0.."`
-	IdleTimeout time.Duration `key:"idle_timeout,optional" range:"0s.."`
+	Timestamp   time.Time     `key:"timestamp,optional" doc:"The time at which a stream ends, on the clock of start_selector, or on the clock of the producer if that has none." example:"2026-11-01T01:00:00Z"`
+	Duration    time.Duration `key:"duration,optional" range:"0s.." doc:"How much media is read of a stream." example:"1h"`
+	Fragments   int           `key:"fragments,optional" range:"0.." doc:"How many fragments are read of a stream." example:"100"`
+	IdleTimeout time.Duration `key:"idle_timeout,optional" range:"0s.." doc:"How long a stream may answer without a new fragment before it ends; an outage of that length is an error." example:"1m"`
 }
 
 // Size is a number of bytes, written with a unit: 64MiB.
@@ -34,16 +34,14 @@ type Origin interface {
 
 // Config is the `source` part of pipeline.yaml.
 type Config struct {
-	_ struct{} `key:"type"`
-	// Track is the wanted video track.
-	Track Track `key:"track"`
+	_     struct{} `key:"type" doc:"Where fragments come from: kvs is Kinesis Video Streams, file is recordings." example:"file"`
+	Track Track    `key:"track" doc:"The video track: auto is the first one that can be decoded." example:"1"`
 	// FragmentTags are the tags that a wanted fragment has, as NAME=VALUE.
-	FragmentTags []string `key:"fragment_tags,optional,pairs"`
+	FragmentTags []string `key:"fragment_tags,optional,pairs" doc:"Tags and values that a fragment must have to be read; not with deliver: frame." example:"{site: lobby}"`
 	// Origin holds the keys that depend on the type of the source.
-	Origin Origin `block:"type"`
-	End    End    `key:"end"`
-	// MaxFragmentSize is the largest fragment that is read into memory, in bytes.
-	MaxFragmentSize Size `key:"max_fragment_size" range:"1KiB..2GiB"`
+	Origin          Origin `block:"type"`
+	End             End    `key:"end"`
+	MaxFragmentSize Size   `key:"max_fragment_size" range:"1KiB..2GiB" doc:"The largest fragment that is read into memory."`
 }
 
 // DefaultConfig returns the settings of a source for which only the streams are set.

@@ -9,12 +9,9 @@ import (
 
 // FileConfig is the Origin of a source of type file: recordings.
 type FileConfig struct {
-	// Paths are files, globs, or "-" for standard input.
-	Paths []string `key:"paths,optional"`
-	// Stream overrides the stream name of a file source.
-	Stream string `key:"stream,optional"`
-	// StartTime is the instant of timestamp zero of plain MKV files.
-	StartTime StartTime `key:"start_time"`
+	Paths     []string  `key:"paths,optional" doc:"Saved GetMedia payloads and plain MKV files, at least one: files, globs, or - for standard input." example:"[recordings/*.mkv]"`
+	Stream    string    `key:"stream,optional" doc:"The name of the stream; empty is the base name of the file." example:"front-door"`
+	StartTime StartTime `key:"start_time" doc:"The time of timestamp zero of plain MKV: auto is DateUTC of the file, else the Unix epoch, with a warning." example:"2026-11-01T00:00:00Z"`
 }
 
 var _ Origin = FileConfig{}

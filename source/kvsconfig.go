@@ -61,27 +61,23 @@ func (StartType) Values() []string {
 
 // StartSelector is where a GetMedia session starts.
 type StartSelector struct {
-	Type StartType `key:"type"`
-	// Timestamp is used by the two TIMESTAMP types.
-	Timestamp time.Time `key:"timestamp,optional,required" with:"type=PRODUCER_TIMESTAMP|SERVER_TIMESTAMP"`
-	// AfterFragmentNumber is exclusive, as in the API: reading starts at the fragment after it.
-	AfterFragmentNumber string `key:"after_fragment_number,optional,required" with:"type=FRAGMENT_NUMBER"`
-	ContinuationToken   string `key:"continuation_token,optional,required" with:"type=CONTINUATION_TOKEN"`
+	Type                StartType `key:"type" doc:"Where reading begins, as the API of KVS names it; in an archive, where the range begins." example:"EARLIEST"`
+	Timestamp           time.Time `key:"timestamp,optional,required" with:"type=PRODUCER_TIMESTAMP|SERVER_TIMESTAMP" doc:"The time at which reading begins." example:"2026-11-01T00:00:00Z"`
+	AfterFragmentNumber string    `key:"after_fragment_number,optional,required" with:"type=FRAGMENT_NUMBER" doc:"The number of a fragment; reading begins at the fragment after it." example:"91343852333181432392682062607743920146159171387"`
+	ContinuationToken   string    `key:"continuation_token,optional,required" with:"type=CONTINUATION_TOKEN" doc:"The token that another session of GetMedia has returned." example:"91343852333181432392682062607743920146159171387"`
 }
 
 // KVSConfig is the Origin of a source of type kvs: streams of Kinesis Video Streams.
 type KVSConfig struct {
 	// Streams are names or ARNs of KVS streams, or NAME=STREAM to give a stream another name.
-	Streams []string `key:"streams,optional" entry:"stream as"`
-	_       struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
-	// Region is the region of the streams; "" is that of the AWS chain.
-	Region string `key:"region"`
-	// EndpointURL is the endpoint of the control plane; "" is that of the region.
-	EndpointURL   string        `key:"endpoint_url"`
-	Mode          Mode          `key:"mode"`
+	Streams       []string      `key:"streams,optional" entry:"stream as" doc:"The streams, at least one, read side by side: names, ARNs, patterns with * and ?, or {stream: NAME or ARN, as: name} where two would have one name." example:"[front-door, {stream: cam-7, as: garage}]"`
+	_             struct{}      `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
+	Region        string        `key:"region" doc:"The region of the streams; empty is that of the AWS chain." example:"eu-west-1"`
+	EndpointURL   string        `key:"endpoint_url" doc:"The endpoint of the control plane, for the emulator and for VPC endpoints; empty is that of the region." example:"http://127.0.0.1:8080"`
+	Mode          Mode          `key:"mode" doc:"How streams are read: live with GetMedia, archive only stored fragments, auto the archive up to its newest fragment and then live." example:"archive"`
 	StartSelector StartSelector `key:"start_selector"`
 	// Deliver is when the frames of a live stream leave; "" is DeliverFragment.
-	Deliver Deliver `key:"deliver,optional" with:"mode=live|auto"`
+	Deliver Deliver `key:"deliver,optional" with:"mode=live|auto" doc:"When frames leave: fragment at the end of their fragment, frame while it is still arriving, in mode auto from where reading continues live, and not with fragment_tags or {tag:NAME} in a path." example:"frame"`
 }
 
 var _ Origin = KVSConfig{}

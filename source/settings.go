@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/kvsframes/kvsframes/setting"
 )
 
 // Track is the number of the wanted video track; 0 is the first one that can be decoded.
@@ -25,6 +27,9 @@ func (t *Track) UnmarshalText(text []byte) error {
 
 // Syntax describes a valid track, for error messages.
 func (Track) Syntax() string { return "auto or a track number" }
+
+// Pattern returns a regular expression for the texts that UnmarshalText reads, for the JSON Schema.
+func (Track) Pattern() string { return "^(auto|0*[1-9][0-9]*)$" }
 
 // MarshalText returns text that UnmarshalText reads.
 func (t Track) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
@@ -56,6 +61,9 @@ func (t *StartTime) UnmarshalText(text []byte) error {
 
 // Syntax describes a valid time, for error messages.
 func (StartTime) Syntax() string { return "auto or a time such as 2026-11-01T00:00:00Z" }
+
+// Pattern returns a regular expression for the texts that UnmarshalText reads, for the JSON Schema.
+func (StartTime) Pattern() string { return "^(auto|" + setting.TimePattern + ")$" }
 
 // MarshalText returns text that UnmarshalText reads.
 func (t StartTime) MarshalText() ([]byte, error) { return []byte(t.String()), nil }

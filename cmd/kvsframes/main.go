@@ -29,17 +29,40 @@ const (
 	exitInterrupted = 130
 )
 
-const about = `kvsframes turns the video of Amazon Kinesis Video Streams into images.
+// exitCodes states when the program ends with which code.
+var exitCodes = []struct {
+	code int
+	when string
+}{
+	{exitDone, "done, and everything was delivered, or the reader of standard output wanted no more"},
+	{exitFailed, "failed: a stream or a sink could not continue, or the summary could not be written"},
+	{exitUsage, "wrong usage; nothing was started"},
+	{exitGaps, "done, but with gaps: fragments or frames that could not be delivered, each named in the summary; --gaps-exit-code gives another code"},
+	{exitConfig, "wrong settings; nothing was started"},
+	{exitInterrupted, "interrupted, after finishing the work in progress, or with a checkpoint, so that the next run does it; another interrupt, a second later or more, ends at once"},
+}
 
-Exit codes:
-  0    done
-  1    failed
-  2    wrong usage
-  3    done, but with gaps: fragments or frames that could not be delivered,
-       each named in the summary
-  78   wrong settings; nothing was started
-  130  interrupted, after finishing the work in progress; another interrupt,
-       a second later or more, ends at once`
+// about returns the description of the program, within 80 columns.
+func about() string {
+	const indent = 7
+	var b strings.Builder
+	b.WriteString("kvsframes turns the video of Amazon Kinesis Video Streams into images.\n\nExit codes:\n")
+	for _, e := range exitCodes {
+		line := fmt.Sprintf("  %-*d", indent-2, e.code)
+		for i, word := range strings.Fields(e.when) {
+			if len(line)+1+len(word) > defaultColumns {
+				b.WriteString(line + "\n")
+				line, i = strings.Repeat(" ", indent), 0
+			}
+			if i > 0 {
+				line += " "
+			}
+			line += word
+		}
+		b.WriteString(line + "\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
 
 // program holds what a command may use of its process.
 type program struct {
@@ -196,19 +219,24 @@ func (p *program) say(err error) {
 }
 
 func (p *program) newRootCommand() *cobra.Command {
+	showVersion := false
 	root := &cobra.Command{
 		Use:           "kvsframes",
 		Short:         "Turns the video of Amazon Kinesis Video Streams into images",
-		Long:          about,
+		Long:          about(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          knownCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage(errors.New("name a command"))
+		RunE: func(*cobra.Command, []string) error {
+			if showVersion {
+				return p.runVersion()
+			}
+			return usage(errNoCommand)
 		},
 		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
 		SuggestionsMinimumDistance: 2,
 	}
+	root.Flags().BoolVar(&showVersion, "version", false, "print what the command version prints")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(
@@ -221,6 +249,8 @@ func (p *program) newRootCommand() *cobra.Command {
 		p.newManifestCommand(),
 		p.newViewCommand(),
 		p.newEmulateCommand(),
+		p.newSchemaCommand(),
+		p.newDocsCommand(),
 		p.newVersionCommand(),
 	)
 	return root
@@ -250,7 +280,10 @@ func printUsage(cmd *cobra.Command) error {
 	return err
 }
 
-// knownCommand rejects words after the program's name that are not commands.
+// errNoCommand is the error of a command line without a command.
+var errNoCommand = errors.New("name a command")
+
+// knownCommand rejects words after the name of the program, or of a command with others below it, that are not commands.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

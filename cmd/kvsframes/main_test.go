@@ -75,6 +75,8 @@ func TestExitCodesOfWhatStartsNothing(t *testing.T) {
 	}{
 		{"no command", nil, exitUsage, "", "kvsframes: name a command\nSee `kvsframes --help`.\n"},
 		{"an unknown command", []string{"rnu"}, exitUsage, "", "kvsframes: there is no command \"rnu\" (did you mean run?)\nSee `kvsframes --help`.\n"},
+		{"an unknown command below another", []string{"docs", "men"}, exitUsage, "", "kvsframes: there is no command \"men\" (did you mean man?)\nSee `kvsframes docs --help`.\n"},
+		{"a page of no command", []string{"docs", "man", "rnu"}, exitUsage, "", "kvsframes: there is no command \"rnu\" (did you mean run?)\nSee `kvsframes docs man --help`.\n"},
 		{"an unknown flag", []string{"run", "--nope"}, exitUsage, "", "kvsframes: unknown flag: --nope\nSee `kvsframes run --help`.\n"},
 		{"too many arguments", []string{"validate", "a", "b"}, exitUsage, "", "kvsframes: accepts at most 1 arg(s), received 2\nSee `kvsframes validate --help`.\n"},
 		{"too few arguments", []string{"emulate"}, exitUsage, "", "kvsframes: name a recording, or a stream with --stream\nSee `kvsframes emulate --help`.\n"},
@@ -163,9 +165,9 @@ func TestVersionAsJSONTellsWhatIsolatesDecoders(t *testing.T) {
 }
 
 func TestHelpFitsTheTerminal(t *testing.T) {
-	for _, command := range []string{"run", "validate", "plan", "inspect", "record"} {
+	for _, command := range []string{"", "run", "validate", "plan", "inspect", "record", "schema", "docs man", "docs reference"} {
 		p, stdout, _ := newProgram(nil)
-		if code := p.execute([]string{command, "--help"}); code != exitDone {
+		if code := p.execute(append(strings.Fields(command), "--help")); code != exitDone {
 			t.Errorf("%s: code %d", command, code)
 		}
 		for line := range strings.Lines(stdout.String()) {

@@ -15,25 +15,21 @@ type Filters struct {
 
 // Black leaves out pictures that are black, as ffmpeg's blackframe finds them.
 type Black struct {
-	// Amount is the percentage of dark pixels from which a picture is black.
-	Amount setting.Level `key:"amount,optional" implied:"98"`
-	// Threshold is the level of luma below which pixels are dark, 1 to 255; 32 if it is not set.
-	Threshold setting.Level `key:"threshold,optional"`
+	Amount    setting.Level `key:"amount,optional" implied:"98" doc:"The percentage of dark pixels from which a picture is black and left out." example:"98"`
+	Threshold setting.Level `key:"threshold,optional" doc:"The level of luma below which pixels are dark, 1 to 255; 32 if it is not written; it needs amount." example:"32"`
 }
 
 // Blur leaves out pictures that are blurred, as ffmpeg's blurdetect measures it.
 type Blur struct {
-	// Max is the largest mean width of edges that is let through, in pixels of the small picture.
-	Max setting.Level `key:"max,optional" implied:"required"`
+	Max setting.Level `key:"max,optional" implied:"required" doc:"The largest mean width of edges, in pixels of a picture of at most 320: blurred pictures have wider ones and are left out." example:"6"`
 }
 
 // Duplicate leaves out pictures that look like the last one that it let through.
 type Duplicate struct {
-	// Distance is the number of bits of the 64 of a hash in which pictures that look alike differ at most.
-	Distance setting.Level `key:"distance,optional" implied:"4"`
+	Distance setting.Level `key:"distance,optional" implied:"4" doc:"In how many bits of 64, at most, a picture that is left out differs from the last one that stayed." example:"4"`
 	// MaxGap is the distance of the points of a grid that starts at the Unix epoch: the first picture at or after each is let through
 	// in any case. It is a minute if it is left to the program.
-	MaxGap setting.AutoDuration `key:"max_gap,optional"`
+	MaxGap setting.AutoDuration `key:"max_gap,optional" doc:"The distance of the points of a grid from the Unix epoch on: the first picture at or after each of them stays in any case; auto is 60s." example:"5m"`
 }
 
 // The values of optional keys that are not set.

@@ -14,9 +14,9 @@ import (
 // Sample selects the frames that a sink asks for.
 type Sample struct {
 	// Rule holds the keys of the sampler's type; nil is All.
-	Rule Rule `block:"type"`
+	Rule Rule `block:"type" doc:"Which frames the sink gets: all; keyframes; stride, every nth; interval, the first at or after each point of a grid in time; timestamps and indices, those that are listed, indices not of live streams; uniform, n in each window; scene, the first of each scene; best, the best of each window." example:"keyframes"`
 	// Clock is the clock that instants refer to.
-	Clock media.Clock `key:"clock"`
+	Clock media.Clock `key:"clock" doc:"The clock that times and grids refer to." example:"server"`
 	_     struct{}    `later:"threshold min_gap"`
 }
 
@@ -68,7 +68,7 @@ func (Keyframes) Sampler() Sampler { return keySampler{} }
 
 // Stride chooses every Nth frame, from the first on.
 type Stride struct {
-	N int `key:"n,optional"`
+	N int `key:"n,optional" doc:"Every nth frame is taken, from the first on; it must be written." example:"30"`
 }
 
 // Validate implements Rule.
@@ -88,8 +88,8 @@ func (r Stride) Sampler() Sampler { return &strideSampler{step: r.N} }
 type Interval struct {
 	// Every is the distance between two grid points; Rate is the number of points per
 	// second. One of the two is set.
-	Every time.Duration `key:"interval,optional" unless:"fps" hint:"frames per second are written as fps: 5"`
-	Rate  Rate          `key:"fps,optional"`
+	Every time.Duration `key:"interval,optional" unless:"fps" hint:"frames per second are written as fps: 5" doc:"The distance of the points of a grid from the Unix epoch on." example:"1s"`
+	Rate  Rate          `key:"fps,optional" doc:"The points of the grid in a second, instead of interval." example:"30000/1001"`
 }
 
 // DefaultInterval returns the rule of an empty `sample` part.
@@ -129,16 +129,15 @@ func (Pick) Values() []string { return setting.Texts(PickNearest, PickShown) }
 
 // Timestamps chooses for each of a list of instants the frame that answers it.
 type Timestamps struct {
-	// At are the instants, in any order: RFC 3339, or seconds or milliseconds since the Unix epoch.
-	At []string `key:"at,optional" unless:"file"`
+	At []string `key:"at,optional" unless:"file" doc:"The times that frames are asked for, in any order: RFC 3339, or seconds or milliseconds since 1970." example:"[2026-11-01T00:00:00Z, 1793491201.5]"`
 	// File is a file of instants and places (see ReadRequests). The program that sets up the stages reads it
 	// into Asked.
-	File  string `key:"file,optional"`
+	File  string `key:"file,optional" doc:"A file of times and places of frames, one a line; a relative path is below the folder of the settings file." example:"times.txt"`
 	Asked []Request
 	// Tolerance is the largest distance between an instant and the frame that answers it. It has no meaning for places.
-	Tolerance time.Duration `key:"tolerance" range:"0s.."`
+	Tolerance time.Duration `key:"tolerance" range:"0s.." doc:"How far from a time its frame may be; a time with no frame this near is a gap." example:"2s"`
 	// Pick selects the frame that answers; empty is PickNearest.
-	Pick Pick `key:"pick"`
+	Pick Pick `key:"pick" doc:"Which frame answers a time: nearest, or shown, the one on screen, which is the last at or before it." example:"shown"`
 }
 
 // DefaultTimestamps returns the rule of a sampler that sets only the instants.
@@ -170,7 +169,7 @@ func (Timestamps) Sampler() Sampler { return nil }
 // Indices chooses frames by their index in the run, from 0.
 type Indices struct {
 	// At are the indices, in any order.
-	At []string `key:"at,optional"`
+	At []string `key:"at,optional" doc:"The indices of frames, the first is 0, counted from the start of the file or of the range." example:"[0, 30, 60]"`
 }
 
 // Validate implements Rule.

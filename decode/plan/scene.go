@@ -8,10 +8,8 @@ import (
 
 // Scene chooses the first frame of each scene, by its pixels: every frame is decoded, and package pick decides.
 type Scene struct {
-	// Threshold is the score from which a frame begins a scene, 0 to 100, as in ffmpeg's filter scdet.
-	Threshold setting.Level `key:"threshold"`
-	// MinGap is the least time between two samples.
-	MinGap time.Duration `key:"min_gap"`
+	Threshold setting.Level `key:"threshold" doc:"The score from which a frame begins a scene, 0 to 100, as in scdet of ffmpeg." example:"7.5"`
+	MinGap    time.Duration `key:"min_gap" doc:"The least time between two samples." example:"3s"`
 }
 
 // DefaultScene returns the rule of a sampler that sets only its type.
@@ -33,8 +31,7 @@ func (Scene) Sampler() Sampler { return allSampler{} }
 // Best chooses the best frame of each cell of a grid in time, which starts at the Unix epoch, by its pixels: every frame is decoded,
 // and package pick decides.
 type Best struct {
-	// Window is the length of a cell.
-	Window time.Duration `key:"window"`
+	Window time.Duration `key:"window" doc:"The length of each cell of a grid from the Unix epoch on, which gives its best frame." example:"1m"`
 }
 
 // DefaultBest returns the rule of a sampler that sets only its type.

@@ -40,6 +40,11 @@ func (r *Rate) UnmarshalText(text []byte) error {
 // Syntax describes the values, for error messages.
 func (Rate) Syntax() string { return "frames per second" }
 
+// Pattern returns a regular expression for the texts that UnmarshalText reads, for the JSON Schema.
+func (Rate) Pattern() string {
+	return `^\+?([0-9]*[1-9][0-9]*\.?[0-9]*|[0-9]*\.[0-9]*[1-9][0-9]*)(/0*[1-9][0-9]*)?$`
+}
+
 // MarshalText writes the rate as a whole number or a fraction.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 

@@ -10,9 +10,8 @@ import (
 // Uniform chooses N frames at equal distances in each cell of a grid that starts at the Unix epoch: the first at the cell's
 // beginning or after it. A cell with fewer frames gives all of them.
 type Uniform struct {
-	N int `key:"n,optional"`
-	// Window is the length of a cell.
-	Window time.Duration `key:"window"`
+	N      int           `key:"n,optional" doc:"How many frames at equal distances are taken in each window; it must be written." example:"8"`
+	Window time.Duration `key:"window" doc:"The length of each cell of a grid from the Unix epoch on." example:"1m"`
 }
 
 // DefaultUniform returns the rule of a sampler that sets only the number.

@@ -65,6 +65,9 @@ var mayImport = map[string][]string{
 
 	"manifest": {"media", "setting", "sink", "internal/disk", "golang.org/x/sync", "github.com/parquet-go/parquet-go"},
 
+	// Tables of the reference.
+	"internal/reference": {},
+
 	// The page of what runs have written.
 	"view": {"manifest"},
 
@@ -90,7 +93,7 @@ var mayImport = map[string][]string{
 
 	// The one place that puts concrete things together. What has an owner below stays with its owner here, too.
 	".": {
-		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/pick", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
+		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/pick", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "internal/reference", "github.com/aws",
 	},
 	// What a program of somebody else would import.
 	"examples/channel":      {"media", "source", "decode", "pipeline"},
@@ -98,8 +101,8 @@ var mayImport = map[string][]string{
 	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
-		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "view", "internal/disk",
-		"github.com/spf13/cobra", "golang.org",
+		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "view", "internal/disk", "internal/reference",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org",
 	},
 }
 

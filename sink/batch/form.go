@@ -12,10 +12,10 @@ import (
 
 // Form is the form of a sink of type batch.
 type Form struct {
-	Format decode.Format `key:"format" only:"npy|yuv4mpeg"`
+	Format decode.Format `key:"format" only:"npy|yuv4mpeg" doc:"The form of the object: npy is one array, with the records beside it as .jsonl, yuv4mpeg is a video." example:"yuv4mpeg"`
 	// PixelFormat is rgb24 in an array and yuv420p in a video unless it is set.
-	PixelFormat decode.PixelFormat `key:"pixel_format,optional"`
-	Layout      decode.Layout      `key:"layout" with:"format=npy"`
+	PixelFormat decode.PixelFormat `key:"pixel_format,optional" doc:"The layout of the pixels: rgb24, bgr24 or gray in npy, where rgb24 is the default; yuv420p or gray in yuv4mpeg, where yuv420p is." example:"gray"`
+	Layout      decode.Layout      `key:"layout" with:"format=npy" doc:"The order of the dimensions: hwc is rows, columns, channels; gray has rows and columns alone." example:"chw"`
 	Normalize   decode.Normalize   `key:"normalize"`
 	Group       sink.Group         `key:"group"`
 }

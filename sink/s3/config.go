@@ -53,29 +53,27 @@ func (EncryptionType) Values() []string {
 
 // Encryption is S3's server-side encryption of an object.
 type Encryption struct {
-	Type     EncryptionType `key:"type"`
-	KMSKeyID string         `key:"kms_key_id" with:"type=aws:kms"`
+	Type     EncryptionType `key:"type" doc:"The encryption by the server; empty is the default of the bucket." example:"aws:kms"`
+	KMSKeyID string         `key:"kms_key_id" with:"type=aws:kms" doc:"The key of KMS; empty is that of the account." example:"alias/frames"`
 }
 
 // Config is the location of a destination of type s3: a bucket and its options.
 type Config struct {
-	Bucket string   `key:"bucket,optional"`
-	Prefix string   `key:"prefix"`
-	_      struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
-	// Region is the bucket's region; "" is the region of the AWS chain.
-	Region string `key:"region"`
-	// EndpointURL is the server's URL if the server is not Amazon's.
-	EndpointURL          string      `key:"endpoint_url"`
-	ForcePathStyle       bool        `key:"force_path_style"`
-	Checksum             Checksum    `key:"checksum"`
-	StorageClass         string      `key:"storage_class"`
+	Bucket               string      `key:"bucket,optional" doc:"The bucket of the objects, which must be written." example:"my-bucket"`
+	Prefix               string      `key:"prefix" doc:"What the keys of the objects begin with, followed by a slash." example:"frames"`
+	_                    struct{}    `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
+	Region               string      `key:"region" doc:"The region of the bucket; empty is that of the AWS chain." example:"eu-west-1"`
+	EndpointURL          string      `key:"endpoint_url" doc:"The URL of the server, where it is not that of Amazon." example:"http://127.0.0.1:9000"`
+	ForcePathStyle       bool        `key:"force_path_style" doc:"Whether the bucket is in the path of URLs, and not in the name of the server." example:"true"`
+	Checksum             Checksum    `key:"checksum" doc:"The checksum by which the server verifies objects; none is for servers that refuse its headers." example:"none"`
+	StorageClass         string      `key:"storage_class" doc:"The storage class, as the API of S3 names it." example:"STANDARD_IA"`
 	ServerSideEncryption Encryption  `key:"server_side_encryption"`
-	MetadataSet          MetadataSet `key:"metadata"`
+	MetadataSet          MetadataSet `key:"metadata" doc:"The user metadata of images: kvs is the three names of the managed image delivery of KVS." example:"full"`
 	// Tags are the tags of every object, manifest and ledger parts included, as NAME=VALUE; a name has no = in it.
-	Tags []string `key:"tags,optional,pairs"`
+	Tags []string `key:"tags,optional,pairs" doc:"The tags of every object, parts of manifest and ledger included; they need s3:PutObjectTagging." example:"{project: x}"`
 	// Timeout is how long the server may take to answer a whole request before the request fails. A whole
 	// attempt, which may send a large object over a slow connection, may take five times as long. Zero is 60 s.
-	Timeout time.Duration `key:"timeout" range:"1ms..1h"`
+	Timeout time.Duration `key:"timeout" range:"1ms..1h" doc:"How long the server may take to answer a request, which is then repeated." example:"30s"`
 }
 
 var (

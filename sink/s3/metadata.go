@@ -2,6 +2,7 @@ package s3
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,37 +11,59 @@ import (
 	"github.com/kvsframes/kvsframes/sink"
 )
 
-// Metadata implements sink.Describer: it returns the user metadata of an image. The names and values of the
-// kvs set are those of the managed image delivery, with times in milliseconds since the Unix epoch (Kinesis
-// Video Streams Developer Guide, Automated image generation). An unknown clock is left out.
+// MetadataField describes a name in the user metadata of an image.
+type MetadataField struct {
+	Name string
+	// Set is the smallest set that has it.
+	Set MetadataSet
+	// Doc states what its value is.
+	Doc   string
+	value func(img media.Image, runID string) string // "" where the name is left out
+}
+
+// The names and values of the kvs set are those of the managed image delivery (Kinesis Video Streams Developer Guide,
+// Automated image generation).
+var metadataFields = []MetadataField{
+	{"aws_kinesisvideo_fragment_number", MetadataKVS, "the number of the fragment", func(i media.Image, _ string) string { return headerValue(i.FragmentNumber) }},
+	{"aws_kinesisvideo_producer_timestamp", MetadataKVS, "the capture time on the clock of the producer, in milliseconds since the Unix epoch; absent if unknown", func(i media.Image, _ string) string { return epochMillis(i.ProducerTime) }},
+	{"aws_kinesisvideo_server_timestamp", MetadataKVS, "the capture time on the clock of the server, likewise", func(i media.Image, _ string) string { return epochMillis(i.ServerTime) }},
+	{"kvsframes_stream", MetadataFull, "the name of the stream", func(i media.Image, _ string) string { return headerValue(i.Stream) }},
+	{"kvsframes_sink", MetadataFull, "the name of the sink", func(i media.Image, _ string) string { return headerValue(i.Sink) }},
+	{"kvsframes_frame_index", MetadataFull, "the place of the frame in its fragment", func(i media.Image, _ string) string { return strconv.Itoa(i.Index) }},
+	{"kvsframes_pts_ms", MetadataFull, "milliseconds from the start of the fragment", func(i media.Image, _ string) string { return strconv.FormatInt(sink.Milliseconds(i.PTS), 10) }},
+	{"kvsframes_keyframe", MetadataFull, "true of a key frame, else false", func(i media.Image, _ string) string { return strconv.FormatBool(i.Key) }},
+	{"kvsframes_width", MetadataFull, "the width of the image in pixels", func(i media.Image, _ string) string { return strconv.Itoa(i.Width) }},
+	{"kvsframes_height", MetadataFull, "the height of the image in pixels", func(i media.Image, _ string) string { return strconv.Itoa(i.Height) }},
+	{"kvsframes_format", MetadataFull, "the form of the image, as in its record", func(i media.Image, _ string) string { return headerValue(i.Format) }},
+	{"kvsframes_run_id", MetadataFull, "the name of the run", func(_ media.Image, runID string) string { return headerValue(runID) }},
+}
+
+// MetadataFields returns the names that may be in the user metadata of an image.
+func MetadataFields() []MetadataField { return slices.Clone(metadataFields) }
+
+// Metadata implements sink.Describer: it returns the user metadata of an image.
 func (c Config) Metadata(img media.Image, runID string) map[string]string {
 	if c.MetadataSet == MetadataNone {
 		return nil
 	}
-	m := map[string]string{"aws_kinesisvideo_fragment_number": headerValue(img.FragmentNumber)}
-	for name, t := range map[string]time.Time{
-		"aws_kinesisvideo_producer_timestamp": img.ProducerTime,
-		"aws_kinesisvideo_server_timestamp":   img.ServerTime,
-	} {
-		if !t.IsZero() {
-			m[name] = strconv.FormatInt(t.UnixMilli(), 10)
+	m := map[string]string{}
+	for _, f := range metadataFields {
+		if f.Set != MetadataKVS && f.Set != c.MetadataSet {
+			continue
+		}
+		if value := f.value(img, runID); value != "" {
+			m[f.Name] = value
 		}
 	}
-	if c.MetadataSet != MetadataFull {
-		return m
-	}
-	m["kvsframes_stream"] = headerValue(img.Stream)
-	m["kvsframes_sink"] = headerValue(img.Sink)
-	m["kvsframes_frame_index"] = strconv.Itoa(img.Index)
-	m["kvsframes_pts_ms"] = strconv.FormatInt(sink.Milliseconds(img.PTS), 10)
-	m["kvsframes_keyframe"] = strconv.FormatBool(img.Key)
-	m["kvsframes_width"] = strconv.Itoa(img.Width)
-	m["kvsframes_height"] = strconv.Itoa(img.Height)
-	m["kvsframes_format"] = headerValue(img.Format)
-	if runID != "" {
-		m["kvsframes_run_id"] = headerValue(runID)
-	}
 	return m
+}
+
+// epochMillis formats a time in milliseconds since the Unix epoch; "" if it is unknown.
+func epochMillis(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(t.UnixMilli(), 10)
 }
 
 // maxHeaderValue bounds a metadata value, in bytes: S3 accepts 2 KB for all metadata of an object (Amazon S3

@@ -18,11 +18,10 @@ const (
 
 // Form is the form of a sink of type sprite.
 type Form struct {
-	Format  decode.Format `key:"format" only:"jpeg|png"`
-	Quality int           `key:"quality" with:"format=jpeg" range:"1..100"`
-	// Columns is the largest number of tiles in a row.
-	Columns int        `key:"columns" range:"1..1000"`
-	Group   sink.Group `key:"group"`
+	Format  decode.Format `key:"format" only:"jpeg|png" doc:"The form of the sheet." example:"png"`
+	Quality int           `key:"quality" with:"format=jpeg" range:"1..100" doc:"The quality of JPEG, on the scale of the IJG." example:"60"`
+	Columns int           `key:"columns" range:"1..1000" doc:"How many tiles a row has at most."`
+	Group   sink.Group    `key:"group"`
 }
 
 // DefaultForm returns the form of a sink that sets only its type.
