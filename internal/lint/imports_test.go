@@ -92,13 +92,15 @@ var mayImport = map[string][]string{
 	".": {
 		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/pick", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "github.com/aws",
 	},
+	// Settings to start from.
+	"examples": {},
 	// What a program of somebody else would import.
 	"examples/channel":      {"media", "source", "decode", "pipeline"},
 	"examples/customsink":   {"media", "source/kvs", "decode", "decode/plan", "pipeline"},
 	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
-		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "view", "internal/disk",
+		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "examples", "kvstest", "view", "internal/disk",
 		"github.com/spf13/cobra", "golang.org",
 	},
 }
