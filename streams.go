@@ -82,7 +82,7 @@ func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger)
 		st.inputs, st.many = p.inputs, len(p.inputs) > 1
 		return nil
 	}
-	cfg, err := p.chain(ctx, from.Region)
+	cfg, err := p.chain(ctx)
 	if err != nil {
 		return err
 	}

@@ -142,12 +142,13 @@ type Checkpoint struct {
 	// Every is how often the checkpoint is written while it moves; auto is a second, and in S3 10 seconds.
 	Every setting.AutoDuration `key:"every"`
 	// These locate a checkpoint in S3, as they do images (see s3.Config).
-	Bucket         string   `key:"bucket,optional" with:"type=s3"`
-	Prefix         string   `key:"prefix" with:"type=s3"`
-	_              struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
-	Region         string   `key:"region" with:"type=s3"`
-	EndpointURL    string   `key:"endpoint_url" with:"type=s3"`
-	ForcePathStyle bool     `key:"force_path_style" with:"type=s3"`
+	Bucket         string          `key:"bucket,optional" with:"type=s3"`
+	Prefix         string          `key:"prefix" with:"type=s3"`
+	Region         string          `key:"region" with:"type=s3"`
+	Profile        string          `key:"profile" with:"type=s3"`
+	RoleARN        setting.RoleARN `key:"role_arn" with:"type=s3"`
+	EndpointURL    string          `key:"endpoint_url" with:"type=s3"`
+	ForcePathStyle bool            `key:"force_path_style" with:"type=s3"`
 }
 
 func defaultCheckpoint() Checkpoint {
@@ -158,6 +159,7 @@ func defaultCheckpoint() Checkpoint {
 func (c Checkpoint) S3() s3.Config {
 	at := s3.DefaultConfig()
 	at.Bucket, at.Prefix, at.Region, at.EndpointURL, at.ForcePathStyle = c.Bucket, c.Prefix, c.Region, c.EndpointURL, c.ForcePathStyle
+	at.Profile, at.RoleARN = c.Profile, c.RoleARN
 	at.Timeout = 10 * time.Second // an owner must write three times in 30 s
 	return at
 }

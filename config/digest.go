@@ -36,7 +36,7 @@ func (c *Config) Pictures(s Sink) string {
 }
 
 // elsewhere holds the keys of `source` that change neither which fragments a stream has nor their order.
-var elsewhere = []string{"source.streams", "source.region", "source.endpoint_url", "source.deliver", "source.max_fragment_size", "source.end."}
+var elsewhere = []string{"source.streams", "source.region", "source.profile", "source.role_arn", "source.endpoint_url", "source.deliver", "source.max_fragment_size", "source.end."}
 
 // Fragments returns 8 hex digits that stand for the settings that determine which fragments are read of a stream, but for the
 // stream itself and for its end.

@@ -73,9 +73,11 @@ type StartSelector struct {
 type KVSConfig struct {
 	// Streams are names or ARNs of KVS streams, or NAME=STREAM to give a stream another name.
 	Streams []string `key:"streams,optional" entry:"stream as"`
-	_       struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
 	// Region is the region of the streams; "" is that of the AWS chain.
 	Region string `key:"region"`
+	// Profile is a profile of the AWS chain, and RoleARN a role that it, or the chain, assumes to read the streams; "" for none.
+	Profile string          `key:"profile"`
+	RoleARN setting.RoleARN `key:"role_arn"`
 	// EndpointURL is the endpoint of the control plane; "" is that of the region.
 	EndpointURL   string        `key:"endpoint_url"`
 	Mode          Mode          `key:"mode"`

@@ -21,6 +21,8 @@ var mayImport = map[string][]string{
 	"internal/logging": {},
 	"internal/wait":    {},
 	"internal/lag":     {},
+	// Who calls AWS.
+	"internal/awschain": {"github.com/aws"},
 	// Files that appear whole, and the file system behind them, which tests replace.
 	"internal/disk":          {"golang.org/x/sys"},
 	"internal/disk/disktest": {"internal/disk"},
@@ -46,9 +48,9 @@ var mayImport = map[string][]string{
 	// Numbers of small luma pictures, for samplers and filters.
 	"decode/measure": {"C"},
 
-	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
+	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/awschain", "internal/logging", "internal/wait", "github.com/aws"},
 	"source/payload": {"media", "internal/ebml", "internal/logging"},
-	"sink/s3":        {"media", "setting", "sink", "github.com/aws"},
+	"sink/s3":        {"media", "setting", "sink", "internal/awschain", "github.com/aws"},
 	// Forms of groups, with what they ask of the decoder.
 	"sink/webdataset": {"media", "setting", "sink", "decode"},
 	"sink/batch":      {"media", "setting", "sink", "decode", "internal/npy"},
@@ -114,6 +116,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":           {"cmd/kvsframes"},
 	awsServices + "kinesisvideo":       {"source/kvs"},
 	awsServices + "s3":                 {"sink/s3"},
+	awsServices + "sts":                {"internal/awschain"},
 	awsFeatures + "s3/transfermanager": {"sink/s3"},
 	awsFeatures + "s3/manager":         {"sink/s3"},
 	module + "/kvstest":                {"cmd/kvsframes", "internal/demo/recording", "internal/bench/payload"},

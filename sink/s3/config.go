@@ -59,11 +59,13 @@ type Encryption struct {
 
 // Config is the location of a destination of type s3: a bucket and its options.
 type Config struct {
-	Bucket string   `key:"bucket,optional"`
-	Prefix string   `key:"prefix"`
-	_      struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
+	Bucket string `key:"bucket,optional"`
+	Prefix string `key:"prefix"`
 	// Region is the bucket's region; "" is the region of the AWS chain.
 	Region string `key:"region"`
+	// Profile is a profile of the AWS chain, and RoleARN a role that it, or the chain, assumes for the bucket; "" for none.
+	Profile string          `key:"profile"`
+	RoleARN setting.RoleARN `key:"role_arn"`
 	// EndpointURL is the server's URL if the server is not Amazon's.
 	EndpointURL          string      `key:"endpoint_url"`
 	ForcePathStyle       bool        `key:"force_path_style"`
@@ -101,16 +103,19 @@ func normalEndpoint(endpoint string) string {
 	return strings.ToLower(u.Scheme+"://"+u.Host) + strings.TrimSuffix(u.Path, "/")
 }
 
-// Check implements sink.Location: it checks that there is a region.
+// Check implements sink.Location: it checks that there is a region, and the profile.
 func (c Config) Check(ctx context.Context) error {
-	if c.Region != "" || c.EndpointURL != "" {
+	plain := c.Profile == "" && c.RoleARN == ""
+	if plain && (c.Region != "" || c.EndpointURL != "") {
 		return nil
 	}
 	chain, err := loadAWS(ctx, c)
 	switch {
+	case err != nil && c.Profile != "":
+		return &setting.Error{Path: "profile", Problem: err.Error()}
 	case err != nil:
 		return &setting.Error{Path: "region", Problem: err.Error()}
-	case chain.Region == "":
+	case chain.Region == "" && (c.EndpointURL == "" || c.RoleARN != ""): // STS has regions, too
 		return &setting.Error{Path: "region", Problem: "no AWS region is set: set region, AWS_REGION, or the region of the profile"}
 	}
 	return nil
