@@ -61,6 +61,8 @@ type Pipeline struct {
 	lagPatience time.Duration
 	// descriptions are what is known of KVS streams, each a *describer, by the stream's name.
 	descriptions sync.Map
+	// spans are the relative times of streams with a checkpoint, each a span, by the stream's name.
+	spans sync.Map
 	// inputs are the recordings of a file source.
 	inputs []source.Input
 	// aws is the AWS configuration with which streams are read, if anything needs it.

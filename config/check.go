@@ -42,7 +42,7 @@ func (l *loader) decode() *Config {
 		}
 		c.Sinks = append(c.Sinks, out)
 	}
-	c.schema, c.shown, c.secrets = l.schema, l.shown(), l.secrets
+	c.schema, c.shown, c.secrets, c.relative = l.schema, l.shown(), l.secrets, l.relative
 	return &c
 }
 

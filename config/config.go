@@ -58,6 +58,8 @@ type Config struct {
 	// not repeat.
 	shown   map[string]string
 	secrets secrets
+	// relative holds the times that were relative, as in the settings, by path.
+	relative map[string]string
 }
 
 // keys returns all keys of the file.
