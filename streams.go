@@ -109,12 +109,12 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
 	description := &describer{of: k}
 	p.descriptions.Store(k.As, description)
-	longest, name := p.mostOpen()
+	longest, _ := p.mostOpen()
 	from := func(ctx context.Context, from media.Progress, whole bool) (source.Source, error) {
 		k := p.within(k)
 		if longest > 0 {
-			if kept := description.get(ctx).Retention; kept > 0 && longest > kept/2 {
-				return nil, fmt.Errorf("sink %s has up to %v in what is not complete (group.every and manifest.every), more than half of the %v for which stream %s keeps its fragments: that could not be made again", name, longest, kept, k.As)
+			if err := p.checkRetention(k.As, description.get(ctx).Retention); err != nil {
+				return nil, err
 			}
 		}
 		if whole {
@@ -149,6 +149,14 @@ func (p *Pipeline) mostOpen() (most time.Duration, sink string) {
 		}
 	}
 	return most, sink
+}
+
+// checkRetention returns an error if what is not complete may be too long for a stream that keeps its fragments for a time; 0 is not known.
+func (p *Pipeline) checkRetention(stream string, kept time.Duration) error {
+	if longest, name := p.mostOpen(); kept > 0 && longest > kept/2 {
+		return fmt.Errorf("sink %s has up to %v in what is not complete (group.every and manifest.every), more than half of the %v for which stream %s keeps its fragments: that could not be made again", name, longest, kept, stream)
+	}
+	return nil
 }
 
 // describer asks KVS once what it tells about a stream.
