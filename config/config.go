@@ -58,6 +58,8 @@ type Config struct {
 	// not repeat.
 	shown   map[string]string
 	secrets secrets
+	// origins are where values come from, by full path; what has none is a default.
+	origins map[string]string
 	// relative holds the times that were relative, as in the settings, by path.
 	relative map[string]string
 }

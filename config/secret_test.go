@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -80,8 +79,12 @@ sinks: [{name: a, destination: {directory: "out/${S}"}, path: "$${sink}{sink}/{s
 	if strings.Contains(text, "hush") {
 		t.Errorf("printed\n%s", text)
 	}
-	if again := load(t, text, environ); !reflect.DeepEqual(c, again) {
+	if again := load(t, text, environ); !equal(c, again) {
 		t.Errorf("came back as %+v, was %+v", again, c)
+	}
+	printed.Reset()
+	if err := c.PrintOrigins(&printed); err != nil || strings.Contains(printed.String(), "hush") || !strings.Contains(printed.String(), "# pipeline.yaml:2\n") {
+		t.Errorf("printed %v\n%s", err, &printed)
 	}
 	// A higher layer's value is no reference any more.
 	printed.Reset()

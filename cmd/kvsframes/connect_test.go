@@ -142,7 +142,7 @@ func TestValidateConnectsBesidePrintedSettings(t *testing.T) {
 	if code := p.execute([]string{"validate", "--connect", "--print", k.settings(t)}); code != exitDone || stderr.String() != "stream cam: ok\nsink a: ok\n" {
 		t.Errorf("code %d, said %s", code, stderr)
 	}
-	if strings.Contains(stdout.String(), "ok\n") || !strings.HasPrefix(stdout.String(), "version: 1\n") {
+	if strings.Contains(stdout.String(), "ok\n") || !strings.HasPrefix(stdout.String(), "version: 1 ") {
 		t.Errorf("printed\n%s", stdout)
 	}
 }

@@ -19,7 +19,8 @@ func (p *program) newValidateCommand() *cobra.Command {
 		Long: `Reports everything that is wrong with the settings, each with its place in the
 file, and with what they refer to: files, directories, the AWS region. It finds
 all problems that run finds before it starts, and starts nothing. --print shows
-the effective settings, after defaults, file, environment and flags.
+the effective settings, and where each value is from: a default, a line of the
+file, the environment or a flag. Values of ${VAR} are not shown.
 
 --connect asks the streams and buckets as well, and reports what is wrong with
 each, such as a permission that is missing. It calls DescribeStream and
@@ -43,7 +44,7 @@ func (p *program) runValidate(ctx context.Context, file string, set []string, sh
 	}
 	out := cleanWriter{p.stdout}
 	if show {
-		err = pipe.Config.Print(out)
+		err = pipe.Config.PrintOrigins(out)
 	}
 	if err == nil && connect {
 		beside := io.Writer(out)
