@@ -58,6 +58,10 @@ func Load(ctx context.Context, id Identity, options ...func(*config.LoadOptions)
 			if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
 				o.HTTPClient = c.WithTimeout(answerLimit)
 			}
+			if o.BaseEndpoint != nil { // the switches choose among the region's endpoints, and the SDK rejects them here
+				o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+				o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+			}
 		})
 		role := stscreds.NewAssumeRoleProvider(client, id.RoleARN, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = session })
 		cfg.Credentials = aws.NewCredentialsCache(provider{id.RoleARN, role}, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = renewBefore })

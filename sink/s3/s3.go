@@ -126,6 +126,10 @@ func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool,
 		if d.EndpointURL != "" {
 			o.BaseEndpoint = &d.EndpointURL
 		}
+		if o.BaseEndpoint != nil { // the switches choose among the region's endpoints, and the SDK rejects them here
+			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+		}
 		if cache, ok := o.Credentials.(*aws.CredentialsCache); ok {
 			o.Credentials = credentials{cache}
 		}
