@@ -132,3 +132,29 @@ checkpoint: {type: file, path: %q, every: 10ms}
 		t.Errorf("the run after that: %v, %d images, want %d up to %v:\n%s", err, n, begun(saved.Times.To), saved.Times.To, said)
 	}
 }
+
+// TestARangeThatWasReadIsNotReadAgain runs a job a second time on the same day, and then with another end.
+func TestARangeThatWasReadIsNotReadAgain(t *testing.T) {
+	k := newKept(t)
+	day := time.Now().UTC().Day()
+	for _, test := range []struct{ end, says, never string }{
+		{"yesterday", "cam: 7 fragments", "first start"},
+		{"yesterday", "nothing left to read; --restart reads it again", "present ones"},
+		{"yesterday-1h", "cam: 0 fragments", "present ones"},
+		{"yesterday-1h", "nothing left to read; --restart reads it again", "present ones"},
+	} {
+		code, said := k.run(t, k.settings(t, "{type: EARLIEST}, endpoint", "{type: EARLIEST}, end: {timestamp: "+test.end+"}, endpoint"))
+		if time.Now().UTC().Day() != day {
+			return // at midnight there is another range
+		}
+		if code != exitDone || !strings.Contains(said, test.says) || strings.Contains(said, test.never) {
+			t.Errorf("%s: code %d, said\n%s", test.end, code, said)
+		}
+	}
+	var saved struct {
+		Times struct{ To time.Time }
+	}
+	if err := json.Unmarshal([]byte(k.saved(t)), &saved); err != nil || saved.Times.To.Hour() != 23 {
+		t.Errorf("the checkpoint has %+v, %v", saved, err)
+	}
+}
