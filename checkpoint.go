@@ -163,6 +163,7 @@ const placeHint = "checkpoint.path sets another place, checkpoint.type: none doe
 func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOptions) (*position, error) {
 	c, stream := st.pipeline.Config, in.Stream
 	if st.checkpoint == nil {
+		st.pipeline.span().log(o.Log.With("stream", stream), "reading between times")
 		return nil, nil
 	}
 	held, err := st.checkpoint(stream).Acquire(ctx, false)
@@ -192,7 +193,7 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 		store, _ := st.stores[i].(syncer)
 		p.stores = append(p.stores, store)
 	}
-	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Sinks: map[string]savedSink{}}
+	p.now = saved{Version: checkpointVersion, Stream: stream, RunID: st.runID, Fragments: c.Fragments(), End: c.End(), Times: st.pipeline.span(), Sinks: map[string]savedSink{}}
 	if in.Identity != nil {
 		p.now.Source = in.Identity(ctx)
 	}
@@ -200,11 +201,18 @@ func (st *stages) openPosition(ctx context.Context, in source.Input, o RunOption
 		p.now.Sinks[name] = savedSink{Settings: p.settings[i]}
 	}
 	err = p.read(o)
-	if err == nil && held.State() == nil { // names have the run's ID, which the next run continues, however soon this one ends
+	st.pipeline.setSpan(stream, p.now.Times)
+	fresh := held.State() == nil || p.now.Written == "" && !o.Restart
+	if err == nil && fresh { // names have the run's ID, and the next run continues it and the times, however soon this one ends
 		err = p.save(ctx, slices.Clone(p.steps), false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.release(ctx))
+	}
+	if now := st.pipeline.span(); now.equal(p.now.Times) {
+		now.log(p.log, "reading between times")
+	} else {
+		p.now.Times.log(p.log, "reading between the times of the first start")
 	}
 	return p, nil
 }

@@ -35,6 +35,8 @@ type saved struct {
 	// be no more.
 	Done bool   `json:"done"`
 	End  string `json:"end"`
+	// Times are those that the settings state relative to the start of a run.
+	Times span `json:"times,omitzero"`
 	// Sinks are the places of the sinks, by name. A sink that the settings do not name any more keeps its own.
 	Sinks map[string]savedSink `json:"sinks"`
 }
@@ -93,12 +95,16 @@ func (p *position) read(o RunOptions) error {
 	case old.Stream != p.now.Stream:
 		return fmt.Errorf("checkpoint %s is that of stream %q, not of %q (%s)", p.held.Name(), old.Stream, p.now.Stream, restartHint)
 	}
+	if same := old.Fragments == p.now.Fragments && old.End == p.now.End; same && old.Done && !old.Times.equal(p.now.Times) {
+		p.log.Info("the earlier times are read to their end; beginning with the present ones")
+		return nil
+	}
 	p.restart(&old, o.RestartSinks)
 	if differ := p.accept(&old); len(differ) > 0 && !o.AcceptChanges {
 		return fmt.Errorf("checkpoint %s was written for other settings: %s has changed (--accept-changes continues with the new ones, %s)", p.held.Name(), strings.Join(differ, ", "), restartHint)
 	}
 	if old.End != p.now.End {
-		old.End, old.Done = p.now.End, false
+		old.End, old.Done, old.Times.To = p.now.End, false, p.now.Times.To
 	}
 	if old.Sinks == nil {
 		old.Sinks = map[string]savedSink{}
@@ -121,7 +127,7 @@ func (p *position) restart(old *saved, sinks []string) {
 func (p *position) accept(old *saved) (changed []string) {
 	if old.Fragments != p.now.Fragments {
 		changed = append(changed, "source")
-		old.Fragments, old.Done = p.now.Fragments, false
+		old.Fragments, old.Done, old.Times = p.now.Fragments, false, p.now.Times
 	}
 	if known := old.Source != "" && p.now.Source != ""; known && old.Source != p.now.Source {
 		changed = append(changed, fmt.Sprintf("what is read, which was %q and is %q", old.Source, p.now.Source))

@@ -61,9 +61,11 @@ type Pipeline struct {
 	lagPatience time.Duration
 	// descriptions are what is known of KVS streams, each a *describer, by the stream's name.
 	descriptions sync.Map
+	// spans are the relative times of streams with a checkpoint, each a span, by the stream's name.
+	spans sync.Map
 	// inputs are the recordings of a file source.
 	inputs []source.Input
-	// aws is the AWS configuration, if anything needs it.
+	// aws is the AWS configuration with which streams are read, if anything needs it.
 	aws    *aws.Config
 	awsErr error // from loading it
 }
@@ -119,11 +121,13 @@ func (p *Pipeline) findSource(ctx context.Context) []config.PartError {
 	if len(fragments) > 0 && from.Many() {
 		found = append(found, wrong("source", "streams", "--fragment reads fragments of one stream: name that one alone"))
 	}
-	chain, err := p.chain(ctx, from.Region)
+	chain, err := p.chain(ctx)
 	switch {
+	case err != nil && from.Profile != "":
+		found = append(found, wrong("source", "profile", "%v", err))
 	case err != nil:
 		found = append(found, wrong("source", "region", "%v", err))
-	case strings.TrimSpace(chain.Region) == "" && slices.ContainsFunc(from.Streams, isNoARN):
+	case strings.TrimSpace(chain.Region) == "" && (from.RoleARN != "" || slices.ContainsFunc(from.Streams, isNoARN)):
 		found = append(found, wrong("source", "region", "no AWS region is set: set source.region, AWS_REGION, or the region of the profile"))
 	}
 	return found
@@ -195,20 +199,17 @@ func (p *Pipeline) findCheckpoint(ctx context.Context) []config.PartError {
 	return nil
 }
 
-// chain returns the configuration of the AWS chain, in the given region if it is not empty.
-func (p *Pipeline) chain(ctx context.Context, region string) (aws.Config, error) {
+// chain returns the configuration of the AWS chain with which streams are read.
+func (p *Pipeline) chain(ctx context.Context) (aws.Config, error) {
 	if p.aws == nil && p.awsErr == nil {
-		cfg, err := kvs.LoadAWS(ctx, "")
+		from, _ := p.Config.Source.KVS()
+		cfg, err := kvs.LoadFor(ctx, from)
 		p.aws, p.awsErr = &cfg, err
 	}
 	if p.awsErr != nil {
 		return aws.Config{}, p.awsErr
 	}
-	cfg := p.aws.Copy()
-	if region != "" {
-		cfg.Region = region
-	}
-	return cfg, nil
+	return p.aws.Copy(), nil
 }
 
 // fill puts the times that were read into the settings.
@@ -222,19 +223,40 @@ func (p *Pipeline) fill() {
 	}
 }
 
-// checkCredentials returns an error when the run lacks credentials that it needs.
+// checkCredentials returns an error when the run lacks credentials that it needs. Those of a bucket that has a profile or a role of its own
+// are needed when it is opened.
 func (p *Pipeline) checkCredentials(ctx context.Context) error {
-	c := p.Config
-	toS3 := c.CheckpointType() == config.CheckpointS3 ||
-		slices.ContainsFunc(c.Sinks, func(s config.Sink) bool { _, ok := s.Destination.Location.(s3.Config); return ok })
-	if _, isKVS := c.Source.KVS(); !isKVS && !toS3 {
+	if from, isKVS := p.Config.Source.KVS(); isKVS {
+		chain, err := p.chain(ctx)
+		if err == nil {
+			err = kvs.CheckCredentials(ctx, chain)
+		}
+		if err != nil || from.Profile == "" && from.RoleARN == "" { // the same that buckets need
+			return err
+		}
+	}
+	if !slices.ContainsFunc(p.buckets(), func(c s3.Config) bool { return c.Profile == "" && c.RoleARN == "" }) {
 		return nil
 	}
-	chain, err := p.chain(ctx, "")
+	chain, err := kvs.LoadAWS(ctx, "")
 	if err != nil {
 		return err
 	}
 	return kvs.CheckCredentials(ctx, chain)
+}
+
+// buckets returns the destinations in S3, those of checkpoints included.
+func (p *Pipeline) buckets() []s3.Config {
+	var all []s3.Config
+	for _, s := range p.Config.Sinks {
+		if c, ok := s.Destination.Location.(s3.Config); ok {
+			all = append(all, c)
+		}
+	}
+	if p.Config.CheckpointType() == config.CheckpointS3 {
+		all = append(all, p.Config.Checkpoint.S3())
+	}
+	return all
 }
 
 // readTimes reads a file of times.

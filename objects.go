@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kvsframes/kvsframes/manifest"
+	"github.com/kvsframes/kvsframes/setting"
 	"github.com/kvsframes/kvsframes/sink/s3"
 )
 
@@ -15,6 +16,9 @@ type Server struct {
 	// Region is the bucket's region; "" is that of the AWS chain. EndpointURL is that of another server than Amazon's.
 	Region, EndpointURL string
 	ForcePathStyle      bool
+	// Profile is a profile of the AWS chain, and RoleARN a role that it, or the chain, assumes; "" for none.
+	Profile string
+	RoleARN setting.RoleARN
 }
 
 // OpenObjects returns the objects below a folder, or below s3://BUCKET/PREFIX, for manifest.Write.
@@ -33,6 +37,7 @@ func OpenObjects(ctx context.Context, where string, server Server) (manifest.Obj
 	c := s3.DefaultConfig()
 	c.Bucket, c.Prefix, _ = strings.Cut(place, "/")
 	c.Region, c.EndpointURL, c.ForcePathStyle = server.Region, server.EndpointURL, server.ForcePathStyle
+	c.Profile, c.RoleARN = server.Profile, server.RoleARN
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}

@@ -68,7 +68,7 @@ func (p *Pipeline) planFiles(ctx context.Context) ([]*StreamPlan, error) {
 func (p *Pipeline) planStreams(ctx context.Context, o PlanOptions) ([]*StreamPlan, error) {
 	c := p.Config
 	from, _ := c.Source.KVS()
-	cfg, err := p.chain(ctx, from.Region)
+	cfg, err := p.chain(ctx)
 	if err == nil {
 		err = kvs.CheckCredentials(ctx, cfg)
 	}

@@ -56,7 +56,7 @@ func (p *Pipeline) serverOf(where string) Server {
 	bucket, _, _ := strings.Cut(place, "/")
 	for _, s := range p.Config.Sinks {
 		if c, ok := s.Destination.Location.(s3.Config); ok && c.Bucket == bucket {
-			return Server{Region: c.Region, EndpointURL: c.EndpointURL, ForcePathStyle: c.ForcePathStyle}
+			return Server{Region: c.Region, Profile: c.Profile, RoleARN: c.RoleARN, EndpointURL: c.EndpointURL, ForcePathStyle: c.ForcePathStyle}
 		}
 	}
 	return Server{}
@@ -295,7 +295,7 @@ func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Ti
 func (rp *repair) config(ctx context.Context) (kvs.Config, error) {
 	p := rp.pipeline
 	from, _ := p.Config.Source.KVS()
-	chain, err := p.chain(ctx, from.Region)
+	chain, err := p.chain(ctx)
 	if err != nil {
 		return kvs.Config{}, err
 	}

@@ -82,7 +82,7 @@ func (p *Pipeline) openInputs(ctx context.Context, st *stages, log *slog.Logger)
 		st.inputs, st.many = p.inputs, len(p.inputs) > 1
 		return nil
 	}
-	cfg, err := p.chain(ctx, from.Region)
+	cfg, err := p.chain(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,12 +109,12 @@ func (p *Pipeline) input(cfg aws.Config, entry string, log *slog.Logger) source.
 	k.MaxLag, k.LagPatience = p.Config.Lag.Limit(config.LagSkipToNow), p.lagPatience
 	description := &describer{of: k}
 	p.descriptions.Store(k.As, description)
-	longest, name := p.mostOpen()
+	longest, _ := p.mostOpen()
 	from := func(ctx context.Context, from media.Progress, whole bool) (source.Source, error) {
-		k := k
+		k := p.within(k)
 		if longest > 0 {
-			if kept := description.get(ctx).Retention; kept > 0 && longest > kept/2 {
-				return nil, fmt.Errorf("sink %s has up to %v in what is not complete (group.every and manifest.every), more than half of the %v for which stream %s keeps its fragments: that could not be made again", name, longest, kept, k.As)
+			if err := p.checkRetention(k.As, description.get(ctx).Retention); err != nil {
+				return nil, err
 			}
 		}
 		if whole {
@@ -149,6 +149,14 @@ func (p *Pipeline) mostOpen() (most time.Duration, sink string) {
 		}
 	}
 	return most, sink
+}
+
+// checkRetention returns an error if what is not complete may be too long for a stream that keeps its fragments for a time; 0 is not known.
+func (p *Pipeline) checkRetention(stream string, kept time.Duration) error {
+	if longest, name := p.mostOpen(); kept > 0 && longest > kept/2 {
+		return fmt.Errorf("sink %s has up to %v in what is not complete (group.every and manifest.every), more than half of the %v for which stream %s keeps its fragments: that could not be made again", name, longest, kept, stream)
+	}
+	return nil
 }
 
 // describer asks KVS once what it tells about a stream.
@@ -364,15 +372,15 @@ func (st *stages) carry(ctx context.Context, rd *reader, in source.Input, at *po
 		o.Log.Info("skipped fragments with other tags", "stream", in.Stream, "fragments", stats.Unwanted)
 	}
 	_, isFile := st.source.Files()
-	rd.atEnd = isFile || len(st.pipeline.options.Fragments) > 0 || stats.AtEnd || st.archiveIsOver()
+	rd.atEnd = isFile || len(st.pipeline.options.Fragments) > 0 || stats.AtEnd || st.archiveIsOver(in.Stream)
 	return err
 }
 
 // archiveIsOver reports whether the settings name a range of the archive that is past. Such an archive ends by itself, before
 // a fragment after the range.
-func (st *stages) archiveIsOver() bool {
+func (st *stages) archiveIsOver(stream string) bool {
 	from, _ := st.source.KVS()
-	end := st.source.End.Timestamp
+	end := st.pipeline.endOf(stream).Timestamp
 	return from.Mode == source.ModeArchive && !end.IsZero() && end.Before(time.Now())
 }
 
@@ -383,7 +391,7 @@ func (st *stages) openSource(ctx context.Context, in source.Input, at *position,
 		if err != nil {
 			return nil, err
 		}
-		return st.within(src, media.Progress{}), nil
+		return st.within(src, in.Stream, media.Progress{}), nil
 	}
 	all := at.states()
 	states := make([]plan.State, len(rd.sinks))
@@ -401,7 +409,7 @@ func (st *stages) openSource(ctx context.Context, in source.Input, at *position,
 	if err != nil {
 		return nil, err
 	}
-	src = st.within(src, from)
+	src = st.within(src, in.Stream, from)
 	switch last := lowest(states); {
 	case last.Number != "":
 		at.log.Info("continuing after what is delivered", "after", last.Number)
@@ -416,12 +424,12 @@ func (st *stages) openSource(ctx context.Context, in source.Input, at *position,
 }
 
 // within applies the settings' tags and end to a source of files. The sources of streams apply them themselves.
-func (st *stages) within(src source.Source, from media.Progress) source.Source {
+func (st *stages) within(src source.Source, stream string, from media.Progress) source.Source {
 	if _, isFile := st.source.Files(); !isFile {
 		return src
 	}
 	src = source.WithTags(source.Once(src), st.source.FragmentTags)
-	return source.WithEndFrom(src, st.source.End, st.source.EndClock(), from)
+	return source.WithEndFrom(src, st.pipeline.endOf(stream), st.source.EndClock(), from)
 }
 
 // close releases what open opened, in reverse order.

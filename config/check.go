@@ -42,7 +42,7 @@ func (l *loader) decode() *Config {
 		}
 		c.Sinks = append(c.Sinks, out)
 	}
-	c.schema, c.shown, c.secrets = l.schema, l.shown(), l.secrets
+	c.schema, c.shown, c.secrets, c.relative, c.origins = l.schema, l.shown(), l.secrets, l.relative, l.origins()
 	return &c
 }
 
@@ -50,16 +50,37 @@ func (l *loader) decode() *Config {
 // their keys and, for lists, of their entries.
 func (l *loader) shown() map[string]string {
 	shown := map[string]string{}
+	l.eachWritten(func(path string, s written) {
+		if s.shown != "" {
+			shown[path] = s.shown
+		}
+		for i, item := range s.itemsShown {
+			if item != "" {
+				shown[fmt.Sprintf("%s[%d]", path, i)] = item
+			}
+		}
+	})
+	return shown
+}
+
+// origins returns where the effective values come from, by the full paths of their keys: a file and a line, the environment or a flag.
+func (l *loader) origins() map[string]string {
+	origins := map[string]string{}
+	l.eachWritten(func(path string, s written) {
+		origins[path] = s.at.file
+		if s.at.line > 0 {
+			origins[path] += ":" + strconv.Itoa(s.at.line)
+		}
+	})
+	return origins
+}
+
+// eachWritten calls visit for each key that a layer sets, with its full path and its effective value.
+func (l *loader) eachWritten(visit func(path string, s written)) {
 	collect := func(prefix string, p *part, ls layers) {
 		for _, k := range p.keys {
-			s, _ := ls.effective(k.Path)
-			if s.shown != "" {
-				shown[join(prefix, k.Path)] = s.shown
-			}
-			for i, item := range s.itemsShown {
-				if item != "" {
-					shown[fmt.Sprintf("%s[%d]", join(prefix, k.Path), i)] = item
-				}
+			if s, ok := ls.effective(k.Path); ok {
+				visit(join(prefix, k.Path), s)
 			}
 		}
 	}
@@ -67,7 +88,6 @@ func (l *loader) shown() map[string]string {
 	for i, s := range l.sinks {
 		collect(sinkPath(i), l.schema.sink, s.layers)
 	}
-	return shown
 }
 
 // check validates the merged settings as a whole. It reports at most one problem of a key.

@@ -58,6 +58,10 @@ type Config struct {
 	// not repeat.
 	shown   map[string]string
 	secrets secrets
+	// origins are where values come from, by full path; what has none is a default.
+	origins map[string]string
+	// relative holds the times that were relative, as in the settings, by path.
+	relative map[string]string
 }
 
 // keys returns all keys of the file.
@@ -140,12 +144,13 @@ type Checkpoint struct {
 	Path  string               `key:"path" doc:"The path or key of the checkpoint of a stream, with {stream} and with {pipeline}, which stands for the settings file: below the working directory, or below the prefix."`
 	Every setting.AutoDuration `key:"every" doc:"How often the checkpoint is written while it moves: auto is 1s, and in S3 10s." example:"5s"`
 	// These locate a checkpoint in S3, as they do images (see s3.Config).
-	Bucket         string   `key:"bucket,optional" with:"type=s3" doc:"The bucket of the checkpoints, which must be written." example:"my-bucket"`
-	Prefix         string   `key:"prefix" with:"type=s3" doc:"What the keys of the checkpoints begin with, followed by a slash." example:"checkpoints"`
-	_              struct{} `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
-	Region         string   `key:"region" with:"type=s3" doc:"The region of the bucket; empty is that of the AWS chain." example:"eu-west-1"`
-	EndpointURL    string   `key:"endpoint_url" with:"type=s3" doc:"The URL of the server, where it is not that of Amazon." example:"http://127.0.0.1:9000"`
-	ForcePathStyle bool     `key:"force_path_style" with:"type=s3" doc:"Whether the bucket is in the path of URLs, and not in the name of the server." example:"true"`
+	Bucket         string          `key:"bucket,optional" with:"type=s3" doc:"The bucket of the checkpoints, which must be written." example:"my-bucket"`
+	Prefix         string          `key:"prefix" with:"type=s3" doc:"What the keys of the checkpoints begin with, followed by a slash." example:"checkpoints"`
+	Region         string          `key:"region" with:"type=s3" doc:"The region of the bucket; empty is that of the AWS chain." example:"eu-west-1"`
+	Profile        string          `key:"profile" with:"type=s3" doc:"The profile of the AWS chain for the checkpoints; empty is that of the chain itself." example:"video-account"`
+	RoleARN        setting.RoleARN `key:"role_arn" with:"type=s3" doc:"The role that the profile, or the chain, assumes for the checkpoints." example:"arn:aws:iam::123456789012:role/frames"`
+	EndpointURL    string          `key:"endpoint_url" with:"type=s3" doc:"The URL of the server, where it is not that of Amazon." example:"http://127.0.0.1:9000"`
+	ForcePathStyle bool            `key:"force_path_style" with:"type=s3" doc:"Whether the bucket is in the path of URLs, and not in the name of the server." example:"true"`
 }
 
 func defaultCheckpoint() Checkpoint {
@@ -156,6 +161,7 @@ func defaultCheckpoint() Checkpoint {
 func (c Checkpoint) S3() s3.Config {
 	at := s3.DefaultConfig()
 	at.Bucket, at.Prefix, at.Region, at.EndpointURL, at.ForcePathStyle = c.Bucket, c.Prefix, c.Region, c.EndpointURL, c.ForcePathStyle
+	at.Profile, at.RoleARN = c.Profile, c.RoleARN
 	at.Timeout = 10 * time.Second // an owner must write three times in 30 s
 	return at
 }

@@ -26,8 +26,8 @@ var withoutPictures = []string{
 // defaults and have a meaning. So they do not change when a default is written out, or a version adds keys.
 func (c *Config) Pictures(s Sink) string {
 	lines := []string{fmt.Sprintf("form: %d", digestForm)}
-	lines = append(lines, c.keys().file.digestLines(*c, "decode.", withoutPictures)...)
-	lines = append(lines, c.keys().sink.digestLines(s, "", withoutPictures)...)
+	lines = append(lines, c.keys().file.digestLines(*c, "decode.", withoutPictures, nil)...)
+	lines = append(lines, c.keys().sink.digestLines(s, "", withoutPictures, nil)...)
 	if strings.Contains(s.Path, "{sink}") {
 		lines = append(lines, "name: "+yamlText(s.Name))
 	}
@@ -36,7 +36,7 @@ func (c *Config) Pictures(s Sink) string {
 }
 
 // elsewhere holds the keys of `source` that change neither which fragments a stream has nor their order.
-var elsewhere = []string{"source.streams", "source.region", "source.endpoint_url", "source.deliver", "source.max_fragment_size", "source.end."}
+var elsewhere = []string{"source.streams", "source.region", "source.profile", "source.role_arn", "source.endpoint_url", "source.deliver", "source.max_fragment_size", "source.end."}
 
 // Fragments returns 8 hex digits that stand for the settings that determine which fragments are read of a stream, but for the
 // stream itself and for its end.
@@ -47,7 +47,7 @@ func (c *Config) End() string { return c.digestOf("source.end.", nil) }
 
 // digestOf returns 8 hex digits that stand for the keys of the file below prefix, without some.
 func (c *Config) digestOf(prefix string, without []string) string {
-	lines := c.keys().file.digestLines(*c, prefix, without)
+	lines := c.keys().file.digestLines(*c, prefix, without, c.relative)
 	slices.Sort(lines)
 	return digest(strings.Join(lines, "\n"))
 }
@@ -55,7 +55,7 @@ func (c *Config) digestOf(prefix string, without []string) string {
 // Digest returns 8 hex digits that identify the values of all effective settings.
 func (c *Config) Digest() (string, error) {
 	values := *c
-	values.shown = nil
+	values.shown = c.relative
 	var text strings.Builder
 	if err := values.Print(&text); err != nil {
 		return "", err
@@ -69,7 +69,9 @@ func digest(text string) string {
 }
 
 // digestLines returns a line for each key below prefix that changes pictures.
-func (p *part) digestLines(of any, prefix string, without []string) []string {
+//
+// relative has the texts of times that stand for themselves.
+func (p *part) digestLines(of any, prefix string, without []string, relative map[string]string) []string {
 	values := p.flatten(of)
 	defaults := p.standing(values)
 	delete(defaults, "type") // is always listed
@@ -81,7 +83,7 @@ func (p *part) digestLines(of any, prefix string, without []string) []string {
 		case !k.means(values, defaults):
 		case slices.ContainsFunc(without, func(p string) bool { return k.Path == p || strings.HasSuffix(p, ".") && strings.HasPrefix(k.Path, p) }):
 		default:
-			lines = append(lines, k.Path+": "+(&printer{}).value(k.Path, value))
+			lines = append(lines, k.Path+": "+(&printer{shown: relative}).value(k.Path, value))
 		}
 	}
 	return lines

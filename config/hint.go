@@ -91,8 +91,10 @@ const credentialsElsewhere = "credentials do not belong here: they come from the
 
 // isCredential reports whether AWS SDKs use a key of this name for credentials.
 func isCredential(name string) bool {
-	switch strings.TrimPrefix(setting.Plain(name), "aws") {
-	case "accesskey", "accesskeyid", "secretkey", "secretaccesskey", "sessiontoken", "securitytoken", "credentials", "profile", "rolearn":
+	switch plain := setting.Plain(name); strings.TrimPrefix(plain, "aws") {
+	case "profile", "rolearn": // are keys, unless they are named like the variable
+		return strings.HasPrefix(plain, "aws")
+	case "accesskey", "accesskeyid", "secretkey", "secretaccesskey", "sessiontoken", "securitytoken", "credentials":
 		return true
 	}
 	return false

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kvsframes/kvsframes/setting"
 )
@@ -26,6 +27,8 @@ type Options struct {
 	Environ []string
 	// Set holds the flags, KEY=VALUE.
 	Set []string
+	// Now is what relative times refer to; zero is the present time.
+	Now time.Time
 	// Variants are the types of source, sink and destination that the file may use; nil is BuiltIn.
 	Variants setting.Variants
 	// Check, if not nil, checks what the settings refer to, such as files. It is called once, with defaults in
@@ -64,6 +67,8 @@ type loader struct {
 	secrets secrets
 	// bad holds the keys that have a problem, and around the paths above them.
 	bad, around map[string]bool
+	// relative holds the times that were relative, by path.
+	relative map[string]string
 }
 
 // sinkLayers holds the layers of one sink.
@@ -82,6 +87,10 @@ func Load(o Options) (*Config, error) {
 	if !ok { // without settings there is nothing more to report
 		return nil, l.problems.sorted(o.Path)
 	}
+	if o.Now.IsZero() {
+		o.Now = time.Now()
+	}
+	l.resolve(o.Now)
 	c := l.decode()
 	l.check(c)
 	if o.Check != nil {
@@ -166,7 +175,7 @@ func newLoader(o Options) *loader {
 	}
 	return &loader{
 		schema: s, path: o.Path, env: environment(o.Environ), file: newLayers(), places: map[string]position{},
-		bad: map[string]bool{}, around: map[string]bool{},
+		bad: map[string]bool{}, around: map[string]bool{}, relative: map[string]string{},
 	}
 }
 

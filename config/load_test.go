@@ -230,7 +230,7 @@ func TestProblemsOfOverridesNameTheirSource(t *testing.T) {
 		{"a flag value of the wrong type", "", "decode.workers=many", "--set decode.workers: decode.workers: \"many\" is not a whole number"},
 		{"one of the times of a variable", "KVSFRAMES_SINKS_0_SAMPLE={type: timestamps, at: [1793491200, noon]}", "", "environment KVSFRAMES_SINKS_0_SAMPLE: sinks[0].sample.at[1]: \"noon\" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or seconds or milliseconds since the Unix epoch"},
 		{"one of the times of a flag", "", "sinks.0.sample={type: timestamps, at: [2026-11-01T00:00:00Z, noon]}", "--set sinks.0.sample: sinks[0].sample.at[1]: \"noon\" is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or seconds or milliseconds since the Unix epoch"},
-		{"a flag for what is not there yet", "", "source.profile=x", "--set source.profile: source.profile: is not available in this version: name the profile, with its role if it has one, in AWS_PROFILE"},
+		{"a flag for what is no role", "", "source.role_arn=x", "--set source.role_arn: source.role_arn: \"x\" is not the ARN of a role, such as arn:aws:iam::123456789012:role/NAME"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var environ, set []string

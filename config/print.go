@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,8 +17,20 @@ var bareText = lazily(`^([A-Za-z/][A-Za-z0-9_./-]*|([0-9]+(ns|us|ms|s|m|h))+|[0-
 
 // Print writes the settings as YAML, in the order of the schema: every key that has a value and a meaning. Load reads
 // the same Config from it. A value that came from ${VAR} is printed as the reference.
-func (c *Config) Print(w io.Writer) error {
-	p := &printer{shown: c.shown}
+func (c *Config) Print(w io.Writer) error { return c.print(w, nil) }
+
+// PrintOrigins is Print with a comment in each line: where the value comes from. That is default, a file and a line, a variable of the
+// environment, or a flag.
+func (c *Config) PrintOrigins(w io.Writer) error {
+	if c.origins == nil {
+		return c.print(w, map[string]string{})
+	}
+	return c.print(w, c.origins)
+}
+
+// print is Print, with origins unless they are nil.
+func (c *Config) print(w io.Writer, origins map[string]string) error {
+	p := &printer{shown: c.shown, origins: origins}
 	file := c.keys().file
 	values := file.flatten(*c)
 	defaults := file.standing(values)
@@ -43,6 +56,8 @@ type printer struct {
 	// shown holds the references of values (see Config), by full path; prefix is the path of the part.
 	shown  map[string]string
 	prefix string
+	// origins are where values come from, by full path; nil for no comments.
+	origins map[string]string
 }
 
 func (p *printer) sink(keys *part, s Sink, prefix string) {
@@ -50,7 +65,7 @@ func (p *printer) sink(keys *part, s Sink, prefix string) {
 	if !s.OverwriteExplicit && s.Destination.IfExists == sink.IfExistsOverwrite {
 		delete(values, "destination.if_exists") // a written default differs from an implicit one
 	}
-	one := &printer{shown: p.shown, prefix: prefix}
+	one := &printer{shown: p.shown, prefix: prefix, origins: p.origins}
 	one.part(keys.keys, values, keys.standing(values), "    ")
 	p.out.WriteString("  - " + strings.TrimPrefix(one.out.String(), "    "))
 }
@@ -78,8 +93,16 @@ func (p *printer) key(path string, value any, indent string) {
 		fmt.Fprintf(&p.out, "%s%s%s:\n", indent, strings.Repeat("  ", shared+i), m)
 	}
 	p.open = mappings
-	fmt.Fprintf(&p.out, "%s%s%s: %s\n", indent, strings.Repeat("  ", len(mappings)), name, p.value(join(p.prefix, path), value))
+	full := join(p.prefix, path)
+	line := fmt.Sprintf("%s%s%s: %s", indent, strings.Repeat("  ", len(mappings)), name, p.value(full, value))
+	if p.origins != nil {
+		line = fmt.Sprintf("%-*s  # %s", originColumn, line, cmp.Or(p.origins[full], "default"))
+	}
+	p.out.WriteString(line + "\n")
 }
+
+// originColumn is the column from which on the origins are, unless a value is longer.
+const originColumn = 50
 
 // value formats the value of the key at a full path.
 func (p *printer) value(path string, value any) string {

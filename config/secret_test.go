@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -22,7 +21,7 @@ func TestValuesOfReferencesAreNeverRepeated(t *testing.T) {
 		{"a number out of range", "source: {streams: [cam]}\ndecode: {workers: \"${S}\"}" + sinks, "0777777", "2:19: decode.workers: ${S} is not within 0..1024"},
 		{"a duration", "source: {streams: [cam], end: {duration: \"${S}\"}}" + sinks, "5", "1:42: source.end.duration: the value of ${S} is wrong: want a duration such as 10s"},
 		{"a size out of range", "source: {streams: [cam], max_fragment_size: \"${S}\"}" + sinks, "3000000kB", "1:45: source.max_fragment_size: ${S} is not within 1KiB..2GiB"},
-		{"a time", "source: {streams: [cam], end: {timestamp: \"${S}\"}}" + sinks, "hush", "1:43: source.end.timestamp: the value of ${S} is wrong: want a time such as 2026-11-01T00:00:00Z"},
+		{"a time", "source: {streams: [cam], end: {timestamp: \"${S}\"}}" + sinks, "hush", "1:43: source.end.timestamp: the value of ${S} is wrong: want a time such as 2026-11-01T00:00:00Z, now-24h or yesterday"},
 		{"one of a list", "source: {streams: [cam, \"${S}\"]}" + sinks, "hush hush", "1:25: source.streams[1]: \"${S}\" is neither a stream name (letters, digits, _ . -, at most 256; * and ? in a pattern) nor the ARN of a stream"},
 		{"a part of a value", "source: {streams: [cam], endpoint_url: \"ftp://${S}/x\"}" + sinks, "hush", "1:40: source.endpoint_url: \"ftp://${S}/x\" is not a URL such as https://host:port"},
 		{"what a message quotes escaped", "source: {streams: [cam], endpoint_url: \"${S}\"}" + sinks, "hush\x1b\"hush", "1:40: source.endpoint_url: \"${S}\" is not a URL such as https://host:port"},
@@ -80,8 +79,12 @@ sinks: [{name: a, destination: {directory: "out/${S}"}, path: "$${sink}{sink}/{s
 	if strings.Contains(text, "hush") {
 		t.Errorf("printed\n%s", text)
 	}
-	if again := load(t, text, environ); !reflect.DeepEqual(c, again) {
+	if again := load(t, text, environ); !equal(c, again) {
 		t.Errorf("came back as %+v, was %+v", again, c)
+	}
+	printed.Reset()
+	if err := c.PrintOrigins(&printed); err != nil || strings.Contains(printed.String(), "hush") || !strings.Contains(printed.String(), "# pipeline.yaml:2\n") {
+		t.Errorf("printed %v\n%s", err, &printed)
 	}
 	// A higher layer's value is no reference any more.
 	printed.Reset()

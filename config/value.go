@@ -58,7 +58,7 @@ func (k *key) wants() string {
 	case k.Type == reflect.TypeFor[time.Duration]():
 		return "a duration such as 10s"
 	case k.Type == reflect.TypeFor[time.Time]():
-		return "a time such as 2026-11-01T00:00:00Z"
+		return "a time such as 2026-11-01T00:00:00Z, now-24h or yesterday"
 	case k.isNumber():
 		return "a whole number"
 	case k.Type.Kind() == reflect.Bool:
@@ -91,6 +91,11 @@ func (k *key) readText(text string) (any, error) {
 		return text, nil
 	}
 	var err error
+	if k.Type == reflect.TypeFor[time.Time]() {
+		if _, ok, err := relativeTime(text, time.Time{}); ok {
+			return text, err
+		}
+	}
 	if len(k.Values) > 0 {
 		err = k.checkValue(text)
 	} else {
@@ -191,7 +196,7 @@ func parseDuration(text string) (time.Duration, error) {
 func parseTime(text string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z", setting.Short(text))
+		return time.Time{}, fmt.Errorf("%q is not a time: write RFC 3339, such as 2026-11-01T00:00:00Z, or now-24h, today, yesterday", setting.Short(text))
 	}
 	return t.UTC(), nil
 }

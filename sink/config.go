@@ -54,6 +54,13 @@ func (d Destination) Appends() bool {
 	return ok
 }
 
+// Prober is a Location that is on a server.
+type Prober interface {
+	// Probe asks the server whether objects can be put, and also read if reads is set. It leaves no object. An error names the permission
+	// that is missing. note describes what a sink can do without, "" for nothing.
+	Probe(ctx context.Context, reads bool) (note string, err error)
+}
+
 // Describer is a Location whose objects carry user metadata.
 type Describer interface {
 	// Metadata returns the metadata of an image of the run runID, with names in lower case.

@@ -70,12 +70,13 @@ type StartSelector struct {
 // KVSConfig is the Origin of a source of type kvs: streams of Kinesis Video Streams.
 type KVSConfig struct {
 	// Streams are names or ARNs of KVS streams, or NAME=STREAM to give a stream another name.
-	Streams       []string      `key:"streams,optional" entry:"stream as" doc:"The streams, at least one, read side by side: names, ARNs, patterns with * and ?, or {stream: NAME or ARN, as: name} where two would have one name." example:"[front-door, {stream: cam-7, as: garage}]"`
-	_             struct{}      `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
-	Region        string        `key:"region" doc:"The region of the streams; empty is that of the AWS chain." example:"eu-west-1"`
-	EndpointURL   string        `key:"endpoint_url" doc:"The endpoint of the control plane, for the emulator and for VPC endpoints; empty is that of the region." example:"http://127.0.0.1:8080"`
-	Mode          Mode          `key:"mode" doc:"How streams are read: live with GetMedia, archive only stored fragments, auto the archive up to its newest fragment and then live." example:"archive"`
-	StartSelector StartSelector `key:"start_selector"`
+	Streams       []string        `key:"streams,optional" entry:"stream as" doc:"The streams, at least one, read side by side: names, ARNs, patterns with * and ?, or {stream: NAME or ARN, as: name} where two would have one name." example:"[front-door, {stream: cam-7, as: garage}]"`
+	Region        string          `key:"region" doc:"The region of the streams; empty is that of the AWS chain." example:"eu-west-1"`
+	Profile       string          `key:"profile" doc:"The profile of the AWS chain for the streams; empty is that of the chain itself." example:"video-account"`
+	RoleARN       setting.RoleARN `key:"role_arn" doc:"The role that the profile, or the chain, assumes for the streams." example:"arn:aws:iam::123456789012:role/frames"`
+	EndpointURL   string          `key:"endpoint_url" doc:"The endpoint of the control plane, for the emulator and for VPC endpoints; empty is that of the region." example:"http://127.0.0.1:8080"`
+	Mode          Mode            `key:"mode" doc:"How streams are read: live with GetMedia, archive only stored fragments, auto the archive up to its newest fragment and then live." example:"archive"`
+	StartSelector StartSelector   `key:"start_selector"`
 	// Deliver is when the frames of a live stream leave; "" is DeliverFragment.
 	Deliver Deliver `key:"deliver,optional" with:"mode=live|auto" doc:"When frames leave: fragment at the end of their fragment, frame while it is still arriving, in mode auto from where reading continues live, and not with fragment_tags or {tag:NAME} in a path." example:"frame"`
 }

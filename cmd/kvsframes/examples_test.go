@@ -152,6 +152,23 @@ func (x *trial) run(s step) string {
 	return stdout.String()
 }
 
+// try runs the blocks that tests run, and compares what they print and leave.
+func (x *trial) try(steps []step, want told) {
+	x.t.Helper()
+	steps = slices.DeleteFunc(steps, func(s step) bool { return !s.isRun })
+	if len(steps) != len(want.prints) {
+		x.t.Fatalf("tests run %d blocks, and know what %d print", len(steps), len(want.prints))
+	}
+	for i, s := range steps {
+		if got := x.run(s); !regexp.MustCompile(`^(?:` + want.prints[i] + `)$`).MatchString(strings.ReplaceAll(got, x.bucket, "my-frames")) {
+			x.t.Errorf("in %s\n%s\nprints\n%s\nwant %s", s.in, s.code, got, want.prints[i])
+		}
+	}
+	if want.then != nil {
+		want.then(x)
+	}
+}
+
 // fetched returns a folder with the objects of the bucket.
 func (x *trial) fetched() string {
 	x.t.Helper()
@@ -176,11 +193,14 @@ func (x *trial) fetched() string {
 	return folder
 }
 
-// examples are the files of examples/: for each block that tests run, a pattern of all that it prints, and what else is to be seen.
-var examples = map[string]struct {
+// told is what is known of an example.
+type told struct {
 	prints []string
 	then   func(x *trial)
-}{
+}
+
+// knownExamples are the files of examples/: for each block that tests run, a pattern of all that it prints, and what else is to be seen.
+var knownExamples = map[string]told{
 	"thumbnails.yaml": {[]string{`out/view\.html\n`}, nil},
 	"s3.yaml": {[]string{``}, func(x *trial) {
 		x.t.Helper()
@@ -236,6 +256,13 @@ var examples = map[string]struct {
 		if want := "video,1280,720,25/1,7\n"; string(got) != want {
 			x.t.Errorf("ffprobe says %q of the time lapse, want %q", got, want)
 		}
+	}},
+	"archive.yaml": {[]string{``}, func(x *trial) {
+		x.t.Helper()
+		if lines := bytes.Count(read(x.t, filepath.Join(x.folder, "frames.csv")), []byte("\n")); lines != 1+5 {
+			x.t.Errorf("the table has %d lines", lines)
+		}
+		x.decodes(found(x.t, x.fetched(), "dt=2026-01-01/front-door/*.jpg")...)
 	}},
 	"storyboard.yaml": {[]string{``, `2026-01-01T12:00:00\.000Z \(160, 90\)\n2026-01-01T12:00:10\.000Z \(160, 90\)\n`}, func(x *trial) {
 		x.t.Helper()
@@ -301,25 +328,14 @@ func TestExamplesRun(t *testing.T) {
 			t.Errorf("the README does not name %s", name)
 		}
 		t.Run(name, func(t *testing.T) {
-			want, known := examples[name]
+			want, ok := knownExamples[name]
 			text := string(read(t, file))
 			steps, err := stepsOf(text)
-			if err != nil || !known {
-				t.Fatalf("is what it prints known: %v; %v", known, err)
-			}
-			steps = slices.DeleteFunc(steps, func(s step) bool { return !s.isRun })
-			if len(steps) != len(want.prints) {
-				t.Fatalf("tests run %d blocks, and know what %d print", len(steps), len(want.prints))
+			if err != nil || !ok {
+				t.Fatalf("is what it prints known: %v; %v", ok, err)
 			}
 			x := newTrial(t, server, map[bool]string{false: url, true: ofCuts}[name == "scenes.yaml"], text)
-			for i, s := range steps {
-				if got := x.run(s); !regexp.MustCompile(`^(?:` + want.prints[i] + `)$`).MatchString(strings.ReplaceAll(got, x.bucket, "my-frames")) {
-					t.Errorf("in %s\n%s\nprints\n%s\nwant %s", s.in, s.code, got, want.prints[i])
-				}
-			}
-			if want.then != nil {
-				want.then(x)
-			}
+			x.try(steps, want)
 		})
 	}
 }

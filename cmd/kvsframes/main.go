@@ -242,6 +242,7 @@ func (p *program) newRootCommand() *cobra.Command {
 	root.AddCommand(
 		p.newRunCommand(),
 		p.newValidateCommand(),
+		p.newInitCommand(),
 		p.newPlanCommand(),
 		p.newInspectCommand(),
 		p.newRecordCommand(),

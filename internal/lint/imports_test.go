@@ -21,6 +21,8 @@ var mayImport = map[string][]string{
 	"internal/logging": {},
 	"internal/wait":    {},
 	"internal/lag":     {},
+	// Who calls AWS.
+	"internal/awschain": {"github.com/aws"},
 	// Files that appear whole, and the file system behind them, which tests replace.
 	"internal/disk":          {"golang.org/x/sys"},
 	"internal/disk/disktest": {"internal/disk"},
@@ -46,9 +48,9 @@ var mayImport = map[string][]string{
 	// Numbers of small luma pictures, for samplers and filters.
 	"decode/measure": {"C"},
 
-	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/logging", "internal/wait", "github.com/aws"},
+	"source/kvs":     {"media", "setting", "source", "source/payload", "internal/awschain", "internal/logging", "internal/wait", "github.com/aws"},
 	"source/payload": {"media", "internal/ebml", "internal/logging"},
-	"sink/s3":        {"media", "setting", "sink", "github.com/aws"},
+	"sink/s3":        {"media", "setting", "sink", "internal/awschain", "github.com/aws"},
 	// Forms of groups, with what they ask of the decoder.
 	"sink/webdataset": {"media", "setting", "sink", "decode"},
 	"sink/batch":      {"media", "setting", "sink", "decode", "internal/npy"},
@@ -95,13 +97,15 @@ var mayImport = map[string][]string{
 	".": {
 		"media", "setting", "config", "checkpoint", "source", "source/kvs", "decode", "decode/pick", "decode/plan", "manifest", "sink", "sink/s3", "pipeline", "internal/logging", "internal/reference", "github.com/aws",
 	},
+	// Settings to start from.
+	"examples": {},
 	// What a program of somebody else would import.
 	"examples/channel":      {"media", "source", "decode", "pipeline"},
 	"examples/customsink":   {"media", "source/kvs", "decode", "decode/plan", "pipeline"},
 	"examples/customsource": {"media", "source/payload", "decode", "decode/plan", "pipeline", "sink"},
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
-		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "view", "internal/disk", "internal/reference",
+		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "examples", "kvstest", "view", "internal/disk", "internal/reference",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org",
 	},
 }
@@ -115,6 +119,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":           {"cmd/kvsframes"},
 	awsServices + "kinesisvideo":       {"source/kvs"},
 	awsServices + "s3":                 {"sink/s3"},
+	awsServices + "sts":                {"internal/awschain"},
 	awsFeatures + "s3/transfermanager": {"sink/s3"},
 	awsFeatures + "s3/manager":         {"sink/s3"},
 	module + "/kvstest":                {"cmd/kvsframes", "internal/demo/recording", "internal/bench/payload"},

@@ -59,16 +59,17 @@ type Encryption struct {
 
 // Config is the location of a destination of type s3: a bucket and its options.
 type Config struct {
-	Bucket               string      `key:"bucket,optional" doc:"The bucket of the objects, which must be written." example:"my-bucket"`
-	Prefix               string      `key:"prefix" doc:"What the keys of the objects begin with, followed by a slash." example:"frames"`
-	_                    struct{}    `later:"profile role_arn" instead:"name the profile, with its role if it has one, in AWS_PROFILE"`
-	Region               string      `key:"region" doc:"The region of the bucket; empty is that of the AWS chain." example:"eu-west-1"`
-	EndpointURL          string      `key:"endpoint_url" doc:"The URL of the server, where it is not that of Amazon." example:"http://127.0.0.1:9000"`
-	ForcePathStyle       bool        `key:"force_path_style" doc:"Whether the bucket is in the path of URLs, and not in the name of the server." example:"true"`
-	Checksum             Checksum    `key:"checksum" doc:"The checksum by which the server verifies objects; none is for servers that refuse its headers." example:"none"`
-	StorageClass         string      `key:"storage_class" doc:"The storage class, as the API of S3 names it." example:"STANDARD_IA"`
-	ServerSideEncryption Encryption  `key:"server_side_encryption"`
-	MetadataSet          MetadataSet `key:"metadata" doc:"The user metadata of images: kvs is the three names of the managed image delivery of KVS." example:"full"`
+	Bucket               string          `key:"bucket,optional" doc:"The bucket of the objects, which must be written." example:"my-bucket"`
+	Prefix               string          `key:"prefix" doc:"What the keys of the objects begin with, followed by a slash." example:"frames"`
+	Region               string          `key:"region" doc:"The region of the bucket; empty is that of the AWS chain." example:"eu-west-1"`
+	Profile              string          `key:"profile" doc:"The profile of the AWS chain for the bucket; empty is that of the chain itself." example:"video-account"`
+	RoleARN              setting.RoleARN `key:"role_arn" doc:"The role that the profile, or the chain, assumes for the bucket." example:"arn:aws:iam::123456789012:role/frames"`
+	EndpointURL          string          `key:"endpoint_url" doc:"The URL of the server, where it is not that of Amazon." example:"http://127.0.0.1:9000"`
+	ForcePathStyle       bool            `key:"force_path_style" doc:"Whether the bucket is in the path of URLs, and not in the name of the server." example:"true"`
+	Checksum             Checksum        `key:"checksum" doc:"The checksum by which the server verifies objects; none is for servers that refuse its headers." example:"none"`
+	StorageClass         string          `key:"storage_class" doc:"The storage class, as the API of S3 names it." example:"STANDARD_IA"`
+	ServerSideEncryption Encryption      `key:"server_side_encryption"`
+	MetadataSet          MetadataSet     `key:"metadata" doc:"The user metadata of images: kvs is the three names of the managed image delivery of KVS." example:"full"`
 	// Tags are the tags of every object, manifest and ledger parts included, as NAME=VALUE; a name has no = in it.
 	Tags []string `key:"tags,optional,pairs" doc:"The tags of every object, parts of manifest and ledger included; they need s3:PutObjectTagging." example:"{project: x}"`
 	// Timeout is how long the server may take to answer a whole request before the request fails. A whole
@@ -99,16 +100,19 @@ func normalEndpoint(endpoint string) string {
 	return strings.ToLower(u.Scheme+"://"+u.Host) + strings.TrimSuffix(u.Path, "/")
 }
 
-// Check implements sink.Location: it checks that there is a region.
+// Check implements sink.Location: it checks that there is a region, and the profile.
 func (c Config) Check(ctx context.Context) error {
-	if c.Region != "" || c.EndpointURL != "" {
+	plain := c.Profile == "" && c.RoleARN == ""
+	if plain && (c.Region != "" || c.EndpointURL != "") {
 		return nil
 	}
 	chain, err := loadAWS(ctx, c)
 	switch {
+	case err != nil && c.Profile != "":
+		return &setting.Error{Path: "profile", Problem: err.Error()}
 	case err != nil:
 		return &setting.Error{Path: "region", Problem: err.Error()}
-	case chain.Region == "":
+	case chain.Region == "" && (c.EndpointURL == "" || c.RoleARN != ""): // STS has regions, too
 		return &setting.Error{Path: "region", Problem: "no AWS region is set: set region, AWS_REGION, or the region of the profile"}
 	}
 	return nil

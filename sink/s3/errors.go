@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/kvsframes/kvsframes/internal/awschain"
 	"github.com/kvsframes/kvsframes/sink"
 )
 
@@ -97,7 +98,10 @@ func (s *Store) explain(ctx context.Context, op, key string, err error) error {
 }
 
 func (e *Error) classify(answer *awshttp.ResponseError) {
+	var role *awschain.RoleError
 	switch {
+	case errors.As(e.Err, &role):
+		e.Hint = "could not assume role " + role.Role
 	case e.Status == http.StatusPreconditionFailed:
 		e.Err = fmt.Errorf("%w: %w", sink.ErrExist, e.Err)
 	case e.Code == "NoSuchUpload":

@@ -25,8 +25,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go/logging"
 
+	"github.com/kvsframes/kvsframes/internal/awschain"
 	"github.com/kvsframes/kvsframes/sink"
 )
 
@@ -98,7 +98,7 @@ func Open(ctx context.Context, d Config) (*Store, error) {
 // allowed to put what they may not query, and some servers do not support the query.
 func unasked(err error) bool {
 	var refused *Error
-	if !errors.As(err, &refused) {
+	if !errors.As(err, &refused) || errors.As(err, new(*credentialsError)) {
 		return false
 	}
 	switch refused.Status {
@@ -126,6 +126,10 @@ func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool,
 		if d.EndpointURL != "" {
 			o.BaseEndpoint = &d.EndpointURL
 		}
+		if o.BaseEndpoint != nil { // the switches choose among the region's endpoints, and the SDK rejects them here
+			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+		}
 		if cache, ok := o.Credentials.(*aws.CredentialsCache); ok {
 			o.Credentials = credentials{cache}
 		}
@@ -139,14 +143,10 @@ func newClient(ctx context.Context, d Config) (client *s3.Client, checksum bool,
 	return client, checksum, nil
 }
 
-// loadAWS returns the configuration of the AWS chain.
+// loadAWS returns the configuration of the AWS chain, for the identity of the destination.
 func loadAWS(ctx context.Context, d Config) (aws.Config, error) {
-	loaded, err := config.LoadDefaultConfig(ctx,
-		config.WithRegion(d.Region), config.WithLogger(logging.Nop{}), config.WithHTTPClient(httpClient(d.Timeout)))
-	if err != nil {
-		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
-	}
-	return loaded, nil
+	id := awschain.Identity{Region: d.Region, Profile: d.Profile, RoleARN: string(d.RoleARN)}
+	return awschain.Load(ctx, id, config.WithHTTPClient(httpClient(d.Timeout)))
 }
 
 // newRetryer returns the SDK's retryer without its token bucket. The bucket gives up after some hundred retries

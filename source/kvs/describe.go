@@ -31,7 +31,7 @@ func Describe(ctx context.Context, cfg Config) (Description, error) {
 	in := &kinesisvideo.DescribeStreamInput{StreamName: id.nameParam(), StreamARN: id.arnParam()}
 	out, err := kinesisvideo.NewFromConfig(cfg.AWS, controlPlane(cfg.EndpointURL)).DescribeStream(ctx, in)
 	if err != nil {
-		return Description{}, fmt.Errorf("%s %s: %w", doing, id.name, err)
+		return Description{}, describe("DescribeStream", id, err)
 	}
 	if out.StreamInfo == nil {
 		return Description{}, fmt.Errorf("%s %s: the answer describes none", doing, id.name)

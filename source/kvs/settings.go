@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/kvsframes/kvsframes/internal/awschain"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -40,6 +41,9 @@ func CheckCredentials(ctx context.Context, cfg aws.Config) error {
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if errors.As(err, new(*awschain.RoleError)) {
+			return err
 		}
 		return fmt.Errorf("%s (%w)", none, err)
 	}

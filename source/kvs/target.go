@@ -8,9 +8,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/smithy-go/logging"
 
+	"github.com/kvsframes/kvsframes/internal/awschain"
 	"github.com/kvsframes/kvsframes/source"
 )
 
@@ -62,11 +61,12 @@ func (s streamID) arnParam() *string {
 // LoadAWS returns the configuration of the AWS chain: environment, shared files, container and instance roles.
 // A non-empty region overrides that of the chain.
 func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithLogger(logging.Nop{}))
-	if err != nil {
-		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
-	}
-	return cfg, nil
+	return awschain.Load(ctx, awschain.Identity{Region: region})
+}
+
+// LoadFor returns the configuration of the AWS chain in the region of a source, with its profile and its role.
+func LoadFor(ctx context.Context, c source.KVSConfig) (aws.Config, error) {
+	return awschain.Load(ctx, awschain.Identity{Region: c.Region, Profile: c.Profile, RoleARN: string(c.RoleARN)})
 }
 
 // regionFor returns the region for calls about the stream.
