@@ -15,7 +15,7 @@ enum { NONE, ALONG_X, ALONG_Y, UPWARD, DOWNWARD, STRONG = 8 };
 
 /* All loops are over rows of s bytes, the width w or h rounded up to whole vectors: what is left of a row would take as long as the rest of it.
  * What they compute beyond w is of no edge. They read one pixel beyond both ends of a row, and memory has MARGIN bytes on both sides. */
-enum { VECTOR = 32, MARGIN = 64 };
+enum { VECTOR = 64, MARGIN = 64 };
 
 INLINE int whole(int w) { return (w + VECTOR - 1) & -VECTOR; }
 
@@ -70,6 +70,9 @@ INLINE void gradients(int16_t *restrict size, int16_t *restrict direction, const
 
 INLINE int16_t larger(int16_t a, int16_t b) { return a > b ? a : b; }
 
+/* either returns a if all bits of yes are set, and b if none is. GCC 12 fails to compile the same with conditions for AVX-512. */
+INLINE int16_t either(int16_t yes, int16_t a, int16_t b) { return (a & yes) | (b & ~yes); }
+
 /* peaks marks the pixels of a row whose gradient is above LOW, and larger than those beside it in its direction, with that direction. */
 INLINE void peaks(uint8_t *restrict to, const int16_t *up, const int16_t *at, const int16_t *down, const int16_t *direction, int s)
 {
@@ -77,8 +80,8 @@ INLINE void peaks(uint8_t *restrict to, const int16_t *up, const int16_t *at, co
 		const int16_t flat = larger(at[x - 1], at[x + 1]), steep = larger(up[x], down[x]);
 		const int16_t upward = larger(up[x + 1], down[x - 1]), downward = larger(up[x - 1], down[x + 1]);
 		const int16_t d = direction[x];
-		const int16_t straight = d == ALONG_X ? flat : steep, diagonal = d == UPWARD ? upward : downward;
-		const int16_t beside = larger(d <= ALONG_Y ? straight : diagonal, LOW), strong = at[x] > HIGH ? STRONG : 0;
+		const int16_t straight = either(-(d == ALONG_X), flat, steep), diagonal = either(-(d == UPWARD), upward, downward);
+		const int16_t beside = larger(either(-(d <= ALONG_Y), straight, diagonal), LOW), strong = at[x] > HIGH ? STRONG : 0;
 		to[x] = at[x] > beside ? d | strong : 0;
 	}
 }
