@@ -157,6 +157,7 @@ func (c *child) task(m message, b []byte, decode fragmentFunc) {
 	case err != nil && !errors.Is(err, errStopped):
 		panic(err)
 	}
+	to.flush()
 	c.send(message{head: head{Kind: msgEnd, Flag: to.wrong, Goes: c.continues != nil, Frame: uint32(decoded), Size: uint64(openObjects.Load())}})
 }
 
@@ -205,12 +206,23 @@ var errStopped = errors.New("the parent knows")
 // reporter sends results to the parent.
 type reporter struct {
 	child *child
+	// rejected is what was measured of frames that are not chosen. It is sent before whatever comes next in order: a message for
+	// each would wake the parent for each frame.
+	rejected []byte
 	// wrong reports whether anything was wrong with the fragment.
 	wrong bool
 }
 
 // image implements results.
 func (r *reporter) image(k, output int, img media.Image) error {
+	if len(img.Data) == 0 {
+		r.wrong = r.wrong || img.Concealed
+		if r.rejected = appendRejected(r.rejected, rejected{k, output, img.Concealed, img.Measured}); len(r.rejected) >= fullRejected {
+			r.flush()
+		}
+		return nil
+	}
+	r.flush()
 	m := message{head: head{
 		Kind: msgImage, Flag: img.Concealed, Goes: img.FullRange, Frame: uint32(k), Output: uint32(output), Width: uint32(img.Width), Height: uint32(img.Height),
 	}}
@@ -221,12 +233,26 @@ func (r *reporter) image(k, output int, img media.Image) error {
 		m.Measured = uint32(len(data))
 		data = append(data, img.Data...)
 	}
+	r.child.post(m, data)
+	return nil
+}
+
+// flush sends what was measured of frames that are not chosen.
+func (r *reporter) flush() {
+	if len(r.rejected) > 0 {
+		r.child.post(message{head: head{Kind: msgRejected}}, r.rejected)
+		r.rejected = r.rejected[:0]
+	}
+}
+
+// post sends a message with data, in as many parts as that needs.
+func (c *child) post(m message, data []byte) {
 	m.Total = uint64(len(data))
 	for left := data; ; m.Kind = msgData {
-		m.Offset, m.Size = r.child.put(left)
-		r.child.send(m)
+		m.Offset, m.Size = c.put(left)
+		c.send(m)
 		if left = left[m.Size:]; len(left) == 0 {
-			return nil
+			return
 		}
 	}
 }
@@ -246,6 +272,7 @@ func (c *child) put(data []byte) (offset, size uint64) {
 // miss implements results.
 func (r *reporter) miss(k int, err error) error {
 	r.wrong = true
+	r.flush()
 	r.child.send(problem(msgMiss, k, err))
 	return nil
 }
@@ -253,12 +280,14 @@ func (r *reporter) miss(k int, err error) error {
 // lose implements results.
 func (r *reporter) lose(err error) error {
 	r.wrong = true
+	r.flush()
 	r.child.send(problem(msgLose, 0, err))
 	return nil
 }
 
 // fatal implements results.
 func (r *reporter) fatal(k int, err error) error {
+	r.flush()
 	r.child.send(problem(msgFatal, k, err))
 	return errStopped
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
-	"sync"
 	"unsafe"
 
 	"github.com/kvsframes/kvsframes/decode/measure"
@@ -44,11 +43,25 @@ func (j *job) openEyes() {
 	}
 }
 
+// glimpse is the small picture of a frame, which several outputs measure.
+type glimpse struct {
+	measure.Picture
+	blur    float64
+	blurred bool // whether blur is set
+}
+
+// Blur returns the picture's blur.
+func (g *glimpse) Blur() float64 {
+	if !g.blurred {
+		g.blur, g.blurred = measure.Blur(g.Picture), true
+	}
+	return g.blur
+}
+
 // see measures frame k for each output that asks for it, in their order. It returns nil if none chooses by pixels, or if the frame has no
 // small picture: it is not rendered either, for the same reason.
 func (j *job) see(k int, f frame) (sights []sight) {
-	var small measure.Picture
-	var blur func() float64
+	var g glimpse
 	asked := j.plan.Frames[k].Outputs
 	for i, a := range asked {
 		o := &j.outputs[a.Output]
@@ -57,21 +70,19 @@ func (j *job) see(k int, f frame) (sights []sight) {
 		}
 		if sights == nil {
 			var err error
-			if small, err = j.worker.renderer.small(f); err != nil {
+			if g.Picture, err = j.worker.renderer.small(f); err != nil {
 				return nil
 			}
 			sights = make([]sight, len(asked))
-			blur = sync.OnceValue(func() float64 { return measure.Blur(small) })
 		}
-		sights[i] = j.eyes[a.Output].see(o, small, blur, a.Begins, k)
+		sights[i] = j.eyes[a.Output].see(o, &g, a.Begins, k)
 	}
 	return sights
 }
 
-// see measures the small picture of frame k, until it is certain that the frame is not chosen: what costs most comes last. blur returns the
-// picture's Blur. begins reports whether a window begins with the frame.
-func (e *eye) see(o *Output, p measure.Picture, blur func() float64, begins bool, k int) (s sight) {
-	n := o.needs
+// see measures the small picture of frame k, until it is certain that the frame is not chosen: what costs most comes last. begins reports whether a window begins with the frame.
+func (e *eye) see(o *Output, g *glimpse, begins bool, k int) (s sight) {
+	n, p := o.needs, g.Picture
 	m := &media.Measured{}
 	s.measured = m
 	if n.Scene {
@@ -96,7 +107,7 @@ func (e *eye) see(o *Output, p measure.Picture, blur func() float64, begins bool
 		s.hopeless = e.any && m.Quality <= e.best
 	}
 	if n.Blur && !s.hopeless {
-		m.Blur = blur()
+		m.Blur = g.Blur()
 		s.hopeless = m.Blur > n.MaxBlur
 	}
 	if s.hopeless {
@@ -137,12 +148,12 @@ const (
 	mostLuma     = 320 * 320
 )
 
-// measurable reports whether an image of the output can have so many bytes of measures, of a total.
-func (o *Output) measurable(measures, total uint64) bool {
+// measurable reports whether an image of the output can have so many bytes of measures.
+func (o *Output) measurable(measures uint64) bool {
 	if !o.needs.Any() {
 		return measures == 0
 	}
-	return measures >= measuredSize && measures <= measuredSize+mostLuma && measures <= total
+	return measures >= measuredSize && measures <= measuredSize+mostLuma
 }
 
 func appendMeasured(dst []byte, m media.Measured) []byte {

@@ -48,9 +48,9 @@ func TestAnEyeStopsWhenItIsCertain(t *testing.T) {
 	} {
 		var e eye
 		for i, l := range test.looks {
-			asked := false
-			s := e.see(&Output{needs: test.needs}, picture(l.contrast), func() float64 { asked = true; return l.blur }, l.begins, i)
-			if asked != l.asks || s.hopeless == l.hopeful {
+			g := glimpse{Picture: picture(l.contrast), blur: l.blur, blurred: true}
+			s := e.see(&Output{needs: test.needs}, &g, l.begins, i)
+			if asked := s.measured.Blur == l.blur; asked != l.asks || s.hopeless == l.hopeful {
 				t.Errorf("%s: picture %d: blur is asked for: %t, hopeless: %t", name, i, asked, s.hopeless)
 			}
 		}

@@ -200,6 +200,8 @@ func (p *process) decode(ctx context.Context, task []byte, h head, a *account, l
 			err = w.send(message{head: head{Kind: msgGoOn}})
 		case msgImage:
 			err = w.image(m, a)
+		case msgRejected:
+			err = w.rejected(m, a)
 		case msgMiss:
 			err = a.told(m, func(err error) error { return a.miss(int(m.Frame), err) })
 		case msgLose:
@@ -272,17 +274,10 @@ func (w *watch) image(m message, a *account) error {
 		return errNonsense
 	}
 	o := &a.outputs[output]
-	info, without := a.plan.Frames[k].Info, m.Total == uint64(m.Measured)
-	img := media.Image{FrameInfo: info, Sink: o.Sink}
-	switch {
-	case !o.measurable(uint64(m.Measured), m.Total):
+	if !o.measurable(uint64(m.Measured)) || uint64(m.Measured) > m.Total || !o.believable(int(m.Width), int(m.Height), m.Total-uint64(m.Measured)) {
 		return errNonsense
-	case without:
-	case !o.believable(int(m.Width), int(m.Height), m.Total-uint64(m.Measured)):
-		return errNonsense
-	default:
-		img = o.blank(info, int(m.Width), int(m.Height))
 	}
+	img := o.blank(a.plan.Frames[k].Info, int(m.Width), int(m.Height))
 	img.Concealed, img.FullRange = m.Flag, m.Goes
 	data, err := w.collect(m)
 	if err != nil {
@@ -294,12 +289,30 @@ func (w *watch) image(m message, a *account) error {
 		}
 		data = data[m.Measured:]
 	}
-	if !without {
-		if img.Data, err = o.complete(data, img); err != nil {
-			return err
-		}
+	if img.Data, err = o.complete(data, img); err != nil {
+		return err
 	}
 	return a.image(k, output, img)
+}
+
+// rejected hands on frames that are not chosen.
+func (w *watch) rejected(m message, a *account) error {
+	if m.Total > mostRejected {
+		return errNonsense
+	}
+	data, err := w.collect(m)
+	for err == nil && len(data) > 0 {
+		var s rejected
+		if s, data, err = readRejected(data); err != nil {
+			return err
+		}
+		if s.frame >= len(a.plan.Frames) || s.output >= len(a.outputs) || !a.outputs[s.output].needs.Any() {
+			return errNonsense
+		}
+		img := media.Image{FrameInfo: a.plan.Frames[s.frame].Info, Sink: a.outputs[s.output].Sink, Concealed: s.concealed, Measured: s.measured}
+		err = a.image(s.frame, s.output, img)
+	}
+	return err
 }
 
 // roomForMetadata is about as much as complete adds to an image.

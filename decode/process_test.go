@@ -118,6 +118,11 @@ var misbehaviours = map[string]func(w *worker, what work, to *reporter) (int, er
 	"last first": func(_ *worker, what work, to *reporter) (int, error) {
 		return to.forge(what, func(h *head) { h.Frame = uint32(what.plan.InOrder[len(what.plan.InOrder)-1]) })
 	},
+	"rejected": func(_ *worker, what work, to *reporter) (int, error) { // frames of an output that gets all
+		to.rejected = appendRejected(nil, rejected{frame: what.plan.InOrder[0], measured: &media.Measured{}})
+		to.flush()
+		return to.stay()
+	},
 	// The picture says another size than the message.
 	"header": func(_ *worker, what work, to *reporter) (int, error) {
 		return to.forge(what, func(h *head) { h.Width++ })
@@ -293,6 +298,7 @@ func TestAProcessThatDiesCostsOneFragment(t *testing.T) {
 		"frame":      {detail: "makes no sense"},
 		"output":     {detail: "makes no sense"},
 		"last first": {detail: "makes no sense"},
+		"rejected":   {detail: "makes no sense"},
 		"header":     {detail: "makes no sense"},
 	} {
 		t.Run(how, func(t *testing.T) { c.check(t, how) })

@@ -19,26 +19,28 @@ import (
 //	                             more         if there are more parts
 //	part
 //	                             image, part  for each image
-//	                             data, part   for each further part of it
+//	                             rejected, part  for frames that are not chosen: what was measured of them
+//	                             data, part   for each further part of either
 //	                             miss, lose or fatal
 //	                             full         when it has no room for a part
 //	go on                        after the parent has copied all
 //	                             end, or again if a new decoder must be led up
 const (
-	msgHello = 'h'
-	msgTask  = 't'
-	msgPart  = 'c'
-	msgMore  = 'g'
-	msgImage = 'i'
-	msgData  = 'd'
-	msgFull  = 's'
-	msgGoOn  = 'a'
-	msgMiss  = 'm'
-	msgLose  = 'l'
-	msgFatal = 'f'
-	msgAgain = 'w'
-	msgEnd   = 'e'
-	msgPanic = 'p'
+	msgHello    = 'h'
+	msgTask     = 't'
+	msgPart     = 'c'
+	msgMore     = 'g'
+	msgImage    = 'i'
+	msgRejected = 'r'
+	msgData     = 'd'
+	msgFull     = 's'
+	msgGoOn     = 'a'
+	msgMiss     = 'm'
+	msgLose     = 'l'
+	msgFatal    = 'f'
+	msgAgain    = 'w'
+	msgEnd      = 'e'
+	msgPanic    = 'p'
 )
 
 // windowSize is the size of each half of the shared memory.

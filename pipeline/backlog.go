@@ -55,6 +55,7 @@ func (b *backlog) admit(ctx context.Context, l *lane, size int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.used+size > b.limit && b.used > 0 && !(l.number == b.head && l.held == 0) {
+		b.more.Broadcast() // take may have left images without data in the lane
 		if err := b.wait(ctx, b.room); err != nil {
 			return err
 		}
@@ -64,7 +65,11 @@ func (b *backlog) admit(ctx context.Context, l *lane, size int64) error {
 	return nil
 }
 
-// put waits until there is room for an image, and appends it to l.
+// woken is of how many images without data the last one wakes take.
+const woken = 64
+
+// put waits until there is room for an image, and appends it to l. An image without data is not chosen, so take waits for more: to wake it
+// for each would take as long as all else that is done about such an image.
 func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
 	if err := b.admit(ctx, l, int64(len(img.Data))); err != nil {
 		return err
@@ -72,7 +77,7 @@ func (b *backlog) put(ctx context.Context, l *lane, img media.Image) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l.images = append(l.images, img)
-	if l.number == b.head { // take waits for this lane
+	if l.number == b.head && (len(img.Data) > 0 || len(l.images)%woken == 0) { // take waits for this lane
 		b.more.Broadcast()
 	}
 	return nil

@@ -15,7 +15,7 @@ enum { NONE, ALONG_X, ALONG_Y, UPWARD, DOWNWARD, STRONG = 8 };
 
 /* All loops are over rows of s bytes, the width w or h rounded up to whole vectors: what is left of a row would take as long as the rest of it.
  * What they compute beyond w is of no edge. They read one pixel beyond both ends of a row, and memory has MARGIN bytes on both sides. */
-enum { VECTOR = 32, MARGIN = 64 };
+enum { VECTOR = 64, MARGIN = 64 };
 
 INLINE int whole(int w) { return (w + VECTOR - 1) & -VECTOR; }
 
@@ -70,6 +70,9 @@ INLINE void gradients(int16_t *restrict size, int16_t *restrict direction, const
 
 INLINE int16_t larger(int16_t a, int16_t b) { return a > b ? a : b; }
 
+/* either returns a if all bits of yes are set, and b if none is. GCC 12 fails to compile the same with conditions for AVX-512. */
+INLINE int16_t either(int16_t yes, int16_t a, int16_t b) { return (a & yes) | (b & ~yes); }
+
 /* peaks marks the pixels of a row whose gradient is above LOW, and larger than those beside it in its direction, with that direction. */
 INLINE void peaks(uint8_t *restrict to, const int16_t *up, const int16_t *at, const int16_t *down, const int16_t *direction, int s)
 {
@@ -77,8 +80,8 @@ INLINE void peaks(uint8_t *restrict to, const int16_t *up, const int16_t *at, co
 		const int16_t flat = larger(at[x - 1], at[x + 1]), steep = larger(up[x], down[x]);
 		const int16_t upward = larger(up[x + 1], down[x - 1]), downward = larger(up[x - 1], down[x + 1]);
 		const int16_t d = direction[x];
-		const int16_t straight = d == ALONG_X ? flat : steep, diagonal = d == UPWARD ? upward : downward;
-		const int16_t beside = larger(d <= ALONG_Y ? straight : diagonal, LOW), strong = at[x] > HIGH ? STRONG : 0;
+		const int16_t straight = either(-(d == ALONG_X), flat, steep), diagonal = either(-(d == UPWARD), upward, downward);
+		const int16_t beside = larger(either(-(d <= ALONG_Y), straight, diagonal), LOW), strong = at[x] > HIGH ? STRONG : 0;
 		to[x] = at[x] > beside ? d | strong : 0;
 	}
 }
@@ -176,20 +179,30 @@ INLINE void add(kvsf_edges *out, const widths *of, int s, int y, int last)
 	}
 }
 
-/* The runs of a row to rows above and below, and how much room there is to the left and right, above and below. */
+/* along_edges keeps of the runs of a row to the rows below the one along each pixel's edge: memory that is written for each picture is no longer in the
+ * caches. */
+INLINE void along_edges(int8_t *restrict below, const uint8_t *edge, const int8_t *down, const int8_t *down_left, const int8_t *down_right, int s)
+{
+	for (int x = 0; x < s; x++) {
+		const int8_t e = edge[x], y = -(e == ALONG_Y), u = -(e == UPWARD), d = -(e == DOWNWARD);
+		below[x] = (down[x] & y) | (down_left[x] & u) | (down_right[x] & d);
+	}
+}
+
+/* The runs of a row to rows above, and that of each edge to rows below, and how much room there is to the left and right, above and below. */
 typedef struct {
-	const int8_t *up, *down, *up_left, *up_right, *down_left, *down_right, *left, *right;
+	const int8_t *up, *up_left, *up_right, *down, *left, *right;
 	int8_t above, below;
 } slopes;
 
 /* across adds the widths of the edges of a row whose slopes go to rows above and below. */
 INLINE void across(uint8_t *restrict all, uint8_t *restrict diagonal, uint8_t *restrict count, const uint8_t *edge, const slopes *of, int s)
 {
-	const int8_t *up = of->up, *down = of->down, *up_left = of->up_left, *up_right = of->up_right, *down_left = of->down_left,
-		     *down_right = of->down_right, *lefts = of->left, *rights = of->right, above = of->above, below = of->below;
+	const int8_t *up = of->up, *down = of->down, *up_left = of->up_left, *up_right = of->up_right, *lefts = of->left, *rights = of->right,
+		     above = of->above, below = of->below;
 	for (int x = 0; x < s; x++) {
 		const int8_t e = edge[x], left = lefts[x], right = rights[x], y = -(e == ALONG_Y), u = -(e == UPWARD), d = -(e == DOWNWARD);
-		const int8_t before = (up[x] & y) | (down_left[x] & u) | (up_left[x] & d), after = (down[x] & y) | (up_right[x] & u) | (down_right[x] & d);
+		const int8_t before = (up[x] & y) | (down[x] & u) | (up_left[x] & d), after = (up_right[x] & u) | (down[x] & ~u);
 		const int8_t most_before = choose(y, above, lesser(left, choose(u, below, above))), most_after = choose(y, below, lesser(right, choose(u, above, below)));
 		const uint8_t steps = width(before, most_before, after, most_after);
 		all[x] += steps;
@@ -251,7 +264,7 @@ INLINE void *take(uint8_t **from, size_t n)
 size_t kvsf_blur_scratch(int w, int h)
 {
 	const size_t s = whole(w), t = whole(h);
-	return 5 * s * t + 38 * s + 9 * t + 20 * 2 * MARGIN;
+	return 4 * s * t + 38 * s + 9 * t + 20 * 2 * MARGIN;
 }
 
 INLINE void blur_body(const uint8_t *p, int w, int h, void *scratch, kvsf_edges *out)
@@ -262,11 +275,11 @@ INLINE void blur_body(const uint8_t *p, int w, int h, void *scratch, kvsf_edges 
 	const int s = whole(w), t = whole(h), most = s > t ? s : t;
 	const ptrdiff_t n = (ptrdiff_t)s * t, end = (ptrdiff_t)(h - 1) * s;
 	uint8_t *from = (uint8_t *)(((uintptr_t)scratch + 2 * MARGIN - 1) & -MARGIN);
-	int8_t *const level = take(&from, n), *const down = take(&from, n), *const down_right = take(&from, n), *const down_left = take(&from, n);
+	int8_t *const level = take(&from, n), *const down = take(&from, n), *const turned = take(&from, n);
 	uint8_t *const edge = take(&from, n), *const marks = take(&from, RING * s);
 	int16_t *const sizes = take(&from, 2 * RING * s), *const directions = take(&from, 2 * RING * s);
 	uint16_t *const outer = take(&from, 2 * s), *const inner = take(&from, 2 * s), *const middle = take(&from, 2 * s);
-	int8_t *const left = take(&from, s), *const right = take(&from, s), *const above = take(&from, 6 * most);
+	int8_t *const left = take(&from, s), *const right = take(&from, s), *const last_rows = take(&from, 6 * most);
 	const widths sums = {take(&from, most), take(&from, most), take(&from, most)};
 	memset(sums.all, 0, most);
 	memset(sums.diagonal, 0, most);
@@ -281,43 +294,44 @@ INLINE void blur_body(const uint8_t *p, int w, int h, void *scratch, kvsf_edges 
 	memset(edge, 0, s);
 	memset(edge + end, 0, n - end);
 
-	/* From the bottom to the top, the runs to rows below. */
-	memset(down + end, 0, s);
-	memset(down_right + end, 0, s + 1);
-	memset(down_left + end, 0, s);
-	for (ptrdiff_t i = end - s; i >= s; i -= s) {
-		runs(down + i, level + i, level + i + s, down + i + s, w, s);
-		runs(down_right + i, level + i, level + i + s + 1, down_right + i + s + 1, w, s);
-		runs(down_left + i, level + i, level + i + s - 1, down_left + i + s - 1, w, s);
+	/* From the bottom to the top, the runs to rows below: of two rows by turns. */
+	memset(last_rows, 0, 6 * most);
+	for (int y = h - 2; y > 0; y--) {
+		const ptrdiff_t i = (ptrdiff_t)y * s;
+		int8_t *const straight = last_rows + y % 2 * 3 * s, *const left_down = straight + s, *const right_down = left_down + s;
+		const int8_t *const last = last_rows + (y + 1) % 2 * 3 * s;
+		runs(straight, level + i, level + i + s, last, w, s);
+		runs(left_down, level + i, level + i + s - 1, last + s - 1, w, s);
+		runs(right_down, level + i, level + i + s + 1, last + 2 * s + 1, w, s);
+		along_edges(down + i, edge + i, straight, left_down, right_down, s);
 	}
 
-	/* From the top to the bottom, those to rows above: of two rows by turns. */
-	memset(above, 0, 6 * most);
+	/* From the top to the bottom, those to rows above. */
+	memset(last_rows, 0, 6 * most);
 	for (int y = 1; y < h - 1; y++) {
 		const ptrdiff_t i = (ptrdiff_t)y * s;
-		int8_t *const up = above + y % 2 * 3 * s, *const up_left = up + s, *const up_right = up_left + s;
-		const int8_t *const last = above + (y + 1) % 2 * 3 * s;
+		int8_t *const up = last_rows + y % 2 * 3 * s, *const up_left = up + s, *const up_right = up_left + s;
+		const int8_t *const last = last_rows + (y + 1) % 2 * 3 * s;
 		runs(up, level + i, level + i - s, last, w, s);
 		runs(up_left, level + i, level + i - s - 1, last + s - 1, w, s);
 		runs(up_right, level + i, level + i - s + 1, last + 2 * s + 1, w, s);
-		const slopes of = {up, down + i, up_left, up_right, down_left + i, down_right + i, left, right, room(y), room(h - 1 - y)};
+		const slopes of = {up, up_left, up_right, down + i, left, right, room(y), room(h - 1 - y)};
 		across(sums.all, sums.diagonal, sums.count, edge + i, &of, s);
 		add(out, &sums, s, y, y == h - 2);
 	}
 
 	/* Along rows is from the top to the bottom of the turned picture. */
-	int8_t *const turned = down_right;
-	uint8_t *const turned_edge = (uint8_t *)down_left;
+	uint8_t *const turned_edge = (uint8_t *)level;
 	turn(turned, level, s, t);
 	turn(turned_edge, edge, s, t);
 	memset(down + (ptrdiff_t)(w - 1) * t, 0, t);
 	for (ptrdiff_t i = (ptrdiff_t)(w - 2) * t; i >= t; i -= t)
 		runs(down + i, turned + i, turned + i + t, down + i + t, h, t);
-	memset(above, 0, 2 * t);
+	memset(last_rows, 0, 2 * t);
 	for (int x = 1; x < w - 1; x++) {
 		const ptrdiff_t i = (ptrdiff_t)x * t;
-		int8_t *const up = above + x % 2 * t;
-		runs(up, turned + i, turned + i - t, above + (x + 1) % 2 * t, h, t);
+		int8_t *const up = last_rows + x % 2 * t;
+		runs(up, turned + i, turned + i - t, last_rows + (x + 1) % 2 * t, h, t);
 		along(sums.all, sums.count, turned_edge + i, up, down + i, room(x), room(w - 1 - x), t);
 		add(out, &sums, t, x, x == w - 2);
 	}

@@ -2,5 +2,12 @@
 
 package measure
 
-// SetPlainLoops is setPlainLoops.
-var SetPlainLoops = setPlainLoops
+// SetLoops is setLoops.
+var SetLoops = setLoops
+
+// The sets of loops.
+const (
+	LoopsPlain  = loopsPlain
+	LoopsAVX2   = loopsAVX2
+	LoopsAVX512 = loopsAVX512
+)

@@ -175,5 +175,12 @@ func flag(b bool) C.int {
 	return 0
 }
 
-// setPlainLoops makes all use the loops without vector instructions, for tests.
-func setPlainLoops(plain bool) { C.kvsf_measure_plain = flag(plain) }
+// The sets of loops: without vector instructions, and with those of x86-64.
+const (
+	loopsPlain  = C.PLAIN
+	loopsAVX2   = C.AVX2
+	loopsAVX512 = C.AVX512
+)
+
+// setLoops makes all use these loops at most, for tests.
+func setLoops(most int) { C.kvsf_measure_most = C.int(most) }

@@ -1,24 +1,45 @@
 /* Loops over the pixels of a picture, in plain C that the compiler turns into vector code: once for any processor, and on
- * x86-64 once more for AVX2. Both give the same numbers. */
+ * x86-64 again for AVX2 and for AVX-512. All give the same numbers. */
 #ifndef KVSFRAMES_MEASURE_H
 #define KVSFRAMES_MEASURE_H
 
 #include <stddef.h>
 #include <stdint.h>
 #ifdef __x86_64__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
 
-extern int kvsf_measure_plain; /* set by tests, to compare the two sets of loops */
+/* The sets of loops. kvsf_measure_most is the best one that may be used: tests compare them. */
+enum { PLAIN, AVX2, AVX512 };
+extern int kvsf_measure_most;
+
+#if defined(__x86_64__) && defined(__GNUC__)
+/* Processors with avx512vbmi have the other parts as well, and do not slow down for vectors of 64 bytes. */
+#ifdef __clang__
+#define FOR_AVX512 "avx512bw,avx512vl,avx512vbmi"
+#else
+#define FOR_AVX512 "avx512bw,avx512vl,avx512vbmi,prefer-vector-width=512"
+#endif
+
+INLINE int loops(void)
+{
+	if (kvsf_measure_most >= AVX512 && __builtin_cpu_supports("avx512vbmi"))
+		return AVX512;
+	return kvsf_measure_most >= AVX2 && __builtin_cpu_supports("avx2") ? AVX2 : PLAIN;
+}
 
 /* KERNEL defines the function name from an inline function name_body. */
-#if defined(__x86_64__) && defined(__GNUC__)
-#define KERNEL(result, name, params, args)                                                       \
-	__attribute__((target("avx2"))) static result name##_avx2 params { return name##_body args; } \
-	static result name##_plain params { return name##_body args; }                           \
-	result name params { return !kvsf_measure_plain && __builtin_cpu_supports("avx2") ? name##_avx2 args : name##_plain args; }
+#define KERNEL(result, name, params, args)                                                             \
+	__attribute__((target(FOR_AVX512))) static result name##_avx512 params { return name##_body args; } \
+	__attribute__((target("avx2"))) static result name##_avx2 params { return name##_body args; }       \
+	static result name##_plain params { return name##_body args; }                                 \
+	result name params                                                                             \
+	{                                                                                              \
+		const int best = loops();                                                              \
+		return best == AVX512 ? name##_avx512 args : best == AVX2 ? name##_avx2 args : name##_plain args; \
+	}
 #else
 #define KERNEL(result, name, params, args) \
 	result name params { return name##_body args; }

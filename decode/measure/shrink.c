@@ -1,11 +1,8 @@
 #include "measure.h"
 
 #include <string.h>
-#ifdef __x86_64__
-#include <emmintrin.h>
-#endif
 
-int kvsf_measure_plain;
+int kvsf_measure_most = AVX512;
 
 /* Of a block's rows two are read, at a quarter and at three quarters of its height, or all if there are less than 4. They are added
  * up first: of each column one sum is left. A strip of such sums, which stays in the first cache, is then added up along x. Since that
@@ -105,6 +102,101 @@ INLINE void join_words(uint32_t *out, const uint16_t *sums, int n, int factor, r
 #define join_words join_plain
 #endif
 
+/* Blocks of two rows and up to TOGETHER columns are added up without sums of columns: bytes that are not of a block are left out, and an
+ * instruction adds up eight bytes at a time. */
+enum { EIGHT = 8, TOGETHER = 2 * EIGHT };
+
+/* places are for blocks of some factor of columns, each in one or two parts of eight bytes: where the bytes of these parts come from, and
+ * which of them are of the block. */
+typedef struct {
+	uint8_t at[64];
+	uint64_t used;
+	int parts;
+} places;
+
+INLINE places places_of(int factor)
+{
+	places p = {.parts = factor <= EIGHT ? 1 : 2};
+	for (int i = 0; factor <= TOGETHER && i < 64; i++) {
+		const int block = i / (p.parts * EIGHT), column = i % (p.parts * EIGHT), used = column < factor;
+		p.at[i] = used ? block * factor + column : 0x80;
+		p.used |= (uint64_t)used << i;
+	}
+	return p;
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+/* join_avx512 adds up n blocks. What is read beyond the columns is 0. */
+__attribute__((target(FOR_AVX512))) static int join_avx512(uint32_t *out, rows r, int columns, int n, int factor, const places *p, rows next)
+{
+	const int blocks = EIGHT / p->parts;
+	const __m512i order = _mm512_loadu_si512(p->at), zero = _mm512_setzero_si512();
+	const __m256i evens = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+	for (int x = 0; x < n; x += blocks) {
+		const int first = x * factor, left = columns - first;
+		const __mmask64 some = left < 64 ? ((__mmask64)1 << left) - 1 : ~(__mmask64)0;
+		fetch(next, first);
+		const __m512i a = _mm512_maskz_permutexvar_epi8(p->used, order, _mm512_maskz_loadu_epi8(some, r.at + first));
+		const __m512i b = _mm512_maskz_permutexvar_epi8(p->used, order, _mm512_maskz_loadu_epi8(some, r.at + r.stride + first));
+		const __m512i sums = _mm512_add_epi64(_mm512_sad_epu8(a, zero), _mm512_sad_epu8(b, zero));
+		if (p->parts == 1)
+			_mm256_storeu_si256((__m256i *)(out + x), _mm512_cvtepi64_epi32(sums));
+		else {
+			const __m256i all = _mm512_cvtepi64_epi32(_mm512_add_epi64(sums, _mm512_permutex_epi64(sums, 0xb1)));
+			_mm_storeu_si128((__m128i *)(out + x), _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(all, evens)));
+		}
+	}
+	return n;
+}
+
+__attribute__((target("avx2"))) INLINE __m256i eights_avx2(const uint8_t *p, int step, __m256i order)
+{
+	const __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + step));
+	return _mm256_sad_epu8(_mm256_shuffle_epi8(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1), order), _mm256_setzero_si256());
+}
+
+/* rows_avx2 returns sums of eight bytes: of 16 bytes of both rows each, and of those step bytes behind them. */
+__attribute__((target("avx2"))) INLINE __m256i rows_avx2(rows r, ptrdiff_t x, int step, __m256i order)
+{
+	return _mm256_add_epi64(eights_avx2(r.at + x, step, order), eights_avx2(r.at + r.stride + x, step, order));
+}
+
+/* join_avx2 adds up the first blocks, and returns how many: not those whose 16 bytes may be beyond the columns. */
+__attribute__((target("avx2"))) static int join_avx2(uint32_t *out, rows r, int columns, int n, int factor, const places *p, rows next)
+{
+	const int step = factor * 2 / p->parts;
+	const __m256i order = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p->at)), evens = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+	int x = 0;
+	for (; x + 4 <= n && (x + 4) * factor + TOGETHER <= columns; x += 4) {
+		const ptrdiff_t first = (ptrdiff_t)x * factor;
+		fetch(next, first);
+		__m256i sums = rows_avx2(r, first, step, order);
+		if (p->parts == 2) {
+			const __m256i more = rows_avx2(r, first + 2 * step, step, order);
+			sums = _mm256_add_epi64(_mm256_unpacklo_epi64(sums, more), _mm256_unpackhi_epi64(sums, more)); /* of blocks 0, 2, 1 and 3 */
+			sums = _mm256_permute4x64_epi64(sums, 0xd8);
+		}
+		_mm_storeu_si128((__m128i *)(out + x), _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(sums, evens)));
+	}
+	return x;
+}
+
+/* join_rows adds up the first of n blocks, and returns how many. */
+INLINE int join_rows(uint32_t *out, rows r, int columns, int n, int factor, const places *p, rows next)
+{
+	const int best = loops();
+	if (best == PLAIN || r.n != 2 || factor > TOGETHER)
+		return 0;
+	return best == AVX512 ? join_avx512(out, r, columns, n, factor, p, next) : join_avx2(out, r, columns, n, factor, p, next);
+}
+#else
+INLINE int join_rows(uint32_t *out, rows r, int columns, int n, int factor, const places *p, rows next)
+{
+	(void)out, (void)r, (void)columns, (void)n, (void)factor, (void)p, (void)next;
+	return 0;
+}
+#endif
+
 /* A level is converted as range * sum + offset, rounded down. */
 typedef struct {
 	double range, offset;
@@ -146,8 +238,9 @@ INLINE void convert(uint8_t *dst, const uint32_t *sums, int n, int depth, int fu
 INLINE void shrink_body(uint8_t *dst, const uint8_t *data, ptrdiff_t stride, int w, int h, int depth, int full, int factor)
 {
 	_Alignas(32) uint32_t words[STRIP + SPARE] = {0}; /* or twice as many sums of 16 bits */
-	uint32_t sums[STRIP + 4];
+	uint32_t sums[STRIP + 8];
 	uint16_t *halves = (uint16_t *)words;
+	const places p = places_of(factor);
 	const int sw = (w - 1) / factor + 1, part = w - (sw - 1) * factor, strip = STRIP / factor;
 	for (int y = 0; y < h; y += factor, data += factor * stride, dst += sw) {
 		const int height = h - y < factor ? h - y : factor;
@@ -162,10 +255,15 @@ INLINE void shrink_body(uint8_t *dst, const uint8_t *data, ptrdiff_t stride, int
 					memset(words + columns, 0, SPARE * sizeof(*words));
 				join_longs(sums, words, n, factor, next);
 			} else {
-				add_bytes(halves, r, columns);
-				if (columns < n * factor)
-					memset(halves + columns, 0, SPARE * sizeof(*halves));
-				join_words(sums, halves, n, factor, next);
+				const int done = join_rows(sums, r, columns, n, factor, &p, next), before = done * factor;
+				if (done < n) {
+					r.at += before;
+					next.at += before;
+					add_bytes(halves, r, columns - before);
+					if (columns < n * factor)
+						memset(halves + columns - before, 0, SPARE * sizeof(*halves));
+					join_words(sums + done, halves, n - done, factor, next);
+				}
 			}
 			convert(dst + x, sums, n, depth, full, factor * r.n);
 			if (columns < n * factor)

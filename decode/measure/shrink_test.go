@@ -72,10 +72,13 @@ func exactly(p measure.Plane) measure.Picture {
 	return out
 }
 
+// sets are the sets of loops; of those that the processor lacks, the next best is used.
+var sets = []int{measure.LoopsPlain, measure.LoopsAVX2, measure.LoopsAVX512}
+
 // TestShrinkIsExact compares with integer arithmetic, with and without vector instructions.
 func TestShrinkIsExact(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	defer measure.SetPlainLoops(false)
+	defer measure.SetLoops(measure.LoopsAVX512)
 	for _, size := range [][2]int{
 		{1, 1},
 		{1, 2},
@@ -132,14 +135,14 @@ func TestShrinkIsExact(t *testing.T) {
 				for _, full := range []bool{false, true} {
 					p := plane(w, h, depth, full, level)
 					want := exactly(p)
-					for _, plain := range []bool{false, true} {
-						measure.SetPlainLoops(plain)
+					for _, loops := range sets {
+						measure.SetLoops(loops)
 						got, err := measure.Shrink(nil, p)
 						if err != nil {
 							t.Fatalf("%dx%d: %v", w, h, err)
 						}
 						if err := same(got, want); err != nil {
-							t.Fatalf("%dx%d of %d bits, full %t, %s, plain loops %t: %v", w, h, depth, full, name, plain, err)
+							t.Fatalf("%dx%d of %d bits, full %t, %s, loops %d: %v", w, h, depth, full, name, loops, err)
 						}
 					}
 				}
@@ -231,24 +234,24 @@ func FuzzMeasures(f *testing.F) {
 			return min(v, 1<<p.Depth-1)
 		})
 		want := exactly(p)
-		var all [2][5]float64
-		for i, plain := range []bool{false, true} {
-			measure.SetPlainLoops(plain)
+		var all [3][5]float64
+		for i, loops := range sets {
+			measure.SetLoops(loops)
 			got, err := measure.Shrink(nil, p)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := same(got, want); err != nil {
-				t.Fatalf("%dx%d of %d bits, plain loops %t: %v", p.W, p.H, p.Depth, plain, err)
+				t.Fatalf("%dx%d of %d bits, loops %d: %v", p.W, p.H, p.Depth, loops, err)
 			}
 			all[i] = [5]float64{
 				measure.Black(got, 40), measure.Blur(got), measure.Quality(got), float64(measure.Hash(got)),
 				measure.Difference(got, measure.Picture{W: got.W, H: got.H, Pix: make([]byte, len(got.Pix))}),
 			}
 		}
-		measure.SetPlainLoops(false)
-		if all[0] != all[1] {
-			t.Errorf("%v with vector instructions, %v without", all[0], all[1])
+		measure.SetLoops(measure.LoopsAVX512)
+		if all[1] != all[0] || all[2] != all[0] {
+			t.Errorf("%v without vector instructions, %v with AVX2, %v with AVX-512", all[0], all[1], all[2])
 		}
 		for i, most := range []float64{100, 100, 1442, 1 << 64, 100} {
 			if v := all[0][i]; !(v >= 0 && v <= most) {
