@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -16,6 +17,53 @@ type Account struct {
 	failures SinkErrors
 	parts    []*Account  // see Begin
 	behind   Undelivered // see SetBehind
+	progress Progress    // its First, Last, Read and Decoded
+}
+
+// Progress is how far a run of one stream is. Unlike a Summary it counts what is not durable yet.
+type Progress struct {
+	Status Status
+	// Error is why the run failed.
+	Error string
+	// First and Last are the times of the first and the last fragment that was read, by the producer's clock or, if they have none, by the
+	// server's; zero before that.
+	First, Last time.Time
+	// Read is the number of fragments that were read, Decoded that of the frames that the decoders returned.
+	Read, Decoded int64
+	// Written is the number of images that are durable, at all sinks together.
+	Written   int64
+	Gaps      int64
+	BytesRead int64
+}
+
+// join adds the progress of another run of the stream.
+func (p *Progress) join(of Progress) {
+	if p.First.IsZero() {
+		p.First = of.First
+	}
+	if of.Last.After(p.Last) {
+		p.Last = of.Last
+	}
+	p.Read += of.Read
+	p.Decoded += of.Decoded
+	p.Written += of.Written
+	p.Gaps += of.Gaps
+	p.BytesRead += of.BytesRead
+}
+
+// Progress returns how far the run is.
+func (a *Account) Progress() Progress {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.progress
+	p.Status, p.Error, p.Gaps, p.BytesRead = a.summary.Status, a.summary.Error, int64(a.summary.Gaps), a.summary.BytesRead
+	for _, n := range a.summary.FramesWritten {
+		p.Written += int64(n)
+	}
+	for _, part := range a.parts {
+		p.join(part.Progress())
+	}
+	return p
 }
 
 // NewAccount returns the account of a new run, with sinks of these names.
@@ -67,6 +115,7 @@ func (a *Account) Fold(of *Account, continues bool) {
 		s.Undelivered = Undelivered{}
 	}
 	a.summary.join(s)
+	a.progress.join(of.reached())
 	a.failures = append(a.failures, of.Failures()...)
 	a.parts = slices.Delete(a.parts, i, i+1)
 }
@@ -126,11 +175,34 @@ func (a *Account) source(s Source) {
 	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = stats.BytesRead, stats.Reconnects, stats.Pauses
 }
 
+// reached returns the part of the progress that the summary does not have.
+func (a *Account) reached() Progress {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.progress
+}
+
 // begin records that a fragment was read.
 func (a *Account) begin(f *media.Fragment) {
+	at := f.ProducerTime
+	if at.IsZero() {
+		at = f.ServerTime
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.reading = append(a.reading, f.Number)
+	if a.progress.First.IsZero() {
+		a.progress.First = at
+	}
+	a.progress.Last = at // even if the clock went back
+	a.progress.Read++
+}
+
+// decoded counts the frames of a fragment.
+func (a *Account) decoded(frames int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.progress.Decoded += int64(frames)
 }
 
 // images adds the images of a fragment that are durable at one sink.

@@ -365,6 +365,7 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 		if it.lane.undecided = errors.Is(err, media.ErrUndecided); err != nil && !it.lane.undecided {
 			return err
 		}
+		r.Account.decoded(out.FramesDecoded)
 		r.backlog.end(&it.lane, out)
 		r.bytes.add(-size, -1)
 		<-r.fragments

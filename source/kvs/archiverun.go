@@ -90,12 +90,17 @@ func (a *archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 // listAll lists all windows. It is one window ahead of the one being fetched.
 func (a *archive) listAll(ctx context.Context, out chan<- listing) {
 	defer close(out)
+	var last listing
 	for window := range a.listings(ctx) {
 		select {
 		case out <- window:
+			last = window
 		case <-ctx.Done():
 			return
 		}
+	}
+	if n := len(last.fragments); n > 0 && last.err == nil {
+		a.extent.listed(last.fragments[n-1].at(a.within.Clock))
 	}
 }
 
