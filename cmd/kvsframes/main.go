@@ -208,7 +208,6 @@ func (p *program) newRootCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usage(errors.New("name a command"))
 		},
-		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
 		SuggestionsMinimumDistance: 2,
 	}
 	root.SetUsageFunc(printUsage)
@@ -223,8 +222,10 @@ func (p *program) newRootCommand() *cobra.Command {
 		p.newManifestCommand(),
 		p.newViewCommand(),
 		p.newEmulateCommand(),
+		p.newCompletionCommand(),
 		p.newVersionCommand(),
 	)
+	p.addCompletion(root)
 	return root
 }
 

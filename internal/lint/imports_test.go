@@ -99,7 +99,7 @@ var mayImport = map[string][]string{
 	// Flags, output and exit codes.
 	"cmd/kvsframes": {
 		".", "media", "setting", "source", "source/kvs", "source/payload", "decode", "decode/plan", "manifest", "pipeline", "config", "kvstest", "view", "internal/disk",
-		"github.com/spf13/cobra", "golang.org",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org",
 	},
 }
 
