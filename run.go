@@ -83,6 +83,9 @@ func ExitCode(status pipeline.Status) int {
 // cancelled. A run that was cancelled, or took too long to drain, has StatusFailed if it has read fragments that
 // neither it delivers nor, with a checkpoint, a later run. A stream that fails does not affect the others.
 func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
+	log, quieten := logging.Calm(r.options.Log)
+	defer quieten()
+	r.options.Log = log
 	if address := r.pipeline.Config.Service.HTTP; address != "" {
 		stop, err := r.serve(address, r.options.Log)
 		if err != nil {

@@ -144,7 +144,9 @@ func (a *archive) lookUp(ctx context.Context, number string) (source.Place, erro
 func (a *archive) answered() {
 	a.reached.Store(true)
 	a.hear(time.Now())
-	a.reach.Back()
+	if lasted := a.reach.Back(); lasted > 0 {
+		a.log.Info("the service answers again", "after", lasted.Truncate(time.Millisecond).String())
+	}
 }
 
 // tries counts consecutive calls that failed in the same way.
