@@ -260,7 +260,9 @@ type Log struct {
 // Service is the `service` part of pipeline.yaml.
 type Service struct {
 	// HTTP is the address of metrics, health and readiness, such as 127.0.0.1:9090; "" serves nothing.
-	HTTP     string `key:"http,optional"`
+	HTTP string `key:"http,optional"`
+	// Pprof also serves profiles of the process there. They show what it does to everybody who reaches the address.
+	Pprof    bool   `key:"pprof"`
 	Log      Log    `key:"log"`
 	Progress Choice `key:"progress"`
 	// ShutdownTimeout is how long a drain may take after the first signal.

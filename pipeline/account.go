@@ -18,6 +18,66 @@ type Account struct {
 	parts    []*Account  // see Begin
 	behind   Undelivered // see SetBehind
 	progress Progress    // its First, Last, Read and Decoded
+	reasons  map[media.GapReason]int
+	queues   func() Load // nil without a run
+}
+
+// Load is what a run of one stream holds in memory, and what it may hold, in bytes.
+type Load struct {
+	// Fragments is the media of fragments that are decoded or wait for a decoder, Images the images that wait for their sinks.
+	Fragments, MaxFragments int64
+	Images, MaxImages       int64
+}
+
+// join adds the load of another run of the stream.
+func (l *Load) join(of Load) {
+	l.Fragments += of.Fragments
+	l.MaxFragments += of.MaxFragments
+	l.Images += of.Images
+	l.MaxImages += of.MaxImages
+}
+
+// Load returns what the run holds now, nothing after its end.
+func (a *Account) Load() (l Load) {
+	a.mu.Lock()
+	queues, parts := a.queues, slices.Clone(a.parts)
+	a.mu.Unlock()
+	if queues != nil {
+		l = queues()
+	}
+	for _, p := range parts {
+		l.join(p.Load())
+	}
+	return l
+}
+
+// hold sets what tells the load; nil is nothing.
+func (a *Account) hold(queues func() Load) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queues = queues
+}
+
+// GapsByReason returns the number of gaps for each reason that has any.
+func (a *Account) GapsByReason() map[media.GapReason]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := map[media.GapReason]int{}
+	maps.Copy(all, a.reasons)
+	for _, p := range a.parts {
+		for reason, n := range p.GapsByReason() {
+			all[reason] += n
+		}
+	}
+	return all
+}
+
+// count adds gaps to those by reason.
+func (a *Account) count(reason media.GapReason, n int) {
+	if a.reasons == nil {
+		a.reasons = map[media.GapReason]int{}
+	}
+	a.reasons[reason] += n
 }
 
 // Progress is how far a run of one stream is. Unlike a Summary it counts what is not durable yet.
@@ -116,6 +176,9 @@ func (a *Account) Fold(of *Account, continues bool) {
 	}
 	a.summary.join(s)
 	a.progress.join(of.reached())
+	for reason, n := range of.GapsByReason() {
+		a.count(reason, n)
+	}
 	a.failures = append(a.failures, of.Failures()...)
 	a.parts = slices.Delete(a.parts, i, i+1)
 }
@@ -133,6 +196,10 @@ func (a *Account) SetGaps(gaps []media.Gap) {
 	defer a.mu.Unlock()
 	a.summary.Gaps, a.summary.GapList = len(gaps), a.summary.GapList[:0]
 	a.summary.list(gaps)
+	a.reasons = nil
+	for _, g := range gaps {
+		a.count(g.Reason, 1)
+	}
 }
 
 // End records how the run ended; err may be nil.
@@ -220,6 +287,9 @@ func (a *Account) commit(p *pending) {
 	s := &a.summary
 	s.Gaps += len(p.gaps)
 	s.list(p.gaps)
+	for _, g := range p.gaps {
+		a.count(g.Reason, 1)
+	}
 	if !p.counts { // the source could not return it, or another run counts it
 		return
 	}

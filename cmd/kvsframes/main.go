@@ -222,6 +222,7 @@ func (p *program) newRootCommand() *cobra.Command {
 		p.newManifestCommand(),
 		p.newViewCommand(),
 		p.newEmulateCommand(),
+		p.newHealthCommand(),
 		p.newCompletionCommand(),
 		p.newVersionCommand(),
 	)
