@@ -181,3 +181,39 @@ func TestProfilesAreServedOnRequestAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestGapsAreCountedByReason(t *testing.T) {
+	whole, err := os.ReadFile("testdata/demo.mkv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	cut := filepath.Join(folder, "cut.mkv")
+	if err := os.WriteFile(cut, whole[:len(whole)-1000], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings := filepath.Join(folder, "pipeline.yaml")
+	text := "source: {type: file, paths: [" + cut + "]}\nsinks: [{name: all, sample: {type: all}, resize: {width: 64}, destination: {directory: " + t.TempDir() + "}}]\n"
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Load(t.Context(), LoadOptions{Path: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := p.NewRun(RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, page := get(t, run.Handler(), "/metrics")
+	total := 0.0
+	for _, m := range metricsOf(t, page)["kvsframes_gaps_total"].GetMetric() {
+		total += m.GetCounter().GetValue()
+	}
+	if n := value(t, metricsOf(t, page), "kvsframes_gaps_total", "stream", "cut", "reason", "cut"); n < 1 || total != float64(run.Summary().Streams["cut"].Gaps) {
+		t.Errorf("%v gaps of cut fragments, %v of all:\n%s", n, total, page)
+	}
+}
