@@ -9,12 +9,14 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode"
+	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/pipeline"
 	"github.com/kvsframes/kvsframes/source"
 )
@@ -26,6 +28,7 @@ import (
 //   - /healthz: 200 as long as the process answers
 //   - /readyz: 200 while the run reads and writes; 503 with the reason before it does, and while a stream or a
 //     sink is in trouble
+//   - /debug/pprof/: profiles of the process (package net/http/pprof), only with service.pprof
 //
 // Run.Do serves it at service.http of the settings.
 func (r *Run) Handler() http.Handler {
@@ -42,6 +45,11 @@ func (r *Run) Handler() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_, _ = io.WriteString(w, r.metrics(time.Now()))
 	})
+	if r.pipeline != nil && r.pipeline.Config.Service.Pprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	return mux
 }
 
@@ -84,9 +92,15 @@ var metrics = []metric{
 	{"source_lag_seconds", "gauge", "stream", "Distance of the last fragment that was read from the newest one of a live stream."},
 	{"source_outage_seconds", "gauge", "stream", "How long the service of a stream has not answered, 0 while it does."},
 	{"decode_frames_total", "counter", "stream", "Frames that the decoders returned."},
-	{"gaps_total", "counter", "stream", "Fragments and frames that could not be delivered."},
+	{"decode_seconds", "summary", "", "For how long fragments had a worker, each on one core: its rate is the number of busy cores."},
+	{"decode_memory_bytes", "gauge", "", "Memory of all decoders, by estimate."},
+	{"decode_memory_limit_bytes", "gauge", "", "What that memory may be: decode.max_memory."},
+	{"decode_restarts_total", "counter", "reason", "Child processes that died of a fragment, or that something else (other) has ended."},
+	{"queue_bytes", "gauge", "stream, stage", "Media of fragments that are decoded or wait for that (decode), and images that wait for their sinks or are being written (sink)."},
+	{"queue_limit_bytes", "gauge", "stream, stage", "What these may be."},
+	{"gaps_total", "counter", "stream, reason", "Fragments and frames that could not be delivered, by the reasons of the ledger."},
 	{"undelivered_fragments", "gauge", "stream", "Fragments that were read and of which some image is not stored yet."},
-	{"sink_images_total", "counter", "stream, sink, result", "Images by what became of them: written, or skipped because the object was there."},
+	{"sink_frames_total", "counter", "stream, sink, result", "Images by what became of them: written, or skipped because the object was there."},
 	{"sink_objects_total", "counter", "sink", "Objects that were written, manifest parts included."},
 	{"sink_bytes_total", "counter", "sink", "Bytes of these objects."},
 	{"sink_outage_seconds", "gauge", "sink", "How long a sink has waited for its destination, 0 while that works."},
@@ -129,7 +143,6 @@ var (
 		{"source_bytes_total", func(s pipeline.Summary) int64 { return s.BytesRead }},
 		{"source_reconnects_total", func(s pipeline.Summary) int64 { return int64(s.Reconnects) }},
 		{"decode_frames_total", func(s pipeline.Summary) int64 { return int64(s.FramesDecoded) }},
-		{"gaps_total", func(s pipeline.Summary) int64 { return int64(s.Gaps) }},
 		{"undelivered_fragments", func(s pipeline.Summary) int64 { return int64(s.Undelivered.Fragments) }},
 	}
 	sinkMetrics = []struct {
@@ -155,17 +168,22 @@ func (r *Run) metrics(now time.Time) string {
 	p.metric("build_info")
 	p.sample("build_info", 1, "version", s.Version)
 	p.metric("decode_isolation")
-	layers := r.isolation.Load()
+	var layers decode.Layers
+	var pool decode.Stats
+	if running := r.pool.Load(); running != nil {
+		layers, pool = running.Isolation(), running.Stats()
+	}
 	for _, layer := range []struct {
 		name string
 		on   bool
-	}{{"process", layers != nil && layers.Process}, {"landlock", layers != nil && layers.Landlock}, {"seccomp", layers != nil && layers.Seccomp}} {
+	}{{"process", layers.Process}, {"landlock", layers.Landlock}, {"seccomp", layers.Seccomp}} {
 		p.sample("decode_isolation", one(layer.on), "layer", layer.name)
 	}
 	p.metric("goroutines")
 	p.sample("goroutines", float64(runtime.NumGoroutine()))
 	p.metric("decode_objects")
 	p.sample("decode_objects", float64(decode.OpenObjects()))
+	p.decoding(pool)
 	for _, m := range streamMetrics {
 		p.metric(m.name)
 		for _, name := range streams {
@@ -178,12 +196,13 @@ func (r *Run) metrics(now time.Time) string {
 			p.sample(m.name, float64(m.value(s.Sinks[name])), "sink", name)
 		}
 	}
-	p.metric("sink_images_total")
+	p.queues(r, streams)
+	p.metric("sink_frames_total")
 	for _, name := range streams {
 		stream := s.Streams[name]
 		for _, sink := range slices.Sorted(maps.Keys(stream.FramesWritten)) {
-			p.sample("sink_images_total", float64(stream.FramesWritten[sink]), "stream", name, "sink", sink, "result", "written")
-			p.sample("sink_images_total", float64(stream.FramesSkipped[sink]), "stream", name, "sink", sink, "result", "skipped")
+			p.sample("sink_frames_total", float64(stream.FramesWritten[sink]), "stream", name, "sink", sink, "result", "written")
+			p.sample("sink_frames_total", float64(stream.FramesSkipped[sink]), "stream", name, "sink", sink, "result", "skipped")
 		}
 	}
 	p.metric("source_lag_seconds")
@@ -209,6 +228,48 @@ func (r *Run) metrics(now time.Time) string {
 	return p.String()
 }
 
+// decoding adds what the decoders have done.
+func (p *page) decoding(pool decode.Stats) {
+	p.metric("decode_seconds")
+	p.sample("decode_seconds_sum", pool.Busy.Seconds())
+	p.sample("decode_seconds_count", float64(pool.Fragments))
+	p.metric("decode_memory_bytes")
+	p.sample("decode_memory_bytes", float64(pool.Memory))
+	p.metric("decode_memory_limit_bytes")
+	p.sample("decode_memory_limit_bytes", float64(pool.MaxMemory))
+	p.metric("decode_restarts_total")
+	p.sample("decode_restarts_total", float64(pool.Died), "reason", "fragment")
+	p.sample("decode_restarts_total", float64(pool.Ended), "reason", "other")
+}
+
+// queues adds the queues of the streams, and their gaps by reason.
+func (p *page) queues(r *Run, streams []string) {
+	accounts, _ := r.journal.accounts()
+	loads := map[string]pipeline.Load{}
+	for _, name := range streams {
+		loads[name] = accounts[name].Load()
+	}
+	each := func(metric string, fragments, images func(pipeline.Load) int64) {
+		p.metric(metric)
+		for _, name := range streams {
+			p.sample(metric, float64(fragments(loads[name])), "stream", name, "stage", "decode")
+			p.sample(metric, float64(images(loads[name])), "stream", name, "stage", "sink")
+		}
+	}
+	each("queue_bytes", func(l pipeline.Load) int64 { return l.Fragments }, func(l pipeline.Load) int64 { return l.Images })
+	each("queue_limit_bytes", func(l pipeline.Load) int64 { return l.MaxFragments }, func(l pipeline.Load) int64 { return l.MaxImages })
+	p.metric("gaps_total")
+	for _, name := range streams {
+		reasons := accounts[name].GapsByReason()
+		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+			p.sample("gaps_total", float64(reasons[reason]), "stream", name, "reason", string(reason))
+		}
+		if len(reasons) == 0 { // so that a rate is known from the first gap on
+			p.sample("gaps_total", 0, "stream", name, "reason", string(media.GapDamaged))
+		}
+	}
+}
+
 // histogram adds a histogram.
 func (p *page) histogram(name string, l *pipeline.Latency) {
 	p.metric(name)
@@ -227,13 +288,16 @@ func one(b bool) float64 {
 	return 0
 }
 
+// writeTimeout is more than what a profile of the usual 30 s takes.
+const writeTimeout = time.Minute
+
 // serve serves the handler at an address until stop is called.
 func (r *Run) serve(address string, log *slog.Logger) (stop func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("service.http: %w", err)
 	}
-	server := &http.Server{Handler: r.Handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}
+	server := &http.Server{Handler: r.Handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: writeTimeout, MaxHeaderBytes: 64 << 10}
 	log.Info("metrics, health and readiness are served", "address", listener.Addr().String())
 	done := make(chan struct{})
 	go func() {

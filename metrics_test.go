@@ -155,14 +155,29 @@ func TestARunServesMetricsHealthAndReadiness(t *testing.T) {
 		t.Errorf("%v objects of libav", n)
 	}
 	for name, want := range map[string]float64{
-		"kvsframes_source_fragments_total": 7, "kvsframes_decode_frames_total": 7, "kvsframes_gaps_total": 0, "kvsframes_source_outage_seconds": 0, "kvsframes_source_lag_seconds": 0,
+		"kvsframes_source_fragments_total": 7, "kvsframes_decode_frames_total": 7, "kvsframes_source_outage_seconds": 0, "kvsframes_source_lag_seconds": 0,
 	} {
 		if got := value(t, m, name, "stream", "cam"); got != want || code != http.StatusOK {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
-	if got := value(t, m, "kvsframes_sink_images_total", "stream", "cam", "sink", "thumbs", "result", "written"); got != 7 {
+	if got := value(t, m, "kvsframes_sink_frames_total", "stream", "cam", "sink", "thumbs", "result", "written"); got != 7 {
 		t.Errorf("%v images", got)
+	}
+	if n := value(t, m, "kvsframes_gaps_total", "stream", "cam", "reason", "damaged"); n != 0 {
+		t.Errorf("%v gaps", n)
+	}
+	if n := value(t, m, "kvsframes_decode_restarts_total", "reason", "fragment"); n != 0 {
+		t.Errorf("%v restarts", n)
+	}
+	for _, stage := range []string{"decode", "sink"} {
+		used, limit := value(t, m, "kvsframes_queue_bytes", "stream", "cam", "stage", stage), value(t, m, "kvsframes_queue_limit_bytes", "stream", "cam", "stage", stage)
+		if used != 0 || limit < 1<<20 {
+			t.Errorf("%v of %v bytes are in the queue before %s, of a stream of which all is delivered", used, limit, stage)
+		}
+	}
+	if n := value(t, m, "kvsframes_decode_memory_limit_bytes"); n != 1<<30 {
+		t.Errorf("%v bytes for decoders", n)
 	}
 	if age := value(t, m, "kvsframes_checkpoint_age_seconds", "stream", "cam"); age < 0 || age > 60 {
 		t.Errorf("the checkpoint is %v s old", age)

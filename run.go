@@ -32,8 +32,8 @@ type Run struct {
 	distances distances
 	// gaps are those that the run closes, by stream; nil for a run that reads its streams.
 	gaps map[string][]media.Gap
-	// isolation is what separates the decoders from the program; nil before they start.
-	isolation atomic.Pointer[decode.Layers]
+	// pool decodes; nil before it starts.
+	pool atomic.Pointer[decode.Pool]
 }
 
 // NewRun returns a run of the pipeline. It starts nothing. For a pipeline that Load rejected, the run only
@@ -83,6 +83,9 @@ func ExitCode(status pipeline.Status) int {
 // cancelled. A run that was cancelled, or took too long to drain, has StatusFailed if it has read fragments that
 // neither it delivers nor, with a checkpoint, a later run. A stream that fails does not affect the others.
 func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
+	log, quieten := logging.Calm(r.options.Log)
+	defer quieten()
+	r.options.Log = log
 	if address := r.pipeline.Config.Service.HTTP; address != "" {
 		stop, err := r.serve(address, r.options.Log)
 		if err != nil {
@@ -102,8 +105,7 @@ func (r *Run) Do(ctx context.Context) (pipeline.Status, error) {
 		return pipeline.StatusFailed, err
 	}
 	st.outages, st.positions, st.distances = &r.outages, &r.positions, r.distances
-	isolation := st.pool.Isolation()
-	r.isolation.Store(&isolation)
+	r.pool.Store(st.pool)
 	r.outages.watchSinks(st.sinks)
 	r.journal.count(st.sinks)
 	if r.pipeline.options.Gaps != "" {

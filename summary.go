@@ -98,6 +98,19 @@ func (j *journal) count(sinks []*sink.Sink) {
 	j.sinks = sinks
 }
 
+// accounts returns those of the streams, by name, and which sinks have failed.
+func (j *journal) accounts() (streams map[string]*pipeline.Account, failed map[string]bool) {
+	j.mu.Lock()
+	streams, failed = maps.Clone(j.streams), map[string]bool{}
+	j.mu.Unlock()
+	for _, a := range streams {
+		for _, e := range a.Failures() {
+			failed[e.Sink] = true
+		}
+	}
+	return streams, failed
+}
+
 // close completes the journal and returns the summary of the whole run.
 func (j *journal) close(status pipeline.Status, code int, err error) Summary {
 	now := time.Now()

@@ -19,9 +19,10 @@ packages_for() {
 	system) echo build-essential pkg-config ca-certificates ;;
 	# A second AWS SDK, in another language, drives the emulator in one test, and curl sends a signed request; exiftool judges what images say of themselves, groff man pages, PIL opens images, NumPy
 	# arrays, ffmpeg videos and Chromium pages.
+	# bash-completion has what the completion of bash calls. Prometheus scrapes a run, and checks the alerts.
 	# DuckDB comes by npm (build/readers.sh), whichever the machine has.
 	test)
-		echo python3 python3-boto3 python3-numpy python3-pil curl libimage-exiftool-perl groff-base ffmpeg chromium
+		echo python3 python3-boto3 python3-numpy python3-pil curl libimage-exiftool-perl groff-base ffmpeg chromium bash-completion prometheus
 		command -v npm >/dev/null || echo npm
 		;;
 	lint) echo shellcheck ;;

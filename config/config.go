@@ -263,9 +263,11 @@ type Log struct {
 
 // Service is the `service` part of pipeline.yaml.
 type Service struct {
-	HTTP            string        `key:"http,optional" doc:"The address on which /metrics, /healthz and /readyz are served; empty serves nothing." example:"127.0.0.1:9090"`
+	HTTP string `key:"http,optional" doc:"The address on which /metrics, /healthz and /readyz are served; empty serves nothing." example:"127.0.0.1:9090"`
+	// Pprof also serves profiles of the process there. They show what it does to everybody who reaches the address.
+	Pprof           bool          `key:"pprof" doc:"Whether profiles of the process are served there as well, at /debug/pprof/, to everybody who reaches the address." example:"true"`
 	Log             Log           `key:"log"`
-	Progress        Choice        `key:"progress" doc:"Whether a line shows the progress: auto is on a terminal." example:"off"`
+	Progress        Choice        `key:"progress" doc:"Whether lines show the progress: auto is on a terminal." example:"off"`
 	ShutdownTimeout time.Duration `key:"shutdown_timeout" doc:"How long the work in progress may take after the first interrupt."`
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/plan"
@@ -36,6 +37,9 @@ type processes struct {
 	spare  chan *process
 	cancel context.CancelFunc
 	filler sync.WaitGroup
+
+	// died is the number of processes that died of a fragment, ended that of those that something else has ended.
+	died, ended atomic.Int64
 
 	mu sync.Mutex
 	// held are the processes of chains whose next fragment has not come yet, the oldest first.
@@ -273,6 +277,7 @@ func (e *isolated) run(ctx context.Context, s *Stream, what work, before plan.De
 		}
 		log := e.all.log.With("stream", what.stream, "fragment", a.fragment.Number, "death", d.how)
 		if d.passing {
+			e.all.ended.Add(1)
 			log.Warn("the decoder was ended by something else; trying again")
 			if err := wait.Sleep(ctx, wait.Backoff(firstPause, mostPause, failures, 4)); err != nil {
 				return err
@@ -280,6 +285,7 @@ func (e *isolated) run(ctx context.Context, s *Stream, what work, before plan.De
 			failures++
 			continue
 		}
+		e.all.died.Add(1)
 		if faults++; faults == mostFaults {
 			log.Error("the decoder died of a fragment again; it is left out")
 			what.plan.Spoil()

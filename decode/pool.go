@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvsframes/kvsframes/decode/pick"
@@ -26,6 +27,8 @@ type Pool struct {
 	memory memory
 	// processes are those that fragments are decoded in; nil if this one decodes them.
 	processes *processes
+	// decoded is the number of fragments that had a worker, and busy for how long, in nanoseconds.
+	decoded, busy atomic.Int64
 
 	mu sync.Mutex
 	// streams are those that have not ended: they may hold a decoder.
@@ -61,6 +64,30 @@ func newPool(cfg Config, log *slog.Logger, mark string) (*Pool, error) {
 		p.idle.put(w)
 	}
 	return p, nil
+}
+
+// Stats is what a pool has done, and what it uses now.
+type Stats struct {
+	// Fragments is the number of fragments that had a worker, Busy for how long they had it together. That includes the waits for
+	// sinks whose images have no room.
+	Fragments int64
+	Busy      time.Duration
+	// Memory is that of all decoders, by estimate, and MaxMemory what it may be.
+	Memory, MaxMemory int64
+	// Died is the number of child processes that died of a fragment, Ended that of those that something else has ended.
+	Died, Ended int64
+}
+
+// Stats returns the state of the pool. It may be called at any time.
+func (p *Pool) Stats() Stats {
+	s := Stats{Fragments: p.decoded.Load(), Busy: time.Duration(p.busy.Load()), MaxMemory: p.memory.limit}
+	p.memory.mu.Lock()
+	s.Memory = p.memory.used
+	p.memory.mu.Unlock()
+	if p.processes != nil {
+		s.Died, s.Ended = p.processes.died.Load(), p.processes.ended.Load()
+	}
+	return s
 }
 
 // Workers returns the number of fragments that are decoded at once.
@@ -187,7 +214,10 @@ func (s *Stream) Plan(f *media.Fragment) func(ctx context.Context, emit func(med
 		defer s.pool.memory.leave()
 		defer s.pool.idle.put(e)
 		defer release()
+		began := time.Now()
 		outcome, err := s.decode(ctx, e, f, pl, before, room, given, emit)
+		s.pool.decoded.Add(1)
+		s.pool.busy.Add(int64(time.Since(began)))
 		outcome.Gaps = slices.Concat(renumbered, outcome.Gaps, pl.LeftOut)
 		return outcome, err
 	}

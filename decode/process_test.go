@@ -273,6 +273,9 @@ func (c dies) check(t *testing.T, how string) {
 	if n := strings.Count(log.String(), "died of a fragment"); n != deaths {
 		t.Errorf("%d deaths, want %d:\n%s", n, deaths, log)
 	}
+	if stats := p.Stats(); stats.Died != int64(deaths) || (stats.Ended > 0) != (how == "asleep") || stats.Fragments < 5 || stats.Busy <= 0 {
+		t.Errorf("the pool counts %+v", stats)
+	}
 }
 
 // TestAProcessThatDiesCostsOneFragment has processes end in the middle of a fragment, in every way.

@@ -138,7 +138,7 @@ func (f Fault) covers(op, stream string) bool {
 func (f Fault) Validate() error {
 	form, ok := faultForms[f.Kind]
 	if !ok {
-		return fmt.Errorf("there is no fault %q%s: the kinds are %s", f.Kind, setting.DidYouMean(string(f.Kind), kindNames()), strings.Join(kindNames(), ", "))
+		return fmt.Errorf("there is no fault %q%s: the kinds are %s", f.Kind, setting.DidYouMean(string(f.Kind), FaultKind("").Values()), strings.Join(FaultKind("").Values(), ", "))
 	}
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }

@@ -85,7 +85,8 @@ var faultForms = map[FaultKind]faultForm{
 	FaultXML:  {help: "answer with the XML of a wrong host", ops: allOps},
 }
 
-func kindNames() []string { return setting.Texts(slices.Sorted(maps.Keys(faultForms))...) }
+// Values returns all kinds.
+func (FaultKind) Values() []string { return setting.Texts(slices.Sorted(maps.Keys(faultForms))...) }
 
 // checkKind returns what is wrong with the keys of the fault's kind.
 func (f Fault) checkKind() error {

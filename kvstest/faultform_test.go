@@ -76,7 +76,7 @@ func TestBadFaultsAreRefusedWithAHint(t *testing.T) {
 
 func TestTheHelpNamesEveryKindAndEveryKey(t *testing.T) {
 	help := FaultHelp()
-	for _, kind := range kindNames() {
+	for _, kind := range FaultKind("").Values() {
 		if !strings.Contains(help, "\n  "+kind+" ") {
 			t.Errorf("the kind %s is not in the help", kind)
 		}

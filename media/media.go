@@ -370,6 +370,9 @@ type SourceStats struct {
 	Pauses int
 	// Lag is the distance of the last fragment from the newest one of a live stream; 0 for others.
 	Lag time.Duration
+	// Share is the part of the stream that was read, 0 to 1, where the end is known: the size of files, and the limits of the settings. It
+	// is 0 where that is not known.
+	Share float64
 	// Unwanted is the number of fragments that were returned as Unwanted because of their tags.
 	Unwanted int
 	// AtEnd reports whether the source has ended because a limit of its settings was reached, so that nothing more

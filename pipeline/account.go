@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kvsframes/kvsframes/media"
 )
@@ -16,6 +17,113 @@ type Account struct {
 	failures SinkErrors
 	parts    []*Account  // see Begin
 	behind   Undelivered // see SetBehind
+	progress Progress    // its First, Last, Read and Decoded
+	reasons  map[media.GapReason]int
+	queues   func() Load // nil without a run
+}
+
+// Load is what a run of one stream holds in memory, and what it may hold, in bytes.
+type Load struct {
+	// Fragments is the media of fragments that are decoded or wait for a decoder, Images the images that wait for their sinks.
+	Fragments, MaxFragments int64
+	Images, MaxImages       int64
+}
+
+// join adds the load of another run of the stream.
+func (l *Load) join(of Load) {
+	l.Fragments += of.Fragments
+	l.MaxFragments += of.MaxFragments
+	l.Images += of.Images
+	l.MaxImages += of.MaxImages
+}
+
+// Load returns what the run holds now, nothing after its end.
+func (a *Account) Load() (l Load) {
+	a.mu.Lock()
+	queues, parts := a.queues, slices.Clone(a.parts)
+	a.mu.Unlock()
+	if queues != nil {
+		l = queues()
+	}
+	for _, p := range parts {
+		l.join(p.Load())
+	}
+	return l
+}
+
+// hold sets what tells the load; nil is nothing.
+func (a *Account) hold(queues func() Load) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queues = queues
+}
+
+// GapsByReason returns the number of gaps for each reason that has any.
+func (a *Account) GapsByReason() map[media.GapReason]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := map[media.GapReason]int{}
+	maps.Copy(all, a.reasons)
+	for _, p := range a.parts {
+		for reason, n := range p.GapsByReason() {
+			all[reason] += n
+		}
+	}
+	return all
+}
+
+// count adds gaps to those by reason.
+func (a *Account) count(reason media.GapReason, n int) {
+	if a.reasons == nil {
+		a.reasons = map[media.GapReason]int{}
+	}
+	a.reasons[reason] += n
+}
+
+// Progress is how far a run of one stream is. Unlike a Summary it counts what is not durable yet.
+type Progress struct {
+	Status Status
+	// Error is why the run failed.
+	Error string
+	// First and Last are the times of the first and the last fragment that was read, by the producer's clock or, if they have none, by the
+	// server's; zero before that.
+	First, Last time.Time
+	// Read is the number of fragments that were read, Decoded that of the frames that the decoders returned.
+	Read, Decoded int64
+	// Written is the number of images that are durable, at all sinks together.
+	Written   int64
+	Gaps      int64
+	BytesRead int64
+}
+
+// join adds the progress of another run of the stream.
+func (p *Progress) join(of Progress) {
+	if p.First.IsZero() {
+		p.First = of.First
+	}
+	if of.Last.After(p.Last) {
+		p.Last = of.Last
+	}
+	p.Read += of.Read
+	p.Decoded += of.Decoded
+	p.Written += of.Written
+	p.Gaps += of.Gaps
+	p.BytesRead += of.BytesRead
+}
+
+// Progress returns how far the run is.
+func (a *Account) Progress() Progress {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.progress
+	p.Status, p.Error, p.Gaps, p.BytesRead = a.summary.Status, a.summary.Error, int64(a.summary.Gaps), a.summary.BytesRead
+	for _, n := range a.summary.FramesWritten {
+		p.Written += int64(n)
+	}
+	for _, part := range a.parts {
+		p.join(part.Progress())
+	}
+	return p
 }
 
 // NewAccount returns the account of a new run, with sinks of these names.
@@ -67,6 +175,10 @@ func (a *Account) Fold(of *Account, continues bool) {
 		s.Undelivered = Undelivered{}
 	}
 	a.summary.join(s)
+	a.progress.join(of.reached())
+	for reason, n := range of.GapsByReason() {
+		a.count(reason, n)
+	}
 	a.failures = append(a.failures, of.Failures()...)
 	a.parts = slices.Delete(a.parts, i, i+1)
 }
@@ -84,6 +196,10 @@ func (a *Account) SetGaps(gaps []media.Gap) {
 	defer a.mu.Unlock()
 	a.summary.Gaps, a.summary.GapList = len(gaps), a.summary.GapList[:0]
 	a.summary.list(gaps)
+	a.reasons = nil
+	for _, g := range gaps {
+		a.count(g.Reason, 1)
+	}
 }
 
 // End records how the run ended; err may be nil.
@@ -126,11 +242,34 @@ func (a *Account) source(s Source) {
 	a.summary.BytesRead, a.summary.Reconnects, a.summary.Pauses = stats.BytesRead, stats.Reconnects, stats.Pauses
 }
 
+// reached returns the part of the progress that the summary does not have.
+func (a *Account) reached() Progress {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.progress
+}
+
 // begin records that a fragment was read.
 func (a *Account) begin(f *media.Fragment) {
+	at := f.ProducerTime
+	if at.IsZero() {
+		at = f.ServerTime
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.reading = append(a.reading, f.Number)
+	if a.progress.First.IsZero() {
+		a.progress.First = at
+	}
+	a.progress.Last = at // even if the clock went back
+	a.progress.Read++
+}
+
+// decoded counts the frames of a fragment.
+func (a *Account) decoded(frames int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.progress.Decoded += int64(frames)
 }
 
 // images adds the images of a fragment that are durable at one sink.
@@ -148,6 +287,9 @@ func (a *Account) commit(p *pending) {
 	s := &a.summary
 	s.Gaps += len(p.gaps)
 	s.list(p.gaps)
+	for _, g := range p.gaps {
+		a.count(g.Reason, 1)
+	}
 	if !p.counts { // the source could not return it, or another run counts it
 		return
 	}

@@ -116,6 +116,8 @@ func undelivered(inFlight int) int { return max(leastUndelivered, 2*inFlight) }
 // then.
 func Run(ctx context.Context, s Stream, o Options) (Summary, error) {
 	r := newRun(s, o.withDefaults())
+	r.Account.hold(r.load)
+	defer r.Account.hold(nil)
 	err := r.check()
 	if err == nil {
 		err = r.carry(ctx)
@@ -183,6 +185,17 @@ func newRun(s Stream, o Options) *run {
 		r.Account.images(sink.Name(), 0, 0)
 	}
 	return r
+}
+
+// load returns what the run holds.
+func (r *run) load() (l Load) {
+	r.bytes.mu.Lock()
+	l.Fragments, l.MaxFragments = r.bytes.used, r.bytes.limit
+	r.bytes.mu.Unlock()
+	r.backlog.mu.Lock()
+	defer r.backlog.mu.Unlock()
+	l.Images, l.MaxImages = r.backlog.used, r.backlog.limit
+	return l
 }
 
 // check returns an error if the stages do not match.
@@ -365,6 +378,7 @@ func (r *run) start(ctx context.Context, group *errgroup.Group, it *item) {
 		if it.lane.undecided = errors.Is(err, media.ErrUndecided); err != nil && !it.lane.undecided {
 			return err
 		}
+		r.Account.decoded(out.FramesDecoded)
 		r.backlog.end(&it.lane, out)
 		r.bytes.add(-size, -1)
 		<-r.fragments

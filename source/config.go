@@ -17,6 +17,25 @@ type End struct {
 	IdleTimeout time.Duration `key:"idle_timeout,optional" range:"0s.." doc:"How long a stream may answer without a new fragment before it ends; an outage of that length is an error." example:"1m"`
 }
 
+// Share returns which part of a stream was read, 0 to 1, when the count-th fragment of one that began at first begins at at: by the
+// limit that is nearest. Without one it is 0. Times are on the clock of the limits.
+func (e End) Share(first, at time.Time, count int) (share float64) {
+	if e.Fragments > 0 {
+		share = float64(count) / float64(e.Fragments)
+	}
+	if first.IsZero() || at.IsZero() {
+		return min(share, 1)
+	}
+	read := at.Sub(first)
+	if e.Duration > 0 {
+		share = max(share, float64(read)/float64(e.Duration))
+	}
+	if e.Timestamp.After(first) {
+		share = max(share, float64(read)/float64(e.Timestamp.Sub(first)))
+	}
+	return max(0, min(share, 1))
+}
+
 // Size is a number of bytes, written with a unit: 64MiB.
 type Size = media.Size
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,12 +61,15 @@ type ending struct {
 	over error
 	// limit reports whether a limit other than the idle timeout was reached.
 	limit atomic.Bool
+	// share is the part that was read, as the bits of a float64.
+	share atomic.Uint64
 }
 
 // Stats implements Source.
 func (s *ending) Stats() Stats {
 	stats := s.Source.Stats()
 	stats.AtEnd = s.limit.Load()
+	stats.Share = max(stats.Share, math.Float64frombits(s.share.Load()))
 	return stats
 }
 
@@ -83,15 +87,18 @@ func (s *ending) Next(ctx context.Context) (*media.Fragment, error) {
 	}
 	if s.past(f, s.first) {
 		s.limit.Store(true)
+		s.share.Store(math.Float64bits(1))
 		s.finish()
 		return nil, s.over
 	}
+	s.share.Store(math.Float64bits(s.end.Share(s.first, f.At(s.clock), s.count)))
 	if f.Unwanted {
 		return s.bounded(f, s.first), nil
 	}
 	if s.count++; s.end.Fragments > 0 && s.count >= s.end.Fragments {
 		// The connection is released at once: the next fragment is not wanted.
 		s.limit.Store(true)
+		s.share.Store(math.Float64bits(1))
 		s.finish()
 	}
 	return s.bounded(f, s.first), nil

@@ -177,3 +177,29 @@ func TestAnEndCountsWhatAnotherRunHasRead(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNearestLimitTellsTheShare(t *testing.T) {
+	at := func(n int64) time.Time { return time.Unix(n, 0) }
+	for _, c := range []struct {
+		name string
+		end  End
+		want []float64 // before each fragment, and at the end
+	}{
+		{"no limit", End{IdleTimeout: time.Hour}, []float64{0, 0, 0, 0}},
+		{"fragments", End{Fragments: 4}, []float64{0, 0, 0.25, 0.5}},
+		{"a moment", End{Timestamp: at(18)}, []float64{0, 0, 0.25, 0.5}},
+		{"a duration", End{Duration: 8 * time.Second}, []float64{0, 0, 0.25, 0.5}},
+		{"the nearest", End{Duration: 8 * time.Second, Fragments: 3}, []float64{0, 0, 1. / 3, 1}},
+		{"a limit that is reached", End{Timestamp: at(14)}, []float64{0, 0, 0.5, 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := WithEnd(atSeconds(10, 12, 14), c.end, media.ClockProducer)
+			for i, want := range c.want {
+				if got := s.Stats().Share; got != want {
+					t.Errorf("after %d calls: %v, want %v", i, got, want)
+				}
+				_, _ = s.Next(t.Context()) // the last one is the end
+			}
+		})
+	}
+}

@@ -205,7 +205,7 @@ func fileInput(paths []filePath, stdin io.Reader, cfg payload.Config) Input {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		return &fileSource{paths: paths, stdin: stdin, cfg: cfg}, nil
+		return &fileSource{paths: paths, stdin: stdin, cfg: cfg, size: sizeOf(paths)}, nil
 	}
 	in := Input{Stream: cfg.Stream, Open: open}
 	if identity := identityOf(paths); identity != "" {
@@ -221,6 +221,18 @@ func fileInput(paths []filePath, stdin io.Reader, cfg payload.Config) Input {
 	return in
 }
 
+// sizeOf returns the number of bytes of plain files, 0 if one is none.
+func sizeOf(paths []filePath) (size int64) {
+	for _, p := range paths {
+		info, err := os.Stat(p.path)
+		if p.path == StandardInput || err != nil || !info.Mode().IsRegular() {
+			return 0
+		}
+		size += info.Size()
+	}
+	return size
+}
+
 // fileSource reads files one after the other.
 //
 // Reading a pipe or a terminal can block forever, and so can opening a pipe. Each Next therefore works on a
@@ -231,6 +243,7 @@ func fileInput(paths []filePath, stdin io.Reader, cfg payload.Config) Input {
 type fileSource struct {
 	stdin io.Reader
 	cfg   payload.Config
+	size  int64 // of all files; 0 is unknown
 	// pending receives the result of the working goroutine; nil if there is none.
 	pending chan result
 
@@ -277,6 +290,9 @@ func (s *fileSource) Stats() Stats {
 	stats := Stats{BytesRead: s.before}
 	if s.split != nil {
 		stats.BytesRead += s.split.BytesRead()
+	}
+	if s.size > 0 {
+		stats.Share = min(1, float64(stats.BytesRead)/float64(s.size))
 	}
 	return stats
 }

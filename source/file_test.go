@@ -128,10 +128,14 @@ func TestFileSourceCountsTheBytesOfAllOpenFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want := int64(len(plainFile()) + len(chunk("7")))
 	for err = nil; err == nil; {
 		_, err = s.Next(t.Context())
+		if stats := s.Stats(); stats.Share != float64(stats.BytesRead)/float64(want) {
+			t.Errorf("%d bytes of %d are a share of %v", stats.BytesRead, want, stats.Share)
+		}
 	}
-	if want := int64(len(plainFile()) + len(chunk("7"))); err != io.EOF || s.Stats().BytesRead != want {
+	if err != io.EOF || s.Stats().BytesRead != want {
 		t.Errorf("%d bytes read, want %d; %v", s.Stats().BytesRead, want, err)
 	}
 	if err := errors.Join(s.Close(), s.Close()); err != nil {

@@ -63,11 +63,13 @@ func (r *Reaching) Lost(err error) {
 	r.now.Err = err
 }
 
-// Back records that the service has answered.
-func (r *Reaching) Back() {
+// Back records that the service has answered, and returns for how long it had not; 0 if it had.
+func (r *Reaching) Back() (lasted time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now.Err != nil {
+		lasted = time.Since(r.now.Since)
 		r.now = Reach{Since: time.Now()}
 	}
+	return lasted
 }

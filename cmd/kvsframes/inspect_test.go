@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvsframes/kvsframes"
 	"github.com/kvsframes/kvsframes/source/payload"
@@ -45,15 +46,40 @@ func TestInspectFitsTheTerminal(t *testing.T) {
 			t.Fatalf("code %d: %s", code, stderr)
 		}
 		lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
-		for _, line := range lines[:len(lines)-1] {
+		for _, line := range lines {
 			if len(line) > width {
 				t.Errorf("%d columns of %d: %s", len(line), width, line)
 			}
 		}
 		for _, want := range []string{demoFragment(5), "2026-01-01T12:00:10.000Z", "H.264 High 5.0", "1280x720", "SERVER", "TAGS", "cut"} {
-			if table := strings.Join(lines[:len(lines)-1], "\n"); !strings.Contains(table, want) {
+			if table := strings.Join(lines, "\n"); !strings.Contains(table, want) {
 				t.Errorf("no %s in\n%s", want, table)
 			}
+		}
+	}
+}
+
+// No line is too long, whatever the names of codecs, the damage, and the numbers.
+func TestAReportFitsTheTerminal(t *testing.T) {
+	at, server := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 12, 1, 2, 350e6, time.UTC)
+	f := kvsframes.FragmentReport{
+		FragmentNumber: demoFragment(1), ProducerTime: &at, ServerTime: &server, Codec: "H.264 Constrained Baseline 3.1", Width: 1920, Height: 1080, VideoFrames: 1000, KeyFrames: 100,
+		GOPFrames: 1000, FrameRate: 29.97, DurationMS: 12345, Bytes: 12345678, Notes: []string{strings.Repeat("bytes were passed over, ", 8), "cut"},
+	}
+	r := &kvsframes.Report{Stream: "cam", Fragments: []kvsframes.FragmentReport{f, f}, Gaps: []kvsframes.GapReport{{FragmentNumber: demoFragment(2), Reason: strings.Repeat("refused ", 20)}}}
+	r.Totals = kvsframes.ReportTotals{Fragments: 1_000_000, VideoFrames: 1_000_000_000, KeyFrames: 1_000_000, DurationMS: 1e10, Bytes: 1e12}
+	var out strings.Builder
+	if err := printReport(&out, r, 80); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if columns := columnsOf(strings.TrimSuffix(line, "\n")); columns > 80 {
+			t.Errorf("%d columns: %s", columns, line)
+		}
+	}
+	for _, want := range []string{"\n  H.264 Constrained Baseline 3.1  1920x1080\n", "29.97  12.345s  12345678  1m2.35s  0\n", "\n   refused refused", "unknown, no", "2777h46m40s of video"} {
+		if found := strings.Contains(out.String(), want); found == (want == "unknown, no") {
+			t.Errorf("%q: %v in\n%s", want, found, out.String())
 		}
 	}
 }

@@ -80,9 +80,11 @@ type program struct {
 	redact func(string) string
 	// terminal reports whether standard error is a terminal.
 	terminal bool
-	// width returns the number of columns of that terminal, outWidth that of standard output. They return 0 when
-	// the width is unknown or, for outWidth, when standard output is not a terminal; a nil outWidth does the same.
-	width, outWidth func() int
+	// size returns the size of that terminal; 0 is unknown.
+	size func() (columns, rows int)
+	// outWidth returns the number of columns of standard output, 0 when that is not a terminal or the width is unknown; nil does the
+	// same.
+	outWidth func() int
 	// checkpointTerm is how long the owner of a checkpoint in S3 may be silent; 0 is the usual time.
 	checkpointTerm time.Duration
 }
@@ -125,7 +127,7 @@ func runMain(checkpointTerm time.Duration) {
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		environ: os.Environ(), terminal: terminal, now: time.Now,
-		width: func() int { return widthOf(os.Stderr) }, outWidth: func() int { return widthOf(os.Stdout) },
+		size: func() (int, int) { return sizeOf(os.Stderr) }, outWidth: func() int { columns, _ := sizeOf(os.Stdout); return columns },
 		signals: signals, release: func() { signal.Stop(signals) }, checkpointTerm: checkpointTerm,
 	}
 	code := p.execute(os.Args[1:])
@@ -233,7 +235,6 @@ func (p *program) newRootCommand() *cobra.Command {
 			}
 			return usage(errNoCommand)
 		},
-		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
 		SuggestionsMinimumDistance: 2,
 	}
 	root.Flags().BoolVar(&showVersion, "version", false, "print what the command version prints")
@@ -252,8 +253,11 @@ func (p *program) newRootCommand() *cobra.Command {
 		p.newEmulateCommand(),
 		p.newSchemaCommand(),
 		p.newDocsCommand(),
+		p.newHealthCommand(),
+		p.newCompletionCommand(),
 		p.newVersionCommand(),
 	)
+	p.addCompletion(root)
 	return root
 }
 

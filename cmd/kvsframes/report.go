@@ -8,29 +8,56 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"github.com/kvsframes/kvsframes"
 )
 
-// printReport writes the report as a table that fits a terminal of width columns; 0 is no terminal.
+// printReport writes the report so that it fits a terminal of width columns; 0 is no terminal.
 func printReport(w io.Writer, r *kvsframes.Report, width int) error {
 	table := wideTable(r)
-	if width > 0 && slices.ContainsFunc(table, func(line string) bool { return utf8.RuneCountInString(line) > width }) {
-		table = narrowTable(r)
+	if !fits(table, width) {
+		table = narrowTable(r, width)
 	}
-	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n%s\n", inLine(cmp.Or(r.File, r.Stream)), strings.Join(table, "\n"))
+	lines := []string{inLine(cmp.Or(r.File, r.Stream))}
+	for _, line := range table {
+		lines = append(lines, folds(line, width)...)
+	}
 	for _, g := range r.Gaps {
-		fmt.Fprintf(&out, "gap after fragment %d: %s %s\n", g.After, inLine(g.FragmentNumber), inLine(oneLine(g.Reason)))
+		lines = append(lines, folds(fmt.Sprintf("gap after fragment %d: %s %s", g.After, inLine(g.FragmentNumber), inLine(oneLine(g.Reason))), width)...)
 	}
 	if r.Stream != "" {
-		fmt.Fprintf(&out, "lag: %s\n", lagOf(r))
+		lines = append(lines, folds("lag: "+lagOf(r), width)...)
 	}
-	fmt.Fprintf(&out, "total: %d fragments, %d video frames, %d key frames, %s of video, %d bytes, %d gaps, %d cut\n",
-		r.Totals.Fragments, r.Totals.VideoFrames, r.Totals.KeyFrames, time.Duration(r.Totals.DurationMS)*time.Millisecond, r.Totals.Bytes, r.Totals.Gaps, r.Totals.Cut)
-	_, err := io.WriteString(w, out.String())
+	t := r.Totals
+	lines = append(lines, folds(fmt.Sprintf("total: %d fragments, %d video frames, %d key frames, %s of video, %d bytes, %d gaps, %d cut",
+		t.Fragments, t.VideoFrames, t.KeyFrames, time.Duration(t.DurationMS)*time.Millisecond, t.Bytes, t.Gaps, t.Cut), width)...)
+	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
 	return err
+}
+
+// fits reports whether all lines fit a terminal of width columns; 0 is no terminal.
+func fits(lines []string, width int) bool {
+	return width == 0 || !slices.ContainsFunc(lines, func(line string) bool { return columnsOf(line) > width })
+}
+
+// folds breaks a line between words so that it fits a terminal of width columns; 0 is no terminal. What follows is indented. A word that is
+// too long stays whole.
+func folds(line string, width int) []string {
+	if fits([]string{line}, width) {
+		return []string{line}
+	}
+	words := strings.Split(line, " ")
+	var lines []string
+	used := words[0]
+	for _, word := range words[1:] {
+		if strings.TrimSpace(used) != "" && columnsOf(used)+1+columnsOf(word) > width {
+			lines = append(lines, used)
+			used = "   " + word
+			continue
+		}
+		used += " " + word
+	}
+	return append(lines, used)
 }
 
 // wideTable returns a table with one line for each fragment.
@@ -45,26 +72,47 @@ func wideTable(r *kvsframes.Report) []string {
 }
 
 // narrowTable returns a table with several lines for each fragment: the number and the producer's clock, the
-// content with the server's clock relative to the producer's, and the notes.
-func narrowTable(r *kvsframes.Report) []string {
-	heads, rows := []string{"FRAGMENT\tPRODUCER"}, []string{"  CODEC\tSIZE\tFRAMES\tKEY\tGOP\tFPS\tTIME\tBYTES\tSERVER\tTAGS"}
+// content with the server's clock relative to the producer's, and the notes. If the content does not fit the width, codec and size have a line
+// of their own.
+func narrowTable(r *kvsframes.Report, width int) []string {
+	heads, codecs, rows := []string{"FRAGMENT\tPRODUCER"}, []string{"  CODEC\tSIZE"}, []string{"FRAMES\tKEY\tGOP\tFPS\tTIME\tBYTES\tSERVER\tTAGS"}
 	for _, f := range r.Fragments {
 		server := "-"
 		if f.ServerTime != nil && f.ProducerTime != nil {
 			server = f.ServerTime.Sub(*f.ProducerTime).String()
 		}
 		heads = append(heads, inLine(f.FragmentNumber)+"\t"+clock(f.ProducerTime))
-		rows = append(rows, fmt.Sprintf("  %s\t%dx%d\t%d\t%d\t%d\t%.2f\t%s\t%d\t%s\t%d",
-			inLine(f.Codec), f.Width, f.Height, f.VideoFrames, f.KeyFrames, f.GOPFrames, f.FrameRate, time.Duration(f.DurationMS)*time.Millisecond, f.Bytes, server, len(f.Tags)))
+		codecs = append(codecs, fmt.Sprintf("  %s\t%dx%d", inLine(f.Codec), f.Width, f.Height))
+		rows = append(rows, fmt.Sprintf("%d\t%d\t%d\t%.2f\t%s\t%d\t%s\t%d",
+			f.VideoFrames, f.KeyFrames, f.GOPFrames, f.FrameRate, time.Duration(f.DurationMS)*time.Millisecond, f.Bytes, server, len(f.Tags)))
 	}
-	heads, rows = aligned(heads), aligned(rows)
+	parts := [][]string{joined(codecs, rows)}
+	if !fits(parts[0], width) {
+		for i := range rows {
+			rows[i] = "  " + rows[i]
+		}
+		parts = [][]string{aligned(codecs), aligned(rows)}
+	}
+	parts = append([][]string{aligned(heads)}, parts...)
 	var lines []string
 	for i := range heads {
-		if lines = append(lines, heads[i], rows[i]); i > 0 && len(r.Fragments[i-1].Notes) > 0 {
+		for _, part := range parts {
+			lines = append(lines, part[i])
+		}
+		if i > 0 && len(r.Fragments[i-1].Notes) > 0 {
 			lines = append(lines, "  "+inLine(strings.Join(r.Fragments[i-1].Notes, ", ")))
 		}
 	}
 	return lines
+}
+
+// joined returns the lines of two tables beside each other.
+func joined(left, right []string) []string {
+	rows := make([]string, len(left))
+	for i := range rows {
+		rows[i] = left[i] + "\t" + right[i]
+	}
+	return aligned(rows)
 }
 
 // aligned returns rows of cells that end with tabs as lines with aligned columns.

@@ -136,6 +136,14 @@ func columns(r rune) int {
 	return 1
 }
 
+// columnsOf returns the number of columns of a text.
+func columnsOf(text string) (n int) {
+	for _, r := range text {
+		n += columns(r)
+	}
+	return n
+}
+
 // cut shortens text to a number of columns, and marks the cut.
 func cut(text string, width int) string {
 	used, end := 0, 0

@@ -1,4 +1,4 @@
-// Package logging gives every package the same meaning of a nil logger.
+// Package logging gives every package the same meaning of a nil logger, and sums up warnings that repeat.
 package logging
 
 import "log/slog"

@@ -98,6 +98,7 @@ type archive struct {
 	quota        *quota
 	slots        chan struct{}
 	bytes        atomic.Int64
+	extent       known
 	// reached reports whether the service has ever answered.
 	reached atomic.Bool
 	reach   source.Reaching
@@ -196,6 +197,9 @@ func (a *archive) Next(ctx context.Context) (*media.Fragment, error) {
 				a.finish(r.err)
 			default:
 				a.room.release(r.cost)
+				if r.fragment != nil {
+					a.extent.read(r.fragment.At(a.within.Clock))
+				}
 				return a.trim(r), r.err
 			}
 		}
@@ -229,7 +233,7 @@ var errSilent = errors.New("no answer")
 // Stats implements source.Source. Until the whole range has arrived, the service should answer: silence
 // counts as an error.
 func (a *archive) Stats() source.Stats {
-	stats := source.Stats{BytesRead: a.bytes.Load(), Reach: a.reach.Reach()}
+	stats := source.Stats{BytesRead: a.bytes.Load(), Reach: a.reach.Reach(), Share: a.extent.share()}
 	if stats.Reach.Err == nil && a.waiting.Load() {
 		stats.Reach = source.Reach{Since: time.Unix(0, a.heard.Load()), Err: errSilent}
 	}

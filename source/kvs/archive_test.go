@@ -232,6 +232,9 @@ func TestAnArchiveIsReadWholeAndInOrder(t *testing.T) {
 		if want := int64(len(bytes.Join(s.archived, nil))); a.Stats().BytesRead != want {
 			t.Errorf("%d bytes read, want %d", a.Stats().BytesRead, want)
 		}
+		if share := a.Stats().Share; share != 1 {
+			t.Errorf("a share of %v was read", share)
+		}
 		if a.room.peak > 2<<20 || a.room.peak < 1<<20 || a.room.used != 0 {
 			t.Errorf("%d bytes were in flight, %d are left", a.room.peak, a.room.used)
 		}

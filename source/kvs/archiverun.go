@@ -90,12 +90,17 @@ func (a *archive) cutBatch(fragments []ArchivedFragment) (n int, bytes int64) {
 // listAll lists all windows. It is one window ahead of the one being fetched.
 func (a *archive) listAll(ctx context.Context, out chan<- listing) {
 	defer close(out)
+	var last listing
 	for window := range a.listings(ctx) {
 		select {
 		case out <- window:
+			last = window
 		case <-ctx.Done():
 			return
 		}
+	}
+	if n := len(last.fragments); n > 0 && last.err == nil {
+		a.extent.listed(last.fragments[n-1].at(a.within.Clock))
 	}
 }
 
@@ -139,7 +144,9 @@ func (a *archive) lookUp(ctx context.Context, number string) (source.Place, erro
 func (a *archive) answered() {
 	a.reached.Store(true)
 	a.hear(time.Now())
-	a.reach.Back()
+	if lasted := a.reach.Back(); lasted > 0 {
+		a.log.Info("the service answers again", "after", lasted.Truncate(time.Millisecond).String())
+	}
 }
 
 // tries counts consecutive calls that failed in the same way.
