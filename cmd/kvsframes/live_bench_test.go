@@ -172,7 +172,7 @@ service: {log: {level: warn}, progress: "off"}
 		if err != nil {
 			b.Fatal(err)
 		}
-		piped := exec.CommandContext(b.Context(), "sh", "-c", strings.TrimSpace(string(line))+" -sN | '"+ffmpeg+"' -v error -fflags nobuffer -flags low_delay -i - -vf scale=320:-2 -pix_fmt gray -f rawvideo -")
+		piped := exec.CommandContext(b.Context(), "sh", "-c", strings.TrimSpace(string(line))+" -sN | '"+ffmpeg+"' -v error -fflags nobuffer -flags low_delay -y -i /dev/stdin -vf scale=320:-2 -pix_fmt gray -f rawvideo /dev/stdout")
 		out, err := piped.StdoutPipe()
 		if err != nil {
 			b.Fatal(err)
