@@ -256,6 +256,10 @@ func (a *Ahead) sample(pl *Plan, f *media.Fragment, seen []int) {
 	}
 }
 
+// together is how many frames are decoded at once before a wanted one arrives. A decoder that has its pictures in the cache is faster, and
+// the wanted frame waits for fewer.
+const together = 8
+
 // leads reports whether an output will want a frame that has not arrived, if the fragment is as long as the one before: then what that frame may refer
 // to is decoded now, and not when it is there.
 func (a *Ahead) leads(pl *Plan, f *media.Fragment) bool {
@@ -281,11 +285,14 @@ func (a *Ahead) part(pl *Plan, f *media.Fragment, packets [][]byte) *Plan {
 	for _, k := range a.order[:a.told] {
 		final[k] = true
 	}
-	from, to, leads := len(a.fed), len(a.fed), a.leads(pl, f)
-	for k := from; k < len(final) && (final[k] || a.eager); k++ {
-		if leads || len(a.frames[k].Outputs) > 0 {
-			to = k + 1
+	from, to, known := len(a.fed), len(a.fed), len(a.fed)
+	for ; known < len(final) && (final[known] || a.eager); known++ {
+		if len(a.frames[known].Outputs) > 0 {
+			to = known + 1
 		}
+	}
+	if known-from >= together && a.leads(pl, f) {
+		to = known
 	}
 	if from == to {
 		return nil
