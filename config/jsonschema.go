@@ -147,7 +147,7 @@ func patternOf(t reflect.Type) string {
 	case t == reflect.TypeFor[time.Duration]():
 		return "^" + setting.DurationPattern + "$"
 	case t == reflect.TypeFor[time.Time]():
-		return "^" + setting.TimePattern + "$"
+		return "^(" + setting.TimePattern + "|(now|today|yesterday)([+-]" + setting.DurationPattern + ")?)$" // see relativeTime
 	}
 	return ""
 }

@@ -46,7 +46,7 @@ func TestPatternsMatchWhatIsRead(t *testing.T) {
 	}
 	texts := []string{
 		"1", "0", "-1", "7.5", "1e3", ".5", "5.", "auto", "none", "10s", "1h30m", "1.5h", "-10s", "10", "10 s", "64MiB", "64 MiB", "1.5MiB", "64mib", "0B", "1kB", "2KiB", "3MB", "4GB", "5GiB", "30000/1001",
-		"2026-11-01T00:00:00Z", "2026-11-01T00:00:00.25+02:00", "2026-11-01", "#0a0B0c", "#0a0b", "yesterday", "true", "jpeg", "STANDARD", "s3",
+		"2026-11-01T00:00:00Z", "2026-11-01T00:00:00.25+02:00", "2026-11-01", "#0a0B0c", "#0a0b", "yesterday", "now-24h", "today+8h", "now-1d", "now+", "tomorrow", "arn:aws:iam::123456789012:role/a/b", "arn:aws:iam::1234:role/a", "true", "jpeg", "STANDARD", "s3",
 	}
 	check := func(k *key, wrap func(value any) any) {
 		for _, text := range texts {

@@ -21,6 +21,9 @@ func (r *RoleARN) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Pattern returns the pattern of the values.
+func (RoleARN) Pattern() string { return "^(arn:[^:]+:iam::[0-9]{12}:role/.+)?$" }
+
 // Syntax returns the values that messages ask for.
 func (RoleARN) Syntax() string {
 	return "the ARN of a role, such as arn:aws:iam::123456789012:role/NAME"
