@@ -100,6 +100,7 @@ func discarding(pool *Pool) func(*media.Fragment) func() (string, error) {
 			}
 			defer pool.idle.put(e)
 			w := e.(*worker)
+			w.room = &room{}
 			j := newJob(w, newWork(f, pl, nil), nil)
 			_, err = w.decode(context.Background(), j, nil)
 			if err == nil && j.decoded != len(pl.Frames) {
