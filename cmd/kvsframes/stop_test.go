@@ -107,19 +107,20 @@ func TestASecondInterruptLaterOnEndsAtOnce(t *testing.T) {
 			defer close(ended)
 			_ = cmd.Wait() // the code says it
 		}()
-		again := time.NewTicker(50 * time.Millisecond)
-		defer again.Stop()
+		// The first ones come within a second, and count as one. After the one that counts as the second, another would kill the program: it has time to end.
+		const together, apart = 50 * time.Millisecond, 2 * time.Second
 		sent := 0
-		for running := true; running; {
+		for running, wait := true, together; running; {
 			select {
 			case <-ended:
 				running = false
-			case <-again.C:
+			case <-time.After(wait):
 				_ = cmd.Process.Signal(os.Interrupt) // it may be gone by now
-				sent++
+				if sent++; sent == 8 {
+					wait = apart
+				}
 			}
 		}
-		// The first one that counts after the first one comes a second later.
 		if code := cmd.ProcessState.ExitCode(); code != want || !strings.HasSuffix(stderr.String(), "kvsframes: interrupted twice\n") || sent < 3 {
 			t.Errorf("%q: code %d after %d signals, want %d:\n%s", more, code, sent, want, stderr)
 		}

@@ -35,7 +35,8 @@ func (l *lostFrames) mark(pl *Plan, refs *references) {
 }
 
 // avc processes the next picture of H.264. Where frame_num jumps, a reference is lost, and where it is that of the last reference, one is there
-// twice, since only the fields of a frame share it (ITU-T H.264, 7.4.3). Any later picture may refer to it.
+// twice, since only the fields of a frame share it (ITU-T H.264, 7.4.3). Any later picture may refer to it. Pictures that no other refers to have the
+// next number; some encoders give them the last one.
 func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 	f, pic := &pl.Frames[k], &pl.Pictures[k]
 	h, ok := refs.firstSlice(refs.packets[k])
@@ -46,8 +47,8 @@ func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 		}
 		return
 	}
-	jumps := h.FrameNum != (l.lastReferred+1)%h.MaxNum()
-	gap := l.known && !h.IDR && (jumps && !h.SPS.Gaps || h.FrameNum == l.lastReferred)
+	jumps := h.FrameNum != l.lastReferred && h.FrameNum != (l.lastReferred+1)%h.MaxNum()
+	gap := l.known && !h.IDR && (jumps && !h.SPS.Gaps || h.Referred && h.FrameNum == l.lastReferred)
 	recovery := pic.recovery
 	if recovery == h26x.NoRecovery && pic.Intra && f.Info.Key {
 		recovery = 0
