@@ -35,6 +35,13 @@ func packetsOf(f *media.Fragment) packets {
 	return p
 }
 
+// empty reports whether nothing is left that could be changed.
+func (p packets) empty() bool {
+	return !slices.ContainsFunc(p, func(nals [][]byte) bool {
+		return slices.ContainsFunc(nals, func(nal []byte) bool { return len(nal) > 0 })
+	})
+}
+
 // fragment returns the packets as a fragment, at the times of f's blocks. A packet without NAL units is left
 // out, and cut bytes are missing at the end of the last one.
 func (p packets) fragment(t testing.TB, f *media.Fragment, cut int) *media.Fragment {
@@ -141,7 +148,7 @@ func mutant(t testing.TB, rng *rand.Rand, f *media.Fragment) (*media.Fragment, [
 	slices.Sort(names)
 	p, cut := packetsOf(f), 0
 	var did []string
-	for range 1 + rng.IntN(3) {
+	for n := 1 + rng.IntN(3); n > 0 && !p.empty(); n-- {
 		name := names[rng.IntN(len(names))]
 		if n := mutations[name](rng, p); n > 0 {
 			cut = n
