@@ -142,7 +142,8 @@ func TestASinkThatChoosesMayFail(t *testing.T) {
 		Name: "cam", Source: &script{n: 100}, Sinks: []Sink{a, b},
 		Planner: &picky{&fan{images: 1, size: 10, sinks: []string{"a", "b"}}, map[string]media.Chooser{"a": &lastOf{each: 4}}},
 	}, quiet())
-	if err == nil || got.Undelivered.From != "000003" || a.abandoned != 1 || len(b.commits) != 100 {
+	// The choice of fragment 3 completes those before it. They may be committed, or not yet when the write fails.
+	if from := got.Undelivered.From; err == nil || from == "" || from > "000003" || a.abandoned != 1 || len(b.commits) != 100 {
 		t.Errorf("%+v, %v: abandoned %d times, the other has %d fragments", got, err, a.abandoned, len(b.commits))
 	}
 }
