@@ -48,6 +48,13 @@ func newSTS(t *testing.T, key, secret string, lasts time.Duration) *stsServer {
 	return s
 }
 
+// refuse sets refuses.
+func (s *stsServer) refuse(refuses func(role string, nth int) (status int, code string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuses = refuses
+}
+
 // issued is the answer to AssumeRole (AWS STS API Reference).
 type issued struct {
 	XMLName         xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleResponse"`
@@ -96,6 +103,13 @@ type doorman struct {
 	callers []string
 	// uses is how many requests may have one token until it has expired; 0 is no limit.
 	uses int
+}
+
+// limit sets uses.
+func (d *doorman) limit(uses int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.uses = uses
 }
 
 func newDoorman(t *testing.T, to http.Handler) (g *doorman, url string) {
@@ -220,19 +234,19 @@ func TestCredentialsOfRolesAreRenewed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			e := newEnds(t, test.lasts)
-			e.written.uses = test.uses
+			e.written.limit(test.uses)
 			if test.uses > 0 {
 				if err := e.emulator.SetFaults([]kvstest.Fault{{Kind: kvstest.FaultToken, Op: "GetMediaForFragmentList", Code: "ExpiredTokenException"}}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			// STS itself fails now and then.
-			e.sts.refuses = func(_ string, nth int) (int, string) {
+			e.sts.refuse(func(_ string, nth int) (int, string) {
 				if nth == 2 {
 					return http.StatusServiceUnavailable, "ServiceUnavailable"
 				}
 				return 0, ""
-			}
+			})
 			if code, said := e.run(t); code != exitDone {
 				t.Fatalf("code %d: %s", code, said)
 			}
@@ -250,12 +264,12 @@ func TestARoleThatIsRefusedIsTold(t *testing.T) {
 	t.Parallel()
 	e := newEnds(t, time.Hour)
 	for role, begins := range map[string]string{"reader": "kvsframes: assume role ", "writer": "kvsframes: open sink written: ", "keeper": "kvsframes: checkpoint: "} {
-		e.sts.refuses = func(arn string, _ int) (int, string) {
+		e.sts.refuse(func(arn string, _ int) (int, string) {
 			if strings.HasSuffix(arn, "/"+role) {
 				return http.StatusForbidden, "AccessDenied"
 			}
 			return 0, ""
-		}
+		})
 		code, said := e.run(t)
 		if want := "assume role " + roleARN + role; code != exitFailed || !strings.HasPrefix(said, begins) || !strings.Contains(said, want) || !strings.Contains(said, "AccessDenied: not for you") || strings.Contains(said, "operation error") {
 			t.Errorf("%s: code %d, said %s", role, code, said)
