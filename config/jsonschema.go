@@ -24,10 +24,7 @@ type object = map[string]any
 // the types and the texts of their values, and not which keys need or exclude each other. The variants are those of Options; nil is
 // BuiltIn.
 func WriteSchema(w io.Writer, variants setting.Variants) error {
-	s := builtIn()
-	if variants != nil {
-		s = newSchema(variants)
-	}
+	s := schemaOf(variants)
 	root := s.file.object("")
 	sink := s.sink.object("")
 	sink["type"] = "object"
@@ -147,7 +144,7 @@ func patternOf(t reflect.Type) string {
 	case t == reflect.TypeFor[time.Duration]():
 		return "^" + setting.DurationPattern + "$"
 	case t == reflect.TypeFor[time.Time]():
-		return "^(" + setting.TimePattern + "|(now|today|yesterday)([+-]" + setting.DurationPattern + ")?)$" // see relativeTime
+		return "^(" + setting.TimePattern + "|" + relativePattern + ")$"
 	}
 	return ""
 }

@@ -169,10 +169,7 @@ func environment(environ []string) map[string]string {
 }
 
 func newLoader(o Options) *loader {
-	s := builtIn()
-	if o.Variants != nil {
-		s = newSchema(o.Variants)
-	}
+	s := schemaOf(o.Variants)
 	return &loader{
 		schema: s, path: o.Path, env: environment(o.Environ), file: newLayers(), places: map[string]position{},
 		bad: map[string]bool{}, around: map[string]bool{}, relative: map[string]string{},

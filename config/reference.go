@@ -15,10 +15,7 @@ import (
 // WriteReference writes a description of all keys of pipeline.yaml in Markdown, from their declarations: sections of level 3. The
 // variants are those of Options; nil is BuiltIn.
 func WriteReference(w io.Writer, variants setting.Variants) error {
-	s := builtIn()
-	if variants != nil {
-		s = newSchema(variants)
-	}
+	s := schemaOf(variants)
 	var out strings.Builder
 	at := slices.IndexFunc(s.file.keys, afterSinks)
 	s.file.describe(&out, s.file.keys[:at], "")

@@ -15,6 +15,9 @@ const (
 	endKey   = "source.end.timestamp"
 )
 
+// relativePattern matches what relativeTime reads, without anchors.
+const relativePattern = "(now|today|yesterday)([+-]" + setting.DurationPattern + ")?"
+
 // relativeTime returns the time that text states relative to now, and false for other text: now, today or yesterday, which begin at
 // midnight in UTC, and then perhaps a duration such as -24h or +8h.
 func relativeTime(text string, now time.Time) (at time.Time, ok bool, err error) {

@@ -32,6 +32,14 @@ type part struct {
 // builtIn is the schema of BuiltIn.
 var builtIn = sync.OnceValue(func() *schema { return newSchema(BuiltIn()) })
 
+// schemaOf returns the schema of variants; nil is that of BuiltIn.
+func schemaOf(v setting.Variants) *schema {
+	if v == nil {
+		return builtIn()
+	}
+	return newSchema(v)
+}
+
 func newSchema(v setting.Variants) *schema {
 	s := &schema{}
 	s.file, s.sink = s.newPart(v, Default()), s.newPart(v, defaultSink())
