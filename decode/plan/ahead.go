@@ -55,17 +55,10 @@ type span struct {
 	lasts  time.Duration
 }
 
-// span returns how long the fragment is.
-func (pl *Plan) span() span {
-	var first, last time.Duration
-	for k, f := range pl.Frames {
-		if at := f.Info.PTS; k == 0 {
-			first, last = at, at
-		} else {
-			first, last = min(first, at), max(last, at)
-		}
-	}
-	return span{len(pl.Frames), last - first}
+// span returns how long the fragment is, of which the order is that of presentation.
+func (pl *Plan) span(order []int) span {
+	n := len(order)
+	return span{n, pl.Frames[order[n-1]].Info.PTS - pl.Frames[order[0]].Info.PTS}
 }
 
 // Final is a frame whose index has become final, and that no other output asks for.

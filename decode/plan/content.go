@@ -57,13 +57,14 @@ func (c *content) isLost(codec string, beside bool) bool {
 
 // dropDamaged leaves out the units that would harm pictures other than their own.
 func (c *content) dropDamaged(codec string) {
-	kept := slices.DeleteFunc(slices.Clone(c.nals), func(nal []byte) bool { return h26x.Harms(codec, nal) })
-	if len(kept) == len(c.nals) {
+	all := len(c.nals)
+	c.nals = slices.DeleteFunc(c.nals, func(nal []byte) bool { return h26x.Harms(codec, nal) })
+	if len(c.nals) == all {
 		return
 	}
-	c.nals, c.first, c.clean, c.dropped = kept, nil, false, true
-	if i := slices.IndexFunc(kept, func(nal []byte) bool { return h26x.IsSlice(codec, nal) }); i >= 0 {
-		c.first = kept[i]
+	c.first, c.clean, c.dropped = nil, false, true
+	if i := slices.IndexFunc(c.nals, func(nal []byte) bool { return h26x.IsSlice(codec, nal) }); i >= 0 {
+		c.first = c.nals[i]
 	}
 }
 

@@ -49,10 +49,7 @@ func (l *lostFrames) avc(pl *Plan, k int, refs *references) {
 	}
 	jumps := h.FrameNum != l.lastReferred && h.FrameNum != (l.lastReferred+1)%h.MaxNum()
 	gap := l.known && !h.IDR && (jumps && !h.SPS.Gaps || h.Referred && h.FrameNum == l.lastReferred)
-	recovery := pic.recovery
-	if recovery == h26x.NoRecovery && pic.Intra && f.Info.Key {
-		recovery = 0
-	}
+	recovery := pl.recovery(k)
 	switch {
 	case h.IDR:
 		l.own, l.leading, l.left = false, false, h26x.NoRecovery

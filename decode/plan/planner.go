@@ -86,8 +86,9 @@ func (p *Planner) Plan(f *media.Fragment) *Plan {
 		}
 		return pl
 	}
-	p.pictures, p.like = p.pictures+len(pl.Frames), pl.span()
-	within := p.sample(pl, f, p.candidates(pl.number(), pl))
+	order := pl.number()
+	p.pictures, p.like = p.pictures+len(order), pl.span(order)
+	within := p.sample(pl, f, p.candidates(order, pl))
 	keysOnly := p.keysOnly(f, pl)
 	pl.KeysOnly = p.allOf(keysOnly)
 	if len(within) == 0 && p.mayChain(pl) { // its decoder may be needed, so it cannot be skipped

@@ -11,6 +11,15 @@ type Refresh struct {
 	From, Done int
 }
 
+// recovery returns the number of reference pictures after which pictures are correct if decoding starts at frame k, or NoRecovery.
+func (pl *Plan) recovery(k int) int {
+	pic := &pl.Pictures[k]
+	if pic.recovery == h26x.NoRecovery && pic.Intra && pl.Frames[k].Info.Key {
+		return 0 // there is no recovery point, only the mark of a key frame
+	}
+	return pic.recovery
+}
+
 // findRefresh looks for a gradual refresh before the first entry.
 func (pl *Plan) findRefresh() Refresh {
 	r := Refresh{-1, -1}
@@ -19,10 +28,7 @@ func (pl *Plan) findRefresh() Refresh {
 		if pic.Entry != EntryNone {
 			break
 		}
-		recovery := pic.recovery
-		if recovery == h26x.NoRecovery && pic.Intra && pl.Frames[k].Info.Key {
-			recovery = 0 // there is no recovery point, only the mark of a key frame
-		}
+		recovery := pl.recovery(k)
 		if r.From < 0 && recovery >= 0 {
 			r.From, left = k, recovery
 		}
