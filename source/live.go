@@ -248,7 +248,7 @@ func (l *Live) adopt(session Source, start StartSelector) {
 	l.noteStart(session)
 	if l.refused { // a failure inside a session counts until a session returns something
 		l.refused = false
-		l.back()
+		l.reach.Back(l.log)
 	}
 	if l.opened {
 		l.reconnects.Add(1)
@@ -257,13 +257,6 @@ func (l *Live) adopt(session Source, start StartSelector) {
 	}
 	l.log.Info("stream opened", "start", start.Type)
 	l.opened = true
-}
-
-// back records that the service has answered.
-func (l *Live) back() {
-	if lasted := l.reach.Back(); lasted > 0 {
-		l.log.Info("the service answers again", "after", lasted.Truncate(time.Millisecond).String())
-	}
 }
 
 // noteStart records when a session began.
@@ -364,7 +357,7 @@ func (l *Live) accept(f *media.Fragment) {
 	l.advance(f.Number)
 	l.lastServer = f.ServerTime
 	l.unsure, l.idle = false, false
-	l.back()
+	l.reach.Back(l.log)
 }
 
 // stamp formats a time for log messages, to the millisecond.
@@ -402,7 +395,7 @@ func (l *Live) sessionOver(err error) {
 	var tag *payload.ErrorTag
 	if errors.Is(err, io.EOF) {
 		l.failing.what = ""
-		l.back()
+		l.reach.Back(l.log)
 		l.ended()
 	} else {
 		l.failed(err)

@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -63,13 +64,12 @@ func (r *Reaching) Lost(err error) {
 	r.now.Err = err
 }
 
-// Back records that the service has answered, and returns for how long it had not; 0 if it had.
-func (r *Reaching) Back() (lasted time.Duration) {
+// Back records that the service has answered. If it had not before, that is logged.
+func (r *Reaching) Back(log *slog.Logger) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now.Err != nil {
-		lasted = time.Since(r.now.Since)
+		log.Info("the service answers again", "after", time.Since(r.now.Since).Truncate(time.Millisecond).String())
 		r.now = Reach{Since: time.Now()}
 	}
-	return lasted
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -109,7 +110,7 @@ func TestWhatIsToldOfAnOutage(t *testing.T) {
 	if got, want := Trouble(WithEnd(&reachable{r: &r}, End{Fragments: 1}, "").Stats().Reach, r.Reach().Since.Add(time.Minute)), "out of reach for 1m0s: error 5000"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	r.Back()
+	r.Back(slog.New(slog.DiscardHandler))
 	if got := Trouble(r.Reach(), now.Add(time.Hour)); got != "" {
 		t.Errorf("a service that answers again is %q", got)
 	}

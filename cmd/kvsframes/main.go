@@ -45,23 +45,11 @@ var exitCodes = []struct {
 // about returns the description of the program, within 80 columns.
 func about() string {
 	const indent = 7
-	var b strings.Builder
-	b.WriteString("kvsframes turns the video of Amazon Kinesis Video Streams into images.\n\nExit codes:\n")
+	lines := []string{"kvsframes turns the video of Amazon Kinesis Video Streams into images.", "", "Exit codes:"}
 	for _, e := range exitCodes {
-		line := fmt.Sprintf("  %-*d", indent-2, e.code)
-		for i, word := range strings.Fields(e.when) {
-			if len(line)+1+len(word) > defaultColumns {
-				b.WriteString(line + "\n")
-				line, i = strings.Repeat(" ", indent), 0
-			}
-			if i > 0 {
-				line += " "
-			}
-			line += word
-		}
-		b.WriteString(line + "\n")
+		lines = append(lines, folds(fmt.Sprintf("  %-*d%s", indent-2, e.code, e.when), defaultColumns, indent)...)
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return strings.Join(lines, "\n")
 }
 
 // program holds what a command may use of its process.

@@ -20,29 +20,32 @@ func printReport(w io.Writer, r *kvsframes.Report, width int) error {
 	}
 	lines := []string{inLine(cmp.Or(r.File, r.Stream))}
 	for _, line := range table {
-		lines = append(lines, folds(line, width)...)
+		lines = append(lines, folds(line, width, foldIndent)...)
 	}
 	for _, g := range r.Gaps {
-		lines = append(lines, folds(fmt.Sprintf("gap after fragment %d: %s %s", g.After, inLine(g.FragmentNumber), inLine(oneLine(g.Reason))), width)...)
+		lines = append(lines, folds(fmt.Sprintf("gap after fragment %d: %s %s", g.After, inLine(g.FragmentNumber), inLine(oneLine(g.Reason))), width, foldIndent)...)
 	}
 	if r.Stream != "" {
-		lines = append(lines, folds("lag: "+lagOf(r), width)...)
+		lines = append(lines, folds("lag: "+lagOf(r), width, foldIndent)...)
 	}
 	t := r.Totals
 	lines = append(lines, folds(fmt.Sprintf("total: %d fragments, %d video frames, %d key frames, %s of video, %d bytes, %d gaps, %d cut",
-		t.Fragments, t.VideoFrames, t.KeyFrames, time.Duration(t.DurationMS)*time.Millisecond, t.Bytes, t.Gaps, t.Cut), width)...)
+		t.Fragments, t.VideoFrames, t.KeyFrames, time.Duration(t.DurationMS)*time.Millisecond, t.Bytes, t.Gaps, t.Cut), width, foldIndent)...)
 	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
 	return err
 }
+
+// foldIndent is how far the rest of a line of a report is indented.
+const foldIndent = 3
 
 // fits reports whether all lines fit a terminal of width columns; 0 is no terminal.
 func fits(lines []string, width int) bool {
 	return width == 0 || !slices.ContainsFunc(lines, func(line string) bool { return columnsOf(line) > width })
 }
 
-// folds breaks a line between words so that it fits a terminal of width columns; 0 is no terminal. What follows is indented. A word that is
+// folds breaks a line between words so that it fits a terminal of width columns; 0 is no terminal. What follows is indented by so many columns. A word that is
 // too long stays whole.
-func folds(line string, width int) []string {
+func folds(line string, width, indent int) []string {
 	if fits([]string{line}, width) {
 		return []string{line}
 	}
@@ -52,7 +55,7 @@ func folds(line string, width int) []string {
 	for _, word := range words[1:] {
 		if strings.TrimSpace(used) != "" && columnsOf(used)+1+columnsOf(word) > width {
 			lines = append(lines, used)
-			used = "   " + word
+			used = strings.Repeat(" ", indent) + word
 			continue
 		}
 		used += " " + word

@@ -144,9 +144,7 @@ func (a *archive) lookUp(ctx context.Context, number string) (source.Place, erro
 func (a *archive) answered() {
 	a.reached.Store(true)
 	a.hear(time.Now())
-	if lasted := a.reach.Back(); lasted > 0 {
-		a.log.Info("the service answers again", "after", lasted.Truncate(time.Millisecond).String())
-	}
+	a.reach.Back(a.log)
 }
 
 // tries counts consecutive calls that failed in the same way.
