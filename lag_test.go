@@ -45,17 +45,10 @@ func newLate(t *testing.T) late {
 // the records of the ledger.
 func (l late) run(t *testing.T, lag, checkpoint string, fragments int) (Summary, map[string]int, []string) {
 	t.Helper()
-	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
 	text := fmt.Sprintf("source: {streams: [cam], start_selector: {type: EARLIEST}, end: {fragments: %d}, endpoint_url: %s}\n", fragments, l.url) +
 		"lag: " + lag + "\ncheckpoint: {" + checkpoint + "}\n" +
 		"sinks: [{name: a, sample: {type: stride, n: 10}, path: '{fragment_number}/{frame_index}.jpg', ledger: {path: 'ledger/{fragment_number}'}, destination: {directory: " + l.out + "}}]\n"
-	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p, err := Load(t.Context(), LoadOptions{Path: settings})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := loadText(t, text)
 	p.lagPatience = l.patience
 	var log lockedBuffer
 	s, err := p.Run(t.Context(), RunOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})

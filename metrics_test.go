@@ -98,17 +98,10 @@ func TestARunServesMetricsHealthAndReadiness(t *testing.T) {
 	free := httptest.NewServer(nil)
 	address := free.Listener.Addr().String()
 	free.Close()
-	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
 	text := "source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: " + server.URL() + "}\nservice: {http: " + address + "}\n" +
 		"checkpoint: {type: file, path: '" + t.TempDir() + "/{stream}.json'}\n" +
 		"sinks: [{name: thumbs, sample: {type: keyframes}, destination: {directory: " + t.TempDir() + "}}]\n"
-	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p, err := Load(t.Context(), LoadOptions{Path: settings})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := loadText(t, text)
 	drain := make(chan struct{})
 	run, err := p.NewRun(RunOptions{Drain: drain, Version: "v1"})
 	if err != nil {
@@ -221,16 +214,9 @@ func TestARunInTroubleIsNotReady(t *testing.T) {
 func TestAnAddressThatIsTakenEndsTheRun(t *testing.T) {
 	taken := httptest.NewServer(nil)
 	defer taken.Close()
-	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
 	text := "source: {type: file, paths: [" + filepath.Join(workingDirectory(t), "testdata/demo.mkv") + "]}\nservice: {http: " + taken.Listener.Addr().String() + "}\n" +
 		"sinks: [{name: a, destination: {directory: " + t.TempDir() + "}}]\n"
-	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p, err := Load(t.Context(), LoadOptions{Path: settings})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := loadText(t, text)
 	if s, err := p.Run(t.Context(), RunOptions{}); err == nil || !strings.HasPrefix(err.Error(), "service.http: listen tcp") || s.ExitCode != 1 {
 		t.Errorf("error %v, summary %+v", err, s)
 	}

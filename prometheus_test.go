@@ -104,16 +104,9 @@ func ask(t *testing.T, server, query string) (series int, ok bool) {
 
 // A real Prometheus scrapes a run, loads the alerts, and answers each query of the dashboard.
 func TestPrometheusReadsTheMetrics(t *testing.T) {
-	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
 	text := "source: {type: file, paths: [testdata/demo.mkv]}\ncheckpoint: {type: file, path: '" + t.TempDir() + "/{stream}.json'}\n" +
 		"sinks: [{name: thumbs, sample: {type: keyframes}, destination: {directory: " + t.TempDir() + "}}]\n"
-	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p, err := Load(t.Context(), LoadOptions{Path: settings})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := loadText(t, text)
 	run, err := p.NewRun(RunOptions{Version: "v1"})
 	if err != nil {
 		t.Fatal(err)
@@ -161,15 +154,8 @@ func TestPrometheusReadsTheMetrics(t *testing.T) {
 
 func TestProfilesAreServedOnRequestAlone(t *testing.T) {
 	for pprof, want := range map[string]int{"false": http.StatusNotFound, "true": http.StatusOK} {
-		settings := filepath.Join(t.TempDir(), "pipeline.yaml")
 		text := "source: {type: file, paths: [testdata/demo.mkv]}\nservice: {pprof: " + pprof + "}\nsinks: [{name: thumbs, destination: {directory: " + t.TempDir() + "}}]\n"
-		if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		p, err := Load(t.Context(), LoadOptions{Path: settings})
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := loadText(t, text)
 		run, err := p.NewRun(RunOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -192,15 +178,8 @@ func TestGapsAreCountedByReason(t *testing.T) {
 	if err := os.WriteFile(cut, whole[:len(whole)-1000], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	settings := filepath.Join(folder, "pipeline.yaml")
 	text := "source: {type: file, paths: [" + cut + "]}\nsinks: [{name: all, sample: {type: all}, resize: {width: 64}, destination: {directory: " + t.TempDir() + "}}]\n"
-	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p, err := Load(t.Context(), LoadOptions{Path: settings})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := loadText(t, text)
 	run, err := p.NewRun(RunOptions{})
 	if err != nil {
 		t.Fatal(err)

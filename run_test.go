@@ -46,6 +46,20 @@ func TestRunIDsDiffer(t *testing.T) {
 	}
 }
 
+// loadText returns the pipeline of the settings in a new file.
+func loadText(t *testing.T, text string) *Pipeline {
+	t.Helper()
+	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Load(t.Context(), LoadOptions{Path: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // TestARunCanBeDrainedAndCancelled runs a live stream that never ends.
 func TestARunCanBeDrainedAndCancelled(t *testing.T) {
 	server := kvstest.New(t, kvstest.Options{Pace: kvstest.PaceRealtime})
@@ -55,28 +69,17 @@ func TestARunCanBeDrainedAndCancelled(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "test")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	t.Setenv("AWS_REGION", "us-east-1")
-	settings := filepath.Join(t.TempDir(), "pipeline.yaml")
 	text := "version: 1\nsource: {type: kvs, streams: [cam], endpoint_url: " + server.URL() + "}\ncheckpoint: {type: none}\n" +
 		"sinks: [{name: a, type: image, sample: {type: all}, destination: {type: file, directory: " + t.TempDir() + "}}]\n"
-	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	load := func() *Pipeline {
-		p, err := Load(t.Context(), LoadOptions{Path: settings})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
 	drain := make(chan struct{})
 	close(drain)
-	if s, err := load().Run(t.Context(), RunOptions{Drain: drain}); err != nil && !errors.Is(err, ErrInterrupted) || s.Status != pipeline.StatusInterrupted || s.ExitCode != 130 {
+	if s, err := loadText(t, text).Run(t.Context(), RunOptions{Drain: drain}); err != nil && !errors.Is(err, ErrInterrupted) || s.Status != pipeline.StatusInterrupted || s.ExitCode != 130 {
 		t.Errorf("drained: %v, %s, exit code %d", err, s.Status, s.ExitCode)
 	}
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	if s, err := load().Run(ctx, RunOptions{}); !errors.Is(err, cause) || s.Status != pipeline.StatusInterrupted {
+	if s, err := loadText(t, text).Run(ctx, RunOptions{}); !errors.Is(err, cause) || s.Status != pipeline.StatusInterrupted {
 		t.Errorf("cancelled: %v, %s", err, s.Status)
 	}
 }
