@@ -248,7 +248,7 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 		first := r.first && media.CompareNumbers(s.mark.Place().Number, r.counted) > 0
 		return pipeline.Planned{
 			Durable: func(sink string, r media.Receipt) {
-				p.durable(slices.Index(p.names, sink), reached{s, r.Next, r.Chosen})
+				p.durable(slices.Index(p.names, sink), reached{s, r.Next, r.Chosen}, r.More)
 			},
 			Lacks: func(sink string) bool { return s.lacks(slices.Index(p.names, sink)) },
 			First: first,
@@ -256,13 +256,20 @@ func (p *position) track(ctx context.Context, r *reader, planner *decode.Stream)
 	}
 }
 
-// durable notes what a sink has.
-func (p *position) durable(output int, r reached) {
+// durable notes what a sink has. more reports whether it has more that belongs to it: a run cannot continue there (see media.Receipt).
+func (p *position) durable(output int, r reached, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.mark.IsFor(slices.Index(r.outputs, output)) {
-		p.steps[output], p.moved = r, true
-		p.unsaved[output]++
+	if !r.mark.IsFor(slices.Index(r.outputs, output)) {
+		return
+	}
+	p.unsaved[output]++
+	if more {
+		return
+	}
+	p.steps[output], p.moved = r, true
+	if p.unsaved[output] >= maxUnsaved { // limit may have asked too early, between the receipts
+		p.hurry()
 	}
 }
 

@@ -2,6 +2,7 @@ package kvsframes
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -159,31 +160,8 @@ func TestARunThatContinuesGoesOnToCatchUp(t *testing.T) {
 
 // TestACheckpointKnowsWhatIsLeftOutBeforeItsImages plans fragments as a run does, and reads the checkpoint before they are decoded.
 func TestACheckpointKnowsWhatIsLeftOutBeforeItsImages(t *testing.T) {
-	held, err := checkpoint.NewFile(filepath.Join(t.TempDir(), "cam.json")).Acquire(t.Context(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := &position{held: held, log: slog.New(slog.DiscardHandler), wake: make(chan struct{}, 1), unsaved: make([]int, 1), written: make(chan struct{}), names: []string{"a"}, settings: []string{"x"}, steps: make([]reached, 1), planned: make([]*step, 1)}
-	at.now.Sinks = map[string]savedSink{"a": {Settings: "x"}}
-	pool, err := decode.NewPool(decode.Config{Workers: 1}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	planner, err := pool.Stream([]decode.Output{{Sink: "a", Sample: plan.DefaultSample(), Format: decode.FormatJPEG}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	at, planner, src := planned(t)
 	planner.CatchUp(5*time.Second, time.Nanosecond)
-	inputs, err := source.OpenFiles(source.Config{Origin: source.FileConfig{Paths: []string{"testdata/demo.mkv"}}}, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	src, err := inputs[0].Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
 	planned := at.track(t.Context(), &reader{sinks: []int{0}}, planner)
 	number := late{}.number
 	var last []byte
@@ -199,7 +177,7 @@ func TestACheckpointKnowsWhatIsLeftOutBeforeItsImages(t *testing.T) {
 		work := planner.Plan(f)
 		planned()
 		var now saved
-		switch data := held.State(); {
+		switch data := at.held.State(); {
 		case want == nil && !bytes.Equal(data, last):
 			t.Errorf("with fragment %d the checkpoint was written: %s", i, data)
 		case want == nil:
@@ -214,7 +192,64 @@ func TestACheckpointKnowsWhatIsLeftOutBeforeItsImages(t *testing.T) {
 		}
 	}
 	planner.End()
-	if err := held.Release(t.Context()); err != nil {
-		t.Error(err)
+}
+
+// TestACheckpointLiesWhereARunCanContinue writes the checkpoint between the receipts of fragments that became durable together.
+func TestACheckpointLiesWhereARunCanContinue(t *testing.T) {
+	at, planner, src := planned(t)
+	track := at.track(t.Context(), &reader{sinks: []int{0}}, planner)
+	for i, test := range []struct {
+		more bool
+		want int // the place
+	}{{false, 1}, {true, 1}, {true, 1}, {false, 4}, {true, 4}} {
+		f, err := src.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := planner.Plan(f)(t.Context(), func(media.Image) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		track().Durable("a", media.Receipt{More: test.more})
+		at.tryWrite(t.Context())
+		var now saved
+		if err := json.Unmarshal(at.held.State(), &now); err != nil || now.Sinks["a"].State.Place.Number != (late{}).number(test.want-1) {
+			t.Errorf("after receipt %d the place is %+v, want fragment %d: %v", i+1, now.Sinks["a"].State.Place, test.want, err)
+		}
 	}
+	planner.End()
+}
+
+// planned returns the position of a stream whose sink a has all of its images, the planner of that, and its source.
+func planned(t *testing.T) (*position, *decode.Stream, source.Source) {
+	t.Helper()
+	held, err := checkpoint.NewFile(filepath.Join(t.TempDir(), "cam.json")).Acquire(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := held.Release(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	at := &position{held: held, log: slog.New(slog.DiscardHandler), wake: make(chan struct{}, 1), unsaved: make([]int, 1), written: make(chan struct{}), names: []string{"a"}, settings: []string{"x"}, steps: make([]reached, 1), planned: make([]*step, 1)}
+	at.now.Sinks = map[string]savedSink{"a": {Settings: "x"}}
+	pool, err := decode.NewPool(decode.Config{Workers: 1}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	planner, err := pool.Stream([]decode.Output{{Sink: "a", Sample: plan.DefaultSample(), Format: decode.FormatJPEG}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs, err := source.OpenFiles(source.Config{Origin: source.FileConfig{Paths: []string{"testdata/demo.mkv"}}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := inputs[0].Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = src.Close() })
+	return at, planner, src
 }

@@ -308,6 +308,9 @@ type Receipt struct {
 	Written, Skipped int
 	// Next, if it has a number, states that of a later fragment a part is durable, too.
 	Next Split
+	// More reports whether the fragment became durable together with the one after it: no object begins between them, and so no later
+	// run can continue there.
+	More bool
 	// Chosen is the state of the sink's Chooser after the fragment; nil without a Chooser. Sinks leave it unset.
 	Chosen json.Marshaler
 }

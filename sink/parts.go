@@ -184,10 +184,11 @@ func waitingOf(all []ended) []waiting {
 	return out
 }
 
-// report states that fragments are durable, and of the one after them the part before next.
+// report states that fragments are durable, and of the one after them the part before next. The checkpoint may be written between two
+// receipts, but only the last one is a place to continue from.
 func report(all []waiting, next media.Split) {
 	for i, e := range all {
-		if i == len(all)-1 {
+		if e.receipt.More = i < len(all)-1; !e.receipt.More {
 			e.receipt.Next = next
 		}
 		e.durable(e.receipt)

@@ -230,6 +230,53 @@ func TestARunThatContinuesMakesTheSameParts(t *testing.T) {
 	}
 }
 
+// TestEachPlaceOfTheReceiptsIsOneToContinueFrom writes a stream, and continues it after each receipt: a checkpoint may be written between any two.
+func TestEachPlaceOfTheReceiptsIsOneToContinueFrom(t *testing.T) {
+	var all []piece
+	for n := range 14 {
+		all = append(all, piece{n + 1, n * 1000, n % 4})
+	}
+	for _, every := range []time.Duration{0, 4 * time.Second} {
+		for _, groups := range []*sink.Group{nil, {Every: time.Hour, Count: 2}, {Every: time.Hour, Count: 7}, {Every: 3 * time.Second}, {Every: time.Hour}} {
+			store := sink.NewMem()
+			s := newSink(t, store, func(c *sink.Config) {
+				if groups != nil {
+					inGroups(*groups)(c)
+				}
+				inParts(every)(c)
+			})
+			type place struct {
+				last  int
+				split media.Split
+			}
+			var places []place // as a checkpoint has them, after each receipt
+			run := func(from place) {
+				w := s.Continue(sink.Continuation{RunID: "run-7", Split: from.split})
+				receipts := from.last
+				var err error
+				for _, p := range all[from.last:] {
+					err = errors.Join(err, p.give(t.Context(), w, func(r media.Receipt) {
+						if receipts++; !r.More {
+							from = place{receipts, r.Next}
+						}
+						places = append(places, from)
+					}))
+				}
+				if err := errors.Join(err, w.Finish(t.Context())); err != nil || receipts != len(all) || from.last != len(all) {
+					t.Fatalf("%d receipts, the last place is %d: %v", receipts, from.last, err)
+				}
+			}
+			run(place{})
+			want := objectsOf(store)
+			for i, from := range places[:len(all)] {
+				if run(from); !maps.Equal(objectsOf(store), want) {
+					t.Fatalf("groups %+v, parts of %v, after %d receipts: continued at %+v, there is\n%q\nwant\n%q", groups, every, i+1, from, slices.Sorted(maps.Keys(objectsOf(store))), slices.Sorted(maps.Keys(want)))
+				}
+			}
+		}
+	}
+}
+
 // TestAPartHasALimit has records of more bytes than a part may have.
 func TestAPartHasALimit(t *testing.T) {
 	store := sink.NewMem()
