@@ -44,6 +44,8 @@ type readers struct {
 	over []bool
 	// complete reports whether each reader that came to its end has read all that the settings ask for.
 	complete bool
+	// counted is the number of the last fragment that the summary counts, or that earlier runs have delivered.
+	counted string
 	// front are the sinks of the reader that is furthest on.
 	front []int
 	// leaving reports whether the readers are ending because others continue.
@@ -81,6 +83,7 @@ func (r *reader) pass(p media.Place) { r.place.Store(&p) }
 // read reads the stream until nothing is left to do for any sink, or the run is drained.
 func (r *readers) read(ctx, draining context.Context) error {
 	r.over, r.complete = make([]bool, len(r.sinks)), true
+	r.counted = furthestOf(r.at.states()).Place.Number
 	for ctx.Err() == nil && draining.Err() == nil && slices.Contains(r.over, false) {
 		r.round(ctx, draining)
 	}
@@ -98,9 +101,12 @@ func (r *readers) read(ctx, draining context.Context) error {
 // round runs one or two readers until they have ended.
 func (r *readers) round(ctx, draining context.Context) {
 	front, behind := r.split(time.Now())
+	if len(behind) == 0 && len(r.front) > 0 && len(front) > len(r.front) {
+		r.options.Log.Info("the sinks that were behind have caught up: one reader serves all", "stream", r.in.Stream)
+	}
 	r.front, r.leaving = front, false
 	running := []*reader{r.open(draining, front)}
-	running[0].first, running[0].counted = true, furthestOf(r.at.states()).Place.Number
+	running[0].first, running[0].counted = true, r.counted // a second reader may have come further than the last first one
 	if len(behind) > 0 {
 		running = append(running, r.open(draining, behind))
 		r.options.Log.Info("sinks are behind the others: a second reader serves them", "stream", r.in.Stream, "sinks", r.text(behind))
@@ -226,7 +232,6 @@ func (r *readers) look(now time.Time, running []*reader) {
 		}
 	}
 	if len(running) == 2 && r.met(now, running[0], running[1]) {
-		r.options.Log.Info("the sinks that were behind have caught up: one reader serves all", "stream", r.in.Stream)
 		r.leave(running)
 	}
 	r.options.Account.SetBehind(r.behind())
@@ -294,6 +299,9 @@ func (r *readers) close(rd *reader, drained bool) {
 	r.complete = r.complete && (rd.atEnd || !ended || closed)
 	if rd.err != nil && !aside && !closed {
 		r.errs = append(r.errs, rd.err)
+	}
+	if last := rd.account.Summary().LastFragmentNumber; media.CompareNumbers(last, r.counted) > 0 {
+		r.counted = last
 	}
 	r.options.Account.Fold(rd.account, closed || !ended && !drained)
 }

@@ -258,7 +258,7 @@ func TestLiveSinksMeetAgain(t *testing.T) {
 		s.server.Restart(t)
 		s.until(t, ended, "the sinks meet", func() bool { return strings.Count(s.log.String(), "have caught up") == i+1 })
 	}
-	// The reader of both has begun: until then, the next run would deliver what the bucket lacks.
+	// Until the reader of both has begun, the next run would deliver what the bucket lacks.
 	there := len(s.inFolder(t))
 	s.until(t, ended, "the bucket has it, too", func() bool { return len(s.inBucket(t)) > there })
 	close(drain)

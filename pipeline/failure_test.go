@@ -165,8 +165,8 @@ func TestASinkThatLeavesIsNoFailure(t *testing.T) {
 		t.Errorf("error %v, failures %v, abandoned %d and %d times, %d planned", err, part.Failures(), a.abandoned, b.abandoned, planned)
 	}
 	running := whole.Summary()
-	// What was written and is not delivered counts as undelivered: often nothing, if b leaves between two fragments.
-	if n := running.FramesWritten["b"]; n < 100 || len(a.commits) > 165 || running.Fragments > n-50 || running.Fragments+running.Undelivered.Fragments < n-50 {
+	// What b has counts: no other run reads it for b.
+	if n := running.FramesWritten["b"]; n < 100 || len(a.commits) > 165 || running.Fragments != n-50 {
 		t.Errorf("summary %+v", running)
 	}
 	whole.Fold(part, true)

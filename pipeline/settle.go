@@ -22,7 +22,7 @@ type pending struct {
 	durable            func(sink string, r media.Receipt) // see Options.Planned; may be nil
 	again              bool                               // other runs have delivered the fragment
 	counts             bool                               // no other run counts the fragment
-	// place is the position of the fragment in the stream, from 1.
+	// place is the position of the fragment in the stream, from 1; that of the next one for gaps.
 	place int64
 	// waits is the number of working sinks that have not reported the fragment, plus one until all of its images
 	// have been passed to the sinks.
@@ -46,7 +46,8 @@ type tail struct {
 	fragments int64 // pushed so far
 	sinks     int   // that have neither failed nor left
 	failed    bool  // a sink has failed
-	over      bool  // no sink remains: nothing more is settled
+	over      bool  // no sink remains: nothing is settled behind the place until
+	until     int64 // what a sink has reported whose last ones stood aside: other runs do not count it
 	// settle is called for each item, in stream order, when it and all earlier ones wait for nothing more.
 	settle func(*pending)
 }
@@ -55,10 +56,9 @@ type tail struct {
 func (t *tail) push(p *pending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p.waits = 1
+	p.waits, p.place = 1, t.fragments+1
 	if p.fragment {
 		t.fragments++
-		p.place = t.fragments
 		p.waits += t.sinks
 		p.lacking = t.failed
 	}
@@ -75,7 +75,7 @@ func (t *tail) done(p *pending) {
 
 // settleReady settles the items that wait for nothing more. The caller holds the lock.
 func (t *tail) settleReady() {
-	for !t.over && len(t.all) > 0 && t.all[0].waits == 0 {
+	for len(t.all) > 0 && t.all[0].waits == 0 && (!t.over || t.all[0].place <= t.until) {
 		t.settle(t.all[0])
 		t.all[0] = nil // the array must not keep it alive
 		t.all = t.all[1:]
@@ -115,6 +115,9 @@ func (t *tail) withdraw(o *outlet, aside bool, note func(reported int)) (left in
 		}
 	}
 	note(reported)
+	if t.until = max(t.until, o.reports); !aside {
+		t.until = 0
+	}
 	t.over = t.sinks == 0
 	t.settleReady()
 	return t.sinks
