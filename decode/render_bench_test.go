@@ -110,12 +110,12 @@ func BenchmarkScaler(b *testing.B) {
 	}
 }
 
-// BenchmarkPipeline decodes and renders all frames of the clip that KVSFRAMES_CLIP names. user-ms is
+// BenchmarkPipeline decodes and renders all frames of the clip that KVSTEST_CLIP names. user-ms is
 // processor time per frame, decoding included.
 func BenchmarkPipeline(b *testing.B) {
-	clip := os.Getenv("KVSFRAMES_CLIP")
+	clip := os.Getenv("KVSTEST_CLIP")
 	if clip == "" {
-		b.Skip("KVSFRAMES_CLIP names no clip")
+		b.Skip("KVSTEST_CLIP names no clip")
 	}
 	frags := fragments(b, clip)
 	for name, o := range map[string]Output{
@@ -137,12 +137,12 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 }
 
-// BenchmarkFast renders thumbnails of the clip that KVSFRAMES_CLIP names with and without the loop filter:
+// BenchmarkFast renders thumbnails of the clip that KVSTEST_CLIP names with and without the loop filter:
 // user-ms is processor time per thumbnail of each, mean-dB and worst-dB how near they are.
 func BenchmarkFast(b *testing.B) {
-	clip := os.Getenv("KVSFRAMES_CLIP")
+	clip := os.Getenv("KVSTEST_CLIP")
 	if clip == "" {
-		b.Skip("KVSFRAMES_CLIP names no clip")
+		b.Skip("KVSTEST_CLIP names no clip")
 	}
 	frags := fragments(b, clip)
 	for name, sample := range map[string]plan.Sample{

@@ -14,12 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkBesideDecoding decodes the clip that KVSFRAMES_CLIP names and measures each picture as soon as it is decoded. decode-us is the processor
+// BenchmarkBesideDecoding decodes the clip that KVSTEST_CLIP names and measures each picture as soon as it is decoded. decode-us is the processor
 // time that decoding takes per picture; the others are in percent of it.
 func BenchmarkBesideDecoding(b *testing.B) {
-	clip := os.Getenv("KVSFRAMES_CLIP")
+	clip := os.Getenv("KVSTEST_CLIP")
 	if clip == "" {
-		b.Skip("KVSFRAMES_CLIP names no clip")
+		b.Skip("KVSTEST_CLIP names no clip")
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -11,12 +11,12 @@ import (
 )
 
 // TestFullSize prints, with -v, the rows of the table in docs/pixels.md: how far the numbers of small pictures are from those that ffmpeg
-// measures of the decoded ones, in limited range. KVSFRAMES_CLIP names one more clip, of 1920x1080. It holds what the page says of all clips.
+// measures of the decoded ones, in limited range. KVSTEST_CLIP names one more clip, of 1920x1080. It holds what the page says of all clips.
 func TestFullSize(t *testing.T) {
 	t.Parallel()
 	all := videos(t)
-	if clip := os.Getenv("KVSFRAMES_CLIP"); clip != "" {
-		all = append(all, video{"KVSFRAMES_CLIP", clip, 1920, 1080, "select='not(mod(n,7))*lt(n,210)'"})
+	if clip := os.Getenv("KVSTEST_CLIP"); clip != "" {
+		all = append(all, video{"KVSTEST_CLIP", clip, 1920, 1080, "select='not(mod(n,7))*lt(n,210)'"})
 	}
 	for _, v := range all {
 		if v.w <= 320 || v.name == "upright" {
