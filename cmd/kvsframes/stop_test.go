@@ -108,7 +108,7 @@ func TestASecondInterruptLaterOnEndsAtOnce(t *testing.T) {
 			_ = cmd.Wait() // the code says it
 		}()
 		// The first ones come within a second, and count as one. After the one that counts as the second, another would kill the program: it has time to end.
-		const together, apart = 50 * time.Millisecond, 2 * time.Second
+		const together, apart, toEnd = 50 * time.Millisecond, 2 * time.Second, 30 * time.Second
 		sent := 0
 		for running, wait := true, together; running; {
 			select {
@@ -116,8 +116,11 @@ func TestASecondInterruptLaterOnEndsAtOnce(t *testing.T) {
 				running = false
 			case <-time.After(wait):
 				_ = cmd.Process.Signal(os.Interrupt) // it may be gone by now
-				if sent++; sent == 8 {
+				switch sent++; sent {
+				case 8:
 					wait = apart
+				case 9:
+					wait = toEnd
 				}
 			}
 		}
