@@ -206,7 +206,7 @@ func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abo
 		return
 	}
 	timeout := r.pipeline.Config.Service.ShutdownTimeout
-	r.options.Log.Info("interrupted: finishing the work in progress; interrupt again to end at once", "timeout", timeout.String())
+	r.options.Log.Info("reading stops: finishing the work in progress", "timeout", timeout.String())
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
