@@ -205,9 +205,7 @@ func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abo
 	if !interrupted(draining) {
 		return
 	}
-	timeout := r.pipeline.Config.Service.ShutdownTimeout
-	r.options.Log.Info("reading stops: finishing the work in progress", "timeout", timeout.String())
-	timer := time.NewTimer(timeout)
+	timer := time.NewTimer(r.pipeline.Config.Service.ShutdownTimeout)
 	defer timer.Stop()
 	select {
 	case <-finished:

@@ -69,9 +69,10 @@ func (s *succession) end(status pipeline.Status, code int, err error) kvsframes.
 
 // carry runs the pipeline, shows the progress, and keeps the summary up to date. Its error is the exit code.
 func (s *succession) carry(ctx, draining context.Context) (pipeline.Status, error) {
+	timeout := s.pipe.Config.Service.ShutdownTimeout.String() // which needs a restart
 	defer context.AfterFunc(draining, func() {
 		if interrupted(draining) {
-			s.log.Info("interrupted; interrupt again to end at once")
+			s.log.Info("interrupted: finishing the work in progress; interrupt again to end at once", "timeout", timeout)
 		}
 	})()
 	for {
