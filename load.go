@@ -92,6 +92,24 @@ func Load(ctx context.Context, o LoadOptions) (*Pipeline, error) {
 	return p, err
 }
 
+// Changed returns the keys whose values differ in another pipeline (see config.Config.Changed), and sinks.NAME.sample.file for a list of times that differs.
+func (p *Pipeline) Changed(to *Pipeline) []string {
+	changed := p.Config.Changed(to.Config)
+	for i, s := range p.Config.Sinks {
+		j := slices.IndexFunc(to.Config.Sinks, func(other config.Sink) bool { return other.Name == s.Name })
+		if j < 0 || slices.ContainsFunc(changed, func(key string) bool { return strings.HasPrefix(key, "sinks."+s.Name+".") }) {
+			continue
+		}
+		if p.settingsOf(i, s) != to.settingsOf(j, to.Config.Sinks[j]) {
+			changed = append(changed, "sinks."+s.Name+".sample.file")
+		}
+	}
+	return changed
+}
+
+// Keeps reports whether a run with the options has checkpoints, so that another one can continue it.
+func (p *Pipeline) Keeps(o RunOptions) bool { return p.keepsPosition(o) }
+
 // replaceSamplers makes all sinks ask for the frames of the options.
 func (p *Pipeline) replaceSamplers() {
 	if len(p.options.Frames) == 0 {

@@ -205,9 +205,7 @@ func (r *Run) limitDrain(draining context.Context, finished <-chan struct{}, abo
 	if !interrupted(draining) {
 		return
 	}
-	timeout := r.pipeline.Config.Service.ShutdownTimeout
-	r.options.Log.Info("interrupted: finishing the work in progress; interrupt again to end at once", "timeout", timeout.String())
-	timer := time.NewTimer(timeout)
+	timer := time.NewTimer(r.pipeline.Config.Service.ShutdownTimeout)
 	defer timer.Stop()
 	select {
 	case <-finished:

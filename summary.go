@@ -153,3 +153,31 @@ func (j *journal) summary() Summary {
 	}
 	return s
 }
+
+// After returns the summary of a run that continues another one, with what that has counted. Latency remains that of the later run.
+func (s Summary) After(earlier Summary) Summary {
+	if earlier.Started == "" { // there was none
+		return s
+	}
+	s.Started, s.Elapsed = earlier.Started, s.Elapsed+earlier.Elapsed
+	streams := maps.Clone(s.Streams)
+	for name, of := range earlier.Streams {
+		of.FramesWritten, of.FramesSkipped, of.GapList = maps.Clone(of.FramesWritten), maps.Clone(of.FramesSkipped), slices.Clone(of.GapList)
+		of.Undelivered, of.Status = pipeline.Undelivered{}, s.Status // the later run reads again what was on its way
+		if later, found := streams[name]; found {
+			of.Join(later)
+			of.Status, of.Error = later.Status, later.Error
+		}
+		streams[name] = of
+	}
+	sinks := maps.Clone(s.Sinks)
+	for name, of := range earlier.Sinks {
+		if later, found := sinks[name]; found {
+			later.Objects, later.Bytes = later.Objects+of.Objects, later.Bytes+of.Bytes
+			of = later
+		}
+		sinks[name] = of
+	}
+	s.Streams, s.Sinks = streams, sinks
+	return s
+}

@@ -148,7 +148,7 @@ func (a *Account) Summary() Summary {
 		s.Undelivered.add(number)
 	}
 	for _, p := range a.parts {
-		s.join(p.Summary())
+		s.Join(p.Summary())
 	}
 	s.Undelivered.join(a.behind)
 	return s
@@ -174,7 +174,7 @@ func (a *Account) Fold(of *Account, continues bool) {
 	if continues {
 		s.Undelivered = Undelivered{}
 	}
-	a.summary.join(s)
+	a.summary.Join(s)
 	a.progress.join(of.reached())
 	for reason, n := range of.GapsByReason() {
 		a.count(reason, n)

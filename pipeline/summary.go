@@ -47,8 +47,8 @@ func (s *Summary) list(gaps []media.Gap) {
 	s.GapList = append(s.GapList, gaps[:min(len(gaps), MaxListedGaps-len(s.GapList))]...)
 }
 
-// join adds the results of another run of the stream.
-func (s *Summary) join(of Summary) {
+// Join adds the results of another run of the stream, which came later. It changes the maps and the list of s. Status and Error stay.
+func (s *Summary) Join(of Summary) {
 	s.FramesDecoded += of.FramesDecoded
 	s.FramesConcealed += of.FramesConcealed
 	for name, n := range of.FramesWritten {

@@ -59,6 +59,8 @@ type program struct {
 	environ        []string
 	// signals receives the requests to stop.
 	signals <-chan os.Signal
+	// hangups receives SIGHUP, where that is none of them.
+	hangups <-chan os.Signal
 	// release restores the system's handling of signals.
 	release func()
 	// watched states that the command handles signals from now on; see execute.
@@ -111,31 +113,31 @@ func runMain(checkpointTerm time.Duration) {
 		debug.SetGCPercent(gcPercent)
 	}
 	terminal := isTerminal(os.Stderr)
-	signals := listenForSignals(terminal)
+	signals, hangups := listenForSignals(terminal)
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		environ: os.Environ(), terminal: terminal, now: time.Now,
 		size: func() (int, int) { return sizeOf(os.Stderr) }, outWidth: func() int { columns, _ := sizeOf(os.Stdout); return columns },
-		signals: signals, release: func() { signal.Stop(signals) }, checkpointTerm: checkpointTerm,
+		signals: signals, hangups: hangups, release: func() { signal.Stop(signals) }, checkpointTerm: checkpointTerm,
 	}
 	code := p.execute(os.Args[1:])
 	runtime.KeepAlive(ballast)
 	os.Exit(code)
 }
 
-// listenForSignals returns the requests to stop. A closed terminal is one, for a program that displays progress
-// there; elsewhere SIGHUP does nothing, and under nohup it is not received at all.
-func listenForSignals(terminal bool) chan os.Signal {
-	signals := make(chan os.Signal, 2)
+// listenForSignals returns the requests to stop, and those to read the settings again. A closed terminal is one to stop, for a program that
+// displays progress there; under nohup SIGHUP is not received at all.
+func listenForSignals(terminal bool) (signals, hangups chan os.Signal) {
+	signals, hangups = make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	switch {
 	case signal.Ignored(syscall.SIGHUP):
 	case terminal:
 		signal.Notify(signals, syscall.SIGHUP)
 	default:
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+		signal.Notify(hangups, syscall.SIGHUP)
 	}
-	return signals
+	return signals, hangups
 }
 
 // execute runs one command line and returns the exit code. Until a command watches the signals, the first one

@@ -9,8 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +31,8 @@ type runOptions struct {
 	ignore  bool
 	// accept continues with settings that have changed.
 	accept bool
+	// watch has the settings read again when the file has changed.
+	watch bool
 }
 
 // everySink is the value of --restart without one.
@@ -50,6 +50,11 @@ summary go to standard error.
 
 With a checkpoint (see checkpoint in the settings) a run continues where the one
 before it was, however that ended.
+
+SIGHUP, where standard error is no terminal, has the settings read again, and so
+has --watch when the file changes. Sinks and service.log.level may change during
+a run that has a checkpoint: they are in force between two fragments. Settings
+that are wrong, or that need a restart, change nothing, and the log says why.
 
 With --sink it needs no file: it writes the images of a sink from these files or
 streams, without a checkpoint. The keys are those of a sink in pipeline.yaml, or
@@ -100,6 +105,7 @@ open.`,
 	cmd.Flags().Lookup("restart").NoOptDefVal = everySink
 	cmd.Flags().BoolVar(&o.accept, "accept-changes", false, "continue from a checkpoint that was written with other settings")
 	cmd.Flags().BoolVar(&o.ignore, "ignore-checkpoint", false, "neither read nor write checkpoints")
+	cmd.Flags().BoolVar(&o.watch, "watch", false, "read the settings file again when it has changed, as after SIGHUP: what changes of the sinks and of service.log.level is in force from the next fragment on")
 	cmd.Flags().IntVar(&o.gapsCode, "gaps-exit-code", exitGaps, "the exit code `N` of a finished run with gaps")
 	return cmd
 }
@@ -172,20 +178,21 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 		return usage(err)
 	}
 	screen := p.newScreen()
-	log := newLogger(screen, pipe.Config.Service.Log, p.terminal)
+	level := new(slog.LevelVar)
+	log := newLeveled(screen, pipe.Config.Service.Log, p.terminal, level)
 	if n := len(o.load.Frames); n > 0 {
 		log.Info("the frames of --fragment stand in for what the sinks' samplers would choose", "frames", n)
 	}
-	run, err := pipe.NewRun(kvsframes.RunOptions{
-		Log: log, Drain: draining.Done(), Restart: all, RestartSinks: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore,
-		CheckpointTerm: p.checkpointTerm, Version: programVersion(),
-	})
-	if err != nil {
-		return err
-	}
 	out, err := openSummary(draining, o.summary, p.stdout)
+	s := &succession{
+		program: p, load: o.load, watches: o.watch, pipe: pipe, gapsCode: o.gapsCode, out: out, screen: screen, log: log, level: level,
+		options: kvsframes.RunOptions{
+			Log: log, Restart: all, RestartSinks: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore,
+			CheckpointTerm: p.checkpointTerm, Version: programVersion(),
+		},
+	}
 	if err == nil {
-		err = out.begin(run.Summary())
+		err = s.begin()
 	}
 	switch {
 	case err != nil && interrupted(draining):
@@ -193,8 +200,12 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	case err != nil:
 		return usage(err)
 	}
-	status, err := p.carry(ctx, run, pipe.Config, o.gapsCode, out, screen, log)
-	if late := out.finish(run.End(status, exitCode(err), said(err))); late != nil {
+	status, err := s.carry(ctx, draining)
+	sum := s.end(status, exitCode(err), said(err))
+	if len(sum.Streams) > 0 { // otherwise it has not begun
+		printSummary(screen, sum)
+	}
+	if late := out.finish(sum); late != nil {
 		return &exitError{code: exitFailed, err: errors.Join(said(err), late)}
 	}
 	return err
@@ -236,44 +247,28 @@ func (p *program) unstarted(draining context.Context, pipe *kvsframes.Pipeline, 
 	return &exitError{code: exitCode(why)}
 }
 
-// carry runs the pipeline, shows the progress, and keeps the summary up to date. Its error is the exit code.
-func (p *program) carry(ctx context.Context, run *kvsframes.Run, c *config.Config, gapsCode int, out *summaryFile, screen *screen, log *slog.Logger) (pipeline.Status, error) {
-	finished := make(chan struct{})
-	var aside sync.WaitGroup
-	aside.Go(func() {
-		ticker := time.NewTicker(rewriteEvery)
-		defer ticker.Stop()
-		out.keep(finished, ticker.C, run.Summary, log)
-	})
-	aside.Go(func() { p.progress(finished, c, run, screen, log) })
-	status, err := run.Do(ctx)
-	close(finished)
-	aside.Wait()
-	if s := run.Summary(); len(s.Streams) > 0 { // otherwise it has not begun
-		printSummary(screen, s)
-	}
-	switch {
-	case status == pipeline.StatusFailed:
-		return status, err
-	case status == pipeline.StatusGaps:
-		return status, &exitError{code: gapsCode}
-	case status == pipeline.StatusInterrupted:
-		return status, &exitError{code: exitInterrupted, err: err}
-	}
-	return status, nil
-}
-
 // newLogger returns the logger that the settings describe.
 func newLogger(w io.Writer, c config.Log, terminal bool) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo // cannot happen: the settings allow only the four names of slog
-	}
+	return newLeveled(w, c, terminal, new(slog.LevelVar))
+}
+
+// newLeveled is newLogger with a level that can be set later.
+func newLeveled(w io.Writer, c config.Log, terminal bool, level *slog.LevelVar) *slog.Logger {
+	level.Set(levelOf(c))
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: plainErrors}
 	if c.Format == config.LogText || c.Format == config.LogAuto && terminal {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// levelOf returns the level of the settings.
+func levelOf(c config.Log) slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		return slog.LevelInfo // cannot happen: the settings allow only the four names of slog
+	}
+	return level
 }
 
 // plainErrors logs an error as its cause, on one line.
