@@ -36,6 +36,7 @@ help: ## Show this list.
 	@printf '\nFFMPEG=system takes the FFmpeg 7 of this machine instead of building one; FUZZTIME=10m fuzzes longer.\n'
 
 build: setup ## Build bin/kvsframes, and libav first if it is not in the cache.
+	@[ -e bin/kvsframes ] || echo 'build: compiling bin/kvsframes; with an empty build cache of Go that takes minutes'
 	@build/env.sh go build -trimpath -buildvcs=false -buildmode=pie -tags netgo,osusergo \
 		-ldflags "-s -w -X main.version=$(VERSION) -linkmode=external -extldflags '$(LINK)'" -o bin/kvsframes ./cmd/kvsframes
 

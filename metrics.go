@@ -101,8 +101,10 @@ var metrics = []metric{
 	{"gaps_total", "counter", "stream, reason", "Fragments and frames that could not be delivered, by the reasons of the ledger."},
 	{"undelivered_fragments", "gauge", "stream", "Fragments that were read and of which some image is not stored yet."},
 	{"sink_frames_total", "counter", "stream, sink, result", "Images by what became of them: written, or skipped because the object was there."},
+	{"filtered_frames_total", "counter", "sink, filter", "Samples that a filter (black, blur, duplicate) left out; of several, the first."},
 	{"sink_objects_total", "counter", "sink", "Objects that were written, manifest parts included."},
 	{"sink_bytes_total", "counter", "sink", "Bytes of these objects."},
+	{"sink_write_seconds", "histogram", "sink, le", "How long each image took a sink: until it was stored, or was added to an object of several or to a pipe."},
 	{"sink_outage_seconds", "gauge", "sink", "How long a sink has waited for its destination, 0 while that works."},
 	{"sink_failed", "gauge", "sink", "1 if a sink has failed for good."},
 	{"image_arrival_seconds", "histogram", "le", "From the last byte of a picture to its stored image, where source.deliver is frame, of sinks whose images are objects."},
@@ -223,8 +225,11 @@ func (r *Run) metrics(now time.Time) string {
 	r.positions.each(func(name string, at *position) {
 		p.sample("checkpoint_age_seconds", at.age(now).Seconds(), "stream", name)
 	})
-	p.histogram("image_arrival_seconds", &r.meter.Arrival)
-	p.histogram("image_capture_seconds", &r.meter.Capture)
+	p.metric("image_arrival_seconds")
+	p.histogram("image_arrival_seconds", &r.meter.Arrival, nil)
+	p.metric("image_capture_seconds")
+	p.histogram("image_capture_seconds", &r.meter.Capture, nil)
+	p.chosen(r, sinks)
 	return p.String()
 }
 
@@ -270,15 +275,41 @@ func (p *page) queues(r *Run, streams []string) {
 	}
 }
 
-// histogram adds a histogram.
-func (p *page) histogram(name string, l *pipeline.Latency) {
-	p.metric(name)
+// chosen adds what filters have left out, and how long the rest took the sinks.
+func (p *page) chosen(r *Run, sinks []string) {
+	p.metric("filtered_frames_total")
+	if r.pipeline != nil && r.pipeline.Config != nil {
+		for _, s := range r.pipeline.Config.Sinks {
+			for _, filter := range s.Filters.On() {
+				p.sample("filtered_frames_total", float64(r.meter.FramesFiltered(s.Name, filter)), "sink", s.Name, "filter", filter)
+			}
+		}
+	}
+	p.metric("sink_write_seconds")
+	for _, name := range sinks {
+		p.histogram("sink_write_seconds", r.meter.Writes(name), writeBounds, "sink", name)
+	}
+}
+
+// writeBounds are the bounds of the buckets of sink_write_seconds, which has them for each sink: some of those of a pipeline.Latency.
+var writeBounds = []time.Duration{
+	time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond,
+	250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+}
+
+// histogram adds the samples of a histogram, with the buckets of these bounds, or with all if there are none.
+func (p *page) histogram(name string, l *pipeline.Latency, bounds []time.Duration, labels ...string) {
+	bucket := func(most string, n int64) {
+		p.sample(name+"_bucket", float64(n), slices.Concat(labels, []string{"le", most})...)
+	}
 	count := l.Buckets(func(most time.Duration, n int64) {
-		p.sample(name+"_bucket", float64(n), "le", fmt.Sprint(most.Seconds()))
+		if len(bounds) == 0 || slices.Contains(bounds, most) {
+			bucket(fmt.Sprint(most.Seconds()), n)
+		}
 	})
-	p.sample(name+"_bucket", float64(count), "le", "+Inf")
-	p.sample(name+"_sum", l.Sum().Seconds())
-	p.sample(name+"_count", float64(count))
+	bucket("+Inf", count)
+	p.sample(name+"_sum", l.Sum().Seconds(), labels...)
+	p.sample(name+"_count", float64(count), labels...)
 }
 
 func one(b bool) float64 {

@@ -3,6 +3,7 @@ package kvsframes
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -100,7 +101,7 @@ func TestARunServesMetricsHealthAndReadiness(t *testing.T) {
 	free.Close()
 	text := "source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: " + server.URL() + "}\nservice: {http: " + address + "}\n" +
 		"checkpoint: {type: file, path: '" + t.TempDir() + "/{stream}.json'}\n" +
-		"sinks: [{name: thumbs, sample: {type: keyframes}, destination: {directory: " + t.TempDir() + "}}]\n"
+		"sinks: [{name: thumbs, sample: {type: keyframes}, filters: {black: {amount: 98}}, destination: {directory: " + t.TempDir() + "}}]\n"
 	p := loadText(t, text)
 	drain := make(chan struct{})
 	run, err := p.NewRun(RunOptions{Drain: drain, Version: "v1"})
@@ -187,6 +188,41 @@ func TestARunServesMetricsHealthAndReadiness(t *testing.T) {
 	}
 	if _, err := http.Get("http://" + address + "/healthz"); err == nil {
 		t.Error("it is served after the end")
+	}
+}
+
+// Each filter that is on has a counter from the start, and the time of each image that a sink wrote is in one bucket.
+func TestWhatFiltersLeaveOutAndHowLongWritesTakeIsCounted(t *testing.T) {
+	text := "source: {type: file, paths: [testdata/demo.mkv]}\nsinks:\n"
+	for name, filters := range map[string]string{"all": "{}", "dark": "{black: {amount: 0}, blur: {max: 0}}", "one": "{duplicate: {distance: 64}, blur: {max: 1000}}"} {
+		text += "- {name: " + name + ", sample: {type: keyframes}, resize: {width: 32}, filters: " + filters + ", destination: {directory: " + t.TempDir() + "}}\n"
+	}
+	run, err := loadText(t, text).NewRun(RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, page := get(t, run.Handler(), "/metrics")
+	m := metricsOf(t, page)
+	for of, want := range map[[2]string]float64{{"dark", "black"}: 7, {"dark", "blur"}: 0, {"one", "duplicate"}: 6, {"one", "blur"}: 0} {
+		if got := value(t, m, "kvsframes_filtered_frames_total", "sink", of[0], "filter", of[1]); got != want {
+			t.Errorf("%v: %v left out, want %v", of, got, want)
+		}
+	}
+	if n := len(m["kvsframes_filtered_frames_total"].GetMetric()); n != 4 {
+		t.Errorf("%d counters of filters", n)
+	}
+	writes := map[string]uint64{}
+	for _, h := range m["kvsframes_sink_write_seconds"].GetMetric() {
+		writes[h.GetLabel()[0].GetValue()] = h.GetHistogram().GetSampleCount()
+		if b := h.GetHistogram().GetBucket(); len(b) != len(writeBounds)+1 || (h.GetHistogram().GetSampleSum() > 0) != (b[len(b)-1].GetCumulativeCount() > 0) {
+			t.Errorf("%v", h)
+		}
+	}
+	if want := map[string]uint64{"all": 7, "dark": 0, "one": 1}; !maps.Equal(writes, want) {
+		t.Errorf("%v writes, want %v", writes, want)
 	}
 }
 

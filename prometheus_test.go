@@ -105,7 +105,7 @@ func ask(t *testing.T, server, query string) (series int, ok bool) {
 // A real Prometheus scrapes a run, loads the alerts, and answers each query of the dashboard.
 func TestPrometheusReadsTheMetrics(t *testing.T) {
 	text := "source: {type: file, paths: [testdata/demo.mkv]}\ncheckpoint: {type: file, path: '" + t.TempDir() + "/{stream}.json'}\n" +
-		"sinks: [{name: thumbs, sample: {type: keyframes}, destination: {directory: " + t.TempDir() + "}}]\n"
+		"sinks: [{name: thumbs, sample: {type: keyframes}, filters: {black: {amount: 98}}, destination: {directory: " + t.TempDir() + "}}]\n"
 	p := loadText(t, text)
 	run, err := p.NewRun(RunOptions{Version: "v1"})
 	if err != nil {
@@ -135,7 +135,7 @@ func TestPrometheusReadsTheMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range regexp.MustCompile(`kvsframes_\w+`).FindAllString(string(rules)+strings.Join(queries(t), "\n"), -1) {
-		if !strings.Contains(page, "# TYPE "+strings.TrimSuffix(name, "_sum")+" ") {
+		if !strings.Contains(page, "# TYPE "+regexp.MustCompile(`_(sum|bucket)$`).ReplaceAllString(name, "")+" ") {
 			t.Errorf("there is no metric %s", name)
 		}
 	}

@@ -50,7 +50,12 @@ wanted=$(for job in "$@"; do packages_for "$job"; done)
 for tool in dpkg-query apt-get; do
 	command -v "$tool" >/dev/null || die "this machine has no $tool; install these by hand: ${wanted//$'\n'/ }"
 done
-command -v go >/dev/null || die "go is not in PATH; Go 1.26 or later is needed (Debian's own is older)"
+wanted_go=$(sed -n 's/^go //p' "$(dirname "$0")/../go.mod")
+command -v go >/dev/null || die "go is not in PATH; Go $wanted_go or later is needed (Debian's own is older)"
+# Go from before 1.21 cannot read go.mod, and does not say why.
+found_go=$(go env GOVERSION | sed 's/.*go//') || true
+printf '%s\n' "$wanted_go" "$found_go" | sort --check=silent --version-sort ||
+	die "$(command -v go) is Go ${found_go:-(its version is unknown)}; Go $wanted_go or later is needed (Debian's own is older)"
 
 # shellcheck disable=SC2086 # one word a package
 mapfile -t need < <(missing $wanted)

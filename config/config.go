@@ -258,7 +258,7 @@ func (LogLevel) Values() []string { return []string{"debug", "info", "warn", "er
 // Log is the `service.log` part of pipeline.yaml.
 type Log struct {
 	Level  LogLevel  `key:"level" doc:"The lowest level that is logged." example:"debug"`
-	Format LogFormat `key:"format" doc:"The form of log lines: auto is text on a terminal, else json." example:"json"`
+	Format LogFormat `key:"format" doc:"The form of log lines, and of the summary and errors after them: auto is text on a terminal, else json." example:"json"`
 }
 
 // Service is the `service` part of pipeline.yaml.

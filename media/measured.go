@@ -34,8 +34,8 @@ type Luma struct {
 type Chooser interface {
 	// Choose takes the next image in the order of the stream. An image without data cannot be chosen.
 	Choose(img Image) Choice
-	// End decides about the image that is held when the stream has ended, and returns it if it is chosen.
-	End() *Image
+	// End decides about the image that is held when the stream has ended.
+	End() Choice
 	// State returns what a later run needs to continue after the last image. It does not change when more images follow.
 	State() json.Marshaler
 }
@@ -49,6 +49,8 @@ type Choice struct {
 	Chosen *Image
 	// Holds reports whether the new image is held: a later one decides about it.
 	Holds bool
+	// Filtered names the filter of each image that is left out because of one: the new image, the one that was held, or both.
+	Filtered []string
 }
 
 // Cell returns the number of the cell that a time lies in, of a grid with points this far apart from the Unix epoch on.

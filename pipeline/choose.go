@@ -30,6 +30,7 @@ func (r *run) choose(ctx context.Context, group *errgroup.Group, it *item, img m
 		return r.writeNext(ctx, group, o, it, img, release)
 	}
 	c := o.choice.Choose(img)
+	o.meter.leftOut(c.Filtered)
 	if c.Decided {
 		if err := r.decide(ctx, group, o, c.Earlier); err != nil {
 			release()

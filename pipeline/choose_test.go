@@ -24,7 +24,7 @@ func (l *lastOf) Choose(img media.Image) (c media.Choice) {
 	return c
 }
 
-func (l *lastOf) End() *media.Image { return l.held }
+func (l *lastOf) End() media.Choice { return media.Choice{Decided: l.held != nil, Earlier: l.held} }
 
 func (l *lastOf) State() json.Marshaler { return json.RawMessage(fmt.Sprint(l.seen)) }
 

@@ -33,6 +33,8 @@ type outlet struct {
 	closed bool
 	// choice decides which images the sink gets; nil for all.
 	choice *choice
+	// meter counts what the sink gets.
+	meter *sinkMeter
 
 	mu      sync.Mutex
 	failure *SinkError     // the first failure
@@ -108,10 +110,12 @@ func (r *run) write(ctx context.Context, o *outlet, img media.Image) error {
 		return ctx.Err()
 	}
 	defer o.writing.Done()
+	before := time.Since(r.began)
 	if err := o.sink.Write(o.ctx, img); err != nil {
 		return o.fail(ctx, "write to sink "+img.Sink, err)
 	}
 	o.leave()
+	o.meter.writes.observe(time.Since(r.began) - before)
 	if !img.Arrived.IsZero() && !o.ordered() {
 		now := time.Now()
 		r.Meter.Arrival.observe(now.Sub(img.Arrived))
@@ -171,7 +175,9 @@ func (r *run) deliver(ctx context.Context, group *errgroup.Group) error {
 	}
 	for _, out := range r.outlets {
 		if c := out.choice; c != nil && (!r.continues || r.Completes) {
-			if err := r.decide(ctx, group, out, c.End()); err != nil {
+			last := c.End()
+			out.meter.leftOut(last.Filtered)
+			if err := r.decide(ctx, group, out, last.Earlier); err != nil {
 				return err
 			}
 		}

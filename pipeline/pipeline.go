@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -145,6 +146,8 @@ type run struct {
 	// arriving is the fragment that is decoded while it arrives; nil for none. number counts the items. The goroutine that reads uses both.
 	arriving *arriving
 	number   uint64
+	// began is when the run was made. Durations are differences of the time since then, which reads one clock, where time.Now reads two.
+	began time.Time
 	// continues reports whether a later run continues the stream. It is set before the last fragment ends.
 	continues bool
 }
@@ -168,6 +171,7 @@ func newRun(s Stream, o Options) *run {
 	r := &run{
 		Stream:    s,
 		Options:   o,
+		began:     time.Now(),
 		backlog:   newBacklog(o.BacklogBytes),
 		fragments: make(chan struct{}, o.FragmentsInFlight),
 		bytes:     &byteGate{limit: o.FragmentBytes, change: make(chan struct{}, 1)},
@@ -176,6 +180,7 @@ func newRun(s Stream, o Options) *run {
 	r.unsettled.settle, r.unsettled.sinks = r.settle, len(s.Sinks)
 	for i, sink := range s.Sinks {
 		out := newOutlet(i, sink, cap(r.order))
+		out.meter = o.Meter.sink(sink.Name())
 		if p, ok := s.Planner.(Choosing); ok {
 			if c := p.Chooser(sink.Name()); c != nil {
 				out.choice = &choice{Chooser: c}

@@ -137,7 +137,7 @@ func (r *run) report(o *outlet, p *pending, chosen json.Marshaler) func(media.Re
 		name := o.sink.Name()
 		receipt.Chosen = chosen
 		r.Account.images(name, receipt.Written, receipt.Skipped)
-		r.Meter.sink(name).Add(int64(receipt.Written))
+		r.Meter.sink(name).written.Add(int64(receipt.Written))
 		if !r.unsettled.report(o, p) {
 			panic(fmt.Sprintf("pipeline: sink %s reported fragment %s out of order or twice", name, p.number))
 		}

@@ -110,15 +110,53 @@ type Meter struct {
 	// MillisBehind is the lag of the stream that was read last, in milliseconds.
 	MillisBehind atomic.Int64
 	Latencies
-	written sync.Map // sink name to *atomic.Int64
+	sinks sync.Map // name to *sinkMeter
+}
+
+// sinkMeter counts what one sink gets from all streams.
+type sinkMeter struct {
+	written atomic.Int64
+	writes  Latency
+
+	mu       sync.Mutex
+	filtered map[string]int64 // by the filter's name
 }
 
 // FramesWritten returns the number of images that a sink has made durable.
-func (m *Meter) FramesWritten(sink string) int64 { return m.sink(sink).Load() }
+func (m *Meter) FramesWritten(sink string) int64 { return m.sink(sink).written.Load() }
 
-func (m *Meter) sink(name string) *atomic.Int64 {
-	n, _ := m.written.LoadOrStore(name, new(atomic.Int64))
-	return n.(*atomic.Int64)
+// Writes returns how long the Write of each image took a sink, without those that failed. Where images are objects, an image is then stored.
+func (m *Meter) Writes(sink string) *Latency { return &m.sink(sink).writes }
+
+// FramesFiltered returns the number of images that a filter has kept from a sink.
+func (m *Meter) FramesFiltered(sink, filter string) int64 {
+	s := m.sink(sink)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.filtered[filter]
+}
+
+func (m *Meter) sink(name string) *sinkMeter {
+	s, known := m.sinks.Load(name)
+	if !known {
+		s, _ = m.sinks.LoadOrStore(name, new(sinkMeter))
+	}
+	return s.(*sinkMeter)
+}
+
+// leftOut counts images by the filters that left them out.
+func (s *sinkMeter) leftOut(filters []string) {
+	if len(filters) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.filtered == nil {
+		s.filtered = map[string]int64{}
+	}
+	for _, name := range filters {
+		s.filtered[name]++
+	}
 }
 
 // SinkError is the error that stopped one sink of a stream.

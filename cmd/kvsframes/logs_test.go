@@ -15,9 +15,6 @@ var logKey = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 func logLines(t *testing.T, log string) (lines []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(log) {
-		if !strings.HasPrefix(line, "{") { // the summary follows
-			break
-		}
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
 			t.Fatalf("%v: %s", err, line)
@@ -49,7 +46,7 @@ func TestTheLogSumsUpTrouble(t *testing.T) {
 	url := faulty(t, bytes.Join(chunks, nil), "http:op=GetMedia,status=503,count=3")
 	file := settings(t, "source: {streams: [cam], endpoint_url: '"+url+"', start_selector: {type: EARLIEST}, end: {fragments: 7, idle_timeout: 30s}}\n"+
 		"sinks: [{name: all, sample: {type: all}, resize: {width: 64}, destination: {directory: '"+t.TempDir()+"'}}]\n")
-	p, _, stderr := newProgram(nil)
+	p, _, stderr := newProgram(nil, logFormat+"=json")
 	if code := p.execute([]string{"run", file}); code != exitGaps {
 		t.Fatalf("code %d:\n%s", code, stderr)
 	}

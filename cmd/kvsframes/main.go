@@ -5,18 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/kvsframes/kvsframes/config"
 )
 
 // The exit codes of the program.
@@ -68,6 +68,8 @@ type program struct {
 	now     func() time.Time
 	// redact removes secret values from a message; nil before settings are read.
 	redact func(string) string
+	// records is the log of a run whose standard error holds nothing but JSON; nil is text.
+	records atomic.Pointer[slog.Logger]
 	// terminal reports whether standard error is a terminal.
 	terminal bool
 	// size returns the size of that terminal; 0 is unknown.
@@ -159,7 +161,7 @@ func (p *program) execute(args []string) int {
 	case <-watched:
 		return <-code
 	case <-p.signals:
-		fmt.Fprintf(p.stderr, "kvsframes: %v\n", errDraining)
+		p.tell("kvsframes: ", errDraining.Error(), exitInterrupted)
 		return exitInterrupted
 	}
 }
@@ -181,33 +183,6 @@ func said(err error) error {
 		return exit.err
 	}
 	return err
-}
-
-// report reports what went wrong and returns the exit code for it.
-func (p *program) report(cmd *cobra.Command, err error) int {
-	code := exitCode(err)
-	if err = said(err); err == nil {
-		return code
-	}
-	p.say(err)
-	if code == exitUsage {
-		fmt.Fprintf(p.stderr, "See `%s --help`.\n", cmd.CommandPath())
-	}
-	return code
-}
-
-// say writes an error: the places of wrong settings, or else one line for each of the joined errors.
-func (p *program) say(err error) {
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		fmt.Fprintln(p.stderr, problems)
-		return
-	}
-	for _, line := range errorLines(err) {
-		if p.redact != nil {
-			line = p.redact(line)
-		}
-		fmt.Fprintf(p.stderr, "kvsframes: %s\n", line)
-	}
 }
 
 func (p *program) newRootCommand() *cobra.Command {

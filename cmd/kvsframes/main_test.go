@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 		runMain(term)
 	}
 	// The region is the first thing that a stream needs; there is no role to ask for.
-	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"} {
+	// What runs say is compared as text.
+	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", logFormat: "text"} {
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
 		}
@@ -34,16 +35,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// logFormat is the variable that sets the form of what a run says.
+const logFormat = "KVSFRAMES_SERVICE_LOG_FORMAT"
+
 // demo is the recording of the demo: 7 fragments of 2 s at 25 frames per second,
 // from the fifth on with another picture size.
 const demo = "../../testdata/demo.mkv"
 
-// newProgram returns a program that talks into buffers.
+// newProgram returns a program that talks into buffers, as text unless the environment sets another form.
 func newProgram(stdin io.Reader, environ ...string) (p *program, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
 	clock := time.Now()
 	return &program{
-		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ,
+		stdin: stdin, stdout: stdout, stderr: stderr, environ: append([]string{logFormat + "=text"}, environ...),
 		signals: make(chan os.Signal), release: func() {},
 		now: func() time.Time { // every signal counts
 			clock = clock.Add(secondAfter)

@@ -18,14 +18,14 @@ const (
 	progressEvery = 10 * time.Second
 )
 
-// progress shows the progress of the run until finished is closed: lines that are drawn again on a terminal that can do so, events in the
-// log otherwise.
+// progress shows the progress of the run until finished is closed: lines that are drawn again on a terminal that can do so and has a log
+// of text, events in the log otherwise.
 func (p *program) progress(finished <-chan struct{}, c *config.Config, run *kvsframes.Run, screen *screen, log *slog.Logger) {
 	mode := c.Service.Progress
 	if mode == config.Off || mode == config.Auto && !p.terminal {
 		return
 	}
-	draws := p.terminal && p.variable("TERM") != "dumb"
+	draws := p.terminal && p.variable("TERM") != "dumb" && p.records.Load() == nil
 	every := progressEvery
 	if draws {
 		every = redrawEvery

@@ -155,6 +155,7 @@ type display struct {
 	wraps         bool
 	colored       bool
 	colors        int    // how often a color was set
+	commands      int    // how many sequences there were
 	pending       string // the beginning of a sequence
 }
 
@@ -187,6 +188,7 @@ func (d *display) write(output []byte) {
 func (d *display) top() int { return max(0, len(d.lines)-d.rows) }
 
 func (d *display) command(parameter string, name byte) {
+	d.commands++
 	switch fmt.Sprintf("%s%c", parameter, name) {
 	case "J":
 		d.lines = d.lines[:d.row+1]

@@ -78,7 +78,7 @@ func newReloadable(t *testing.T, keep string, flags ...string) *reloadable {
 	}
 	r.write(r.source + r.sink("a", 32) + r.keep)
 	r.cmd = exec.CommandContext(t.Context(), os.Args[0], append([]string{"run", r.file, "--summary", filepath.Join(folder, "summary.json")}, flags...)...)
-	r.cmd.Env = asProgramOfEmulator()
+	r.cmd.Env = append(asProgramOfEmulator(), logFormat+"=json")
 	r.cmd.Stderr = r.said
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)

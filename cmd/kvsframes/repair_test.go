@@ -178,7 +178,7 @@ func repairWhatWas(t *testing.T, server s3test.Server, whole, damaged []byte) {
 			if closing == 0 {
 				t.Error("no record closes a gap")
 			}
-			if said = runTo(t, exitDone, settings(t, fromStream+sinks), "--gaps", where); !maps.EqualFunc(stored(), after, bytes.Equal) || !strings.Contains(said, `"closed":0,"open":0`) {
+			if said = runTo(t, exitDone, settings(t, fromStream+sinks), "--gaps", where); !maps.EqualFunc(stored(), after, bytes.Equal) || !strings.Contains(said, "closed=0 open=0") {
 				t.Errorf("a second repair changes what is stored: %s", said)
 			}
 		})
@@ -217,7 +217,7 @@ func TestRepairLeavesOpenWhatItCannotClose(t *testing.T) {
 	summary := filepath.Join(t.TempDir(), "summary.json")
 	file := settings(t, fmt.Sprintf("source: {streams: [cam], endpoint_url: %q}\n", url)+sinks)
 	said := runTo(t, exitGaps, file, "--gaps", folder, "--summary", summary)
-	if !strings.Contains(said, `"sink":"stride"`) || !strings.Contains(said, "which frames its sampler chooses depends on the whole stream") {
+	if !strings.Contains(said, "sink=stride") || !strings.Contains(said, "which frames its sampler chooses depends on the whole stream") {
 		t.Errorf("it is not said why gaps stay open: %s", said)
 	}
 	after := digests(t, folder)

@@ -162,7 +162,12 @@ func (o runOptions) check() error {
 }
 
 func (p *program) runRun(ctx context.Context, o runOptions) error {
+	p.sayAs(config.Log{Format: config.LogFormat(p.variable("KVSFRAMES_SERVICE_LOG_FORMAT"))}) // until the settings are read
+	o.load.NewLog = func(c config.Log) *slog.Logger { return newLogger(p.stderr, c, p.terminal) }
 	pipe, err := p.load(ctx, o.load)
+	if pipe.Config != nil {
+		p.sayAs(pipe.Config.Service.Log)
+	}
 	ctx, draining, stop := p.watch(ctx) // until now a signal ends the program
 	defer stop()
 	if err != nil {
@@ -201,11 +206,9 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 		return usage(err)
 	}
 	status, err := s.carry(ctx, draining)
-	sum := s.end(status, exitCode(err), said(err))
-	if len(sum.Streams) > 0 { // otherwise it has not begun
-		printSummary(screen, sum)
-	}
-	if late := out.finish(sum); late != nil {
+	end := s.end(status, exitCode(err), said(err))
+	p.tellSummary(end)
+	if late := out.finish(end); late != nil {
 		return &exitError{code: exitFailed, err: errors.Join(said(err), late)}
 	}
 	return err
@@ -229,7 +232,7 @@ func (p *program) checkStdout(c *config.Config, summary string) error {
 // unstarted reports why a run did not start, and writes a summary that states it, so that the summary of an
 // earlier run is not mistaken for this one's. Its error is the exit code.
 func (p *program) unstarted(draining context.Context, pipe *kvsframes.Pipeline, o runOptions, why error) error {
-	p.say(said(why))
+	p.say(said(why), exitCode(why))
 	run, err := pipe.NewRun(kvsframes.RunOptions{Version: programVersion()})
 	if err == nil {
 		var out *summaryFile
@@ -242,7 +245,7 @@ func (p *program) unstarted(draining context.Context, pipe *kvsframes.Pipeline, 
 		}
 	}
 	if err != nil && !interrupted(draining) {
-		p.say(err)
+		p.say(err, exitCode(why))
 	}
 	return &exitError{code: exitCode(why)}
 }
@@ -256,7 +259,7 @@ func newLogger(w io.Writer, c config.Log, terminal bool) *slog.Logger {
 func newLeveled(w io.Writer, c config.Log, terminal bool, level *slog.LevelVar) *slog.Logger {
 	level.Set(levelOf(c))
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: plainErrors}
-	if c.Format == config.LogText || c.Format == config.LogAuto && terminal {
+	if isText(c.Format, terminal) {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))

@@ -30,7 +30,11 @@ func fileOf(args []string) string {
 // whose exit code is that of wrong settings.
 func (p *program) load(ctx context.Context, o kvsframes.LoadOptions) (*kvsframes.Pipeline, error) {
 	o.Environ, o.Stdin = p.environ, p.stdin
-	o.NewLog = func(c config.Log) *slog.Logger { return newLogger(p.stderr, c, p.terminal) }
+	if o.NewLog == nil {
+		o.NewLog = func(c config.Log) *slog.Logger {
+			return newLogger(p.stderr, config.Log{Level: c.Level, Format: config.LogText}, p.terminal)
+		}
+	}
 	pipe, err := kvsframes.Load(ctx, o)
 	if err != nil {
 		return pipe, &exitError{code: exitConfig, err: err}

@@ -77,7 +77,7 @@ sinks: [{name: a, sample: {type: keyframes}, manifest: {format: none}, destinati
 		t.Fatalf("code %d:\n%s", code, stderr)
 	}
 	images, err := filepath.Glob(filepath.Join(out, "cam", "*.jpg"))
-	if err != nil || len(images) != 3 || !strings.Contains(stderr.String(), `"fragments":4`) {
+	if err != nil || len(images) != 3 || !strings.Contains(stderr.String(), "fragments=4") {
 		t.Errorf("images %v, %v:\n%s", images, err, stderr)
 	}
 }

@@ -68,7 +68,7 @@ func (p *program) checkAccess(ctx context.Context, pipe *kvsframes.Pipeline, out
 		switch what := pipe.Config.Redact(end.What); {
 		case end.Err != nil:
 			wrong = true
-			p.say(fmt.Errorf("%s: %w", what, end.Err))
+			p.say(fmt.Errorf("%s: %w", what, end.Err), exitConfig)
 		case end.Note != "":
 			_, err = fmt.Fprintf(out, "%s: ok; %s\n", what, pipe.Config.Redact(end.Note))
 		default:

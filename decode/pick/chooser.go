@@ -100,11 +100,15 @@ func (c *Chooser) Choose(img media.Image) (choice media.Choice) {
 	}
 	if c.needs.Best {
 		if cell := media.Cell(at, c.window); c.state.Cell == nil || *c.state.Cell != cell {
-			choice.Decided, choice.Earlier = c.decide()
+			choice = c.decide()
 			c.state.Cell, c.state.Score = &cell, -1
 		}
 	}
-	if !c.passes(&img, m) || !begins || len(img.Data) == 0 {
+	filter := c.filterOf(&img, m)
+	if filter != "" && begins {
+		choice.Filtered = append(choice.Filtered, filter)
+	}
+	if filter != "" || !begins || len(img.Data) == 0 {
 		return choice
 	}
 	l := look{m.Hash, media.Cell(at, c.filters.Duplicate.maxGap())}
@@ -121,6 +125,7 @@ func (c *Chooser) Choose(img media.Image) (choice media.Choice) {
 		return choice
 	}
 	if c.resembles(l, &img) {
+		choice.Filtered = append(choice.Filtered, filterDuplicate)
 		return choice
 	}
 	c.state.Latest = at
@@ -144,18 +149,21 @@ func (c *Chooser) scene(img *media.Image, m *media.Measured, at time.Time) bool 
 	return value >= c.needs.LeastChange && (elapsed >= c.minGap || elapsed < 0)
 }
 
-// passes reports whether the filters black and blur let a picture through.
-func (c *Chooser) passes(img *media.Image, m *media.Measured) bool {
-	passes := true
+// filterOf returns which of the filters black and blur leaves out a picture, the first if both do, or "".
+func (c *Chooser) filterOf(img *media.Image, m *media.Measured) (filter string) {
 	if c.needs.Black > 0 {
-		img.Scores = append(img.Scores, score("black", m.Black))
-		passes = m.Black < c.needs.MaxBlack
+		img.Scores = append(img.Scores, score(filterBlack, m.Black))
+		if m.Black >= c.needs.MaxBlack {
+			filter = filterBlack
+		}
 	}
 	if c.needs.Blur {
-		img.Scores = append(img.Scores, score("blur", m.Blur))
-		passes = passes && m.Blur <= c.needs.MaxBlur
+		img.Scores = append(img.Scores, score(filterBlur, m.Blur))
+		if filter == "" && m.Blur > c.needs.MaxBlur {
+			filter = filterBlur
+		}
 	}
-	return passes
+	return filter
 }
 
 // resembles reports whether the filter duplicate leaves out an image, which may be one that an earlier run has delivered.
@@ -173,30 +181,30 @@ func (c *Chooser) resembles(l look, img *media.Image) bool {
 	}
 	c.state.Last = &l
 	if img != nil {
-		img.Scores = append(img.Scores, score("duplicate", float64(distance)))
+		img.Scores = append(img.Scores, score(filterDuplicate, float64(distance)))
 	}
 	return false
 }
 
-// decide decides about the image that is held, and reports whether there is one. It returns the image if it is chosen.
-func (c *Chooser) decide() (decided bool, chosen *media.Image) {
-	h := c.state.Held
+// decide decides about the image that is held, if there is one.
+func (c *Chooser) decide() (choice media.Choice) {
+	h, img := c.state.Held, c.image
 	if h == nil {
-		return false, nil
+		return choice
 	}
-	img := c.image
+	choice.Decided = true
 	c.state.Held, c.image = nil, nil
-	if c.resembles(*h, img) {
-		return true, nil
+	switch same := c.resembles(*h, img); {
+	case !same:
+		choice.Earlier = img
+	case img != nil: // otherwise an earlier run has counted it
+		choice.Filtered = []string{filterDuplicate}
 	}
-	return true, img
+	return choice
 }
 
 // End implements media.Chooser.
-func (c *Chooser) End() *media.Image {
-	_, chosen := c.decide()
-	return chosen
-}
+func (c *Chooser) End() media.Choice { return c.decide() }
 
 // score returns a score with the digits that a record keeps.
 func score(name string, value float64) media.Score {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,7 +48,7 @@ func run(c *Chooser, all []media.Image) (chosen []int) {
 			chosen = append(chosen, choice.Chosen.Index)
 		}
 	}
-	if last := c.End(); last != nil {
+	if last := c.End().Earlier; last != nil {
 		chosen = append(chosen, last.Index)
 	}
 	return chosen
@@ -119,12 +120,53 @@ func TestFramesAreChosen(t *testing.T) {
 	}
 }
 
+// TestFiltersAreNamed: those that leave out a sample, once for each. A picture that its sampler does not choose is none.
+func TestFiltersAreNamed(t *testing.T) {
+	level := setting.NewLevel
+	both := Filters{Black: Black{Amount: level(50)}, Blur: Blur{Max: level(6)}}
+	best := plan.Sample{Rule: plan.Best{Window: time.Second}}
+	same := func(at time.Duration, quality float64) shot {
+		return shot{at: at, Measured: media.Measured{Quality: quality, Hash: 7}}
+	}
+	for name, c := range map[string]struct {
+		sample  plan.Sample
+		filters Filters
+		shots   []shot
+		want    string
+	}{
+		"black, blurred, both, none": {plan.Sample{Rule: plan.All{}}, both, []shot{
+			{Measured: media.Measured{Black: 50}, empty: true}, {Measured: media.Measured{Blur: 7}}, {Measured: media.Measured{Black: 51, Blur: 7}}, {},
+		}, "[black] [blur] [black] [] []"},
+		"no scene begins": {plan.Sample{Rule: plan.Scene{Threshold: level(10)}}, both, []shot{
+			{Measured: media.Measured{Change: 0, Black: 99}}, {Measured: media.Measured{Change: 50, Black: 99}},
+		}, "[] [black] []"},
+		"the image that was held and the new one": {best, Filters{Black: Black{Amount: level(50)}, Duplicate: Duplicate{Distance: level(4)}}, []shot{
+			same(0, 1), same(1, 2), same(time.Second, 1), {at: 2 * time.Second, Measured: media.Measured{Black: 99}}, same(2*time.Second+1, 1),
+		}, "[] [] [] [duplicate black] [] [duplicate]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			chooser := New(c.sample, c.filters)
+			var got []string
+			for _, img := range images(c.shots) {
+				got = append(got, fmt.Sprint(chooser.Choose(img).Filtered))
+			}
+			got = append(got, fmt.Sprint(chooser.End().Filtered))
+			if text := strings.Join(got, " "); text != c.want {
+				t.Errorf("filtered %s, want %s", text, c.want)
+			}
+		})
+	}
+	if on := both.On(); !slices.Equal(on, []string{"black", "blur"}) {
+		t.Errorf("on are %v", on)
+	}
+}
+
 func TestScoresAreThoseThatDecide(t *testing.T) {
 	f := Filters{Black: Black{Amount: setting.NewLevel(98)}, Blur: Blur{Max: setting.NewLevel(6)}, Duplicate: Duplicate{Distance: setting.NewLevel(4)}}
 	c := New(plan.Sample{Rule: plan.Best{Window: time.Second}}, f)
 	c.Choose(images([]shot{{Measured: media.Measured{Black: 1.23456, Blur: 2, Quality: 3, Hash: 4}}})[0])
 	want := []media.Score{{Name: "black", Value: 1.2346}, {Name: "blur", Value: 2}, {Name: "best", Value: 3}, {Name: "duplicate", Value: -1}}
-	if got := c.End(); got == nil || !slices.Equal(got.Scores, want) {
+	if got := c.End().Earlier; got == nil || !slices.Equal(got.Scores, want) {
 		t.Errorf("scores %v, want %v", got, want)
 	}
 }

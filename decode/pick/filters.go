@@ -13,6 +13,27 @@ type Filters struct {
 	Duplicate Duplicate `key:"duplicate"`
 }
 
+// The names of the filters: keys of the settings, and names of scores.
+const (
+	filterBlack     = "black"
+	filterBlur      = "blur"
+	filterDuplicate = "duplicate"
+)
+
+// On returns the names of the filters that are on, as a media.Choice has them.
+func (f Filters) On() (names []string) {
+	if _, on := f.Black.Amount.Get(); on {
+		names = append(names, filterBlack)
+	}
+	if _, on := f.Blur.Max.Get(); on {
+		names = append(names, filterBlur)
+	}
+	if _, on := f.Duplicate.Distance.Get(); on {
+		names = append(names, filterDuplicate)
+	}
+	return names
+}
+
 // Black leaves out pictures that are black, as ffmpeg's blackframe finds them.
 type Black struct {
 	Amount    setting.Level `key:"amount,optional" implied:"98" doc:"The percentage of dark pixels from which a picture is black and left out." example:"98"`
