@@ -132,7 +132,7 @@ func (sp *StreamPlan) price(perGB *float64, c *config.Config) {
 func (sp *StreamPlan) pricePuts(c *config.Config) {
 	for _, s := range c.Sinks {
 		if n := sp.Sinks[s.Name].Objects; n != nil && standard(s) {
-			sp.Sinks[s.Name].Put = new(float64(*n) / 1000 * ListPrices().Put)
+			sp.Sinks[s.Name].Put = new(float64(*n) * ListPrices().Put / 1000)
 		}
 	}
 }

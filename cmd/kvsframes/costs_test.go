@@ -20,7 +20,7 @@ const pricedSinks = `sinks:
   - {name: stamps, sample: {type: timestamps, at: [2026-01-01T12:00:02Z, 2026-01-01T12:00:04.5Z]}, path: "s/{stream}/{fragment_number}_{frame_index}.{ext}", manifest: {format: none}, destination: {type: s3, bucket: images, storage_class: STANDARD_IA}}
   - {name: keys, sample: {type: keyframes}, path: "k/{stream}/{fragment_number}_{frame_index}.{ext}", manifest: {format: none}, destination: {type: s3, bucket: images}}
   - {name: fast, sample: {type: interval, fps: 6}, path: "f/{stream}/{fragment_number}_{frame_index}.{ext}", manifest: {format: none}, destination: {directory: out}}
-  - {name: sharp, sample: {type: interval, interval: 1s}, filters: {min_sharpness: 10}, path: "b/{stream}/{fragment_number}_{frame_index}.{ext}", manifest: {format: none}, destination: {directory: out}}
+  - {name: sharp, sample: {type: interval, interval: 1s}, filters: {blur: {max: 6}}, path: "b/{stream}/{fragment_number}_{frame_index}.{ext}", manifest: {format: none}, destination: {directory: out}}
   - {name: raws, type: raw, sample: {type: interval, interval: 1s}, path: "r/{stream}/{fragment_number}_{frame_index}.{ext}", manifest: {format: none}, destination: {directory: out}}
 `
 
@@ -108,8 +108,8 @@ func TestPlanPricesAStream(t *testing.T) {
 func TestPlanOfPricesFitsATerminal(t *testing.T) {
 	for tier, wants := range map[string][]string{
 		"HOT": {
-			"  storage tier      HOT\n", "  price of reading  about 0.0042 US$\n", "    S3 PUT          about 0.00011 US$\n",
-			"    GetImages       14 images, 1 or more calls, 0.1 s or more; price unknown\n", "    GetImages       cannot: it samples by interval alone\n",
+			"  storage tier      HOT\n", "  price of reading  less than 0.01 US$\n", "    S3 PUT          less than 0.01 US$\n",
+			"    GetImages       about 14 images in at least 1 calls, less than 1s\n", "    GetImages       cannot: it samples by interval alone\n",
 			"note: prices are US$ list prices of us-east-1: KVS 2026-11-28, S3 2025-10-28\n",
 		},
 		"WARM": {"  storage tier      WARM\n", "  price of reading  unknown\n", "note: the price of reading the warm tier is unknown: give --price-per-gb\n"},

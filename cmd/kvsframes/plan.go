@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -145,7 +143,7 @@ func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan
 		fmt.Fprintf(t, "  storage tier\t%s\n", tierOf(sp.Tier))
 	}
 	if sp.Cost != nil {
-		fmt.Fprintf(t, "  price of reading\tabout %s US$\n", dollars(*sp.Cost))
+		fmt.Fprintf(t, "  price of reading\t%s\n", dollars(*sp.Cost))
 	} else if sp.Tier != nil {
 		fmt.Fprintf(t, "  price of reading\tunknown\n")
 	}
@@ -153,10 +151,10 @@ func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan
 		s := sp.Sinks[name]
 		fmt.Fprintf(t, "  sink %s\t%s images, %s objects\n", name, count(s.Images, s.Estimate), count(s.Objects, s.Estimate))
 		if s.Put != nil {
-			fmt.Fprintf(t, "    S3 PUT\tabout %s US$\n", dollars(*s.Put))
+			fmt.Fprintf(t, "    S3 PUT\t%s\n", dollars(*s.Put))
 		}
 		if s.GetImages != nil {
-			fmt.Fprintf(t, "    GetImages\t%s\n", getImages(s.GetImages))
+			fmt.Fprintf(t, "    GetImages\t%s\n", getImages(s.GetImages, s.Estimate))
 		}
 	}
 	t.Flush() // a strings.Builder returns no error
@@ -169,32 +167,31 @@ func tierOf(tier *string) string {
 	return inLine(*tier)
 }
 
-// dollars formats an amount: cents from a dollar on, else two digits that count.
+// dollars formats an amount.
 func dollars(usd float64) string {
-	if usd == 0 || usd >= 1 {
-		return fmt.Sprintf("%.2f", usd)
+	if usd > 0 && usd < 0.01 {
+		return "less than 0.01 US$"
 	}
-	digits := 1 - int(math.Floor(math.Log10(usd)))
-	return strconv.FormatFloat(usd, 'f', digits, 64)
+	return fmt.Sprintf("about %.2f US$", usd)
 }
 
 // getImages describes what GetImages would need.
-func getImages(g *kvsframes.GetImagesPlan) string {
+func getImages(g *kvsframes.GetImagesPlan, estimate bool) string {
 	switch {
 	case g.Cannot != "":
 		return "cannot: " + g.Cannot
 	case g.Images == nil:
 		return "unknown"
 	}
-	return fmt.Sprintf("%d images, %d or more calls, %s s or more; price unknown", *g.Images, *g.Calls, seconds(*g.Seconds))
+	return fmt.Sprintf("%s images in at least %d calls, %s", count(g.Images, estimate), *g.Calls, atLeast(*g.Seconds))
 }
 
-// seconds formats a time of which two digits count.
-func seconds(s float64) string {
-	if s >= 10 {
-		return fmt.Sprintf("%.0f", s)
+// atLeast formats a shortest time.
+func atLeast(s float64) string {
+	if s < 1 {
+		return "less than 1s"
 	}
-	return fmt.Sprintf("%.1f", math.Ceil(s*10)/10)
+	return "at least " + time.Duration(s*float64(time.Second)).Round(time.Second).String()
 }
 
 // count formats a number that may be unknown or an estimate.
