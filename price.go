@@ -3,6 +3,7 @@ package kvsframes
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/kvsframes/kvsframes/config"
@@ -118,7 +119,7 @@ func (sp *StreamPlan) price(perGB *float64, c *config.Config) {
 		perGB = new(ListPrices().Read)
 	}
 	if perGB != nil {
-		sp.Cost = new(float64(sp.Bytes) / 1e9 * *perGB)
+		sp.Cost = amount(float64(sp.Bytes) / 1e9 * *perGB)
 	}
 	for _, s := range c.Sinks {
 		_, single := s.Sample.Rule.(plan.Timestamps)
@@ -128,11 +129,14 @@ func (sp *StreamPlan) price(perGB *float64, c *config.Config) {
 	}
 }
 
+// amount rounds an amount, so that JSON does not show the errors of floating point.
+func amount(usd float64) *float64 { return new(math.Round(usd*1e9) / 1e9) }
+
 // pricePuts sets the prices of what is written to S3.
 func (sp *StreamPlan) pricePuts(c *config.Config) {
 	for _, s := range c.Sinks {
 		if n := sp.Sinks[s.Name].Objects; n != nil && standard(s) {
-			sp.Sinks[s.Name].Put = new(float64(*n) * ListPrices().Put / 1000)
+			sp.Sinks[s.Name].Put = amount(float64(*n) * ListPrices().Put / 1000)
 		}
 	}
 }

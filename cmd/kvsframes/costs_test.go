@@ -60,7 +60,7 @@ func jsonOf(t *testing.T, v any) string {
 }
 
 func TestPlanPricesAStream(t *testing.T) {
-	hot := float64(demoListed) / 1e9 * 0.0085
+	hot := 0.00000418 // 491,783 bytes at 0.0085 US$ a GB
 	for _, test := range []struct {
 		name, tier string
 		args       []string
