@@ -51,7 +51,7 @@ media, bytes, images and objects. It writes nothing and opens no sink.
 For streams (source.mode archive, or auto up to now) the fragments are listed
 and no media is read, so that numbers of images are estimates: intervals and
 requested times are counted from the times of the fragments, each fragment is
-assumed to have one key frame, and the other samplers need --fps-of-source. 
+assumed to have one key frame, and the other samplers need --fps-of-source.
 
 Prices are also estimates, from list prices of us-east-1 in US dollars: of
 reading the bytes of the fragments, 10^9 bytes a GB, and of the PUT requests of
