@@ -129,6 +129,35 @@ func TestPlanOfPricesFitsATerminal(t *testing.T) {
 	}
 }
 
+func TestTheTotalLacksNoStream(t *testing.T) {
+	awsEnvironment(t)
+	e := kvstest.New(t, kvstest.Options{})
+	for _, name := range []string{"cold", "hot"} {
+		if err := e.AddFile(name, demo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := settings(t, "source: {streams: [cold, hot], mode: archive, start_selector: {type: EARLIEST}}\n"+pricedSinks)
+	total := func() string {
+		t.Helper()
+		p, stdout, stderr := newProgram(nil)
+		if code := p.execute([]string{"plan", file, "--set", "source.endpoint_url=" + e.URL()}); code != exitDone {
+			t.Fatalf("code %d:\n%s", code, stderr)
+		}
+		_, text, _ := strings.Cut(stdout.String(), "\ntotal\n")
+		return text
+	}
+	if text := total(); !strings.Contains(text, "  price of reading  less than 0.01 US$\n") || !strings.Contains(text, "about 28 images in at least 2 calls, less than 1s\n") {
+		t.Errorf("two hot streams:\n%s", text)
+	}
+	if err := e.SetStorageTier("cold", "WARM"); err != nil {
+		t.Fatal(err)
+	}
+	if text := total(); !strings.Contains(text, "  price of reading  unknown\n") {
+		t.Errorf("a warm and a hot stream:\n%s", text)
+	}
+}
+
 // TestTheExamplesOfCosts computes the figures of docs/costs.md.
 func TestTheExamplesOfCosts(t *testing.T) {
 	data, err := os.ReadFile("../../docs/costs.md")

@@ -112,11 +112,14 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 // printPlan writes the plan as a table.
 func printPlan(w io.Writer, d *kvsframes.Plan) error {
 	var out strings.Builder
+	unpriced := false // a tier without a price
 	for _, name := range d.Order {
-		printStreamPlan(&out, name, d.Streams[name], d.SinkOrder, false)
+		sp := d.Streams[name]
+		unpriced = unpriced || sp.Tier != nil && sp.Cost == nil
+		printStreamPlan(&out, name, sp, d.SinkOrder, false, false)
 	}
 	if len(d.Order) != 1 {
-		printStreamPlan(&out, "total", d.Totals, d.SinkOrder, true)
+		printStreamPlan(&out, "total", d.Totals, d.SinkOrder, true, unpriced)
 	}
 	for _, note := range d.Notes {
 		fmt.Fprintf(&out, "note: %s\n", note)
@@ -125,7 +128,7 @@ func printPlan(w io.Writer, d *kvsframes.Plan) error {
 	return err
 }
 
-func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan, sinks []string, total bool) {
+func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan, sinks []string, total, unpriced bool) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s\n", inLine(name))
 	fmt.Fprintf(t, "  fragments\t%d\n", sp.Fragments)
@@ -144,7 +147,7 @@ func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan
 	}
 	if sp.Cost != nil {
 		fmt.Fprintf(t, "  price of reading\t%s\n", dollars(*sp.Cost))
-	} else if sp.Tier != nil {
+	} else if sp.Tier != nil || total && unpriced {
 		fmt.Fprintf(t, "  price of reading\tunknown\n")
 	}
 	for _, name := range sinks {
