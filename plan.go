@@ -15,6 +15,7 @@ type Plan struct {
 	Streams map[string]*StreamPlan `json:"streams" doc:"the streams"`
 	Totals  *StreamPlan            `json:"totals" doc:"the sums over all streams"`
 	Notes   []string               `json:"notes" doc:"sentences about what the numbers leave out"`
+	Prices  Prices                 `json:"prices" doc:"the list prices, in US dollars"`
 	// Order holds the names of the streams in the order of the settings, SinkOrder those of the sinks.
 	Order     []string `json:"-"`
 	SinkOrder []string `json:"-"`
@@ -30,7 +31,8 @@ type StreamPlan struct {
 	Frames    *int64               `json:"frames" doc:"the wanted frames; null when unknown"`
 	Estimate  bool                 `json:"frames_estimated" doc:"whether frames is an estimate"`
 	Gaps      int                  `json:"gaps" doc:"places in a file that yield no fragment"`
-	Cost      *float64             `json:"cost_usd_estimate" doc:"the price of reading, in US dollars; null for files"`
+	Cost      *float64             `json:"cost_usd_estimate" doc:"the price of reading, in US dollars; null when unknown, and for files"`
+	Tier      *string              `json:"storage_tier" doc:"the tier in which KVS stores new fragments, HOT or WARM; null when unknown, for files, and in totals"`
 	Sinks     map[string]*SinkPlan `json:"sinks" doc:"the sinks"`
 
 	name  string
@@ -43,6 +45,9 @@ type SinkPlan struct {
 	Images   *int64 `json:"images" doc:"the number of images; null when unknown: where pixels decide"`
 	Objects  *int64 `json:"objects" doc:"the number of objects and manifest parts; null when unknown: also for groups and for manifest.every"`
 	Estimate bool   `json:"estimated" doc:"whether both numbers are estimates"`
+	// Put is without the parts of the ledger and checkpoints.
+	Put       *float64       `json:"put_cost_usd_estimate" doc:"the price of writing the objects to S3, in US dollars; null when unknown, and elsewhere"`
+	GetImages *GetImagesPlan `json:"get_images" doc:"what GetImages of KVS would need; null for files"`
 
 	sample   plan.Sample
 	manifest bool
@@ -112,13 +117,16 @@ func (s *SinkPlan) add(images int64) {
 
 // newPlan returns the plan of the streams, with their totals.
 func newPlan(c *config.Config, plans []*StreamPlan) *Plan {
-	d := &Plan{Streams: map[string]*StreamPlan{}, Totals: newStreamPlan("total", c), Notes: []string{}}
+	d := &Plan{Streams: map[string]*StreamPlan{}, Totals: newStreamPlan("total", c), Notes: []string{}, Prices: ListPrices()}
 	d.SinkOrder = d.Totals.order
 	for _, sp := range plans {
 		d.Streams[sp.name] = sp
 		d.Order = append(d.Order, sp.name)
+		sp.pricePuts(c)
 		d.Totals.sum(sp)
 	}
+	d.Totals.pricePuts(c)
+	d.Totals.total(plans)
 	from, isKVS := c.Source.KVS()
 	if from.Mode == source.ModeAuto {
 		d.Notes = append(d.Notes, "mode auto continues live after the planned part; live reading cannot be planned")
@@ -126,7 +134,17 @@ func newPlan(c *config.Config, plans []*StreamPlan) *Plan {
 	if isKVS && d.Totals.Frames == nil {
 		d.Notes = append(d.Notes, "the listing has no frame rate: use --fps-of-source to estimate frames")
 	}
+	d.Notes = append(d.Notes, priceNotes(c, plans)...)
 	return d
+}
+
+// total removes the sums that lack a stream.
+func (sp *StreamPlan) total(plans []*StreamPlan) {
+	for _, other := range plans {
+		if other.Cost == nil {
+			sp.Cost = nil
+		}
+	}
 }
 
 // sum adds a stream to the totals.
@@ -150,6 +168,9 @@ func (sp *StreamPlan) sum(other *StreamPlan) {
 		addTo(&s.Images, orUnknown(o.Images))
 		addTo(&s.Objects, orUnknown(o.Objects))
 		s.Estimate = s.Estimate || o.Estimate
+		if o.GetImages != nil {
+			s.GetImages = s.GetImages.sum(o.GetImages)
+		}
 	}
 }
 

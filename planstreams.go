@@ -18,8 +18,9 @@ import (
 
 // PlanOptions holds the optional settings of Pipeline.Plan.
 type PlanOptions struct {
-	// PricePerGB is the price of reading 10^9 bytes from KVS, in US dollars.
-	PricePerGB float64
+	// PricePerGB is the price of reading 10^9 bytes from KVS, in US dollars. Nil is that of ListPrices, which holds for
+	// the hot tier.
+	PricePerGB *float64
 	// Rate is the frame rate of archived video, for estimates; zero is unknown.
 	Rate plan.Rate
 	// Log gets warnings. Nil is silent.
@@ -83,12 +84,13 @@ func (p *Pipeline) planStreams(ctx context.Context, o PlanOptions) ([]*StreamPla
 	for _, nameOrARN := range streams {
 		name, _ := source.StreamName(nameOrARN) // the settings hold only valid ones
 		sp := newStreamPlan(name, c)
-		if err := sp.addListed(kvs.List(ctx, kvs.ConfigOf(cfg, c.Source, nameOrARN, o.Log)), c.Source, o.Rate); err != nil {
+		of := kvs.ConfigOf(cfg, c.Source, nameOrARN, o.Log)
+		if err := sp.addListed(kvs.List(ctx, of), c.Source, o.Rate); err != nil {
 			return nil, fmt.Errorf("plan %s: %w", name, err)
 		}
 		sp.finish()
-		cost := float64(sp.Bytes) / 1e9 * o.PricePerGB
-		sp.Cost = &cost
+		sp.askTier(ctx, of)
+		sp.price(o.PricePerGB, c)
 		plans = append(plans, sp)
 	}
 	return plans, nil

@@ -73,7 +73,7 @@ func writeRecords(w io.Writer) {
 
 func writeDocuments(w io.Writer) {
 	known := map[reflect.Type]string{
-		reflect.TypeFor[media.Gap](): ledgerRecord, reflect.TypeFor[pipeline.Summary](): "stream summary", reflect.TypeFor[StreamPlan](): "stream plan",
+		reflect.TypeFor[media.Gap](): ledgerRecord, reflect.TypeFor[pipeline.Summary](): "stream summary", reflect.TypeFor[StreamPlan](): "stream plan", reflect.TypeFor[Prices](): "prices",
 	}
 	for _, d := range []struct {
 		title, about string
@@ -83,6 +83,7 @@ func writeDocuments(w io.Writer) {
 		{"Summary of a stream", "A value of `streams` in the summary.", pipeline.Summary{}},
 		{"Output of plan --json", "What a run would read and write.", Plan{}},
 		{"Plan of a stream", "A value of `streams`, and `totals`, in the output of plan --json.", StreamPlan{}},
+		{"Prices", "The key `prices` in the output of plan --json.", Prices{}},
 		{"Output of inspect --json", "Each entry of the lists `files` and `streams` of the document, of which one without entries is absent.", Report{}},
 	} {
 		fmt.Fprintf(w, "\n## %s\n\n%s\n", d.title, d.about)

@@ -14,6 +14,8 @@ const (
 	maxStreamResults     = 10_000
 	maxStreamTokenLength = 512
 	maxMediaType         = 128
+
+	tierHot, tierWarm = "HOT", "WARM"
 )
 
 var mediaTypeForm = newForm(maxMediaType, `[\w.+-]+/[\w.+-]+(,[\w.+-]+/[\w.+-]+)*`)
@@ -38,6 +40,33 @@ func (st *stream) info() streamInfo {
 // describeStream answers with the description of a stream.
 func (s *Server) describeStream(x *exchange) error {
 	return x.answer(struct{ StreamInfo streamInfo }{x.st.info()})
+}
+
+// storageConfiguration is how a stream stores its media (API Reference, StreamStorageConfiguration).
+type storageConfiguration struct{ DefaultStorageTier string }
+
+// describeStreamStorage answers with the storage tier of a stream.
+func (s *Server) describeStreamStorage(x *exchange) error {
+	x.st.mu.Lock()
+	tier := x.st.tier
+	x.st.mu.Unlock()
+	return x.answer(struct {
+		StreamName, StreamARN      string
+		StreamStorageConfiguration storageConfiguration
+	}{x.st.name, x.st.arn, storageConfiguration{tier}})
+}
+
+// SetStorageTier sets the tier that DescribeStreamStorageConfiguration names for a stream: HOT, as at first, or WARM.
+func (s *Server) SetStorageTier(stream, tier string) error {
+	st := s.lookup(stream)
+	switch {
+	case st == nil:
+		return fmt.Errorf("set storage tier: there is no stream %s", stream)
+	case tier != tierHot && tier != tierWarm:
+		return fmt.Errorf("set storage tier of stream %s: %q is neither HOT nor WARM", stream, tier)
+	}
+	st.change(func() { st.tier = tier })
+	return nil
 }
 
 // listStreams answers with the streams, by name.
@@ -99,11 +128,13 @@ func (s *Server) serveCreateStream(x *exchange) error {
 		DataRetentionInHours            int
 		DeviceName, KmsKeyID, MediaType string // JSON names are matched in any case
 		Tags                            map[string]string
+		StreamStorageConfiguration      storageConfiguration
 	}
+	in.StreamStorageConfiguration.DefaultStorageTier = tierHot
 	if refusal := x.decode(&in); refusal != nil {
 		return refusal
 	}
-	longest := int(RecordingRetention / time.Hour)
+	longest, tier := int(RecordingRetention/time.Hour), in.StreamStorageConfiguration.DefaultStorageTier
 	switch hours := in.DataRetentionInHours; {
 	case !streamNameForm.valid(in.StreamName):
 		return errInvalidArgument("StreamName must be " + streamNameForm.text)
@@ -111,6 +142,8 @@ func (s *Server) serveCreateStream(x *exchange) error {
 		return errInvalidArgument(fmt.Sprintf("DataRetentionInHours (%d) is not between 0 and %d", hours, longest))
 	case in.MediaType != "" && !mediaTypeForm.valid(in.MediaType):
 		return errInvalidArgument("MediaType must be " + mediaTypeForm.text)
+	case tier != tierHot && tier != tierWarm:
+		return errInvalidArgument("DefaultStorageTier must be HOT or WARM")
 	}
 	about := streamInfo{MediaType: in.MediaType, DeviceName: in.DeviceName, KmsKeyID: in.KmsKeyID}
 	st, err := s.createStream(in.StreamName, time.Duration(in.DataRetentionInHours)*time.Hour, about)
@@ -120,5 +153,6 @@ func (s *Server) serveCreateStream(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	st.change(func() { st.tier = tier })
 	return x.answer(struct{ StreamARN string }{st.arn})
 }

@@ -120,3 +120,37 @@ func TestListStreamsPagesThroughNames(t *testing.T) {
 		t.Errorf("%d calls are counted", n)
 	}
 }
+
+func TestTheStorageTierOfAStream(t *testing.T) {
+	e := New(t, Options{})
+	c := kinesisvideo.NewFromConfig(e.Config())
+	if err := e.CreateStream("cam", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.CreateStream(t.Context(), &kinesisvideo.CreateStreamInput{
+		StreamName: aws.String("door"), StreamStorageConfiguration: &types.StreamStorageConfiguration{DefaultStorageTier: types.DefaultStorageTierWarm},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.CreateStream(t.Context(), &kinesisvideo.CreateStreamInput{
+		StreamName: aws.String("x"), StreamStorageConfiguration: &types.StreamStorageConfiguration{DefaultStorageTier: "COLD"},
+	})
+	wantCode(t, err, "InvalidArgumentException")
+	want := func(stream string, tier types.DefaultStorageTier) {
+		t.Helper()
+		out, err := c.DescribeStreamStorageConfiguration(t.Context(), &kinesisvideo.DescribeStreamStorageConfigurationInput{StreamARN: aws.String(e.StreamARN(stream))})
+		if err != nil || aws.ToString(out.StreamName) != stream || out.StreamStorageConfiguration.DefaultStorageTier != tier {
+			t.Errorf("stream %s is %+v, %v; want %s", stream, out, err, tier)
+		}
+	}
+	want("cam", types.DefaultStorageTierHot)
+	want("door", types.DefaultStorageTierWarm)
+	if err := e.SetStorageTier("cam", "WARM"); err != nil {
+		t.Error(err)
+	}
+	want("cam", types.DefaultStorageTierWarm)
+	if e.SetStorageTier("cam", "COLD") == nil || e.SetStorageTier("none", "HOT") == nil {
+		t.Error("the emulator accepts a tier or a stream that does not exist")
+	}
+}

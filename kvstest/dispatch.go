@@ -14,6 +14,7 @@ import (
 const (
 	opCreateStream            = "CreateStream"
 	opDescribeStream          = "DescribeStream"
+	opDescribeStreamStorage   = "DescribeStreamStorageConfiguration"
 	opListStreams             = "ListStreams"
 	opGetDataEndpoint         = "GetDataEndpoint"
 	opGetMedia                = "GetMedia"
@@ -39,6 +40,7 @@ func (s *Server) allOperations() map[string]operation {
 	all := []operation{
 		{name: opCreateStream, serve: s.serveCreateStream},
 		{name: opDescribeStream, stream: s.bodyStream, serve: s.describeStream},
+		{name: opDescribeStreamStorage, stream: s.bodyStream, serve: s.describeStreamStorage},
 		{name: opListStreams, serve: s.listStreams},
 		{name: opGetDataEndpoint, stream: s.bodyStream, serve: s.getDataEndpoint},
 		{name: opGetMedia, data: true, stream: s.bodyStream, serve: s.getMedia},

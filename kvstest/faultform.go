@@ -26,7 +26,7 @@ type faultForm struct {
 var (
 	payloadOps = []string{opGetMedia, opGetMediaForFragmentList}
 	dataOps    = []string{opGetMedia, opPutMedia, opListFragments, opGetMediaForFragmentList}
-	controlOps = []string{opCreateStream, opDescribeStream, opListStreams, opGetDataEndpoint}
+	controlOps = []string{opCreateStream, opDescribeStream, opDescribeStreamStorage, opListStreams, opGetDataEndpoint}
 	otherOps   = slices.Concat([]string{opPutMedia, opListFragments}, controlOps)
 	allOps     = slices.Concat(dataOps, controlOps)
 )

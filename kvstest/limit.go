@@ -25,6 +25,7 @@ func newLimiter(q Quotas) *limiter {
 	return &limiter{ops: map[string]*usage{
 		opGetDataEndpoint:         {callLimit: q.EndpointCalls},
 		opDescribeStream:          {callLimit: q.DescribeCalls},
+		opDescribeStreamStorage:   {},
 		opGetMedia:                {callLimit: q.GetMediaCalls, connectionLimit: q.GetMediaConnections},
 		opPutMedia:                {callLimit: q.PutMediaCalls, connectionLimit: q.PutMediaConnections},
 		opListFragments:           {pointLimit: q.MetadataPoints},

@@ -11,8 +11,8 @@
 //	}
 //	client := kinesisvideo.NewFromConfig(server.Config())
 //
-// It serves GetDataEndpoint, CreateStream, DescribeStream, ListStreams, GetMedia, PutMedia, ListFragments and
-// GetMediaForFragmentList. It enforces the service's quotas (Quotas), can simulate a slow network (Link), and
+// It serves GetDataEndpoint, CreateStream, DescribeStream, DescribeStreamStorageConfiguration, ListStreams, GetMedia,
+// PutMedia, ListFragments and GetMediaForFragmentList. It enforces the service's quotas (Quotas), can simulate a slow network (Link), and
 // fails as SetFaults requests. Calls lists the calls that it received.
 //
 // Where the API Reference leaves a question open, a comment states the server's choice: look for "AWS does not say".

@@ -85,6 +85,7 @@ type stream struct {
 
 	mu        sync.Mutex
 	retention time.Duration
+	tier      string
 	// fed reports whether chunks arrive by PutMedia, so that more may always follow; paced whether those of the recording have times.
 	fed, paced bool
 	// chunks[i] is the stream's chunk number first+i; earlier ones were dropped.
@@ -118,7 +119,7 @@ func makeStream(name, region string, created time.Time, about streamInfo, chunks
 	}
 	return &stream{
 		name: name, arn: arn, about: about, chunks: chunks, bytes: size,
-		retention: RecordingRetention, grown: make(chan struct{}),
+		retention: RecordingRetention, tier: tierHot, grown: make(chan struct{}),
 	}
 }
 

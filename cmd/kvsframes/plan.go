@@ -16,16 +16,14 @@ import (
 	"github.com/kvsframes/kvsframes/decode/plan"
 )
 
-// pricePerGB is the price of consuming 10^9 bytes, in US dollars, in US East (N. Virginia) at the time of writing
-// (Amazon Kinesis Video Streams pricing).
-const pricePerGB = 0.0085
-
 // planFlags are the flags of the plan command.
 type planFlags struct {
 	set   []string
 	json  bool
 	price float64
-	rate  rateFlag
+	// priced is the price if it was given.
+	priced *float64
+	rate   rateFlag
 }
 
 // rateFlag is a flag for a frame rate.
@@ -53,9 +51,14 @@ media, bytes, images and objects. It writes nothing and opens no sink.
 For streams (source.mode archive, or auto up to now) the fragments are listed
 and no media is read, so that numbers of images are estimates: intervals and
 requested times are counted from the times of the fragments, each fragment is
-assumed to have one key frame, and the other samplers need --fps-of-source. The
-price is also an estimate: that of consuming the bytes of the fragments, 10^9
-bytes a GB, without the calls.
+assumed to have one key frame, and the other samplers need --fps-of-source.
+
+Prices are also estimates, from list prices of us-east-1 in US dollars: of
+reading the bytes of the fragments, 10^9 bytes a GB, and of the PUT requests of
+S3 for images and parts of the manifest, not for the ledger. KVS is asked for
+the storage tier, if kinesisvideo:DescribeStreamStorageConfiguration permits it.
+GetImages is what that call of KVS would need for the same images: calls, and
+the time that the quotas of a stream allow at least.
 
 Files are read and planned as a run plans them, without decoding: the numbers
 are those of a run in which every picture can be decoded. Live streams have no
@@ -65,13 +68,16 @@ end to plan for. The limits of source.end apply, except idle_timeout.`,
 			if !(flags.price >= 0) {
 				return usage(errors.New("--price-per-gb must not be negative"))
 			}
+			if cmd.Flags().Changed("price-per-gb") {
+				flags.priced = &flags.price
+			}
 			return p.runPlan(cmd.Context(), fileOf(args), flags)
 		},
 	}
 	addSet(cmd, &flags.set)
 	f := cmd.Flags()
 	f.BoolVar(&flags.json, "json", false, "print one JSON document")
-	f.Float64Var(&flags.price, "price-per-gb", pricePerGB, "price per GB read from KVS, in US dollars")
+	f.Float64Var(&flags.price, "price-per-gb", kvsframes.ListPrices().Read, "price per GB read from KVS, in US dollars")
 	f.Var(&flags.rate, "fps-of-source", "frames per second of the archived video, such as 25 or 30000/1001")
 	return cmd
 }
@@ -83,7 +89,7 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 	}
 	_, draining, stop := p.watch(ctx)
 	defer stop()
-	doc, err := pipe.Plan(draining, kvsframes.PlanOptions{PricePerGB: flags.price, Rate: flags.rate.Rate, Log: p.toolLogger(slog.LevelWarn)})
+	doc, err := pipe.Plan(draining, kvsframes.PlanOptions{PricePerGB: flags.priced, Rate: flags.rate.Rate, Log: p.toolLogger(slog.LevelWarn)})
 	switch {
 	case errors.Is(err, kvsframes.ErrLive):
 		return usage(err)
@@ -106,11 +112,14 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 // printPlan writes the plan as a table.
 func printPlan(w io.Writer, d *kvsframes.Plan) error {
 	var out strings.Builder
+	unpriced := false // a tier without a price
 	for _, name := range d.Order {
-		printStreamPlan(&out, name, d.Streams[name], d.SinkOrder)
+		sp := d.Streams[name]
+		unpriced = unpriced || sp.Tier != nil && sp.Cost == nil
+		printStreamPlan(&out, name, sp, d.SinkOrder, false, false)
 	}
 	if len(d.Order) != 1 {
-		printStreamPlan(&out, "total", d.Totals, d.SinkOrder)
+		printStreamPlan(&out, "total", d.Totals, d.SinkOrder, true, unpriced)
 	}
 	for _, note := range d.Notes {
 		fmt.Fprintf(&out, "note: %s\n", note)
@@ -119,7 +128,7 @@ func printPlan(w io.Writer, d *kvsframes.Plan) error {
 	return err
 }
 
-func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan, sinks []string) {
+func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan, sinks []string, total, unpriced bool) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s\n", inLine(name))
 	fmt.Fprintf(t, "  fragments\t%d\n", sp.Fragments)
@@ -133,14 +142,59 @@ func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan
 	if sp.Gaps > 0 {
 		fmt.Fprintf(t, "  gaps\t%d\n", sp.Gaps)
 	}
+	if streamed := sp.Tier != nil || sp.Cost != nil; streamed && !total {
+		fmt.Fprintf(t, "  storage tier\t%s\n", tierOf(sp.Tier))
+	}
 	if sp.Cost != nil {
-		fmt.Fprintf(t, "  price of reading\tabout %.4f US$\n", *sp.Cost)
+		fmt.Fprintf(t, "  price of reading\t%s\n", dollars(*sp.Cost))
+	} else if sp.Tier != nil || total && unpriced {
+		fmt.Fprintf(t, "  price of reading\tunknown\n")
 	}
 	for _, name := range sinks {
 		s := sp.Sinks[name]
 		fmt.Fprintf(t, "  sink %s\t%s images, %s objects\n", name, count(s.Images, s.Estimate), count(s.Objects, s.Estimate))
+		if s.Put != nil {
+			fmt.Fprintf(t, "    S3 PUT\t%s\n", dollars(*s.Put))
+		}
+		if s.GetImages != nil {
+			fmt.Fprintf(t, "    GetImages\t%s\n", getImages(s.GetImages, s.Estimate))
+		}
 	}
 	t.Flush() // a strings.Builder returns no error
+}
+
+func tierOf(tier *string) string {
+	if tier == nil {
+		return "unknown"
+	}
+	return inLine(*tier)
+}
+
+// dollars formats an amount.
+func dollars(usd float64) string {
+	if usd > 0 && usd < 0.01 {
+		return "less than 0.01 US$"
+	}
+	return fmt.Sprintf("about %.2f US$", usd)
+}
+
+// getImages describes what GetImages would need.
+func getImages(g *kvsframes.GetImagesPlan, estimate bool) string {
+	switch {
+	case g.Cannot != "":
+		return "cannot: " + g.Cannot
+	case g.Images == nil:
+		return "unknown"
+	}
+	return fmt.Sprintf("%s images in at least %d calls, %s", count(g.Images, estimate), *g.Calls, atLeast(*g.Seconds))
+}
+
+// atLeast formats a shortest time.
+func atLeast(s float64) string {
+	if s < 1 {
+		return "less than 1s"
+	}
+	return "at least " + time.Duration(s*float64(time.Second)).Round(time.Second).String()
 }
 
 // count formats a number that may be unknown or an estimate.

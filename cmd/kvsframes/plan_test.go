@@ -133,7 +133,7 @@ func TestPlanForAPerson(t *testing.T) {
 		t.Fatalf("code %d:\n%s", code, stderr)
 	}
 	for _, want := range []string{
-		"cam\n", "media             14s (0.00 hours)\n", "frames            unknown\n", fmt.Sprintf("about %.4f US$\n", float64(demoListed)/1e6),
+		"cam\n", "media             14s (0.00 hours)\n", "frames            unknown\n", fmt.Sprintf("about %.2f US$\n", float64(demoListed)/1e6),
 		"note: mode auto continues live", "note: the listing has no frame rate",
 	} {
 		if !strings.Contains(stdout.String(), want) {

@@ -41,3 +41,26 @@ func Describe(ctx context.Context, cfg Config) (Description, error) {
 		Retention: time.Duration(aws.ToInt32(out.StreamInfo.DataRetentionInHours)) * time.Hour,
 	}, nil
 }
+
+// StorageTier returns the tier in which the stream in cfg stores its new fragments, as the API names it: HOT or WARM.
+// It requires the permission kinesisvideo:DescribeStreamStorageConfiguration.
+func StorageTier(ctx context.Context, cfg Config) (string, error) {
+	const doing = "ask for storage tier"
+	cfg, err := cfg.withChain(ctx)
+	if err != nil {
+		return "", err
+	}
+	cfg, id, err := cfg.complete(doing)
+	if err != nil {
+		return "", err
+	}
+	in := &kinesisvideo.DescribeStreamStorageConfigurationInput{StreamName: id.nameParam(), StreamARN: id.arnParam()}
+	out, err := kinesisvideo.NewFromConfig(cfg.AWS, controlPlane(cfg.EndpointURL)).DescribeStreamStorageConfiguration(ctx, in)
+	if err != nil {
+		return "", describe("DescribeStreamStorageConfiguration", id, err)
+	}
+	if out.StreamStorageConfiguration == nil {
+		return "", fmt.Errorf("%s of stream %s: the answer names none", doing, id.name)
+	}
+	return string(out.StreamStorageConfiguration.DefaultStorageTier), nil
+}
