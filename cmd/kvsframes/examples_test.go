@@ -264,6 +264,21 @@ var knownExamples = map[string]told{
 		}
 		x.decodes(found(x.t, x.fetched(), "dt=2026-01-01/front-door/*.jpg")...)
 	}},
+	"events.yaml": {[]string{``}, func(x *trial) {
+		x.t.Helper()
+		got := string(read(x.t, filepath.Join(x.folder, "events.csv")))
+		for _, want := range []string{"2026-01-01T12:00:03.5", "2026-01-01T12:00:07.2"} {
+			if !strings.Contains(got, want) {
+				x.t.Errorf("no frame of %s in\n%s", want, got)
+			}
+		}
+		images := found(x.t, x.folder, "events/front-door/*.jpg")
+		if len(images) != 2 {
+			x.t.Errorf("%d pictures", len(images))
+		}
+		x.decodes(images...)
+	}},
+	"model.yaml": {[]string{`([1-9]\d{0,2}\n){24}`}, nil},
 	"storyboard.yaml": {[]string{``, `2026-01-01T12:00:00\.000Z \(160, 90\)\n2026-01-01T12:00:10\.000Z \(160, 90\)\n`}, func(x *trial) {
 		x.t.Helper()
 		cues := output(x.t, "node", "../../tools/node/cues.mjs", found(x.t, x.folder, "storyboard/front-door/*.vtt")[0])

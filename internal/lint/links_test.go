@@ -6,90 +6,102 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
 
 var (
-	linkTarget = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading    = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	codeBlock  = regexp.MustCompile("(?ms)^```.*?^```")
+	// link is a link of Markdown or its picture; what follows the address in quotes is its title.
+	link = regexp.MustCompile(`\]\(([^)\s]+)(?: "[^"]*")?\)`)
+	// code is a block or a word of code, in which nothing is a link.
+	code          = regexp.MustCompile("(?ms)^ *```.*?^ *```|`[^`\n]+`")
+	headline      = regexp.MustCompile(`(?m)^#{1,6} +(.+?) *$`)
+	notInAnAnchor = regexp.MustCompile(`[^\p{L}\p{N}\-_ ]`)
 )
 
-// anchors returns the names that GitHub gives to the headings of a page: lower case, without punctuation, with - for blanks.
-func anchors(page string) (all []string) {
-	for _, m := range heading.FindAllStringSubmatch(codeBlock.ReplaceAllString(page, ""), -1) {
-		all = append(all, strings.Map(func(r rune) rune {
-			switch {
-			case r == ' ':
-				return '-'
-			case r == '-', r == '_', 'a' <= r && r <= 'z', '0' <= r && r <= '9':
-				return r
-			}
-			return -1
-		}, strings.ToLower(m[1])))
+// anchors returns the names that headings of a page have in links, as GitHub makes them: the second of the same name ends with -1.
+func anchors(page string) map[string]bool {
+	names, seen := map[string]bool{}, map[string]int{}
+	for _, m := range headline.FindAllStringSubmatch(regexp.MustCompile("(?ms)^ *```.*?^ *```").ReplaceAllString(page, ""), -1) {
+		text := link.ReplaceAllString(m[1], "]") // a link in a heading counts by its text
+		name := strings.ReplaceAll(notInAnAnchor.ReplaceAllString(strings.ToLower(text), ""), " ", "-")
+		if n := seen[name]; n > 0 {
+			names[fmt.Sprintf("%s-%d", name, n)] = true
+		}
+		seen[name]++
+		names[name] = true
 	}
-	return all
+	return names
 }
 
-// deadLinks returns the links of a page of the repository that lead nowhere. pages holds all pages, and exists reports whether a file is there.
-func deadLinks(name string, pages map[string]string, exists func(string) bool) (findings []string) {
-	for _, m := range linkTarget.FindAllStringSubmatch(codeBlock.ReplaceAllString(pages[name], ""), -1) {
-		file, anchor, _ := strings.Cut(m[1], "#")
-		if strings.Contains(file, "://") {
+// deadLinks returns the links of a page to files of the repository that are not there, or to headings that their page lacks. Pages
+// are the texts of all that are Markdown, by name; exists tells whether a file or a folder is there.
+func deadLinks(name string, pages map[string]string, exists func(name string) bool) (findings []string) {
+	text := code.ReplaceAllStringFunc(pages[name], func(block string) string {
+		return strings.Repeat("\n", strings.Count(block, "\n")) // lines stay countable
+	})
+	for _, m := range link.FindAllStringSubmatchIndex(text, -1) {
+		address := text[m[2]:m[3]]
+		if strings.Contains(address, "://") || strings.HasPrefix(address, "mailto:") {
 			continue
 		}
-		to := name
+		file, anchor, _ := strings.Cut(address, "#")
+		target := name
 		if file != "" {
-			to = path.Join(path.Dir(name), file)
+			target = path.Join(path.Dir(name), file)
 		}
-		page, isPage := pages[to]
-		if !isPage && !exists(to) || anchor != "" && !slices.Contains(anchors(page), anchor) {
-			findings = append(findings, fmt.Sprintf("%s: the link %s leads nowhere", name, m[1]))
+		where := fmt.Sprintf("%s:%d: %s", name, 1+strings.Count(text[:m[0]], "\n"), address)
+		page, isPage := pages[target]
+		switch {
+		case !exists(target):
+			findings = append(findings, where+": there is no such file")
+		case anchor != "" && isPage && !anchors(page)[anchor]:
+			findings = append(findings, where+": there is no such heading")
 		}
 	}
 	return findings
 }
 
-func TestLinksLeadSomewhere(t *testing.T) {
-	base := root(t)
-	pages := map[string]string{}
-	for _, name := range repositoryFiles(t, base) {
+func TestLinksOfPagesLeadSomewhere(t *testing.T) {
+	root, pages := root(t), map[string]string{}
+	for _, name := range repositoryFiles(t, root) {
 		if path.Ext(name) == ".md" {
-			data, err := os.ReadFile(filepath.Join(base, name))
+			text, err := os.ReadFile(filepath.Join(root, name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			pages[name] = string(data)
+			pages[name] = string(text)
 		}
 	}
-	var findings []string
 	for name := range pages {
-		findings = append(findings, deadLinks(name, pages, func(file string) bool {
-			_, err := os.Stat(filepath.Join(base, file))
+		report(t, deadLinks(name, pages, func(name string) bool {
+			_, err := os.Stat(filepath.Join(root, filepath.FromSlash(name)))
 			return err == nil
-		})...)
+		}))
 	}
-	if len(pages) < 10 {
-		t.Errorf("%d pages", len(pages))
-	}
-	report(t, findings)
 }
 
 func TestLinkRule(t *testing.T) {
-	pages := map[string]string{
-		"README.md": "# One\n\n```\n# no heading [x](gone.md)\n```\n[a](docs/a.md) [b](docs/a.md#two-words) [c](#one) [d](https://example.com/x) [e](docs) " +
-			"[f](docs/b.md) [g](docs/a.md#two) [h](#no-heading)",
-		"docs/a.md": "## `Two` words!\n\n[back](../README.md#one) [bad](README.md)",
-	}
-	exists := func(file string) bool { return file == "docs" }
-	got := slices.Concat(deadLinks("README.md", pages, exists), deadLinks("docs/a.md", pages, exists))
-	want := []string{
-		"README.md: the link docs/b.md leads nowhere", "README.md: the link docs/a.md#two leads nowhere", "README.md: the link #no-heading leads nowhere",
-		"docs/a.md: the link README.md leads nowhere",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("found %q, want %q", got, want)
+	pages := map[string]string{"docs/b.md": "# Exit codes\n## `run` it, twice\n## Same\n## Same\n```\n# no heading\n```\n"}
+	exists := func(name string) bool { return name == "README.md" || name == "docs" || pages[name] != "" }
+	for _, tt := range []struct {
+		text string
+		want string
+	}{
+		{"[a](b.md) [a](../README.md) [a](../docs) ![a](b.md \"title\")", ""},
+		{"[a](b.md#exit-codes) [a](b.md#run-it-twice) [a](b.md#same) [a](b.md#same-1)", ""},
+		{"[a](https://example.org/c.md#d) [a](mailto:a@example.org)", ""},
+		{"`[a](c.md)`\n```\n[a](c.md)\n```", ""},
+		{"# Here\n[a](#here)", ""},
+		{"\n\n[a](c.md)", "docs/a.md:3: c.md: there is no such file"},
+		{"```\n\n```\n[a](c.md)", "docs/a.md:4: c.md: there is no such file"},
+		{"[a](b.md#exit)", "docs/a.md:1: b.md#exit: there is no such heading"},
+		{"[a](b.md#no-heading)", "docs/a.md:1: b.md#no-heading: there is no such heading"},
+		{"[a](#there)", "docs/a.md:1: #there: there is no such heading"},
+	} {
+		pages["docs/a.md"] = tt.text
+		if got := strings.Join(deadLinks("docs/a.md", pages, exists), "\n"); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
+		}
 	}
 }
