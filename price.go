@@ -23,7 +23,7 @@ type Prices struct {
 	KVSPage string  `json:"kvs_page" doc:"the page of the price of KVS"`
 	Put     float64 `json:"put_per_1000_usd" doc:"1000 PUT requests to S3 Standard"`
 	Storage float64 `json:"storage_per_gb_month_usd" doc:"storing 10^9 bytes in S3 Standard for a month"`
-	S3Date  string  `json:"s3_date" doc:"the day of the prices of S3"`
+	S3Date  string  `json:"s3_date" doc:"the day of the price of storage; that of PUT requests is not known"`
 	S3Page  string  `json:"s3_page" doc:"the page of the prices of S3"`
 }
 
@@ -33,7 +33,7 @@ func ListPrices() Prices {
 		Region: "us-east-1",
 		// The examples of the page have it; the copy that was read has no date.
 		Read: 0.0085, KVSDate: "2026-11-28", KVSPage: "https://aws.amazon.com/kinesis/video-streams/pricing/",
-		// The date is that of the answer of the AWS Price List API, as published. The price of storage is that of the first 50 TB.
+		// As others have published them: storage, which is that of the first 50 TB, with this date, and PUT requests without one.
 		Put: 0.005, Storage: 0.023, S3Date: "2025-10-28", S3Page: "https://aws.amazon.com/s3/pricing/",
 	}
 }
