@@ -25,11 +25,13 @@ type succession struct {
 	*program
 	load    kvsframes.LoadOptions
 	watches bool // whether the file is looked at
-	options kvsframes.RunOptions
-	pipe    *kvsframes.Pipeline
-	run     *kvsframes.Run  // with the present settings
-	drain   chan<- struct{} // ends that run
-	earlier kvsframes.Summary
+	// taken is what the file held when it was looked at first, or taken last; seen is what it held at the last look.
+	taken, seen []byte
+	options     kvsframes.RunOptions
+	pipe        *kvsframes.Pipeline
+	run         *kvsframes.Run  // with the present settings
+	drain       chan<- struct{} // ends that run
+	earlier     kvsframes.Summary
 	// failed reports whether an earlier run has failed, and why joins the reasons.
 	failed   bool
 	why      error
@@ -38,14 +40,6 @@ type succession struct {
 	screen   *screen
 	log      *slog.Logger
 	level    *slog.LevelVar
-}
-
-// begin makes the first run, and writes its summary.
-func (s *succession) begin() error {
-	if err := s.take(s.pipe); err != nil {
-		return err
-	}
-	return s.out.begin(s.run.Summary())
 }
 
 // take makes a run of a pipeline the present one.
@@ -116,7 +110,8 @@ func (s *succession) one(ctx, turning context.Context) (pipeline.Status, error) 
 		s.out.keep(finished, ticker.C, s.summary, s.log)
 	})
 	aside.Go(func() { s.progress(finished, s.pipe.Config, s.run, s.screen, s.log) })
-	defer context.AfterFunc(turning, sync.OnceFunc(func() { close(s.drain) }))()
+	drain := s.drain // the next run has another one, and this may come late
+	defer context.AfterFunc(turning, func() { close(drain) })()
 	status, err := s.run.Do(ctx)
 	close(finished)
 	aside.Wait()
@@ -153,26 +148,32 @@ func (s *succession) await(ctx context.Context) *kvsframes.Pipeline {
 		defer ticker.Stop()
 		looks = ticker.C
 	}
-	taken, _ := os.ReadFile(s.load.Path) // one that cannot be read differs from what comes
-	seen := taken
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.hangups:
 		case <-looks:
-			// A file that is still being written is not taken: it is the same at two looks.
-			now, err := os.ReadFile(s.load.Path)
-			same := err == nil && bytes.Equal(now, seen)
-			if seen = now; err != nil || !same || bytes.Equal(now, taken) {
+			if !s.look() {
 				continue
 			}
-			taken = now
 		}
 		if next := s.reload(ctx); next != nil {
 			return next
 		}
 	}
+}
+
+// look reads the file, and reports whether it has changed since it was taken. A file that is still being written is not taken: it is the same at
+// two looks.
+func (s *succession) look() bool {
+	now, err := os.ReadFile(s.load.Path)
+	same := err == nil && bytes.Equal(now, s.seen)
+	if s.seen = now; !same || bytes.Equal(now, s.taken) {
+		return false
+	}
+	s.taken = now
+	return true
 }
 
 // reload reads the settings again. It returns the pipeline with which another run is to continue, or nil: if they are wrong or unchanged, need a

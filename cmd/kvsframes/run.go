@@ -164,6 +164,10 @@ func (o runOptions) check() error {
 func (p *program) runRun(ctx context.Context, o runOptions) error {
 	p.sayAs(config.Log{Format: config.LogFormat(p.variable("KVSFRAMES_SERVICE_LOG_FORMAT"))}) // until the settings are read
 	o.load.NewLog = func(c config.Log) *slog.Logger { return newLogger(p.stderr, c, p.terminal) }
+	var file []byte
+	if o.watch {
+		file, _ = os.ReadFile(o.load.Path) // before it is loaded, so that no change is missed; if it cannot be read, that differs from what comes
+	}
 	pipe, err := p.load(ctx, o.load)
 	if pipe.Config != nil {
 		p.sayAs(pipe.Config.Service.Log)
@@ -188,16 +192,18 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	if n := len(o.load.Frames); n > 0 {
 		log.Info("the frames of --fragment stand in for what the sinks' samplers would choose", "frames", n)
 	}
-	out, err := openSummary(draining, o.summary, p.stdout)
 	s := &succession{
-		program: p, load: o.load, watches: o.watch, pipe: pipe, gapsCode: o.gapsCode, out: out, screen: screen, log: log, level: level,
+		program: p, load: o.load, watches: o.watch, taken: file, seen: file, gapsCode: o.gapsCode, screen: screen, log: log, level: level,
 		options: kvsframes.RunOptions{
 			Log: log, Restart: all, RestartSinks: o.restart, AcceptChanges: o.accept, IgnoreCheckpoint: o.ignore,
 			CheckpointTerm: p.checkpointTerm, Version: programVersion(),
 		},
 	}
-	if err == nil {
-		err = s.begin()
+	if err := s.take(pipe); err != nil {
+		return err
+	}
+	if s.out, err = openSummary(draining, o.summary, p.stdout); err == nil {
+		err = s.out.begin(s.run.Summary())
 	}
 	switch {
 	case err != nil && interrupted(draining):
@@ -208,7 +214,7 @@ func (p *program) runRun(ctx context.Context, o runOptions) error {
 	status, err := s.carry(ctx, draining)
 	end := s.end(status, exitCode(err), said(err))
 	p.tellSummary(end)
-	if late := out.finish(end); late != nil {
+	if late := s.out.finish(end); late != nil {
 		return &exitError{code: exitFailed, err: errors.Join(said(err), late)}
 	}
 	return err
