@@ -111,8 +111,9 @@ func (p *position) age(now time.Time) time.Duration {
 // syncer is a store whose objects may be lost in a power cut until they are synced.
 type syncer interface{ Sync() error }
 
-// keepsPosition reports whether runs of the pipeline have checkpoints. Those of single fragments have one if the settings say so.
-func (p *Pipeline) keepsPosition(o RunOptions) bool {
+// Keeps reports whether a run with the options has checkpoints, so that another one can continue it. Those of single fragments have one if the
+// settings say so.
+func (p *Pipeline) Keeps(o RunOptions) bool {
 	c := p.Config.CheckpointType()
 	if len(p.options.Fragments) > 0 {
 		c = p.Config.Checkpoint.Type
@@ -134,7 +135,7 @@ func (p *Pipeline) checkpointOf(stream string) string {
 
 // openCheckpoints finds out whether checkpoints can be kept where the settings say, before anything is read.
 func (p *Pipeline) openCheckpoints(ctx context.Context, st *stages, o RunOptions) error {
-	if !p.keepsPosition(o) {
+	if !p.Keeps(o) {
 		return nil
 	}
 	c := p.Config.Checkpoint

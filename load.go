@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -97,18 +98,13 @@ func (p *Pipeline) Changed(to *Pipeline) []string {
 	changed := p.Config.Changed(to.Config)
 	for i, s := range p.Config.Sinks {
 		j := slices.IndexFunc(to.Config.Sinks, func(other config.Sink) bool { return other.Name == s.Name })
-		if j < 0 || slices.ContainsFunc(changed, func(key string) bool { return strings.HasPrefix(key, "sinks."+s.Name+".") }) {
-			continue
-		}
-		if p.settingsOf(i, s) != to.settingsOf(j, to.Config.Sinks[j]) {
-			changed = append(changed, "sinks."+s.Name+".sample.file")
+		key := "sinks." + s.Name + ".sample.file"
+		if j >= 0 && s.TimesFile() != "" && !reflect.DeepEqual(p.times[i], to.times[j]) && !slices.Contains(changed, key) {
+			changed = append(changed, key)
 		}
 	}
 	return changed
 }
-
-// Keeps reports whether a run with the options has checkpoints, so that another one can continue it.
-func (p *Pipeline) Keeps(o RunOptions) bool { return p.keepsPosition(o) }
 
 // replaceSamplers makes all sinks ask for the frames of the options.
 func (p *Pipeline) replaceSamplers() {

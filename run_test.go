@@ -60,6 +60,24 @@ func loadText(t *testing.T, text string) *Pipeline {
 	return p
 }
 
+// TestAListOfTimesIsASetting changes the file that a sampler reads, which no key shows.
+func TestAListOfTimesIsASetting(t *testing.T) {
+	times := filepath.Join(t.TempDir(), "times.txt")
+	load := func(list string) *Pipeline {
+		if err := os.WriteFile(times, []byte(list), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return loadText(t, "source: {type: file, paths: [testdata/demo.mkv]}\nsinks: [{name: a, sample: {type: timestamps, file: '"+times+"'}}]\n")
+	}
+	first := load("2026-01-01T12:00:00Z\n")
+	if got := first.Changed(load("2026-01-01T12:00:00Z\n")); len(got) > 0 {
+		t.Errorf("changed %q, want nothing", got)
+	}
+	if got := first.Changed(load("2026-01-01T12:00:01Z\n")); !slices.Equal(got, []string{"sinks.a.sample.file"}) {
+		t.Errorf("changed %q, want the file", got)
+	}
+}
+
 // TestARunCanBeDrainedAndCancelled runs a live stream that never ends.
 func TestARunCanBeDrainedAndCancelled(t *testing.T) {
 	server := kvstest.New(t, kvstest.Options{Pace: kvstest.PaceRealtime})
