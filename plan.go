@@ -100,10 +100,9 @@ func (sp *StreamPlan) add(begins time.Time, length time.Duration, frames int64) 
 func addTo(sum **int64, n int64) {
 	if n == unknown {
 		*sum = nil
+		return
 	}
-	if *sum != nil {
-		**sum += n
-	}
+	addKnown(sum, &n)
 }
 
 // add counts the images of one fragment.
@@ -119,6 +118,10 @@ func (s *SinkPlan) add(images int64) {
 func newPlan(c *config.Config, plans []*StreamPlan) *Plan {
 	d := &Plan{Streams: map[string]*StreamPlan{}, Totals: newStreamPlan("total", c), Notes: []string{}, Prices: ListPrices()}
 	d.SinkOrder = d.Totals.order
+	from, isKVS := c.Source.KVS()
+	if isKVS {
+		d.Totals.Cost = new(float64)
+	}
 	for _, sp := range plans {
 		d.Streams[sp.name] = sp
 		d.Order = append(d.Order, sp.name)
@@ -126,8 +129,6 @@ func newPlan(c *config.Config, plans []*StreamPlan) *Plan {
 		d.Totals.sum(sp)
 	}
 	d.Totals.pricePuts(c)
-	d.Totals.total(plans)
-	from, isKVS := c.Source.KVS()
 	if from.Mode == source.ModeAuto {
 		d.Notes = append(d.Notes, "mode auto continues live after the planned part; live reading cannot be planned")
 	}
@@ -138,15 +139,6 @@ func newPlan(c *config.Config, plans []*StreamPlan) *Plan {
 	return d
 }
 
-// total removes the sums that lack a stream.
-func (sp *StreamPlan) total(plans []*StreamPlan) {
-	for _, other := range plans {
-		if other.Cost == nil {
-			sp.Cost = nil
-		}
-	}
-}
-
 // sum adds a stream to the totals.
 func (sp *StreamPlan) sum(other *StreamPlan) {
 	sp.Fragments += other.Fragments
@@ -154,19 +146,13 @@ func (sp *StreamPlan) sum(other *StreamPlan) {
 	sp.MediaS = sp.media.Seconds()
 	sp.Bytes += other.Bytes
 	sp.Gaps += other.Gaps
-	addTo(&sp.Frames, orUnknown(other.Frames))
+	addKnown(&sp.Frames, other.Frames)
 	sp.Estimate = sp.Estimate || other.Estimate
-	if other.Cost != nil {
-		cost := *other.Cost
-		if sp.Cost != nil {
-			cost += *sp.Cost
-		}
-		sp.Cost = &cost
-	}
+	addKnown(&sp.Cost, other.Cost)
 	for name, s := range sp.Sinks {
 		o := other.Sinks[name]
-		addTo(&s.Images, orUnknown(o.Images))
-		addTo(&s.Objects, orUnknown(o.Objects))
+		addKnown(&s.Images, o.Images)
+		addKnown(&s.Objects, o.Objects)
 		s.Estimate = s.Estimate || o.Estimate
 		if o.GetImages != nil {
 			s.GetImages = s.GetImages.sum(o.GetImages)
@@ -174,9 +160,12 @@ func (sp *StreamPlan) sum(other *StreamPlan) {
 	}
 }
 
-func orUnknown(n *int64) int64 {
-	if n == nil {
-		return unknown
+// addKnown adds n to a sum. The sum becomes unknown if n is.
+func addKnown[T int64 | float64](sum **T, n *T) {
+	switch {
+	case n == nil:
+		*sum = nil
+	case *sum != nil:
+		**sum += *n
 	}
-	return *n
 }

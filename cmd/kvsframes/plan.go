@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -112,14 +113,17 @@ func (p *program) runPlan(ctx context.Context, file string, flags planFlags) err
 // printPlan writes the plan as a table.
 func printPlan(w io.Writer, d *kvsframes.Plan) error {
 	var out strings.Builder
-	unpriced := false // a tier without a price
+	// Each stream of KVS has a price or a tier, and files have neither.
+	ofKVS := slices.ContainsFunc(d.Order, func(name string) bool { return d.Streams[name].Cost != nil || d.Streams[name].Tier != nil })
 	for _, name := range d.Order {
-		sp := d.Streams[name]
-		unpriced = unpriced || sp.Tier != nil && sp.Cost == nil
-		printStreamPlan(&out, name, sp, d.SinkOrder, false, false)
+		tier := ""
+		if ofKVS {
+			tier = tierOf(d.Streams[name].Tier)
+		}
+		printStreamPlan(&out, name, d.Streams[name], d.SinkOrder, ofKVS, tier)
 	}
 	if len(d.Order) != 1 {
-		printStreamPlan(&out, "total", d.Totals, d.SinkOrder, true, unpriced)
+		printStreamPlan(&out, "total", d.Totals, d.SinkOrder, ofKVS, "")
 	}
 	for _, note := range d.Notes {
 		fmt.Fprintf(&out, "note: %s\n", note)
@@ -128,7 +132,8 @@ func printPlan(w io.Writer, d *kvsframes.Plan) error {
 	return err
 }
 
-func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan, sinks []string, total, unpriced bool) {
+// printStreamPlan writes a table. A tier of "" is none, as in a total.
+func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan, sinks []string, ofKVS bool, tier string) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s\n", inLine(name))
 	fmt.Fprintf(t, "  fragments\t%d\n", sp.Fragments)
@@ -142,19 +147,17 @@ func printStreamPlan(out *strings.Builder, name string, sp *kvsframes.StreamPlan
 	if sp.Gaps > 0 {
 		fmt.Fprintf(t, "  gaps\t%d\n", sp.Gaps)
 	}
-	if streamed := sp.Tier != nil || sp.Cost != nil; streamed && !total {
-		fmt.Fprintf(t, "  storage tier\t%s\n", tierOf(sp.Tier))
+	if tier != "" {
+		fmt.Fprintf(t, "  storage tier\t%s\n", tier)
 	}
-	if sp.Cost != nil {
-		fmt.Fprintf(t, "  price of reading\t%s\n", dollars(*sp.Cost))
-	} else if sp.Tier != nil || total && unpriced {
-		fmt.Fprintf(t, "  price of reading\tunknown\n")
+	if ofKVS {
+		fmt.Fprintf(t, "  price of reading\t%s\n", dollars(sp.Cost))
 	}
 	for _, name := range sinks {
 		s := sp.Sinks[name]
 		fmt.Fprintf(t, "  sink %s\t%s images, %s objects\n", name, count(s.Images, s.Estimate), count(s.Objects, s.Estimate))
 		if s.Put != nil {
-			fmt.Fprintf(t, "    S3 PUT\t%s\n", dollars(*s.Put))
+			fmt.Fprintf(t, "    S3 PUT\t%s\n", dollars(s.Put))
 		}
 		if s.GetImages != nil {
 			fmt.Fprintf(t, "    GetImages\t%s\n", getImages(s.GetImages, s.Estimate))
@@ -170,12 +173,15 @@ func tierOf(tier *string) string {
 	return inLine(*tier)
 }
 
-// dollars formats an amount.
-func dollars(usd float64) string {
-	if usd > 0 && usd < 0.01 {
+// dollars formats an amount, which may be unknown.
+func dollars(usd *float64) string {
+	switch {
+	case usd == nil:
+		return "unknown"
+	case *usd > 0 && *usd < 0.01:
 		return "less than 0.01 US$"
 	}
-	return fmt.Sprintf("about %.2f US$", usd)
+	return fmt.Sprintf("about %.2f US$", *usd)
 }
 
 // getImages describes what GetImages would need.
