@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 	"github.com/aws/smithy-go"
 
@@ -21,16 +20,11 @@ var operations = map[source.Mode][]types.APIName{
 // CheckAccess asks for the data endpoints with which Open would read the stream in cfg, and reads nothing. It requires the permission
 // kinesisvideo:GetDataEndpoint.
 func CheckAccess(ctx context.Context, cfg Config) error {
-	cfg, err := cfg.withChain(ctx)
+	client, id, err := cfg.control(ctx, "ask for stream")
 	if err != nil {
 		return err
 	}
-	cfg, id, err := cfg.complete("ask for stream")
-	if err != nil {
-		return err
-	}
-	client := kinesisvideo.NewFromConfig(cfg.AWS, controlPlane(cfg.EndpointURL))
-	for _, op := range operations[cfg.Mode] {
+	for _, op := range operations[cfg.withDefaults().Mode] {
 		if _, _, err := dataEndpoint(ctx, client, id, op); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 
 	"github.com/kvsframes/kvsframes/internal/logging"
 	"github.com/kvsframes/kvsframes/media"
@@ -165,6 +166,19 @@ func (c Config) dropRefused(err error) {
 	if cache, ok := c.AWS.Credentials.(*aws.CredentialsCache); ok && denied {
 		cache.Invalidate()
 	}
+}
+
+// control returns a client of the control plane for the stream in c. doing begins its errors.
+func (c Config) control(ctx context.Context, doing string) (*kinesisvideo.Client, streamID, error) {
+	c, err := c.withChain(ctx)
+	if err != nil {
+		return nil, streamID{}, err
+	}
+	c, id, err := c.complete(doing)
+	if err != nil {
+		return nil, id, err
+	}
+	return kinesisvideo.NewFromConfig(c.AWS, controlPlane(c.EndpointURL)), id, nil
 }
 
 // withChain returns the settings with the configuration of the AWS chain, unless they have credentials.

@@ -20,16 +20,11 @@ type Description struct {
 // Describe describes the stream in cfg. It requires the permission kinesisvideo:DescribeStream.
 func Describe(ctx context.Context, cfg Config) (Description, error) {
 	const doing = "describe stream"
-	cfg, err := cfg.withChain(ctx)
+	client, id, err := cfg.control(ctx, doing)
 	if err != nil {
 		return Description{}, err
 	}
-	cfg, id, err := cfg.complete(doing)
-	if err != nil {
-		return Description{}, err
-	}
-	in := &kinesisvideo.DescribeStreamInput{StreamName: id.nameParam(), StreamARN: id.arnParam()}
-	out, err := kinesisvideo.NewFromConfig(cfg.AWS, controlPlane(cfg.EndpointURL)).DescribeStream(ctx, in)
+	out, err := client.DescribeStream(ctx, &kinesisvideo.DescribeStreamInput{StreamName: id.nameParam(), StreamARN: id.arnParam()})
 	if err != nil {
 		return Description{}, describe("DescribeStream", id, err)
 	}
@@ -46,16 +41,12 @@ func Describe(ctx context.Context, cfg Config) (Description, error) {
 // It requires the permission kinesisvideo:DescribeStreamStorageConfiguration.
 func StorageTier(ctx context.Context, cfg Config) (string, error) {
 	const doing = "ask for storage tier"
-	cfg, err := cfg.withChain(ctx)
-	if err != nil {
-		return "", err
-	}
-	cfg, id, err := cfg.complete(doing)
+	client, id, err := cfg.control(ctx, doing)
 	if err != nil {
 		return "", err
 	}
 	in := &kinesisvideo.DescribeStreamStorageConfigurationInput{StreamName: id.nameParam(), StreamARN: id.arnParam()}
-	out, err := kinesisvideo.NewFromConfig(cfg.AWS, controlPlane(cfg.EndpointURL)).DescribeStreamStorageConfiguration(ctx, in)
+	out, err := client.DescribeStreamStorageConfiguration(ctx, in)
 	if err != nil {
 		return "", describe("DescribeStreamStorageConfiguration", id, err)
 	}
