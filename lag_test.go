@@ -18,6 +18,7 @@ import (
 	"github.com/kvsframes/kvsframes/checkpoint"
 	"github.com/kvsframes/kvsframes/decode"
 	"github.com/kvsframes/kvsframes/decode/plan"
+	"github.com/kvsframes/kvsframes/internal/logtest"
 	"github.com/kvsframes/kvsframes/kvstest"
 	"github.com/kvsframes/kvsframes/media"
 	"github.com/kvsframes/kvsframes/source"
@@ -51,7 +52,7 @@ func (l late) run(t *testing.T, lag, checkpoint string, fragments int) (Summary,
 		"sinks: [{name: a, sample: {type: stride, n: 10}, path: '{fragment_number}/{frame_index}.jpg', ledger: {path: 'ledger/{fragment_number}'}, destination: {directory: " + l.out + "}}]\n"
 	p := loadText(t, text)
 	p.lagPatience = l.patience
-	var log lockedBuffer
+	var log logtest.Buffer
 	s, err := p.Run(t.Context(), RunOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log.String())

@@ -12,10 +12,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/logtest"
 	"github.com/kvsframes/kvsframes/internal/s3test"
 	"github.com/kvsframes/kvsframes/internal/soaktest"
 	"github.com/kvsframes/kvsframes/kvstest"
@@ -29,26 +29,8 @@ type twoSinks struct {
 	server         s3test.Server
 	folder, bucket string
 	file           string
-	log            *lockedBuffer
+	log            *logtest.Buffer
 	kvs            *kvstest.Server
-}
-
-// lockedBuffer is a buffer that several goroutines may use.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // keyFrames returns a saved payload of n fragments, each of which is the demo's first key frame. They follow each other by a step on the clock of the
@@ -80,7 +62,7 @@ func keyFrames(t *testing.T, n int, step, producer time.Duration) []byte {
 
 func newTwoSinks(t *testing.T, o kvstest.Options, source string, n int, step time.Duration, shutdown string) *twoSinks {
 	t.Helper()
-	s := &twoSinks{server: s3test.Start(t), folder: t.TempDir(), log: &lockedBuffer{}}
+	s := &twoSinks{server: s3test.Start(t), folder: t.TempDir(), log: &logtest.Buffer{}}
 	s.server.Setenv(t)
 	s.bucket = s.server.Bucket(t)
 	o.AccessKey, o.SecretKey = s.server.AccessKey, s.server.SecretKey

@@ -11,32 +11,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/kvsframes/kvsframes"
+	"github.com/kvsframes/kvsframes/internal/logtest"
 	"github.com/kvsframes/kvsframes/kvstest"
 )
-
-// said is what a process has said so far.
-type saidSoFar struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (s *saidSoFar) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.Write(p)
-}
-
-func (s *saidSoFar) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.String()
-}
 
 // keyFrames is a camera that sends a fragment of one key frame each 50 ms, for a minute.
 func keyFrames(t *testing.T) (saved []byte) {
@@ -58,7 +40,7 @@ type reloadable struct {
 	t            *testing.T
 	file, folder string
 	source, keep string
-	said         *saidSoFar
+	said         *logtest.Buffer
 	cmd          *exec.Cmd
 	ended        chan struct{}
 }
@@ -72,7 +54,7 @@ func newReloadable(t *testing.T, keep string, flags ...string) *reloadable {
 		t.Fatal(err)
 	}
 	r := &reloadable{
-		t: t, file: filepath.Join(folder, "pipeline.yaml"), folder: filepath.Join(folder, "out"), said: &saidSoFar{}, ended: make(chan struct{}),
+		t: t, file: filepath.Join(folder, "pipeline.yaml"), folder: filepath.Join(folder, "out"), said: &logtest.Buffer{}, ended: make(chan struct{}),
 		source: fmt.Sprintf("source: {streams: [cam], start_selector: {type: EARLIEST}, endpoint_url: %q}\n", camera.URL()),
 		keep:   strings.ReplaceAll(keep, "FOLDER", folder),
 	}
@@ -270,4 +252,23 @@ func TestWithoutACheckpointSinksStay(t *testing.T) {
 	r.hangUp(r.source+r.sink("a", 16)+r.keep, "without a checkpoint the sinks cannot change")
 	r.more("a")
 	r.end(exitInterrupted, map[string][]int{"a": {32}})
+}
+
+// TestNoChangeOfTheFileIsMissed looks at a file that changes, is being written, and changes while the run before ends.
+func TestNoChangeOfTheFileIsMissed(t *testing.T) {
+	s := &succession{load: kvsframes.LoadOptions{Path: filepath.Join(t.TempDir(), "pipeline.yaml")}, taken: []byte("a"), seen: []byte("a")}
+	for i, step := range []struct {
+		holds string
+		want  bool
+	}{{"a", false}, {"b", false}, {"b", true}, {"b", false}, {"c", false}, {"cd", false}, {"cd", true}, {"", false}, {"", true}, {"b", false}, {"cd", false}, {"b", false}, {"b", true}} {
+		if err := os.WriteFile(s.load.Path, []byte(step.holds), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.look(); got != step.want {
+			t.Errorf("look %d at %q: %v", i+1, step.holds, got)
+		}
+	}
+	if err := os.Remove(s.load.Path); err != nil || s.look() || s.look() {
+		t.Errorf("without a file: %v", err)
+	}
 }

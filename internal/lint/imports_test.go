@@ -81,6 +81,8 @@ var mayImport = map[string][]string{
 	"internal/audittest": {"github.com/parquet-go/parquet-go"},
 	// Chance and its seeds.
 	"internal/soaktest": {},
+	// A log that is read while it is written.
+	"internal/logtest": {},
 	// Programs of others that read what was written.
 	"internal/duckdbtest":   {},
 	"internal/chromiumtest": {},
@@ -128,6 +130,7 @@ var owners = map[string][]string{
 	module + "/internal/s3test":           {},
 	module + "/internal/audittest":        {},
 	module + "/internal/soaktest":         {},
+	module + "/internal/logtest":          {},
 	module + "/internal/duckdbtest":       {},
 	module + "/internal/chromiumtest":     {},
 	module + "/sink/storetest":            {"sink/sinktest"},

@@ -110,7 +110,7 @@ func TestQuotasAreKept(t *testing.T) {
 		got, _ := drain(t, a)
 		checkArchived(t, got, s, 0, 2999)
 		if lines.has("WARN") {
-			t.Errorf("the emulator has refused something: %v", lines.text())
+			t.Errorf("the emulator has refused something: %v", lines.String())
 		}
 		if d := time.Since(before); d > 3000*time.Second/mediaRate+2*time.Second {
 			t.Errorf("it took %v", d)

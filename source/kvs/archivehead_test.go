@@ -102,8 +102,8 @@ func TestAnEmptyRangeTellsWhatIsStored(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		want := fmt.Sprintf("nothing between %s and %s; the stream holds %s to %s by the producer's clock", stamp(from), stamp(to), stamp(s.begin), stamp(s.begin.Add(19*time.Second)))
-		if !strings.Contains(told.text(), want) {
-			t.Errorf("got  %s\nwant %s", told.text(), want)
+		if !strings.Contains(told.String(), want) {
+			t.Errorf("got  %s\nwant %s", told.String(), want)
 		}
 	})
 }

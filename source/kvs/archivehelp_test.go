@@ -1,7 +1,6 @@
 package kvs
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,10 +9,10 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/kvsframes/kvsframes/internal/logtest"
 	"github.com/kvsframes/kvsframes/kvstest"
 )
 
@@ -37,30 +36,14 @@ func fragmentsOf(r *http.Request) []string {
 }
 
 // lines is a log that can be looked into.
-type lines struct {
-	mu  sync.Mutex
-	log bytes.Buffer
-}
+type lines struct{ logtest.Buffer }
 
 func newLines() (*slog.Logger, *lines) {
 	l := &lines{}
 	return slog.New(slog.NewTextHandler(l, nil)), l
 }
 
-// Write implements io.Writer.
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.log.Write(p)
-}
-
-func (l *lines) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.log.String()
-}
-
-func (l *lines) has(text string) bool { return strings.Contains(l.text(), text) }
+func (l *lines) has(text string) bool { return strings.Contains(l.String(), text) }
 
 // benchmarkArchive reads all of cam and returns how long that took.
 func benchmarkArchive(b *testing.B, e *kvstest.Server, s *stored) time.Duration {

@@ -89,7 +89,7 @@ func TestWhyNothingIsToldIsLoggedOnceForAStream(t *testing.T) {
 		})
 	}
 	log, lines := newLines()
-	explained := func() int { return strings.Count(lines.text(), "not as they arrive") }
+	explained := func() int { return strings.Count(lines.String(), "not as they arrive") }
 	explains := false
 	e := mediaServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		half := bytes.Index(payload, []byte("first")) + len("first")
@@ -126,7 +126,7 @@ func TestWhyNothingIsToldIsLoggedOnceForAStream(t *testing.T) {
 			e.goneAfter(t, s)
 		}
 		if n := explained(); n != want {
-			t.Errorf("logged %d times, want %d: %s", n, want, lines.text())
+			t.Errorf("logged %d times, want %d: %s", n, want, lines.String())
 		}
 	}
 }
